@@ -1,0 +1,21 @@
+# tamis_kernel_isa(ISA file...): compile these per-ISA kernel files with that instruction set.
+# The flags stand beside the names that base/cpu.h detects; one row an ISA.
+set(TAMIS_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2)
+set(TAMIS_ISA_FLAGS_avx_vnni ${TAMIS_ISA_FLAGS_avx2} -mavxvnni)
+set(TAMIS_ISA_FLAGS_avx512
+    ${TAMIS_ISA_FLAGS_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd)
+set(TAMIS_ISA_FLAGS_avx512_vnni ${TAMIS_ISA_FLAGS_avx512} -mavx512vnni)
+set(TAMIS_ISA_FLAGS_avx512_bf16 ${TAMIS_ISA_FLAGS_avx512_vnni} -mavx512bf16)
+
+function(tamis_kernel_isa isa)
+  set(flags ${TAMIS_ISA_FLAGS_${isa}})
+  if(NOT flags)
+    message(FATAL_ERROR "tamis_kernel_isa: no flags for ISA '${isa}'")
+  endif()
+  # Kernels are intrinsics on registers: optimised in every build type, or tests take minutes.
+  # g++ 12 spills accumulators with PRE on (see docs of the GEMM families), hence -fno-tree-pre.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    list(APPEND flags -fno-tree-pre)
+  endif()
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS ${flags} -O2 -ffp-contract=off)
+endfunction()

@@ -1,0 +1,51 @@
+#include "base/cpu.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace tamis {
+namespace {
+
+TEST(Cpu, ReferenceIsAlwaysThere) {
+  EXPECT_TRUE(detected_isas().has(Isa::kReference));
+  const IsaSet reference = isas_up_to("reference");
+  EXPECT_TRUE(reference.has(Isa::kReference));
+  EXPECT_FALSE(reference.has(Isa::kAvx2));
+}
+
+TEST(Cpu, ALevelContainsWhatItBuildsOn) {
+  if (!detected_isas().has(Isa::kAvx512)) GTEST_SKIP() << "this CPU has no AVX-512";
+  const IsaSet set = isas_up_to("avx512");
+  EXPECT_TRUE(set.has(Isa::kAvx512));
+  EXPECT_TRUE(set.has(Isa::kAvx2));
+  EXPECT_FALSE(set.has(Isa::kAvx512Vnni));
+  EXPECT_FALSE(set.has(Isa::kAvxVnni));
+}
+
+TEST(Cpu, AgreesWithTheCompilersDetection) {
+  EXPECT_EQ(detected_isas().has(Isa::kAvx512), __builtin_cpu_supports("avx512f") &&
+                                                   __builtin_cpu_supports("avx512bw") &&
+                                                   __builtin_cpu_supports("avx512vl"));
+  EXPECT_EQ(detected_isas().has(Isa::kAvx2),
+            __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+}
+
+TEST(Cpu, UnknownNameListsTheKnown) {
+  try {
+    (void)isas_up_to("sse9");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(std::string(error.what()).find("avx512_vnni"), std::string::npos);
+  }
+}
+
+TEST(Cpu, TellsThreadsAndCache) {
+  EXPECT_GE(default_thread_count(), 1);
+  EXPECT_GE(l2_cache_bytes(), 1 << 16);
+  EXPECT_FALSE(cpu_model().empty());
+}
+
+}  // namespace
+}  // namespace tamis

@@ -1,0 +1,90 @@
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace tamis {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "tamis-file-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  [[nodiscard]] size_t entries() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {}));
+  }
+  fs::path folder_;
+};
+
+TEST_F(FileTest, ReadsAndMapsWhatWasWritten) {
+  write_file(folder_ / "a", "hello");
+  EXPECT_EQ(read_file(folder_ / "a"), "hello");
+  const auto map = MappedFile::open(folder_ / "a");
+  EXPECT_EQ(map->bytes().size(), 5u);
+  EXPECT_EQ(static_cast<char>(map->bytes()[4]), 'o');
+  write_file(folder_ / "empty", "");
+  EXPECT_TRUE(MappedFile::open(folder_ / "empty")->bytes().empty());
+}
+
+TEST_F(FileTest, NamesWhatIsWrong) {
+  const auto code = [](auto&& call) {
+    try {
+      call();
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::kInternal;
+  };
+  EXPECT_EQ(code([&] { (void)read_file(folder_ / "none"); }), ErrorCode::kNotFound);
+  EXPECT_EQ(code([&] { (void)MappedFile::open(folder_); }), ErrorCode::kInvalidArgument);
+  write_file(folder_ / "big", "12345");
+  EXPECT_EQ(code([&] { (void)read_file(folder_ / "big", 4); }), ErrorCode::kCorruptData);
+  EXPECT_EQ(code([&] { write_file(folder_ / "no" / "such", "x"); }), ErrorCode::kUnavailable);
+  EXPECT_EQ(code([&] { write_file("/dev/full", "x"); }), ErrorCode::kUnavailable);
+  EXPECT_TRUE(fs::exists("/dev/full"));
+}
+
+TEST_F(FileTest, StagedFolderAppearsWholeOrNotAtAll) {
+  {
+    const StagedFolder staged(folder_ / "out", false);
+    write_file(staged.path() / "x", "1");
+  }
+  EXPECT_EQ(entries(), 0u);
+  {
+    StagedFolder staged(folder_ / "out", false);
+    write_file(staged.path() / "x", "1");
+    EXPECT_FALSE(fs::exists(folder_ / "out"));
+    staged.commit();
+  }
+  EXPECT_EQ(read_file(folder_ / "out" / "x"), "1");
+  EXPECT_EQ(entries(), 1u);
+  EXPECT_THROW(StagedFolder(folder_ / "out", false), Error);
+  {
+    StagedFolder staged(folder_ / "out/", true);
+    write_file(staged.path() / "y", "2");
+    staged.commit();
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "out" / "x"));
+  EXPECT_EQ(read_file(folder_ / "out" / "y"), "2");
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(FileTest, NamesThatLeaveTheFolderAreRefused) {
+  EXPECT_EQ(path_inside("m", "1_Pooling/config.json", "modules.json"),
+            fs::path("m/1_Pooling/config.json"));
+  for (const char* name : {"", "/etc/passwd", "../x", "a/../../x"}) {
+    EXPECT_THROW((void)path_inside("m", name, "modules.json"), Error) << name;
+  }
+}
+
+}  // namespace
+}  // namespace tamis

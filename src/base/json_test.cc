@@ -1,0 +1,95 @@
+#include "base/json.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "base/error.h"
+
+namespace tamis {
+namespace {
+
+std::string error_of(std::string_view text, const JsonLimits& limits = {}) {
+  try {
+    (void)JsonDocument::parse(text, "file.json", limits);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCorruptData);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Json, ReadsEveryKind) {
+  const JsonDocument doc = JsonDocument::parse(
+      R"({"n":null,"b":true,"i":-7,"d":2.5,"s":"aé\n","a":[1,[2]],"o":{"x":1}})", "file.json");
+  const JsonView root = doc.root();
+  ASSERT_TRUE(root.is_object());
+  EXPECT_EQ(root.size(), 7u);
+  EXPECT_TRUE(root.get("n").is_null());
+  EXPECT_TRUE(root.get("b").as_bool("b"));
+  EXPECT_EQ(root.get("i").as_int("i"), -7);
+  EXPECT_EQ(root.get("d").as_double("d"), 2.5);
+  EXPECT_EQ(root.get("s").as_string("s"), "a\xc3\xa9\n");
+  EXPECT_EQ(root.get("a").at(1).at(0).as_int("a"), 2);
+  EXPECT_EQ(root.get("o").member(0).key, "x");
+  EXPECT_FALSE(root.get("absent").exists());
+  EXPECT_FALSE(root.get("absent").get("deeper").exists());
+}
+
+TEST(Json, WholeDoublesReadAsIntegers) {
+  const JsonDocument doc = JsonDocument::parse("[1e3, 1.5, 1e300]", "file.json");
+  EXPECT_EQ(doc.root().at(0).as_int("x"), 1000);
+  EXPECT_THROW((void)doc.root().at(1).as_int("x"), Error);
+  EXPECT_THROW((void)doc.root().at(2).as_int("x"), Error);
+}
+
+TEST(Json, WrongKindsAreNamed) {
+  const JsonDocument doc = JsonDocument::parse(R"({"hidden_size":"big"})", "config.json");
+  try {
+    (void)doc.root().get("hidden_size").as_int("config.json: hidden_size");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "config.json: hidden_size must be an integer, found a string");
+  }
+}
+
+TEST(Json, RefusesBadTexts) {
+  EXPECT_NE(error_of("{").find("file.json: not valid JSON"), std::string::npos);
+  EXPECT_NE(error_of("").find("not valid JSON"), std::string::npos);
+  EXPECT_NE(error_of("\"\xff\"").find("not valid JSON"), std::string::npos);
+  EXPECT_EQ(error_of(R"({"a":1,"a":2})"),
+            "file.json: JSON object has the key \"a\" twice; each key may stand once");
+  std::string many = "{";
+  for (int i = 0; i < 50; ++i) many += cat("\"k", i, "\":0,");
+  EXPECT_NE(error_of(many + "\"k3\":1}").find("\"k3\" twice"), std::string::npos);
+  EXPECT_EQ(error_of("[[[[]]]]", {3, 100}), "file.json: JSON nested deeper than 3 levels");
+  const std::string deep = std::string(100000, '[') + std::string(100000, ']');
+  EXPECT_EQ(error_of(deep), "file.json: JSON nested deeper than 64 levels");
+  EXPECT_NE(error_of("[1,2,3]", {3, 4}).find("over the limit of 4 bytes"), std::string::npos);
+}
+
+TEST(JsonWriter, WritesWhatReadsBack) {
+  JsonWriter writer;
+  const float third = 1.0f / 3.0f;
+  writer.begin_object().member("a", 1).key("b").begin_array();
+  writer.value(third).value(true).null().value("q\"\\\n\x01\xc3\xa9");
+  writer.value(std::numeric_limits<double>::infinity()).end_array();
+  writer.key("c").begin_object().end_object().end_object();
+  const std::string text = writer.take();
+  EXPECT_EQ(text,
+            "{\"a\":1,\"b\":[0.33333334,true,null,\"q\\\"\\\\\\n\\u0001\xc3\xa9\",null],\"c\":{}}");
+  const JsonDocument doc = JsonDocument::parse(text, "round trip");
+  EXPECT_EQ(static_cast<float>(doc.root().get("b").at(0).as_double("b")), third);
+  JsonWriter again;
+  again.value(doc.root());
+  EXPECT_EQ(again.str().find("{\"a\":1,\"b\":["), 0u);
+}
+
+TEST(JsonWriter, Indents) {
+  JsonWriter writer(2);
+  writer.begin_object().member("a", 1).key("b").begin_array().value(2).end_array().end_object();
+  EXPECT_EQ(writer.str(), "{\n  \"a\": 1,\n  \"b\": [\n    2\n  ]\n}");
+}
+
+}  // namespace
+}  // namespace tamis
