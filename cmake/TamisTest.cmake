@@ -1,0 +1,22 @@
+# tamis_test(NAME [TARGET target] [ARGS argument...]): a ctest entry that runs the GoogleTest binary
+# TARGET (default NAME) and leaves its report where tools/test_summary.py counts the cases.
+function(tamis_test name)
+  cmake_parse_arguments(ARG "" "TARGET" "ARGS;ENVIRONMENT" ${ARGN})
+  if(NOT ARG_TARGET)
+    set(ARG_TARGET ${name})
+  endif()
+  add_test(NAME ${name} COMMAND ${ARG_TARGET} ${ARG_ARGS})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600
+    ENVIRONMENT "GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/results/${name}.xml;${ARG_ENVIRONMENT}")
+endfunction()
+
+# tamis_test_binary(NAME SOURCES file... [LIBRARIES target...]): a GoogleTest binary that finds the
+# committed data (TAMIS_TESTDATA) and what was fetched (tests/support/test_paths.h).
+function(tamis_test_binary name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gtest_main)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE TAMIS_TESTDATA="${CMAKE_SOURCE_DIR}/testdata"
+                                             TAMIS_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")
+endfunction()
