@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Fails on an include that the architecture does not allow.
+
+  * between modules: only what tools/layers.txt allows (the transitive closure of a row);
+  * CMake: USES of each tamis_module() equals its row, its test links nothing outside the closure;
+  * third-party headers: only in the files THIRD_PARTY names, so that each stays replaceable;
+  * per-ISA kernel files: their contract header, -inl.h files and three standard headers, or the
+    linker could hand AVX-512 code of a shared inline function to a machine without it.
+
+usage: check_layers.py [--root FOLDER]
+"""
+
+import argparse
+import fnmatch
+import pathlib
+import re
+import sys
+
+TEST_FILES = ("src/*_test.cc", "src/*test*.h", "src/*test*.cc", "tests/*")
+
+# Header prefix: files that may include it, as fnmatch patterns ("*" also crosses folders).
+THIRD_PARTY = {
+    "simdjson": ("src/base/json_reader.cc",),
+    "CLI/": ("src/cli/options.cc",),
+    "spdlog/": ("src/cli/*.cc", "src/serve/*.cc"),
+    "fmt/": ("src/*.cc",),
+    "oniguruma.h": ("src/tokenizer/*.cc",),
+    "openssl/": ("src/*.cc",),
+    "zlib.h": ("src/formats/*.cc",),
+    "boost/": ("src/serve/http_server.cc",),
+    "grpc": ("src/serve/grpc_*.cc",),
+    "google/protobuf/": ("src/serve/grpc_*.cc", "src/onnx/*.cc"),
+    "gtest/": TEST_FILES,
+    "gmock/": TEST_FILES,
+    "benchmark/": ("src/*_bench.cc", "src/*bench*.cc", "bench/*"),
+}
+
+# Angle includes that are the platform's: no dot (C++), C headers, POSIX, Linux, the compiler's.
+PLATFORM = re.compile(
+    r"^([a-z0-9_]+|(sys|linux|arpa|netinet)/[a-z0-9_]+\.h|"
+    r"(cpuid|cxxabi|dirent|dlfcn|errno|fcntl|immintrin|netdb|poll|pthread|pwd|sched|signal|"
+    r"termios|time|unistd|x86intrin)\.h)$")
+
+ISA_FILE = re.compile(r"_(avx2|avx_vnni|avx512|avx512_vnni|avx512_bf16)\.cc$")
+ISA_HEADERS = {"immintrin.h", "cstddef", "cstdint"}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+SOURCE_SUFFIXES = {".h", ".cc", ".inc"}
+
+
+def read_layers(text):
+    """Module -> the modules its row names, in file order."""
+    layers = {}
+    for line in text.splitlines():
+        line = line.split("#", 1)[0].strip()
+        if not line:
+            continue
+        name, _, uses = line.partition(":")
+        layers[name.strip()] = uses.split()
+    return layers
+
+
+def closure(layers, module):
+    """All modules that `module` may include, itself among them."""
+    seen, pending = set(), [module]
+    while pending:
+        name = pending.pop()
+        if name not in seen:
+            seen.add(name)
+            pending.extend(layers.get(name, []))
+    return seen
+
+
+def check_rows(layers):
+    """Faults of layers.txt itself: unknown names, circles."""
+    faults = []
+    for module, uses in layers.items():
+        for used in uses:
+            if used not in layers:
+                faults.append(f"tools/layers.txt: '{module}' uses '{used}', which has no row")
+            elif module in closure(layers, used):
+                faults.append(f"tools/layers.txt: '{module}' and '{used}' use each other")
+    return faults
+
+
+def matches(path, patterns):
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def check_third_party(path, header):
+    for prefix, allowed in THIRD_PARTY.items():
+        if header.startswith(prefix):
+            if matches(path, allowed):
+                return None
+            return f"{path}: <{header}> may be included only in {', '.join(allowed)}"
+    if PLATFORM.match(header):
+        return None
+    return f"{path}: <{header}> is not in THIRD_PARTY or PLATFORM of tools/check_layers.py"
+
+
+def check_isa_file(path, includes):
+    """Faults of a kernel file compiled for one instruction set."""
+    folder = pathlib.PurePosixPath(path).parent
+    contract = f"{folder.name}.h"
+    faults = []
+    for _, header in includes:
+        name = pathlib.PurePosixPath(header).name
+        if header in ISA_HEADERS or name == contract or name.endswith("-inl.h"):
+            continue
+        faults.append(f"{path}: a per-ISA file includes only {contract}, -inl.h files, "
+                      f"{', '.join(sorted(ISA_HEADERS))}; not {header}")
+    return faults
+
+
+def check_source(path, text, layers):
+    """Faults of one file; `path` is relative to the tree's root, with slashes."""
+    includes = INCLUDE.findall(text)
+    parts = path.split("/")
+    module = parts[1] if parts[0] == "src" and len(parts) > 2 else None
+    if module is not None and module not in layers:
+        return [f"{path}: module '{module}' has no row in tools/layers.txt"]
+    faults = []
+    if "/kernels/cpu/" in path and ISA_FILE.search(path):
+        faults += check_isa_file(path, includes)
+    allowed = closure(layers, module) if module else set(layers)
+    for bracket, header in includes:
+        first = header.split("/", 1)[0]
+        if bracket == "<" and first != "tamis":
+            fault = check_third_party(path, header)
+            if fault:
+                faults.append(fault)
+            continue
+        if first in layers and first not in allowed:
+            faults.append(f"{path}: '{module}' may not include {header}: tools/layers.txt allows "
+                          f"{' '.join(sorted(allowed - {module})) or 'nothing'}")
+        elif first == "tamis" and header != "tamis/error.h" and module not in (
+                None, "api", "serve", "cli"):
+            faults.append(f"{path}: {header} is the public API, for api and above")
+        elif first == "tests" and not matches(path, TEST_FILES):
+            faults.append(f"{path}: {header} is for tests")
+        if path.startswith("include/") and first != "tamis":
+            faults.append(f"{path}: a public header includes only tamis/ and the standard library, "
+                          f"not {header}")
+    return faults
+
+
+def check_cmake(path, text, layers):
+    """Faults of the tamis_module() calls of one CMakeLists.txt."""
+    faults = []
+    text = re.sub(r"#.*", "", text)
+    for call in re.findall(r"\btamis_module\(([^)]*)\)", text):
+        words = call.split()
+        name, lists, current = words[0], {}, None
+        for word in words[1:]:
+            if word in ("SOURCES", "TESTS", "BENCHES", "USES", "LIBRARIES", "TEST_LIBRARIES"):
+                current = lists.setdefault(word, [])
+            elif current is not None:
+                current.append(word)
+        if name not in layers:
+            faults.append(f"{path}: module '{name}' has no row in tools/layers.txt")
+            continue
+        if set(lists.get("USES", [])) != set(layers[name]):
+            faults.append(f"{path}: USES {' '.join(lists.get('USES', [])) or '(none)'}, but the "
+                          f"row in tools/layers.txt is '{name}: {' '.join(layers[name])}'")
+        allowed = {f"tamis_{module}" for module in closure(layers, name)}
+        for library in lists.get("LIBRARIES", []) + lists.get("TEST_LIBRARIES", []):
+            if library.removeprefix("tamis_") in layers and library not in allowed:
+                faults.append(f"{path}: '{name}' may not link {library}")
+    return faults
+
+
+def check_tree(root):
+    """All faults under `root`."""
+    layers = read_layers((root / "tools/layers.txt").read_text())
+    faults = check_rows(layers)
+    for top in ("include", "src", "tests", "examples"):
+        for file in sorted((root / top).rglob("*")):
+            path = file.relative_to(root).as_posix()
+            if file.suffix in SOURCE_SUFFIXES:
+                faults += check_source(path, file.read_text(), layers)
+            elif file.name == "CMakeLists.txt":
+                faults += check_cmake(path, file.read_text(), layers)
+    return faults
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=pathlib.Path,
+                        default=pathlib.Path(__file__).resolve().parent.parent)
+    faults = check_tree(parser.parse_args().root)
+    for fault in faults:
+        print(fault)
+    print(f"check_layers: {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
