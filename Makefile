@@ -1,0 +1,38 @@
+# The front of the build. `make help` lists what there is; CMakePresets.json says how it is built.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+prefix ?= /usr/local
+FUZZ_SECONDS ?= 60
+
+.PHONY: help demo test model clients setup release install package bench format asan tsan tidy fuzz \
+        clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+	  while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
+
+setup:  ## install the Debian packages that the build needs (root or sudo)
+	tools/setup.sh
+
+model:  ## fetch the real MiniLM into build/models/minilm
+	@tools/setup.sh build
+	tools/fetch_model.sh
+
+clients:  ## a virtual environment with the referees (PyTorch, transformers...) in build/clients
+	tools/make_clients.sh
+
+test: setup  ## set up, build, and pass all tests and checks
+	tools/make_test.sh dev
+
+release:  ## the program users run: build/release/tamis
+	@tools/setup.sh build
+	cmake --preset release
+	cmake --build --preset release --target tamis
+
+format:  ## lay out every C++ file with clang-format
+	@tools/setup.sh test
+	tools/check_format.sh --fix
+
+clean:  ## remove what was built (build/models and build/clients stay)
+	rm -rf build/dev build/release build/bench build/asan build/tsan build/fuzz build/tidy
