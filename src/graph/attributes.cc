@@ -1,0 +1,106 @@
+#include "graph/attributes.h"
+
+#include <charconv>
+
+#include "base/error.h"
+
+namespace tamis::graph {
+
+namespace {
+
+constexpr std::string_view kPoolModeNames[] = {"cls",           "mean",          "max",
+                                               "mean_sqrt_len", "weighted_mean", "last_token"};
+constexpr std::string_view kRuleNames[] = {"absolute", "roberta"};
+
+template <typename Enum, size_t kCount>
+bool read_enum(const std::string_view (&names)[kCount], std::string_view text, Enum& out) {
+  for (size_t i = 0; i < kCount; ++i) {
+    if (names[i] != text) continue;
+    out = static_cast<Enum>(i);
+    return true;
+  }
+  return false;
+}
+
+std::string write(int64_t value) { return cat(value); }
+std::string write(float value) { return cat(value); }
+std::string write(Activation value) { return std::string(activation_name(value)); }
+std::string write(PositionRule value) {
+  return std::string(kRuleNames[static_cast<size_t>(value)]);
+}
+std::string write(const std::vector<PoolMode>& modes) {
+  std::string text;
+  for (const PoolMode mode : modes) {
+    if (!text.empty()) text += '+';
+    text += pool_mode_name(mode);
+  }
+  return text;
+}
+
+template <typename Number>
+bool read_number(std::string_view text, Number& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+bool read(std::string_view text, int64_t& out) { return read_number(text, out); }
+bool read(std::string_view text, float& out) { return read_number(text, out); }
+bool read(std::string_view text, PositionRule& out) { return read_enum(kRuleNames, text, out); }
+bool read(std::string_view text, Activation& out) {
+  const auto found = activation_from_name(text);
+  out = found.value_or(Activation::kNone);
+  return found.has_value();
+}
+bool read(std::string_view text, std::vector<PoolMode>& out) {
+  out.clear();
+  while (!text.empty()) {
+    const size_t plus = text.find('+');
+    PoolMode mode = PoolMode::kCls;
+    if (!read_enum(kPoolModeNames, text.substr(0, plus), mode)) return false;
+    out.push_back(mode);
+    text = plus == text.npos ? std::string_view() : text.substr(plus + 1);
+  }
+  return !out.empty();
+}
+
+}  // namespace
+
+std::string_view pool_mode_name(PoolMode mode) { return kPoolModeNames[static_cast<size_t>(mode)]; }
+
+Attributes default_attributes(OpKind kind) {
+  switch (kind) {
+#define X(name, attributes, least, most) \
+  case OpKind::k##name:                  \
+    return attributes{};
+#include "graph/ops.inc"
+#undef X
+  }
+  return NoAttributes{};
+}
+
+std::string to_string(const Attributes& attributes) {
+  std::string text;
+  std::visit(
+      [&text](const auto& fields) {
+        std::decay_t<decltype(fields)>::visit(fields,
+                                              [&text](std::string_view name, const auto& value) {
+                                                text += text.empty() ? "{" : ", ";
+                                                text += cat(name, "=", write(value));
+                                              });
+      },
+      attributes);
+  return text.empty() ? text : text + "}";
+}
+
+bool set_attribute(Attributes& attributes, std::string_view name, std::string_view text) {
+  bool done = false;
+  std::visit(
+      [&](auto& fields) {
+        std::decay_t<decltype(fields)>::visit(fields, [&](std::string_view field, auto& value) {
+          if (field == name) done = read(text, value);
+        });
+      },
+      attributes);
+  return done;
+}
+
+}  // namespace tamis::graph

@@ -1,0 +1,116 @@
+// What parametrises each op, as small structs in one variant.
+//
+// Each struct names its fields once, in visit(), and from that come printing, parsing and equality.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/activation.h"
+#include "graph/op.h"
+
+namespace tamis::graph {
+
+struct NoAttributes {
+  template <typename Self, typename Visitor>
+  static void visit(Self&, Visitor&&) {}
+  friend bool operator==(const NoAttributes&, const NoAttributes&) = default;
+};
+
+/// How position ids follow from input ids (Hugging Face modeling files).
+enum class PositionRule : uint8_t {
+  kAbsolute,  ///< index within the sequence
+  kRoberta,   ///< padding_idx + count of non-padding tokens so far; padding keeps padding_idx
+};
+
+struct PositionIdsAttributes {
+  PositionRule rule = PositionRule::kAbsolute;
+  int64_t padding_idx = 0;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("rule", self.rule);
+    visitor("padding_idx", self.padding_idx);
+  }
+  friend bool operator==(const PositionIdsAttributes&, const PositionIdsAttributes&) = default;
+};
+
+struct ActivationAttributes {
+  Activation activation = Activation::kNone;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("activation", self.activation);
+  }
+  friend bool operator==(const ActivationAttributes&, const ActivationAttributes&) = default;
+};
+
+/// act(x * weight^T + bias) + residual.
+struct MatMulAttributes {
+  Activation activation = Activation::kNone;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("activation", self.activation);
+  }
+  friend bool operator==(const MatMulAttributes&, const MatMulAttributes&) = default;
+};
+
+struct LayerNormAttributes {
+  float epsilon = 1e-12f;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("epsilon", self.epsilon);
+  }
+  friend bool operator==(const LayerNormAttributes&, const LayerNormAttributes&) = default;
+};
+
+/// `scale` multiplies the scores before the softmax.
+struct AttentionAttributes {
+  int64_t heads = 1;
+  float scale = 1.0f;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("heads", self.heads);
+    visitor("scale", self.scale);
+  }
+  friend bool operator==(const AttentionAttributes&, const AttentionAttributes&) = default;
+};
+
+/// Pooling modes of sentence-transformers.
+enum class PoolMode : uint8_t { kCls, kMean, kMax, kMeanSqrtLen, kWeightedMean, kLastToken };
+
+/// The modes' results side by side.
+struct PoolAttributes {
+  std::vector<PoolMode> modes;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("modes", self.modes);
+  }
+  friend bool operator==(const PoolAttributes&, const PoolAttributes&) = default;
+};
+
+using Attributes =
+    std::variant<NoAttributes, PositionIdsAttributes, ActivationAttributes, MatMulAttributes,
+                 LayerNormAttributes, AttentionAttributes, PoolAttributes>;
+
+/// The default attributes of an op, of the alternative that its row in ops.inc names.
+[[nodiscard]] Attributes default_attributes(OpKind kind);
+
+/// "{heads=12, scale=0.125}", "" if there are none.
+[[nodiscard]] std::string to_string(const Attributes& attributes);
+
+/// Sets the field `name` from its printed form; false if there is no such field or the text does
+/// not read.
+[[nodiscard]] bool set_attribute(Attributes& attributes, std::string_view name,
+                                 std::string_view text);
+
+[[nodiscard]] std::string_view pool_mode_name(PoolMode mode);
+
+}  // namespace tamis::graph

@@ -1,0 +1,127 @@
+#include "graph/graph.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace tamis::graph {
+namespace {
+
+std::shared_ptr<const Tensor> zeros(const Shape& shape) {
+  return std::make_shared<Tensor>(DType::kF32, shape);
+}
+
+SymbolicShape tokens(int64_t n) { return {Dim::of(Symbol::kTokens), Dim::of(n)}; }
+
+/// ids -> Gather -> MatMul -> output "y".
+struct SmallGraph {
+  Graph graph;
+  ValueId ids, table, x, weight, y;
+  SmallGraph() {
+    ids = graph.add_input(kInputIds, DType::kI32, {Dim::of(Symbol::kTokens)});
+    table = graph.add_constant("table", zeros({10, 4}));
+    x = graph.add_node(OpKind::kGather, {table, ids}, NoAttributes{}, "embeddings", "x");
+    weight = graph.add_constant("weight", zeros({6, 4}));
+    y = graph.add_node(OpKind::kMatMul, {x, weight}, MatMulAttributes{}, "dense", "y");
+    graph.add_output("logits", y);
+  }
+};
+
+std::string refusal(const Graph& graph) {
+  try {
+    verify(graph);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Graph, InfersShapes) {
+  SmallGraph g;
+  EXPECT_EQ(g.graph.value(g.x).shape, tokens(4));
+  EXPECT_EQ(g.graph.value(g.y).shape, tokens(6));
+  EXPECT_EQ(refusal(g.graph), "");
+  const ValueId pooled = g.graph.add_node(
+      OpKind::kSequencePool, {g.y}, PoolAttributes{{PoolMode::kCls, PoolMode::kMean}}, "pool");
+  EXPECT_EQ(g.graph.value(pooled).shape.to_string(), "[B, 12]");
+  const ValueId scores = g.graph.add_node(OpKind::kAttentionScores, {g.y, g.y},
+                                          AttentionAttributes{3, 1.0f}, "attention");
+  EXPECT_EQ(g.graph.value(scores).shape.to_string(), "[3, A]");
+}
+
+TEST(Graph, RefusesWhatDoesNotFit) {
+  SmallGraph g;
+  const auto message = [&g](OpKind op, std::vector<ValueId> inputs, Attributes attributes) {
+    try {
+      g.graph.add_node(op, std::move(inputs), std::move(attributes), "here");
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(message(OpKind::kMatMul, {g.y, g.weight}, MatMulAttributes{}),
+            "MatMul at \"here\": input 0 \"y\" is F32[T, 6], expected rows of 4 for a weight "
+            "[6, 4]");
+  EXPECT_EQ(message(OpKind::kAdd, {g.x, g.y}, NoAttributes{}),
+            "Add at \"here\": input 1 \"y\" is F32[T, 6], expected something that fits [T, 4]");
+  EXPECT_EQ(message(OpKind::kAdd, {g.x}, NoAttributes{}),
+            "Add at \"here\": 1 inputs, takes 2 to 2");
+  EXPECT_NE(message(OpKind::kAttentionScores, {g.y, g.y}, AttentionAttributes{4, 1.0f})
+                .find("4 heads do not divide 6 columns"),
+            std::string::npos);
+  EXPECT_NE(message(OpKind::kGather, {g.table, g.x}, NoAttributes{}).find("expected I32[T]"),
+            std::string::npos);
+  EXPECT_NE(message(OpKind::kAdd, {g.x, g.x}, MatMulAttributes{}).find("attributes of another op"),
+            std::string::npos);
+}
+
+TEST(Graph, VerifierFindsDisorder) {
+  {
+    SmallGraph g;
+    std::swap(g.graph.nodes()[0], g.graph.nodes()[1]);
+    EXPECT_EQ(refusal(g.graph), "graph: MatMul at \"dense\" reads \"x\" before it is made");
+  }
+  {
+    SmallGraph g;
+    g.graph.value(g.y).shape = tokens(7);
+    EXPECT_EQ(refusal(g.graph),
+              "graph: MatMul at \"dense\" gives F32[T, 6] but \"y\" is F32[T, 7]");
+  }
+  {
+    SmallGraph g;
+    g.graph.nodes()[1].quantizers.push_back({5, QuantScheme::kPerTokenU8, true, {}, {}, {"q"}});
+    EXPECT_NE(refusal(g.graph).find("quantizer on operand 5"), std::string::npos);
+  }
+  {
+    SmallGraph g;
+    g.graph.outputs().clear();
+    EXPECT_EQ(refusal(g.graph), "graph: no outputs");
+  }
+}
+
+TEST(Graph, RemovesWhatNothingNeeds) {
+  SmallGraph g;
+  const ValueId bias = g.graph.add_constant("bias", zeros({6}));
+  g.graph.add_node(OpKind::kAdd, {g.y, bias}, NoAttributes{}, "dead");
+  EXPECT_TRUE(g.graph.remove_dead());
+  EXPECT_EQ(g.graph.nodes().size(), 2u);
+  EXPECT_EQ(g.graph.find_value("bias"), kNoValue);
+  EXPECT_EQ(refusal(g.graph), "");
+  EXPECT_FALSE(g.graph.remove_dead());
+}
+
+TEST(Graph, CopiesShareWeights) {
+  SmallGraph g;
+  const Graph copy = g.graph;
+  EXPECT_EQ(copy.value(g.table).constant.get(), g.graph.value(g.table).constant.get());
+}
+
+TEST(Graph, NamesStayUnique) {
+  SmallGraph g;
+  const ValueId again = g.graph.add_constant("weight", zeros({1}));
+  EXPECT_EQ(g.graph.value(again).name, "weight_2");
+}
+
+}  // namespace
+}  // namespace tamis::graph

@@ -1,0 +1,68 @@
+#include "base/json.h"
+#include "graph/graph.h"
+
+namespace tamis::graph {
+
+namespace {
+
+// Plain names print bare, anything else as a JSON string.
+bool is_plain(std::string_view name) {
+  for (const char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '.' || c == '-' || c == '/';
+    if (!plain) return false;
+  }
+  return !name.empty();
+}
+
+std::string quoted(std::string_view name) {
+  return is_plain(name) ? std::string(name) : json_quote(name);
+}
+
+std::string value_type(const Value& value) {
+  return cat(dtype_name(value.dtype), value.shape.to_string());
+}
+
+void print_node(const Graph& graph, const Node& node, std::string& out) {
+  out += cat("%", quoted(graph.value(node.output).name), " = ", op_name(node.op), "(");
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (i != 0) out += ", ";
+    const ValueId input = node.inputs[i];
+    out += input == kNoValue ? "-" : cat("%", quoted(graph.value(input).name));
+  }
+  out += ")";
+  const std::string attributes = to_string(node.attributes);
+  if (!attributes.empty()) out += " " + attributes;
+  if (!node.scope.empty()) out += " @" + quoted(node.scope);
+  out += cat(" : ", value_type(graph.value(node.output)), "\n");
+  for (const Quantizer& mark : node.quantizers) {
+    out += cat("  quantizer ", mark.operand, " ", scheme_name(mark.scheme), " ",
+               mark.enabled ? "on" : "off");
+    if (mark.low && mark.high) out += cat(" [", *mark.low, ", ", *mark.high, "]");
+    for (const std::string& name : mark.names) out += " " + quoted(name);
+    out += "\n";
+  }
+}
+
+}  // namespace
+
+std::string print(const Graph& graph) {
+  std::string out = "tamis graph 1\n";
+  for (const ValueId input : graph.inputs()) {
+    const Value& value = graph.value(input);
+    out += cat("input %", quoted(value.name), " : ", value_type(value), "\n");
+  }
+  for (size_t i = 0; i < graph.value_count(); ++i) {
+    const Value& value = graph.value(static_cast<ValueId>(i));
+    if (value.constant == nullptr) continue;
+    out += cat("constant %", quoted(value.name), " : ", value_type(value), "\n");
+  }
+  for (const Node& node : graph.nodes()) print_node(graph, node, out);
+  for (const GraphOutput& output : graph.outputs()) {
+    out +=
+        cat("output ", quoted(output.name), " = %", quoted(graph.value(output.value).name), "\n");
+  }
+  return out;
+}
+
+}  // namespace tamis::graph

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Makes what lies under testdata/ with Hugging Face's own libraries; testdata/README.md describes it.
+
+Example:
+    python tools/make_testdata.py --only models --filter 'bert-*'
+"""
+
+import argparse
+import fnmatch
+import os
+import shutil
+import sys
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+sys.path.insert(0, str(Path(__file__).resolve().parent / "testdata"))
+ROOT = Path(__file__).resolve().parent.parent / "testdata"
+
+
+def make_models(pattern: str) -> None:
+    """The tiny checkpoints and their golden.json."""
+    import checkpoints
+    import golden
+
+    for spec in checkpoints.specs():
+        if not fnmatch.fnmatch(spec.name, pattern):
+            continue
+        folder = ROOT / "models" / spec.name
+        shutil.rmtree(folder, ignore_errors=True)
+        checkpoints.build(spec, folder)
+        golden.record_folder(folder, spec.head)
+        print(folder.relative_to(ROOT.parent))
+
+
+def make_minilm(model: Path) -> None:
+    """Embeddings of the real MiniLM."""
+    import minilm
+
+    minilm.record(model, ROOT / "minilm" / "golden.json")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", default=["models"], choices=["models", "minilm"])
+    parser.add_argument("--filter", default="*", help="glob over the names of checkpoint folders")
+    parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
+    arguments = parser.parse_args()
+    if "models" in arguments.only:
+        make_models(arguments.filter)
+    if "minilm" in arguments.only:
+        if arguments.minilm is None:
+            parser.error("--only minilm needs --minilm FOLDER")
+        make_minilm(arguments.minilm)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""Tiny random checkpoints: families x heads, saved as Hugging Face saves them."""
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import transformers
+
+import common
+import small_tokenizers
+
+CLASS_LABELS = ["negative", "neutral", "positive"]
+TOPIC_LABELS = ["weather", "travel", "food", "work"]
+ENTITY_LABELS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG"]
+
+AUTO_CLASSES = {
+    "base": transformers.AutoModel,
+    "sequence-classification": transformers.AutoModelForSequenceClassification,
+    "multi-label": transformers.AutoModelForSequenceClassification,
+    "regression": transformers.AutoModelForSequenceClassification,
+    "rerank": transformers.AutoModelForSequenceClassification,
+    "token-classification": transformers.AutoModelForTokenClassification,
+    "question-answering": transformers.AutoModelForQuestionAnswering,
+    "masked-lm": transformers.AutoModelForMaskedLM,
+}
+COMMON_HEADS = ["base", "sequence-classification", "token-classification", "question-answering", "masked-lm"]
+EXTRA_HEADS = ["multi-label", "regression", "rerank"]
+FAMILIES = ["bert", "roberta", "distilbert", "camembert", "xlm-roberta", "albert", "electra"]
+ACTIVATIONS = ["gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "gelu_fast", "quick_gelu", "swish"]
+# Head sizes other than 8: 10, 12, 16 and 32.
+SIZES = {
+    ("distilbert", "base"): {"dim": 40, "hidden_dim": 72},
+    ("camembert", "base"): {"hidden_size": 48, "intermediate_size": 80},
+    ("electra", "base"): {"num_attention_heads": 2},
+    ("xlm-roberta", "sequence-classification"): {"num_attention_heads": 1},
+}
+# Heads whose recorded cases slide windows over a long text get more positions.
+WIDE_HEADS = {"token-classification", "question-answering"}
+
+
+@dataclass
+class Spec:
+    """One checkpoint folder."""
+
+    name: str
+    family: str
+    head: str
+    hidden_act: str
+    options: dict = field(default_factory=dict)
+
+    @property
+    def max_length(self) -> int:
+        """Longest input in tokens, special tokens included."""
+        return 128 if self.head in WIDE_HEADS else 64
+
+    @property
+    def type_ids(self) -> bool:
+        return self.family in ("bert", "albert", "electra")
+
+
+def specs() -> list[Spec]:
+    """Every checkpoint below testdata/models, but for variants and sentence-transformers folders."""
+    found = []
+    for family_index, family in enumerate(FAMILIES):
+        heads = COMMON_HEADS + (EXTRA_HEADS if family in ("bert", "roberta") else [])
+        for head_index, head in enumerate(heads):
+            activation = ACTIVATIONS[(family_index + head_index) % len(ACTIVATIONS)]
+            options = SIZES.get((family, head), {})
+            found.append(Spec(f"{family}-{head}", family, head, "gelu" if head == "base" else activation, options))
+    groups = {"num_hidden_groups": 2, "num_hidden_layers": 4, "inner_group_num": 2}
+    found.append(Spec("albert-base-groups", "albert", "base", "gelu_new", groups))
+    found.append(Spec("distilbert-base-sinusoidal", "distilbert", "base", "relu", {"sinusoidal_pos_embds": True}))
+    return found
+
+
+def tokenizer_for(spec: Spec) -> small_tokenizers.SmallTokenizer:
+    """The family's tokenizer. Cased WordPiece where names matter, the 240 kB charsmap in one folder only."""
+    if spec.family in ("bert", "electra"):
+        return small_tokenizers.wordpiece(lowercase=spec.head not in WIDE_HEADS)
+    if spec.family == "distilbert":
+        return small_tokenizers.wordpiece(lowercase=False)
+    if spec.family == "roberta":
+        return small_tokenizers.byte_bpe()
+    if spec.family == "xlm-roberta":
+        return small_tokenizers.xlm_roberta(full_charsmap=spec.head == "base", hub_style=spec.head == "base")
+    if spec.family == "camembert":
+        return small_tokenizers.camembert()
+    return small_tokenizers.albert()
+
+
+def config_for(spec: Spec, tokenizer: small_tokenizers.SmallTokenizer) -> transformers.PretrainedConfig:
+    """The configuration: hidden 32, 2 layers, 4 heads, intermediate 64."""
+    backend = tokenizer.fast
+    shared = {
+        "vocab_size": tokenizer.vocab_size, "pad_token_id": backend.pad_token_id, "initializer_range": 0.3,
+        "attn_implementation": "eager",
+    }
+    if spec.family == "distilbert":
+        sizes = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "activation": spec.hidden_act}
+    else:
+        sizes = {
+            "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64,
+            "hidden_act": spec.hidden_act,
+        }
+    sizes["max_position_embeddings"] = spec.max_length
+    if spec.family in ("roberta", "camembert", "xlm-roberta"):
+        ids = {"bos_token_id": backend.bos_token_id, "eos_token_id": backend.eos_token_id}
+        sizes.update(ids, max_position_embeddings=spec.max_length + 2, type_vocab_size=1, layer_norm_eps=1e-5)
+    if spec.family in ("albert", "electra"):
+        sizes["embedding_size"] = 16
+    if spec.family == "albert":
+        sizes.update(num_hidden_groups=1, inner_group_num=1, bos_token_id=2, eos_token_id=3)
+    labels = _labels(spec.head)
+    return transformers.AutoConfig.for_model(spec.family, **{**shared, **sizes, **labels, **spec.options})
+
+
+def _labels(head: str) -> dict:
+    if head in ("regression", "rerank"):
+        return {"num_labels": 1, "problem_type": "regression"} if head == "regression" else {"num_labels": 1}
+    names = {
+        "sequence-classification": CLASS_LABELS, "multi-label": TOPIC_LABELS, "token-classification": ENTITY_LABELS,
+    }.get(head)
+    if names is None:
+        return {}
+    labels = {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
+    problem = {"sequence-classification": "single_label_classification", "multi-label": "multi_label_classification"}
+    if head in problem:
+        labels["problem_type"] = problem[head]
+    return labels
+
+
+def randomise(model: torch.nn.Module, seed: int) -> None:
+    """Fills every parameter so that outputs differ clearly between inputs: biases and LayerNorm too."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in sorted(model.named_parameters()):
+            lowered = name.lower()
+            norm = "layernorm" in lowered or "layer_norm" in lowered
+            if norm and name.endswith("weight"):
+                parameter.copy_(0.5 + torch.rand(parameter.shape, generator=generator))
+            elif parameter.dim() == 1:
+                parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+            else:
+                parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+
+
+def _spread_answers(model: torch.nn.Module, head: str) -> None:
+    """Moves the head's bias so that answers are not trivial: about half of the tokens outside entities."""
+    with torch.no_grad():
+        if head == "token-classification":
+            model.classifier.weight *= 1.5
+            model.classifier.bias[0] += 2.5
+        elif head == "question-answering":
+            model.qa_outputs.weight *= 1.5
+        elif head in ("sequence-classification", "multi-label", "regression", "rerank"):
+            last = [m for m in model.classifier.modules() if isinstance(m, torch.nn.Linear)][-1]
+            last.weight *= 1.5
+
+
+def build(spec: Spec, folder: Path) -> None:
+    """Makes one checkpoint folder: weights, config.json and tokenizer files."""
+    seed = zlib.crc32(spec.name.encode())
+    common.seed_all(seed)
+    tokenizer = tokenizer_for(spec)
+    model = AUTO_CLASSES[spec.head].from_config(config_for(spec, tokenizer)).eval()
+    randomise(model, seed)
+    _spread_answers(model, spec.head)
+    model.save_pretrained(folder)
+    tokenizer.save(folder, spec.max_length)
+    weights = folder / "model.safetensors"
+    weights.chmod(0o644)
+    size = weights.stat().st_size
+    if size > 300_000:
+        raise ValueError(f"{folder}: model.safetensors has {size} bytes, the limit is 300,000")
+
+
+def load(folder: Path, head: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+    """The checkpoint back from disk, eager attention, eval mode."""
+    model = AUTO_CLASSES[head].from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    return model.to(dtype).eval()
