@@ -1,0 +1,55 @@
+#include <cmath>
+#include <cstddef>
+#include <numbers>
+
+#include "kernels/reference/reference.h"
+
+namespace tamis::kernels::reference {
+
+namespace {
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+double gelu_tanh(double x) {
+  const double inner = std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x);
+  return 0.5 * x * (1 + std::tanh(inner));
+}
+
+// log(1 + exp(x)) without overflow.
+double softplus(double x) { return std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
+
+}  // namespace
+
+double activate(Activation activation, double x) {
+  switch (activation) {
+    case Activation::kNone:
+      return x;
+    case Activation::kGelu:
+      return 0.5 * x * std::erfc(-x / std::numbers::sqrt2);
+    case Activation::kGeluTanh:
+      return gelu_tanh(x);
+    case Activation::kQuickGelu:
+      return x * sigmoid(1.702 * x);
+    case Activation::kRelu:
+      return x > 0 ? x : 0;
+    case Activation::kRelu2:
+      return x > 0 ? x * x : 0;
+    case Activation::kSilu:
+      return x * sigmoid(x);
+    case Activation::kMish:
+      return x * std::tanh(softplus(x));
+    case Activation::kTanh:
+      return std::tanh(x);
+    case Activation::kSigmoid:
+      return sigmoid(x);
+  }
+  return x;
+}
+
+void activate(Activation activation, std::span<const float> x, std::span<float> y) {
+  for (size_t i = 0; i < x.size(); ++i) {
+    y[i] = static_cast<float>(activate(activation, double{x[i]}));
+  }
+}
+
+}  // namespace tamis::kernels::reference

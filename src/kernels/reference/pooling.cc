@@ -1,0 +1,53 @@
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/reference/reference.h"
+
+namespace tamis::kernels::reference {
+
+namespace {
+
+// Pools one channel: x points at the first of `len` >= 1 values, `ldx` apart.
+double pool(Pooling kind, const float* x, int64_t ldx, int64_t len) {
+  double sum = 0;
+  double weighted = 0;
+  float greatest = x[0];
+  for (int64_t t = 0; t < len; ++t) {
+    const float value = x[t * ldx];
+    sum += value;
+    weighted += static_cast<double>(t + 1) * value;
+    greatest = std::max(greatest, value);
+  }
+  const auto count = static_cast<double>(len);
+  switch (kind) {
+    case Pooling::kCls:
+      return x[0];
+    case Pooling::kMean:
+      return sum / count;
+    case Pooling::kMax:
+      return greatest;
+    case Pooling::kMeanSqrtLen:
+      return sum / std::sqrt(count);
+    case Pooling::kWeightedMean:
+      return weighted / (count * (count + 1) / 2);
+    case Pooling::kLastToken:
+      return x[(len - 1) * ldx];
+  }
+  return 0;
+}
+
+}  // namespace
+
+void pooling(const PoolingArgs& args) {
+  for (int64_t s = 0; s < args.sequences; ++s) {
+    const int64_t begin = args.cu_seqlens[s];
+    const int64_t len = args.cu_seqlens[s + 1] - begin;
+    for (int64_t j = 0; j < args.width; ++j) {
+      const double value =
+          len == 0 ? 0 : pool(args.kind, args.x + begin * args.ldx + j, args.ldx, len);
+      args.y[s * args.ldy + j] = static_cast<float>(value);
+    }
+  }
+}
+
+}  // namespace tamis::kernels::reference

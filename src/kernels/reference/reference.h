@@ -1,0 +1,104 @@
+// Every op as plain loops: the oracle for all engines and ISAs.
+//
+// Is: the definition of each op's arithmetic: float32 in, sums and functions in double, one
+// rounding to float32 at each output. Is not: fast. May use: the contract headers of cpu/ for their
+// argument structs.
+//
+// All functions are thread-safe, allocate nothing, and trust their arguments (the plan proved
+// them). Strides count elements. Names of arguments and layouts are those of cpu/.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/activation.h"
+#include "kernels/cpu/attention_f32/attention_f32.h"
+#include "kernels/cpu/embedding/embedding.h"
+#include "kernels/cpu/layer_norm/layer_norm.h"
+#include "kernels/cpu/pooling/pooling.h"
+
+namespace tamis::kernels::reference {
+
+/// activation(x), in double.
+[[nodiscard]] double activate(Activation activation, double x);
+
+/// y[i] = activation(x[i]); y may be x.
+void activate(Activation activation, std::span<const float> x, std::span<float> y);
+
+/// y = activation(x W^T + bias) + residual.
+struct MatMulArgs {
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+  const float* x = nullptr;  // [m, k]
+  int64_t ldx = 0;
+  const float* w = nullptr;  // [n, k] as Hugging Face stores it, out x in
+  int64_t ldw = 0;
+  const float* bias = nullptr;  // [n], or null
+  Activation activation = Activation::kNone;
+  const float* residual = nullptr;  // [m, n], or null; added after the activation
+  int64_t ldr = 0;
+  float* y = nullptr;  // [m, n]; may be residual
+  int64_t ldy = 0;
+};
+void matmul(const MatMulArgs& args);
+
+/// y[i] = a[i] + b[i]; y may be a or b.
+void add(std::span<const float> a, std::span<const float> b, std::span<float> y);
+
+/// y[i] = x[i] * factor; y may be x.
+void scale(std::span<const float> x, float factor, std::span<float> y);
+
+/// LayerNormalization, and with args.residual SkipLayerNormalization. The sum x + residual is
+/// rounded to float32 before it is normalised, whether it is stored or not.
+void layer_norm(const LayerNormArgs& args);
+
+/// Sum of table rows (rounded to float32), then LayerNorm where gamma is given.
+void embedding(const EmbeddingArgs& args);
+
+/// y[i] = table[index[i]], rows of `width` floats; y overlaps nothing.
+struct SelectRowsArgs {
+  int64_t rows = 0;  // of y
+  int64_t width = 0;
+  const float* table = nullptr;
+  int64_t ldt = 0;
+  const int32_t* index = nullptr;  // [rows]
+  float* y = nullptr;
+  int64_t ldy = 0;
+};
+void select_rows(const SelectRowsArgs& args);
+
+/// out[cu_seqlens[s] + t] = t. `cu_seqlens` has one entry more than there are sequences.
+void position_ids(std::span<const int32_t> cu_seqlens, std::span<int32_t> out);
+
+/// RoBERTa's rule (transformers, create_position_ids_from_input_ids): a padding token gets
+/// `padding_idx`, any other padding_idx + the count of non-padding tokens up to and with itself.
+void position_ids_roberta(std::span<const int32_t> input_ids, std::span<const int32_t> cu_seqlens,
+                          int32_t padding_idx, std::span<int32_t> out);
+
+/// The whole of attention: softmax(scale * q k^T) v for each sequence and head.
+void attention(const AttentionArgs& args);
+
+/// The part of attention() that `work` names.
+void attention_rows(const AttentionArgs& args, const AttentionWork& work);
+
+/// Elements of packed pairs of one head: the sum of len^2 over the sequences.
+[[nodiscard]] int64_t attention_pairs(const int32_t* cu_seqlens, int64_t sequences);
+
+/// scores[h * A + a_s + i * len + j] = scale * dot(q_i, k_j), A = attention_pairs(), a_s the sum of
+/// len^2 of the sequences before s. Uses q, k; not v and out.
+void attention_scores(const AttentionArgs& args, float* scores);
+
+/// Softmax of each row of packed pairs, in place or not.
+void attention_softmax(const AttentionArgs& args, const float* scores, float* probabilities);
+
+/// out = probabilities v. Uses v and out; not q and k.
+void attention_context(const AttentionArgs& args, const float* probabilities);
+
+/// Softmax over each of `rows` contiguous rows; y may be x. An empty row stays empty.
+void softmax_rows(int64_t rows, int64_t width, const float* x, float* y);
+
+/// See cpu/pooling/pooling.h.
+void pooling(const PoolingArgs& args);
+
+}  // namespace tamis::kernels::reference

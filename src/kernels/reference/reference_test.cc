@@ -1,0 +1,213 @@
+// The oracle itself, against values worked out by hand.
+#include "kernels/reference/reference.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "kernels/probabilities.h"
+
+namespace tamis::kernels {
+namespace {
+
+// transformers.activations.ACT2FN on float64 tensors of 1 and -2.
+TEST(ReferenceActivate, EqualsTorch) {
+  struct Row {
+    Activation activation;
+    double at_1;
+    double at_minus_2;
+  };
+  const Row rows[] = {
+      {Activation::kNone, 1, -2},
+      {Activation::kGelu, 0.841344746068543, -0.04550026389635842},
+      {Activation::kGeluTanh, 0.8411919906082768, -0.04540230591222494},
+      {Activation::kQuickGelu, 0.8457957659328212, -0.06434137685579186},
+      {Activation::kRelu, 1, 0},
+      {Activation::kRelu2, 1, 0},
+      {Activation::kSilu, 0.7310585786300049, -0.2384058440442351},
+      {Activation::kMish, 0.8650983882673103, -0.2525014826957089},
+      {Activation::kTanh, 0.7615941559557649, -0.9640275800758169},
+      {Activation::kSigmoid, 0.7310585786300049, 0.11920292202211755},
+  };
+  for (const Row& row : rows) {
+    EXPECT_NEAR(reference::activate(row.activation, 1.0), row.at_1, 1e-9)
+        << activation_name(row.activation);
+    EXPECT_NEAR(reference::activate(row.activation, -2.0), row.at_minus_2, 1e-9)
+        << activation_name(row.activation);
+  }
+}
+
+TEST(ReferenceMatMul, AddsBiasActivatesAndAddsResidual) {
+  const std::vector<float> x = {1, 2, 3, 4};         // [2, 2]
+  const std::vector<float> w = {1, 0, 0, -1, 1, 1};  // [3, 2]
+  const std::vector<float> bias = {10, 0, -8};
+  const std::vector<float> residual = {100, 100, 100, 200, 200, 200};
+  std::vector<float> y(6);
+  reference::MatMulArgs args;
+  args.m = 2;
+  args.n = 3;
+  args.k = 2;
+  args.x = x.data();
+  args.ldx = 2;
+  args.w = w.data();
+  args.ldw = 2;
+  args.bias = bias.data();
+  args.activation = Activation::kRelu;
+  args.residual = residual.data();
+  args.ldr = 3;
+  args.y = y.data();
+  args.ldy = 3;
+  reference::matmul(args);
+  EXPECT_EQ(y, (std::vector<float>{111, 100, 100, 213, 200, 200}));
+}
+
+TEST(ReferenceLayerNorm, NormalisesTheSum) {
+  const std::vector<float> x = {1, 2, 3, 4};
+  const std::vector<float> residual = {0, 0, 0, 4};
+  const std::vector<float> gamma = {1, 1, 2, 1};
+  const std::vector<float> beta = {0, 0, 0, 5};
+  std::vector<float> y(4);
+  std::vector<float> sum(4);
+  LayerNormArgs args;
+  args.rows = 1;
+  args.width = 4;
+  args.x = x.data();
+  args.residual = residual.data();
+  args.gamma = gamma.data();
+  args.beta = beta.data();
+  args.eps = 0;
+  args.y = y.data();
+  args.sum = sum.data();
+  reference::layer_norm(args);
+  EXPECT_EQ(sum, (std::vector<float>{1, 2, 3, 8}));
+  const double deviation = std::sqrt((6.25 + 2.25 + 0.25 + 20.25) / 4);  // mean 3.5
+  EXPECT_FLOAT_EQ(y[0], static_cast<float>(-2.5 / deviation));
+  EXPECT_FLOAT_EQ(y[2], static_cast<float>(-1.0 / deviation));
+  EXPECT_FLOAT_EQ(y[3], static_cast<float>(4.5 / deviation + 5));
+}
+
+TEST(ReferenceEmbedding, AddsRowsOfThreeTables) {
+  const std::vector<float> words = {1, 2, 3, 4, 5, 6};
+  const std::vector<float> positions = {10, 20, 30, 40};
+  const std::vector<float> types = {100, 200};
+  const std::vector<int32_t> ids = {2, 0};
+  const std::vector<int32_t> places = {0, 1};
+  std::vector<float> y(4);
+  EmbeddingArgs args;
+  args.tokens = 2;
+  args.width = 2;
+  args.tables[0] = {words.data(), ids.data()};
+  args.tables[1] = {types.data(), nullptr};
+  args.tables[2] = {positions.data(), places.data()};
+  args.y = y.data();
+  args.ldy = 2;
+  reference::embedding(args);
+  EXPECT_EQ(y, (std::vector<float>{115, 226, 131, 242}));
+}
+
+TEST(ReferencePositionIds, CountsWithinEachSequence) {
+  const std::vector<int32_t> cu_seqlens = {0, 3, 3, 5};
+  std::vector<int32_t> out(5);
+  reference::position_ids(cu_seqlens, out);
+  EXPECT_EQ(out, (std::vector<int32_t>{0, 1, 2, 0, 1}));
+  const std::vector<int32_t> ids = {0, 1, 7, 1, 9};  // 1 is padding
+  reference::position_ids_roberta(ids, cu_seqlens, 1, out);
+  EXPECT_EQ(out, (std::vector<int32_t>{2, 1, 3, 1, 2}));
+}
+
+TEST(ReferenceAttention, PartsEqualTheWhole) {
+  const std::vector<int32_t> cu_seqlens = {0, 2, 2, 5};
+  constexpr int64_t kHeads = 2;
+  constexpr int64_t kHeadSize = 3;
+  constexpr int64_t kWidth = kHeads * kHeadSize;
+  std::vector<float> qkv(static_cast<size_t>(5 * 3 * kWidth));
+  for (size_t i = 0; i < qkv.size(); ++i) {
+    qkv[i] = std::sin(static_cast<float>(i) * 1.7f);
+  }
+  std::vector<float> whole(static_cast<size_t>(5 * kWidth));
+  AttentionArgs args;
+  args.cu_seqlens = cu_seqlens.data();
+  args.sequences = 3;
+  args.heads = kHeads;
+  args.head_size = kHeadSize;
+  args.scale = 0.5f;
+  args.q = qkv.data();
+  args.k = qkv.data() + kWidth;
+  args.v = qkv.data() + 2 * kWidth;
+  args.ldq = args.ldk = args.ldv = 3 * kWidth;
+  args.out = whole.data();
+  args.ldo = kWidth;
+  reference::attention(args);
+
+  ASSERT_EQ(reference::attention_pairs(cu_seqlens.data(), 3), 4 + 9);
+  std::vector<float> scores(static_cast<size_t>(kHeads) * 13);
+  std::vector<float> parts(whole.size());
+  reference::attention_scores(args, scores.data());
+  reference::attention_softmax(args, scores.data(), scores.data());
+  args.out = parts.data();
+  reference::attention_context(args, scores.data());
+  for (size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(parts[i], whole[i], 1e-6f) << i;
+  for (int64_t head = 0; head < kHeads; ++head) {  // a row of one key would be that key's value
+    float sum = 0;
+    for (size_t j = 0; j < 3; ++j) sum += scores[static_cast<size_t>(head) * 13 + 4 + j];
+    EXPECT_NEAR(sum, 1, 1e-6f);
+  }
+}
+
+TEST(ReferencePooling, EveryKind) {
+  const std::vector<int32_t> cu_seqlens = {0, 3, 3};
+  const std::vector<float> x = {1, -5, 2, -1, 6, -3};  // [3, 2]
+  struct Row {
+    Pooling kind;
+    float first;
+    float second;
+  };
+  const Row rows[] = {
+      {Pooling::kCls, 1, -5},
+      {Pooling::kMean, 3, -3},
+      {Pooling::kMax, 6, -1},
+      {Pooling::kMeanSqrtLen, 9 / std::sqrt(3.0f), -9 / std::sqrt(3.0f)},
+      {Pooling::kWeightedMean, 23.0f / 6, -16.0f / 6},
+      {Pooling::kLastToken, 6, -3},
+  };
+  for (const Row& row : rows) {
+    std::vector<float> y(4, 7.0f);
+    PoolingArgs args;
+    args.kind = row.kind;
+    args.cu_seqlens = cu_seqlens.data();
+    args.sequences = 2;
+    args.width = 2;
+    args.x = x.data();
+    args.ldx = 2;
+    args.y = y.data();
+    args.ldy = 2;
+    reference::pooling(args);
+    EXPECT_FLOAT_EQ(y[0], row.first);
+    EXPECT_FLOAT_EQ(y[1], row.second);
+    EXPECT_EQ(y[2], 0);  // no tokens
+    EXPECT_EQ(y[3], 0);
+  }
+}
+
+TEST(Probabilities, SoftmaxSigmoidAndUnitLength) {
+  std::vector<float> x = {1000, 1000, 1000 + std::log(2.0f)};
+  softmax(x);
+  EXPECT_NEAR(x[0], 0.25, 1e-4);  // log(2) is rounded to 6e-5 at 1000
+  EXPECT_NEAR(x[0] + x[1] + x[2], 1, 1e-6);
+  std::vector<float> logs = {0, std::log(3.0f)};
+  log_softmax(logs);
+  EXPECT_FLOAT_EQ(logs[0], std::log(0.25f));
+  std::vector<float> s = {0, -1000, 1000};
+  sigmoid(s);
+  EXPECT_EQ(s, (std::vector<float>{0.5f, 0, 1}));
+  std::vector<float> v = {3, 4};
+  l2_normalize(v);
+  EXPECT_FLOAT_EQ(v[0], 0.6f);
+  std::vector<float> zero = {0, 0};
+  l2_normalize(zero);
+  EXPECT_EQ(zero, (std::vector<float>{0, 0}));
+}
+
+}  // namespace
+}  // namespace tamis::kernels
