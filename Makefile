@@ -30,6 +30,10 @@ release:  ## the program users run: build/release/tamis
 	cmake --preset release
 	cmake --build --preset release --target tamis
 
+fuzz:  ## run each fuzz target for FUZZ_SECONDS=60
+	@tools/setup.sh build sanitize
+	tools/fuzz.sh $(FUZZ_SECONDS)
+
 format:  ## lay out every C++ file with clang-format
 	@tools/setup.sh test
 	tools/check_format.sh --fix

@@ -28,3 +28,7 @@ if(TAMIS_SANITIZE)
                       -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TAMIS_SANITIZE})
 endif()
+if(TAMIS_FUZZ)
+  # Coverage counters in the libraries too; the programs add libFuzzer's main when they link.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
