@@ -111,12 +111,16 @@ bool file_exists(const fs::path& path) {
 }
 
 void write_file(const fs::path& path, std::string_view contents) {
+  write_file(path, std::span<const std::string_view>(&contents, 1));
+}
+
+void write_file(const fs::path& path, std::span<const std::string_view> pieces) {
   Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (fd.get() < 0) {
     fail(ErrorCode::kUnavailable, path.string(), ": cannot be created: ", reason());
   }
   try {
-    write_all(fd.get(), contents, path);
+    for (const std::string_view piece : pieces) write_all(fd.get(), piece, path);
     if (fd.close() != 0) {
       fail(ErrorCode::kUnavailable, path.string(), ": cannot be written: ", reason());
     }

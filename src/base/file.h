@@ -47,6 +47,9 @@ class MappedFile {
 /// full, permission); a file left incomplete is removed.
 void write_file(const std::filesystem::path& path, std::string_view contents);
 
+/// The same for contents that lie in pieces, written one behind the other.
+void write_file(const std::filesystem::path& path, std::span<const std::string_view> pieces);
+
 /// A folder written beside its destination and renamed into place by commit(); without commit()
 /// the destructor removes it. Not thread-safe.
 class StagedFolder {
