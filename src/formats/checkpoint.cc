@@ -1,0 +1,149 @@
+#include "formats/checkpoint.h"
+
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "formats/safetensors.h"
+
+namespace tamis {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Weight maps of real models stay under 1 MB.
+constexpr size_t kMaxIndexBytes = size_t{64} << 20;
+
+using ReadFile = std::vector<StoredTensor> (*)(const fs::path&);
+
+std::vector<StoredTensor> read_safetensors_file(const fs::path& path) {
+  return read_safetensors(path).tensors;
+}
+
+struct WeightFormat {
+  std::string_view file;
+  std::string_view index;
+  ReadFile read;
+};
+
+// In the order of preference.
+constexpr WeightFormat kWeightFormats[] = {
+    {"model.safetensors", "model.safetensors.index.json", read_safetensors_file},
+};
+
+struct WeightMap {
+  std::map<std::string, std::string, std::less<>> file_of;  // by tensor
+  std::set<std::string> files;
+};
+
+WeightMap read_weight_map(const fs::path& index) {
+  const std::string source = index.string();
+  const std::string text = read_file(index, kMaxIndexBytes);
+  const JsonDocument json = JsonDocument::parse(text, source);
+  const JsonView map = json.root().get("weight_map");
+  if (!map.is_object()) {
+    fail(ErrorCode::kCorruptData, source,
+         ": must be an object with a weight_map from tensor to file");
+  }
+  WeightMap weights;
+  for (size_t i = 0; i < map.size(); ++i) {
+    const JsonView::Member member = map.member(i);
+    const std::string file(member.value.as_string(source + ": a file in weight_map"));
+    (void)path_inside(index.parent_path(), file, source);
+    weights.file_of.emplace(member.key, file);
+    weights.files.insert(file);
+  }
+  return weights;
+}
+
+// A tensor is taken from the shard that the map names; what a shard holds beside is taken too if no
+// other shard is named for it, as transformers does.
+std::vector<StoredTensor> read_shards(const fs::path& index, ReadFile read) {
+  const fs::path folder = index.parent_path();
+  const std::string source = index.string();
+  const WeightMap weights = read_weight_map(index);
+  std::vector<StoredTensor> all;
+  std::set<std::string> seen;
+  for (const std::string& file : weights.files) {
+    const fs::path path = path_inside(folder, file, source);
+    if (!file_exists(path)) {
+      fail(ErrorCode::kNotFound, path.string(), ": no such file, but ", source, " names it");
+    }
+    for (StoredTensor& tensor : read(path)) {
+      const auto mapped = weights.file_of.find(tensor.name);
+      if (mapped != weights.file_of.end() && mapped->second != file) continue;
+      if (seen.insert(tensor.name).second) all.push_back(std::move(tensor));
+    }
+  }
+  for (const auto& [name, file] : weights.file_of) {
+    if (!seen.contains(name)) {
+      fail(ErrorCode::kCorruptData, source, ": tensor ", json_quote(name), " is not in ",
+           json_quote(file), ", where weight_map puts it");
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<StoredTensor> read_weights(const fs::path& folder) {
+  std::string accepted;
+  for (const WeightFormat& format : kWeightFormats) {
+    if (file_exists(folder / format.file)) return format.read(folder / format.file);
+    if (file_exists(folder / format.index)) {
+      return read_shards(folder / format.index, format.read);
+    }
+    accepted += cat(accepted.empty() ? "" : ", ", format.file, ", ", format.index);
+  }
+  fail(ErrorCode::kNotFound, folder.string(), ": no weights here; accepted are ", accepted);
+}
+
+Checkpoint::Checkpoint(fs::path folder, ModelConfig config, std::vector<StoredTensor> tensors)
+    : folder_(std::move(folder)), config_(std::move(config)) {
+  for (StoredTensor& tensor : tensors) {
+    std::string name = tensor.name;
+    tensors_.emplace(std::move(name), std::move(tensor));
+  }
+}
+
+std::shared_ptr<const Checkpoint> Checkpoint::open(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    fail(ErrorCode::kNotFound, folder.string(),
+         ": no such folder; a model is a folder with "
+         "config.json and model.safetensors");
+  }
+  ModelConfig config = ModelConfig::read(folder / "config.json");
+  return std::make_shared<const Checkpoint>(folder, std::move(config), read_weights(folder));
+}
+
+std::optional<TensorView> Checkpoint::find(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) return std::nullopt;
+  return usable_tensor(found->second)->view();
+}
+
+std::shared_ptr<const Tensor> Checkpoint::tensor(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) {
+    fail(ErrorCode::kNotFound, folder_.string(), ": no tensor ", json_quote(name),
+         " in the weights");
+  }
+  const std::shared_ptr<const Tensor>& tensor = usable_tensor(found->second);
+  if (const auto bad = first_non_finite(tensor->view())) {
+    fail(ErrorCode::kCorruptData, found->second.source, ": tensor ", json_quote(name),
+         " holds NaN or infinity at element ", *bad, "; weights must be finite");
+  }
+  return tensor;
+}
+
+std::vector<std::string> Checkpoint::names() const {
+  std::vector<std::string> names;
+  names.reserve(tensors_.size());
+  for (const auto& [name, stored] : tensors_) names.push_back(name);
+  return names;
+}
+
+}  // namespace tamis

@@ -1,0 +1,55 @@
+// A Hugging Face folder: config.json and its weights, whatever files they lie in.
+//
+// Is: tensors by Hugging Face name, mapped read-only, and ModelConfig. Is not: a graph, a choice of
+// family, a tokenizer. May use: base, tensor.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/hf_config.h"
+#include "formats/stored_tensor.h"
+
+namespace tamis {
+
+/// Thread-safe: immutable after open(). The tensors it hands out stay valid without it.
+class Checkpoint {
+ public:
+  /// Reads config.json and the first that is there of model.safetensors,
+  /// model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json.
+  /// Throws Error: kNotFound (the folder, config.json or all of these), kCorruptData, kUnsupported.
+  [[nodiscard]] static std::shared_ptr<const Checkpoint> open(const std::filesystem::path& folder);
+
+  /// A checkpoint made in memory, for tests and tools.
+  Checkpoint(std::filesystem::path folder, ModelConfig config, std::vector<StoredTensor> tensors);
+
+  [[nodiscard]] const ModelConfig& config() const { return config_; }
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+
+  /// True if a tensor of that name lies in the files, whatever its dtype and rank.
+  [[nodiscard]] bool has(std::string_view name) const { return tensors_.contains(name); }
+  /// Dtype, shape and bytes, aligned to the element's size; nothing if there is none of that name.
+  /// Throws kUnsupported for a dtype or rank that Tensor cannot hold.
+  [[nodiscard]] std::optional<TensorView> find(std::string_view name) const;
+  /// The tensor, the same object at every call; it keeps the mapped file alive. Reads all its
+  /// values once a call. Throws Error: kNotFound naming the folder and the tensor, kUnsupported as
+  /// find(), kCorruptData if it holds NaN or infinity.
+  [[nodiscard]] std::shared_ptr<const Tensor> tensor(std::string_view name) const;
+  /// All names, sorted.
+  [[nodiscard]] std::vector<std::string> names() const;
+
+ private:
+  std::filesystem::path folder_;
+  ModelConfig config_;
+  std::map<std::string, StoredTensor, std::less<>> tensors_;
+};
+
+/// The tensors of a folder's weights, looked for as Checkpoint::open() does. Each name once.
+[[nodiscard]] std::vector<StoredTensor> read_weights(const std::filesystem::path& folder);
+
+}  // namespace tamis

@@ -1,0 +1,374 @@
+#include "formats/hf_config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+
+namespace tamis {
+
+namespace {
+
+constexpr size_t kMaxConfigBytes = size_t{16} << 20;  // id2label of 100,000 labels is 3 MB
+
+// Far above any encoder (XLM-R XXL: hidden 4096, 48 layers, vocabulary 250,880), far below what
+// overflows int64 in the estimate of the parameters.
+constexpr int64_t kMaxHidden = 65536;
+constexpr int64_t kMaxIntermediate = 1 << 20;
+constexpr int64_t kMaxLayers = 1024;
+constexpr int64_t kMaxVocab = 16 << 20;
+constexpr int64_t kMaxPositions = 1 << 20;
+constexpr int64_t kMaxTypes = 65536;
+constexpr int64_t kMaxLabels = 1 << 20;
+constexpr int64_t kMaxParameters = int64_t{1} << 35;  // 128 GiB of float32
+
+// What transformers' configuration classes say where config.json is silent.
+struct Defaults {
+  std::string_view model_type;
+  int64_t vocab_size;
+  int64_t hidden_size;
+  int64_t num_hidden_layers;
+  int64_t num_attention_heads;
+  int64_t intermediate_size;
+  int64_t type_vocab_size;
+  int64_t embedding_size;  // 0: hidden_size
+  int64_t pad_token_id;
+  std::string_view hidden_act;
+};
+
+// The first row also serves a model_type that is not listed.
+constexpr Defaults kDefaults[] = {
+    {"bert", 30522, 768, 12, 12, 3072, 2, 0, 0, "gelu"},
+    {"distilbert", 30522, 768, 6, 12, 3072, 0, 0, 0, "gelu"},
+    {"roberta", 50265, 768, 12, 12, 3072, 2, 0, 1, "gelu"},
+    {"camembert", 30522, 768, 12, 12, 3072, 2, 0, 1, "gelu"},
+    {"xlm-roberta", 30522, 768, 12, 12, 3072, 2, 0, 1, "gelu"},
+    {"albert", 30000, 4096, 12, 64, 16384, 2, 128, 0, "gelu_new"},
+    {"electra", 30522, 256, 12, 4, 1024, 2, 128, 0, "gelu"},
+};
+
+const Defaults& defaults_of(std::string_view model_type) {
+  for (const Defaults& row : kDefaults) {
+    if (row.model_type == model_type) return row;
+  }
+  return kDefaults[0];
+}
+
+// Configs from before model_type existed name only their class.
+struct ClassPrefix {
+  std::string_view prefix;
+  std::string_view model_type;
+};
+constexpr ClassPrefix kClassPrefixes[] = {
+    {"Bert", "bert"},           {"DistilBert", "distilbert"},  {"Roberta", "roberta"},
+    {"Camembert", "camembert"}, {"XLMRoberta", "xlm-roberta"}, {"Albert", "albert"},
+    {"Electra", "electra"},
+};
+
+struct PythonActivation {
+  std::string_view class_name;
+  Activation activation;
+};
+constexpr PythonActivation kPythonActivations[] = {
+    {"Identity", Activation::kNone}, {"Tanh", Activation::kTanh},       {"ReLU", Activation::kRelu},
+    {"GELU", Activation::kGelu},     {"Sigmoid", Activation::kSigmoid}, {"SiLU", Activation::kSilu},
+    {"Mish", Activation::kMish},
+};
+
+class ConfigReader {
+ public:
+  ConfigReader(JsonView root, std::string_view source) : root_(root), source_(source) {}
+
+  ModelConfig read() {
+    refuse_unbuilt();
+    read_names();
+    read_sizes();
+    read_details();
+    read_labels();
+    read_cross_encoder();
+    check();
+    return std::move(config_);
+  }
+
+ private:
+  std::string what(std::string_view key) const { return cat(source_, ": ", key); }
+
+  // The member, absent also where the file says null.
+  JsonView get(std::string_view key) const {
+    const JsonView value = root_.get(key);
+    return value.is_null() ? JsonView() : value;
+  }
+
+  bool flag(std::string_view key, bool otherwise) const {
+    const JsonView value = get(key);
+    return value ? value.as_bool(what(key)) : otherwise;
+  }
+
+  template <typename... Parts>
+  [[noreturn]] void unsupported(const Parts&... parts) const {
+    fail(ErrorCode::kUnsupported, source_, ": ", parts...);
+  }
+
+  void refuse_unbuilt() const {
+    if (const JsonView type = get("position_embedding_type")) {
+      const std::string_view name = type.as_string(what("position_embedding_type"));
+      if (name != "absolute") {
+        unsupported("position_embedding_type ", json_quote(name),
+                    " is not built; only \"absolute\" is accepted");
+      }
+    }
+    for (const std::string_view key : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
+      if (flag(key, false)) {
+        unsupported(key, " is true, but only encoders are built; false is accepted");
+      }
+    }
+    if (get("auto_map").size() != 0) {
+      unsupported(
+          "auto_map names the model's own Python code, which is never run; accepted are the "
+          "architectures built into transformers");
+    }
+    if (get("pruned_heads").size() != 0) {
+      unsupported("pruned_heads is not built; only {} is accepted");
+    }
+    if (get("quantization_config")) {
+      unsupported(
+          "quantization_config: weights quantized by other tools are not built; accepted are "
+          "float weights");
+    }
+  }
+
+  void read_names() {
+    if (const JsonView names = get("architectures")) {
+      if (!names.is_array()) {
+        fail(ErrorCode::kCorruptData, what("architectures"), " must be an array of class names");
+      }
+      for (size_t i = 0; i < names.size(); ++i) {
+        config_.architectures.emplace_back(names.at(i).as_string(what("architectures")));
+      }
+    }
+    if (const JsonView type = get("model_type")) {
+      config_.model_type = type.as_string(what("model_type"));
+      return;
+    }
+    for (const std::string& architecture : config_.architectures) {
+      for (const ClassPrefix& row : kClassPrefixes) {
+        if (architecture.starts_with(row.prefix)) config_.model_type = row.model_type;
+      }
+    }
+    if (config_.model_type.empty()) {
+      fail(ErrorCode::kCorruptData, source_,
+           ": no model_type, and architectures names no known class; \"model_type\": \"bert\" for "
+           "instance is accepted");
+    }
+  }
+
+  // `alias` is the family's older name for the key; it wins, as transformers' attribute_map does.
+  int64_t size(std::string_view key, std::string_view alias, int64_t otherwise, int64_t low,
+               int64_t high) const {
+    JsonView value = get(alias);
+    if (value) key = alias;
+    if (!value) value = get(key);
+    if (!value) return otherwise;
+    const int64_t number = value.as_int(what(key));
+    if (number < low || number > high) {
+      fail(ErrorCode::kCorruptData, what(key), " is ", number, "; accepted are ", low, " to ",
+           high);
+    }
+    return number;
+  }
+
+  void read_sizes() {
+    const Defaults& row = defaults_of(config_.model_type);
+    const bool distil = config_.model_type == "distilbert";
+    const auto alias = [distil](std::string_view name) {
+      return distil ? name : std::string_view();
+    };
+    config_.vocab_size = size("vocab_size", {}, row.vocab_size, 1, kMaxVocab);
+    config_.hidden_size = size("hidden_size", alias("dim"), row.hidden_size, 1, kMaxHidden);
+    config_.num_hidden_layers =
+        size("num_hidden_layers", alias("n_layers"), row.num_hidden_layers, 0, kMaxLayers);
+    config_.num_attention_heads =
+        size("num_attention_heads", alias("n_heads"), row.num_attention_heads, 1, kMaxHidden);
+    config_.intermediate_size =
+        size("intermediate_size", alias("hidden_dim"), row.intermediate_size, 1, kMaxIntermediate);
+    config_.max_position_embeddings = size("max_position_embeddings", {}, 512, 1, kMaxPositions);
+    config_.type_vocab_size =
+        distil ? 0 : size("type_vocab_size", {}, row.type_vocab_size, 0, kMaxTypes);
+    config_.embedding_size = config_.hidden_size;
+    if (row.embedding_size != 0) {
+      config_.embedding_size = size("embedding_size", {}, row.embedding_size, 1, kMaxHidden);
+    }
+    config_.num_hidden_groups = size("num_hidden_groups", {}, 1, 1, kMaxLayers);
+    config_.inner_group_num = size("inner_group_num", {}, 1, 1, kMaxLayers);
+    // null is a model without padding token; an absent key is the family's default.
+    if (const JsonView pad = root_.get("pad_token_id"); !pad || !pad.is_null()) {
+      config_.pad_token_id = size("pad_token_id", {}, row.pad_token_id, 0, config_.vocab_size - 1);
+    }
+  }
+
+  Activation activation(std::string_view key, std::string_view otherwise) const {
+    const JsonView value = get(key);
+    const std::string_view name = value ? value.as_string(what(key)) : otherwise;
+    const auto found = activation_from_name(name);
+    if (!found) {
+      unsupported(key, " ", json_quote(name.substr(0, 200)), " is not built; accepted are ",
+                  known_activations());
+    }
+    return *found;
+  }
+
+  void read_details() {
+    const Defaults& row = defaults_of(config_.model_type);
+    const bool distil = config_.model_type == "distilbert" && get("activation");
+    config_.hidden_act = activation(distil ? "activation" : "hidden_act", row.hidden_act);
+    if (const JsonView eps = get("layer_norm_eps")) {
+      config_.layer_norm_eps = eps.as_double(what("layer_norm_eps"));
+      if (!(config_.layer_norm_eps >= 0 && config_.layer_norm_eps <= 1)) {
+        fail(ErrorCode::kCorruptData, what("layer_norm_eps"), " is ", config_.layer_norm_eps,
+             "; accepted are 0 to 1");
+      }
+    }
+    config_.tie_word_embeddings = flag("tie_word_embeddings", true);
+    config_.sinusoidal_pos_embds = flag("sinusoidal_pos_embds", false);
+    if (const JsonView type = get("summary_type")) {
+      config_.summary_type = type.as_string(what("summary_type"));
+    }
+    config_.summary_use_proj = flag("summary_use_proj", true);
+    if (get("summary_activation")) {
+      config_.summary_activation = activation("summary_activation", "gelu");
+    }
+  }
+
+  void read_labels() {
+    const JsonView names = get("id2label");
+    if (names && !names.is_object()) {
+      fail(ErrorCode::kCorruptData, what("id2label"), " must be an object from id to label");
+    }
+    // Old configs write _num_labels; where it differs from id2label, transformers takes id2label.
+    const int64_t fallback = size("_num_labels", {}, 2, 0, kMaxLabels);
+    const int64_t asked = size("num_labels", {}, fallback, 0, kMaxLabels);
+    config_.num_labels = names ? static_cast<int64_t>(names.size()) : asked;
+    if (config_.num_labels > kMaxLabels) {
+      fail(ErrorCode::kCorruptData, what("id2label"), " has ", config_.num_labels,
+           " labels; at most ", kMaxLabels, " are accepted");
+    }
+    for (int64_t id = 0; id < config_.num_labels; ++id) {
+      config_.id2label.push_back(cat("LABEL_", id));
+    }
+    for (size_t i = 0; i < names.size(); ++i) read_label(names.member(i));
+    read_problem_type();
+  }
+
+  void read_label(const JsonView::Member& member) {
+    int64_t id = -1;
+    const char* end = member.key.data() + member.key.size();
+    const auto parsed = std::from_chars(member.key.data(), end, id);
+    if (parsed.ec != std::errc() || parsed.ptr != end || id < 0 || id >= config_.num_labels) {
+      fail(ErrorCode::kCorruptData, what("id2label"), ": the id ",
+           json_quote(member.key.substr(0, 200)), " is not one of 0 to ", config_.num_labels - 1);
+    }
+    std::string& label = config_.id2label[static_cast<size_t>(id)];
+    // Labels that are numbers are written as numbers by some exporters.
+    if (member.value.is_int()) {
+      label = cat(member.value.as_int("label"));
+    } else {
+      label = member.value.as_string(what("id2label"));
+    }
+  }
+
+  void read_problem_type() {
+    const JsonView type = get("problem_type");
+    if (!type) return;
+    const std::string_view name = type.as_string(what("problem_type"));
+    if (name == "regression") {
+      config_.problem_type = ProblemType::kRegression;
+    } else if (name == "single_label_classification") {
+      config_.problem_type = ProblemType::kSingleLabel;
+    } else if (name == "multi_label_classification") {
+      config_.problem_type = ProblemType::kMultiLabel;
+    } else {
+      fail(ErrorCode::kCorruptData, what("problem_type"), " is ", json_quote(name.substr(0, 200)),
+           "; accepted are regression, single_label_classification and "
+           "multi_label_classification");
+    }
+  }
+
+  void read_cross_encoder() {
+    std::string_view key = "sentence_transformers.activation_fn";
+    JsonView path = get("sentence_transformers").get("activation_fn");
+    if (path.is_null()) {
+      key = "sbert_ce_default_activation_function";
+      path = get(key);
+    }
+    if (path.is_null()) return;
+    const std::string_view name = path.as_string(what(key));
+    config_.cross_encoder_activation = activation_from_python_path(name);
+    if (!config_.cross_encoder_activation) {
+      unsupported(key, " ", json_quote(name.substr(0, 200)), " is not built; accepted are ",
+                  known_python_activations());
+    }
+  }
+
+  void check() const {
+    const ModelConfig& c = config_;
+    if (c.hidden_size % c.num_attention_heads != 0) {
+      fail(ErrorCode::kCorruptData, source_, ": num_attention_heads ", c.num_attention_heads,
+           " does not divide hidden_size ", c.hidden_size);
+    }
+    // Each term stays under 2^58: 2^10 layers of 2 * 2^16 * (2^18 + 2^20).
+    const int64_t embeddings =
+        (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * c.embedding_size;
+    const int64_t layer = 2 * c.hidden_size * (2 * c.hidden_size + c.intermediate_size);
+    const int64_t total = embeddings + c.num_hidden_layers * layer;
+    if (total > kMaxParameters) {
+      fail(ErrorCode::kCorruptData, source_, ": asks for ", total, " parameters, ",
+           total / (int64_t{1} << 28), " GiB; at most ", kMaxParameters, " are accepted");
+    }
+  }
+
+  JsonView root_;
+  std::string_view source_;
+  ModelConfig config_;
+};
+
+}  // namespace
+
+std::optional<Activation> activation_from_python_path(std::string_view path) {
+  if (!path.starts_with("torch.nn.")) return std::nullopt;
+  const std::string_view class_name = path.substr(path.rfind('.') + 1);
+  for (const PythonActivation& row : kPythonActivations) {
+    if (row.class_name == class_name) return row.activation;
+  }
+  return std::nullopt;
+}
+
+std::string known_python_activations() {
+  std::string names;
+  for (const PythonActivation& row : kPythonActivations) {
+    names += cat(names.empty() ? "" : ", ", "torch.nn.", row.class_name);
+  }
+  return names;
+}
+
+ModelConfig ModelConfig::parse(std::string_view json, std::string_view source) {
+  const JsonDocument document = JsonDocument::parse(json, source);
+  if (!document.root().is_object()) {
+    fail(ErrorCode::kCorruptData, source, ": must be a JSON object");
+  }
+  return ConfigReader(document.root(), source).read();
+}
+
+ModelConfig ModelConfig::read(const std::filesystem::path& path) {
+  return parse(read_file(path, kMaxConfigBytes), path.string());
+}
+
+std::optional<int64_t> ModelConfig::label_id(std::string_view label) const {
+  const auto found = std::find(id2label.begin(), id2label.end(), label);
+  if (found == id2label.end()) return std::nullopt;
+  return found - id2label.begin();
+}
+
+}  // namespace tamis

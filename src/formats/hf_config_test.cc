@@ -1,0 +1,149 @@
+#include "formats/hf_config.h"
+
+#include "formats/test_util.h"
+
+namespace tamis {
+namespace {
+
+ModelConfig parse(std::string_view json) { return ModelConfig::parse(json, "config.json"); }
+
+TEST(ModelConfig, TakesTransformersDefaults) {
+  const ModelConfig bert = parse(R"({"model_type":"bert"})");
+  EXPECT_EQ(bert.vocab_size, 30522);
+  EXPECT_EQ(bert.hidden_size, 768);
+  EXPECT_EQ(bert.num_hidden_layers, 12);
+  EXPECT_EQ(bert.num_attention_heads, 12);
+  EXPECT_EQ(bert.intermediate_size, 3072);
+  EXPECT_EQ(bert.max_position_embeddings, 512);
+  EXPECT_EQ(bert.type_vocab_size, 2);
+  EXPECT_EQ(bert.embedding_size, 768);
+  EXPECT_EQ(bert.hidden_act, Activation::kGelu);
+  EXPECT_EQ(bert.layer_norm_eps, 1e-12);
+  EXPECT_EQ(bert.pad_token_id, 0);
+  EXPECT_TRUE(bert.tie_word_embeddings);
+  EXPECT_EQ(bert.id2label, (std::vector<std::string>{"LABEL_0", "LABEL_1"}));
+  EXPECT_EQ(bert.problem_type, std::nullopt);
+  EXPECT_EQ(bert.cross_encoder_activation, std::nullopt);
+
+  const ModelConfig distilbert = parse(R"({"model_type":"distilbert"})");
+  EXPECT_EQ(distilbert.num_hidden_layers, 6);
+  EXPECT_EQ(distilbert.type_vocab_size, 0);
+  EXPECT_EQ(parse(R"({"model_type":"roberta"})").vocab_size, 50265);
+  EXPECT_EQ(parse(R"({"model_type":"xlm-roberta"})").pad_token_id, 1);
+  const ModelConfig albert = parse(R"({"model_type":"albert"})");
+  EXPECT_EQ(albert.hidden_size, 4096);
+  EXPECT_EQ(albert.num_attention_heads, 64);
+  EXPECT_EQ(albert.intermediate_size, 16384);
+  EXPECT_EQ(albert.embedding_size, 128);
+  EXPECT_EQ(albert.hidden_act, Activation::kGeluTanh);
+  const ModelConfig electra = parse(R"({"model_type":"electra"})");
+  EXPECT_EQ(electra.hidden_size, 256);
+  EXPECT_EQ(electra.embedding_size, 128);
+  EXPECT_EQ(electra.summary_type, "first");
+  EXPECT_EQ(electra.summary_activation, Activation::kGelu);
+}
+
+TEST(ModelConfig, MapsDistilBertNames) {
+  const ModelConfig config = parse(
+      R"({"model_type":"distilbert","dim":64,"n_layers":3,"n_heads":4,"hidden_dim":128,)"
+      R"("activation":"relu","sinusoidal_pos_embds":true,"hidden_size":7,"type_vocab_size":2})");
+  EXPECT_EQ(config.hidden_size, 64);
+  EXPECT_EQ(config.embedding_size, 64);
+  EXPECT_EQ(config.num_hidden_layers, 3);
+  EXPECT_EQ(config.num_attention_heads, 4);
+  EXPECT_EQ(config.intermediate_size, 128);
+  EXPECT_EQ(config.hidden_act, Activation::kRelu);
+  EXPECT_TRUE(config.sinusoidal_pos_embds);
+  EXPECT_EQ(config.type_vocab_size, 0);
+}
+
+TEST(ModelConfig, FindsTheTypeOfOldConfigs) {
+  EXPECT_EQ(parse(R"({"architectures":["BertForMaskedLM"]})").model_type, "bert");
+  EXPECT_EQ(parse(R"({"architectures":["XLMRobertaModel"]})").model_type, "xlm-roberta");
+  EXPECT_EQ(parse(R"({"model_type":"t5","architectures":["BertModel"]})").model_type, "t5");
+}
+
+TEST(ModelConfig, ReadsLabels) {
+  const ModelConfig config =
+      parse(R"({"model_type":"bert","id2label":{"1":"POS","0":"NEG","2":3},"num_labels":9,)"
+            R"("problem_type":"multi_label_classification"})");
+  EXPECT_EQ(config.num_labels, 3);
+  EXPECT_EQ(config.id2label, (std::vector<std::string>{"NEG", "POS", "3"}));
+  EXPECT_EQ(config.label_id("POS"), 1);
+  EXPECT_EQ(config.label_id("none"), std::nullopt);
+  EXPECT_EQ(config.problem_type, ProblemType::kMultiLabel);
+  EXPECT_EQ(parse(R"({"model_type":"bert","num_labels":1})").id2label,
+            std::vector<std::string>{"LABEL_0"});
+  EXPECT_EQ(parse(R"({"model_type":"bert","_num_labels":5})").num_labels, 5);
+}
+
+TEST(ModelConfig, NullIsAbsent) {
+  const ModelConfig config =
+      parse(R"({"model_type":"bert","problem_type":null,"id2label":null,"hidden_size":null,)"
+            R"("pad_token_id":null,"auto_map":null,"pruned_heads":{}})");
+  EXPECT_EQ(config.hidden_size, 768);
+  EXPECT_EQ(config.pad_token_id, std::nullopt);
+}
+
+TEST(ModelConfig, ReadsCrossEncoderActivation) {
+  EXPECT_EQ(parse(R"({"model_type":"bert","sentence_transformers":)"
+                  R"({"activation_fn":"torch.nn.modules.activation.Sigmoid"}})")
+                .cross_encoder_activation,
+            Activation::kSigmoid);
+  EXPECT_EQ(parse(R"({"model_type":"bert","sbert_ce_default_activation_function":)"
+                  R"("torch.nn.modules.linear.Identity"})")
+                .cross_encoder_activation,
+            Activation::kNone);
+  expect_error(ErrorCode::kUnsupported, "\"os.system\" is not built; accepted are torch.nn.", [] {
+    (void)parse(R"({"model_type":"bert","sbert_ce_default_activation_function":"os.system"})");
+  });
+}
+
+struct BadConfig {
+  std::string_view member;
+  ErrorCode code;
+  std::string_view message;
+};
+
+TEST(ModelConfig, NamesWhatIsWrong) {
+  const BadConfig cases[] = {
+      {R"("position_embedding_type":"relative_key")", ErrorCode::kUnsupported,
+       "config.json: position_embedding_type \"relative_key\" is not built; only \"absolute\""},
+      {R"("is_decoder":true)", ErrorCode::kUnsupported, "is_decoder is true"},
+      {R"("add_cross_attention":true)", ErrorCode::kUnsupported, "add_cross_attention is true"},
+      {R"("auto_map":{"AutoModel":"m.py"})", ErrorCode::kUnsupported, "auto_map names"},
+      {R"("pruned_heads":{"0":[1]})", ErrorCode::kUnsupported, "pruned_heads"},
+      {R"("quantization_config":{"bits":4})", ErrorCode::kUnsupported, "quantization_config"},
+      {R"("hidden_act":"snake")", ErrorCode::kUnsupported,
+       "hidden_act \"snake\" is not built; accepted are"},
+      {R"("hidden_size":"768")", ErrorCode::kCorruptData, "hidden_size must be an integer"},
+      {R"("hidden_size":0)", ErrorCode::kCorruptData, "hidden_size is 0; accepted are 1 to 65536"},
+      {R"("hidden_size":1000000000000)", ErrorCode::kCorruptData, "hidden_size is 1000000000000"},
+      {R"("hidden_size":100)", ErrorCode::kCorruptData,
+       "num_attention_heads 12 does not divide hidden_size 100"},
+      {R"("vocab_size":16000000,"hidden_size":49152)", ErrorCode::kCorruptData, "GiB; at most"},
+      {R"("num_hidden_layers":1024,"hidden_size":65532,"intermediate_size":1048576)",
+       ErrorCode::kCorruptData, "GiB; at most"},
+      {R"("num_hidden_layers":-1)", ErrorCode::kCorruptData, "num_hidden_layers is -1"},
+      {R"("layer_norm_eps":-1e-5)", ErrorCode::kCorruptData, "layer_norm_eps is"},
+      {R"("pad_token_id":30522)", ErrorCode::kCorruptData, "pad_token_id is 30522"},
+      {R"("is_decoder":"no")", ErrorCode::kCorruptData, "is_decoder must be a boolean"},
+      {R"("architectures":"BertModel")", ErrorCode::kCorruptData, "must be an array"},
+      {R"("id2label":[])", ErrorCode::kCorruptData, "id2label must be an object"},
+      {R"("id2label":{"x":"y"})", ErrorCode::kCorruptData, "the id \"x\" is not one of 0 to 0"},
+      {R"("id2label":{"1":"y"})", ErrorCode::kCorruptData, "the id \"1\" is not one of 0 to 0"},
+      {R"("num_labels":2000000000)", ErrorCode::kCorruptData, "num_labels is 2000000000"},
+      {R"("problem_type":"clustering")", ErrorCode::kCorruptData, "problem_type is"},
+      {R"("model_type":"bert")", ErrorCode::kCorruptData, "the key \"model_type\" twice"},
+  };
+  for (const BadConfig& bad : cases) {
+    SCOPED_TRACE(bad.member);
+    const std::string json = cat(R"({"model_type":"bert",)", bad.member, "}");
+    expect_error(bad.code, bad.message, [&] { (void)parse(json); });
+  }
+  expect_error(ErrorCode::kCorruptData, "must be a JSON object", [] { (void)parse("[]"); });
+  expect_error(ErrorCode::kCorruptData, "no model_type", [] { (void)parse("{}"); });
+}
+
+}  // namespace
+}  // namespace tamis

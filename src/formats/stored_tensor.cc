@@ -1,0 +1,95 @@
+#include "formats/stored_tensor.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace tamis {
+
+namespace {
+
+// Index of the first element whose exponent bits are all set: that is what NaN and infinity share.
+template <typename Bits>
+std::optional<int64_t> first_with_full_exponent(std::span<const Bits> values, Bits exponent) {
+  // Blocks without a branch inside, so that the compiler vectorises the common case.
+  constexpr size_t kBlock = 1024;
+  for (size_t start = 0; start < values.size(); start += kBlock) {
+    const auto block = values.subspan(start, std::min(kBlock, values.size() - start));
+    bool found = false;
+    for (const Bits value : block) found |= (value & exponent) == exponent;
+    if (!found) continue;
+    for (size_t i = 0; i < block.size(); ++i) {
+      if ((block[i] & exponent) == exponent) return static_cast<int64_t>(start + i);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void attach_bytes(StoredTensor& stored, const StoredBytes& bytes) {
+  if (!bytes.dtype || stored.sizes.size() > Shape::kMaxRank) return;
+  const Shape shape{std::span<const int64_t>(stored.sizes)};
+  const size_t element = dtype_bytes(*bytes.dtype);
+  if (reinterpret_cast<uintptr_t>(bytes.bytes.data()) % element == 0) {
+    stored.tensor = std::make_shared<const Tensor>(
+        TensorView(*bytes.dtype, shape, bytes.bytes.data()), bytes.keeper);
+    return;
+  }
+  Tensor copy(*bytes.dtype, shape);
+  if (!bytes.bytes.empty()) {
+    // mutable_as checks the element's size, so the bytes are reached through a type of that size.
+    void* to = element == 8   ? static_cast<void*>(copy.mutable_as<int64_t>().data())
+               : element == 4 ? static_cast<void*>(copy.mutable_as<int32_t>().data())
+                              : static_cast<void*>(copy.mutable_as<uint16_t>().data());
+    std::memcpy(to, bytes.bytes.data(), bytes.bytes.size());
+  }
+  stored.tensor = std::make_shared<const Tensor>(std::move(copy));
+}
+
+const std::shared_ptr<const Tensor>& usable_tensor(const StoredTensor& stored) {
+  if (stored.tensor != nullptr) return stored.tensor;
+  if (stored.sizes.size() > Shape::kMaxRank) {
+    fail(ErrorCode::kUnsupported, stored.source, ": tensor \"", stored.name, "\" has ",
+         stored.sizes.size(), " dimensions; at most ", Shape::kMaxRank, " are accepted");
+  }
+  fail(ErrorCode::kUnsupported, stored.source, ": tensor \"", stored.name, "\" has dtype ",
+       stored.dtype, "; accepted are F32, F16, BF16, F64, I8, U8, I32, I64 and BOOL");
+}
+
+std::optional<int64_t> checked_elements(std::span<const int64_t> sizes) {
+  int64_t product = 1;
+  for (const int64_t size : sizes) {
+    if (size < 0 || __builtin_mul_overflow(product, size, &product)) return std::nullopt;
+  }
+  return product;
+}
+
+std::optional<int64_t> first_non_finite(const TensorView& tensor) {
+  switch (tensor.dtype()) {
+    case DType::kF32:
+      return first_with_full_exponent<uint32_t>(tensor.as<uint32_t>(), 0x7f800000u);
+    case DType::kF16:
+      return first_with_full_exponent<uint16_t>(tensor.as<uint16_t>(), 0x7c00u);
+    case DType::kBF16:
+      return first_with_full_exponent<uint16_t>(tensor.as<uint16_t>(), 0x7f80u);
+    case DType::kF64:
+      return first_with_full_exponent<uint64_t>(tensor.as<uint64_t>(), 0x7ff0000000000000u);
+    case DType::kI8:
+    case DType::kU8:
+    case DType::kI32:
+    case DType::kI64:
+    case DType::kBool:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::string sizes_to_string(std::span<const int64_t> sizes) {
+  std::string text = "[";
+  for (size_t i = 0; i < sizes.size(); ++i) text += cat(i == 0 ? "" : ", ", sizes[i]);
+  return text + "]";
+}
+
+}  // namespace tamis
