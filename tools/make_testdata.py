@@ -36,6 +36,18 @@ def make_models(pattern: str) -> None:
         print(folder.relative_to(ROOT.parent))
 
 
+def make_pipelines(pattern: str) -> None:
+    """pipelines.json beside the checkpoints. Transformers 5 has no question-answering pipeline:
+    with it everything else is recorded, with transformers 4 only question answering."""
+    import checkpoints
+    import pipelines
+
+    for spec in checkpoints.specs():
+        folder = ROOT / "models" / spec.name
+        if fnmatch.fnmatch(spec.name, pattern) and pipelines.record(spec, folder):
+            print((folder / "pipelines.json").relative_to(ROOT.parent))
+
+
 def make_minilm(model: Path) -> None:
     """Embeddings of the real MiniLM."""
     import minilm
@@ -45,12 +57,14 @@ def make_minilm(model: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", default=["models"], choices=["models", "minilm"])
+    parser.add_argument("--only", nargs="*", default=["models"], choices=["models", "pipelines", "minilm"])
     parser.add_argument("--filter", default="*", help="glob over the names of checkpoint folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
     arguments = parser.parse_args()
     if "models" in arguments.only:
         make_models(arguments.filter)
+    if "pipelines" in arguments.only:
+        make_pipelines(arguments.filter)
     if "minilm" in arguments.only:
         if arguments.minilm is None:
             parser.error("--only minilm needs --minilm FOLDER")

@@ -8,6 +8,7 @@ import torch
 import transformers
 
 import common
+import corpus
 import small_tokenizers
 
 CLASS_LABELS = ["negative", "neutral", "positive"]
@@ -28,6 +29,11 @@ COMMON_HEADS = ["base", "sequence-classification", "token-classification", "ques
 EXTRA_HEADS = ["multi-label", "regression", "rerank"]
 FAMILIES = ["bert", "roberta", "distilbert", "camembert", "xlm-roberta", "albert", "electra"]
 ACTIVATIONS = ["gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "gelu_fast", "quick_gelu", "swish"]
+# Standard deviation of the logits over the training text.
+SPREAD = {
+    "sequence-classification": 1.5, "multi-label": 1.5, "regression": 2.0, "rerank": 2.0, "token-classification": 2.0,
+    "question-answering": 2.5,
+}
 # Head sizes other than 8: 10, 12, 16 and 32.
 SIZES = {
     ("distilbert", "base"): {"dim": 40, "hidden_dim": 72},
@@ -83,7 +89,8 @@ def tokenizer_for(spec: Spec) -> small_tokenizers.SmallTokenizer:
     if spec.family == "roberta":
         return small_tokenizers.byte_bpe()
     if spec.family == "xlm-roberta":
-        return small_tokenizers.xlm_roberta(full_charsmap=spec.head == "base", hub_style=spec.head == "base")
+        hub_style = spec.head not in ("question-answering", "masked-lm")
+        return small_tokenizers.xlm_roberta(full_charsmap=spec.head == "base", hub_style=hub_style)
     if spec.family == "camembert":
         return small_tokenizers.camembert()
     return small_tokenizers.albert()
@@ -145,17 +152,27 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
                 parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
 
 
-def _spread_answers(model: torch.nn.Module, head: str) -> None:
-    """Moves the head's bias so that answers are not trivial: about half of the tokens outside entities."""
+def _spread_answers(model: torch.nn.Module, spec: Spec, tokenizer: small_tokenizers.SmallTokenizer) -> None:
+    """Sets the head's last layer so that answers are not trivial: every label wins somewhere.
+
+    The logits over a few lines are centred and scaled (rounded, so that another CPU gives the same weights).
+    """
+    if spec.head in ("base", "masked-lm"):
+        return
+    head = model.qa_outputs if spec.head == "question-answering" else model.classifier
+    last = [module for module in head.modules() if isinstance(module, torch.nn.Linear)][-1]
+    rows = []
+    last.register_forward_hook(lambda module, inputs, output: rows.append(output[0]))
     with torch.no_grad():
-        if head == "token-classification":
-            model.classifier.weight *= 1.5
-            model.classifier.bias[0] += 2.5
-        elif head == "question-answering":
-            model.qa_outputs.weight *= 1.5
-        elif head in ("sequence-classification", "multi-label", "regression", "rerank"):
-            last = [m for m in model.classifier.modules() if isinstance(m, torch.nn.Linear)][-1]
-            last.weight *= 1.5
+        for line in corpus.lines()[::7]:
+            model(torch.tensor([tokenizer.fast(line, truncation=True, max_length=spec.max_length)["input_ids"]]))
+        logits = torch.cat([row.reshape(-1, row.shape[-1]) for row in rows])
+        scale = torch.round(SPREAD[spec.head] / logits.std(0) * 10) / 10
+        last.weight *= scale[:, None]
+        last.bias.copy_(torch.round((last.bias - logits.mean(0)) * scale * 10) / 10)
+        if spec.head == "token-classification":
+            last.bias[0] += 1.5
+    last._forward_hooks.clear()
 
 
 def build(spec: Spec, folder: Path) -> None:
@@ -165,7 +182,7 @@ def build(spec: Spec, folder: Path) -> None:
     tokenizer = tokenizer_for(spec)
     model = AUTO_CLASSES[spec.head].from_config(config_for(spec, tokenizer)).eval()
     randomise(model, seed)
-    _spread_answers(model, spec.head)
+    _spread_answers(model, spec, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save(folder, spec.max_length)
     weights = folder / "model.safetensors"

@@ -228,6 +228,11 @@ def albert(full_charsmap: bool = False, vocab_size: int = 700) -> SmallTokenizer
     )
     ids = {"[CLS]": 2, "[SEP]": 3}
     backend = _convert(model, convert_slow_tokenizer.AlbertConverter, ids, keep_accents=False, do_lower_case=True)
+    # The converter adds [MASK] as a plain control symbol; AlbertTokenizerFast's strips the space before it.
+    content = json.loads(backend.to_str())
+    for token in content["added_tokens"]:
+        token["lstrip"] = token["content"] == "[MASK]"
+    backend = Tokenizer.from_str(json.dumps(content))
     names = {
         "bos_token": "[CLS]", "eos_token": "[SEP]", "unk_token": "<unk>", "sep_token": "[SEP]", "pad_token": "<pad>",
         "cls_token": "[CLS]", "mask_token": "[MASK]",
