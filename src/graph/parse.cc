@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "graph/graph.h"
+#include "graph/plain_name.h"
 
 namespace tamis::graph {
 
@@ -51,7 +52,11 @@ class Line {
   /// A bare word or a JSON string.
   std::string name() {
     skip_spaces();
-    if (text_.empty() || text_.front() != '"') return std::string(word());
+    if (text_.empty() || text_.front() != '"') {
+      const std::string_view bare = word();
+      if (!is_plain_name(bare)) refuse("the name ", json_quote(bare), " must be quoted");
+      return std::string(bare);
+    }
     size_t end = 1;
     while (end < text_.size() && text_[end] != '"') end += text_[end] == '\\' ? 2 : 1;
     if (end >= text_.size()) refuse("a quoted name does not end");

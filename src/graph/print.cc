@@ -1,22 +1,13 @@
 #include "base/json.h"
 #include "graph/graph.h"
+#include "graph/plain_name.h"
 
 namespace tamis::graph {
 
 namespace {
 
-// Plain names print bare, anything else as a JSON string.
-bool is_plain(std::string_view name) {
-  for (const char c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '_' || c == '.' || c == '-' || c == '/';
-    if (!plain) return false;
-  }
-  return !name.empty();
-}
-
 std::string quoted(std::string_view name) {
-  return is_plain(name) ? std::string(name) : json_quote(name);
+  return is_plain_name(name) ? std::string(name) : json_quote(name);
 }
 
 std::string value_type(const Value& value) {

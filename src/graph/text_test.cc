@@ -95,6 +95,8 @@ TEST(GraphText, BadTextsNameTheLine) {
        "graph.txt:23: \"-1\" is not a size; a number, B, T, A or S is"},
       {replaced("per_token_u8 on", "per_token_u8 yes"),
        "graph.txt:13: \"yes\" is neither on nor off"},
+      {replaced("on layer.0.dense._input_quantizer", "on layer?0"),
+       "graph.txt:13: the name \"layer?0\" must be quoted"},
       {replaced("output logits = %z\n", "output logits = %z %z\n"),
        "graph.txt:26: something follows the end of the statement"},
   };
