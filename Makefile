@@ -30,6 +30,31 @@ release:  ## the program users run: build/release/tamis
 	cmake --preset release
 	cmake --build --preset release --target tamis
 
+asan: setup  ## all tests and fuzz corpora under AddressSanitizer and UBSan
+	tools/make_test.sh asan
+
+tsan: setup  ## the tests that start threads under ThreadSanitizer
+	cmake --preset tsan
+	cmake --build --preset tsan --target thread_tests
+	tools/run_tests.sh tsan -R '^(base|runtime|api|serve)_test$$'
+
+tidy:  ## clang-tidy over the tree
+	@tools/setup.sh build test sanitize
+	cmake --preset tidy
+	cmake --build --preset tidy
+
+install:  ## the program, libtamis, headers, CMake and pkg-config files, under prefix=/usr/local
+	@tools/setup.sh build
+	cmake --preset release
+	cmake --build --preset release --target tamis libtamis
+	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(prefix)
+
+package:  ## a Debian package in build/package
+	@tools/setup.sh build package
+	cmake --preset release -DCMAKE_INSTALL_LIBDIR=lib
+	cmake --build --preset release --target tamis libtamis
+	cd build/release && cpack -B ../package
+
 fuzz:  ## run each fuzz target for FUZZ_SECONDS=60
 	@tools/setup.sh build sanitize
 	tools/fuzz.sh $(FUZZ_SECONDS)

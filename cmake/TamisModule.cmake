@@ -14,6 +14,7 @@ function(tamis_module name)
   endforeach()
   target_link_libraries(tamis_${name} PRIVATE ${ARG_LIBRARIES} PUBLIC Threads::Threads)
   set_property(GLOBAL APPEND PROPERTY TAMIS_MODULES tamis_${name})
+  set_property(GLOBAL APPEND PROPERTY TAMIS_MODULE_LIBRARIES ${ARG_LIBRARIES})
   if(TAMIS_TESTS AND ARG_TESTS)
     tamis_test_binary(${name}_test SOURCES ${ARG_TESTS}
                       LIBRARIES tamis_${name} ${ARG_TEST_LIBRARIES})

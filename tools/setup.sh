@@ -7,6 +7,7 @@
 # Groups: build    compiler and libraries, and what fetches the model
 #         test     the checks of `make test`
 #         clients  the virtual environment of `make clients`
+#         package  what `make package` needs
 #         sanitize clang for `make fuzz` and the tidy preset
 set -eu
 
@@ -44,6 +45,11 @@ LIST
 python3-venv        the virtual environment
 LIST
       ;;
+    package) cat <<'LIST'
+dpkg-dev            dpkg-shlibdeps
+file                what dpkg-shlibdeps asks
+LIST
+      ;;
     sanitize) cat <<'LIST'
 clang               the compiler with libFuzzer
 libclang-rt-dev     its runtime
@@ -51,7 +57,7 @@ clang-tidy          the tidy preset
 LIST
       ;;
     *)
-      echo "setup: unknown group '$1'; known: build test clients sanitize" >&2
+      echo "setup: unknown group '$1'; known: build test clients package sanitize" >&2
       exit 2
       ;;
   esac

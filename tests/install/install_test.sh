@@ -1,0 +1,31 @@
+#!/bin/sh
+# Installs a build into an empty folder and builds a program against it, once as CMake users do and
+# once as pkg-config users do. Both must run and print what the program expects.
+#
+#   tests/install/install_test.sh BUILD_FOLDER
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "$1" && pwd)
+stage=$build/install_test
+rm -rf "$stage"
+mkdir -p "$stage"
+
+cmake --install "$build" --prefix "$stage/installed" >"$stage/install.log"
+# Moved after installing: nothing may remember where it was first.
+mv "$stage/installed" "$stage/tree"
+
+cmake -S "$here" -B "$stage/by_cmake" -DCMAKE_PREFIX_PATH="$stage/tree" \
+  -DCMAKE_BUILD_TYPE=Debug >"$stage/configure.log"
+cmake --build "$stage/by_cmake" >"$stage/build.log"
+"$stage/by_cmake/uses_tamis"
+
+pc=$(find "$stage/tree" -name tamis.pc)
+PKG_CONFIG_PATH=$(dirname "$pc")
+export PKG_CONFIG_PATH
+# shellcheck disable=SC2046  # flags are meant to be split
+c++ -std=c++20 "$here/uses_tamis.cc" -o "$stage/by_pkg_config" $(pkg-config --cflags --libs tamis)
+LD_LIBRARY_PATH=$(pkg-config --variable=libdir tamis) "$stage/by_pkg_config"
+
+if [ -x "$stage/tree/bin/tamis" ]; then
+  "$stage/tree/bin/tamis" --version
+fi
