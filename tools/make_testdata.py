@@ -48,6 +48,33 @@ def make_pipelines(pattern: str) -> None:
             print((folder / "pipelines.json").relative_to(ROOT.parent))
 
 
+def make_variants(pattern: str) -> None:
+    """Other spellings of checkpoints, with golden.json."""
+    import variants
+
+    for name, build in variants.all_variants().items():
+        folder = ROOT / "models" / "variants" / name
+        if not fnmatch.fnmatch(name, pattern):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        build(name, folder)
+        print(folder.relative_to(ROOT.parent))
+
+
+def make_sentence(pattern: str) -> None:
+    """sentence-transformers folders and their golden.json."""
+    import sentence
+
+    for name in sentence.FOLDERS:
+        folder = ROOT / "sentence-transformers" / name
+        if not fnmatch.fnmatch(name, pattern):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        sentence.build(name, folder)
+        sentence.record(name, folder)
+        print(folder.relative_to(ROOT.parent))
+
+
 def make_minilm(model: Path) -> None:
     """Embeddings of the real MiniLM."""
     import minilm
@@ -57,7 +84,7 @@ def make_minilm(model: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", default=["models"], choices=["models", "pipelines", "minilm"])
+    parser.add_argument("--only", nargs="*", default=["models"], choices=["models", "pipelines", "variants", "sentence", "minilm"])
     parser.add_argument("--filter", default="*", help="glob over the names of checkpoint folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
     arguments = parser.parse_args()
@@ -65,6 +92,10 @@ def main() -> int:
         make_models(arguments.filter)
     if "pipelines" in arguments.only:
         make_pipelines(arguments.filter)
+    if "variants" in arguments.only:
+        make_variants(arguments.filter)
+    if "sentence" in arguments.only:
+        make_sentence(arguments.filter)
     if "minilm" in arguments.only:
         if arguments.minilm is None:
             parser.error("--only minilm needs --minilm FOLDER")

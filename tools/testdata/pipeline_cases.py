@@ -17,7 +17,7 @@ NER_TEXTS = [
     "",
 ]
 NER_STRATEGIES = ["none", "simple", "first", "average", "max"]
-NER_LONG = corpus.paragraph(15, 21)
+NER_LONG = corpus.paragraph(10, 21)
 
 TEXTS = [
     "What a terrible, noisy, overpriced restaurant.",

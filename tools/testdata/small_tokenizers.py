@@ -105,7 +105,7 @@ def _wordpieces(words: Counter, count: int) -> list[str]:
     return sorted(kept + order(pieces)[: count - len(kept)])
 
 
-def wordpiece(lowercase: bool, vocab_size: int = 520) -> SmallTokenizer:
+def wordpiece(lowercase: bool, vocab_size: int = 380) -> SmallTokenizer:
     """BERT's tokenizer; the special ids are 0..4 and the vocabulary ends with a few [unusedN]."""
     backend = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
     backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
@@ -131,7 +131,7 @@ def wordpiece(lowercase: bool, vocab_size: int = 520) -> SmallTokenizer:
     return SmallTokenizer(_wrap(backend, BERT_MAP, False), files, config, dict(BERT_MAP))
 
 
-def byte_bpe(vocab_size: int = 520) -> SmallTokenizer:
+def byte_bpe(vocab_size: int = 420) -> SmallTokenizer:
     """RoBERTa's tokenizer: <s> 0, <pad> 1, </s> 2, <unk> 3, <mask> last."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
