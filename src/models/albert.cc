@@ -1,0 +1,79 @@
+// ALBERT: groups of layers that share their weights, and a projection of smaller embeddings.
+// Source: transformers, models/albert/modeling_albert.py
+#include "base/error.h"
+#include "models/bert_encoder.h"
+
+namespace tamis::models {
+
+using graph::ValueId;
+
+namespace {
+
+ValueId layer(Builder& b, ValueId x, const std::string& module) {
+  const int64_t n = b.config().hidden_size;
+  const double epsilon = b.config().layer_norm_eps;
+  const std::string attention = module + ".attention";
+  const ValueId q = b.linear(x, attention + ".query", n);
+  const ValueId k = b.linear(x, attention + ".key", n);
+  const ValueId v = b.linear(x, attention + ".value", n);
+  const ValueId context = b.attention(q, k, v, attention);
+  const ValueId projected = b.linear(context, attention + ".dense", n);
+  const ValueId attended =
+      b.layer_norm(b.add(projected, x, attention), attention + ".LayerNorm", epsilon);
+
+  const ValueId wide = b.linear(attended, module + ".ffn", b.config().intermediate_size);
+  const ValueId active = b.activation(wide, b.config().hidden_act, module + ".activation");
+  const ValueId narrow = b.linear(active, module + ".ffn_output", n);
+  return b.layer_norm(b.add(narrow, attended, module), module + ".full_layer_layer_norm", epsilon);
+}
+
+// int(layer / (layers / groups)) in floating point, as transformers computes it.
+int64_t group_of(int64_t layer, const ModelConfig& config) {
+  const double layers_per_group =
+      static_cast<double>(config.num_hidden_layers) / static_cast<double>(config.num_hidden_groups);
+  return static_cast<int64_t>(static_cast<double>(layer) / layers_per_group);
+}
+
+ValueId encoder(Builder& b) {
+  ValueId hidden = bert_embeddings(b, {});
+  hidden = b.linear(hidden, b.path("encoder.embedding_hidden_mapping_in"), b.config().hidden_size);
+  for (int64_t i = 0; i < b.config().num_hidden_layers; ++i) {
+    const std::string group =
+        b.path(cat("encoder.albert_layer_groups.", group_of(i, b.config()), ".albert_layers."));
+    for (int64_t inner = 0; inner < b.config().inner_group_num; ++inner) {
+      hidden = layer(b, hidden, cat(group, inner));
+    }
+  }
+  return hidden;
+}
+
+ValueId classifier(Builder& b, ValueId hidden) {
+  const std::string pooler = b.path("pooler");
+  const ValueId first = b.first_token(hidden, pooler);
+  const ValueId dense = b.linear(first, pooler, b.config().hidden_size);
+  const ValueId pooled = b.activation(dense, Activation::kTanh, b.path("pooler_activation"));
+  return b.linear(pooled, "classifier", b.config().num_labels);
+}
+
+ValueId masked_lm(Builder& b, ValueId hidden) {
+  ValueId x = b.linear(hidden, "predictions.dense", b.config().embedding_size);
+  x = b.activation(x, b.config().hidden_act, "predictions.activation");
+  x = b.layer_norm(x, "predictions.LayerNorm", b.config().layer_norm_eps);
+  return b.decoder(x, b.path("embeddings.word_embeddings"), "predictions.bias");
+}
+
+int64_t max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
+
+}  // namespace
+
+constinit const FamilyParts kAlbert = {
+    .encoder = encoder,
+    .classifier = classifier,
+    .masked_lm = masked_lm,
+    .max_positions = max_positions,
+    .classifier_weights = {"albert.pooler.weight", "classifier.weight"},
+    .masked_lm_weight = "predictions.dense.weight",
+    .decoder = "predictions.decoder",
+};
+
+}  // namespace tamis::models

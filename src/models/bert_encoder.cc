@@ -1,0 +1,58 @@
+#include "models/bert_encoder.h"
+
+#include "base/error.h"
+
+namespace tamis::models {
+
+using graph::ValueId;
+
+namespace {
+
+ValueId self_attention(Builder& b, ValueId x, const std::string& attention) {
+  const int64_t n = b.config().hidden_size;
+  const std::string self = attention + ".self";
+  const ValueId q = b.linear(x, self + ".query", n);
+  const ValueId k = b.linear(x, self + ".key", n);
+  const ValueId v = b.linear(x, self + ".value", n);
+  return b.attention(q, k, v, self);
+}
+
+// dense, residual, LayerNorm: the module "output" of attention and of the layer.
+ValueId output(Builder& b, ValueId x, ValueId residual, const std::string& module) {
+  const ValueId dense = b.linear(x, module + ".dense", b.config().hidden_size);
+  const ValueId sum = b.add(dense, residual, module);
+  return b.layer_norm(sum, module + ".LayerNorm", b.config().layer_norm_eps);
+}
+
+ValueId layer(Builder& b, ValueId x, const std::string& module) {
+  const std::string attention = module + ".attention";
+  const ValueId context = self_attention(b, x, attention);
+  const ValueId attended = output(b, context, x, attention + ".output");
+  const std::string intermediate = module + ".intermediate";
+  const ValueId wide = b.linear(attended, intermediate + ".dense", b.config().intermediate_size);
+  const ValueId active =
+      b.activation(wide, b.config().hidden_act, intermediate + ".intermediate_act_fn");
+  return output(b, active, attended, module + ".output");
+}
+
+}  // namespace
+
+ValueId bert_embeddings(Builder& b, const graph::PositionIdsAttributes& rule) {
+  const std::string module = b.path("embeddings");
+  const int64_t n = b.config().embedding_size;
+  ValueId sum = b.word_embedding(module + ".word_embeddings", n);
+  if (b.config().type_vocab_size > 0) {
+    sum = b.add(sum, b.token_type_embedding(module, n), module);
+  }
+  sum = b.add(sum, b.position_embedding(module, n, rule), module);
+  return b.layer_norm(sum, module + ".LayerNorm", b.config().layer_norm_eps);
+}
+
+ValueId bert_layers(Builder& b, ValueId hidden) {
+  for (int64_t i = 0; i < b.config().num_hidden_layers; ++i) {
+    hidden = layer(b, hidden, b.path(cat("encoder.layer.", i)));
+  }
+  return hidden;
+}
+
+}  // namespace tamis::models

@@ -1,0 +1,257 @@
+// Which family, which head, and what hangs behind the encoder.
+#include <array>
+
+#include "base/error.h"
+#include "models/builder.h"
+#include "models/models.h"
+
+namespace tamis::models {
+
+using graph::OpKind;
+using graph::ValueId;
+
+namespace {
+
+constexpr Family kFamilies[] = {
+#define X(model_type, prefix, parts) {model_type, prefix, &parts},
+#include "models/families.inc"
+#undef X
+};
+
+const Family& find_family(const Checkpoint& checkpoint) {
+  const std::string_view model_type = checkpoint.config().model_type;
+  for (const Family& family : kFamilies) {
+    if (family.model_type == model_type) return family;
+  }
+  fail(ErrorCode::kUnsupported, (checkpoint.folder() / "config.json").string(), ": model_type \"",
+       model_type.substr(0, 200), "\" is not built; accepted are ", known_families());
+}
+
+// What a class in `architectures` answers, by the end of its name; the first row that fits.
+struct ClassSuffix {
+  std::string_view suffix;
+  std::optional<HeadKind> head;  // nothing: a head that is not built
+};
+constexpr ClassSuffix kClassSuffixes[] = {
+    {"ForSequenceClassification", HeadKind::kSequenceClassification},
+    {"ForTokenClassification", HeadKind::kTokenClassification},
+    {"ForQuestionAnswering", HeadKind::kQuestionAnswering},
+    {"ForMaskedLM", HeadKind::kMaskedLM},
+    {"ElectraForPreTraining", HeadKind::kEmbedding},  // a discriminator: no words
+    {"ForPreTraining", HeadKind::kMaskedLM},
+    {"LMHeadModel", HeadKind::kMaskedLM},
+    {"ForCausalLM", HeadKind::kMaskedLM},
+    {"Model", HeadKind::kEmbedding},
+    {"ForMultipleChoice", std::nullopt},
+    {"ForNextSentencePrediction", std::nullopt},
+};
+
+const ClassSuffix* find_class(const ModelConfig& config) {
+  for (const std::string& architecture : config.architectures) {
+    for (const ClassSuffix& row : kClassSuffixes) {
+      if (architecture.ends_with(row.suffix)) return &row;
+    }
+  }
+  return nullptr;
+}
+
+// The tensors without which a checkpoint does not have the head.
+std::array<std::string_view, 2> head_weights(HeadKind head, const FamilyParts& parts) {
+  switch (head) {
+    case HeadKind::kEmbedding:
+      return {};
+    case HeadKind::kSequenceClassification:
+      return parts.classifier_weights;
+    case HeadKind::kTokenClassification:
+      return {"classifier.weight"};
+    case HeadKind::kQuestionAnswering:
+      return {"qa_outputs.weight"};
+    case HeadKind::kMaskedLM:
+      return {parts.masked_lm_weight};
+  }
+  return {};
+}
+
+// The first of them that is not there, "" if all are.
+std::string_view missing_weight(HeadKind head, const Builder& b) {
+  for (const std::string_view name : head_weights(head, *b.family().parts)) {
+    if (!name.empty() && !b.weights().has(name)) return name;
+  }
+  return "";
+}
+
+HeadKind head_of_tensors(const Builder& b) {
+  for (const HeadKind head : {HeadKind::kQuestionAnswering, HeadKind::kSequenceClassification,
+                              HeadKind::kTokenClassification, HeadKind::kMaskedLM}) {
+    if (missing_weight(head, b).empty()) return head;
+  }
+  return HeadKind::kEmbedding;
+}
+
+std::string class_names(const ModelConfig& config) {
+  std::string names;
+  for (const std::string& name : config.architectures) {
+    names += cat(names.empty() ? "" : ", ", std::string_view(name).substr(0, 200));
+  }
+  return names.empty() ? "not named" : names;
+}
+
+HeadKind default_head(const Checkpoint& checkpoint, const Builder& b) {
+  const ClassSuffix* row = find_class(checkpoint.config());
+  if (row == nullptr) return head_of_tensors(b);
+  if (row->head) return *row->head;
+  fail(ErrorCode::kUnsupported, checkpoint.folder().string(), ": the head of ",
+       class_names(checkpoint.config()), " is not built; accepted are ",
+       head_name(HeadKind::kEmbedding), " (name it as the task) and checkpoints for ",
+       head_name(HeadKind::kSequenceClassification), ", ",
+       head_name(HeadKind::kTokenClassification), ", ", head_name(HeadKind::kQuestionAnswering),
+       " and ", head_name(HeadKind::kMaskedLM));
+}
+
+// A head that was asked for: the class must be for it, or be silent (an encoder, a pre-training
+// class) with the tensors there. A classifier's tensors under another class mean something else.
+void check_asked_head(HeadKind head, const Checkpoint& checkpoint, const Builder& b) {
+  if (head == HeadKind::kEmbedding) return;
+  const ClassSuffix* row = find_class(checkpoint.config());
+  if (row != nullptr && row->head == head) return;
+  const std::string folder = checkpoint.folder().string();
+  const std::string classes = class_names(checkpoint.config());
+  const bool silent =
+      row == nullptr || row->head == HeadKind::kEmbedding || row->head == HeadKind::kMaskedLM;
+  if (!silent) {
+    fail(ErrorCode::kUnsupported, folder, ": made for another task than ", head_name(head),
+         ": architectures is ", classes);
+  }
+  if (const std::string_view missing = missing_weight(head, b); !missing.empty()) {
+    fail(ErrorCode::kUnsupported, folder, ": has no head for ", head_name(head),
+         ": no tensor in the weights under the name ", b.weights().spelled({missing}),
+         "; architectures is ", classes);
+  }
+}
+
+ValueId dense(graph::Graph& graph, ValueId x, const DenseLayer& layer) {
+  const int64_t columns = graph.value(x).shape[1].size;
+  const std::string what = cat("module ", layer.name, ": linear.weight");
+  if (layer.weight == nullptr || layer.weight->shape().rank() != 2) {
+    fail(ErrorCode::kCorruptData, what, " is missing or not a matrix; expected [out, ", columns,
+         "]");
+  }
+  const int64_t n = layer.weight->shape()[0];
+  const std::string scope = cat(layer.name, ".linear");
+  const ValueId weight =
+      graph.add_constant(scope + ".weight", as_float32(layer.weight, Shape{n, columns}, what));
+  x = graph.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, scope);
+  if (layer.bias != nullptr) {
+    const std::string bias_what = cat("module ", layer.name, ": linear.bias");
+    const ValueId bias =
+        graph.add_constant(scope + ".bias", as_float32(layer.bias, Shape{n}, bias_what));
+    x = graph.add_node(OpKind::kAdd, {x, bias}, graph::NoAttributes{}, scope);
+  }
+  if (layer.activation == Activation::kNone) return x;
+  return graph.add_node(OpKind::kActivation, {x}, graph::ActivationAttributes{layer.activation},
+                        cat(layer.name, ".activation_function"));
+}
+
+ValueId sentence_embedding(graph::Graph& graph, ValueId hidden, const EmbeddingPipeline& pipeline) {
+  ValueId x = graph.add_node(OpKind::kSequencePool, {hidden}, graph::PoolAttributes{pipeline.modes},
+                             "pooling");
+  for (const DenseLayer& layer : pipeline.dense) x = dense(graph, x, layer);
+  return x;
+}
+
+ValueId masked_lm(Builder& b, ValueId hidden) {
+  // Only the tokens that are asked for pay for the vocabulary.
+  const ValueId selected =
+      b.graph().add_node(OpKind::kSelectTokens, {hidden}, graph::NoAttributes{}, "");
+  return b.family().parts->masked_lm(b, selected);
+}
+
+// The value of the output "logits".
+ValueId logits(Builder& b, HeadKind head, ValueId hidden) {
+  switch (head) {
+    case HeadKind::kSequenceClassification:
+      return b.family().parts->classifier(b, hidden);
+    case HeadKind::kTokenClassification:
+      return b.linear(hidden, "classifier", b.config().num_labels);
+    case HeadKind::kQuestionAnswering:
+      return b.linear(hidden, "qa_outputs", 2);
+    case HeadKind::kMaskedLM:
+      return masked_lm(b, hidden);
+    case HeadKind::kEmbedding:
+      break;
+  }
+  TAMIS_CHECK(false);
+  return graph::kNoValue;
+}
+
+BuiltModel describe(const Builder& b, HeadKind head) {
+  const ModelConfig& config = b.config();
+  BuiltModel model;
+  model.family = config.model_type;
+  model.head = head;
+  model.vocab_size = config.vocab_size;
+  model.hidden_size = config.hidden_size;
+  model.type_vocab_size = config.type_vocab_size;
+  model.max_positions = b.family().parts->max_positions(config);
+  if (head == HeadKind::kSequenceClassification || head == HeadKind::kTokenClassification) {
+    model.labels = config.id2label;
+    model.problem_type = config.problem_type;
+  }
+  return model;
+}
+
+}  // namespace
+
+std::string_view head_name(HeadKind head) {
+  switch (head) {
+    case HeadKind::kEmbedding:
+      return "embedding";
+    case HeadKind::kSequenceClassification:
+      return "sequence classification";
+    case HeadKind::kTokenClassification:
+      return "token classification";
+    case HeadKind::kQuestionAnswering:
+      return "question answering";
+    case HeadKind::kMaskedLM:
+      return "masked language modelling";
+  }
+  return "";
+}
+
+std::string known_families() {
+  std::string names;
+  for (const Family& family : kFamilies) {
+    names += cat(names.empty() ? "" : ", ", family.model_type);
+  }
+  return names;
+}
+
+BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options) {
+  Builder b(checkpoint, find_family(checkpoint));
+  HeadKind head = HeadKind::kEmbedding;
+  if (options.head) {
+    head = *options.head;
+    check_asked_head(head, checkpoint, b);
+  } else if (!options.pipeline) {
+    head = default_head(checkpoint, b);
+  }
+  BuiltModel model = describe(b, head);
+  const ValueId hidden = b.family().parts->encoder(b);
+  ValueId result = graph::kNoValue;
+  if (head == HeadKind::kEmbedding) {
+    const EmbeddingPipeline pipeline = options.pipeline.value_or(EmbeddingPipeline{});
+    result = sentence_embedding(b.graph(), hidden, pipeline);
+    model.normalize = pipeline.normalize;
+    b.graph().add_output(kTokenEmbeddings, hidden);
+    b.graph().add_output(kSentenceEmbedding, result);
+  } else {
+    result = logits(b, head, hidden);
+    b.graph().add_output(kLogits, result);
+  }
+  model.output_size = b.graph().value(result).shape[1].size;
+  model.graph = std::move(b.graph());
+  graph::verify(model.graph);
+  return model;
+}
+
+}  // namespace tamis::models

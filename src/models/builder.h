@@ -1,0 +1,72 @@
+// The graph of a model under construction, in the vocabulary of modeling files.
+//
+// Is: linear layers, norms, embeddings and attention as unfused nodes, with the parameters they
+// read. Is not: the order in which a family uses them. May use: graph, formats.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "base/activation.h"
+#include "formats/checkpoint.h"
+#include "graph/graph.h"
+#include "models/family.h"
+#include "models/weights.h"
+
+namespace tamis::models {
+
+/// Not thread-safe. Module paths are those of transformers' class for the head; a parameter read
+/// twice is one constant. Functions that read parameters throw what Weights::load() throws.
+class Builder {
+ public:
+  Builder(const Checkpoint& checkpoint, const Family& family);
+
+  [[nodiscard]] const ModelConfig& config() const { return config_; }
+  [[nodiscard]] const Family& family() const { return family_; }
+  [[nodiscard]] const Weights& weights() const { return weights_; }
+  [[nodiscard]] graph::Graph& graph() { return graph_; }
+
+  /// "<prefix>.<module>": a module of the encoder.
+  [[nodiscard]] std::string path(std::string_view module) const;
+  /// int32 [T].
+  [[nodiscard]] graph::ValueId input_ids() const { return input_ids_; }
+
+  /// The rows of `<module>.weight` [rows, n] that int32 ids [T] name.
+  graph::ValueId embedding(std::string_view module, const Shape& table, graph::ValueId ids);
+  /// The word embeddings [vocab_size, n]; a checkpoint may hold them as the tied decoder only.
+  graph::ValueId word_embedding(std::string_view module, int64_t n);
+  /// Positions by the rule, looked up in `<embeddings>.position_embeddings`.
+  graph::ValueId position_embedding(std::string_view embeddings, int64_t n,
+                                    const graph::PositionIdsAttributes& rule);
+  /// Segments looked up in `<embeddings>.token_type_embeddings`.
+  graph::ValueId token_type_embedding(std::string_view embeddings, int64_t n);
+
+  /// x [R, k] * `<module>.weight` [n, k]^T + `<module>.bias` [n].
+  graph::ValueId linear(graph::ValueId x, std::string_view module, int64_t n);
+  /// The vocabulary's scores of x [S, n]: the family's decoder module, its weight tied to
+  /// `word_embeddings` unless the checkpoint has another; its bias lies under `bias` or beside it.
+  graph::ValueId decoder(graph::ValueId x, std::string_view word_embeddings, std::string_view bias);
+  /// Normalises rows with `<module>.weight` and `<module>.bias`.
+  graph::ValueId layer_norm(graph::ValueId x, std::string_view module, double epsilon);
+  graph::ValueId add(graph::ValueId x, graph::ValueId y, std::string_view scope);
+  graph::ValueId activation(graph::ValueId x, Activation activation, std::string_view scope);
+  /// softmax(q k^T / sqrt(head size)) v over each sequence, q, k and v [T, hidden].
+  graph::ValueId attention(graph::ValueId q, graph::ValueId k, graph::ValueId v,
+                           std::string_view scope);
+  /// Each sequence's first row: [T, n] -> [B, n].
+  graph::ValueId first_token(graph::ValueId x, std::string_view scope);
+
+ private:
+  graph::ValueId constant(std::initializer_list<std::string_view> names, const Shape& shape);
+  int64_t columns(graph::ValueId x) const { return graph_.value(x).shape[1].size; }
+
+  const ModelConfig& config_;
+  const Family& family_;
+  Weights weights_;
+  graph::Graph graph_;
+  graph::ValueId input_ids_;
+};
+
+}  // namespace tamis::models

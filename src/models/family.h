@@ -1,0 +1,46 @@
+// What a family's file supplies.
+//
+// Is: a table of functions that append the family's nodes. Is not: the choice between families
+// (build_model.cc). May use: graph, formats.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "formats/hf_config.h"
+#include "graph/graph.h"
+
+namespace tamis::models {
+
+class Builder;
+
+struct FamilyParts {
+  /// Appends the encoder; the last hidden state [T, hidden].
+  graph::ValueId (*encoder)(Builder&);
+  /// Appends the sequence classification head to hidden [T, hidden]; logits [B, num_labels].
+  graph::ValueId (*classifier)(Builder&, graph::ValueId hidden);
+  /// Appends the head of masked words to hidden [S, hidden]; logits [S, vocab].
+  graph::ValueId (*masked_lm)(Builder&, graph::ValueId hidden);
+  /// Tokens of the longest sequence.
+  int64_t (*max_positions)(const ModelConfig&);
+  /// Tensors by which a checkpoint shows that it has the head.
+  std::array<std::string_view, 2> classifier_weights;
+  std::string_view masked_lm_weight;
+  /// The module whose weight is tied to the word embeddings.
+  std::string_view decoder;
+};
+
+struct Family {
+  std::string_view model_type;
+  std::string_view prefix;  ///< of the encoder's modules in classes that have a head
+  const FamilyParts* parts;
+};
+
+extern const FamilyParts kBert;
+extern const FamilyParts kDistilBert;
+extern const FamilyParts kRoberta;
+extern const FamilyParts kAlbert;
+extern const FamilyParts kElectra;
+
+}  // namespace tamis::models

@@ -1,0 +1,89 @@
+// Hugging Face checkpoints as graphs.
+//
+// Is: one file a family that writes down, node by node, what transformers' modeling file computes,
+// and the choice of head. Is not: fused, quantized or executable; not the tokenizer. May use:
+// graph, formats.
+// Source: https://github.com/huggingface/transformers, src/transformers/models/*/modeling_*.py
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/activation.h"
+#include "formats/checkpoint.h"
+#include "graph/graph.h"
+
+namespace tamis::models {
+
+/// What a model answers, by its class in transformers.
+enum class HeadKind : uint8_t {
+  kEmbedding,               ///< token_embeddings [T, hidden], sentence_embedding [B, n]
+  kSequenceClassification,  ///< logits [B, labels]; also cross-encoders that rerank
+  kTokenClassification,     ///< logits [T, labels]
+  kQuestionAnswering,       ///< logits [T, 2]: start, end
+  kMaskedLM,                ///< logits [S, vocab]: the tokens that the batch selects
+};
+
+/// "embedding", "sequence classification", ...
+[[nodiscard]] std::string_view head_name(HeadKind head);
+
+/// Names of a graph's outputs.
+inline constexpr std::string_view kTokenEmbeddings = "token_embeddings";
+inline constexpr std::string_view kSentenceEmbedding = "sentence_embedding";
+inline constexpr std::string_view kLogits = "logits";
+
+/// act(x * weight^T + bias), a Dense module of sentence-transformers.
+struct DenseLayer {
+  std::string name;                      ///< the module's folder, "2_Dense"
+  std::shared_ptr<const Tensor> weight;  ///< floats [out, in]
+  std::shared_ptr<const Tensor> bias;    ///< floats [out], null if there is none
+  Activation activation = Activation::kNone;
+};
+
+/// How a sentence embedding follows from token embeddings. The default is what
+/// sentence-transformers does with a plain encoder.
+struct EmbeddingPipeline {
+  std::vector<graph::PoolMode> modes = {graph::PoolMode::kMean};
+  std::vector<DenseLayer> dense;
+  bool normalize = false;  ///< not in the graph: a request may switch it
+};
+
+struct BuildOptions {
+  /// Nothing: what config.json's architectures says, or the tensors if it is silent.
+  std::optional<HeadKind> head;
+  /// The model's own pipeline; it makes the head an embedding unless `head` says otherwise.
+  std::optional<EmbeddingPipeline> pipeline;
+};
+
+/// A graph and what a task needs to know of it. A value type; copying it copies no weights.
+struct BuiltModel {
+  graph::Graph graph;
+  std::string family;  ///< model_type: a row of families.inc
+  HeadKind head = HeadKind::kEmbedding;
+  std::vector<std::string> labels;  ///< by id; for the two classifications only
+  std::optional<ProblemType> problem_type;
+  int64_t vocab_size = 0;
+  int64_t hidden_size = 0;
+  int64_t type_vocab_size = 0;  ///< 0: the graph takes no token_type_ids
+  int64_t max_positions = 0;    ///< tokens of the longest sequence the position table allows
+  int64_t output_size = 0;      ///< columns of sentence_embedding or logits
+  bool normalize = false;       ///< the pipeline's; not applied by the graph
+};
+
+/// The unfused graph of a checkpoint. Every node's scope is the path of the module in transformers'
+/// class for that head; constants are named by that class's parameters, whatever the file's
+/// spelling, and share the file's memory where it holds float32. Graph inputs: input_ids, and
+/// token_type_ids in families that have segments. Throws Error: kUnsupported (a model_type that is
+/// not in families.inc, a head that the checkpoint does not have), kCorruptData naming the tensor
+/// (missing, of the wrong shape or dtype, not finite).
+[[nodiscard]] BuiltModel build_model(const Checkpoint& checkpoint,
+                                     const BuildOptions& options = {});
+
+/// The model_types of families.inc, comma-separated, for error messages.
+[[nodiscard]] std::string known_families();
+
+}  // namespace tamis::models

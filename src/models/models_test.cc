@@ -1,0 +1,339 @@
+// The graphs of the committed checkpoints: heads, node counts, scopes, and refusals by message.
+#include "models/models.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "models/test_util.h"
+
+namespace tamis::models {
+namespace {
+
+using graph::OpKind;
+
+std::vector<std::string> committed_models() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(testdata_model(""))) {
+    names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+BuiltModel build(const std::string& name, const BuildOptions& options = {}) {
+  return build_model(*Checkpoint::open(testdata_model(name)), options);
+}
+
+std::string refusal(const Checkpoint& checkpoint, ErrorCode code,
+                    const BuildOptions& options = {}) {
+  try {
+    (void)build_model(checkpoint, options);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    return error.what();
+  }
+  return "";
+}
+
+int count(const graph::Graph& graph, OpKind op) {
+  int found = 0;
+  for (const graph::Node& node : graph.nodes()) found += node.op == op ? 1 : 0;
+  return found;
+}
+
+std::string type_of_output(const BuiltModel& model, std::string_view name) {
+  for (const graph::GraphOutput& output : model.graph.outputs()) {
+    if (output.name == name) return model.graph.value(output.value).shape.to_string();
+  }
+  return "absent";
+}
+
+HeadKind head_of_folder(const std::string& name) {
+  if (name.find("token-classification") != name.npos) return HeadKind::kTokenClassification;
+  if (name.find("question-answering") != name.npos) return HeadKind::kQuestionAnswering;
+  if (name.find("masked-lm") != name.npos) return HeadKind::kMaskedLM;
+  if (name.find("-base") != name.npos) return HeadKind::kEmbedding;
+  return HeadKind::kSequenceClassification;
+}
+
+TEST(Models, AtLeastEveryFamilyAndHeadIsCommitted) { EXPECT_GE(committed_models().size(), 43u); }
+
+class CommittedModel : public testing::TestWithParam<std::string> {};
+
+TEST_P(CommittedModel, BuildsWithItsHead) {
+  const auto checkpoint = Checkpoint::open(testdata_model(GetParam()));
+  const ModelConfig& config = checkpoint->config();
+  const BuiltModel model = build_model(*checkpoint);
+  EXPECT_EQ(model.head, head_of_folder(GetParam()));
+  EXPECT_EQ(model.family, config.model_type);
+  EXPECT_EQ(model.hidden_size, config.hidden_size);
+  const bool labelled = model.head == HeadKind::kSequenceClassification ||
+                        model.head == HeadKind::kTokenClassification;
+  EXPECT_EQ(static_cast<int64_t>(model.labels.size()), labelled ? config.num_labels : 0);
+
+  const std::string labels = cat(config.num_labels, "]");
+  const std::string expected[] = {cat("[T, ", config.hidden_size, "]"), "[B, " + labels,
+                                  "[T, " + labels, "[T, 2]", cat("[S, ", config.vocab_size, "]")};
+  const auto head = static_cast<size_t>(model.head);
+  if (model.head == HeadKind::kEmbedding) {
+    EXPECT_EQ(type_of_output(model, kTokenEmbeddings), expected[head]);
+    EXPECT_EQ(type_of_output(model, kSentenceEmbedding), cat("[B, ", config.hidden_size, "]"));
+  } else {
+    EXPECT_EQ(type_of_output(model, kLogits), expected[head]);
+  }
+}
+
+TEST_P(CommittedModel, HasTheUnfusedNodesOfItsLayers) {
+  const auto checkpoint = Checkpoint::open(testdata_model(GetParam()));
+  const ModelConfig& config = checkpoint->config();
+  const graph::Graph graph = build_model(*checkpoint, {HeadKind::kEmbedding, {}}).graph;
+  const auto layers = static_cast<int>(config.num_hidden_layers * config.inner_group_num);
+  const int projection = config.embedding_size != config.hidden_size ? 1 : 0;
+  const int tables = config.type_vocab_size > 0 ? 3 : 2;
+  EXPECT_EQ(count(graph, OpKind::kMatMul), 6 * layers + projection);
+  EXPECT_EQ(count(graph, OpKind::kAdd), 8 * layers + projection + tables - 1);
+  EXPECT_EQ(count(graph, OpKind::kLayerNormalization), 2 * layers + 1);
+  EXPECT_EQ(count(graph, OpKind::kActivation), layers);
+  EXPECT_EQ(count(graph, OpKind::kAttentionScores), layers);
+  EXPECT_EQ(count(graph, OpKind::kMul), layers);
+  EXPECT_EQ(count(graph, OpKind::kSoftmax), layers);
+  EXPECT_EQ(count(graph, OpKind::kAttentionContext), layers);
+  EXPECT_EQ(count(graph, OpKind::kGather), tables);
+  EXPECT_EQ(count(graph, OpKind::kPositionIds), 1);
+  EXPECT_EQ(count(graph, OpKind::kSequencePool), 1);
+  EXPECT_EQ(graph.nodes().size(),
+            static_cast<size_t>(21 * layers + 2 * projection + 2 * tables + 2));
+  EXPECT_EQ(graph.inputs().size(), config.type_vocab_size > 0 ? 2u : 1u);
+}
+
+TEST_P(CommittedModel, SurvivesItsTextForm) {
+  graph::Graph graph = build(GetParam()).graph;
+  const auto source = [](void* context, std::string_view name) {
+    const auto& from = *static_cast<const graph::Graph*>(context);
+    const graph::ValueId id = from.find_value(name);
+    return id == graph::kNoValue ? nullptr : from.value(id).constant;
+  };
+  const std::string text = print(graph);
+  EXPECT_EQ(print(graph::parse_graph(text, "text", source, &graph)), text);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CommittedModel, testing::ValuesIn(committed_models()),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+std::string text_of(const std::string& name) { return print(build(name).graph); }
+
+void expect_lines(const std::string& text, const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) {
+    EXPECT_NE(text.find(line + "\n"), text.npos) << "no line\n" << line << "\nin\n" << text;
+  }
+}
+
+TEST(Models, ScopesAreModulePathsOfTheClassWithTheHead) {
+  const std::set<std::string> kLayer = {"attention.self.query",
+                                        "attention.self.key",
+                                        "attention.self.value",
+                                        "attention.self",
+                                        "attention.output",
+                                        "attention.output.dense",
+                                        "attention.output.LayerNorm",
+                                        "intermediate.dense",
+                                        "intermediate.intermediate_act_fn",
+                                        "output",
+                                        "output.dense",
+                                        "output.LayerNorm"};
+  for (const auto& [name, prefix] :
+       std::map<std::string, std::string>{{"bert-base", "bert."},
+                                          {"bert-masked-lm", "bert."},
+                                          {"roberta-base", "roberta."},
+                                          {"camembert-base", "roberta."},
+                                          {"xlm-roberta-base", "roberta."},
+                                          {"electra-base", "electra."}}) {
+    std::set<std::string> found;
+    const std::string layer = prefix + "encoder.layer.1.";
+    const BuiltModel model = build(name);
+    for (const graph::Node& node : model.graph.nodes()) {
+      if (node.scope.starts_with(layer)) found.insert(node.scope.substr(layer.size()));
+    }
+    EXPECT_EQ(found, kLayer) << name;
+  }
+}
+
+TEST(Models, BertSaysWhatItsModelingFileComputes) {
+  expect_lines(
+      text_of("bert-sequence-classification"),
+      {"%bert.embeddings.PositionIds = PositionIds(%input_ids) {rule=absolute, padding_idx=0} "
+       "@bert.embeddings : I32[T]",
+       "%bert.encoder.layer.0.attention.self.AttentionScores = AttentionScores("
+       "%bert.encoder.layer.0.attention.self.query.Add, "
+       "%bert.encoder.layer.0.attention.self.key.Add) {heads=4, scale=1} "
+       "@bert.encoder.layer.0.attention.self : F32[4, A]",
+       "%bert.pooler.SequencePool = SequencePool(%bert.encoder.layer.1.output.LayerNorm."
+       "LayerNormalization) {modes=cls} @bert.pooler : F32[B, 32]",
+       "%bert.pooler.activation.Activation = Activation(%bert.pooler.dense.Add) {activation=tanh} "
+       "@bert.pooler.activation : F32[B, 32]",
+       "%classifier.MatMul = MatMul(%bert.pooler.activation.Activation, %classifier.weight) "
+       "{activation=none} @classifier : F32[B, 3]",
+       "output logits = %classifier.Add"});
+}
+
+TEST(Models, TiedDecoderReadsTheWordEmbeddings) {
+  for (const auto& [name, prefix] :
+       std::map<std::string, std::string>{{"bert-masked-lm", "bert"},
+                                          {"distilbert-masked-lm", "distilbert"},
+                                          {"xlm-roberta-masked-lm", "roberta"},
+                                          {"albert-masked-lm", "albert"},
+                                          {"electra-masked-lm", "electra"}}) {
+    const BuiltModel model = build(name);
+    const graph::ValueId words =
+        model.graph.find_value(prefix + ".embeddings.word_embeddings.weight");
+    ASSERT_NE(words, graph::kNoValue) << name;
+    EXPECT_EQ(model.graph.consumers(words).size(), 2u) << name;
+    EXPECT_EQ(count(model.graph, OpKind::kSelectTokens), 1) << name;
+  }
+}
+
+TEST(Models, AlbertLayersShareTheirConstants) {
+  const BuiltModel model = build("albert-base");
+  const graph::ValueId weight =
+      model.graph.find_value("albert.encoder.albert_layer_groups.0.albert_layers.0.ffn.weight");
+  ASSERT_NE(weight, graph::kNoValue);
+  EXPECT_EQ(model.graph.consumers(weight).size(), 2u);
+
+  // 4 layers in 2 groups of 2 inner layers: each inner layer runs for 2 of the 4.
+  const BuiltModel groups = build("albert-base-groups");
+  for (const std::string module :
+       {"0.albert_layers.0", "0.albert_layers.1", "1.albert_layers.0", "1.albert_layers.1"}) {
+    const graph::ValueId inner =
+        groups.graph.find_value("albert.encoder.albert_layer_groups." + module + ".ffn.weight");
+    ASSERT_NE(inner, graph::kNoValue) << module;
+    EXPECT_EQ(groups.graph.consumers(inner).size(), 2u) << module;
+  }
+}
+
+TEST(Models, RobertaCountsPositionsFromThePadding) {
+  const BuiltModel model = build("roberta-base");
+  EXPECT_EQ(model.max_positions, 64);  // 66 rows, of which 0 and 1 are never used
+  expect_lines(print(model.graph), {"%roberta.embeddings.PositionIds = PositionIds(%input_ids) "
+                                    "{rule=roberta, padding_idx=1} @roberta.embeddings : I32[T]"});
+
+  EditableCheckpoint edited("roberta-base");
+  edited.config.pad_token_id.reset();
+  EXPECT_EQ(refusal(edited.make(), ErrorCode::kUnsupported),
+            "config.json: pad_token_id is null, but roberta counts positions from it; 1 is usual");
+  edited.config.pad_token_id = 65;
+  EXPECT_EQ(refusal(edited.make(), ErrorCode::kCorruptData),
+            "config.json: max_position_embeddings is 66; with pad_token_id 65 at least 67 are "
+            "needed");
+}
+
+TEST(Models, AnEncoderEmbedsByMeanPooling) {
+  const BuiltModel model = build("bert-sequence-classification", {HeadKind::kEmbedding, {}});
+  EXPECT_EQ(type_of_output(model, kSentenceEmbedding), "[B, 32]");
+  EXPECT_EQ(model.graph.find_value("classifier.weight"), graph::kNoValue);
+  EXPECT_TRUE(model.labels.empty());
+  expect_lines(print(model.graph),
+               {"%pooling.SequencePool = SequencePool(%bert.encoder.layer.1.output.LayerNorm."
+                "LayerNormalization) {modes=mean} @pooling : F32[B, 32]",
+                "output sentence_embedding = %pooling.SequencePool"});
+}
+
+EmbeddingPipeline pipeline_with_dense() {
+  EmbeddingPipeline pipeline;
+  pipeline.modes = {graph::PoolMode::kCls, graph::PoolMode::kMax};
+  pipeline.normalize = true;
+  pipeline.dense.push_back({"2_Dense", std::make_shared<Tensor>(DType::kF32, Shape{5, 64}),
+                            std::make_shared<Tensor>(DType::kF16, Shape{5}), Activation::kTanh});
+  pipeline.dense.push_back(
+      {"3_Dense", std::make_shared<Tensor>(DType::kF32, Shape{4, 5}), nullptr, Activation::kNone});
+  return pipeline;
+}
+
+TEST(Models, SentenceTransformersPipelineBecomesNodes) {
+  // A pipeline makes an embedding of a checkpoint whose class has another head.
+  const BuiltModel model = build("bert-masked-lm", {std::nullopt, pipeline_with_dense()});
+  EXPECT_EQ(model.head, HeadKind::kEmbedding);
+  EXPECT_EQ(model.output_size, 4);
+  EXPECT_TRUE(model.normalize);
+  expect_lines(
+      print(model.graph),
+      {"%2_Dense.linear.MatMul = MatMul(%pooling.SequencePool, %2_Dense.linear.weight) "
+       "{activation=none} @2_Dense.linear : F32[B, 5]",
+       "%2_Dense.linear.Add = Add(%2_Dense.linear.MatMul, %2_Dense.linear.bias) @2_Dense.linear : "
+       "F32[B, 5]",
+       "%2_Dense.activation_function.Activation = Activation(%2_Dense.linear.Add) "
+       "{activation=tanh} @2_Dense.activation_function : F32[B, 5]",
+       "output sentence_embedding = %3_Dense.linear.MatMul"});
+}
+
+TEST(Models, ADenseThatDoesNotFitIsNamed) {
+  const auto checkpoint = Checkpoint::open(testdata_model("bert-base"));
+  EmbeddingPipeline pipeline = pipeline_with_dense();
+  pipeline.modes = {graph::PoolMode::kMean};
+  EXPECT_EQ(refusal(*checkpoint, ErrorCode::kCorruptData, {std::nullopt, pipeline}),
+            "module 2_Dense: linear.weight is F32[5, 64]; expected F32, F16, BF16 or F64 [5, 32]");
+  pipeline.dense[0].weight = nullptr;
+  EXPECT_EQ(refusal(*checkpoint, ErrorCode::kCorruptData, {std::nullopt, pipeline}),
+            "module 2_Dense: linear.weight is missing or not a matrix; expected [out, 32]");
+}
+
+TEST(Models, UnknownFamiliesAreRefused) {
+  EditableCheckpoint edited("bert-base");
+  edited.config.model_type = "t5";
+  EXPECT_EQ(refusal(edited.make(), ErrorCode::kUnsupported),
+            "memory/config.json: model_type \"t5\" is not built; accepted are bert, distilbert, "
+            "roberta, camembert, xlm-roberta, albert, electra");
+}
+
+TEST(Models, HeadsThatAreNotThereAreRefused) {
+  const auto open = [](const char* name) { return Checkpoint::open(testdata_model(name)); };
+  const auto message = [&open](const char* name, HeadKind head) {
+    const std::string text = refusal(*open(name), ErrorCode::kUnsupported, {head, {}});
+    return text.substr(std::min(text.find(": ") + 2, text.size()));
+  };
+  EXPECT_EQ(message("bert-base", HeadKind::kSequenceClassification),
+            "has no head for sequence classification: no tensor in the weights under the name "
+            "\"classifier.weight\"; architectures is BertModel");
+  EXPECT_EQ(message("distilbert-masked-lm", HeadKind::kQuestionAnswering),
+            "has no head for question answering: no tensor in the weights under the name "
+            "\"qa_outputs.weight\"; architectures is DistilBertForMaskedLM");
+  EXPECT_EQ(message("bert-question-answering", HeadKind::kMaskedLM),
+            "made for another task than masked language modelling: architectures is "
+            "BertForQuestionAnswering");
+  // The tensors of one classifier would fit the other's names.
+  EXPECT_EQ(message("albert-sequence-classification", HeadKind::kTokenClassification),
+            "made for another task than token classification: architectures is "
+            "AlbertForSequenceClassification");
+}
+
+TEST(Models, ClassesWithoutAHeadOfOursStillEmbed) {
+  EditableCheckpoint edited("bert-base");
+  edited.config.architectures = {"BertForMultipleChoice"};
+  EXPECT_NE(refusal(edited.make(), ErrorCode::kUnsupported)
+                .find("the head of BertForMultipleChoice is not built"),
+            std::string::npos);
+  EXPECT_EQ(build_model(edited.make(), {HeadKind::kEmbedding, {}}).head, HeadKind::kEmbedding);
+}
+
+TEST(Models, WithoutArchitecturesTheTensorsDecide) {
+  for (const char* name :
+       {"bert-base", "bert-sequence-classification", "bert-masked-lm", "bert-question-answering",
+        "bert-token-classification", "roberta-sequence-classification",
+        "roberta-token-classification", "distilbert-sequence-classification",
+        "distilbert-token-classification", "electra-sequence-classification", "electra-masked-lm",
+        "albert-sequence-classification", "albert-token-classification", "albert-masked-lm"}) {
+    EditableCheckpoint edited(name);
+    edited.config.architectures.clear();
+    EXPECT_EQ(build_model(edited.make()).head, head_of_folder(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace tamis::models

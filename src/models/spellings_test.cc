@@ -1,0 +1,244 @@
+// One set of weights under the names, dtypes and company that checkpoints in the wild keep, and the
+// ways in which a tensor can be wrong.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/error.h"
+#include "models/models.h"
+#include "models/test_util.h"
+
+namespace tamis::models {
+namespace {
+
+// Same text, same constants.
+void expect_same_graph(const graph::Graph& left, const graph::Graph& right) {
+  ASSERT_EQ(print(left), print(right));
+  for (size_t i = 0; i < left.value_count(); ++i) {
+    const graph::Value& a = left.value(static_cast<graph::ValueId>(i));
+    if (a.constant == nullptr) continue;
+    const graph::Value& b = right.value(right.find_value(a.name));
+    ASSERT_EQ(a.constant->size_bytes(), b.constant->size_bytes()) << a.name;
+    EXPECT_EQ(
+        std::memcmp(a.constant->view().data(), b.constant->view().data(), a.constant->size_bytes()),
+        0)
+        << a.name;
+  }
+}
+
+graph::Graph graph_of(const EditableCheckpoint& checkpoint) {
+  return build_model(checkpoint.make()).graph;
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  if (const size_t at = text.find(from); at != text.npos) text.replace(at, from.size(), to);
+  return text;
+}
+
+std::string prefix_of(const std::string& name) {
+  const std::string family = name.substr(0, name.find('-'));
+  return (family == "camembert" || family == "xlm" ? "roberta" : family) + ".";
+}
+
+TEST(Spellings, PrefixOrNone) {
+  for (const std::string name :
+       {"bert-sequence-classification", "bert-masked-lm", "distilbert-question-answering",
+        "roberta-masked-lm", "camembert-token-classification", "xlm-roberta-base", "albert-base",
+        "electra-masked-lm", "electra-base"}) {
+    const EditableCheckpoint original(name);
+    EditableCheckpoint other(name);
+    const std::string prefix = prefix_of(name);
+    if (name.ends_with("-base")) {
+      other.rename([&prefix](const std::string& tensor) { return prefix + tensor; });
+    } else {
+      other.rename([&prefix](const std::string& tensor) { return replaced(tensor, prefix, ""); });
+    }
+    expect_same_graph(graph_of(original), graph_of(other));
+  }
+}
+
+TEST(Spellings, GammaAndBeta) {
+  for (const char* name : {"bert-masked-lm", "distilbert-masked-lm", "roberta-masked-lm",
+                           "albert-masked-lm", "electra-masked-lm"}) {
+    EditableCheckpoint other(name);
+    int renamed = 0;
+    other.rename([&renamed](const std::string& tensor) {
+      if (tensor.find("LayerNorm") == tensor.npos && tensor.find("layer_norm") == tensor.npos) {
+        return tensor;
+      }
+      ++renamed;
+      return replaced(replaced(tensor, ".weight", ".gamma"), ".bias", ".beta");
+    });
+    EXPECT_GE(renamed, 6) << name;
+    expect_same_graph(graph_of(EditableCheckpoint(name)), graph_of(other));
+  }
+}
+
+TEST(Spellings, DecoderOfItsOwnTiedOrNot) {
+  const EditableCheckpoint original("bert-masked-lm");
+  const std::string words = "bert.embeddings.word_embeddings.weight";
+  const std::string decoder = "cls.predictions.decoder.weight";
+  EditableCheckpoint both("bert-masked-lm");
+  both.set(decoder, to_float32(both.at(words).tensor->view()));
+  both.rename([](const std::string& tensor) {
+    return tensor == "cls.predictions.bias" ? "cls.predictions.decoder.bias" : tensor;
+  });
+  expect_same_graph(graph_of(original), graph_of(both));
+
+  EditableCheckpoint decoder_only = both;
+  decoder_only.remove(words);
+  expect_same_graph(graph_of(original), graph_of(decoder_only));
+
+  EditableCheckpoint untied = both;
+  Tensor other = to_float32(both.at(words).tensor->view());
+  other.mutable_as<float>()[0] += 1.0f;
+  untied.set(decoder, std::move(other));
+  const graph::Graph graph = graph_of(untied);
+  EXPECT_NE(graph.find_value(decoder), graph::kNoValue);
+}
+
+TEST(Spellings, ExtraTensorsAreIgnored) {
+  EditableCheckpoint other("bert-question-answering");
+  other.set("bert.embeddings.position_ids", Tensor(DType::kI64, Shape{1, 128}));
+  other.set("bert.pooler.dense.weight", Tensor(DType::kF32, Shape{3}));
+  other.set("optimizer.state.exp_avg", Tensor(DType::kI8, Shape{7}));
+  Tensor broken(DType::kF32, Shape{1});
+  broken.mutable_as<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+  other.set("unused", std::move(broken));
+  expect_same_graph(graph_of(EditableCheckpoint("bert-question-answering")), graph_of(other));
+}
+
+TEST(Spellings, AMissingPoolerDoesNotMatterForEmbeddings) {
+  EditableCheckpoint other("bert-base");
+  other.remove("pooler.dense.weight");
+  other.remove("pooler.dense.bias");
+  expect_same_graph(graph_of(EditableCheckpoint("bert-base")), graph_of(other));
+}
+
+// Values that each dtype holds exactly, so that one graph is right for all of them.
+Tensor narrowed(const TensorView& from, DType dtype) {
+  Tensor out(dtype, from.shape());
+  for (int64_t i = 0; i < from.elements(); ++i) {
+    const auto at = static_cast<size_t>(i);
+    const float sign = at % 2 == 0 ? 1.0f : -1.0f;
+    switch (dtype) {
+      case DType::kF64:
+        out.mutable_as<double>()[at] = static_cast<double>(sign);
+        break;
+      case DType::kF16:
+        out.mutable_as<uint16_t>()[at] = sign > 0 ? 0x3c00 : 0xbc00;
+        break;
+      case DType::kBF16:
+        out.mutable_as<uint16_t>()[at] = sign > 0 ? 0x3f80 : 0xbf80;
+        break;
+      default:
+        out.mutable_as<float>()[at] = sign;
+    }
+  }
+  return out;
+}
+
+TEST(Spellings, EveryFloatDtype) {
+  const auto with_dtype = [](DType dtype) {
+    EditableCheckpoint checkpoint("electra-base");
+    const std::vector<StoredTensor> tensors = checkpoint.tensors;
+    for (const StoredTensor& tensor : tensors) {
+      checkpoint.set(tensor.name, narrowed(tensor.tensor->view(), dtype));
+    }
+    return graph_of(checkpoint);
+  };
+  const graph::Graph expected = with_dtype(DType::kF32);
+  for (const DType dtype : {DType::kF16, DType::kBF16, DType::kF64}) {
+    expect_same_graph(expected, with_dtype(dtype));
+  }
+}
+
+TEST(Spellings, Float32ConstantsAreTheFilesOwnMemory) {
+  const auto checkpoint = Checkpoint::open(testdata_model("bert-base"));
+  const BuiltModel model = build_model(*checkpoint);
+  const graph::ValueId id = model.graph.find_value("bert.encoder.layer.0.output.dense.weight");
+  ASSERT_NE(id, graph::kNoValue);
+  EXPECT_EQ(model.graph.value(id).constant->view().data(),
+            checkpoint->find("encoder.layer.0.output.dense.weight")->data());
+}
+
+std::string refusal(const EditableCheckpoint& checkpoint) {
+  try {
+    (void)build_model(checkpoint.make());
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCorruptData) << error.what();
+    return error.what();
+  }
+  return "";
+}
+
+TEST(BadTensors, MissingNamesWhatWasLookedFor) {
+  EditableCheckpoint checkpoint("bert-base");
+  checkpoint.remove("encoder.layer.1.attention.output.LayerNorm.bias");
+  const std::string name = "encoder.layer.1.attention.output.LayerNorm.";
+  EXPECT_EQ(refusal(checkpoint), "memory: no tensor \"bert." + name +
+                                     "bias\" in the weights; looked for \"bert." + name +
+                                     "bias\", \"" + name + "bias\", \"bert." + name + "beta\", \"" +
+                                     name + "beta\" of shape [32]");
+}
+
+TEST(BadTensors, MissingHeadOfTheClassThatConfigNames) {
+  EditableCheckpoint checkpoint("roberta-sequence-classification");
+  checkpoint.remove("classifier.out_proj.weight");
+  EXPECT_EQ(refusal(checkpoint),
+            "memory: no tensor \"classifier.out_proj.weight\" in the weights; looked for "
+            "\"classifier.out_proj.weight\" of shape [3, 32]");
+}
+
+TEST(BadTensors, WrongShapeOrDtype) {
+  EditableCheckpoint checkpoint("bert-base");
+  checkpoint.set("encoder.layer.0.attention.self.query.weight", Tensor(DType::kF32, Shape{30, 32}));
+  EXPECT_EQ(refusal(checkpoint),
+            "memory: tensor \"encoder.layer.0.attention.self.query.weight\" is F32[30, 32]; "
+            "expected F32, F16, BF16 or F64 [32, 32], as config.json says");
+  checkpoint.set("encoder.layer.0.attention.self.query.weight", Tensor(DType::kI8, Shape{32, 32}));
+  EXPECT_EQ(refusal(checkpoint),
+            "memory: tensor \"encoder.layer.0.attention.self.query.weight\" is I8[32, 32]; "
+            "expected F32, F16, BF16 or F64 [32, 32], as config.json says");
+}
+
+TEST(BadTensors, TablesHaveTheRowsThatConfigNames) {
+  EditableCheckpoint checkpoint("bert-base");
+  checkpoint.config.max_position_embeddings = 65;
+  EXPECT_EQ(refusal(checkpoint),
+            "memory: tensor \"embeddings.position_embeddings.weight\" is F32[64, 32]; expected "
+            "F32, F16, BF16 or F64 [65, 32], as config.json says");
+  checkpoint.config.max_position_embeddings = 64;
+  checkpoint.config.type_vocab_size = 3;
+  EXPECT_EQ(refusal(checkpoint),
+            "memory: tensor \"embeddings.token_type_embeddings.weight\" is F32[2, 32]; expected "
+            "F32, F16, BF16 or F64 [3, 32], as config.json says");
+}
+
+TEST(BadTensors, NotFinite) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    EditableCheckpoint checkpoint("distilbert-base");
+    const std::string name = "transformer.layer.1.ffn.lin2.weight";
+    Tensor tensor = to_float32(checkpoint.at(name).tensor->view());
+    tensor.mutable_as<float>()[77] = bad;
+    checkpoint.set(name, std::move(tensor));
+    EXPECT_EQ(refusal(checkpoint),
+              "memory: tensor \"" + name +
+                  "\" holds NaN or infinity at element 77; weights must be finite");
+  }
+}
+
+TEST(BadTensors, BeyondFloat32) {
+  EditableCheckpoint checkpoint("electra-base");
+  Tensor tensor(DType::kF64, Shape{32});
+  tensor.mutable_as<double>()[3] = 1e300;
+  checkpoint.set("embeddings_project.bias", std::move(tensor));
+  EXPECT_EQ(refusal(checkpoint),
+            "memory: tensor \"embeddings_project.bias\" is F64 and holds values beyond float32");
+}
+
+}  // namespace
+}  // namespace tamis::models
