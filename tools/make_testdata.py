@@ -75,6 +75,16 @@ def make_sentence(pattern: str) -> None:
         print(folder.relative_to(ROOT.parent))
 
 
+def make_hostile() -> None:
+    """Bad .bin files."""
+    import hostile
+
+    folder = ROOT / "hostile" / "bin"
+    shutil.rmtree(folder, ignore_errors=True)
+    hostile.build(folder)
+    print(folder.relative_to(ROOT.parent))
+
+
 def make_minilm(model: Path) -> None:
     """Embeddings of the real MiniLM."""
     import minilm
@@ -84,7 +94,7 @@ def make_minilm(model: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", default=["models"], choices=["models", "pipelines", "variants", "sentence", "minilm"])
+    parser.add_argument("--only", nargs="*", default=["models"], choices=["models", "pipelines", "variants", "sentence", "hostile", "minilm"])
     parser.add_argument("--filter", default="*", help="glob over the names of checkpoint folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
     arguments = parser.parse_args()
@@ -96,6 +106,8 @@ def main() -> int:
         make_variants(arguments.filter)
     if "sentence" in arguments.only:
         make_sentence(arguments.filter)
+    if "hostile" in arguments.only:
+        make_hostile()
     if "minilm" in arguments.only:
         if arguments.minilm is None:
             parser.error("--only minilm needs --minilm FOLDER")
