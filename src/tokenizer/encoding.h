@@ -1,0 +1,59 @@
+// What a tokenizer gives back, and what may be asked of it.
+//
+// Is: plain data. Is not: padded; padding is the business of whoever needs it. May use: nothing.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace tamis::tokenizer {
+
+/// Code points [start, end) of the original text of one sequence.
+struct Span {
+  int32_t start = 0;
+  int32_t end = 0;
+  friend bool operator==(const Span&, const Span&) = default;
+};
+
+/// One encoded input (or one window of it). All vectors have one element a token, but those that
+/// EncodeOptions switched off are empty.
+struct Encoding {
+  std::vector<int32_t> ids;
+  std::vector<int32_t> type_ids;
+  /// {0, 0} for tokens that a post-processor added.
+  std::vector<Span> offsets;
+  /// 1 for tokens that a post-processor added ([CLS], </s>, ...), 0 for those of the text.
+  std::vector<uint8_t> special_mask;
+  /// Index of the pre-token in its sequence, -1 for tokens that a post-processor added.
+  std::vector<int32_t> word_ids;
+  /// 0 for the first text, 1 for the second, -1 for tokens that a post-processor added.
+  std::vector<int32_t> sequence_ids;
+  /// True if tokens of this input were cut off (they are in `overflowing` if that was asked for).
+  bool truncated = false;
+  /// The further windows of the input, in Hugging Face's order; their own `overflowing` is empty.
+  std::vector<Encoding> overflowing;
+
+  [[nodiscard]] int64_t size() const { return static_cast<int64_t>(ids.size()); }
+};
+
+enum class TruncationStrategy : uint8_t { kLongestFirst, kOnlyFirst, kOnlySecond };
+enum class Side : uint8_t { kLeft, kRight };
+
+struct EncodeOptions {
+  bool add_special_tokens = true;
+  /// Longest encoding in tokens, special ones included; 0 = no limit.
+  int64_t max_length = 0;
+  TruncationStrategy strategy = TruncationStrategy::kLongestFirst;
+  /// From which end tokens are cut.
+  Side truncation_side = Side::kRight;
+  /// Tokens that a window shares with the one before it.
+  int64_t stride = 0;
+  /// Fills Encoding::overflowing.
+  bool return_overflowing = false;
+  /// Off: Encoding::offsets stays empty.
+  bool offsets = true;
+  /// Off: special_mask, word_ids and sequence_ids stay empty.
+  bool details = true;
+};
+
+}  // namespace tamis::tokenizer

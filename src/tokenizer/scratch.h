@@ -1,0 +1,97 @@
+// What one encoding needs while it runs, kept for the next one.
+//
+// Is: buffers. Is not: part of a tokenizer's meaning. May use: text, encoding.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tokenizer/encoding.h"
+#include "tokenizer/text.h"
+#include "tokenizer/unicode.h"
+#include "tokenizer/word_cache.h"
+
+namespace tamis::tokenizer {
+
+/// Tokens of one text before special tokens and truncation.
+struct SequenceTokens {
+  std::vector<int32_t> ids;
+  std::vector<Span> offsets;
+  std::vector<int32_t> words;
+
+  /// How many spaces begin and end the text of a token whose id does not tell (added tokens,
+  /// unknown pieces).
+  struct Spaces {
+    uint32_t token;
+    uint32_t leading;
+    uint32_t trailing;
+  };
+  std::vector<Spaces> spaces;
+  /// True if tokenization stopped before the end of the text because enough tokens were there.
+  bool cut_short = false;
+
+  [[nodiscard]] size_t size() const { return ids.size(); }
+  void clear() {
+    ids.clear();
+    offsets.clear();
+    words.clear();
+    spaces.clear();
+    cut_short = false;
+  }
+};
+
+/// Not thread-safe; one a running encode().
+struct Scratch {
+  Text original;
+  Text stretch;
+  Text text;
+  std::array<SequenceTokens, 2> sequences;
+  WordCache cache;
+
+  // For normalizers.
+  std::u32string code_points;
+  std::vector<ChangedCodePoint> changes;
+  // For models.
+  std::vector<uint32_t> numbers;
+  struct Symbol {
+    int32_t id;
+    int32_t previous;
+    int32_t next;
+    uint32_t size;
+  };
+  std::vector<Symbol> symbols;
+  struct Merge {
+    uint32_t rank;
+    uint32_t position;
+    int32_t id;
+  };
+  std::vector<Merge> queue;
+  struct PathNode {
+    double score;
+    int32_t id;
+    uint32_t start;
+  };
+  std::vector<PathNode> path;
+  std::string word;
+
+  /// Frees what a very long text left behind.
+  void shrink() {
+    constexpr size_t kKeep = size_t{1} << 20;
+    original.shrink();
+    stretch.shrink();
+    text.shrink();
+    if (changes.capacity() > kKeep) changes = {};
+    if (code_points.capacity() > kKeep) code_points = {};
+    if (symbols.capacity() > kKeep) symbols = {};
+    if (queue.capacity() > kKeep) queue = {};
+    if (path.capacity() > kKeep) path = {};
+    if (numbers.capacity() > kKeep) numbers = {};
+    for (SequenceTokens& tokens : sequences) {
+      if (tokens.ids.capacity() > kKeep) tokens = {};
+    }
+  }
+};
+
+}  // namespace tamis::tokenizer

@@ -1,0 +1,95 @@
+#include "tokenizer/text.h"
+
+namespace tamis::tokenizer {
+
+void Text::assign(std::string_view original, bool ascii) {
+  clear();
+  bytes_.assign(original);
+  if (!ascii) {
+    identity_ = false;
+    align_.resize(bytes_.size());
+    uint32_t code_point = 0;
+    for (size_t i = 0; i < bytes_.size(); ++code_point) {
+      const uint32_t size = utf8_size(bytes_[i]);
+      for (uint32_t k = 0; k < size; ++k) align_[i + k] = {code_point, code_point + 1};
+      i += size;
+    }
+  }
+  if (!bytes_.empty()) pieces.push_back({0, static_cast<uint32_t>(bytes_.size()), 0, kNoToken});
+}
+
+void Text::clear() {
+  bytes_.clear();
+  align_.clear();
+  pieces.clear();
+  next_pieces.clear();
+  base_ = 0;
+  identity_ = true;
+}
+
+void Text::materialize() {
+  if (!identity_) return;
+  align_.resize(bytes_.size());
+  for (size_t i = 0; i < bytes_.size(); ++i) {
+    const auto at = base_ + static_cast<uint32_t>(i);
+    align_[i] = {at, at + 1};
+  }
+  identity_ = false;
+}
+
+Piece Text::append(const Text& from, const Piece& piece) {
+  const auto begin = static_cast<uint32_t>(bytes_.size());
+  const uint32_t size = piece.end - piece.begin;
+  if (bytes_.empty() && identity_ && from.identity_) base_ = from.base_ + piece.begin;
+  const bool stays = identity_ && from.identity_ && base_ + begin == from.base_ + piece.begin;
+  if (!stays) materialize();
+  bytes_.append(from.view(piece));
+  if (!stays) {
+    for (uint32_t i = 0; i < size; ++i) align_.push_back(from.align(piece.begin + i));
+  }
+  return {begin, begin + size, piece.origin, piece.token};
+}
+
+void Text::shrink() {
+  constexpr size_t kKeepBytes = size_t{1} << 20;
+  if (bytes_.capacity() <= kKeepBytes && align_.capacity() <= kKeepBytes &&
+      spare_align_.capacity() <= kKeepBytes) {
+    return;
+  }
+  *this = Text();
+}
+
+Rewriter::Rewriter(Text& text) : text_(text) {
+  text_.materialize();
+  source_ = text_.bytes_;
+  text_.spare_bytes_.clear();
+  text_.spare_align_.clear();
+  text_.spare_bytes_.reserve(text_.bytes_.size());
+  text_.spare_align_.reserve(text_.bytes_.size());
+}
+
+void Rewriter::begin(const Piece& piece) {
+  piece_ = piece;
+  at_ = piece.begin;
+  end_ = piece.end;
+  out_begin_ = static_cast<uint32_t>(text_.spare_bytes_.size());
+}
+
+void Rewriter::keep(size_t size) {
+  text_.spare_bytes_.append(source_.substr(at_, size));
+  const auto from = text_.align_.begin() + static_cast<ptrdiff_t>(at_);
+  text_.spare_align_.insert(text_.spare_align_.end(), from, from + static_cast<ptrdiff_t>(size));
+  at_ += size;
+}
+
+Piece Rewriter::end() {
+  const auto out_end = static_cast<uint32_t>(text_.spare_bytes_.size());
+  return {out_begin_, out_end, piece_.origin, piece_.token};
+}
+
+void Rewriter::commit() {
+  text_.bytes_.swap(text_.spare_bytes_);
+  text_.align_.swap(text_.spare_align_);
+}
+
+}  // namespace tamis::tokenizer

@@ -1,0 +1,78 @@
+#include "tokenizer/tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "base/error.h"
+
+namespace tamis::tokenizer {
+namespace {
+
+constexpr std::string_view kBert = R"({
+  "version": "1.0", "truncation": null, "padding": null,
+  "added_tokens": [
+    {"id": 1, "content": "[CLS]", "single_word": false, "lstrip": false, "rstrip": false,
+     "normalized": false, "special": true},
+    {"id": 2, "content": "[SEP]", "single_word": false, "lstrip": false, "rstrip": false,
+     "normalized": false, "special": true}],
+  "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                 "strip_accents": null, "lowercase": true},
+  "pre_tokenizer": {"type": "BertPreTokenizer"},
+  "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]},
+  "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+  "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+            "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "hello": 3, "wor": 4, "##ld": 5, "!": 6,
+                      "cafe": 7}}})";
+
+std::string message_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing thrown";
+}
+
+TEST(Tokenizer, EncodesWordsPunctuationAndSpecialTokens) {
+  const Tokenizer tokenizer = Tokenizer::load_json(kBert, "test");
+  const Encoding encoding = tokenizer.encode("Hello, WORLD! caf\xC3\xA9 [SEP]");
+  EXPECT_EQ(encoding.ids, (std::vector<int32_t>{1, 3, 0, 4, 5, 6, 7, 2, 2}));
+  EXPECT_EQ(encoding.offsets,
+            (std::vector<Span>{
+                {0, 0}, {0, 5}, {5, 6}, {7, 10}, {10, 12}, {12, 13}, {14, 18}, {19, 24}, {0, 0}}));
+  EXPECT_EQ(encoding.special_mask, (std::vector<uint8_t>{1, 0, 0, 0, 0, 0, 0, 0, 1}));
+  EXPECT_EQ(encoding.word_ids, (std::vector<int32_t>{-1, 0, 1, 2, 2, 3, 4, 5, -1}));
+}
+
+TEST(Tokenizer, EncodesEmptyTextAndPairs) {
+  const Tokenizer tokenizer = Tokenizer::load_json(kBert, "test");
+  EXPECT_EQ(tokenizer.encode("").ids, (std::vector<int32_t>{1, 2}));
+  const Encoding pair = tokenizer.encode(TextInput{"hello", "world"});
+  EXPECT_EQ(pair.ids, (std::vector<int32_t>{1, 3, 2, 4, 5, 2}));
+  EXPECT_EQ(pair.type_ids, (std::vector<int32_t>{0, 0, 0, 1, 1, 1}));
+  EXPECT_EQ(pair.sequence_ids, (std::vector<int32_t>{-1, 0, -1, 1, 1, -1}));
+}
+
+TEST(Tokenizer, DecodesAndLooksUp) {
+  const Tokenizer tokenizer = Tokenizer::load_json(kBert, "test");
+  const std::vector<int32_t> ids{1, 3, 4, 5, 6, 2, 99};
+  EXPECT_EQ(tokenizer.decode(ids, true), "hello world!");
+  EXPECT_EQ(tokenizer.decode(ids, false), "[CLS] hello world! [SEP]");
+  EXPECT_EQ(tokenizer.token_to_id("cafe"), 7);
+  EXPECT_EQ(tokenizer.token_to_id("nope"), std::nullopt);
+  EXPECT_EQ(tokenizer.id_to_token(5), "##ld");
+  EXPECT_EQ(tokenizer.vocab_size(), 8);
+  EXPECT_EQ(tokenizer.num_special_tokens(false), 2);
+  EXPECT_EQ(tokenizer.special_ids().cls, 1);
+}
+
+TEST(Tokenizer, NamesTheByteThatIsNotUtf8) {
+  const Tokenizer tokenizer = Tokenizer::load_json(kBert, "test");
+  EXPECT_EQ(message_of([&] { (void)tokenizer.encode("ab\xFFz"); }),
+            "text is not UTF-8: byte 2 (value 255) does not belong to a well-formed character");
+}
+
+}  // namespace
+}  // namespace tamis::tokenizer

@@ -1,0 +1,89 @@
+// UTF-8, one code point at a time.
+//
+// Is: decoding and encoding of text that was checked once at the door. Is not: tolerant; only
+// find_invalid_utf8 looks at unchecked bytes. May use: nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace tamis::tokenizer {
+
+/// Offset of the first byte that is not part of well-formed UTF-8; npos if there is none.
+[[nodiscard]] size_t find_invalid_utf8(std::string_view text);
+
+[[nodiscard]] bool is_ascii(std::string_view text);
+
+/// Number of code points of valid UTF-8.
+[[nodiscard]] size_t count_code_points(std::string_view text);
+
+/// Bytes of the code point that begins with `lead`.
+[[nodiscard]] inline uint32_t utf8_size(char lead) {
+  const auto byte = static_cast<unsigned char>(lead);
+  if (byte < 0x80) return 1;
+  if (byte < 0xE0) return 2;
+  return byte < 0xF0 ? 3 : 4;
+}
+
+[[nodiscard]] inline uint32_t utf8_size(char32_t c) {
+  if (c < 0x80) return 1;
+  if (c < 0x800) return 2;
+  return c < 0x10000 ? 3 : 4;
+}
+
+[[nodiscard]] inline bool is_continuation(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
+}
+
+/// The code point that begins at `at`, which must be a boundary inside valid UTF-8.
+[[nodiscard]] inline char32_t decode_utf8(const char* at) {
+  const auto byte = [at](int i) {
+    return static_cast<char32_t>(static_cast<unsigned char>(at[i]));
+  };
+  const char32_t lead = byte(0);
+  if (lead < 0x80) return lead;
+  if (lead < 0xE0) return (lead & 0x1F) << 6 | (byte(1) & 0x3F);
+  if (lead < 0xF0) return (lead & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
+  return (lead & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
+}
+
+/// Writes `c` at `out` (room for 4 bytes) and returns its size.
+inline uint32_t encode_utf8(char32_t c, char* out) {
+  if (c < 0x80) {
+    out[0] = static_cast<char>(c);
+    return 1;
+  }
+  if (c < 0x800) {
+    out[0] = static_cast<char>(0xC0 | c >> 6);
+    out[1] = static_cast<char>(0x80 | (c & 0x3F));
+    return 2;
+  }
+  if (c < 0x10000) {
+    out[0] = static_cast<char>(0xE0 | c >> 12);
+    out[1] = static_cast<char>(0x80 | (c >> 6 & 0x3F));
+    out[2] = static_cast<char>(0x80 | (c & 0x3F));
+    return 3;
+  }
+  out[0] = static_cast<char>(0xF0 | c >> 18);
+  out[1] = static_cast<char>(0x80 | (c >> 12 & 0x3F));
+  out[2] = static_cast<char>(0x80 | (c >> 6 & 0x3F));
+  out[3] = static_cast<char>(0x80 | (c & 0x3F));
+  return 4;
+}
+
+inline void append_utf8(std::string& out, char32_t c) {
+  char buffer[4];
+  out.append(buffer, encode_utf8(c, buffer));
+}
+
+/// Start of the code point before `at`; at > begin.
+[[nodiscard]] inline size_t previous_code_point(std::string_view text, size_t at) {
+  do --at;
+  while (at > 0 && is_continuation(text[at]));
+  return at;
+}
+
+}  // namespace tamis::tokenizer
