@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "formats/pytorch_bin.h"
 #include "formats/safetensors.h"
 
 namespace tamis {
@@ -31,6 +32,7 @@ struct WeightFormat {
 // In the order of preference.
 constexpr WeightFormat kWeightFormats[] = {
     {"model.safetensors", "model.safetensors.index.json", read_safetensors_file},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json", read_pytorch_bin},
 };
 
 struct WeightMap {
@@ -131,12 +133,8 @@ std::shared_ptr<const Tensor> Checkpoint::tensor(std::string_view name) const {
     fail(ErrorCode::kNotFound, folder_.string(), ": no tensor ", json_quote(name),
          " in the weights");
   }
-  const std::shared_ptr<const Tensor>& tensor = usable_tensor(found->second);
-  if (const auto bad = first_non_finite(tensor->view())) {
-    fail(ErrorCode::kCorruptData, found->second.source, ": tensor ", json_quote(name),
-         " holds NaN or infinity at element ", *bad, "; weights must be finite");
-  }
-  return tensor;
+  require_finite(found->second);
+  return usable_tensor(found->second);
 }
 
 std::vector<std::string> Checkpoint::names() const {

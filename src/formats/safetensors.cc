@@ -215,6 +215,7 @@ std::string make_header(std::span<const NamedTensor> sorted,
 
 SafetensorsContents parse_safetensors(std::span<const std::byte> bytes, const std::string& source,
                                       const std::shared_ptr<const void>& keeper) {
+  refuse_lfs_pointer(bytes, source);
   if (bytes.size() < kLengthBytes) {
     fail(ErrorCode::kCorruptData, source, ": ", bytes.size(),
          " bytes are too few for a safetensors file, which begins with 8 bytes of length");

@@ -58,6 +58,13 @@ const std::shared_ptr<const Tensor>& usable_tensor(const StoredTensor& stored) {
        stored.dtype, "; accepted are F32, F16, BF16, F64, I8, U8, I32, I64 and BOOL");
 }
 
+void require_finite(const StoredTensor& stored) {
+  if (const auto bad = first_non_finite(usable_tensor(stored)->view())) {
+    fail(ErrorCode::kCorruptData, stored.source, ": tensor \"", stored.name,
+         "\" holds NaN or infinity at element ", *bad, "; weights must be finite");
+  }
+}
+
 std::optional<int64_t> checked_elements(std::span<const int64_t> sizes) {
   int64_t product = 1;
   for (const int64_t size : sizes) {
@@ -84,6 +91,14 @@ std::optional<int64_t> first_non_finite(const TensorView& tensor) {
       return std::nullopt;
   }
   return std::nullopt;
+}
+
+void refuse_lfs_pointer(std::span<const std::byte> bytes, std::string_view source) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with("version https://git-lfs")) {
+    fail(ErrorCode::kCorruptData, source,
+         ": a Git LFS pointer, not the file itself; fetch it with: git lfs pull");
+  }
 }
 
 std::string sizes_to_string(std::span<const int64_t> sizes) {

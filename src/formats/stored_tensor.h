@@ -42,11 +42,19 @@ void attach_bytes(StoredTensor& stored, const StoredBytes& bytes);
 /// stored.tensor, or Error{kUnsupported} naming file, tensor and what would be accepted.
 [[nodiscard]] const std::shared_ptr<const Tensor>& usable_tensor(const StoredTensor& stored);
 
+/// Throws Error{kCorruptData} naming file, tensor and element if a usable tensor holds NaN or
+/// infinity. Reads all its values.
+void require_finite(const StoredTensor& stored);
+
 /// The product of the sizes; nothing if one is negative or the product passes int64.
 [[nodiscard]] std::optional<int64_t> checked_elements(std::span<const int64_t> sizes);
 
 /// The index of the first NaN or infinity of a floating tensor, nothing if all are finite.
 [[nodiscard]] std::optional<int64_t> first_non_finite(const TensorView& tensor);
+
+/// Throws kCorruptData if the bytes are the text that git leaves in place of a large file that it
+/// has not fetched.
+void refuse_lfs_pointer(std::span<const std::byte> bytes, std::string_view source);
 
 /// "[2, 3]" for sizes of any rank.
 [[nodiscard]] std::string sizes_to_string(std::span<const int64_t> sizes);

@@ -1,0 +1,72 @@
+// What sentence-transformers writes beside a Hugging Face model: modules.json and its folders.
+//
+// Is: pooling, Dense layers, normalisation, prompts, maximum length, as data. Is not: their
+// arithmetic. Modules other than Transformer, Pooling, Dense, Normalize and Dropout (which does
+// nothing here) are refused by name. May use: base, tensor.
+// Source: https://github.com/huggingface/sentence-transformers, the modules' config_keys.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/activation.h"
+#include "tensor/tensor.h"
+
+namespace tamis {
+
+enum class PoolingMode : uint8_t { kCls, kMax, kMean, kMeanSqrtLen, kWeightedMean, kLastToken };
+
+/// "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken".
+[[nodiscard]] std::string_view pooling_mode_name(PoolingMode mode);
+[[nodiscard]] std::optional<PoolingMode> pooling_mode_from_name(std::string_view name);
+
+struct PoolingConfig {
+  std::vector<PoolingMode> modes;  ///< one or more; their results are concatenated in this order
+  std::optional<int64_t> embedding_dimension;  ///< of a token, if the file says so
+  bool include_prompt = true;  ///< false: the prompt's tokens are left out of the pooling
+};
+
+/// activation(weight * x + bias).
+struct DenseConfig {
+  int64_t in_features = 0;
+  int64_t out_features = 0;
+  Activation activation = Activation::kTanh;
+  std::shared_ptr<const Tensor> weight;  ///< [out_features, in_features], a float dtype
+  std::shared_ptr<const Tensor> bias;    ///< [out_features], a float dtype; null: none
+  std::string folder;                    ///< "2_Dense", for names and messages
+};
+
+/// A value type; the tensors keep their mapped files alive.
+struct SentenceTransformerConfig {
+  bool has_modules = false;  ///< there is a modules.json; else only the later fields are set
+  std::filesystem::path transformer_folder;  ///< where config.json and the weights lie
+  std::optional<PoolingConfig> pooling;      ///< nothing: the model gives token embeddings
+  std::vector<DenseConfig> dense;            ///< applied behind the pooling, in this order
+  bool normalize = false;                    ///< to unit length, last of all
+
+  std::optional<int64_t> max_seq_length;  ///< in tokens, special ones included
+  bool do_lower_case = false;             ///< lower-case the text before the tokenizer
+
+  std::map<std::string, std::string> prompts;      ///< by name
+  std::optional<std::string> default_prompt_name;  ///< a key of prompts
+  std::optional<std::string> similarity_fn_name;   ///< "cosine", "dot", "euclidean", "manhattan"
+};
+
+/// Reads modules.json and what it names, sentence_bert_config.json (or its siblings for other
+/// families) and config_sentence_transformers.json; each may be absent. Throws Error: kUnsupported
+/// (an unknown module, activation or pooling mode, Normalize before Dense, a residual Dense),
+/// kCorruptData, kNotFound (a folder that modules.json names lacks its files).
+[[nodiscard]] SentenceTransformerConfig read_sentence_transformer(
+    const std::filesystem::path& folder);
+
+/// 1_Pooling/config.json from its text. The newer `pooling_mode` wins over the booleans; with none
+/// of them it is the mean. Throws as above.
+[[nodiscard]] PoolingConfig parse_pooling_config(std::string_view json, std::string_view source);
+
+}  // namespace tamis

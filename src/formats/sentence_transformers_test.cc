@@ -1,0 +1,206 @@
+#include "formats/sentence_transformers.h"
+
+#include "formats/safetensors.h"
+#include "formats/test_util.h"
+
+namespace tamis {
+namespace {
+
+using Modes = std::vector<PoolingMode>;
+
+PoolingConfig pooling(std::string_view json) { return parse_pooling_config(json, "config.json"); }
+
+TEST(Pooling, ReadsBothSpellings) {
+  const PoolingConfig old =
+      pooling(R"({"word_embedding_dimension":384,"pooling_mode_cls_token":false,)"
+              R"("pooling_mode_mean_tokens":true,"pooling_mode_max_tokens":false,)"
+              R"("pooling_mode_mean_sqrt_len_tokens":false})");
+  EXPECT_EQ(old.modes, Modes{PoolingMode::kMean});
+  EXPECT_EQ(old.embedding_dimension, 384);
+  EXPECT_TRUE(old.include_prompt);
+  // Several booleans concatenate in a fixed order, whatever the file's.
+  EXPECT_EQ(
+      pooling(R"({"pooling_mode_lasttoken":true,"pooling_mode_weightedmean_tokens":true,)"
+              R"("pooling_mode_mean_sqrt_len_tokens":true,"pooling_mode_max_tokens":true,)"
+              R"("pooling_mode_mean_tokens":true,"pooling_mode_cls_token":true})")
+          .modes,
+      (Modes{PoolingMode::kCls, PoolingMode::kMax, PoolingMode::kMean, PoolingMode::kMeanSqrtLen,
+             PoolingMode::kWeightedMean, PoolingMode::kLastToken}));
+  EXPECT_EQ(pooling(R"({"pooling_mode":"cls","pooling_mode_mean_tokens":true})").modes,
+            Modes{PoolingMode::kCls});
+  // A list keeps its own order.
+  EXPECT_EQ(pooling(R"({"pooling_mode":["mean","cls"]})").modes,
+            (Modes{PoolingMode::kMean, PoolingMode::kCls}));
+  const PoolingConfig bare = pooling(R"({"embedding_dimension":8,"include_prompt":false})");
+  EXPECT_EQ(bare.modes, Modes{PoolingMode::kMean});
+  EXPECT_EQ(bare.embedding_dimension, 8);
+  EXPECT_FALSE(bare.include_prompt);
+}
+
+TEST(Pooling, NamesWhatIsWrong) {
+  expect_error(ErrorCode::kUnsupported, "config.json: pooling_mode \"median\" is not built",
+               [] { (void)pooling(R"({"pooling_mode":"median"})"); });
+  expect_error(ErrorCode::kCorruptData, "must name 1 to 6 modes",
+               [] { (void)pooling(R"({"pooling_mode":[]})"); });
+  expect_error(ErrorCode::kCorruptData, "pooling_mode_cls_token must be a boolean",
+               [] { (void)pooling(R"({"pooling_mode_cls_token":1})"); });
+  expect_error(ErrorCode::kCorruptData, "must be a JSON object", [] { (void)pooling("[]"); });
+}
+
+class SentenceTransformerFolder : public testing::Test {
+ protected:
+  // "Transformer:", "Pooling:1_Pooling", ...
+  void modules(const std::vector<std::string_view>& list,
+               std::string_view prefix = "sentence_transformers.models.") {
+    std::string json = "[";
+    for (const std::string_view item : list) {
+      const size_t colon = item.find(':');
+      json += cat(json.size() > 1 ? "," : "", R"({"idx":0,"name":"0","path":")",
+                  item.substr(colon + 1), R"(","type":")", prefix, item.substr(0, colon), R"("})");
+    }
+    folder_.write("modules.json", json + "]");
+  }
+  void dense(std::string_view config, const Shape& weight = {2, 4}, bool bias = true) {
+    folder_.write("2_Dense/config.json", config);
+    const Tensor w(DType::kF32, weight);
+    const Tensor b(DType::kF32, {2});
+    std::vector<NamedTensor> tensors = {{"linear.weight", w.view()}};
+    if (bias) tensors.push_back({"linear.bias", b.view()});
+    write_safetensors(folder_.path() / "2_Dense/model.safetensors", tensors);
+  }
+  SentenceTransformerConfig read() const { return read_sentence_transformer(folder_.path()); }
+  void expect(ErrorCode code, std::string_view message) const {
+    expect_error(code, message, [this] { (void)read(); });
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(SentenceTransformerFolder, ReadsAPlainHuggingFaceFolder) {
+  const SentenceTransformerConfig config = read();
+  EXPECT_FALSE(config.has_modules);
+  EXPECT_EQ(config.transformer_folder, folder_.path());
+  EXPECT_EQ(config.pooling, std::nullopt);
+  EXPECT_FALSE(config.normalize);
+  EXPECT_EQ(config.max_seq_length, std::nullopt);
+}
+
+TEST_F(SentenceTransformerFolder, ReadsAllModules) {
+  modules({"Transformer:0_Transformer", "Pooling:1_Pooling", "Dropout:1_Dropout", "Dense:2_Dense",
+           "Normalize:3_Normalize"});
+  folder_.write("1_Pooling/config.json", R"({"word_embedding_dimension":4})");
+  dense(R"({"in_features":4,"out_features":2,"bias":true,)"
+        R"("activation_function":"torch.nn.modules.activation.GELU"})");
+  folder_.write("0_Transformer/sentence_roberta_config.json",
+                R"({"max_seq_length":128,"do_lower_case":true})");
+  folder_.write("config_sentence_transformers.json",
+                R"({"prompts":{"query":"query: ","passage":null},"default_prompt_name":"query",)"
+                R"("similarity_fn_name":"dot"})");
+  const SentenceTransformerConfig config = read();
+  EXPECT_TRUE(config.has_modules);
+  EXPECT_EQ(config.transformer_folder, folder_.path() / "0_Transformer");
+  ASSERT_TRUE(config.pooling.has_value());
+  ASSERT_EQ(config.dense.size(), 1u);
+  EXPECT_EQ(config.dense[0].activation, Activation::kGelu);
+  EXPECT_EQ(config.dense[0].weight->shape(), Shape({2, 4}));
+  EXPECT_EQ(config.dense[0].bias->shape(), Shape({2}));
+  EXPECT_EQ(config.dense[0].folder, "2_Dense");
+  EXPECT_TRUE(config.normalize);
+  EXPECT_EQ(config.max_seq_length, 128);
+  EXPECT_TRUE(config.do_lower_case);
+  EXPECT_EQ(config.prompts,
+            (std::map<std::string, std::string>{{"query", "query: "}, {"passage", ""}}));
+  EXPECT_EQ(config.default_prompt_name, "query");
+  EXPECT_EQ(config.similarity_fn_name, "dot");
+}
+
+TEST_F(SentenceTransformerFolder, ReadsNewerPaths) {
+  folder_.write(
+      "modules.json",
+      R"([{"path":"","type":"sentence_transformers.base.modules.transformer.Transformer"},)"
+      R"({"path":"1","type":)"
+      R"("sentence_transformers.sentence_transformer.modules.pooling.Pooling"},)"
+      R"({"path":"2","type":"sentence_transformers.base.modules.normalize.Normalize"}])");
+  folder_.write("1/config.json", R"({"embedding_dimension":4,"pooling_mode":"cls"})");
+  folder_.write("2/config.json", R"({"module_input_name":"sentence_embedding"})");
+  folder_.write("sentence_bert_config.json", R"({"max_seq_length":null})");
+  const SentenceTransformerConfig config = read();
+  EXPECT_EQ(config.pooling->modes, Modes{PoolingMode::kCls});
+  EXPECT_TRUE(config.normalize);
+  EXPECT_EQ(config.max_seq_length, std::nullopt);
+}
+
+TEST_F(SentenceTransformerFolder, RefusesModulesByName) {
+  for (const std::string_view name :
+       {"LayerNorm", "WordEmbeddings", "CNN", "Router", "StaticEmbedding"}) {
+    modules({"Transformer:", cat(name, ":1")});
+    expect(ErrorCode::kUnsupported, cat("module \"sentence_transformers.models.", name,
+                                        "\" is not built; accepted are Transformer, Pooling"));
+  }
+  modules({"Transformer:"}, "my_code.");
+  expect(ErrorCode::kUnsupported, "module \"my_code.Transformer\" is not built");
+}
+
+TEST_F(SentenceTransformerFolder, RefusesOrdersThatAreNotBuilt) {
+  folder_.write("1/config.json", "{}");
+  dense(R"({"in_features":4,"out_features":2})");
+  modules({"Pooling:1"});
+  expect(ErrorCode::kUnsupported, "the Transformer must be the first module and the only one");
+  modules({"Transformer:", "Transformer:"});
+  expect(ErrorCode::kUnsupported, "the only one");
+  modules({"Transformer:", "Pooling:1", "Normalize:3", "Dense:2_Dense"});
+  expect(ErrorCode::kUnsupported, "Dense in another place");
+  modules({"Transformer:", "Dense:2_Dense"});
+  expect(ErrorCode::kUnsupported, "Dense in another place");
+  modules({"Transformer:", "Pooling:1", "Pooling:1"});
+  expect(ErrorCode::kUnsupported, "Pooling in another place");
+  modules({"Transformer:", "Normalize:1"});
+  expect(ErrorCode::kUnsupported, "Normalize in another place");
+}
+
+TEST_F(SentenceTransformerFolder, NamesWhatIsWrong) {
+  folder_.write("modules.json", "{}");
+  expect(ErrorCode::kCorruptData, "modules.json: must be an array of 1 to 64 modules");
+  folder_.write("modules.json", "[{\"path\":\"\"}]");
+  expect(ErrorCode::kCorruptData, "a module's type must be a string");
+  modules({"Transformer:", "Pooling:../../1_Pooling"});
+  expect(ErrorCode::kCorruptData, "leaves the model's folder");
+  modules({"Transformer:", "Pooling:gone"});
+  expect(ErrorCode::kNotFound, "config.json: no such file");
+  modules({"Transformer:"});
+  folder_.write("sentence_bert_config.json", R"({"max_seq_length":0})");
+  expect(ErrorCode::kCorruptData, "max_seq_length is 0; accepted are 1");
+  folder_.write("sentence_bert_config.json", "{}");
+  folder_.write("config_sentence_transformers.json", R"({"default_prompt_name":"query"})");
+  expect(ErrorCode::kCorruptData, "default_prompt_name \"query\" is not one of the prompts");
+  folder_.write("config_sentence_transformers.json", R"({"prompts":[]})");
+  expect(ErrorCode::kCorruptData, "prompts must be an object");
+}
+
+TEST_F(SentenceTransformerFolder, ChecksDense) {
+  folder_.write("1/config.json", R"({"word_embedding_dimension":4})");
+  modules({"Transformer:", "Pooling:1", "Dense:2_Dense"});
+  dense(R"({"in_features":4,"out_features":2,"bias":false})", {2, 4}, false);
+  EXPECT_EQ(read().dense[0].bias, nullptr);
+  EXPECT_EQ(read().dense[0].activation, Activation::kTanh);
+  dense(R"({"in_features":4,"out_features":2})", {2, 4}, false);
+  expect(ErrorCode::kNotFound, "no tensor \"linear.bias\" in the weights");
+  dense(R"({"in_features":4,"out_features":2})", {4, 2});
+  expect(ErrorCode::kCorruptData,
+         "tensor \"linear.weight\" has the shape [4, 2], config.json asks for [2, 4]");
+  dense(R"({"in_features":4})");
+  expect(ErrorCode::kCorruptData, "in_features and out_features are needed");
+  dense(R"({"in_features":8,"out_features":2})");
+  expect(ErrorCode::kCorruptData, "[2, 8]");
+  dense(R"({"in_features":8,"out_features":2})", {2, 8});
+  expect(ErrorCode::kCorruptData, "in_features is 8, but the module before it gives 4");
+  dense(R"({"in_features":4,"out_features":2,"activation_function":"os.system"})");
+  expect(ErrorCode::kUnsupported, "activation_function \"os.system\" is not built");
+  dense(R"({"in_features":4,"out_features":2,"use_residual":true})");
+  expect(ErrorCode::kUnsupported, "use_residual is true");
+  dense(R"({"in_features":4,"out_features":2,"module_input_name":"token_embeddings"})");
+  expect(ErrorCode::kUnsupported, "module_input_name \"token_embeddings\" is not built");
+}
+
+}  // namespace
+}  // namespace tamis
