@@ -159,7 +159,6 @@ def _archives() -> dict[str, tuple[str, bytes]]:
     far = good[: end + 16] + struct.pack("<I", 0x7FFFFFFF) + good[end + 20 :]
     crc = bytearray(good)
     crc[good.index(struct.pack("<4f", 1, 2, 3, 4))] ^= 0xFF
-    legacy = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}q\x00(X\x10\x00\x00\x00protocol_versionq\x01M\xe9\x03u."
     return {
         "zip-empty": ("a file of 0 bytes", b""),
         "zip-cut": ("the first half of a good file", good[: len(good) // 2]),
@@ -171,17 +170,20 @@ def _archives() -> dict[str, tuple[str, bytes]]:
         "zip-path": ("records outside the archive's folder", archive(None, {"../data.pkl": GOOD, "../data/0": bytes(16)})),
         "zip-text": ("a text file", b"version https://git-lfs.example/spec/v1\noid sha256:00\nsize 12345\n"),
         "zip-random": ("noise", zlib.compress(b"noise" * 50)),
-        "legacy": ("start of a file of PyTorch before 1.6: refused with a word on how to convert", legacy + GOOD),
+        "legacy-cut": ("the first half of a file of PyTorch before 1.6", _legacy_whole()[:150]),
     }
 
 
 def _legacy_whole() -> bytes:
-    import torch
-
-    out = io.BytesIO()
-    tensors = {"weight": torch.arange(4, dtype=torch.float32).reshape(2, 2)}
-    torch.save(tensors, out, _use_new_zipfile_serialization=False)
-    return out.getvalue()
+    """What torch.save wrote before zip files: magic, protocol, system, the pickle, storage keys, storages."""
+    magic = PROTO + b"\x8a\n" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little") + STOP
+    protocol = PROTO + integer(1001) + STOP
+    sizes = b"}(" + text("short") + integer(2) + text("int") + integer(4) + text("long") + integer(4) + b"u"
+    system = b"}(" + text("protocol_version") + integer(1001) + text("little_endian") + b"\x88" + text("type_sizes") + sizes + b"u"
+    source = items(text("storage"), name("torch", "FloatStorage"), text("7"), text("cpu"), integer(4), b"N") + b"Q"
+    keys = PROTO + b"](" + text("7") + b"e" + STOP
+    data = struct.pack("<q4f", 4, 1, 2, 3, 4)
+    return magic + protocol + PROTO + system + STOP + state(("weight", tensor(source))) + keys + data
 
 
 def _torch_answer(path: Path) -> str:

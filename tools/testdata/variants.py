@@ -135,6 +135,10 @@ WEIGHT_VARIANTS = {
     "bin-sharded": {"write": _write_bin_shards},
     "bin-views": {"write": _write_bin_views},
     "bin-parameters": {"write": _write_bin_parameters},
+    "tokenizer-blocks": {"tokenizer": {
+        "truncation": {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0},
+        "padding": {"strategy": {"Fixed": 16}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"},
+    }},
     "bin-and-safetensors": {"write": _write_bin_and_safe},
 }
 # Folders whose weights are plain and whose tokenizer files are few: family, tokenizer, files kept.
@@ -219,6 +223,10 @@ def build_weights(name: str, folder: Path) -> None:
             options["write"](folder, tensors)
         else:
             _save_safe(folder, options.get("change", lambda t: t)(tensors))
+        if "tokenizer" in options:
+            content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+            text = json.dumps({**content, **options["tokenizer"]}, ensure_ascii=False)
+            (folder / "tokenizer.json").write_text(text, encoding="utf-8")
         _record(folder, source, head, CASES, options.get("drop", ""))
 
 
