@@ -115,9 +115,9 @@ void ThreadPool::parallel_for(int64_t n, FunctionRef<void(int64_t)> body) {
   });
 }
 
-void SpinBarrier::wait() {
+void SpinBarrier::wait(int count) {
   const uint32_t generation = generation_.load(std::memory_order_acquire);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count) {
     arrived_.store(0, std::memory_order_relaxed);
     generation_.fetch_add(1, std::memory_order_release);
     generation_.notify_all();

@@ -68,12 +68,10 @@ class ThreadPool {
 /// Thread-safe; reusable.
 class SpinBarrier {
  public:
-  explicit SpinBarrier(int count) : count_(count) {}
-  /// Returns when all `count` threads have called it.
-  void wait();
+  /// Returns when `count` threads have called it; all of them pass the same count.
+  void wait(int count);
 
  private:
-  const int count_;
   std::atomic<int> arrived_{0};
   std::atomic<uint32_t> generation_{0};
 };

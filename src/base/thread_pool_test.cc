@@ -63,7 +63,7 @@ TEST(ThreadPool, CallersShareTheWorkers) {
 TEST(SpinBarrier, NoThreadRunsAhead) {
   constexpr int kThreads = 4;
   constexpr int kRounds = 500;
-  SpinBarrier barrier(kThreads);
+  SpinBarrier barrier;
   std::atomic<int> arrived{0};
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
@@ -71,9 +71,9 @@ TEST(SpinBarrier, NoThreadRunsAhead) {
     threads.emplace_back([&] {
       for (int round = 1; round <= kRounds; ++round) {
         arrived.fetch_add(1);
-        barrier.wait();
+        barrier.wait(kThreads);
         if (arrived.load() != round * kThreads) wrong.fetch_add(1);
-        barrier.wait();
+        barrier.wait(kThreads);
       }
     });
   }

@@ -1,0 +1,40 @@
+// What a run takes: the tokens of several sequences one behind the other, without padding.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace tamis::runtime {
+
+/// Borrows its arrays. Names are flash-attention's.
+struct PackedBatch {
+  std::span<const int32_t> input_ids;       ///< [T]
+  std::span<const int32_t> token_type_ids;  ///< [T], or empty: 0 everywhere
+  std::span<const int32_t> position_ids;    ///< [T], or empty: the family's rule
+  std::span<const int32_t> cu_seqlens;      ///< [B + 1], from 0 to T, never falling
+  /// Rising indices of the tokens whose rows a masked-word head computes; empty: all.
+  std::span<const int32_t> selected_tokens;
+  int32_t max_seqlen = 0;
+
+  [[nodiscard]] int64_t sequences() const { return static_cast<int64_t>(cu_seqlens.size()) - 1; }
+  [[nodiscard]] int64_t tokens() const { return static_cast<int64_t>(input_ids.size()); }
+  [[nodiscard]] int64_t selected() const {
+    return selected_tokens.empty() ? tokens() : static_cast<int64_t>(selected_tokens.size());
+  }
+};
+
+/// What a plan's tables allow; 0 where there is no such table.
+struct BatchLimits {
+  int64_t vocab_size = 0;
+  int64_t type_vocab_size = 0;
+  int64_t position_rows = 0;     ///< rows of the position table
+  int64_t first_position = 0;    ///< the position id of a sequence's first token
+  int64_t max_seqlen = 1 << 20;  ///< the longest sequence a run takes
+};
+
+/// Throws Error{kInvalidArgument}: no sequences, lengths that do not add up, a sequence that is too
+/// long, an id outside its table.
+void check_batch(const PackedBatch& batch, const BatchLimits& limits);
+
+}  // namespace tamis::runtime

@@ -1,0 +1,59 @@
+#include "kernels/cpu/layer_norm/layer_norm.h"
+#include "runtime/lowering.h"
+
+namespace tamis::runtime {
+
+namespace {
+
+// Both LayerNormalization(x, gamma, beta) and SkipLayerNormalization(x, skip, gamma, beta).
+class LayerNormStep final : public Step {
+ public:
+  LayerNormStep(const graph::Node& node, Lowering& lowering, bool skip)
+      : x_(node.inputs[0]),
+        skip_(skip ? node.inputs[1] : graph::kNoValue),
+        y_(node.output),
+        symbol_(lowering.shape(node.output)[0].symbol),
+        kernel_(&kernels::select_layer_norm(lowering.isas())) {
+    const size_t gamma = skip ? 2 : 1;
+    args_.width = lowering.columns(node.output);
+    args_.ldx = args_.width;
+    args_.ldr = args_.width;
+    args_.ldy = args_.width;
+    args_.gamma = lowering.constant(node.inputs[gamma]);
+    args_.beta = lowering.constant(node.inputs[gamma + 1]);
+    args_.eps = node.attribute<graph::LayerNormAttributes>().epsilon;
+  }
+
+  void run(const StepContext& context) const noexcept override {
+    const Share rows = share_of(context.block->units(symbol_), context);
+    const int64_t first = rows.begin * args_.width;
+    kernels::LayerNormArgs args = args_;
+    args.rows = rows.end - rows.begin;
+    args.x = context.value<const float>(x_) + first;
+    if (skip_ != graph::kNoValue) args.residual = context.value<const float>(skip_) + first;
+    args.y = context.value<float>(y_) + first;
+    if (args.rows > 0) kernel_->run(args);
+  }
+
+  [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
+
+ private:
+  graph::ValueId x_;
+  graph::ValueId skip_;
+  graph::ValueId y_;
+  graph::Symbol symbol_;
+  const kernels::LayerNormKernel* kernel_;
+  kernels::LayerNormArgs args_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> lower_layer_normalization(const graph::Node& node, Lowering& lowering) {
+  return std::make_unique<LayerNormStep>(node, lowering, false);
+}
+
+std::unique_ptr<Step> lower_skip_layer_normalization(const graph::Node& node, Lowering& lowering) {
+  return std::make_unique<LayerNormStep>(node, lowering, true);
+}
+
+}  // namespace tamis::runtime

@@ -1,0 +1,87 @@
+#include "runtime/plan.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "runtime/lowering.h"
+
+namespace tamis::runtime {
+
+namespace {
+
+// Keeps the outputs asked for and adds the taps.
+void choose_outputs(graph::Graph& graph, const PlanOptions& options) {
+  std::vector<graph::GraphOutput>& outputs = graph.outputs();
+  for (const std::string& name : options.outputs) {
+    const bool known = std::any_of(outputs.begin(), outputs.end(),
+                                   [&](const graph::GraphOutput& o) { return o.name == name; });
+    if (!known) fail(ErrorCode::kNotFound, "plan: the graph has no output \"", name, "\"");
+  }
+  if (!options.outputs.empty()) {
+    std::erase_if(outputs, [&](const graph::GraphOutput& output) {
+      return std::find(options.outputs.begin(), options.outputs.end(), output.name) ==
+             options.outputs.end();
+    });
+  }
+  for (const std::string& name : options.taps) {
+    const graph::ValueId value = graph.find_value(name);
+    if (value == graph::kNoValue) {
+      fail(ErrorCode::kNotFound, "plan: the graph has no value \"", name, "\" to tap");
+    }
+    graph.add_output(name, value);
+  }
+  graph.remove_dead();
+}
+
+PlanOutput describe_output(const graph::Graph& graph, const graph::GraphOutput& output) {
+  const graph::Value& value = graph.value(output.value);
+  const graph::Symbol symbol = value.shape.symbol();
+  if (graph.producer(output.value) < 0 || value.dtype != DType::kF32 || value.shape.rank() != 2 ||
+      symbol == graph::Symbol::kPairs) {
+    fail(ErrorCode::kUnsupported, "plan: \"", output.name, "\" (", dtype_name(value.dtype),
+         value.shape.to_string(), ") cannot be an output; computed F32 rows can");
+  }
+  return {output.name, output.value, symbol, value.shape.elements_per_unit()};
+}
+
+}  // namespace
+
+std::shared_ptr<const Plan> Plan::make(const graph::Graph& graph, const PlanOptions& options) {
+  graph::verify(graph);
+  std::shared_ptr<Plan> plan(new Plan());
+  plan->graph_ = graph;
+  choose_outputs(plan->graph_, options);
+  for (const graph::GraphOutput& output : plan->graph_.outputs()) {
+    plan->outputs_.push_back(describe_output(plan->graph_, output));
+  }
+  Lowering lowering(plan->graph_, options.isas, options.pool);
+  for (const graph::Node& node : plan->graph_.nodes()) {
+    plan->steps_.push_back(lower(node, lowering));
+  }
+  plan->memory_ = plan_memory(plan->graph_);
+  plan->limits_ = lowering.limits();
+  plan->packed_bytes_ = lowering.packed_bytes();
+  return plan;
+}
+
+size_t Plan::scratch_bytes(int64_t max_seqlen) const {
+  size_t bytes = 0;
+  for (const auto& step : steps_) bytes = std::max(bytes, step->scratch_bytes(max_seqlen));
+  return bytes;
+}
+
+double Plan::operations(const PackedBatch& batch) const {
+  Block whole;
+  whole.sequence_end = batch.sequences();
+  whole.token_end = batch.tokens();
+  whole.selected_end = batch.selected();
+  for (size_t i = 1; i < batch.cu_seqlens.size(); ++i) {
+    const int64_t length = batch.cu_seqlens[i] - batch.cu_seqlens[i - 1];
+    whole.pairs += length * length;
+  }
+  double total = 0;
+  for (const auto& step : steps_) total += step->operations(whole);
+  return total;
+}
+
+}  // namespace tamis::runtime

@@ -1,0 +1,55 @@
+// One kernel call of a plan.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "graph/graph.h"
+#include "runtime/block.h"
+
+namespace tamis::runtime {
+
+/// What a step sees of the block it works on.
+struct StepContext {
+  const Block* block = nullptr;
+  const int32_t* cu_seqlens = nullptr;       ///< [sequences + 1] of the block, from 0
+  const int32_t* selected_tokens = nullptr;  ///< [selected] block-relative; null: all
+  const int32_t* position_ids = nullptr;     ///< [tokens], or null: the family's rule
+  int64_t max_seqlen = 0;
+  std::byte* const* values = nullptr;  ///< by value id; null where a graph input was left out
+  std::byte* scratch = nullptr;        ///< this worker's own, as large as Step asked for
+  int worker = 0;                      ///< which share of the step to do ...
+  int workers = 1;                     ///< ... out of so many
+
+  template <typename T>
+  [[nodiscard]] T* value(graph::ValueId id) const {
+    return reinterpret_cast<T*>(values[id]);
+  }
+};
+
+/// A half-open range of rows, panels or whatever a step splits.
+struct Share {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+/// The worker's share of n, the shares differing by one at most.
+[[nodiscard]] inline Share share_of(int64_t n, const StepContext& context) {
+  return {n * context.worker / context.workers, n * (context.worker + 1) / context.workers};
+}
+
+/// Immutable; run() is safe from several threads on contexts that differ in worker or in memory.
+class Step {
+ public:
+  virtual ~Step() = default;
+  /// Does the context's share. Never throws: the plan proved the shapes.
+  virtual void run(const StepContext& context) const noexcept = 0;
+  /// Bytes of scratch a worker needs for sequences of at most `max_seqlen` tokens.
+  [[nodiscard]] virtual size_t scratch_bytes(int64_t /*max_seqlen*/) const { return 0; }
+  /// The kernel that runs, "gemm_f32_avx512" for instance.
+  [[nodiscard]] virtual std::string_view kernel() const = 0;
+  /// Multiplications and additions that run() executes on a whole block, for the share of the peak.
+  [[nodiscard]] virtual double operations(const Block& /*block*/) const { return 0; }
+};
+
+}  // namespace tamis::runtime
