@@ -33,6 +33,11 @@ ValueId Graph::add_constant(std::string_view name, std::shared_ptr<const Tensor>
 
 ValueId Graph::add_node(OpKind op, std::vector<ValueId> inputs, Attributes attributes,
                         std::string_view scope, std::string_view name) {
+  return insert_node(nodes_.size(), op, std::move(inputs), std::move(attributes), scope, name);
+}
+
+ValueId Graph::insert_node(size_t index, OpKind op, std::vector<ValueId> inputs,
+                           Attributes attributes, std::string_view scope, std::string_view name) {
   while (!inputs.empty() && inputs.back() == kNoValue) inputs.pop_back();
   Node node{op, std::move(inputs), kNoValue, std::move(attributes), std::string(scope), {}};
   ValueType type = infer_output(*this, node);
@@ -40,8 +45,9 @@ ValueId Graph::add_node(OpKind op, std::vector<ValueId> inputs, Attributes attri
       !name.empty() ? std::string(name)
                     : (scope.empty() ? std::string(op_name(op)) : cat(scope, ".", op_name(op)));
   node.output = add_value({unique_name(wanted), type.dtype, type.shape, nullptr});
-  nodes_.push_back(std::move(node));
-  return nodes_.back().output;
+  const ValueId output = node.output;
+  nodes_.insert(nodes_.begin() + static_cast<std::ptrdiff_t>(index), std::move(node));
+  return output;
 }
 
 void Graph::add_output(std::string_view name, ValueId value) {

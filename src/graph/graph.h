@@ -68,6 +68,9 @@ class Graph {
   /// Error{kInvalidArgument} naming the node if the inputs do not fit.
   ValueId add_node(OpKind op, std::vector<ValueId> inputs, Attributes attributes,
                    std::string_view scope, std::string_view name = "");
+  /// As add_node(), but before the node that stands at `index` in nodes().
+  ValueId insert_node(size_t index, OpKind op, std::vector<ValueId> inputs, Attributes attributes,
+                      std::string_view scope, std::string_view name = "");
   void add_output(std::string_view name, ValueId value);
 
   [[nodiscard]] const Value& value(ValueId id) const { return values_[static_cast<size_t>(id)]; }

@@ -28,7 +28,10 @@ void verify_node(const Graph& graph, const Node& node, const std::vector<bool>& 
            "\" is ", dtype_name(output.dtype), output.shape.to_string());
   }
   for (const Quantizer& mark : node.quantizers) {
-    if (mark.operand < 0 || node.input(static_cast<size_t>(mark.operand)) == kNoValue) {
+    // Attention's marks are q, k, v and the probabilities, whether or not q, k and v come as one.
+    const bool inside_attention = node.op == OpKind::kAttention && mark.operand <= 3;
+    if (mark.operand < 0 ||
+        (!inside_attention && node.input(static_cast<size_t>(mark.operand)) == kNoValue)) {
       refuse("has a quantizer on operand ", mark.operand, ", which is not there");
     }
     if (mark.names.empty()) refuse("has a quantizer without a name");

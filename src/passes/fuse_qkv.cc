@@ -1,0 +1,132 @@
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "passes/match.h"
+
+namespace tamis::passes {
+
+namespace {
+
+using Projections = std::array<const graph::Node*, 3>;
+
+bool find_projections(const graph::Graph& graph, const Uses& uses, const graph::Node& attention,
+                      Projections& qkv) {
+  if (attention.inputs.size() != 3) return false;
+  for (size_t i = 0; i < 3; ++i) {
+    if (!uses.used_once(attention.inputs[i])) return false;
+    qkv[i] = uses.producer(attention.inputs[i], graph::OpKind::kMatMul);
+    if (qkv[i] == nullptr || qkv[i]->inputs.size() > 3) return false;
+    const bool fits = qkv[i]->inputs[0] == qkv[0]->inputs[0] &&
+                      qkv[i]->inputs.size() == qkv[0]->inputs.size() &&
+                      qkv[i]->attributes == qkv[0]->attributes &&
+                      graph.value(qkv[i]->inputs[1]).dtype == DType::kF32;
+    if (!fits) return false;
+  }
+  return qkv[0]->attribute<graph::MatMulAttributes>().activation == Activation::kNone;
+}
+
+// Operands merged under one mark switch together, so marks that differ forbid the fusion.
+bool same_activation_marks(const Projections& qkv) {
+  const auto mark_of = [](const graph::Node& node) -> const graph::Quantizer* {
+    for (const graph::Quantizer& mark : node.quantizers) {
+      if (mark.operand == 0) return &mark;
+    }
+    return nullptr;
+  };
+  const graph::Quantizer* first = mark_of(*qkv[0]);
+  for (const graph::Node* node : qkv) {
+    const graph::Quantizer* mark = mark_of(*node);
+    if ((mark == nullptr) != (first == nullptr)) return false;
+    if (mark == nullptr) continue;
+    if (mark->enabled != first->enabled || mark->scheme != first->scheme ||
+        mark->low != first->low || mark->high != first->high) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool same_weight_state(const Projections& qkv) {
+  const auto enabled = [](const graph::Node& node) {
+    return std::any_of(
+        node.quantizers.begin(), node.quantizers.end(),
+        [](const graph::Quantizer& mark) { return mark.operand == 1 && mark.enabled; });
+  };
+  return enabled(*qkv[0]) == enabled(*qkv[1]) && enabled(*qkv[0]) == enabled(*qkv[2]);
+}
+
+// Rows of the three constants, one behind the other.
+graph::ValueId concatenate(graph::Graph& graph, const std::array<graph::ValueId, 3>& parts) {
+  const graph::SymbolicShape& shape = graph.value(parts[0]).shape;
+  const int64_t width = shape.rank() == 2 ? shape[1].size : 1;
+  int64_t rows = 0;
+  for (const graph::ValueId part : parts) rows += graph.value(part).shape[0].size;
+  Tensor whole(DType::kF32, shape.rank() == 2 ? Shape{rows, width} : Shape{rows});
+  auto out = whole.mutable_as<float>().begin();
+  for (const graph::ValueId part : parts) {
+    const auto values = graph.value(part).constant->as<float>();
+    out = std::copy(values.begin(), values.end(), out);
+  }
+  const std::string name = cat(graph.value(parts[0]).name, "+key+value");
+  return graph.add_constant(name, std::make_shared<const Tensor>(std::move(whole)));
+}
+
+// The stacked weight and, if there are biases, the stacked bias.
+std::vector<graph::ValueId> stack_constants(graph::Graph& graph, const Projections& qkv) {
+  std::vector<graph::ValueId> stacked;
+  for (size_t operand = 1; operand < qkv[0]->inputs.size(); ++operand) {
+    const std::array<graph::ValueId, 3> parts = {qkv[0]->inputs[operand], qkv[1]->inputs[operand],
+                                                 qkv[2]->inputs[operand]};
+    stacked.push_back(concatenate(graph, parts));
+  }
+  return stacked;
+}
+
+// One activation mark with the names of the three; the weights' marks one after the other.
+std::vector<graph::Quantizer> merge_marks(const Projections& qkv) {
+  std::vector<graph::Quantizer> marks;
+  for (const graph::Node* node : qkv) {
+    std::vector<graph::Quantizer> activation;
+    move_marks(*node, 0, 0, activation);
+    for (graph::Quantizer& mark : activation) {
+      if (marks.empty()) {
+        marks.push_back(std::move(mark));
+      } else {
+        marks[0].names.insert(marks[0].names.end(), mark.names.begin(), mark.names.end());
+      }
+    }
+  }
+  for (const graph::Node* node : qkv) move_marks(*node, 1, 1, marks);
+  return marks;
+}
+
+}  // namespace
+
+// Three MatMuls of one value that only an Attention reads become one MatMul of the stacked weights.
+bool fuse_qkv(graph::Graph& graph) {
+  bool changed = false;
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    if (graph.nodes()[i].op != graph::OpKind::kAttention) continue;
+    const Uses uses(graph);
+    Projections qkv = {};
+    if (!find_projections(graph, uses, graph.nodes()[i], qkv)) continue;
+    if (!same_activation_marks(qkv) || !same_weight_state(qkv)) continue;
+    const graph::ValueId x = qkv[0]->inputs[0];
+    const std::string scope = graph.nodes()[i].scope;
+    std::vector<graph::Quantizer> marks = merge_marks(qkv);
+    std::vector<graph::ValueId> inputs = stack_constants(graph, qkv);
+    inputs.insert(inputs.begin(), x);
+    const graph::ValueId output =
+        graph.insert_node(i, graph::OpKind::kMatMul, std::move(inputs), graph::MatMulAttributes{},
+                          scope, cat(scope, ".qkv"));
+    graph.nodes()[i].quantizers = std::move(marks);
+    graph.nodes()[i + 1].inputs = {output};
+    ++i;
+    changed = true;
+  }
+  if (changed) graph.remove_dead();
+  return changed;
+}
+
+}  // namespace tamis::passes

@@ -1,0 +1,57 @@
+#include "passes/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace tamis::passes {
+namespace {
+
+graph::Graph linear_with_bias() {
+  graph::Graph graph;
+  const auto zeros = [](const Shape& shape) {
+    return std::make_shared<Tensor>(DType::kF32, shape);
+  };
+  const auto ids =
+      graph.add_input(graph::kInputIds, DType::kI32, {graph::Dim::of(graph::Symbol::kTokens)});
+  const auto x =
+      graph.add_node(graph::OpKind::kGather, {graph.add_constant("table", zeros({4, 8})), ids},
+                     graph::NoAttributes{}, "embeddings");
+  const auto y =
+      graph.add_node(graph::OpKind::kMatMul, {x, graph.add_constant("weight", zeros({8, 8}))},
+                     graph::MatMulAttributes{}, "dense");
+  graph.add_output("logits",
+                   graph.add_node(graph::OpKind::kAdd, {y, graph.add_constant("bias", zeros({8}))},
+                                  graph::NoAttributes{}, "dense"));
+  return graph;
+}
+
+TEST(Pipeline, ReportsEveryPassInOrder) {
+  graph::Graph graph = linear_with_bias();
+  const std::vector<PassReport> reports = run_pipeline(graph);
+  ASSERT_EQ(reports.size(), all_passes().size());
+  for (size_t i = 0; i < reports.size(); ++i) {
+    EXPECT_EQ(reports[i].name, all_passes()[i].name);
+    EXPECT_EQ(reports[i].changed, reports[i].name == "fuse_bias") << reports[i].name;
+    EXPECT_GE(reports[i].milliseconds, 0);
+  }
+  EXPECT_EQ(graph.nodes().size(), 2u);
+}
+
+TEST(Pipeline, SkipsWhatItIsTold) {
+  graph::Graph graph = linear_with_bias();
+  const std::vector<std::string> skip = {"fuse_bias"};
+  EXPECT_EQ(run_pipeline(graph, skip).size(), all_passes().size() - 1);
+  EXPECT_EQ(graph.nodes().size(), 3u);
+  const std::vector<std::string> wrong = {"fuse_everything"};
+  try {
+    run_pipeline(graph, wrong);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(std::string(error.what()).find("known are fuse_bias"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace tamis::passes
