@@ -76,6 +76,8 @@ Tokenizer Tokenizer::load_json(std::string_view bytes, std::string_view source) 
   impl->normalizer = make_normalizer(root.get("normalizer"), where + ": normalizer");
   impl->pre_tokenizer = make_pre_tokenizer(root.get("pre_tokenizer"), where + ": pre_tokenizer");
   impl->model = make_model(field(root, "model", where), where + ": model");
+  const JsonView prefix = root.get("model").get("continuing_subword_prefix");
+  if (prefix.is_string()) impl->continuing_subword_prefix = prefix.as_string(where);
   impl->post = make_post_processor(root.get("post_processor"), where + ": post_processor");
   impl->decoder = make_decoder(root.get("decoder"), where + ": decoder");
   impl->added.add(read_added_tokens(root.get("added_tokens"), where + ": added_tokens"),

@@ -192,6 +192,10 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_to
     if (skip_special_tokens && impl_->added.is_special(token)) continue;
     tokens.emplace_back(token);
   }
+  return decode_tokens(std::move(tokens));
+}
+
+std::string Tokenizer::decode_tokens(std::vector<std::string> tokens) const {
   std::string_view separator = " ";
   if (impl_->decoder) {
     impl_->decoder->decode(tokens);
@@ -215,6 +219,10 @@ std::optional<int32_t> Tokenizer::token_to_id(std::string_view token) const {
 std::string_view Tokenizer::id_to_token(int32_t id) const {
   if (impl_->added.token(id) != nullptr) return impl_->added.decoded(id);
   return impl_->model->vocab().token(id);
+}
+
+const std::string& Tokenizer::continuing_subword_prefix() const {
+  return impl_->continuing_subword_prefix;
 }
 
 int64_t Tokenizer::vocab_size() const { return impl_->vocab_size; }

@@ -68,10 +68,16 @@ class Tokenizer {
   /// Ids that no token has are left out, as Hugging Face does.
   [[nodiscard]] std::string decode(std::span<const int32_t> ids, bool skip_special_tokens) const;
 
+  /// What the decoder makes of tokens given as text, vocabulary entries or not; joined by spaces
+  /// where the tokenizer has no decoder.
+  [[nodiscard]] std::string decode_tokens(std::vector<std::string> tokens) const;
+
   [[nodiscard]] std::optional<int32_t> token_to_id(std::string_view token) const;
   /// The token as it stands in the vocabulary; empty if there is none. Valid while the tokenizer
   /// is.
   [[nodiscard]] std::string_view id_to_token(int32_t id) const;
+  /// What a model that knows words puts before the pieces inside one ("##"); empty if it does not.
+  [[nodiscard]] const std::string& continuing_subword_prefix() const;
   /// Number of different tokens, added ones included.
   [[nodiscard]] int64_t vocab_size() const;
   /// True for the added tokens that decode(skip_special_tokens) leaves out.

@@ -42,6 +42,7 @@ struct Tokenizer::Impl {
   /// Empty unless offsets are trimmed.
   TokenSpaces spaces;
   SpecialIds special;
+  std::string continuing_subword_prefix;
   int64_t vocab_size = 0;
   std::optional<int64_t> max_length;
   Side truncation_side = Side::kRight;

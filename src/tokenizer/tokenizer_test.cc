@@ -55,6 +55,13 @@ TEST(Tokenizer, EncodesEmptyTextAndPairs) {
   EXPECT_EQ(pair.sequence_ids, (std::vector<int32_t>{-1, 0, -1, 1, 1, -1}));
 }
 
+TEST(Tokenizer, DecodesTokensGivenAsText) {
+  const Tokenizer tokenizer = Tokenizer::load_json(kBert, "test");
+  EXPECT_EQ(tokenizer.decode_tokens({"wor", "##ld", "Z\xC3\xBCrich", "!"}), "world Z\xC3\xBCrich!");
+  EXPECT_EQ(tokenizer.decode_tokens({}), "");
+  EXPECT_EQ(tokenizer.continuing_subword_prefix(), "##");
+}
+
 TEST(Tokenizer, DecodesAndLooksUp) {
   const Tokenizer tokenizer = Tokenizer::load_json(kBert, "test");
   const std::vector<int32_t> ids{1, 3, 4, 5, 6, 2, 99};
