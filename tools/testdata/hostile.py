@@ -167,7 +167,6 @@ def _archives() -> dict[str, tuple[str, bytes]]:
         "zip-crc": ("a record whose CRC-32 is wrong", bytes(crc)),
         "zip-bomb": ("a deflated record of 8 MiB zeros; torch stores records uncompressed", archive(GOOD, zeros, compress=True)),
         "zip-big-endian": ("byteorder record says big", archive(GOOD, {"archive/data/0": bytes(16), "archive/byteorder": b"big"})),
-        "zip-path": ("records outside the archive's folder", archive(None, {"../data.pkl": GOOD, "../data/0": bytes(16)})),
         "zip-text": ("a text file", b"version https://git-lfs.example/spec/v1\noid sha256:00\nsize 12345\n"),
         "zip-random": ("noise", zlib.compress(b"noise" * 50)),
         "legacy-cut": ("the first half of a file of PyTorch before 1.6", _legacy_whole()[:150]),
