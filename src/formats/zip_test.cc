@@ -1,5 +1,6 @@
 #include "formats/zip.h"
 
+#include "formats/test_util.h"
 #include "formats/zip_test_util.h"
 
 namespace tamis {

@@ -1,0 +1,226 @@
+#include "formats/text_data.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "formats/text_data_json.h"
+
+namespace tamis {
+
+namespace {
+
+// Length of the UTF-8 sequence at `at`, 0 if there is none: RFC 3629, so no surrogates, nothing
+// over U+10FFFF, no longer spelling than needed.
+size_t sequence_length(std::string_view text, size_t at) {
+  const auto byte = [text, at](size_t i) {
+    return at + i < text.size() ? static_cast<uint8_t>(text[at + i]) : uint8_t{0};
+  };
+  const uint8_t lead = byte(0);
+  const auto follows = [&byte](size_t i) { return (byte(i) & 0xc0) == 0x80; };
+  if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead <= 0xdf) return follows(1) ? 2 : 0;
+  if (lead >= 0xe0 && lead <= 0xef) {
+    if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) > 0x9f)) return 0;
+    return follows(1) && follows(2) ? 3 : 0;
+  }
+  if (lead >= 0xf0 && lead <= 0xf4) {
+    if ((lead == 0xf0 && byte(1) < 0x90) || (lead == 0xf4 && byte(1) > 0x8f)) return 0;
+    return follows(1) && follows(2) && follows(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+struct Line {
+  std::string_view text;
+  int64_t number = 0;
+};
+
+// The lines of a text without their ends, checked to be UTF-8.
+class LineReader {
+ public:
+  LineReader(std::string_view bytes, std::string_view source) : rest_(bytes), source_(source) {
+    if (rest_.starts_with("\xff\xfe") || rest_.starts_with("\xfe\xff")) {
+      fail(ErrorCode::kCorruptData, source_, ": UTF-16; only UTF-8 is accepted");
+    }
+    if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);
+  }
+
+  std::optional<Line> next() {
+    if (rest_.empty()) return std::nullopt;
+    const size_t end = std::min(rest_.find('\n'), rest_.size());
+    std::string_view text = rest_.substr(0, end);
+    rest_.remove_prefix(std::min(end + 1, rest_.size()));
+    ++number_;
+    if (text.ends_with('\r')) text.remove_suffix(1);
+    for (size_t at = 0; at < text.size();) {
+      const size_t length = sequence_length(text, at);
+      if (length == 0) {
+        fail(ErrorCode::kCorruptData, source_, ":", number_, ": byte ", at + 1,
+             " of the line is not UTF-8");
+      }
+      at += length;
+    }
+    return Line{text, number_};
+  }
+
+ private:
+  std::string_view rest_;
+  std::string_view source_;
+  int64_t number_ = 0;
+};
+
+std::vector<std::string_view> split_tabs(std::string_view line) {
+  std::vector<std::string_view> fields;
+  for (;;) {
+    const size_t tab = line.find('\t');
+    fields.push_back(line.substr(0, tab));
+    if (tab == std::string_view::npos) return fields;
+    line.remove_prefix(tab + 1);
+  }
+}
+
+double parse_score(std::string_view field, std::string_view where) {
+  double score = 0;
+  const char* end = field.data() + field.size();
+  const auto parsed = std::from_chars(field.data(), end, score);
+  if (parsed.ec != std::errc() || parsed.ptr != end || !std::isfinite(score)) {
+    fail(ErrorCode::kCorruptData, where, ": score ", json_quote(field.substr(0, 100)),
+         " is not a number");
+  }
+  return score;
+}
+
+// Sets one field of a row from one of a .tsv line.
+struct Column {
+  std::string_view name;
+  void (*set)(TextRow& row, std::string_view field, std::string_view where);
+};
+constexpr Column kColumns[] = {
+    {"text", [](TextRow& row, std::string_view field, std::string_view) { row.text = field; }},
+    {"text_pair",
+     [](TextRow& row, std::string_view field, std::string_view) { row.text_pair = field; }},
+    {"label", [](TextRow& row, std::string_view field, std::string_view) { row.label = field; }},
+    {"score", [](TextRow& row, std::string_view field,
+                 std::string_view where) { row.score = parse_score(field, where); }},
+    {"question",
+     [](TextRow& row, std::string_view field, std::string_view) { row.question = field; }},
+    {"context",
+     [](TextRow& row, std::string_view field, std::string_view) { row.context = field; }},
+    {"query", [](TextRow& row, std::string_view field, std::string_view) { row.query = field; }},
+    {"texts",
+     [](TextRow& row, std::string_view field, std::string_view) { row.texts.emplace_back(field); }},
+};
+
+class TsvReader {
+ public:
+  TsvReader(std::string_view bytes, std::string_view source)
+      : lines_(bytes, source), source_(source) {}
+
+  std::vector<TextRow> read() {
+    const auto header = lines_.next();
+    if (!header) return {};
+    read_header(header->text);
+    std::vector<TextRow> rows;
+    while (const auto line = lines_.next()) rows.push_back(read_row(*line));
+    return rows;
+  }
+
+ private:
+  void read_header(std::string_view header) {
+    const auto names = split_tabs(header);
+    const auto has = [&names](std::string_view name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (!has("text") && !(has("question") && has("context")) && !(has("query") && has("texts"))) {
+      fail(ErrorCode::kCorruptData, source_, ":1: the header names the columns ",
+           json_quote(header.substr(0, 200)),
+           "; accepted are text (with text_pair, label, score), question and context, query and "
+           "texts, between tabs");
+    }
+    for (const std::string_view name : names) {
+      const auto* column = std::find_if(std::begin(kColumns), std::end(kColumns),
+                                        [name](const Column& row) { return row.name == name; });
+      const bool known = column != std::end(kColumns);
+      if (known && std::count(names.begin(), names.end(), name) > 1) {
+        fail(ErrorCode::kCorruptData, source_, ":1: the header names the column ", json_quote(name),
+             " twice");
+      }
+      columns_.push_back(known ? column : nullptr);
+    }
+    open_ended_ = names.back() == "texts";
+    if (has("texts") && !open_ended_) {
+      fail(ErrorCode::kCorruptData, source_, ":1: the column texts must be the last one");
+    }
+  }
+
+  TextRow read_row(const Line& line) const {
+    const std::string where = cat(source_, ":", line.number);
+    const auto fields = split_tabs(line.text);
+    if (fields.size() < columns_.size() || (fields.size() > columns_.size() && !open_ended_)) {
+      fail(ErrorCode::kCorruptData, where, ": ", fields.size(), " fields, but the header has ",
+           columns_.size(), open_ended_ ? " or more" : "");
+    }
+    TextRow row;
+    row.line = line.number;
+    for (size_t i = 0; i < fields.size(); ++i) {
+      const Column* column = columns_[std::min(i, columns_.size() - 1)];
+      if (column != nullptr) column->set(row, fields[i], where);
+    }
+    return row;
+  }
+
+  LineReader lines_;
+  std::string_view source_;
+  std::vector<const Column*> columns_;  // null: passed over
+  bool open_ended_ = false;
+};
+
+struct FormatRow {
+  std::string_view extension;
+  TextFormat format;
+};
+constexpr FormatRow kFormats[] = {
+    {".txt", TextFormat::kTxt}, {".tsv", TextFormat::kTsv}, {".jsonl", TextFormat::kJsonl}};
+
+}  // namespace
+
+std::optional<TextFormat> text_format_of(const std::filesystem::path& path) {
+  const std::string extension = path.extension().string();
+  for (const FormatRow& row : kFormats) {
+    if (row.extension == extension) return row.format;
+  }
+  return std::nullopt;
+}
+
+std::vector<TextRow> parse_text_data(std::string_view bytes, TextFormat format,
+                                     std::string_view source) {
+  if (format == TextFormat::kTsv) return TsvReader(bytes, source).read();
+  LineReader lines(bytes, source);
+  std::vector<TextRow> rows;
+  while (const auto line = lines.next()) {
+    if (format == TextFormat::kTxt) {
+      TextRow& row = rows.emplace_back();
+      row.text = line->text;
+      row.line = line->number;
+    } else if (line->text.find_first_not_of(" \t\r") != std::string_view::npos) {
+      rows.push_back(parse_json_row(line->text, cat(source, ":", line->number)));
+      rows.back().line = line->number;
+    }
+  }
+  return rows;
+}
+
+std::vector<TextRow> read_text_data(const std::filesystem::path& path) {
+  const auto format = text_format_of(path);
+  if (!format) {
+    fail(ErrorCode::kInvalidArgument, path.string(),
+         ": unknown kind of file; accepted are .txt, .tsv and .jsonl");
+  }
+  return parse_text_data(read_file(path), *format, path.string());
+}
+
+}  // namespace tamis
