@@ -1,0 +1,34 @@
+// Passes over contiguous floats, sixteen at a time.
+//
+// Is: for per-ISA files, included after simd/vec_<isa>-inl.h, all in an anonymous namespace.
+#pragma once
+
+#include "kernels/cpu/elementwise/elementwise.h"
+#include "kernels/cpu/simd/math-inl.h"
+
+namespace tamis::kernels {
+namespace {
+
+void activate(Activation activation, int64_t n, const float* x, float* y) {
+  with_activation(activation, [&](auto function) TAMIS_LAMBDA {
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(y + i, function(load(x + i)));
+    store_first(y + i, function(load_first(x + i, n - i)), n - i);
+  });
+}
+
+void add(int64_t n, const float* a, const float* b, float* y) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, load(a + i) + load(b + i));
+  store_first(y + i, load_first(a + i, n - i) + load_first(b + i, n - i), n - i);
+}
+
+void scale(int64_t n, const float* x, float factor, float* y) {
+  const Vec by = set(factor);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, load(x + i) * by);
+  store_first(y + i, load_first(x + i, n - i) * by, n - i);
+}
+
+}  // namespace
+}  // namespace tamis::kernels

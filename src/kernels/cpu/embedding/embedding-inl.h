@@ -1,0 +1,39 @@
+// The embedding block token by token, over vectors of sixteen lanes.
+//
+// Is: for per-ISA files, included after simd/vec_<isa>-inl.h, all in an anonymous namespace.
+#pragma once
+
+#include "kernels/cpu/embedding/embedding.h"
+#include "kernels/cpu/layer_norm/layer_norm-inl.h"
+
+namespace tamis::kernels {
+namespace {
+
+// A token's row of a table, null where the table is not there.
+TAMIS_INLINE const float* table_row(const EmbeddingArgs& args, int table, int64_t token) {
+  const EmbeddingTable& source = args.tables[table];
+  if (source.rows == nullptr) return nullptr;
+  return source.rows + (source.ids == nullptr ? 0 : source.ids[token]) * args.width;
+}
+
+void embedding(const EmbeddingArgs& args) {
+  const NormParameters parameters = {args.gamma, args.beta, args.eps};
+  for (int64_t t = 0; t < args.tokens; ++t) {
+    const float* first = table_row(args, 0, t);
+    const float* second = table_row(args, 1, t);
+    const float* third = table_row(args, 2, t);
+    float* y = args.y + t * args.ldy;
+    Vec sums = zero();
+    for_each_vector(args.width, [&](int64_t j, int64_t count) TAMIS_LAMBDA {
+      Vec value = load_count(first + j, count);
+      if (second != nullptr) value = value + load_count(second + j, count);
+      if (third != nullptr) value = value + load_count(third + j, count);
+      store_count(y + j, value, count);
+      sums = sums + value;
+    });
+    if (args.gamma != nullptr) normalize_row(args.width, y, sums, parameters, y);
+  }
+}
+
+}  // namespace
+}  // namespace tamis::kernels

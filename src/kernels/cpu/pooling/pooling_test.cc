@@ -1,0 +1,77 @@
+#include "kernels/cpu/pooling/pooling.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string_view>
+#include <vector>
+
+#include "kernels/reference/reference.h"
+#include "kernels/testing/guarded.h"
+#include "kernels/testing/rows.h"
+
+namespace tamis::kernels {
+
+#define X(row, level) extern const PoolingKernel pooling_##row;
+#include "kernels/cpu/pooling/kernels.inc"
+#undef X
+
+namespace {
+
+using testing::Guarded;
+using testing::random_floats;
+using testing::rows_here;
+
+constexpr KernelRow<PoolingKernel> kRows[] = {
+#define X(row, level) {Isa::level, &pooling_##row},
+#include "kernels/cpu/pooling/kernels.inc"
+#undef X
+};
+
+constexpr double kEps = 0x1p-24;
+
+constexpr Pooling kKinds[] = {Pooling::kCls,         Pooling::kMean,         Pooling::kMax,
+                              Pooling::kMeanSqrtLen, Pooling::kWeightedMean, Pooling::kLastToken};
+
+TEST(Pooling, EveryRowAndKind) {
+  const std::vector<int32_t> cu_seqlens = {0, 1, 1, 8, 40};
+  for (const int64_t width : {1, 15, 16, 17, 64}) {
+    const Guarded<float> x = random_floats(40 * width, 1, 1);
+    for (const Pooling kind : kKinds) {
+      PoolingArgs args;
+      args.kind = kind;
+      args.cu_seqlens = cu_seqlens.data();
+      args.sequences = 4;
+      args.width = args.ldx = args.ldy = width;
+      args.x = x.data();
+      Guarded<float> truth(4 * width);
+      args.y = truth.data();
+      reference::pooling(args);
+      Guarded<float> first(4 * width);
+      args.y = first.data();
+      rows_here(kRows)[0].kernel->run(args);
+      for (const auto& row : rows_here(kRows)) {
+        SCOPED_TRACE(::testing::Message()
+                     << row.kernel->name << " kind " << static_cast<int>(kind));
+        Guarded<float> y(4 * width);
+        args.y = y.data();
+        row.kernel->run(args);
+        // A sum of 32 values below 1 (weights add to 1, or the sum is divided by sqrt(32)) errs by
+        // at most 32 eps of sum|x|, which is 32 / sqrt(32) at most.
+        const double bound = 32 * kEps * 32 / std::sqrt(32.0);
+        for (int64_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], truth[i], bound) << i;
+        EXPECT_TRUE(row.isa == Isa::kReference || y.same_bits(first));
+      }
+    }
+  }
+}
+
+TEST(Pooling, SelectionTakesTheBestRowOfTheSet) {
+  EXPECT_EQ(std::string_view(select_pooling(IsaSet()).name), "pooling_reference");
+  for (const auto& row : rows_here(kRows)) {
+    EXPECT_EQ(&select_pooling(isas_up_to(isa_name(row.isa))), row.kernel);
+  }
+}
+
+}  // namespace
+}  // namespace tamis::kernels

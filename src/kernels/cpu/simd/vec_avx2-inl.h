@@ -1,0 +1,154 @@
+// Sixteen floats in two ymm registers. The same names as vec_avx512-inl.h, the same bits.
+//
+// Is: for per-ISA files only; everything lies in an anonymous namespace, so that no other file's
+// linker sees it. May use: immintrin.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#define TAMIS_INLINE inline __attribute__((always_inline))
+#define TAMIS_LAMBDA __attribute__((always_inline))
+
+namespace tamis::kernels {
+namespace {
+
+constexpr int64_t kLanes = 16;
+
+struct Vec {
+  __m256 lo;
+  __m256 hi;
+};
+
+// All ones in the first n lanes of eight; n may lie outside 0 to 8.
+TAMIS_INLINE __m256i first_eight(int64_t n) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane);
+}
+
+TAMIS_INLINE Vec zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+TAMIS_INLINE Vec set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+TAMIS_INLINE Vec load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+TAMIS_INLINE void store(float* p, Vec x) {
+  _mm256_storeu_ps(p, x.lo);
+  _mm256_storeu_ps(p + 8, x.hi);
+}
+// The first n (0 to 16) lanes; the others are zero, and their memory is not touched.
+TAMIS_INLINE Vec load_first(const float* p, int64_t n) {
+  return {_mm256_maskload_ps(p, first_eight(n)), _mm256_maskload_ps(p + 8, first_eight(n - 8))};
+}
+TAMIS_INLINE void store_first(float* p, Vec x, int64_t n) {
+  _mm256_maskstore_ps(p, first_eight(n), x.lo);
+  _mm256_maskstore_ps(p + 8, first_eight(n - 8), x.hi);
+}
+// Lanes from n on become `other`.
+TAMIS_INLINE Vec keep_first(Vec x, int64_t n, Vec other) {
+  return {_mm256_blendv_ps(other.lo, x.lo, _mm256_castsi256_ps(first_eight(n))),
+          _mm256_blendv_ps(other.hi, x.hi, _mm256_castsi256_ps(first_eight(n - 8)))};
+}
+
+TAMIS_INLINE Vec operator+(Vec a, Vec b) {
+  return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
+}
+TAMIS_INLINE Vec operator-(Vec a, Vec b) {
+  return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)};
+}
+TAMIS_INLINE Vec operator*(Vec a, Vec b) {
+  return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)};
+}
+TAMIS_INLINE Vec operator/(Vec a, Vec b) {
+  return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
+}
+// a * b + c, and c - a * b, rounded once.
+TAMIS_INLINE Vec fma(Vec a, Vec b, Vec c) {
+  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+TAMIS_INLINE Vec fnma(Vec a, Vec b, Vec c) {
+  return {_mm256_fnmadd_ps(a.lo, b.lo, c.lo), _mm256_fnmadd_ps(a.hi, b.hi, c.hi)};
+}
+// As vmaxps and vminps: b where either is NaN.
+TAMIS_INLINE Vec max(Vec a, Vec b) {
+  return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
+}
+TAMIS_INLINE Vec min(Vec a, Vec b) {
+  return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
+}
+// x with its sign cleared; the sign of `sign` put on x, which has none.
+TAMIS_INLINE Vec absolute(Vec x) {
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  return {_mm256_andnot_ps(sign, x.lo), _mm256_andnot_ps(sign, x.hi)};
+}
+TAMIS_INLINE Vec with_sign_of(Vec x, Vec sign) {
+  const __m256 bit = _mm256_set1_ps(-0.0f);
+  return {_mm256_or_ps(x.lo, _mm256_and_ps(sign.lo, bit)),
+          _mm256_or_ps(x.hi, _mm256_and_ps(sign.hi, bit))};
+}
+// a < b ? x : y
+TAMIS_INLINE Vec where_less(Vec a, Vec b, Vec x, Vec y) {
+  return {_mm256_blendv_ps(y.lo, x.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
+          _mm256_blendv_ps(y.hi, x.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
+}
+TAMIS_INLINE __m256 add_exponent_eight(__m256 x, __m256 magic) {
+  const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(magic), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), n));
+}
+// x * 2^n, where the low bits of `magic` hold the integer n and the result is normal.
+TAMIS_INLINE Vec add_exponent(Vec x, Vec magic) {
+  return {add_exponent_eight(x.lo, magic.lo), add_exponent_eight(x.hi, magic.hi)};
+}
+
+// Lane i with lane i + 8, then + 4, + 2, + 1: a fixed tree.
+TAMIS_INLINE float sum_lanes(Vec x) {
+  const __m256 eight = _mm256_add_ps(x.lo, x.hi);
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(four, _mm_shuffle_ps(four, four, 1)));
+}
+TAMIS_INLINE float max_lanes(Vec x) {
+  const __m256 eight = _mm256_max_ps(x.lo, x.hi);
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(four, _mm_shuffle_ps(four, four, 1)));
+}
+
+TAMIS_INLINE void transpose_eight(__m256 (&x)[8]) {
+  __m256 t[8];
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {  // 4x4 blocks of rows i..i+3 within 128 bits
+    const __m256 a = _mm256_unpacklo_ps(x[i], x[i + 1]);
+    const __m256 b = _mm256_unpackhi_ps(x[i], x[i + 1]);
+    const __m256 c = _mm256_unpacklo_ps(x[i + 2], x[i + 3]);
+    const __m256 d = _mm256_unpackhi_ps(x[i + 2], x[i + 3]);
+    t[i] = _mm256_shuffle_ps(a, c, 0x44);
+    t[i + 1] = _mm256_shuffle_ps(a, c, 0xee);
+    t[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
+    t[i + 3] = _mm256_shuffle_ps(b, d, 0xee);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    x[j] = _mm256_permute2f128_ps(t[j], t[4 + j], 0x20);
+    x[4 + j] = _mm256_permute2f128_ps(t[j], t[4 + j], 0x31);
+  }
+}
+
+// Rows and columns exchanged, in place.
+TAMIS_INLINE void transpose(Vec (&x)[16]) {
+  __m256 block[4][8];  // top left, top right, bottom left, bottom right
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    block[0][i] = x[i].lo;
+    block[1][i] = x[i].hi;
+    block[2][i] = x[8 + i].lo;
+    block[3][i] = x[8 + i].hi;
+  }
+  for (auto& eight : block) transpose_eight(eight);
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    x[i] = {block[0][i], block[2][i]};
+    x[8 + i] = {block[1][i], block[3][i]};
+  }
+}
+
+}  // namespace
+}  // namespace tamis::kernels

@@ -1,0 +1,112 @@
+// Sixteen floats in one zmm register. The same names as vec_avx2-inl.h, the same bits.
+//
+// Is: for per-ISA files only; everything lies in an anonymous namespace, so that no other file's
+// linker sees it. May use: immintrin.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#define TAMIS_INLINE inline __attribute__((always_inline))
+#define TAMIS_LAMBDA __attribute__((always_inline))
+
+namespace tamis::kernels {
+namespace {
+
+constexpr int64_t kLanes = 16;
+
+struct Vec {
+  __m512 v;
+};
+
+TAMIS_INLINE __mmask16 first_lanes(int64_t n) {
+  return static_cast<__mmask16>(n >= kLanes ? 0xffffu : (1u << n) - 1u);
+}
+
+TAMIS_INLINE Vec zero() { return {_mm512_setzero_ps()}; }
+TAMIS_INLINE Vec set(float x) { return {_mm512_set1_ps(x)}; }
+TAMIS_INLINE Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+TAMIS_INLINE void store(float* p, Vec x) { _mm512_storeu_ps(p, x.v); }
+// The first n (0 to 16) lanes; the others are zero, and their memory is not touched.
+TAMIS_INLINE Vec load_first(const float* p, int64_t n) {
+  return {_mm512_maskz_loadu_ps(first_lanes(n), p)};
+}
+TAMIS_INLINE void store_first(float* p, Vec x, int64_t n) {
+  _mm512_mask_storeu_ps(p, first_lanes(n), x.v);
+}
+// Lanes from n on become `other`.
+TAMIS_INLINE Vec keep_first(Vec x, int64_t n, Vec other) {
+  return {_mm512_mask_mov_ps(other.v, first_lanes(n), x.v)};
+}
+
+TAMIS_INLINE Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+TAMIS_INLINE Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+TAMIS_INLINE Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+TAMIS_INLINE Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+// a * b + c, and c - a * b, rounded once.
+TAMIS_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+TAMIS_INLINE Vec fnma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+// As vmaxps and vminps: b where either is NaN.
+TAMIS_INLINE Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+TAMIS_INLINE Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+// x with its sign cleared; the sign of `sign` put on x, which has none.
+TAMIS_INLINE Vec absolute(Vec x) { return {_mm512_abs_ps(x.v)}; }
+TAMIS_INLINE Vec with_sign_of(Vec x, Vec sign) {
+  return {_mm512_or_ps(x.v, _mm512_and_ps(sign.v, _mm512_set1_ps(-0.0f)))};
+}
+// a < b ? x : y
+TAMIS_INLINE Vec where_less(Vec a, Vec b, Vec x, Vec y) {
+  return {_mm512_mask_mov_ps(y.v, _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), x.v)};
+}
+// x * 2^n, where the low bits of `magic` hold the integer n and the result is normal.
+TAMIS_INLINE Vec add_exponent(Vec x, Vec magic) {
+  const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(magic.v), 23);
+  return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x.v), n))};
+}
+
+// Lane i with lane i + 8, then + 4, + 2, + 1: a fixed tree.
+TAMIS_INLINE float sum_lanes(Vec x) {
+  const __m256 high = _mm512_extractf32x8_ps(x.v, 1);
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x.v), high);
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(four, _mm_shuffle_ps(four, four, 1)));
+}
+TAMIS_INLINE float max_lanes(Vec x) {
+  const __m256 high = _mm512_extractf32x8_ps(x.v, 1);
+  const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(x.v), high);
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(four, _mm_shuffle_ps(four, four, 1)));
+}
+
+// Rows and columns exchanged, in place.
+TAMIS_INLINE void transpose(Vec (&x)[16]) {
+  __m512 t[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += 4) {  // 4x4 blocks of rows i..i+3 within 128 bits
+    const __m512 a = _mm512_unpacklo_ps(x[i].v, x[i + 1].v);
+    const __m512 b = _mm512_unpackhi_ps(x[i].v, x[i + 1].v);
+    const __m512 c = _mm512_unpacklo_ps(x[i + 2].v, x[i + 3].v);
+    const __m512 d = _mm512_unpackhi_ps(x[i + 2].v, x[i + 3].v);
+    t[i] = _mm512_shuffle_ps(a, c, 0x44);
+    t[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
+    t[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
+    t[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {  // t[4 q + j] holds columns j, 4 + j, 8 + j, 12 + j of rows 4 q..
+    const __m512 a = _mm512_shuffle_f32x4(t[j], t[4 + j], 0x88);
+    const __m512 b = _mm512_shuffle_f32x4(t[j], t[4 + j], 0xdd);
+    const __m512 c = _mm512_shuffle_f32x4(t[8 + j], t[12 + j], 0x88);
+    const __m512 d = _mm512_shuffle_f32x4(t[8 + j], t[12 + j], 0xdd);
+    x[j].v = _mm512_shuffle_f32x4(a, c, 0x88);
+    x[4 + j].v = _mm512_shuffle_f32x4(b, d, 0x88);
+    x[8 + j].v = _mm512_shuffle_f32x4(a, c, 0xdd);
+    x[12 + j].v = _mm512_shuffle_f32x4(b, d, 0xdd);
+  }
+}
+
+}  // namespace
+}  // namespace tamis::kernels
