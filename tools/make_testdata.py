@@ -92,10 +92,18 @@ def make_minilm(model: Path) -> None:
     minilm.record(model, ROOT / "minilm" / "golden.json")
 
 
+def make_tokenizer(pattern: str) -> None:
+    """Small tokenizers and what they answer for hostile text."""
+    import tokenizer_vectors
+
+    tokenizer_vectors.write(ROOT / "tokenizer", pattern)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", default=["models"], choices=["models", "pipelines", "variants", "sentence", "hostile", "minilm"])
-    parser.add_argument("--filter", default="*", help="glob over the names of checkpoint folders")
+    kinds = ["models", "pipelines", "variants", "sentence", "hostile", "minilm", "tokenizer"]
+    parser.add_argument("--only", nargs="*", default=["models"], choices=kinds)
+    parser.add_argument("--filter", default="*", help="glob over the names of folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
     arguments = parser.parse_args()
     if "models" in arguments.only:
@@ -108,6 +116,8 @@ def main() -> int:
         make_sentence(arguments.filter)
     if "hostile" in arguments.only:
         make_hostile()
+    if "tokenizer" in arguments.only:
+        make_tokenizer(arguments.filter)
     if "minilm" in arguments.only:
         if arguments.minilm is None:
             parser.error("--only minilm needs --minilm FOLDER")
