@@ -1,0 +1,57 @@
+// Labels for a text or a pair, as transformers' TextClassificationPipeline gives them.
+#include "kernels/probabilities.h"
+#include "tasks/steps.h"
+
+namespace tamis::tasks {
+
+ScoreFunction default_score_function(Problem problem, size_t labels) {
+  switch (problem) {
+    case Problem::kRegression:
+      return ScoreFunction::kNone;
+    case Problem::kMultiLabel:
+      return ScoreFunction::kSigmoid;
+    case Problem::kSingleLabel:
+    case Problem::kUnknown:
+      return labels == 1 ? ScoreFunction::kSigmoid : ScoreFunction::kSoftmax;
+  }
+  TAMIS_CHECK(false);
+}
+
+void encode_task(const ClassifyOptions& options, const TaskModel& model, Encoded& encoded) {
+  check_least("top_k", options.top_k, 1);
+  if (!encoded.input.texts.empty()) {
+    fail(ErrorCode::kInvalidArgument, "classify takes one text or a pair a request");
+  }
+  tokenizer::TextInput text{encoded.input.text};
+  if (encoded.input.pair) text.pair = *encoded.input.pair;
+  append_sequence(text, encode_options(options.truncation, model), options.truncation, model,
+                  encoded);
+}
+
+ClassifyResult decode_task(const ClassifyOptions& options, const TaskModel& model,
+                           const Encoded& encoded, const TensorView& output) {
+  check_rows(output, 1);
+  check_labels(output, model);
+  const auto row = row_of(output, 0);
+  ClassifyResult result;
+  result.logits.assign(row.begin(), row.end());
+  result.truncated = encoded.truncated;
+
+  std::vector<float> scores = result.logits;
+  switch (options.function.value_or(default_score_function(model.problem, model.labels.size()))) {
+    case ScoreFunction::kSoftmax:
+      kernels::softmax(scores);
+      break;
+    case ScoreFunction::kSigmoid:
+      kernels::sigmoid(scores);
+      break;
+    case ScoreFunction::kNone:
+      break;
+  }
+  for (const int64_t i : top_indices(scores, options.top_k.value_or(INT64_MAX))) {
+    result.scores.push_back({label_of(model, i), scores[static_cast<size_t>(i)]});
+  }
+  return result;
+}
+
+}  // namespace tamis::tasks

@@ -1,0 +1,111 @@
+#include "tasks/steps.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace tamis::tasks {
+
+tokenizer::EncodeOptions encode_options(const Truncation& truncation, const TaskModel& model) {
+  check_least("max_length", truncation.max_length, 0);
+  tokenizer::EncodeOptions options;
+  options.max_length = model.max_length;
+  if (truncation.max_length > 0 &&
+      (model.max_length == 0 || truncation.max_length < model.max_length)) {
+    options.max_length = truncation.max_length;
+  }
+  options.truncation_side = truncation.side.value_or(model.tokenizer->truncation_side());
+  options.offsets = false;
+  options.details = false;
+  return options;
+}
+
+void append_row(const tokenizer::Encoding& encoding, const TaskModel& model, Encoded& encoded) {
+  if (encoding.ids.empty()) {
+    fail(ErrorCode::kInvalidArgument,
+         "the text gives no tokens, and this tokenizer adds none; a text with at least one token "
+         "is needed");
+  }
+  Sequence sequence;
+  sequence.ids = encoding.ids;
+  if (model.uses_type_ids) sequence.type_ids = encoding.type_ids;
+  encoded.sequences.push_back(std::move(sequence));
+  encoded.windows.emplace_back();
+}
+
+tokenizer::Encoding append_sequence(const tokenizer::TextInput& text,
+                                    const tokenizer::EncodeOptions& options,
+                                    const Truncation& truncation, const TaskModel& model,
+                                    Encoded& encoded) {
+  tokenizer::Encoding encoding = model.tokenizer->encode(text, options);
+  if (encoding.truncated && !truncation.enabled) {
+    fail(ErrorCode::kInvalidArgument, "the text is longer than ", options.max_length,
+         " tokens, special tokens included, and truncation is off");
+  }
+  encoded.truncated = encoded.truncated || encoding.truncated;
+  append_row(encoding, model, encoded);
+  return encoding;
+}
+
+std::span<const float> row_of(const TensorView& tensor, int64_t i) {
+  const auto width = static_cast<size_t>(tensor.shape()[1]);
+  return tensor.as<float>().subspan(static_cast<size_t>(i) * width, width);
+}
+
+void check_rows(const TensorView& output, int64_t rows) {
+  TAMIS_CHECK(output.dtype() == DType::kF32);
+  TAMIS_CHECK(output.shape().rank() == 2);
+  TAMIS_CHECK(output.shape()[0] == rows);
+}
+
+void check_labels(const TensorView& output, const TaskModel& model) {
+  const int64_t width = output.shape()[1];
+  if (width != static_cast<int64_t>(model.labels.size()) || width == 0) {
+    fail(ErrorCode::kUnsupported, "the model gives ", width, " logits, but its config.json names ",
+         model.labels.size(), " labels");
+  }
+}
+
+void check_single_text(const TaskInput& input, TaskKind kind) {
+  if (input.pair) {
+    fail(ErrorCode::kInvalidArgument, task_name(kind), " takes one text, not a pair");
+  }
+  if (!input.texts.empty()) {
+    fail(ErrorCode::kInvalidArgument, task_name(kind), " takes one text a request");
+  }
+}
+
+void check_least(std::string_view option, int64_t value, int64_t least) {
+  if (value < least) {
+    fail(ErrorCode::kInvalidArgument, option, " must be at least ", least, ", not ", value);
+  }
+}
+
+void check_least(std::string_view option, const std::optional<int64_t>& value, int64_t least) {
+  if (value) check_least(option, *value, least);
+}
+
+std::vector<int64_t> top_indices(std::span<const float> values, int64_t count) {
+  std::vector<int64_t> indices(values.size());
+  std::iota(indices.begin(), indices.end(), int64_t{0});
+  const auto kept = std::min(static_cast<size_t>(std::max<int64_t>(count, 0)), values.size());
+  // The index decides between equals, which makes the order total; NaN counts as the least.
+  const auto before = [values](int64_t a, int64_t b) {
+    const float x = values[static_cast<size_t>(a)];
+    const float y = values[static_cast<size_t>(b)];
+    if (x > y) return true;
+    if (y > x) return false;
+    const bool nan_x = x != x;
+    const bool nan_y = y != y;
+    return nan_x != nan_y ? nan_y : a < b;
+  };
+  std::partial_sort(indices.begin(), indices.begin() + static_cast<int64_t>(kept), indices.end(),
+                    before);
+  indices.resize(kept);
+  return indices;
+}
+
+const std::string& label_of(const TaskModel& model, int64_t id) {
+  return model.labels[static_cast<size_t>(id)];
+}
+
+}  // namespace tamis::tasks

@@ -1,0 +1,61 @@
+// The steps that tasks share, and each task's own encode and decode.
+//
+// Is: for the files of this module. Is not: for other modules (task.h is). May use: task.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tasks/task.h"
+
+namespace tamis::tasks {
+
+// Each row of tasks.inc: encode_task fills `encoded.sequences` and `windows` from its input.
+#define TAMIS_TASK(Kind, task, row_output)                                                     \
+  void encode_task(const Kind##Options& options, const TaskModel& model, Encoded& encoded);    \
+  [[nodiscard]] Kind##Result decode_task(const Kind##Options& options, const TaskModel& model, \
+                                         const Encoded& encoded, const TensorView& output);
+#include "tasks/tasks.inc"
+#undef TAMIS_TASK
+
+/// Encode options for one window of at most truncation's and the model's length. Throws
+/// kInvalidArgument for a negative length.
+[[nodiscard]] tokenizer::EncodeOptions encode_options(const Truncation& truncation,
+                                                      const TaskModel& model);
+
+/// Encodes `text` as one sequence and appends it with an empty window; sets encoded.truncated.
+/// Throws kInvalidArgument if it has no tokens or is cut while truncation is off.
+tokenizer::Encoding append_sequence(const tokenizer::TextInput& text,
+                                    const tokenizer::EncodeOptions& options,
+                                    const Truncation& truncation, const TaskModel& model,
+                                    Encoded& encoded);
+
+/// Appends an encoding as it is. Throws kInvalidArgument if it has no tokens.
+void append_row(const tokenizer::Encoding& encoding, const TaskModel& model, Encoded& encoded);
+
+/// Row `i` of [rows, n].
+[[nodiscard]] std::span<const float> row_of(const TensorView& tensor, int64_t i);
+
+/// Throws kInternal unless the output is float32 [rows, n].
+void check_rows(const TensorView& output, int64_t rows);
+
+/// Throws kUnsupported unless the output is as wide as the model has labels.
+void check_labels(const TensorView& output, const TaskModel& model);
+
+/// Throws kInvalidArgument: a task that takes neither pair nor several texts got them.
+void check_single_text(const TaskInput& input, TaskKind kind);
+
+/// Throws kInvalidArgument unless `value` is at least `least`.
+void check_least(std::string_view option, int64_t value, int64_t least);
+void check_least(std::string_view option, const std::optional<int64_t>& value, int64_t least);
+
+/// Indices of the greatest `count` values, falling; equals keep their order.
+[[nodiscard]] std::vector<int64_t> top_indices(std::span<const float> values, int64_t count);
+
+/// The label as config.json names it.
+[[nodiscard]] const std::string& label_of(const TaskModel& model, int64_t id);
+
+}  // namespace tamis::tasks

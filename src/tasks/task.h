@@ -1,0 +1,206 @@
+// From a text to the rows a model runs, and from the model's raw outputs to an answer.
+//
+// Is: the encode and decode of every task, as pure functions whose answers are those of Hugging
+// Face's pipelines (transformers 5; question answering: 4.57, the last that has it) and of
+// sentence-transformers. Is not: an engine, batching, files. May use: tokenizer, kernels.
+//
+// encode() and decode() are thread-safe: they read their arguments and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/activation.h"
+#include "tasks/result.h"
+#include "tensor/tensor.h"
+#include "tokenizer/tokenizer.h"
+
+namespace tamis::tasks {
+
+/// One a row of tasks.inc; also the index of the task's type in TaskOptions and TaskResult.
+enum class TaskKind : uint8_t {
+#define TAMIS_TASK(Kind, task, row_output) k##Kind,
+#include "tasks/tasks.inc"
+#undef TAMIS_TASK
+};
+
+/// "embed", "fill-mask", ...
+[[nodiscard]] std::string_view task_name(TaskKind kind);
+[[nodiscard]] std::optional<TaskKind> task_from_name(std::string_view name);
+/// The names, comma-separated, for messages.
+[[nodiscard]] std::string known_tasks();
+/// The model output that decode() reads: "sentence_embedding" or "logits".
+[[nodiscard]] std::string_view task_output(TaskKind kind);
+
+/// config.json's problem_type.
+enum class Problem : uint8_t { kUnknown, kRegression, kSingleLabel, kMultiLabel };
+
+/// What the tasks must know of a model. Borrows the tokenizer.
+struct TaskModel {
+  const tokenizer::Tokenizer* tokenizer = nullptr;
+  /// Longest sequence of the model in tokens, special ones included; 0: no limit.
+  int64_t max_length = 0;
+  /// False for families without segment embeddings: Sequence::type_ids stay empty.
+  bool uses_type_ids = true;
+
+  std::vector<std::string> labels;  ///< id2label
+  Problem problem = Problem::kUnknown;
+  /// What config.json names for a cross-encoder; nothing: sigmoid for one label, else none.
+  std::optional<Activation> cross_encoder_activation;
+
+  bool normalize = false;      ///< modules.json ends with Normalize
+  bool do_lower_case = false;  ///< sentence_bert_config.json
+  std::map<std::string, std::string> prompts;
+  std::optional<std::string> default_prompt_name;
+  bool include_prompt = true;  ///< 1_Pooling; false makes a prompt kUnsupported
+};
+
+/// How a text that is too long is treated.
+struct Truncation {
+  int64_t max_length = 0;               ///< in tokens; 0: the model's, and never above it
+  bool enabled = true;                  ///< false: a longer text is kInvalidArgument
+  std::optional<tokenizer::Side> side;  ///< nothing: the tokenizer's own
+};
+
+/// A text as it came, or what a task makes of two or several: see each task's options.
+struct TaskInput {
+  std::string text;
+  std::optional<std::string> pair = std::nullopt;
+  std::vector<std::string> texts = {};
+};
+
+/// Input: `text`. Result: the pooled row, cut to `dimensions`, then (if asked for) of unit length.
+struct EmbedOptions {
+  std::optional<bool> normalize;  ///< nothing: the model's own way
+  std::optional<int64_t> dimensions;
+  std::optional<std::string> prompt_name;  ///< nothing: the model's default prompt, if it has one
+  std::optional<std::string> prompt;       ///< put before the text; wins over prompt_name
+  Truncation truncation = {};
+};
+
+enum class ScoreFunction : uint8_t { kSoftmax, kSigmoid, kNone };
+/// "softmax", "sigmoid", "none".
+[[nodiscard]] std::optional<ScoreFunction> score_function_from_name(std::string_view name);
+/// The pipeline's own choice: none for regression, sigmoid for several labels at once or a single
+/// label, else softmax.
+[[nodiscard]] ScoreFunction default_score_function(Problem problem, size_t labels);
+
+/// Input: `text`, and `pair` for two texts.
+struct ClassifyOptions {
+  std::optional<int64_t> top_k;           ///< nothing: all labels
+  std::optional<ScoreFunction> function;  ///< nothing: default_score_function()
+  Truncation truncation = {};
+};
+
+/// Input: `text` is the query, `texts` what to rank. The model must have one label.
+struct RerankOptions {
+  bool raw_scores = false;       ///< the logits as they are
+  std::optional<int64_t> top_k;  ///< nothing: all
+  Truncation truncation = {};
+};
+
+enum class Aggregation : uint8_t { kNone, kSimple, kFirst, kAverage, kMax };
+/// "none", "simple", "first", "average", "max".
+[[nodiscard]] std::optional<Aggregation> aggregation_from_name(std::string_view name);
+
+/// Input: `text`.
+struct NerOptions {
+  Aggregation aggregation = Aggregation::kSimple;
+  std::vector<std::string> ignore_labels = {"O"};
+  /// Tokens that a window shares with the one before; nothing: one window, a longer text is cut.
+  /// Needs an aggregation.
+  std::optional<int64_t> stride;
+  Truncation truncation = {};
+};
+
+/// Input: `text` is the question, `pair` the context.
+struct QaOptions {
+  std::optional<int64_t> top_k;  ///< nothing: the best one
+  int64_t max_answer_len = 15;   ///< in tokens
+  bool handle_impossible_answer = false;
+  bool align_to_words = true;
+  std::optional<int64_t> max_seq_len;  ///< nothing: the least of 384 and the model's length
+  std::optional<int64_t> doc_stride;   ///< nothing: the least of 128 and half of max_seq_len
+  /// Longest question in tokens. Nothing: it is not cut, as in the pipeline with fast tokenizers.
+  std::optional<int64_t> max_question_len;
+};
+
+/// Input: `text` with at least one mask token.
+struct FillMaskOptions {
+  int64_t top_k = 5;
+  std::vector<std::string> targets;  ///< empty: the whole vocabulary
+  Truncation truncation = {};
+};
+
+/// Input: `text`; `texts` are the candidate labels. Needs a model with an entailment label.
+struct ZeroShotOptions {
+  std::string hypothesis_template = "This example is {}.";
+  bool multi_label = false;
+  Truncation truncation = {};
+};
+
+using TaskOptions = std::variant<EmbedOptions, ClassifyOptions, RerankOptions, NerOptions,
+                                 QaOptions, FillMaskOptions, ZeroShotOptions>;
+
+[[nodiscard]] inline TaskKind kind_of(const TaskOptions& options) {
+  return static_cast<TaskKind>(options.index());
+}
+
+/// The options a task starts with.
+[[nodiscard]] TaskOptions default_options(TaskKind kind);
+
+/// A row for the engine. Never empty.
+struct Sequence {
+  std::vector<int32_t> ids;
+  std::vector<int32_t> type_ids;  ///< empty: 0 everywhere
+  /// Tokens whose rows a masked-word head computes; empty: all.
+  std::vector<int32_t> selected = {};
+
+  [[nodiscard]] int64_t size() const { return static_cast<int64_t>(ids.size()); }
+};
+
+/// What decode() must know of a row's tokens; the vectors are empty where the task does not ask.
+struct Window {
+  std::vector<tokenizer::Span> offsets = {};
+  std::vector<uint8_t> special_mask = {};
+  std::vector<int32_t> word_ids = {};
+  std::vector<int32_t> sequence_ids = {};
+};
+
+/// A request ready to run: its sequences, and all that decode() needs.
+struct Encoded {
+  TaskInput input;
+  TaskOptions options;
+  std::vector<Sequence> sequences;
+  std::vector<Window> windows;  ///< one a sequence
+  bool truncated = false;       ///< tokens of the input were cut off
+
+  [[nodiscard]] int64_t tokens() const;
+};
+
+/// An output of the model, float32, rows of this request's sequences only and in their order:
+/// [sequences, n], [tokens, n], or [selected tokens, n] for masked words.
+struct OutputView {
+  std::string_view name;
+  TensorView tensor;
+};
+
+/// Tokenizes. Throws Error: kInvalidArgument (an option out of its range, a text that is not UTF-8
+/// or has no tokens, no mask token, a text that is too long with truncation off), kUnsupported (the
+/// model cannot do the task).
+[[nodiscard]] Encoded encode(TaskInput input, TaskOptions options, const TaskModel& model);
+
+/// Turns outputs into the answer; result and options hold the same task. Throws Error: kInternal if
+/// the output task_output() names is absent or has other rows than were encoded, kUnsupported if
+/// its width does not suit the model's labels, kInvalidArgument (embed: `dimensions` is more than
+/// the model has).
+[[nodiscard]] TaskResult decode(const Encoded& encoded, std::span<const OutputView> outputs,
+                                const TaskModel& model);
+
+}  // namespace tamis::tasks

@@ -1,0 +1,116 @@
+#include "tasks/task_json.h"
+
+#include <set>
+
+namespace tamis::tasks {
+
+namespace {
+
+void write_members(const EmbedResult& result, JsonWriter& json) {
+  json.key("embedding").array(result.embedding);
+}
+
+void write_members(const ClassifyResult& result, JsonWriter& json) {
+  if (!result.scores.empty()) {
+    json.member("label", result.scores[0].label).member("score", result.scores[0].score);
+  }
+  json.key("scores").begin_object();
+  // id2label may name two ids alike; a key can stand once, and the greater score came first.
+  std::set<std::string_view> seen;
+  for (const LabelScore& row : result.scores) {
+    if (seen.insert(row.label).second) json.member(row.label, row.score);
+  }
+  json.end_object();
+  json.key("logits").array(result.logits);
+}
+
+void write_members(const RerankResult& result, JsonWriter& json) {
+  json.key("results").begin_array();
+  for (const RankedText& row : result.results) {
+    json.begin_object().member("index", row.index).member("score", row.score);
+    json.member("text", row.text).end_object();
+  }
+  json.end_array();
+}
+
+void write_members(const NerResult& result, JsonWriter& json) {
+  json.key("entities").begin_array();
+  for (const Entity& entity : result.entities) {
+    json.begin_object().member(result.grouped ? "entity_group" : "entity", entity.label);
+    json.member("score", entity.score);
+    if (!result.grouped) json.member("index", entity.index);
+    json.member("word", entity.word).member("start", entity.start).member("end", entity.end);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void write_answer(const Answer& answer, JsonWriter& json) {
+  json.member("answer", answer.answer).member("score", answer.score);
+  json.member("start", answer.start).member("end", answer.end);
+}
+
+void write_members(const QaResult& result, JsonWriter& json) {
+  if (!result.list) {
+    write_answer(result.answers.empty() ? Answer{} : result.answers[0], json);
+    return;
+  }
+  json.key("answers").begin_array();
+  for (const Answer& answer : result.answers) {
+    json.begin_object();
+    write_answer(answer, json);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void write_members(const FillMaskResult& result, JsonWriter& json) {
+  json.key("masks").begin_array();
+  for (const auto& mask : result.masks) {
+    json.begin_array();
+    for (const MaskedToken& row : mask) {
+      json.begin_object().member("score", row.score).member("token", int64_t{row.token});
+      json.member("token_str", row.token_str).member("sequence", row.sequence).end_object();
+    }
+    json.end_array();
+  }
+  json.end_array();
+}
+
+void write_members(const ZeroShotResult& result, JsonWriter& json) {
+  json.member("sequence", result.sequence);
+  json.key("labels").begin_array();
+  for (const LabelScore& row : result.scores) json.value(row.label);
+  json.end_array();
+  json.key("scores").begin_array();
+  for (const LabelScore& row : result.scores) json.value(row.score);
+  json.end_array();
+}
+
+bool truncated(const QaResult&) { return false; }  // windows cover the whole context
+
+template <typename Result>
+bool truncated(const Result& result) {
+  return result.truncated;
+}
+
+}  // namespace
+
+void write_json(const TaskResult& result, JsonWriter& json) {
+  json.begin_object();
+  std::visit(
+      [&json](const auto& own) {
+        write_members(own, json);
+        if (truncated(own)) json.member("truncated", true);
+      },
+      result);
+  json.end_object();
+}
+
+std::string to_json(const TaskResult& result) {
+  JsonWriter json;
+  write_json(result, json);
+  return json.take();
+}
+
+}  // namespace tamis::tasks
