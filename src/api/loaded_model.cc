@@ -1,0 +1,246 @@
+#include "api/loaded_model.h"
+
+#include <algorithm>
+#include <set>
+
+#include "api/bundle.h"
+#include "base/error.h"
+#include "formats/sentence_transformers.h"
+#include "models/models.h"
+
+namespace tamis::api {
+
+namespace {
+
+using models::HeadKind;
+using tasks::TaskKind;
+
+HeadKind head_of(TaskKind task) {
+  switch (task) {
+    case TaskKind::kEmbed:
+      return HeadKind::kEmbedding;
+    case TaskKind::kClassify:
+    case TaskKind::kRerank:
+    case TaskKind::kZeroShot:
+      return HeadKind::kSequenceClassification;
+    case TaskKind::kNer:
+      return HeadKind::kTokenClassification;
+    case TaskKind::kQa:
+      return HeadKind::kQuestionAnswering;
+    case TaskKind::kFillMask:
+      return HeadKind::kMaskedLM;
+  }
+  return HeadKind::kEmbedding;
+}
+
+// A head of one label that is no regression scores pairs: that is how cross-encoders are saved.
+TaskKind task_of(const models::BuiltModel& model) {
+  switch (model.head) {
+    case HeadKind::kEmbedding:
+      return TaskKind::kEmbed;
+    case HeadKind::kSequenceClassification:
+      return model.labels.size() == 1 && model.problem_type != ProblemType::kRegression
+                 ? TaskKind::kRerank
+                 : TaskKind::kClassify;
+    case HeadKind::kTokenClassification:
+      return TaskKind::kNer;
+    case HeadKind::kQuestionAnswering:
+      return TaskKind::kQa;
+    case HeadKind::kMaskedLM:
+      return TaskKind::kFillMask;
+  }
+  return TaskKind::kEmbed;
+}
+
+graph::PoolMode pool_mode(PoolingMode mode) {
+  switch (mode) {
+    case PoolingMode::kCls:
+      return graph::PoolMode::kCls;
+    case PoolingMode::kMax:
+      return graph::PoolMode::kMax;
+    case PoolingMode::kMean:
+      return graph::PoolMode::kMean;
+    case PoolingMode::kMeanSqrtLen:
+      return graph::PoolMode::kMeanSqrtLen;
+    case PoolingMode::kWeightedMean:
+      return graph::PoolMode::kWeightedMean;
+    case PoolingMode::kLastToken:
+      return graph::PoolMode::kLastToken;
+  }
+  return graph::PoolMode::kMean;
+}
+
+models::EmbeddingPipeline embedding_pipeline(const SentenceTransformerConfig& config) {
+  models::EmbeddingPipeline pipeline;
+  if (config.pooling) {
+    pipeline.modes.clear();
+    for (const PoolingMode mode : config.pooling->modes) pipeline.modes.push_back(pool_mode(mode));
+  }
+  for (const DenseConfig& dense : config.dense) {
+    pipeline.dense.push_back({dense.folder, dense.weight, dense.bias, dense.activation});
+  }
+  pipeline.normalize = config.normalize;
+  return pipeline;
+}
+
+tasks::Problem problem_of(const std::optional<ProblemType>& type) {
+  if (!type) return tasks::Problem::kUnknown;
+  switch (*type) {
+    case ProblemType::kRegression:
+      return tasks::Problem::kRegression;
+    case ProblemType::kSingleLabel:
+      return tasks::Problem::kSingleLabel;
+    case ProblemType::kMultiLabel:
+      return tasks::Problem::kMultiLabel;
+  }
+  return tasks::Problem::kUnknown;
+}
+
+template <typename Measure>
+int64_t sum_constants(const graph::Graph& graph, Measure measure) {
+  std::set<const Tensor*> seen;
+  int64_t total = 0;
+  for (size_t i = 0; i < graph.value_count(); ++i) {
+    const Tensor* tensor = graph.value(static_cast<graph::ValueId>(i)).constant.get();
+    if (tensor != nullptr && seen.insert(tensor).second) total += measure(*tensor);
+  }
+  return total;
+}
+
+// The longest input: what was asked for, else sentence_bert_config, else tokenizer_config, else the
+// table; never above the table.
+int64_t longest_input(int64_t asked, std::optional<int64_t> sentence_bert,
+                      std::optional<int64_t> tokenizer, int64_t positions) {
+  const int64_t wanted = asked > 0 ? asked : sentence_bert.value_or(tokenizer.value_or(positions));
+  return positions > 0 ? std::min(wanted, positions) : wanted;
+}
+
+}  // namespace
+
+int64_t count_parameters(const graph::Graph& graph) {
+  return sum_constants(graph, [](const Tensor& tensor) { return tensor.elements(); });
+}
+
+int64_t count_constant_bytes(const graph::Graph& graph) {
+  return sum_constants(
+      graph, [](const Tensor& tensor) { return static_cast<int64_t>(tensor.size_bytes()); });
+}
+
+std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
+                                                     const ModelOptions& options) {
+  if (options.max_length < 0) {
+    fail(ErrorCode::kInvalidArgument, "--max-length ", options.max_length, " must not be negative");
+  }
+  if (options.precision && *options.precision != "fp32") {
+    fail(ErrorCode::kUnsupported, "--precision ", *options.precision,
+         ": this engine computes fp32; fp32 is accepted");
+  }
+  std::shared_ptr<LoadedModel> model(new LoadedModel());
+  model->folder_ = path.folder;
+  model->is_bundle_ = path.kind == ModelKind::kBundle;
+  if (model->is_bundle_) {
+    model->load_bundle(path.folder, options);
+  } else {
+    model->load_checkpoint(path.folder, options);
+  }
+  model->finish(options);
+  return model;
+}
+
+void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
+                                  const ModelOptions& options) {
+  const SentenceTransformerConfig sentence = read_sentence_transformer(folder);
+  const std::filesystem::path weights =
+      sentence.transformer_folder.empty() ? folder : sentence.transformer_folder;
+  const auto checkpoint = Checkpoint::open(weights);
+  models::BuildOptions build;
+  if (options.task) build.head = head_of(*options.task);
+  if (sentence.has_modules) build.pipeline = embedding_pipeline(sentence);
+  models::BuiltModel built = models::build_model(*checkpoint, build);
+  if (options.tokenizer) {
+    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(tokenizer::Tokenizer::load(weights));
+  }
+
+  manifest_.family = built.family;
+  manifest_.task = options.task.value_or(task_of(built));
+  const auto tokenizer_length =
+      tokenizer_ == nullptr ? std::optional<int64_t>() : tokenizer_->model_max_length();
+  manifest_.max_length = longest_input(options.max_length, sentence.max_seq_length,
+                                       tokenizer_length, built.max_positions);
+  manifest_.hidden_size = built.hidden_size;
+  manifest_.output_size = built.output_size;
+  manifest_.uses_type_ids = built.type_vocab_size > 0;
+  manifest_.labels = built.labels;
+  manifest_.problem = problem_of(built.problem_type);
+  manifest_.cross_encoder_activation = checkpoint->config().cross_encoder_activation;
+  manifest_.normalize = built.normalize;
+  manifest_.do_lower_case = sentence.do_lower_case;
+  manifest_.include_prompt = !sentence.pooling || sentence.pooling->include_prompt;
+  manifest_.prompts = sentence.prompts;
+  manifest_.default_prompt_name = sentence.default_prompt_name;
+  manifest_.parameters = count_parameters(built.graph);
+  graph_ = std::move(built.graph);
+  if (options.run_passes) reports_ = passes::run_pipeline(graph_, options.skip_passes);
+}
+
+void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOptions& options) {
+  Bundle bundle = read_bundle(folder);
+  manifest_ = std::move(bundle.manifest);
+  graph_ = std::move(bundle.graph);
+  if (options.task && head_of(*options.task) != head_of(manifest_.task)) {
+    fail(ErrorCode::kUnsupported, folder.string(), ": a bundle made for ",
+         tasks::task_name(manifest_.task), " cannot ", tasks::task_name(*options.task),
+         "; make one from the checkpoint with tamis optimize --task ",
+         tasks::task_name(*options.task));
+  }
+  if (options.max_length > 0) {
+    manifest_.max_length = std::min(options.max_length, manifest_.max_length);
+  }
+  if (options.tokenizer) {
+    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(tokenizer::Tokenizer::load(folder));
+  }
+}
+
+void LoadedModel::finish(const ModelOptions& options) {
+  task_ = options.task.value_or(manifest_.task);
+  task_model_ = api::task_model(manifest_);
+  task_model_.tokenizer = tokenizer_.get();
+  std::shared_ptr<ThreadPool> pool = options.pool;
+  if (pool == nullptr) pool = std::make_shared<ThreadPool>(default_thread_count());
+  runtime::PlanOptions plan;
+  plan.isas = options.isas;
+  plan.outputs = {std::string(tasks::task_output(task_))};
+  plan.pool = pool.get();
+  engine_ = std::make_unique<Engine>(runtime::Plan::make(graph_, plan), std::move(pool));
+}
+
+const tokenizer::Tokenizer& LoadedModel::tokenizer() const {
+  TAMIS_CHECK(tokenizer_ != nullptr);
+  return *tokenizer_;
+}
+
+tasks::Encoded LoadedModel::encode(tasks::TaskInput input, tasks::TaskOptions options) const {
+  TAMIS_CHECK(tokenizer_ != nullptr);
+  return tasks::encode(std::move(input), std::move(options), task_model_);
+}
+
+std::vector<tasks::TaskResult> LoadedModel::run(std::vector<tasks::TaskInput> inputs,
+                                                const tasks::TaskOptions& options,
+                                                int64_t max_batch_tokens,
+                                                const runtime::RunControl& control) const {
+  std::vector<tasks::Encoded> encoded(inputs.size());
+  engine_->pool().parallel_for(static_cast<int64_t>(inputs.size()), [&](int64_t i) {
+    const auto at = static_cast<size_t>(i);
+    encoded[at] = encode(std::move(inputs[at]), options);
+  });
+  std::vector<tasks::TaskResult> results(encoded.size());
+  engine_->run(
+      encoded, max_batch_tokens,
+      [&](size_t request, std::span<const tasks::OutputView> outputs) {
+        results[request] = tasks::decode(encoded[request], outputs, task_model_);
+      },
+      control);
+  return results;
+}
+
+}  // namespace tamis::api

@@ -1,0 +1,90 @@
+// A model ready to answer: graph, tokenizer, plan and engine, from a checkpoint or a bundle.
+//
+// Is: what the public Model, optimize, bench and the server share. Is not: public. May use: models,
+// passes, runtime, tasks.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/engine.h"
+#include "api/manifest.h"
+#include "api/model_path.h"
+#include "base/cpu.h"
+#include "graph/graph.h"
+#include "passes/pipeline.h"
+#include "tasks/task.h"
+#include "tokenizer/tokenizer.h"
+
+namespace tamis::api {
+
+struct ModelOptions {
+  /// The task to be done; nothing: what the model was made for.
+  std::optional<tasks::TaskKind> task;
+  /// Tokens; 0: the model's own limit, and never above its position table.
+  int64_t max_length = 0;
+  IsaSet isas = detected_isas();
+  /// Nothing: fp32 for a checkpoint, a bundle as it was made.
+  std::optional<std::string> precision;
+  /// Shared by the models of a process; null: one of its own, of default_thread_count().
+  std::shared_ptr<ThreadPool> pool;
+  /// Passes to leave out (checkpoints only).
+  std::vector<std::string> skip_passes;
+  bool run_passes = true;
+  /// False: encode() cannot be used; for work on token ids.
+  bool tokenizer = true;
+};
+
+/// Immutable and thread-safe.
+class LoadedModel {
+ public:
+  /// Throws Error as the readers, builders and Plan::make do; kUnsupported for a task that the
+  /// model cannot do.
+  [[nodiscard]] static std::shared_ptr<const LoadedModel> load(const ModelPath& path,
+                                                               const ModelOptions& options);
+
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  [[nodiscard]] bool is_bundle() const { return is_bundle_; }
+  [[nodiscard]] const Manifest& manifest() const { return manifest_; }
+  [[nodiscard]] tasks::TaskKind task() const { return task_; }
+  /// All outputs that the model has, fused if passes ran.
+  [[nodiscard]] const graph::Graph& graph() const { return graph_; }
+  [[nodiscard]] const std::vector<passes::PassReport>& pass_reports() const { return reports_; }
+  [[nodiscard]] const tokenizer::Tokenizer& tokenizer() const;
+  [[nodiscard]] const tasks::TaskModel& task_model() const { return task_model_; }
+  [[nodiscard]] Engine& engine() const { return *engine_; }
+
+  [[nodiscard]] tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options) const;
+  /// Encodes in parallel, runs and decodes; answers in the order of the inputs.
+  [[nodiscard]] std::vector<tasks::TaskResult> run(std::vector<tasks::TaskInput> inputs,
+                                                   const tasks::TaskOptions& options,
+                                                   int64_t max_batch_tokens,
+                                                   const runtime::RunControl& control = {}) const;
+
+ private:
+  LoadedModel() = default;
+  void load_checkpoint(const std::filesystem::path& folder, const ModelOptions& options);
+  void load_bundle(const std::filesystem::path& folder, const ModelOptions& options);
+  void finish(const ModelOptions& options);
+
+  std::filesystem::path folder_;
+  bool is_bundle_ = false;
+  Manifest manifest_;
+  tasks::TaskKind task_ = tasks::TaskKind::kEmbed;
+  graph::Graph graph_;
+  std::vector<passes::PassReport> reports_;
+  std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;
+  tasks::TaskModel task_model_;
+  std::unique_ptr<Engine> engine_;
+};
+
+/// Elements of all constants of a graph, each tensor once.
+[[nodiscard]] int64_t count_parameters(const graph::Graph& graph);
+/// Bytes of all constants of a graph, each tensor once.
+[[nodiscard]] int64_t count_constant_bytes(const graph::Graph& graph);
+
+}  // namespace tamis::api

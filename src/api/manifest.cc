@@ -1,0 +1,175 @@
+#include "api/manifest.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/version.h"
+
+namespace tamis::api {
+
+namespace {
+
+constexpr std::string_view kProblemNames[] = {"", "regression", "single_label_classification",
+                                              "multi_label_classification"};
+
+// A manifest is a page of text; labels and prompts may add to it.
+constexpr size_t kMaxManifestBytes = size_t{16} << 20;
+
+/// Reads members and names them in errors.
+class Fields {
+ public:
+  Fields(JsonView object, std::string_view source) : object_(object), source_(source) {}
+
+  [[nodiscard]] JsonView get(std::string_view key) const { return object_.get(key); }
+  [[nodiscard]] std::string where(std::string_view key) const { return cat(source_, ": ", key); }
+
+  [[nodiscard]] std::string string(std::string_view key) const {
+    return std::string(get(key).as_string(where(key)));
+  }
+  [[nodiscard]] bool boolean(std::string_view key) const { return get(key).as_bool(where(key)); }
+  [[nodiscard]] int64_t count(std::string_view key) const {
+    const int64_t value = get(key).as_int(where(key));
+    if (value < 0)
+      fail(ErrorCode::kCorruptData, where(key), " is ", value, ", must not be negative");
+    return value;
+  }
+  [[nodiscard]] std::optional<std::string> optional_string(std::string_view key) const {
+    if (get(key).is_null()) return std::nullopt;
+    return string(key);
+  }
+
+ private:
+  JsonView object_;
+  std::string_view source_;
+};
+
+tasks::Problem problem_of(const Fields& fields) {
+  const std::string name = fields.string("problem_type");
+  for (size_t i = 0; i < std::size(kProblemNames); ++i) {
+    if (kProblemNames[i] == name) return static_cast<tasks::Problem>(i);
+  }
+  fail(ErrorCode::kCorruptData, fields.where("problem_type"), " \"", name, "\" is unknown");
+}
+
+void check_version(const Fields& fields) {
+  const int64_t version = fields.count("format_version");
+  if (version != kBundleVersion) {
+    fail(ErrorCode::kUnsupported, fields.where("format_version"), " is ", version,
+         "; this program reads ", kBundleVersion, ": make the bundle again with tamis optimize");
+  }
+}
+
+std::map<std::string, FileRecord> read_files(const Fields& fields, std::string_view source) {
+  std::map<std::string, FileRecord> files;
+  const JsonView object = fields.get("files");
+  if (!object.is_object()) fail(ErrorCode::kCorruptData, source, ": files must be an object");
+  for (size_t i = 0; i < object.size(); ++i) {
+    const JsonView::Member item = object.member(i);
+    (void)path_inside(".", item.key, source);
+    const Fields file(item.value, cat(source, ": files: ", item.key));
+    files[std::string(item.key)] = {file.count("bytes"), file.string("sha256")};
+  }
+  return files;
+}
+
+}  // namespace
+
+std::string write_manifest(const Manifest& manifest) {
+  JsonWriter json(2);
+  json.begin_object();
+  json.member("format_version", kBundleVersion).member("tamis_version", version());
+  json.member("family", manifest.family).member("task", tasks::task_name(manifest.task));
+  json.member("precision", manifest.precision).member("max_length", manifest.max_length);
+  json.member("hidden_size", manifest.hidden_size).member("output_size", manifest.output_size);
+  json.member("parameters", manifest.parameters);
+  json.member("uses_type_ids", manifest.uses_type_ids).key("labels").begin_array();
+  for (const std::string& label : manifest.labels) json.value(label);
+  json.end_array();
+  json.member("problem_type", kProblemNames[static_cast<size_t>(manifest.problem)]);
+  json.key("cross_encoder_activation");
+  if (manifest.cross_encoder_activation) {
+    json.value(activation_name(*manifest.cross_encoder_activation));
+  } else {
+    json.null();
+  }
+  json.member("normalize", manifest.normalize).member("do_lower_case", manifest.do_lower_case);
+  json.member("include_prompt", manifest.include_prompt).key("prompts").begin_object();
+  for (const auto& prompt : manifest.prompts) json.member(prompt.first, prompt.second);
+  json.end_object().key("default_prompt_name");
+  if (manifest.default_prompt_name) {
+    json.value(*manifest.default_prompt_name);
+  } else {
+    json.null();
+  }
+  json.key("files").begin_object();
+  for (const auto& file : manifest.files) {
+    json.key(file.first).begin_object();
+    json.member("bytes", file.second.bytes).member("sha256", file.second.sha256).end_object();
+  }
+  json.end_object().end_object();
+  return json.take() + "\n";
+}
+
+Manifest parse_manifest(std::string_view text, std::string_view source) {
+  JsonLimits limits;
+  limits.max_bytes = kMaxManifestBytes;
+  const JsonDocument document = JsonDocument::parse(text, source, limits);
+  if (!document.root().is_object()) fail(ErrorCode::kCorruptData, source, ": not a JSON object");
+  const Fields fields(document.root(), source);
+  check_version(fields);
+  Manifest manifest;
+  manifest.family = fields.string("family");
+  const std::string task = fields.string("task");
+  const auto kind = tasks::task_from_name(task);
+  if (!kind) {
+    fail(ErrorCode::kCorruptData, fields.where("task"), " \"", task, "\" is unknown; known are ",
+         tasks::known_tasks());
+  }
+  manifest.task = *kind;
+  manifest.precision = fields.string("precision");
+  manifest.max_length = fields.count("max_length");
+  manifest.hidden_size = fields.count("hidden_size");
+  manifest.output_size = fields.count("output_size");
+  manifest.parameters = fields.count("parameters");
+  manifest.uses_type_ids = fields.boolean("uses_type_ids");
+  const JsonView labels = fields.get("labels");
+  for (size_t i = 0; i < labels.size(); ++i) {
+    manifest.labels.emplace_back(labels.at(i).as_string(fields.where("labels")));
+  }
+  manifest.problem = problem_of(fields);
+  if (const auto name = fields.optional_string("cross_encoder_activation")) {
+    manifest.cross_encoder_activation = activation_from_name(*name);
+    if (!manifest.cross_encoder_activation) {
+      fail(ErrorCode::kCorruptData, fields.where("cross_encoder_activation"), " \"", *name,
+           "\" is unknown; known are ", known_activations());
+    }
+  }
+  manifest.normalize = fields.boolean("normalize");
+  manifest.do_lower_case = fields.boolean("do_lower_case");
+  manifest.include_prompt = fields.boolean("include_prompt");
+  const JsonView prompts = fields.get("prompts");
+  for (size_t i = 0; prompts.is_object() && i < prompts.size(); ++i) {
+    const JsonView::Member item = prompts.member(i);
+    manifest.prompts[std::string(item.key)] = item.value.as_string(fields.where("prompts"));
+  }
+  manifest.default_prompt_name = fields.optional_string("default_prompt_name");
+  manifest.files = read_files(fields, source);
+  return manifest;
+}
+
+tasks::TaskModel task_model(const Manifest& manifest) {
+  tasks::TaskModel model;
+  model.max_length = manifest.max_length;
+  model.uses_type_ids = manifest.uses_type_ids;
+  model.labels = manifest.labels;
+  model.problem = manifest.problem;
+  model.cross_encoder_activation = manifest.cross_encoder_activation;
+  model.normalize = manifest.normalize;
+  model.do_lower_case = manifest.do_lower_case;
+  model.include_prompt = manifest.include_prompt;
+  model.prompts = manifest.prompts;
+  model.default_prompt_name = manifest.default_prompt_name;
+  return model;
+}
+
+}  // namespace tamis::api

@@ -1,0 +1,57 @@
+// tamis.json: what a bundle is.
+//
+// Is: the manifest's fields, written and read with limits. Is not: the other files of the folder
+// (bundle.h). May use: tasks, formats.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tasks/task.h"
+
+namespace tamis::api {
+
+/// The version of the bundle format that this program writes; it reads no other.
+inline constexpr int64_t kBundleVersion = 1;
+
+struct FileRecord {
+  int64_t bytes = 0;
+  std::string sha256;
+};
+
+/// What the tasks and a reader must know of a model beside its graph and tokenizer.
+struct Manifest {
+  std::string family;
+  tasks::TaskKind task = tasks::TaskKind::kEmbed;  ///< what the model was made for
+  std::string precision = "fp32";
+  int64_t max_length = 0;
+  int64_t hidden_size = 0;
+  int64_t output_size = 0;
+  int64_t parameters = 0;
+  bool uses_type_ids = true;
+  std::vector<std::string> labels;
+  tasks::Problem problem = tasks::Problem::kUnknown;
+  std::optional<Activation> cross_encoder_activation;
+  bool normalize = false;
+  bool do_lower_case = false;
+  bool include_prompt = true;
+  std::map<std::string, std::string> prompts;
+  std::optional<std::string> default_prompt_name;
+  std::map<std::string, FileRecord>
+      files;  ///< by name; the reports, which hold timings, are not here
+};
+
+/// The same manifest gives the same bytes.
+[[nodiscard]] std::string write_manifest(const Manifest& manifest);
+
+/// Throws Error{kCorruptData} naming `source` and the key; kUnsupported for another format version.
+[[nodiscard]] Manifest parse_manifest(std::string_view json, std::string_view source);
+
+/// A task's model of these fields; the tokenizer is the caller's to set.
+[[nodiscard]] tasks::TaskModel task_model(const Manifest& manifest);
+
+}  // namespace tamis::api

@@ -1,0 +1,65 @@
+#include "api/manifest.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace tamis::api {
+namespace {
+
+Manifest example() {
+  Manifest manifest;
+  manifest.family = "bert";
+  manifest.task = tasks::TaskKind::kClassify;
+  manifest.max_length = 128;
+  manifest.hidden_size = 384;
+  manifest.output_size = 2;
+  manifest.parameters = 22713216;
+  manifest.labels = {"negative", "positive \"quoted\""};
+  manifest.problem = tasks::Problem::kSingleLabel;
+  manifest.cross_encoder_activation = Activation::kSigmoid;
+  manifest.normalize = true;
+  manifest.prompts = {{"query", "query: "}, {"passage", "passage: "}};
+  manifest.default_prompt_name = "query";
+  manifest.files["graph.txt"] = {12, std::string(64, 'a')};
+  return manifest;
+}
+
+TEST(Manifest, RoundTrips) {
+  const std::string text = write_manifest(example());
+  const Manifest read = parse_manifest(text, "tamis.json");
+  EXPECT_EQ(write_manifest(read), text);
+  EXPECT_EQ(read.labels[1], "positive \"quoted\"");
+  EXPECT_EQ(read.cross_encoder_activation, Activation::kSigmoid);
+  EXPECT_EQ(read.files.at("graph.txt").bytes, 12);
+  EXPECT_EQ(task_model(read).prompts.at("query"), "query: ");
+}
+
+std::string refusal(std::string_view from, std::string_view to) {
+  std::string text = write_manifest(example());
+  text.replace(text.find(from), from.size(), to);
+  try {
+    (void)parse_manifest(text, "tamis.json");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Manifest, RefusesWhatItCannotRead) {
+  EXPECT_EQ(refusal("\"format_version\": 1", "\"format_version\": 2"),
+            "tamis.json: format_version is 2; this program reads 1: make the bundle again with "
+            "tamis optimize");
+  EXPECT_NE(refusal("\"classify\"", "\"divine\"").find("task \"divine\" is unknown; known are"),
+            std::string::npos);
+  EXPECT_EQ(refusal("\"max_length\": 128", "\"max_length\": -1"),
+            "tamis.json: max_length is -1, must not be negative");
+  EXPECT_EQ(refusal("\"family\": \"bert\"", "\"family\": 7"),
+            "tamis.json: family must be a string, found an integer");
+  EXPECT_NE(refusal("graph.txt", "../graph.txt").find("leaves the model's folder"),
+            std::string::npos);
+  EXPECT_NE(refusal("sigmoid", "sigmoidal").find("\"sigmoidal\" is unknown"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tamis::api

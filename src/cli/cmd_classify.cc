@@ -1,0 +1,36 @@
+#include "base/error.h"
+#include "cli/command.h"
+
+namespace tamis::cli {
+
+int cmd_classify(const std::vector<std::string>& arguments) {
+  Options options("classify", "Labels for each text, or pair of texts, as JSON lines.",
+                  "tamis classify my-model \"A fine film.\" --top-k 1");
+  ModelFlags flags;
+  std::vector<std::string> texts;
+  std::optional<std::string> pair;
+  std::optional<std::string> function;
+  tasks::ClassifyOptions classify;
+  flags.add_to(options);
+  options.positional("TEXT", texts, false, "texts to classify");
+  options.option("--pair", pair, "the second text of every pair");
+  options.option("--top-k", classify.top_k, "only the best labels");
+  options.option("--function", function, "softmax, sigmoid or none (default: the model's own)");
+  if (!options.parse(arguments)) return 0;
+
+  if (function) {
+    classify.function = tasks::score_function_from_name(*function);
+    if (!classify.function) {
+      fail(ErrorCode::kInvalidArgument, "--function ", *function,
+           ": must be softmax, sigmoid or none");
+    }
+  }
+  std::vector<tasks::TaskInput> inputs;
+  for (const TextRow& row : read_rows(flags.input, texts)) {
+    inputs.push_back(text_input(row));
+    if (pair) inputs.back().pair = pair;
+  }
+  return run_task_to_json(flags, inputs, classify);
+}
+
+}  // namespace tamis::cli

@@ -1,0 +1,34 @@
+#include "base/error.h"
+#include "cli/command.h"
+
+namespace tamis::cli {
+
+int cmd_ner(const std::vector<std::string>& arguments) {
+  Options options("ner", "The entities in each text, as JSON lines.",
+                  "tamis ner my-model \"Ada Lovelace lived in London.\"");
+  ModelFlags flags;
+  std::vector<std::string> texts;
+  std::string aggregation = "simple";
+  std::vector<std::string> ignore;
+  tasks::NerOptions ner;
+  flags.add_to(options);
+  options.positional("TEXT", texts, false, "texts to search");
+  options.option("--aggregation", aggregation, "none, simple, first, average or max");
+  options.option("--ignore-label", ignore, "a label to leave out (repeatable; default O)");
+  options.option("--stride", ner.stride,
+                 "tokens that windows of a long text share (default: one window)");
+  if (!options.parse(arguments)) return 0;
+
+  const auto found = tasks::aggregation_from_name(aggregation);
+  if (!found) {
+    fail(ErrorCode::kInvalidArgument, "--aggregation ", aggregation,
+         ": must be none, simple, first, average or max");
+  }
+  ner.aggregation = *found;
+  if (!ignore.empty()) ner.ignore_labels = ignore;
+  std::vector<tasks::TaskInput> inputs;
+  for (const TextRow& row : read_rows(flags.input, texts)) inputs.push_back(text_input(row));
+  return run_task_to_json(flags, inputs, ner);
+}
+
+}  // namespace tamis::cli

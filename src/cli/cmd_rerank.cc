@@ -1,0 +1,46 @@
+#include "base/error.h"
+#include "cli/command.h"
+
+namespace tamis::cli {
+
+int cmd_rerank(const std::vector<std::string>& arguments) {
+  Options options("rerank", "Texts sorted by how well they answer a query, as JSON lines.",
+                  "tamis rerank my-model --query \"What is a sieve?\" \"A mesh.\" \"A fish.\"");
+  ModelFlags flags;
+  std::vector<std::string> texts;
+  std::optional<std::string> query;
+  tasks::RerankOptions rerank;
+  flags.add_to(options);
+  options.positional("TEXT", texts, false, "texts to rank");
+  options.option("--query", query, "what they should answer");
+  options.option("--top-k", rerank.top_k, "only the best texts");
+  options.flag("--raw-scores", rerank.raw_scores, "the model's logits as they are");
+  if (!options.parse(arguments)) return 0;
+
+  std::vector<tasks::TaskInput> inputs;
+  if (query) {
+    tasks::TaskInput input;
+    input.text = *query;
+    for (const TextRow& row : read_rows(flags.input, texts)) {
+      input.texts.push_back(text_input(row).text);
+    }
+    inputs.push_back(std::move(input));
+  } else {
+    if (!flags.input) {
+      fail(ErrorCode::kInvalidArgument,
+           "give --query and texts, or --input with rows of query and "
+           "texts");
+    }
+    for (const TextRow& row : read_rows(flags.input, texts)) {
+      if (!row.query)
+        fail(ErrorCode::kInvalidArgument, "line ", row.line, ": needs query and texts");
+      tasks::TaskInput input;
+      input.text = *row.query;
+      input.texts = row.texts;
+      inputs.push_back(std::move(input));
+    }
+  }
+  return run_task_to_json(flags, inputs, rerank);
+}
+
+}  // namespace tamis::cli

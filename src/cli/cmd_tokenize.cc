@@ -1,0 +1,89 @@
+#include <algorithm>
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "formats/sentence_transformers.h"
+
+namespace tamis::cli {
+
+namespace {
+
+std::string to_json(const tokenizer::Tokenizer& tokenizer, const tokenizer::Encoding& encoding) {
+  JsonWriter json;
+  json.begin_object().key("input_ids").array(encoding.ids).key("tokens").begin_array();
+  for (const int32_t id : encoding.ids) json.value(tokenizer.id_to_token(id));
+  json.end_array().key("offsets").begin_array();
+  for (const tokenizer::Span& span : encoding.offsets) {
+    json.begin_array().value(span.start).value(span.end).end_array();
+  }
+  json.end_array().key("token_type_ids").array(encoding.type_ids);
+  if (encoding.truncated) json.member("truncated", true);
+  return json.end_object().take();
+}
+
+// Works on a folder that holds a tokenizer and nothing else, too.
+std::filesystem::path tokenizer_folder(const std::string& model) {
+  const std::filesystem::path folder(model);
+  std::error_code ignored;
+  if (std::filesystem::is_directory(folder, ignored) &&
+      !std::filesystem::exists(folder / "modules.json", ignored)) {
+    return folder;
+  }
+  const std::filesystem::path resolved = api::resolve_model(model).folder;
+  const std::filesystem::path inner = read_sentence_transformer(resolved).transformer_folder;
+  return inner.empty() ? resolved : inner;
+}
+
+}  // namespace
+
+int cmd_tokenize(const std::vector<std::string>& arguments) {
+  Options options("tokenize",
+                  "Ids, tokens and offsets (in code points) of each text, as JSON lines.",
+                  "tamis tokenize build/models/minilm \"A text.\"");
+  CommonFlags common;
+  std::string model;
+  std::vector<std::string> texts;
+  std::optional<std::string> input;
+  std::optional<std::string> pair;
+  std::string output = "-";
+  int64_t max_length = 0;
+  bool no_special = false;
+  options.positional("MODEL", model, true, "a folder with a tokenizer");
+  options.positional("TEXT", texts, false, "texts to tokenize");
+  options.option("--input", input, "a .txt, .tsv or .jsonl file of inputs; - for standard input");
+  options.option("--output", output, "where results go; - for standard output");
+  options.option("--pair", pair, "the second text of every pair");
+  options.option("--max-length", max_length, "cut to so many tokens (default: no cut)");
+  options.flag("--no-special-tokens", no_special, "without [CLS], </s> and the like");
+  common.add_to(options);
+  if (!options.parse(arguments)) return 0;
+
+  const tokenizer::Tokenizer tokenizer = tokenizer::Tokenizer::load(tokenizer_folder(model));
+  std::vector<TextRow> rows = read_rows(input, texts);
+  tokenizer::EncodeOptions encode;
+  encode.max_length = max_length;
+  encode.add_special_tokens = !no_special;
+  encode.truncation_side = tokenizer.truncation_side();
+  const auto pool = common.make_pool();
+  OutputSink sink(output);
+  constexpr size_t kChunk = 4096;
+  for (size_t begin = 0; begin < rows.size(); begin += kChunk) {
+    std::vector<tasks::TaskInput> chunk;
+    for (size_t i = begin; i < std::min(rows.size(), begin + kChunk); ++i) {
+      chunk.push_back(text_input(rows[i]));
+      if (pair) chunk.back().pair = pair;
+    }
+    std::vector<tokenizer::TextInput> views;
+    for (const tasks::TaskInput& item : chunk) {
+      views.push_back(
+          {item.text, item.pair ? std::optional<std::string_view>(*item.pair) : std::nullopt});
+    }
+    for (const tokenizer::Encoding& encoding : tokenizer.encode_batch(views, encode, pool.get())) {
+      sink.write_line(to_json(tokenizer, encoding));
+    }
+  }
+  sink.finish();
+  return 0;
+}
+
+}  // namespace tamis::cli

@@ -1,0 +1,98 @@
+// What every command shares: its signature, the common flags, input and output.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/loaded_model.h"
+#include "cli/options.h"
+#include "formats/text_data.h"
+
+namespace tamis::cli {
+
+/// A row of commands.inc. `run` gets the arguments behind the command's name and returns the exit
+/// status: 0, or 1 if a check failed; everything else is an Error.
+struct Command {
+  std::string_view name;
+  std::string_view summary;
+  int (*run)(const std::vector<std::string>& arguments);
+};
+
+/// --threads, --isa, --json, --quiet: every command has them.
+struct CommonFlags {
+  std::optional<int64_t> threads;
+  std::optional<std::string> isa;
+  bool json = false;
+  bool quiet = false;
+
+  void add_to(Options& options);
+  /// Throws kInvalidArgument for a thread count below 1 or above 1024.
+  [[nodiscard]] std::shared_ptr<ThreadPool> make_pool() const;
+  [[nodiscard]] IsaSet isas() const;
+};
+
+/// Flags of commands that run a model on texts.
+struct ModelFlags {
+  CommonFlags common;
+  std::string model;
+  std::optional<std::string> input;
+  std::string output = "-";
+  std::optional<std::string> precision;
+  int64_t max_length = 0;
+  int64_t max_batch_tokens = 16384;
+
+  void add_to(Options& options);
+  [[nodiscard]] api::ModelOptions model_options(tasks::TaskKind task) const;
+};
+
+/// Where results go: standard output for "-", else a file that appears when finish() is called.
+class OutputSink {
+ public:
+  explicit OutputSink(std::string path);
+  ~OutputSink();
+  void write(std::string_view bytes);
+  void write_line(std::string_view line);
+  /// Puts the file in place. Throws Error{kUnavailable} if anything could not be written.
+  void finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The rows of --input FILE ("-": standard input, lines of text or of JSON objects), or one row a
+/// positional text.
+[[nodiscard]] std::vector<TextRow> read_rows(const std::optional<std::string>& input,
+                                             const std::vector<std::string>& texts);
+
+/// A bar on standard error if that is a terminal and nobody asked for quiet; else nothing.
+class Progress {
+ public:
+  Progress(std::string label, bool quiet);
+  ~Progress();
+  void update(double fraction);
+
+ private:
+  std::string label_;
+  bool shown_;
+  int last_percent_ = -1;
+};
+
+/// Runs the task on the rows in chunks, in order, and hands each result on.
+void run_task(const api::LoadedModel& model, const ModelFlags& flags,
+              const std::vector<tasks::TaskInput>& inputs, const tasks::TaskOptions& options,
+              const std::function<void(size_t, const tasks::TaskResult&)>& consume);
+
+/// run_task with one JSON line a result, to --output.
+int run_task_to_json(const ModelFlags& flags, const std::vector<tasks::TaskInput>& inputs,
+                     const tasks::TaskOptions& options);
+
+/// The row as text and optional pair. Throws kInvalidArgument if it is another kind of row.
+[[nodiscard]] tasks::TaskInput text_input(const TextRow& row);
+
+}  // namespace tamis::cli
