@@ -19,7 +19,7 @@ ValueId layer(Builder& b, ValueId x, const std::string& module) {
   const ValueId context = b.attention(q, k, v, attention);
   const ValueId projected = b.linear(context, attention + ".dense", n);
   const ValueId attended =
-      b.layer_norm(b.add(projected, x, attention), attention + ".LayerNorm", epsilon);
+      b.layer_norm(b.add(x, projected, attention), attention + ".LayerNorm", epsilon);
 
   const ValueId wide = b.linear(attended, module + ".ffn", b.config().intermediate_size);
   const ValueId active = b.activation(wide, b.config().hidden_act, module + ".activation");

@@ -1,0 +1,285 @@
+#include "quant/marks.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "passes/match.h"
+
+namespace tamis::quant {
+
+namespace {
+
+using graph::Graph;
+using graph::kNoValue;
+using graph::Node;
+using graph::OpKind;
+using graph::Quantizer;
+using graph::QuantScheme;
+using graph::ValueId;
+
+constexpr std::string_view kSchemeNames[] = {"native", "static", "ort"};
+
+QuantScheme activation_scheme(Scheme scheme) {
+  switch (scheme) {
+    case Scheme::kNative:
+      return QuantScheme::kPerTokenU8;
+    case Scheme::kStatic:
+      return QuantScheme::kStaticS8;
+    case Scheme::kOrt:
+      return QuantScheme::kStaticU8;
+  }
+  return QuantScheme::kPerTokenU8;
+}
+
+bool is_attention_product(const Node& node) {
+  return node.op == OpKind::kAttentionScores || node.op == OpKind::kAttentionContext;
+}
+
+/// What lies before and behind each value.
+class Position {
+ public:
+  explicit Position(const Graph& graph)
+      : graph_(graph),
+        uses_(graph),
+        after_attention_(graph.value_count(), false),
+        before_sum_(graph.value_count(), false) {
+    for (const Node& node : graph.nodes()) {
+      bool after = is_attention_product(node);
+      for (const ValueId input : node.inputs) after = after || after_attention(input);
+      after_attention_[static_cast<size_t>(node.output)] = after;
+    }
+    for (auto node = graph.nodes().rbegin(); node != graph.nodes().rend(); ++node) {
+      if (!is_residual_sum(*node) && !before_sum(node->output)) continue;
+      for (const ValueId input : node->inputs) {
+        if (input != kNoValue) before_sum_[static_cast<size_t>(input)] = true;
+      }
+    }
+  }
+
+  // An addition of two computed matrices, read by one LayerNormalization, behind an attention: the
+  // sums of embeddings are not.
+  [[nodiscard]] const Node* norm_of_sum(const Node& node) const {
+    if (node.op != OpKind::kAdd || !after_attention(node.output)) return nullptr;
+    if (graph_.is_constant(node.inputs[0]) || graph_.is_constant(node.inputs[1])) return nullptr;
+    if (graph_.value(node.inputs[0]).shape != graph_.value(node.inputs[1]).shape) return nullptr;
+    return uses_.only_consumer(node.output, OpKind::kLayerNormalization);
+  }
+  [[nodiscard]] bool is_residual_sum(const Node& node) const {
+    return norm_of_sum(node) != nullptr;
+  }
+
+  // A linear layer of the encoder: it feeds an attention directly, or it lies between an attention
+  // and a residual sum.
+  [[nodiscard]] bool in_encoder(const Node& matmul) const {
+    return (after_attention(matmul.output) && before_sum(matmul.output)) ||
+           feeds_attention(matmul.output);
+  }
+
+ private:
+  [[nodiscard]] bool after_attention(ValueId id) const {
+    return id != kNoValue && after_attention_[static_cast<size_t>(id)];
+  }
+  [[nodiscard]] bool before_sum(ValueId id) const { return before_sum_[static_cast<size_t>(id)]; }
+
+  [[nodiscard]] bool feeds_attention(ValueId id) const {
+    for (const int index : graph_.consumers(id)) {
+      const Node& node = graph_.nodes()[static_cast<size_t>(index)];
+      if (is_attention_product(node)) return true;
+      const bool adds_bias = node.op == OpKind::kAdd && graph_.is_constant(node.inputs[1]);
+      if (adds_bias && feeds_attention(node.output)) return true;
+    }
+    return false;
+  }
+
+  const Graph& graph_;
+  passes::Uses uses_;
+  std::vector<bool> after_attention_;
+  std::vector<bool> before_sum_;
+};
+
+/// Hands out numbers: one counter a module, the same number whenever the same parameters pass by
+/// again (layers that share their weights).
+class Numbers {
+ public:
+  // The first of the two numbers of an operator in `scope`, known by a parameter it works with.
+  int first_of(const std::string& scope, OpKind op, ValueId parameter) {
+    Module& module = modules_[scope];
+    const auto key = std::make_pair(op, parameter);
+    const auto found = module.numbers.find(key);
+    if (parameter != kNoValue && found != module.numbers.end()) return found->second;
+    const int number = module.next;
+    module.next += 2;
+    module.numbers[key] = number;
+    return number;
+  }
+
+ private:
+  struct Module {
+    int next = 0;
+    std::map<std::pair<OpKind, ValueId>, int> numbers;
+  };
+  std::unordered_map<std::string, Module> modules_;
+};
+
+// The weight of the linear layer that a value comes from, kNoValue if there is none close by.
+ValueId weight_behind(const Graph& graph, ValueId value) {
+  for (int steps = 0; steps < 3; ++steps) {
+    const int producer = graph.producer(value);
+    if (producer < 0) return kNoValue;
+    const Node& node = graph.nodes()[static_cast<size_t>(producer)];
+    if (node.op == OpKind::kMatMul) return node.inputs[1];
+    value = node.inputs[0];
+  }
+  return kNoValue;
+}
+
+Quantizer make_mark(int32_t operand, QuantScheme scheme, bool enabled, std::string name) {
+  Quantizer mark;
+  mark.operand = operand;
+  mark.scheme = scheme;
+  mark.enabled = enabled;
+  mark.names.push_back(std::move(name));
+  return mark;
+}
+
+std::vector<Quantizer> numbered_marks(const Node& node, std::string_view operation, int first,
+                                      QuantScheme scheme) {
+  std::vector<Quantizer> marks;
+  for (const int operand : {0, 1}) {
+    marks.push_back(make_mark(operand, scheme, false,
+                              cat(node.scope, ".", operation, "_quantizer_", first + operand)));
+  }
+  return marks;
+}
+
+std::vector<Quantizer> marks_of(const Graph& graph, const Position& position, Numbers& numbers,
+                                const Node& node, QuantScheme scheme) {
+  if (node.op == OpKind::kMatMul) {
+    const bool on = position.in_encoder(node);
+    return {make_mark(0, scheme, on, cat(node.scope, "._input_quantizer")),
+            make_mark(1, QuantScheme::kPerChannelS8, on, cat(node.scope, "._weight_quantizer"))};
+  }
+  if (is_attention_product(node)) {
+    const bool scores = node.op == OpKind::kAttentionScores;
+    const ValueId parameter = weight_behind(graph, node.inputs[scores ? 0 : 1]);
+    const int first = numbers.first_of(node.scope, node.op, parameter);
+    return numbered_marks(node, "matmul", first, scheme);
+  }
+  if (const Node* norm = position.norm_of_sum(node)) {
+    const int first = numbers.first_of(node.scope, node.op, norm->inputs[1]);
+    return numbered_marks(node, "layernorm", first, scheme);
+  }
+  return {};
+}
+
+bool matches(const std::string& glob, const std::string& name) {
+  if (fnmatch(glob.c_str(), name.c_str(), 0) == 0) return true;
+  const size_t dot = name.find('.');
+  return dot != std::string::npos && fnmatch(glob.c_str(), name.c_str() + dot + 1, 0) == 0;
+}
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+    }
+  }
+  return row[b.size()];
+}
+
+// The three names that take the fewest edits from the glob without its stars.
+std::string nearest_names(const Graph& graph, std::string glob) {
+  constexpr size_t kLongest = 400;  // edit distance is quadratic, and names are shorter
+  std::erase(glob, '*');
+  glob.resize(std::min(glob.size(), kLongest));
+  std::vector<std::pair<size_t, std::string>> ranked;
+  for (QuantizerInfo& info : list_quantizers(graph)) {
+    const std::string_view name = std::string_view(info.name).substr(0, kLongest);
+    ranked.emplace_back(edit_distance(glob, name), std::move(info.name));
+  }
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::string names;
+  for (size_t i = 0; i < std::min<size_t>(3, ranked.size()); ++i) {
+    names += cat(i == 0 ? "" : ", ", ranked[i].second);
+  }
+  return names.empty() ? "the graph has no quantizers" : "near names are " + names;
+}
+
+void switch_marks(Graph& graph, std::span<const std::string> globs, bool on) {
+  for (const std::string& glob : globs) {
+    bool found = false;
+    for (Node& node : graph.nodes()) {
+      for (Quantizer& mark : node.quantizers) {
+        const bool fits = std::any_of(mark.names.begin(), mark.names.end(),
+                                      [&](const std::string& name) { return matches(glob, name); });
+        if (fits) mark.enabled = on;
+        found = found || fits;
+      }
+    }
+    if (!found) {
+      fail(ErrorCode::kInvalidArgument, "quantizers: \"", glob, "\" matches nothing; ",
+           nearest_names(graph, glob));
+    }
+  }
+}
+
+}  // namespace
+
+std::string_view scheme_name(Scheme scheme) { return kSchemeNames[static_cast<size_t>(scheme)]; }
+
+Scheme scheme_from_name(std::string_view name) {
+  for (size_t i = 0; i < std::size(kSchemeNames); ++i) {
+    if (kSchemeNames[i] == name) return static_cast<Scheme>(i);
+  }
+  fail(ErrorCode::kInvalidArgument, "there is no scheme \"", name,
+       "\"; accepted are native, static and ort");
+}
+
+void add_marks(Graph& graph, Scheme scheme) {
+  const Position position(graph);
+  Numbers numbers;
+  std::vector<std::vector<Quantizer>> marks;
+  for (const Node& node : graph.nodes()) {
+    marks.push_back(marks_of(graph, position, numbers, node, activation_scheme(scheme)));
+  }
+  for (size_t i = 0; i < marks.size(); ++i) graph.nodes()[i].quantizers = std::move(marks[i]);
+}
+
+void apply_globs(Graph& graph, std::span<const std::string> enable,
+                 std::span<const std::string> disable) {
+  switch_marks(graph, enable, true);
+  switch_marks(graph, disable, false);
+}
+
+std::vector<QuantizerInfo> list_quantizers(const Graph& graph) {
+  std::vector<QuantizerInfo> list;
+  std::unordered_map<std::string, size_t> index;
+  for (const Node& node : graph.nodes()) {
+    for (const Quantizer& mark : node.quantizers) {
+      for (const std::string& name : mark.names) {
+        const auto [place, is_new] = index.emplace(name, list.size());
+        if (is_new) {
+          list.push_back({name, mark.enabled, mark.scheme, mark.low, mark.high});
+          continue;
+        }
+        QuantizerInfo& info = list[place->second];
+        if (mark.low) info.low = std::min(*mark.low, info.low.value_or(*mark.low));
+        if (mark.high) info.high = std::max(*mark.high, info.high.value_or(*mark.high));
+      }
+    }
+  }
+  return list;
+}
+
+}  // namespace tamis::quant

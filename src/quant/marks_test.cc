@@ -1,0 +1,152 @@
+#include "quant/marks.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "passes/pipeline.h"
+#include "quant/test_util.h"
+
+namespace tamis::quant {
+namespace {
+
+std::string listed(const graph::Graph& graph) {
+  std::string text;
+  for (const QuantizerInfo& info : list_quantizers(graph)) {
+    text += cat(info.name, info.enabled ? " on " : " off ", graph::scheme_name(info.scheme), "\n");
+  }
+  return text;
+}
+
+std::string refusal(graph::Graph& graph, const std::vector<std::string>& enable) {
+  try {
+    apply_globs(graph, enable, {});
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Marks, StandOnLinearsAttentionAndResidualSums) {
+  graph::Graph graph = graph_of(bert_layer_text());
+  add_marks(graph);
+  graph::verify(graph);
+  EXPECT_EQ(listed(graph), R"(m.0.self.query._input_quantizer on per_token_u8
+m.0.self.query._weight_quantizer on per_channel_s8
+m.0.self.key._input_quantizer on per_token_u8
+m.0.self.key._weight_quantizer on per_channel_s8
+m.0.self.value._input_quantizer on per_token_u8
+m.0.self.value._weight_quantizer on per_channel_s8
+m.0.self.matmul_quantizer_0 off per_token_u8
+m.0.self.matmul_quantizer_1 off per_token_u8
+m.0.self.matmul_quantizer_2 off per_token_u8
+m.0.self.matmul_quantizer_3 off per_token_u8
+m.0.output.dense._input_quantizer on per_token_u8
+m.0.output.dense._weight_quantizer on per_channel_s8
+m.0.output.layernorm_quantizer_0 off per_token_u8
+m.0.output.layernorm_quantizer_1 off per_token_u8
+m.0.ffn._input_quantizer on per_token_u8
+m.0.ffn._weight_quantizer on per_channel_s8
+m.0.ffn_output._input_quantizer on per_token_u8
+m.0.ffn_output._weight_quantizer on per_channel_s8
+m.0.layernorm_quantizer_0 off per_token_u8
+m.0.layernorm_quantizer_1 off per_token_u8
+m.pooler.dense._input_quantizer off per_token_u8
+m.pooler.dense._weight_quantizer off per_channel_s8
+classifier._input_quantizer off per_token_u8
+classifier._weight_quantizer off per_channel_s8
+)");
+}
+
+TEST(Marks, FollowTheScheme) {
+  graph::Graph graph = graph_of(bert_layer_text());
+  add_marks(graph, Scheme::kStatic);
+  EXPECT_EQ(list_quantizers(graph)[0].scheme, graph::QuantScheme::kStaticS8);
+  EXPECT_EQ(list_quantizers(graph)[1].scheme, graph::QuantScheme::kPerChannelS8);
+  add_marks(graph, Scheme::kOrt);
+  EXPECT_EQ(list_quantizers(graph)[0].scheme, graph::QuantScheme::kStaticU8);
+  EXPECT_EQ(list_quantizers(graph).size(), 24u);
+  for (const Scheme scheme : {Scheme::kNative, Scheme::kStatic, Scheme::kOrt}) {
+    EXPECT_EQ(scheme_from_name(scheme_name(scheme)), scheme);
+  }
+  EXPECT_THROW((void)scheme_from_name("dynamic"), Error);
+}
+
+// A module that runs twice has one set of quantizers: the second layer reads the same parameters.
+TEST(Marks, AreSharedByLayersThatShareParameters) {
+  std::string text = bert_layer_text();
+  const size_t begin = text.find("%q1 = ");
+  const size_t end = text.find("%r = ");
+  std::string again;
+  std::istringstream lines(text.substr(begin, end - begin));
+  std::string line;
+  while (std::getline(lines, line)) {
+    for (size_t at = 0; (at = line.find('%', at)) != std::string::npos; ++at) {
+      const size_t stop = line.find_first_of(" ,)", at);
+      const std::string name = line.substr(at + 1, stop - at - 1);
+      if (name == "x") {
+        line.replace(at + 1, 1, "y");
+      } else if (text.find("constant %" + name + " ") == std::string::npos) {
+        line.insert(stop, "_again");
+      }
+    }
+    again += line + "\n";
+  }
+  text.insert(end, again);
+  text.replace(text.find("SequencePool(%y)") + 13, 2, "%y_again");
+  graph::Graph once = graph_of(bert_layer_text());
+  graph::Graph twice = graph_of(text);
+  add_marks(once);
+  add_marks(twice);
+  EXPECT_EQ(listed(twice), listed(once));
+  const std::vector<std::string> names = {"*.self.query._input_quantizer"};
+  apply_globs(twice, {}, names);
+  int off = 0;
+  for (const graph::Node& node : twice.nodes()) {
+    const bool query = node.op == graph::OpKind::kMatMul && node.scope == "m.0.self.query";
+    if (query && !node.quantizers[0].enabled) ++off;
+  }
+  EXPECT_EQ(off, 2);
+}
+
+TEST(Globs, SwitchByName) {
+  graph::Graph graph = graph_of(bert_layer_text());
+  add_marks(graph);
+  apply_globs(graph, std::vector<std::string>{"*matmul_quantizer_[01]", "classifier.*"},
+              std::vector<std::string>{"0.ffn._*_quantizer", "*.matmul_quantizer_1"});
+  std::string on;
+  for (const QuantizerInfo& info : list_quantizers(graph)) {
+    const bool watched = info.name.find("matmul") != std::string::npos ||
+                         info.name.find("classifier") != std::string::npos ||
+                         info.name.find(".ffn.") != std::string::npos;
+    if (watched && info.enabled) on += info.name + " ";
+  }
+  EXPECT_EQ(
+      on, "m.0.self.matmul_quantizer_0 classifier._input_quantizer classifier._weight_quantizer ");
+}
+
+TEST(Globs, SwitchMergedOperandsTogether) {
+  graph::Graph graph = graph_of(bert_layer_text());
+  add_marks(graph);
+  passes::run_pipeline(graph);
+  apply_globs(graph, {}, std::vector<std::string>{"m.0.self.key._input_quantizer"});
+  int off = 0;
+  for (const QuantizerInfo& info : list_quantizers(graph)) {
+    off += info.name.ends_with("y._input_quantizer") && !info.enabled ? 1 : 0;
+  }
+  EXPECT_EQ(off, 2) << "query and key";
+}
+
+TEST(Globs, ThatMatchNothingAreRefusedWithNearNames) {
+  graph::Graph graph = graph_of(bert_layer_text());
+  EXPECT_EQ(refusal(graph, {"*"}),
+            "quantizers: \"*\" matches nothing; the graph has no quantizers");
+  add_marks(graph);
+  EXPECT_EQ(refusal(graph, {"m.0.self.matmul_quantiser_0"}),
+            "quantizers: \"m.0.self.matmul_quantiser_0\" matches nothing; near names are "
+            "m.0.self.matmul_quantizer_0, m.0.self.matmul_quantizer_1, "
+            "m.0.self.matmul_quantizer_2");
+}
+
+}  // namespace
+}  // namespace tamis::quant
