@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace tamis::tokenizer {
@@ -28,6 +29,10 @@ struct Encoding {
   std::vector<int32_t> word_ids;
   /// 0 for the first text, 1 for the second, -1 for tokens that a post-processor added.
   std::vector<int32_t> sequence_ids;
+  /// Text of each token, filled only if EncodeOptions::tokens asks: its vocabulary entry, but for
+  /// an added token, and for what a Unigram model does not know, the normalized text that was
+  /// matched.
+  std::vector<std::string> tokens;
   /// True if tokens of this input were cut off (they are in `overflowing` if that was asked for).
   bool truncated = false;
   /// The further windows of the input, in Hugging Face's order; their own `overflowing` is empty.
@@ -52,6 +57,8 @@ struct EncodeOptions {
   bool return_overflowing = false;
   /// Off: Encoding::offsets stays empty.
   bool offsets = true;
+  /// On: Encoding::tokens is filled.
+  bool tokens = false;
   /// Off: special_mask, word_ids and sequence_ids stay empty.
   bool details = true;
 };

@@ -31,6 +31,8 @@ class Model {
   [[nodiscard]] const Vocab& vocab() const { return vocab_; }
   /// Id of the model's unknown token, -1 if it has none.
   [[nodiscard]] virtual int32_t unk_id() const { return -1; }
+  /// Id whose tokens show what was matched instead of their vocabulary entry.
+  [[nodiscard]] virtual int32_t matched_text_id() const { return SequenceTokens::kNoMatchedTextId; }
   /// Reads raw bytes instead of byte-level characters if it can, and says whether it does.
   virtual bool read_raw_bytes() { return false; }
   /// True if a token's text is not always its vocabulary entry (Unigram's unknown pieces).
@@ -56,6 +58,7 @@ class TokenWriter {
     out_.words.push_back(word);
     out_.offsets.push_back({static_cast<int32_t>(text_.align(begin).start),
                             static_cast<int32_t>(text_.align(end - 1).end)});
+    if (id == out_.matched_text_id) out_.set_last_text(text_.bytes().substr(begin, end - begin));
   }
   [[nodiscard]] size_t size() const { return out_.ids.size(); }
 
@@ -73,6 +76,7 @@ void for_each_word(const Text& text, size_t limit, SequenceTokens& out, Word wor
     const Piece& piece = text.pieces[i];
     if (piece.token != kNoToken) {
       writer.add(piece.token, piece.begin, piece.end, static_cast<int32_t>(i));
+      if (out.wants_texts) out.set_last_text(text.view(piece));
     } else {
       word(writer, piece, static_cast<int32_t>(i));
     }

@@ -77,6 +77,7 @@ class Joiner {
   static void clear(Encoding& out) {
     out.ids.clear();
     out.type_ids.clear();
+    out.tokens.clear();
     out.offsets.clear();
     out.special_mask.clear();
     out.word_ids.clear();
@@ -97,6 +98,7 @@ class Joiner {
     out.ids.push_back(part.id);
     out.type_ids.push_back(part.type_id);
     if (options_.offsets) out.offsets.push_back({0, 0});
+    if (options_.tokens) out.tokens.push_back(part.token);
     if (!options_.details) return;
     out.special_mask.push_back(1);
     out.word_ids.push_back(-1);
@@ -111,6 +113,7 @@ class Joiner {
       to.insert(to.end(), begin, begin + static_cast<ptrdiff_t>(count));
     };
     slice(tokens.ids, out.ids);
+    if (options_.tokens) slice(tokens.texts, out.tokens);
     out.type_ids.insert(out.type_ids.end(), count, main ? part.type_id : part.sequence);
     if (options_.offsets) {
       const size_t at = out.offsets.size();

@@ -45,12 +45,14 @@ int32_t checked_id(int64_t id, const std::string& where) {
 }
 
 /// ["[SEP]", 102]
-int32_t token_pair_id(const JsonView& json, std::string_view key, const std::string& where) {
+TemplatePart special_part(const JsonView& json, std::string_view key, const std::string& where) {
   const JsonView pair = array_field(json, key, where);
   if (pair.size() != 2) {
     fail(ErrorCode::kCorruptData, where, ".", key, ": expected [token, id]");
   }
-  return checked_id(pair.at(1).as_int(cat(where, ".", key)), cat(where, ".", key));
+  const std::string place = cat(where, ".", key);
+  return {checked_id(pair.at(1).as_int(place), place), 0, 0,
+          std::string(pair.at(0).as_string(place))};
 }
 
 void wrap_once(const std::string& where, PostProcessor& post) {
@@ -63,20 +65,22 @@ void wrap_once(const std::string& where, PostProcessor& post) {
 
 void add_bert(const JsonView& json, const std::string& where, PostProcessor& post) {
   wrap_once(where, post);
-  const int32_t sep = token_pair_id(json, "sep", where);
-  const int32_t cls = token_pair_id(json, "cls", where);
-  post.single = {{cls, 0, 0}, {-1, 0, 0}, {sep, 0, 0}};
-  post.pair = {{cls, 0, 0}, {-1, 0, 0}, {sep, 0, 0}, {-1, 1, 1}, {sep, 0, 1}};
+  const TemplatePart sep = special_part(json, "sep", where);
+  const TemplatePart cls = special_part(json, "cls", where);
+  TemplatePart last_sep = sep;
+  last_sep.type_id = 1;
+  post.single = {cls, {-1, 0, 0}, sep};
+  post.pair = {cls, {-1, 0, 0}, sep, {-1, 1, 1}, last_sep};
 }
 
 void add_roberta(const JsonView& json, const std::string& where, PostProcessor& post) {
   wrap_once(where, post);
-  const int32_t sep = token_pair_id(json, "sep", where);
-  const int32_t cls = token_pair_id(json, "cls", where);
+  const TemplatePart sep = special_part(json, "sep", where);
+  const TemplatePart cls = special_part(json, "cls", where);
   const bool add_prefix_space = bool_field(json, "add_prefix_space", where);
   if (bool_field(json, "trim_offsets", where)) post.trims.push_back(add_prefix_space);
-  post.single = {{cls, 0, 0}, {-1, 0, 0}, {sep, 0, 0}};
-  post.pair = {{cls, 0, 0}, {-1, 0, 0}, {sep, 0, 0}, {sep, 0, 0}, {-1, 1, 0}, {sep, 0, 0}};
+  post.single = {cls, {-1, 0, 0}, sep};
+  post.pair = {cls, {-1, 0, 0}, sep, sep, {-1, 1, 0}, sep};
 }
 
 void add_byte_level(const JsonView& json, const std::string& where, PostProcessor& post) {
@@ -112,8 +116,14 @@ void add_part(const JsonView& json, const JsonView& special_tokens, const std::s
          " is not in special_tokens");
   }
   const JsonView ids = array_field(token, "ids", where);
+  const JsonView texts = array_field(token, "tokens", where);
+  if (ids.size() != texts.size()) {
+    fail(ErrorCode::kCorruptData, where, ": special token ", json_quote(name), " has ", ids.size(),
+         " ids and ", texts.size(), " tokens");
+  }
   for (size_t i = 0; i < ids.size(); ++i) {
-    parts.push_back({checked_id(ids.at(i).as_int(where), where), 0, type_id});
+    parts.push_back({checked_id(ids.at(i).as_int(where), where), 0, type_id,
+                     std::string(texts.at(i).as_string(where))});
   }
 }
 

@@ -23,6 +23,8 @@ struct TemplatePart {
   int32_t id = -1;
   int32_t sequence = 0;
   int32_t type_id = 0;
+  /// Text of a special token.
+  std::string token{};
 };
 
 /// What post-processing does. Immutable, so thread-safe.

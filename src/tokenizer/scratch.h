@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "tokenizer/encoding.h"
@@ -29,6 +31,17 @@ struct SequenceTokens {
     uint32_t trailing;
   };
   std::vector<Spaces> spaces;
+
+  /// Text of each token, if EncodeOptions::tokens asked; empty where the vocabulary tells.
+  std::vector<std::string> texts;
+  bool wants_texts = false;
+  /// Id whose tokens' text is what was matched, if texts are wanted.
+  int32_t matched_text_id = kNoMatchedTextId;
+  static constexpr int32_t kNoMatchedTextId = -2;
+  void set_last_text(std::string_view text) {
+    texts.resize(ids.size());
+    texts.back() = text;
+  }
   /// True if tokenization stopped before the end of the text because enough tokens were there.
   bool cut_short = false;
 
@@ -38,6 +51,9 @@ struct SequenceTokens {
     offsets.clear();
     words.clear();
     spaces.clear();
+    texts.clear();
+    wants_texts = false;
+    matched_text_id = kNoMatchedTextId;
     cut_short = false;
   }
 };

@@ -79,15 +79,24 @@ void check_text(std::string_view text, bool& ascii) {
   }
 }
 
+/// Gives every token its text.
+void fill_texts(const Vocab& vocab, SequenceTokens& tokens) {
+  tokens.texts.resize(tokens.size());
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    // Matched texts are never empty.
+    if (tokens.texts[i].empty()) tokens.texts[i] = vocab.token(tokens.ids[i]);
+  }
+}
+
 void encode_sequence(const Tokenizer::Impl& impl, std::string_view text, size_t limit,
                      Scratch& scratch, SequenceTokens& out) {
-  out.clear();
   bool ascii = false;
   check_text(text, ascii);
   if (text.empty()) return;
   prepare(impl, text, ascii, scratch);
   if (impl.pre_tokenizer) impl.pre_tokenizer->split(scratch.text, scratch);
   impl.model->tokenize(scratch.text, scratch, limit, out);
+  if (out.wants_texts) fill_texts(impl.model->vocab(), out);
   if (!impl.post.trims.empty()) count_odd_spaces(impl, scratch.text, out);
 }
 
@@ -104,6 +113,11 @@ void encode_with(const Tokenizer::Impl& impl, const TextInput& input, const Enco
   if (options.max_length < 0 || options.stride < 0) {
     fail(ErrorCode::kInvalidArgument, "max_length ", options.max_length, " and stride ",
          options.stride, " must not be negative");
+  }
+  for (SequenceTokens& tokens : scratch.sequences) {
+    tokens.clear();
+    tokens.wants_texts = options.tokens;
+    if (options.tokens) tokens.matched_text_id = impl.model->matched_text_id();
   }
   encode_sequence(impl, input.text, token_limit(input, options), scratch, scratch.sequences[0]);
   if (input.pair) {

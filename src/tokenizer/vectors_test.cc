@@ -176,15 +176,19 @@ TEST_P(Vectors, FullLines) {
   for (size_t r = 0; r < rows.size(); ++r) {
     const JsonView row = rows.at(r);
     const std::string& text = line(row.get("line"));
-    const Encoding encoding = tokenizer_->encode(text);
+    EncodeOptions options;
+    options.tokens = true;
+    const Encoding encoding = tokenizer_->encode(text, options);
     Encoding expected;
-    const JsonView ids = row.get("ids"), offsets = row.get("offsets");
+    const JsonView ids = row.get("ids"), offsets = row.get("offsets"), tokens = row.get("tokens");
     for (size_t i = 0; i < ids.size(); ++i) {
+      expected.tokens.emplace_back(tokens.at(i).as_string("token"));
       expected.ids.push_back(static_cast<int32_t>(ids.at(i).as_int("id")));
       expected.offsets.push_back({static_cast<int32_t>(offsets.at(2 * i).as_int("start")),
                                   static_cast<int32_t>(offsets.at(2 * i + 1).as_int("end"))});
     }
-    if (encoding.ids != expected.ids || encoding.offsets != expected.offsets) {
+    if (encoding.ids != expected.ids || encoding.offsets != expected.offsets ||
+        encoding.tokens != expected.tokens) {
       faults.add(escaped(text) + "\n  got      " + shown(encoding) + "\n  expected " +
                  shown(expected));
     }
