@@ -180,6 +180,8 @@ JsonDocument JsonDocument::parse(std::string_view text, std::string_view source,
     fail(ErrorCode::kCorruptData, source, ": JSON text of ", text.size(),
          " bytes is over the limit of ", limits.max_bytes, " bytes");
   }
+  // The library copies from the text's address, which an empty text need not have.
+  if (text.empty()) fail(ErrorCode::kCorruptData, source, ": not valid JSON: it is empty");
   auto impl = std::make_unique<Impl>();
   simdjson::error_code error =
       impl->parser.allocate(std::max<size_t>(text.size(), 64), limits.max_depth);
