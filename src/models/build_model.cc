@@ -129,33 +129,53 @@ void check_asked_head(HeadKind head, const Checkpoint& checkpoint, const Builder
   }
 }
 
-ValueId dense(graph::Graph& graph, ValueId x, const DenseLayer& layer) {
-  const int64_t columns = graph.value(x).shape[1].size;
-  const std::string what = cat("module ", layer.name, ": linear.weight");
-  if (layer.weight == nullptr || layer.weight->shape().rank() != 2) {
-    fail(ErrorCode::kCorruptData, what, " is missing or not a matrix; expected [out, ", columns,
-         "]");
+graph::PoolMode pool_mode(PoolingMode mode) {
+  switch (mode) {
+    case PoolingMode::kCls:
+      return graph::PoolMode::kCls;
+    case PoolingMode::kMax:
+      return graph::PoolMode::kMax;
+    case PoolingMode::kMean:
+      return graph::PoolMode::kMean;
+    case PoolingMode::kMeanSqrtLen:
+      return graph::PoolMode::kMeanSqrtLen;
+    case PoolingMode::kWeightedMean:
+      return graph::PoolMode::kWeightedMean;
+    case PoolingMode::kLastToken:
+      return graph::PoolMode::kLastToken;
   }
-  const int64_t n = layer.weight->shape()[0];
-  const std::string scope = cat(layer.name, ".linear");
-  const ValueId weight =
-      graph.add_constant(scope + ".weight", as_float32(layer.weight, Shape{n, columns}, what));
+  return graph::PoolMode::kMean;
+}
+
+ValueId dense(graph::Graph& graph, ValueId x, const DenseConfig& layer) {
+  const int64_t columns = graph.value(x).shape[1].size;
+  const int64_t n = layer.out_features;
+  const std::string scope = cat(layer.folder, ".linear");
+  const auto constant = [&](std::string_view name, const std::shared_ptr<const Tensor>& tensor,
+                            const Shape& shape) {
+    const std::string what = cat(layer.folder, ": tensor \"linear.", name, "\"");
+    return graph.add_constant(cat(scope, ".", name), as_float32(tensor, shape, what));
+  };
+  const ValueId weight = constant("weight", layer.weight, Shape{n, columns});
   x = graph.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, scope);
   if (layer.bias != nullptr) {
-    const std::string bias_what = cat("module ", layer.name, ": linear.bias");
-    const ValueId bias =
-        graph.add_constant(scope + ".bias", as_float32(layer.bias, Shape{n}, bias_what));
+    const ValueId bias = constant("bias", layer.bias, Shape{n});
     x = graph.add_node(OpKind::kAdd, {x, bias}, graph::NoAttributes{}, scope);
   }
   if (layer.activation == Activation::kNone) return x;
   return graph.add_node(OpKind::kActivation, {x}, graph::ActivationAttributes{layer.activation},
-                        cat(layer.name, ".activation_function"));
+                        cat(layer.folder, ".activation_function"));
 }
 
-ValueId sentence_embedding(graph::Graph& graph, ValueId hidden, const EmbeddingPipeline& pipeline) {
-  ValueId x = graph.add_node(OpKind::kSequencePool, {hidden}, graph::PoolAttributes{pipeline.modes},
-                             "pooling");
-  for (const DenseLayer& layer : pipeline.dense) x = dense(graph, x, layer);
+ValueId sentence_embedding(graph::Graph& graph, ValueId hidden,
+                           const SentenceTransformerConfig& config) {
+  graph::PoolAttributes pooling;
+  if (config.pooling) {
+    for (const PoolingMode mode : config.pooling->modes) pooling.modes.push_back(pool_mode(mode));
+  }
+  if (pooling.modes.empty()) pooling.modes = {graph::PoolMode::kMean};
+  ValueId x = graph.add_node(OpKind::kSequencePool, {hidden}, pooling, "pooling");
+  for (const DenseConfig& layer : config.dense) x = dense(graph, x, layer);
   return x;
 }
 
@@ -232,16 +252,17 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
   if (options.head) {
     head = *options.head;
     check_asked_head(head, checkpoint, b);
-  } else if (!options.pipeline) {
+  } else if (!options.sentence_transformer || !options.sentence_transformer->has_modules) {
     head = default_head(checkpoint, b);
   }
   BuiltModel model = describe(b, head);
   const ValueId hidden = b.family().parts->encoder(b);
   ValueId result = graph::kNoValue;
   if (head == HeadKind::kEmbedding) {
-    const EmbeddingPipeline pipeline = options.pipeline.value_or(EmbeddingPipeline{});
-    result = sentence_embedding(b.graph(), hidden, pipeline);
-    model.normalize = pipeline.normalize;
+    const SentenceTransformerConfig pooling =
+        options.sentence_transformer.value_or(SentenceTransformerConfig{});
+    result = sentence_embedding(b.graph(), hidden, pooling);
+    model.normalize = pooling.normalize;
     b.graph().add_output(kTokenEmbeddings, hidden);
     b.graph().add_output(kSentenceEmbedding, result);
   } else {

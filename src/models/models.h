@@ -13,8 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/activation.h"
 #include "formats/checkpoint.h"
+#include "formats/sentence_transformers.h"
 #include "graph/graph.h"
 
 namespace tamis::models {
@@ -36,27 +36,12 @@ inline constexpr std::string_view kTokenEmbeddings = "token_embeddings";
 inline constexpr std::string_view kSentenceEmbedding = "sentence_embedding";
 inline constexpr std::string_view kLogits = "logits";
 
-/// act(x * weight^T + bias), a Dense module of sentence-transformers.
-struct DenseLayer {
-  std::string name;                      ///< the module's folder, "2_Dense"
-  std::shared_ptr<const Tensor> weight;  ///< floats [out, in]
-  std::shared_ptr<const Tensor> bias;    ///< floats [out], null if there is none
-  Activation activation = Activation::kNone;
-};
-
-/// How a sentence embedding follows from token embeddings. The default is what
-/// sentence-transformers does with a plain encoder.
-struct EmbeddingPipeline {
-  std::vector<graph::PoolMode> modes = {graph::PoolMode::kMean};
-  std::vector<DenseLayer> dense;
-  bool normalize = false;  ///< not in the graph: a request may switch it
-};
-
 struct BuildOptions {
   /// Nothing: what config.json's architectures says, or the tensors if it is silent.
   std::optional<HeadKind> head;
-  /// The model's own pipeline; it makes the head an embedding unless `head` says otherwise.
-  std::optional<EmbeddingPipeline> pipeline;
+  /// The folder's own pooling and Dense layers; they make the head an embedding unless `head` says
+  /// otherwise. Without them an encoder embeds by mean pooling, as in sentence-transformers.
+  std::optional<SentenceTransformerConfig> sentence_transformer;
 };
 
 /// A graph and what a task needs to know of it. A value type; copying it copies no weights.
@@ -71,7 +56,7 @@ struct BuiltModel {
   int64_t type_vocab_size = 0;  ///< 0: the graph takes no token_type_ids
   int64_t max_positions = 0;    ///< tokens of the longest sequence the position table allows
   int64_t output_size = 0;      ///< columns of sentence_embedding or logits
-  bool normalize = false;       ///< the pipeline's; not applied by the graph
+  bool normalize = false;       ///< sentence-transformers'; not applied by the graph
 };
 
 /// The unfused graph of a checkpoint. Every node's scope is the path of the module in transformers'

@@ -18,12 +18,13 @@ namespace {
 
 using graph::OpKind;
 
-// Folders below testdata/models that hold safetensors.
+// Folders below testdata/models that hold weights.
 std::vector<std::string> committed_models() {
   std::set<std::string> names;
   const std::filesystem::path root = testdata_model("");
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
-    if (entry.path().string().find(".safetensors") == std::string::npos) continue;
+    const std::string file = entry.path().filename();
+    if (!file.ends_with(".safetensors") && !file.ends_with(".bin")) continue;
     names.insert(entry.path().parent_path().lexically_relative(root).string());
   }
   return {names.begin(), names.end()};
@@ -69,7 +70,7 @@ HeadKind recorded_head(const std::string& name) {
   return HeadKind::kSequenceClassification;
 }
 
-TEST(Models, AtLeastEveryFamilyAndHeadIsCommitted) { EXPECT_GE(committed_models().size(), 60u); }
+TEST(Models, AtLeastEveryFamilyAndHeadIsCommitted) { EXPECT_GE(committed_models().size(), 74u); }
 
 class CommittedModel : public testing::TestWithParam<std::string> {};
 
@@ -256,20 +257,22 @@ TEST(Models, AnEncoderEmbedsByMeanPooling) {
                 "output sentence_embedding = %pooling.SequencePool"});
 }
 
-EmbeddingPipeline pipeline_with_dense() {
-  EmbeddingPipeline pipeline;
-  pipeline.modes = {graph::PoolMode::kCls, graph::PoolMode::kMax};
-  pipeline.normalize = true;
-  pipeline.dense.push_back({"2_Dense", std::make_shared<Tensor>(DType::kF32, Shape{5, 64}),
-                            std::make_shared<Tensor>(DType::kF16, Shape{5}), Activation::kTanh});
-  pipeline.dense.push_back(
-      {"3_Dense", std::make_shared<Tensor>(DType::kF32, Shape{4, 5}), nullptr, Activation::kNone});
-  return pipeline;
+SentenceTransformerConfig two_poolings_and_two_dense() {
+  SentenceTransformerConfig config;
+  config.has_modules = true;
+  config.pooling = PoolingConfig{{PoolingMode::kCls, PoolingMode::kMax}, {}, true};
+  config.normalize = true;
+  config.dense.push_back({64, 5, Activation::kTanh,
+                          std::make_shared<Tensor>(DType::kF32, Shape{5, 64}),
+                          std::make_shared<Tensor>(DType::kF16, Shape{5}), "2_Dense"});
+  config.dense.push_back({5, 4, Activation::kNone,
+                          std::make_shared<Tensor>(DType::kF32, Shape{4, 5}), nullptr, "3_Dense"});
+  return config;
 }
 
-TEST(Models, SentenceTransformersPipelineBecomesNodes) {
-  // A pipeline makes an embedding of a checkpoint whose class has another head.
-  const BuiltModel model = build("bert-masked-lm", {std::nullopt, pipeline_with_dense()});
+TEST(Models, SentenceTransformersModulesBecomeNodes) {
+  // They make an embedding of a checkpoint whose class has another head.
+  const BuiltModel model = build("bert-masked-lm", {std::nullopt, two_poolings_and_two_dense()});
   EXPECT_EQ(model.head, HeadKind::kEmbedding);
   EXPECT_EQ(model.output_size, 4);
   EXPECT_TRUE(model.normalize);
@@ -284,15 +287,29 @@ TEST(Models, SentenceTransformersPipelineBecomesNodes) {
        "output sentence_embedding = %3_Dense.linear.MatMul"});
 }
 
+TEST(Models, EveryPoolingModeOfSentenceTransformersIsOurs) {
+  for (const PoolingMode mode :
+       {PoolingMode::kCls, PoolingMode::kMax, PoolingMode::kMean, PoolingMode::kMeanSqrtLen,
+        PoolingMode::kWeightedMean, PoolingMode::kLastToken}) {
+    SentenceTransformerConfig config;
+    config.has_modules = true;
+    config.pooling = PoolingConfig{{mode}, {}, true};
+    std::string name(pooling_mode_name(mode));
+    if (name == "mean_sqrt_len_tokens") name = "mean_sqrt_len";
+    if (name == "weightedmean") name = "weighted_mean";
+    if (name == "lasttoken") name = "last_token";
+    EXPECT_NE(print(build("bert-base", {std::nullopt, config}).graph).find("{modes=" + name + "}"),
+              std::string::npos);
+  }
+}
+
 TEST(Models, ADenseThatDoesNotFitIsNamed) {
   const auto checkpoint = Checkpoint::open(testdata_model("bert-base"));
-  EmbeddingPipeline pipeline = pipeline_with_dense();
-  pipeline.modes = {graph::PoolMode::kMean};
-  EXPECT_EQ(refusal(*checkpoint, ErrorCode::kCorruptData, {std::nullopt, pipeline}),
-            "module 2_Dense: linear.weight is F32[5, 64]; expected F32, F16, BF16 or F64 [5, 32]");
-  pipeline.dense[0].weight = nullptr;
-  EXPECT_EQ(refusal(*checkpoint, ErrorCode::kCorruptData, {std::nullopt, pipeline}),
-            "module 2_Dense: linear.weight is missing or not a matrix; expected [out, 32]");
+  SentenceTransformerConfig config = two_poolings_and_two_dense();
+  config.pooling->modes = {PoolingMode::kMean};
+  EXPECT_EQ(refusal(*checkpoint, ErrorCode::kCorruptData, {std::nullopt, config}),
+            "2_Dense: tensor \"linear.weight\" is F32[5, 64]; expected F32, F16, BF16 or F64 "
+            "[5, 32]");
 }
 
 TEST(Models, UnknownFamiliesAreRefused) {
