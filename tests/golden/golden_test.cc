@@ -1,0 +1,109 @@
+// Every committed checkpoint through Graph, passes, Plan and Session against what transformers
+// answered: for each kernel set of this CPU, fused and not, alone and batched, on several threads.
+#include "tests/golden/golden.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "models/models.h"
+#include "passes/pipeline.h"
+
+namespace tamis::golden {
+namespace {
+
+struct Loaded {
+  explicit Loaded(const std::string& folder)
+      : golden(read_golden(std::filesystem::path(TAMIS_TESTDATA) / folder)),
+        checkpoint(Checkpoint::open(std::filesystem::path(TAMIS_TESTDATA) / folder)),
+        unfused(models::build_model(*checkpoint).graph),
+        fused(unfused) {
+    passes::run_pipeline(fused);
+  }
+
+  Golden golden;
+  std::shared_ptr<const Checkpoint> checkpoint;
+  graph::Graph unfused;
+  graph::Graph fused;
+};
+
+// The pooler's output is not an output of ours: classification heads read it and are recorded.
+bool is_ours(const std::string& output) { return output != "pooler_output"; }
+
+class GoldenModel : public testing::TestWithParam<std::string> {
+ protected:
+  // Of all recorded outputs; the number of values compared.
+  static size_t expect_recorded(const Loaded& model, const std::vector<Result>& results) {
+    size_t compared = 0;
+    for (size_t i = 0; i < results.size(); ++i) {
+      const Case& c = model.golden.cases[i];
+      for (const auto& [name, recorded] : c.outputs) {
+        if (!is_ours(name)) continue;
+        const auto found = results[i].find(name);
+        if (found == results[i].end()) {
+          ADD_FAILURE() << "no output " << name;
+          continue;
+        }
+        EXPECT_LE(max_difference(found->second, recorded.values),
+                  tolerance(model.checkpoint->config(), c, recorded))
+            << name << " of \"" << c.text.substr(0, 60) << "\"";
+        compared += recorded.values.size();
+      }
+    }
+    return compared;
+  }
+};
+
+TEST_P(GoldenModel, AnswersAsTransformersDoes) {
+  const Loaded model(GetParam());
+  ASSERT_LT(model.fused.nodes().size(), model.unfused.nodes().size());
+  ASSERT_FALSE(model.golden.cases.empty());
+  ThreadPool pool(1);
+  for (const Isa isa : host_isas()) {
+    for (const graph::Graph* graph : {&model.unfused, &model.fused}) {
+      SCOPED_TRACE(cat(isa_name(isa), graph == &model.fused ? ", fused" : ", unfused"));
+      const auto results = run_apart(make_plan(*graph, isa), pool, model.golden.cases);
+      EXPECT_GT(expect_recorded(model, results), 0u);
+    }
+  }
+}
+
+TEST_P(GoldenModel, GivesTheSameBitsInAnyBatchOnAnyThreads) {
+  const Loaded model(GetParam());
+  for (const Isa isa : host_isas()) {
+    for (const graph::Graph* graph : {&model.unfused, &model.fused}) {
+      SCOPED_TRACE(cat(isa_name(isa), graph == &model.fused ? ", fused" : ", unfused"));
+      const auto plan = make_plan(*graph, isa);
+      ThreadPool alone(1);
+      const std::vector<Result> expected = run_apart(plan, alone, model.golden.cases);
+      for (const int threads : {1, 3}) {
+        ThreadPool pool(threads);
+        const std::vector<Result> together = run_together(plan, pool, model.golden.cases);
+        for (size_t i = 0; i < expected.size(); ++i) {
+          EXPECT_TRUE(same_bits(expected[i], together[i])) << "case " << i << ", " << threads;
+        }
+      }
+      const std::vector<Case> backwards(model.golden.cases.rbegin(), model.golden.cases.rend());
+      ThreadPool pool(2);
+      const std::vector<Result> turned = run_together(plan, pool, backwards);
+      for (size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_TRUE(same_bits(expected[i], turned[turned.size() - 1 - i])) << "case " << i;
+      }
+    }
+  }
+}
+
+TEST(GoldenModels, AreAllHere) { EXPECT_GE(golden_folders("models").size(), 60u); }
+
+std::string test_name(const std::string& folder) {
+  std::string name = folder.substr(folder.find('/') + 1);
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '-' || c == '/'; }, '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GoldenModel, testing::ValuesIn(golden_folders("models")),
+                         [](const auto& row) { return test_name(row.param); });
+
+}  // namespace
+}  // namespace tamis::golden
