@@ -1,6 +1,5 @@
 #include "formats/stored_tensor.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
@@ -9,19 +8,29 @@ namespace tamis {
 
 namespace {
 
+// Elements looked at together. A fixed count without a branch inside is what compilers vectorise
+// at -O2.
+constexpr size_t kBlock = 1024;
+
+template <typename Bits>
+bool block_has_full_exponent(const Bits* values, Bits exponent) {
+  Bits found = 0;
+  for (size_t i = 0; i < kBlock; ++i) {
+    found |= static_cast<Bits>((values[i] & exponent) == exponent ? 1 : 0);
+  }
+  return found != 0;
+}
+
 // Index of the first element whose exponent bits are all set: that is what NaN and infinity share.
 template <typename Bits>
 std::optional<int64_t> first_with_full_exponent(std::span<const Bits> values, Bits exponent) {
-  // Blocks without a branch inside, so that the compiler vectorises the common case.
-  constexpr size_t kBlock = 1024;
-  for (size_t start = 0; start < values.size(); start += kBlock) {
-    const auto block = values.subspan(start, std::min(kBlock, values.size() - start));
-    bool found = false;
-    for (const Bits value : block) found |= (value & exponent) == exponent;
-    if (!found) continue;
-    for (size_t i = 0; i < block.size(); ++i) {
-      if ((block[i] & exponent) == exponent) return static_cast<int64_t>(start + i);
-    }
+  size_t start = 0;
+  while (values.size() - start >= kBlock &&
+         !block_has_full_exponent(values.data() + start, exponent)) {
+    start += kBlock;
+  }
+  for (size_t i = start; i < values.size(); ++i) {
+    if ((values[i] & exponent) == exponent) return static_cast<int64_t>(i);
   }
   return std::nullopt;
 }

@@ -1,0 +1,41 @@
+// Any bytes as config.json and as a pooling configuration: a config within its limits, or
+// kCorruptData, or kUnsupported.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/error.h"
+#include "formats/hf_config.h"
+#include "formats/sentence_transformers.h"
+
+namespace {
+
+template <typename Action>
+void allow_refusal(Action action) {
+  try {
+    action();
+  } catch (const tamis::Error& error) {
+    if (error.code() != tamis::ErrorCode::kCorruptData &&
+        error.code() != tamis::ErrorCode::kUnsupported) {
+      throw;
+    }
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  allow_refusal([text] {
+    const tamis::ModelConfig config = tamis::ModelConfig::parse(text, "fuzz");
+    TAMIS_CHECK(config.hidden_size > 0 && config.hidden_size % config.num_attention_heads == 0);
+    TAMIS_CHECK(static_cast<int64_t>(config.id2label.size()) == config.num_labels);
+    TAMIS_CHECK(!config.pad_token_id || *config.pad_token_id < config.vocab_size);
+    TAMIS_CHECK(config.layer_norm_eps >= 0 && config.layer_norm_eps <= 1);
+  });
+  allow_refusal([text] {
+    const tamis::PoolingConfig pooling = tamis::parse_pooling_config(text, "fuzz");
+    TAMIS_CHECK(!pooling.modes.empty());
+  });
+  return 0;
+}
