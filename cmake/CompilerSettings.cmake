@@ -22,6 +22,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these inside the standard library's own inlined code (GCC bugs 105329, 105562, 108842).
   add_compile_options(-Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow
                       -Wno-array-bounds)
+else()
+  # clang asks for braces twice where std::array is initialised; g++ does not.
+  add_compile_options(-Wno-missing-braces)
 endif()
 if(TAMIS_SANITIZE)
   add_compile_options(-fsanitize=${TAMIS_SANITIZE} -fno-omit-frame-pointer

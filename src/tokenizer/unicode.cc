@@ -1,6 +1,7 @@
 #include "tokenizer/unicode.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 namespace tamis::tokenizer {
@@ -25,11 +26,26 @@ void append_range(std::vector<CodePointRange>& ranges, char32_t first, char32_t 
   }
 }
 
+// Most pages hold one class only and are shared, so that each is looked at once.
 template <typename Predicate>
 std::vector<CodePointRange> ranges_where(const Predicate& predicate) {
+  enum class Page : uint8_t { kUnknown, kNone, kAll, kSome };
+  std::array<Page, 256> kinds{};
+  const auto kind_of = [&](const uint32_t* words) {
+    const auto members = std::count_if(words, words + 256, predicate);
+    return members == 0 ? Page::kNone : members == 256 ? Page::kAll : Page::kSome;
+  };
   std::vector<CodePointRange> ranges;
-  for (char32_t c = 0; c <= kLastCodePoint; ++c) {
-    if (predicate(properties(c))) append_range(ranges, c, c);
+  for (char32_t first = 0; first <= kLastCodePoint; first += 256) {
+    const uint8_t index = kPropertiesIndex[first >> 8];
+    const uint32_t* words = kPropertiesPages[index];
+    Page& kind = kinds[index];
+    if (kind == Page::kUnknown) kind = kind_of(words);
+    if (kind == Page::kAll) append_range(ranges, first, first + 255);
+    if (kind != Page::kSome) continue;
+    for (char32_t i = 0; i < 256; ++i) {
+      if (predicate(words[i])) append_range(ranges, first + i, first + i);
+    }
   }
   return ranges;
 }

@@ -1,0 +1,294 @@
+// Text in, answer out: tokenizer, engine and tasks together against what Hugging Face's pipelines
+// recorded for the tiny checkpoints (testdata/README.md, pipelines.json).
+//
+// Labels, words, tokens and offsets are equal; scores lie within 1e-5: they are probabilities (or
+// raw logits of size 10 at most) of float32 models of two layers, whose logits differ by a few
+// 1e-6 (golden_test.cc holds them to a derived bound), and a probability moves by at most a quarter
+// of that a logit.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/thread_pool.h"
+#include "formats/checkpoint.h"
+#include "models/models.h"
+#include "passes/pipeline.h"
+#include "runtime/plan.h"
+#include "runtime/session.h"
+#include "tasks/task.h"
+
+namespace tamis {
+namespace {
+
+constexpr float kScoreTolerance = 1e-5F;
+
+tasks::Problem problem_of(const std::optional<ProblemType>& type) {
+  if (!type) return tasks::Problem::kUnknown;
+  switch (*type) {
+    case ProblemType::kRegression:
+      return tasks::Problem::kRegression;
+    case ProblemType::kSingleLabel:
+      return tasks::Problem::kSingleLabel;
+    case ProblemType::kMultiLabel:
+      return tasks::Problem::kMultiLabel;
+  }
+  TAMIS_CHECK(false);
+}
+
+/// A checkpoint with its tokenizer, ready to answer.
+class Pipeline {
+ public:
+  explicit Pipeline(const std::filesystem::path& folder)
+      : tokenizer_(tokenizer::Tokenizer::load(folder)), pool_(1) {
+    const auto checkpoint = Checkpoint::open(folder);
+    models::BuiltModel built = models::build_model(*checkpoint);
+    passes::run_pipeline(built.graph);
+    session_ = std::make_unique<runtime::Session>(runtime::Plan::make(built.graph), pool_);
+    const ModelConfig& config = checkpoint->config();
+    model_.tokenizer = &tokenizer_;
+    model_.max_length =
+        std::min(built.max_positions, tokenizer_.model_max_length().value_or(built.max_positions));
+    model_.uses_type_ids = built.type_vocab_size > 0;
+    model_.labels = config.id2label;
+    model_.problem = problem_of(config.problem_type);
+    model_.cross_encoder_activation = config.cross_encoder_activation;
+  }
+
+  template <typename Result, typename Options>
+  Result answer(tasks::TaskInput input, const Options& options) {
+    const tasks::Encoded encoded = tasks::encode(std::move(input), options, model_);
+    std::vector<int32_t> ids;
+    std::vector<int32_t> type_ids;
+    std::vector<int32_t> selected;
+    std::vector<int32_t> cu_seqlens = {0};
+    runtime::PackedBatch batch;
+    for (const tasks::Sequence& sequence : encoded.sequences) {
+      const auto start = static_cast<int32_t>(ids.size());
+      for (const int32_t token : sequence.selected) selected.push_back(start + token);
+      ids.insert(ids.end(), sequence.ids.begin(), sequence.ids.end());
+      type_ids.insert(type_ids.end(), sequence.type_ids.begin(), sequence.type_ids.end());
+      cu_seqlens.push_back(static_cast<int32_t>(ids.size()));
+      batch.max_seqlen = std::max(batch.max_seqlen, static_cast<int32_t>(sequence.size()));
+    }
+    batch.input_ids = ids;
+    batch.token_type_ids = type_ids;
+    batch.cu_seqlens = cu_seqlens;
+    batch.selected_tokens = selected;
+    session_->run(batch, outputs_);
+    std::vector<tasks::OutputView> views;
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      views.push_back({outputs_.name(i), outputs_.view(i)});
+    }
+    return std::get<Result>(tasks::decode(encoded, views, model_));
+  }
+
+ private:
+  tokenizer::Tokenizer tokenizer_;
+  ThreadPool pool_;
+  std::unique_ptr<runtime::Session> session_;
+  runtime::Outputs outputs_;
+  tasks::TaskModel model_;
+};
+
+std::string text_of(JsonView view) { return std::string(view.as_string("text")); }
+
+std::vector<std::string> texts_of(JsonView list) {
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < list.size(); ++i) texts.push_back(text_of(list.at(i)));
+  return texts;
+}
+
+std::optional<int64_t> int_of(JsonView parameters, std::string_view key) {
+  const JsonView value = parameters.get(key);
+  if (value.is_null()) return std::nullopt;
+  return value.as_int(key);
+}
+
+bool bool_of(JsonView parameters, std::string_view key, bool otherwise) {
+  const JsonView value = parameters.get(key);
+  return value ? value.as_bool(key) : otherwise;
+}
+
+void expect_score(float score, JsonView recorded) {
+  EXPECT_NEAR(score, recorded.get("score").as_double("score"), kScoreTolerance);
+}
+
+void expect_text(const std::string& text, JsonView recorded, std::string_view key) {
+  EXPECT_EQ(text, recorded.get(key).as_string(key));
+}
+
+void expect_int(int64_t number, JsonView recorded, std::string_view key) {
+  EXPECT_EQ(number, recorded.get(key).as_int(key));
+}
+
+void check_classify(Pipeline& pipeline, JsonView inputs, JsonView parameters, JsonView output) {
+  tasks::ClassifyOptions options;
+  const JsonView top_k = parameters.get("top_k");
+  options.top_k = top_k ? int_of(parameters, "top_k") : std::optional<int64_t>(1);
+  const JsonView function = parameters.get("function_to_apply");
+  if (function) options.function = tasks::score_function_from_name(function.as_string("function"));
+  tasks::TaskInput input;
+  if (inputs.is_string()) {
+    input.text = text_of(inputs);
+  } else {
+    input = {text_of(inputs.get("text")), text_of(inputs.get("text_pair"))};
+  }
+  const auto result = pipeline.answer<tasks::ClassifyResult>(input, options);
+  ASSERT_EQ(result.scores.size(), output.size());
+  for (size_t i = 0; i < output.size(); ++i) {
+    expect_text(result.scores[i].label, output.at(i), "label");
+    expect_score(result.scores[i].score, output.at(i));
+  }
+}
+
+void check_ner(Pipeline& pipeline, JsonView inputs, JsonView parameters, JsonView output) {
+  tasks::NerOptions options;
+  options.aggregation =
+      *tasks::aggregation_from_name(parameters.get("aggregation_strategy").as_string("strategy"));
+  options.stride = int_of(parameters, "stride");
+  const JsonView ignored = parameters.get("ignore_labels");
+  if (ignored) options.ignore_labels = texts_of(ignored);
+  const auto result = pipeline.answer<tasks::NerResult>({text_of(inputs)}, options);
+  ASSERT_EQ(result.entities.size(), output.size());
+  for (size_t i = 0; i < output.size(); ++i) {
+    const tasks::Entity& entity = result.entities[i];
+    expect_text(entity.label, output.at(i), result.grouped ? "entity_group" : "entity");
+    expect_text(entity.word, output.at(i), "word");
+    expect_int(entity.start, output.at(i), "start");
+    expect_int(entity.end, output.at(i), "end");
+    if (!result.grouped) expect_int(entity.index, output.at(i), "index");
+    expect_score(entity.score, output.at(i));
+  }
+}
+
+void check_qa(Pipeline& pipeline, JsonView inputs, JsonView parameters, JsonView output) {
+  tasks::QaOptions options;
+  options.top_k = int_of(parameters, "top_k");
+  options.max_answer_len = int_of(parameters, "max_answer_len").value_or(options.max_answer_len);
+  options.handle_impossible_answer = bool_of(parameters, "handle_impossible_answer", false);
+  options.align_to_words = bool_of(parameters, "align_to_words", true);
+  options.max_seq_len = int_of(parameters, "max_seq_len");
+  options.doc_stride = int_of(parameters, "doc_stride");
+  const auto result = pipeline.answer<tasks::QaResult>(
+      {text_of(inputs.get("question")), text_of(inputs.get("context"))}, options);
+  ASSERT_EQ(result.answers.size(), output.size());
+  for (size_t i = 0; i < output.size(); ++i) {
+    const tasks::Answer& answer = result.answers[i];
+    expect_text(answer.answer, output.at(i), "answer");
+    expect_int(answer.start, output.at(i), "start");
+    expect_int(answer.end, output.at(i), "end");
+    expect_score(answer.score, output.at(i));
+  }
+}
+
+void check_fill_mask(Pipeline& pipeline, JsonView inputs, JsonView parameters, JsonView output) {
+  tasks::FillMaskOptions options;
+  options.top_k = int_of(parameters, "top_k").value_or(options.top_k);
+  options.targets = texts_of(parameters.get("targets"));
+  const auto result = pipeline.answer<tasks::FillMaskResult>({text_of(inputs)}, options);
+  ASSERT_EQ(result.masks.size(), output.size());
+  for (size_t m = 0; m < output.size(); ++m) {
+    ASSERT_EQ(result.masks[m].size(), output.at(m).size());
+    for (size_t i = 0; i < output.at(m).size(); ++i) {
+      const tasks::MaskedToken& token = result.masks[m][i];
+      const JsonView recorded = output.at(m).at(i);
+      expect_int(token.token, recorded, "token");
+      expect_text(token.token_str, recorded, "token_str");
+      expect_text(token.sequence, recorded, "sequence");
+      expect_score(token.score, recorded);
+    }
+  }
+}
+
+void check_rerank(Pipeline& pipeline, JsonView inputs, JsonView parameters, JsonView output) {
+  tasks::RerankOptions options;
+  options.raw_scores = parameters.get("function_to_apply").as_string("function") == "none";
+  options.top_k = int_of(parameters, "top_k");
+  const auto documents = texts_of(inputs.get("documents"));
+  const auto result = pipeline.answer<tasks::RerankResult>(
+      {text_of(inputs.get("query")), std::nullopt, documents}, options);
+  ASSERT_EQ(result.results.size(), output.size());
+  for (size_t i = 0; i < output.size(); ++i) {
+    const tasks::RankedText& row = result.results[i];
+    EXPECT_EQ(row.text, documents[static_cast<size_t>(row.index)]);
+    if (output.at(i).is_object()) {
+      expect_int(row.index, output.at(i), "corpus_id");
+      expect_score(row.score, output.at(i));
+    } else {  // predict: scores in the order of the documents
+      const JsonView score = output.at(static_cast<size_t>(row.index));
+      EXPECT_NEAR(row.score, score.as_double("score"), kScoreTolerance);
+    }
+  }
+}
+
+using Check = void (*)(Pipeline&, JsonView inputs, JsonView parameters, JsonView output);
+
+const std::map<std::string, Check, std::less<>> kChecks = {
+    {"text-classification", check_classify},
+    {"token-classification", check_ner},
+    {"question-answering", check_qa},
+    {"fill-mask", check_fill_mask},
+    {"rerank", check_rerank},
+};
+
+std::string one_line(JsonView view) {
+  JsonWriter json;
+  json.value(view);
+  return json.take();
+}
+
+std::vector<std::string> folders() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(TAMIS_TESTDATA "/models")) {
+    if (std::filesystem::exists(entry.path() / "pipelines.json")) {
+      names.push_back(entry.path().filename().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class Pipelines : public testing::TestWithParam<std::string> {};
+
+TEST_P(Pipelines, AnswerAsRecorded) {
+  const auto folder = std::filesystem::path(TAMIS_TESTDATA "/models") / GetParam();
+  const std::string source = (folder / "pipelines.json").string();
+  const std::string text = read_file(source);
+  const JsonDocument document = JsonDocument::parse(text, source);
+  const JsonView root = document.root();
+  const auto check = kChecks.find(root.get("task").as_string("task"));
+  ASSERT_NE(check, kChecks.end());
+  std::unique_ptr<Pipeline> pipeline;
+  try {
+    pipeline = std::make_unique<Pipeline>(folder);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    GTEST_SKIP() << "needs a tokenizer component: " << error.what();
+  }
+  const JsonView cases = root.get("cases");
+  ASSERT_GT(cases.size(), 0U);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const JsonView row = cases.at(i);
+    SCOPED_TRACE(cat("case ", i, " ", one_line(row.get("inputs")).substr(0, 200), " ",
+                     one_line(row.get("parameters"))));
+    check->second(*pipeline, row.get("inputs"), row.get("parameters"), row.get("output"));
+  }
+}
+
+std::string folder_name(const testing::TestParamInfo<std::string>& row) {
+  std::string name = row.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Recorded, Pipelines, testing::ValuesIn(folders()), folder_name);
+
+}  // namespace
+}  // namespace tamis
