@@ -27,6 +27,10 @@ ValueId layer(Builder& b, ValueId x, const std::string& module) {
   return b.layer_norm(b.add(narrow, attended, module), module + ".full_layer_layer_norm", epsilon);
 }
 
+// Inner layers cost a graph nodes but a file nothing, as they share weights. The published models
+// have 12 in all.
+constexpr int64_t kMaxLayers = 256;
+
 // int(layer / (layers / groups)) in floating point, as transformers computes it.
 int64_t group_of(int64_t layer, const ModelConfig& config) {
   const double layers_per_group =
@@ -35,12 +39,17 @@ int64_t group_of(int64_t layer, const ModelConfig& config) {
 }
 
 ValueId encoder(Builder& b) {
+  const ModelConfig& config = b.config();
+  if (config.num_hidden_layers * config.inner_group_num > kMaxLayers) {
+    fail(ErrorCode::kUnsupported, "config.json: num_hidden_layers ", config.num_hidden_layers,
+         " times inner_group_num ", config.inner_group_num, " is over ", kMaxLayers, " layers");
+  }
   ValueId hidden = bert_embeddings(b, {});
-  hidden = b.linear(hidden, b.path("encoder.embedding_hidden_mapping_in"), b.config().hidden_size);
-  for (int64_t i = 0; i < b.config().num_hidden_layers; ++i) {
+  hidden = b.linear(hidden, b.path("encoder.embedding_hidden_mapping_in"), config.hidden_size);
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
     const std::string group =
-        b.path(cat("encoder.albert_layer_groups.", group_of(i, b.config()), ".albert_layers."));
-    for (int64_t inner = 0; inner < b.config().inner_group_num; ++inner) {
+        b.path(cat("encoder.albert_layer_groups.", group_of(i, config), ".albert_layers."));
+    for (int64_t inner = 0; inner < config.inner_group_num; ++inner) {
       hidden = layer(b, hidden, cat(group, inner));
     }
   }

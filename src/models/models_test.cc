@@ -230,6 +230,15 @@ TEST(Models, AlbertLayersShareTheirConstants) {
   }
 }
 
+TEST(Models, AlbertLayersAreLimitedThoughTheyShareWeights) {
+  EditableCheckpoint edited("albert-base");
+  edited.config.num_hidden_layers = 256;
+  EXPECT_EQ(build_model(edited.make()).graph.nodes().size(), 256u * 21 + 10);
+  edited.config.inner_group_num = 2;
+  EXPECT_EQ(refusal(edited.make(), ErrorCode::kUnsupported),
+            "config.json: num_hidden_layers 256 times inner_group_num 2 is over 256 layers");
+}
+
 TEST(Models, RobertaCountsPositionsFromThePadding) {
   const BuiltModel model = build("roberta-base");
   EXPECT_EQ(model.max_positions, 64);  // 66 rows, of which 0 and 1 are never used

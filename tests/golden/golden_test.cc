@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "models/models.h"
 #include "passes/pipeline.h"
@@ -89,6 +90,24 @@ TEST_P(GoldenModel, GivesTheSameBitsInAnyBatchOnAnyThreads) {
       for (size_t i = 0; i < expected.size(); ++i) {
         EXPECT_TRUE(same_bits(expected[i], turned[turned.size() - 1 - i])) << "case " << i;
       }
+    }
+  }
+}
+
+TEST(GoldenModels, MaskedWordsWithoutASelectionAreAllTokens) {
+  const Loaded model("models/bert-masked-lm");
+  ThreadPool pool(1);
+  const auto plan = make_plan(model.fused, host_isas().back());
+  const auto vocab = static_cast<size_t>(model.checkpoint->config().vocab_size);
+  for (const Case& selected : model.golden.cases) {
+    Case all = selected;
+    all.logits_rows.clear();
+    const std::vector<float> some = run_apart(plan, pool, {&selected, 1})[0].at("logits");
+    const std::vector<float> every = run_apart(plan, pool, {&all, 1})[0].at("logits");
+    ASSERT_EQ(every.size(), all.input_ids.size() * vocab);
+    for (size_t i = 0; i < selected.logits_rows.size(); ++i) {
+      const auto row = static_cast<size_t>(selected.logits_rows[i]);
+      EXPECT_EQ(std::memcmp(&some[i * vocab], &every[row * vocab], vocab * sizeof(float)), 0);
     }
   }
 }
