@@ -92,6 +92,14 @@ def make_minilm(model: Path) -> None:
     minilm.record(model, ROOT / "minilm" / "golden.json")
 
 
+def make_metrics() -> None:
+    """Values of the metrics of eval. Needs scikit-learn, scipy, seqeval and transformers 4, which
+    still has SQuAD's functions."""
+    import metrics
+
+    metrics.record(ROOT / "metrics.json")
+
+
 def make_tokenizer(pattern: str) -> None:
     """Small tokenizers and what they answer for hostile text."""
     import tokenizer_vectors
@@ -101,7 +109,7 @@ def make_tokenizer(pattern: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = ["models", "pipelines", "variants", "sentence", "hostile", "minilm", "tokenizer"]
+    kinds = ["models", "pipelines", "variants", "sentence", "hostile", "minilm", "tokenizer", "metrics"]
     parser.add_argument("--only", nargs="*", default=["models"], choices=kinds)
     parser.add_argument("--filter", default="*", help="glob over the names of folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
@@ -118,6 +126,8 @@ def main() -> int:
         make_hostile()
     if "tokenizer" in arguments.only:
         make_tokenizer(arguments.filter)
+    if "metrics" in arguments.only:
+        make_metrics()
     if "minilm" in arguments.only:
         if arguments.minilm is None:
             parser.error("--only minilm needs --minilm FOLDER")

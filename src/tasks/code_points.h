@@ -27,7 +27,7 @@ class CodePoints {
   std::vector<int32_t> starts_;  ///< byte offsets; the last one is the text's size
 };
 
-/// Lower case, code point by code point.
+/// Lower case; a capital sigma that ends a word becomes a final one.
 [[nodiscard]] std::string lower_case(std::string_view text);
 
 /// Number of code points.

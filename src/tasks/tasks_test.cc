@@ -36,6 +36,8 @@ TEST(CodePoints, SlicesAsPythonDoes) {
   EXPECT_EQ(text.slice(3, 1), "");
   EXPECT_EQ(text.slice(7, 9), "");
   EXPECT_EQ(CodePoints("").slice(0, 1), "");
+  EXPECT_EQ(lower_case("\u039F\u0394\u039F\u03A3 \u03A3. \u03A3\u0391"),
+            "\u03BF\u03B4\u03BF\u03C2 \u03C3. \u03C3\u03B1");
   EXPECT_EQ(lower_case("\xC3\x89T\xC3\x89 A"), "\xC3\xA9t\xC3\xA9 a");
 }
 

@@ -1,0 +1,43 @@
+// How far two models agree, in numbers: for eval, and for the search that quantizes.
+//
+// Is: arithmetic on arrays, in double. Is not: aware of labels' names, texts or tasks
+// (tasks/metrics.h is). May use: nothing.
+//
+// Thread-safe. "reference" is the model that the other is held against. Sizes of two spans are
+// equal; a caller's bug otherwise.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace tamis::kernels {
+
+/// Spearman's rank correlation, equals sharing their mean rank, as scipy.stats.spearmanr. NaN for
+/// fewer than two values or where one side is constant.
+[[nodiscard]] double spearman(std::span<const double> x, std::span<const double> y);
+
+/// x.y / (|x| |y|); 0 where a vector has no length.
+[[nodiscard]] double cosine(std::span<const float> x, std::span<const float> y);
+
+/// The q-quantile, 0 <= q <= 1, between neighbours by linear interpolation, as numpy.quantile. NaN
+/// for no values.
+[[nodiscard]] double quantile(std::span<const double> values, double q);
+
+/// Kullback-Leibler divergence in nats of softmax(other) from softmax(reference).
+[[nodiscard]] double softmax_kl(std::span<const float> reference, std::span<const float> other);
+
+/// The same for labels that hold or not each for itself: the sum over sigmoid(logit).
+[[nodiscard]] double sigmoid_kl(std::span<const float> reference, std::span<const float> other);
+
+/// True if the greatest logits stand at different places; of equals the first counts.
+[[nodiscard]] bool argmax_flips(std::span<const float> reference, std::span<const float> other);
+
+/// True if any label crosses probability 1/2, logit 0.
+[[nodiscard]] bool threshold_flips(std::span<const float> reference, std::span<const float> other);
+
+/// The one-sided upper bound of Clopper and Pearson: the share of failures at which `failures` or
+/// fewer of `count` have a chance of 1 - confidence. 1 if all failed or count is 0.
+[[nodiscard]] double clopper_pearson_upper(int64_t failures, int64_t count,
+                                           double confidence = 0.95);
+
+}  // namespace tamis::kernels
