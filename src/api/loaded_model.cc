@@ -4,7 +4,9 @@
 #include <set>
 
 #include "api/bundle.h"
+#include "api/self_test.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "formats/sentence_transformers.h"
 #include "models/models.h"
 
@@ -50,37 +52,6 @@ TaskKind task_of(const models::BuiltModel& model) {
       return TaskKind::kFillMask;
   }
   return TaskKind::kEmbed;
-}
-
-graph::PoolMode pool_mode(PoolingMode mode) {
-  switch (mode) {
-    case PoolingMode::kCls:
-      return graph::PoolMode::kCls;
-    case PoolingMode::kMax:
-      return graph::PoolMode::kMax;
-    case PoolingMode::kMean:
-      return graph::PoolMode::kMean;
-    case PoolingMode::kMeanSqrtLen:
-      return graph::PoolMode::kMeanSqrtLen;
-    case PoolingMode::kWeightedMean:
-      return graph::PoolMode::kWeightedMean;
-    case PoolingMode::kLastToken:
-      return graph::PoolMode::kLastToken;
-  }
-  return graph::PoolMode::kMean;
-}
-
-models::EmbeddingPipeline embedding_pipeline(const SentenceTransformerConfig& config) {
-  models::EmbeddingPipeline pipeline;
-  if (config.pooling) {
-    pipeline.modes.clear();
-    for (const PoolingMode mode : config.pooling->modes) pipeline.modes.push_back(pool_mode(mode));
-  }
-  for (const DenseConfig& dense : config.dense) {
-    pipeline.dense.push_back({dense.folder, dense.weight, dense.bias, dense.activation});
-  }
-  pipeline.normalize = config.normalize;
-  return pipeline;
 }
 
 tasks::Problem problem_of(const std::optional<ProblemType>& type) {
@@ -144,6 +115,10 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
     model->load_checkpoint(path.folder, options);
   }
   model->finish(options);
+  if (model->is_bundle_ && options.self_test) {
+    const std::string source = (path.folder / "selftest.json").string();
+    check_self_test(parse_self_test(read_file(source), source), *model);
+  }
   return model;
 }
 
@@ -155,7 +130,7 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   const auto checkpoint = Checkpoint::open(weights);
   models::BuildOptions build;
   if (options.task) build.head = head_of(*options.task);
-  if (sentence.has_modules) build.pipeline = embedding_pipeline(sentence);
+  if (sentence.has_modules) build.sentence_transformer = sentence;
   models::BuiltModel built = models::build_model(*checkpoint, build);
   if (options.tokenizer) {
     tokenizer_ = std::make_unique<tokenizer::Tokenizer>(tokenizer::Tokenizer::load(weights));

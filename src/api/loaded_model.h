@@ -37,6 +37,8 @@ struct ModelOptions {
   bool run_passes = true;
   /// False: encode() cannot be used; for work on token ids.
   bool tokenizer = true;
+  /// False: a bundle is not held against its own self-test (milliseconds) before it is handed out.
+  bool self_test = true;
 };
 
 /// Immutable and thread-safe.

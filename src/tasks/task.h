@@ -7,6 +7,9 @@
 // encode() and decode() are thread-safe: they read their arguments and nothing else.
 #pragma once
 
+#include <tamis/options.h>
+#include <tamis/results.h>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -17,11 +20,36 @@
 #include <vector>
 
 #include "base/activation.h"
-#include "tasks/result.h"
 #include "tensor/tensor.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tamis::tasks {
+
+// The public types, under this module's name too.
+using tamis::Aggregation;
+using tamis::Answer;
+using tamis::ClassifyOptions;
+using tamis::ClassifyResult;
+using tamis::EmbedOptions;
+using tamis::EmbedResult;
+using tamis::Entity;
+using tamis::FillMaskOptions;
+using tamis::FillMaskResult;
+using tamis::LabelScore;
+using tamis::MaskedToken;
+using tamis::NerOptions;
+using tamis::NerResult;
+using tamis::QaOptions;
+using tamis::QaResult;
+using tamis::RankedText;
+using tamis::RerankOptions;
+using tamis::RerankResult;
+using tamis::ScoreFunction;
+using tamis::TaskInput;
+using tamis::TaskResult;
+using tamis::Truncation;
+using tamis::ZeroShotOptions;
+using tamis::ZeroShotResult;
 
 /// One a row of tasks.inc; also the index of the task's type in TaskOptions and TaskResult.
 enum class TaskKind : uint8_t {
@@ -61,89 +89,15 @@ struct TaskModel {
   bool include_prompt = true;  ///< 1_Pooling; false makes a prompt kUnsupported
 };
 
-/// How a text that is too long is treated.
-struct Truncation {
-  int64_t max_length = 0;               ///< in tokens; 0: the model's, and never above it
-  bool enabled = true;                  ///< false: a longer text is kInvalidArgument
-  std::optional<tokenizer::Side> side;  ///< nothing: the tokenizer's own
-};
-
-/// A text as it came, or what a task makes of two or several: see each task's options.
-struct TaskInput {
-  std::string text;
-  std::optional<std::string> pair = std::nullopt;
-  std::vector<std::string> texts = {};
-};
-
-/// Input: `text`. Result: the pooled row, cut to `dimensions`, then (if asked for) of unit length.
-struct EmbedOptions {
-  std::optional<bool> normalize;  ///< nothing: the model's own way
-  std::optional<int64_t> dimensions;
-  std::optional<std::string> prompt_name;  ///< nothing: the model's default prompt, if it has one
-  std::optional<std::string> prompt;       ///< put before the text; wins over prompt_name
-  Truncation truncation = {};
-};
-
-enum class ScoreFunction : uint8_t { kSoftmax, kSigmoid, kNone };
 /// "softmax", "sigmoid", "none".
 [[nodiscard]] std::optional<ScoreFunction> score_function_from_name(std::string_view name);
+
 /// The pipeline's own choice: none for regression, sigmoid for several labels at once or a single
 /// label, else softmax.
 [[nodiscard]] ScoreFunction default_score_function(Problem problem, size_t labels);
 
-/// Input: `text`, and `pair` for two texts.
-struct ClassifyOptions {
-  std::optional<int64_t> top_k;           ///< nothing: all labels
-  std::optional<ScoreFunction> function;  ///< nothing: default_score_function()
-  Truncation truncation = {};
-};
-
-/// Input: `text` is the query, `texts` what to rank. The model must have one label.
-struct RerankOptions {
-  bool raw_scores = false;       ///< the logits as they are
-  std::optional<int64_t> top_k;  ///< nothing: all
-  Truncation truncation = {};
-};
-
-enum class Aggregation : uint8_t { kNone, kSimple, kFirst, kAverage, kMax };
 /// "none", "simple", "first", "average", "max".
 [[nodiscard]] std::optional<Aggregation> aggregation_from_name(std::string_view name);
-
-/// Input: `text`.
-struct NerOptions {
-  Aggregation aggregation = Aggregation::kSimple;
-  std::vector<std::string> ignore_labels = {"O"};
-  /// Tokens that a window shares with the one before; nothing: one window, a longer text is cut.
-  /// Needs an aggregation.
-  std::optional<int64_t> stride;
-  Truncation truncation = {};
-};
-
-/// Input: `text` is the question, `pair` the context.
-struct QaOptions {
-  std::optional<int64_t> top_k;  ///< nothing: the best one
-  int64_t max_answer_len = 15;   ///< in tokens
-  bool handle_impossible_answer = false;
-  bool align_to_words = true;
-  std::optional<int64_t> max_seq_len;  ///< nothing: the least of 384 and the model's length
-  std::optional<int64_t> doc_stride;   ///< nothing: the least of 128 and half of max_seq_len
-  /// Longest question in tokens. Nothing: it is not cut, as in the pipeline with fast tokenizers.
-  std::optional<int64_t> max_question_len;
-};
-
-/// Input: `text` with at least one mask token.
-struct FillMaskOptions {
-  int64_t top_k = 5;
-  std::vector<std::string> targets;  ///< empty: the whole vocabulary
-  Truncation truncation = {};
-};
-
-/// Input: `text`; `texts` are the candidate labels. Needs a model with an entailment label.
-struct ZeroShotOptions {
-  std::string hypothesis_template = "This example is {}.";
-  bool multi_label = false;
-  Truncation truncation = {};
-};
 
 using TaskOptions = std::variant<EmbedOptions, ClassifyOptions, RerankOptions, NerOptions,
                                  QaOptions, FillMaskOptions, ZeroShotOptions>;

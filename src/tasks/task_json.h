@@ -4,10 +4,11 @@
 // files. May use: result, base.
 #pragma once
 
+#include <tamis/results.h>
+
 #include <string>
 
 #include "base/json.h"
-#include "tasks/result.h"
 
 namespace tamis::tasks {
 

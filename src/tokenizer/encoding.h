@@ -3,6 +3,8 @@
 // Is: plain data. Is not: padded; padding is the business of whoever needs it. May use: nothing.
 #pragma once
 
+#include <tamis/options.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -42,7 +44,7 @@ struct Encoding {
 };
 
 enum class TruncationStrategy : uint8_t { kLongestFirst, kOnlyFirst, kOnlySecond };
-enum class Side : uint8_t { kLeft, kRight };
+using tamis::Side;
 
 struct EncodeOptions {
   bool add_special_tokens = true;

@@ -1,7 +1,6 @@
-// The answers of the tasks.
+// The answers of the tasks: plain data, one struct a task.
 //
-// Is: plain data, one struct a task. Is not: their JSON (task_json.h). May use: nothing.
-// Offsets are code points of the original text; scores are float32 as in the pipelines.
+// Offsets are code points of the original text; scores are float32 as in Hugging Face's pipelines.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-namespace tamis::tasks {
+namespace tamis {
 
 struct EmbedResult {
   std::vector<float> embedding;
@@ -86,4 +85,4 @@ struct ZeroShotResult {
 using TaskResult = std::variant<EmbedResult, ClassifyResult, RerankResult, NerResult, QaResult,
                                 FillMaskResult, ZeroShotResult>;
 
-}  // namespace tamis::tasks
+}  // namespace tamis

@@ -1,0 +1,102 @@
+// A Hugging Face encoder, or a bundle made of one, that answers.
+//
+//   const tamis::Model model = tamis::Model::load("build/models/minilm");
+//   const std::vector<tamis::EmbedResult> vectors = model.embed({"A text.", "Another one."});
+#pragma once
+
+#include <tamis/error.h>
+#include <tamis/options.h>
+#include <tamis/results.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tamis {
+
+/// How a model is loaded. Empty and 0 stand for the default.
+struct LoadOptions {
+  /// "embed", "classify", "rerank", "ner", "qa", "fill-mask", "zero-shot"; default: what the model
+  /// was made for.
+  std::string task;
+  int threads = 0;         ///< default: physical cores, affinity mask and CPU quota permitting
+  std::string isa;         ///< force a kernel set: "reference", "avx2", "avx512", ...
+  std::string precision;   ///< default: fp32 for a checkpoint, a bundle as it was made
+  int64_t max_length = 0;  ///< longest input in tokens; default: the model's own
+};
+
+/// What a loaded model is.
+struct ModelInfo {
+  std::string family;  ///< config.json's model_type
+  std::string task;
+  std::string precision;
+  int64_t parameters = 0;
+  int64_t max_length = 0;   ///< tokens, special ones included
+  int64_t hidden_size = 0;  ///< of a token embedding
+  int64_t output_size = 0;  ///< of an embedding, or the number of logits
+  std::vector<std::string> labels;
+  std::vector<std::string> prompt_names;
+};
+
+/// A text as tokens.
+struct Tokens {
+  std::vector<int32_t> ids;
+  std::vector<std::string> tokens;
+  /// [start, end) in code points of the text; {0, 0} for tokens that were added.
+  std::vector<std::pair<int32_t, int32_t>> offsets;
+};
+
+/// Thread-safe: const calls may run at once; each takes the idle threads of the model's pool.
+/// Answers do not depend on what else runs, nor on what stands beside a text in a call.
+///
+/// Calls throw Error: kInvalidArgument (a text that is not UTF-8, an option out of range),
+/// kUnsupported (the model cannot do the task).
+class Model {
+ public:
+  /// `model`: a Hugging Face folder, a hub id in the local cache, or a bundle. Throws Error:
+  /// kNotFound, kCorruptData, kUnsupported, kInvalidArgument, kOutOfMemory.
+  [[nodiscard]] static Model load(const std::string& model, const LoadOptions& options = {});
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  [[nodiscard]] ModelInfo info() const;
+
+  [[nodiscard]] std::vector<EmbedResult> embed(const std::vector<std::string>& texts,
+                                               const EmbedOptions& options = {}) const;
+  [[nodiscard]] std::vector<ClassifyResult> classify(const std::vector<TaskInput>& inputs,
+                                                     const ClassifyOptions& options = {}) const;
+  [[nodiscard]] RerankResult rerank(const std::string& query, const std::vector<std::string>& texts,
+                                    const RerankOptions& options = {}) const;
+  [[nodiscard]] std::vector<NerResult> ner(const std::vector<std::string>& texts,
+                                           const NerOptions& options = {}) const;
+  [[nodiscard]] QaResult answer(const std::string& question, const std::string& context,
+                                const QaOptions& options = {}) const;
+  [[nodiscard]] std::vector<FillMaskResult> fill_mask(const std::vector<std::string>& texts,
+                                                      const FillMaskOptions& options = {}) const;
+  [[nodiscard]] Tokens tokenize(const std::string& text) const;
+
+ private:
+  struct Impl;
+  explicit Model(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// How a bundle is made.
+struct BundleOptions {
+  LoadOptions load;
+  bool force = false;  ///< replace a bundle that is there
+  /// Called with the stage and how far the whole is, 0..1; may be empty.
+  std::function<void(std::string_view stage, double fraction)> progress;
+};
+
+/// Makes a bundle of a checkpoint, whole or not at all, and gives back its report.json. Throws
+/// Error as Model::load does; kInvalidArgument if `bundle` exists and force is not set,
+/// kUnavailable if it cannot be written.
+std::string optimize(const std::string& model, const std::string& bundle,
+                     const BundleOptions& options = {});
+
+}  // namespace tamis

@@ -1,0 +1,201 @@
+#include "api/optimize.h"
+
+#include <algorithm>
+#include <limits>
+#include <random>
+
+#include "api/bundle.h"
+#include "api/report.h"
+#include "api/self_test.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "formats/sentence_transformers.h"
+
+namespace tamis::api {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A shape that the report times: batch x length.
+struct ReportShape {
+  int64_t batch;
+  int64_t seq;
+};
+constexpr ReportShape kShapes[] = {{1, 16}, {1, 128}, {8, 128}};
+
+// What a tokenizer needs beside tokenizer.json: lengths, sides, the roles of special tokens.
+constexpr std::string_view kTokenizerExtras[] = {"tokenizer_config.json",
+                                                 "special_tokens_map.json"};
+
+void random_batch(const ReportShape& shape, int64_t vocab, BatchBuffer& batch) {
+  std::mt19937 engine(7);
+  const auto least = static_cast<int32_t>(std::min<int64_t>(1000, vocab / 2));
+  std::uniform_int_distribution<int32_t> uniform(least, static_cast<int32_t>(vocab - 1));
+  batch.clear();
+  for (int64_t s = 0; s < shape.batch; ++s) {
+    tasks::Sequence sequence;
+    for (int64_t i = 0; i < shape.seq; ++i) sequence.ids.push_back(uniform(engine));
+    batch.append(sequence);
+  }
+}
+
+// Both models in turns, so that a busy neighbour slows both.
+LatencyRow time_shape(const ReportShape& shape, const LoadedModel& before, const LoadedModel& after,
+                      double seconds) {
+  BatchBuffer batch;
+  random_batch(shape, after.engine().plan().limits().vocab_size, batch);
+  runtime::Outputs outputs;
+  std::vector<double> ms[2];
+  const LoadedModel* models[2] = {&before, &after};
+  const Clock& clock = Clock::steady();
+  for (const LoadedModel* model : models) model->engine().run(batch.packed(), outputs);
+  const int64_t start = clock.now_ns();
+  while (ms[0].size() < 3 || static_cast<double>(clock.now_ns() - start) < 2e9 * seconds) {
+    for (size_t i = 0; i < 2; ++i) {
+      const int64_t from = clock.now_ns();
+      models[i]->engine().run(batch.packed(), outputs);
+      ms[i].push_back(static_cast<double>(clock.now_ns() - from) * 1e-6);
+    }
+  }
+  return {shape.batch, shape.seq, runtime::summarise(ms[0]), runtime::summarise(ms[1])};
+}
+
+// The kernel sets that the tolerance of the self-test is taken over.
+std::vector<IsaSet> sets_to_compare() {
+  std::vector<IsaSet> sets;
+  for (const std::string_view name : {"reference", "avx2", "avx512"}) {
+    try {
+      sets.push_back(isas_up_to(name));
+    } catch (const Error&) {
+      continue;  // this CPU lacks it
+    }
+  }
+  return sets;
+}
+
+// 4 times the largest difference between kernel sets; at least what one rounding of the largest
+// number allows, for CPUs with a single set.
+double self_test_tolerance(const fs::path& bundle, const ModelOptions& options,
+                           const SelfTest& expected) {
+  double largest = 0;
+  for (const IsaSet isas : sets_to_compare()) {
+    ModelOptions with = options;
+    with.isas = isas;
+    const auto model = LoadedModel::load({bundle, ModelKind::kBundle}, with);
+    largest = std::max(largest, largest_difference(make_self_test(*model), expected));
+  }
+  double magnitude = 0;
+  for (const SelfTestCase& item : expected.cases) {
+    for (const float value : item.output) {
+      magnitude = std::max(magnitude, std::abs(static_cast<double>(value)));
+    }
+  }
+  const double floor = magnitude * 64 * std::numeric_limits<float>::epsilon();
+  return std::max(4 * largest, floor);
+}
+
+class BundleWriter {
+ public:
+  BundleWriter(const fs::path& folder, const ModelPath& source) : folder_(folder) {
+    const fs::path inner = read_sentence_transformer(source.folder).transformer_folder;
+    checkpoint_ = inner.empty() ? source.folder : inner;
+  }
+
+  // Everything but the self-test, so that the bundle can be loaded.
+  void write_model(const LoadedModel& model) {
+    write_graph(folder_, model.graph());
+    names_ = {"graph.txt", "model.safetensors", "config.json", "tokenizer.json",
+              "quantization.json"};
+    copy("config.json");
+    write_file(folder_ / "tokenizer.json", model.tokenizer().to_json());
+    for (const std::string_view name : kTokenizerExtras) {
+      if (!file_exists(checkpoint_ / name)) continue;
+      copy(name);
+      names_.emplace_back(name);
+    }
+    write_file(folder_ / "quantization.json", quantization_record(model));
+    write_manifest_file(model.manifest());
+  }
+
+  void write_self_test_file(const SelfTest& test, Manifest& manifest) {
+    write_file(folder_ / "selftest.json", write_self_test(test));
+    names_.emplace_back("selftest.json");
+    manifest.files = record_files(folder_, names_);
+    write_manifest_file(manifest);
+  }
+
+ private:
+  void copy(std::string_view name) { write_file(folder_ / name, read_file(checkpoint_ / name)); }
+  void write_manifest_file(const Manifest& manifest) {
+    write_file(folder_ / "tamis.json", write_manifest(manifest));
+  }
+
+  fs::path folder_;
+  fs::path checkpoint_;
+  std::vector<std::string> names_;
+};
+
+int64_t folder_bytes(const fs::path& folder) {
+  int64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
+  }
+  return bytes;
+}
+
+}  // namespace
+
+OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
+                        const OptimizeOptions& options, const OptimizeProgress& progress) {
+  const auto report_stage = [&progress](std::string_view stage, double fraction) {
+    if (progress) progress(stage, fraction);
+  };
+  if (path.kind == ModelKind::kBundle) {
+    fail(ErrorCode::kUnsupported, path.folder.string(),
+         ": is a bundle already; optimize takes the checkpoint it was made of");
+  }
+  // First, so that a destination that cannot be written is known before the work.
+  StagedFolder staged(bundle, options.force);
+  ModelOptions load = options.model;
+  if (load.pool == nullptr) load.pool = std::make_shared<ThreadPool>(default_thread_count());
+
+  report_stage("loading", 0.0);
+  const auto model = LoadedModel::load(path, load);
+  OptimizeReport report;
+  report.manifest = model->manifest();
+  report.passes = model->pass_reports();
+  report.checkpoint_bytes = count_constant_bytes(model->graph());
+
+  report_stage("writing", 0.2);
+  BundleWriter writer(staged.path(), path);
+  writer.write_model(*model);
+  ModelOptions of_bundle = load;
+  of_bundle.self_test = false;
+  const auto made = LoadedModel::load({staged.path(), ModelKind::kBundle}, of_bundle);
+  report.packed_bytes = static_cast<int64_t>(made->engine().plan().packed_bytes());
+
+  report_stage("self-test", 0.4);
+  SelfTest test = make_self_test(*made);
+  report.largest_difference = largest_difference(make_self_test(*model), test);
+  test.tolerance = self_test_tolerance(staged.path(), of_bundle, test);
+  writer.write_self_test_file(test, report.manifest);
+
+  report_stage("timing", 0.6);
+  ModelOptions unfused = load;
+  unfused.run_passes = false;
+  const auto plain = LoadedModel::load(path, unfused);
+  const int64_t longest = model->manifest().max_length;
+  for (const ReportShape& shape : kShapes) {
+    const ReportShape fitting{shape.batch, std::min(shape.seq, longest)};
+    report.latency.push_back(time_shape(fitting, *plain, *made, options.seconds));
+  }
+  report.bundle_bytes = folder_bytes(staged.path());
+  write_file(staged.path() / "report.json", report_json(report));
+  write_file(staged.path() / "report.html", report_html(report));
+  staged.commit();
+  report_stage("done", 1.0);
+  return report;
+}
+
+}  // namespace tamis::api

@@ -1,0 +1,184 @@
+#include <cstdio>
+
+#include "api/bundle.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "graph/graph.h"
+#include "kernels/cpu/peak/peak.h"
+
+namespace tamis::cli {
+
+namespace {
+
+/// A quantizer and the node it marks.
+struct Mark {
+  const graph::Quantizer* quantizer;
+  std::string name;
+};
+
+std::vector<Mark> marks_of(const graph::Graph& graph) {
+  std::vector<Mark> marks;
+  for (const graph::Node& node : graph.nodes()) {
+    for (const graph::Quantizer& quantizer : node.quantizers) {
+      for (const std::string& name : quantizer.names) marks.push_back({&quantizer, name});
+    }
+  }
+  return marks;
+}
+
+void write_quantizers(const graph::Graph& graph, JsonWriter& json) {
+  json.key("quantizers").begin_array();
+  for (const Mark& mark : marks_of(graph)) {
+    json.begin_object().member("name", mark.name).member("enabled", mark.quantizer->enabled);
+    json.member("scheme", graph::scheme_name(mark.quantizer->scheme)).key("amax");
+    if (mark.quantizer->high) {
+      json.value(*mark.quantizer->high);
+    } else {
+      json.null();
+    }
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void print_json(const api::LoadedModel& model) {
+  const api::Manifest& manifest = model.manifest();
+  JsonWriter json;
+  json.begin_object().member("family", manifest.family);
+  json.member("task", tasks::task_name(model.task())).member("precision", manifest.precision);
+  json.member("parameters", manifest.parameters);
+  json.member("bytes", api::count_constant_bytes(model.graph()));
+  json.member("packed_bytes", static_cast<int64_t>(model.engine().plan().packed_bytes()));
+  json.member("max_length", manifest.max_length).member("hidden_size", manifest.hidden_size);
+  json.member("output_size", manifest.output_size).key("labels").begin_array();
+  for (const std::string& label : manifest.labels) json.value(label);
+  json.end_array();
+  write_quantizers(model.graph(), json);
+  std::puts(json.end_object().str().c_str());
+}
+
+void print_text(const api::LoadedModel& model) {
+  const api::Manifest& manifest = model.manifest();
+  const runtime::Plan& plan = model.engine().plan();
+  const double mib = 1.0 / (1 << 20);
+  std::printf("family        %s\n", manifest.family.c_str());
+  std::printf("task          %s\n", std::string(tasks::task_name(model.task())).c_str());
+  std::printf("precision     %s\n", manifest.precision.c_str());
+  std::printf("parameters    %lld\n", static_cast<long long>(manifest.parameters));
+  std::printf("weights       %.1f MiB, %.1f MiB of them packed for this CPU\n",
+              static_cast<double>(api::count_constant_bytes(model.graph())) * mib,
+              static_cast<double>(plan.packed_bytes()) * mib);
+  std::printf("longest input %lld tokens\n", static_cast<long long>(manifest.max_length));
+  std::printf("hidden size   %lld, output size %lld\n",
+              static_cast<long long>(manifest.hidden_size),
+              static_cast<long long>(manifest.output_size));
+  for (size_t i = 0; i < manifest.labels.size(); ++i) {
+    std::printf("label %-7zu %s\n", i, manifest.labels[i].c_str());
+  }
+  for (const passes::PassReport& report : model.pass_reports()) {
+    std::printf("pass          %-24s %-9s %8.3f ms\n", std::string(report.name).c_str(),
+                report.changed ? "changed" : "unchanged", report.milliseconds);
+  }
+  std::printf("steps         %zu, %zu quantizers\n", plan.steps().size(),
+              marks_of(model.graph()).size());
+}
+
+void print_quantizers(const graph::Graph& graph) {
+  for (const Mark& mark : marks_of(graph)) {
+    const graph::Quantizer& quantizer = *mark.quantizer;
+    const std::string range = quantizer.low && quantizer.high
+                                  ? cat("[", *quantizer.low, ", ", *quantizer.high, "]")
+                                  : "-";
+    std::printf("%-3s %-15s %-24s %s\n", quantizer.enabled ? "on" : "off",
+                std::string(graph::scheme_name(quantizer.scheme)).c_str(), range.c_str(),
+                mark.name.c_str());
+  }
+}
+
+int print_cpu(const CommonFlags& common) {
+  const auto pool = common.make_pool();
+  const kernels::Peak peak = kernels::measure_peak(common.isas(), *pool);
+  std::string found;
+  std::string used;
+  for (const Isa isa : all_isas()) {
+    if (detected_isas().has(isa)) found += cat(found.empty() ? "" : ", ", isa_name(isa));
+    if (common.isas().has(isa)) used += cat(used.empty() ? "" : ", ", isa_name(isa));
+  }
+  if (common.json) {
+    JsonWriter json;
+    json.begin_object().member("cpu", cpu_model()).member("threads", pool->threads());
+    json.member("found", found).member("used", used).member("l2_cache_bytes", l2_cache_bytes());
+    json.key("peak").begin_object().member("fp32_gflops", peak.fp32_gflops);
+    json.member("bf16_gflops", peak.bf16_gflops).member("int8_gops", peak.int8_gops);
+    std::puts(json.end_object().end_object().str().c_str());
+    return 0;
+  }
+  std::printf("cpu           %s\nthreads       %d\nkernel sets   found %s; used %s\n",
+              cpu_model().c_str(), pool->threads(), found.c_str(), used.c_str());
+  std::printf("measured peak fp32 %.0f GFLOP/s, bf16 %.0f GFLOP/s, int8 %.0f GOP/s\n",
+              peak.fp32_gflops, peak.bf16_gflops, peak.int8_gops);
+  return 0;
+}
+
+int verify(const std::string& model) {
+  const api::ModelPath path = api::resolve_model(model);
+  if (path.kind != api::ModelKind::kBundle) {
+    fail(ErrorCode::kInvalidArgument, "--verify needs a bundle; a checkpoint holds no hashes");
+  }
+  const std::vector<api::BadFile> bad = api::verify_bundle(path.folder);
+  for (const api::BadFile& file : bad) {
+    std::printf("%s: %s\n", file.name.c_str(), file.reason.c_str());
+  }
+  if (bad.empty()) std::puts("all files are what tamis.json says");
+  return bad.empty() ? 0 : 1;
+}
+
+}  // namespace
+
+int cmd_inspect(const std::vector<std::string>& arguments) {
+  Options options("inspect", "What a model, a bundle or (with --cpu) this machine is.",
+                  "tamis inspect build/models/minilm --graph");
+  CommonFlags common;
+  std::optional<std::string> task;
+  std::string model;
+  bool graph = false;
+  bool quantizers = false;
+  bool hashes = false;
+  bool cpu = false;
+  options.positional("MODEL", model, false, "a Hugging Face folder, a cached hub id, or a bundle");
+  options.option("--task", task, "the head to build (default: the model's own)");
+  options.flag("--graph", graph, "the graph in text form");
+  options.flag("--quantizers", quantizers, "name, scheme and range of every quantizer");
+  options.flag("--verify", hashes, "hash a bundle's files; exit 1 if one is wrong");
+  options.flag("--cpu", cpu, "what was found here, what is used, the measured peak");
+  common.add_to(options);
+  if (!options.parse(arguments)) return 0;
+
+  if (cpu) return print_cpu(common);
+  if (model.empty()) fail(ErrorCode::kInvalidArgument, "give a MODEL, or --cpu");
+  if (hashes) return verify(model);
+  api::ModelOptions load;
+  load.isas = common.isas();
+  load.pool = common.make_pool();
+  if (task) {
+    load.task = tasks::task_from_name(*task);
+    if (!load.task) {
+      fail(ErrorCode::kInvalidArgument, "--task ", *task, ": unknown; known are ",
+           tasks::known_tasks());
+    }
+  }
+  const auto loaded = api::LoadedModel::load(api::resolve_model(model), load);
+  if (graph) {
+    std::fputs(graph::print(loaded->graph()).c_str(), stdout);
+  } else if (common.json) {
+    print_json(*loaded);
+  } else if (quantizers) {
+    print_quantizers(loaded->graph());
+  } else {
+    print_text(*loaded);
+  }
+  return 0;
+}
+
+}  // namespace tamis::cli
