@@ -8,10 +8,10 @@ namespace tamis::cli {
 
 namespace {
 
-std::string to_json(const tokenizer::Tokenizer& tokenizer, const tokenizer::Encoding& encoding) {
+std::string to_json(const tokenizer::Encoding& encoding) {
   JsonWriter json;
   json.begin_object().key("input_ids").array(encoding.ids).key("tokens").begin_array();
-  for (const int32_t id : encoding.ids) json.value(tokenizer.id_to_token(id));
+  for (const std::string& token : encoding.tokens) json.value(token);
   json.end_array().key("offsets").begin_array();
   for (const tokenizer::Span& span : encoding.offsets) {
     json.begin_array().value(span.start).value(span.end).end_array();
@@ -61,6 +61,7 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
   const tokenizer::Tokenizer tokenizer = tokenizer::Tokenizer::load(tokenizer_folder(model));
   std::vector<TextRow> rows = read_rows(input, texts);
   tokenizer::EncodeOptions encode;
+  encode.tokens = true;
   encode.max_length = max_length;
   encode.add_special_tokens = !no_special;
   encode.truncation_side = tokenizer.truncation_side();
@@ -79,7 +80,7 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
           {item.text, item.pair ? std::optional<std::string_view>(*item.pair) : std::nullopt});
     }
     for (const tokenizer::Encoding& encoding : tokenizer.encode_batch(views, encode, pool.get())) {
-      sink.write_line(to_json(tokenizer, encoding));
+      sink.write_line(to_json(encoding));
     }
   }
   sink.finish();
