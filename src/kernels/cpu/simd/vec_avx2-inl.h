@@ -67,6 +67,14 @@ TAMIS_INLINE Vec fma(Vec a, Vec b, Vec c) {
 TAMIS_INLINE Vec fnma(Vec a, Vec b, Vec c) {
   return {_mm256_fnmadd_ps(a.lo, b.lo, c.lo), _mm256_fnmadd_ps(a.hi, b.hi, c.hi)};
 }
+// One number in every lane, in half the registers of a Vec.
+struct Same {
+  __m256 v;
+};
+TAMIS_INLINE Same same(const float* p) { return {_mm256_broadcast_ss(p)}; }
+TAMIS_INLINE Vec fma(Same a, Vec b, Vec c) {
+  return {_mm256_fmadd_ps(a.v, b.lo, c.lo), _mm256_fmadd_ps(a.v, b.hi, c.hi)};
+}
 // As vmaxps and vminps: b where either is NaN.
 TAMIS_INLINE Vec max(Vec a, Vec b) {
   return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
@@ -131,6 +139,9 @@ TAMIS_INLINE void transpose_eight(__m256 (&x)[8]) {
     x[4 + j] = _mm256_permute2f128_ps(t[j], t[4 + j], 0x31);
   }
 }
+
+// g++ 12 moves accumulators about and spills some; this pins x to one register at this point.
+TAMIS_INLINE void keep_in_register(Vec& x) { __asm__("" : "+x"(x.lo), "+x"(x.hi)); }
 
 // Rows and columns exchanged, in place.
 TAMIS_INLINE void transpose(Vec (&x)[16]) {

@@ -47,6 +47,9 @@ TAMIS_INLINE Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
 // a * b + c, and c - a * b, rounded once.
 TAMIS_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 TAMIS_INLINE Vec fnma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+// One number in every lane.
+using Same = Vec;
+TAMIS_INLINE Same same(const float* p) { return {_mm512_set1_ps(*p)}; }
 // As vmaxps and vminps: b where either is NaN.
 TAMIS_INLINE Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
 TAMIS_INLINE Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
@@ -80,6 +83,9 @@ TAMIS_INLINE float max_lanes(Vec x) {
   four = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_max_ss(four, _mm_shuffle_ps(four, four, 1)));
 }
+
+// g++ 12 moves accumulators about and spills some; this pins x to one register at this point.
+TAMIS_INLINE void keep_in_register(Vec& x) { __asm__("" : "+v"(x.v)); }
 
 // Rows and columns exchanged, in place.
 TAMIS_INLINE void transpose(Vec (&x)[16]) {
