@@ -28,6 +28,7 @@ std::string write(Activation value) { return std::string(activation_name(value))
 std::string write(PositionRule value) {
   return std::string(kRuleNames[static_cast<size_t>(value)]);
 }
+std::string write(QuantScheme value) { return std::string(scheme_name(value)); }
 std::string write(const std::vector<PoolMode>& modes) {
   std::string text;
   for (const PoolMode mode : modes) {
@@ -48,6 +49,11 @@ bool read(std::string_view text, PositionRule& out) { return read_enum(kRuleName
 bool read(std::string_view text, Activation& out) {
   const auto found = activation_from_name(text);
   out = found.value_or(Activation::kNone);
+  return found.has_value();
+}
+bool read(std::string_view text, QuantScheme& out) {
+  const auto found = scheme_from_name(text);
+  out = found.value_or(QuantScheme::kPerTokenU8);
   return found.has_value();
 }
 bool read(std::string_view text, std::vector<PoolMode>& out) {

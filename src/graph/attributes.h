@@ -11,6 +11,7 @@
 
 #include "base/activation.h"
 #include "graph/op.h"
+#include "graph/quantizer.h"
 
 namespace tamis::graph {
 
@@ -49,6 +50,14 @@ struct ActivationAttributes {
 };
 
 /// act(x * weight^T + bias) + residual.
+///
+/// With a weight_scale the weight is I8 and the mark on x is on: row i of the weight stands for
+/// weight_scale[i] * weight[i, :], and x enters the product as integers of
+/// y = (x - input_shift) * input_multiplier, column by column (0 and 1 where absent). What the
+/// shift takes away is part of the bias. Outlier columns, at most 8 and rising, take no part in
+/// that: the row's range leaves them out, the weight is 0 there, and the untouched x is multiplied
+/// with outlier_weight in float: act(y^ * weight^T + x[outliers] * outlier_weight^T + bias) +
+/// residual.
 struct MatMulAttributes {
   Activation activation = Activation::kNone;
 
@@ -96,9 +105,32 @@ struct PoolAttributes {
   friend bool operator==(const PoolAttributes&, const PoolAttributes&) = default;
 };
 
+/// What a mark does, as numbers: columns [first_column, first_column + columns) of x go to integers
+/// and back, each row in `groups` equal parts with a range of their own; columns = 0: to the end.
+/// Columns outside are copied. On pairs (probabilities) a row is that of one query.
+struct FakeQuantizeAttributes {
+  QuantScheme scheme = QuantScheme::kPerTokenU8;
+  int64_t groups = 1;
+  int64_t first_column = 0;
+  int64_t columns = 0;
+  float low = 0;  ///< of the static schemes
+  float high = 0;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("scheme", self.scheme);
+    visitor("groups", self.groups);
+    visitor("first_column", self.first_column);
+    visitor("columns", self.columns);
+    visitor("low", self.low);
+    visitor("high", self.high);
+  }
+  friend bool operator==(const FakeQuantizeAttributes&, const FakeQuantizeAttributes&) = default;
+};
+
 using Attributes =
     std::variant<NoAttributes, PositionIdsAttributes, ActivationAttributes, MatMulAttributes,
-                 LayerNormAttributes, AttentionAttributes, PoolAttributes>;
+                 LayerNormAttributes, AttentionAttributes, PoolAttributes, FakeQuantizeAttributes>;
 
 /// The default attributes of an op, of the alternative that its row in ops.inc names.
 [[nodiscard]] Attributes default_attributes(OpKind kind);

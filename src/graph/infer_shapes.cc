@@ -47,8 +47,9 @@ class Rule {
            "I32[T]");
   }
   void expect_vector(size_t i, int64_t n) const {
-    expect(graph_.is_constant(node_.input(i)) && shape(i).rank() == 1 && shape(i)[0].size == n, i,
-           cat("a constant [", n, "]"));
+    expect(graph_.is_constant(node_.input(i)) && input(i).dtype == DType::kF32 &&
+               shape(i).rank() == 1 && shape(i)[0].size == n,
+           i, cat("a constant F32[", n, "]"));
   }
   void expect_same(size_t i, const SymbolicShape& wanted) const {
     expect(input(i).dtype == DType::kF32 && shape(i) == wanted, i, cat("F32", wanted.to_string()));
@@ -86,6 +87,51 @@ SymbolicShape infer_elementwise(const Rule& rule, bool scalar_allowed) {
   return left;
 }
 
+void check_heads(const Rule& rule, int64_t width, int64_t heads) {
+  if (heads <= 0 || width % heads != 0) {
+    rule.refuse(heads, " heads do not divide ", width, " columns");
+  }
+}
+
+// Columns of constant i, I32[r]: rising, below k, at most 8 of them.
+int64_t outlier_count(const Rule& rule, size_t i, int64_t k) {
+  constexpr int64_t kMost = 8;
+  const Value& value = rule.input(i);
+  rule.expect(value.constant != nullptr && value.dtype == DType::kI32 && value.shape.rank() == 1 &&
+                  value.shape[0].size <= kMost,
+              i, cat("a constant I32[r], r <= ", kMost));
+  int32_t last = -1;
+  for (const int32_t column : value.constant->as<int32_t>()) {
+    if (column <= last || column >= k) {
+      rule.refuse("outlier column ", column, " after ", last, "; rising and below ", k);
+    }
+    last = column;
+  }
+  return value.shape[0].size;
+}
+
+// Inputs 4 to 8 of a MatMul [n, k].
+void check_quantized_matmul(const Rule& rule, int64_t n, int64_t k) {
+  const bool integers = rule.has(4);
+  rule.expect(rule.input(1).dtype == (integers ? DType::kI8 : DType::kF32), 1,
+              integers ? "I8 beside a weight_scale" : "F32, or I8 with a weight_scale");
+  if (!integers) {
+    for (const size_t i : {5, 6, 7, 8}) {
+      if (rule.has(i)) rule.refuse("input ", i, " needs a weight_scale");
+    }
+    return;
+  }
+  rule.expect_vector(4, n);
+  for (const size_t i : {5, 6}) {
+    if (rule.has(i)) rule.expect_vector(i, k);
+  }
+  if (rule.has(7) != rule.has(8)) rule.refuse("outlier columns and their weight come together");
+  if (!rule.has(7)) return;
+  const int64_t count = outlier_count(rule, 7, k);
+  rule.expect_same(8, {Dim::of(n), Dim::of(count)});
+  rule.expect(rule.input(8).constant != nullptr, 8, "a constant");
+}
+
 SymbolicShape infer_matmul(const Rule& rule, const Node& node) {
   const SymbolicShape& x = rule.rows(0);
   const int64_t k = rule.table(1);
@@ -94,7 +140,27 @@ SymbolicShape infer_matmul(const Rule& rule, const Node& node) {
   const SymbolicShape out = {x[0], Dim::of(n)};
   if (node.input(2) != kNoValue) rule.expect_vector(2, n);
   if (node.input(3) != kNoValue) rule.expect_same(3, out);
+  check_quantized_matmul(rule, n, k);
   return out;
+}
+
+SymbolicShape infer_fake_quantize(const Rule& rule, const Node& node) {
+  const auto& fields = node.attribute<FakeQuantizeAttributes>();
+  const SymbolicShape& x = rule.shape(0);
+  const bool pairs = x.rank() == 2 && x[1].symbol == Symbol::kPairs;
+  if (pairs) return x;
+  const int64_t width = rule.rows(0)[1].size;
+  const int64_t columns = fields.columns == 0 ? width - fields.first_column : fields.columns;
+  if (fields.first_column < 0 || columns < 0 || fields.first_column > width - columns) {
+    rule.refuse("columns ", fields.first_column, " to ", fields.first_column + columns, " of ",
+                width);
+  }
+  check_heads(rule, columns, fields.groups);
+  for (const size_t i : {1, 2}) {
+    if (rule.has(i)) rule.expect_vector(i, width);
+  }
+  if (rule.has(3)) (void)outlier_count(rule, 3, width);
+  return x;
 }
 
 SymbolicShape infer_layer_norm(const Rule& rule) {
@@ -123,12 +189,6 @@ SymbolicShape infer_embed_layer_norm(const Rule& rule) {
     rule.expect_ids(i + 1);
   }
   return token_matrix(n);
-}
-
-void check_heads(const Rule& rule, int64_t width, int64_t heads) {
-  if (heads <= 0 || width % heads != 0) {
-    rule.refuse(heads, " heads do not divide ", width, " columns");
-  }
 }
 
 SymbolicShape infer_attention_scores(const Rule& rule, const Node& node) {
@@ -206,6 +266,8 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
       return infer_skip_layer_norm(rule);
     case OpKind::kAttention:
       return infer_attention(rule, node);
+    case OpKind::kFakeQuantize:
+      return infer_fake_quantize(rule, node);
   }
   rule.refuse("unknown op");
 }

@@ -40,6 +40,13 @@ std::shared_ptr<const Tensor> constant_for(void*, std::string_view name) {
   if (name == "word") return std::make_shared<Tensor>(DType::kF32, Shape{10, 8});
   if (name == "gamma") return std::make_shared<Tensor>(DType::kF32, Shape{8});
   if (name == "odd name\n") return std::make_shared<Tensor>(DType::kF32, Shape{8, 8});
+  if (name == "q8") return std::make_shared<Tensor>(DType::kI8, Shape{8, 8});
+  if (name == "outliers") return std::make_shared<Tensor>(DType::kF32, Shape{8, 2});
+  if (name == "columns") {
+    auto columns = std::make_shared<Tensor>(DType::kI32, Shape{2});
+    columns->mutable_as<int32_t>()[1] = 7;
+    return columns;
+  }
   if (name == "half") return std::make_shared<Tensor>(DType::kF32, Shape{});
   return nullptr;
 }
@@ -101,6 +108,51 @@ TEST(GraphText, BadTextsNameTheLine) {
        "graph.txt:26: something follows the end of the statement"},
   };
   for (const auto& test : kCases) EXPECT_EQ(refusal(test.text), test.message);
+}
+
+// A MatMul with all that quantization leaves on it.
+constexpr std::string_view kQuantizedText = R"(tamis graph 1
+input %x : F32[T, 8]
+constant %gamma : F32[8]
+constant %q8 : I8[8, 8]
+constant %columns : I32[2]
+constant %outliers : F32[8, 2]
+%i = MatMul(%x, %q8, -, %x, %gamma, %gamma, -, %columns, %outliers) {activation=none} @output : F32[T, 8]
+  quantizer 0 static_s8 on [-2, 2] output._input_quantizer
+%r = FakeQuantize(%i, %gamma, -, %columns) {scheme=per_token_s8, groups=2, first_column=2, columns=4, low=-1, high=0.5} : F32[T, 8]
+output logits = %r
+)";
+
+std::string quantized_refusal(std::string_view from, std::string_view to) {
+  std::string text(kQuantizedText);
+  text.replace(text.find(from), from.size(), to);
+  return refusal(text);
+}
+
+TEST(GraphText, QuantizedMatMulRoundTrips) {
+  EXPECT_EQ(print(parse(kQuantizedText)), kQuantizedText);
+}
+
+TEST(GraphText, QuantizedMatMulMustFit) {
+  EXPECT_EQ(
+      quantized_refusal("%x, %gamma, %gamma", "%x, -, %gamma"),
+      "graph.txt:7: MatMul at \"output\": input 1 \"q8\" is I8[8, 8], expected F32, or I8 with "
+      "a weight_scale");
+  EXPECT_EQ(
+      quantized_refusal("%q8, -", "%outliers, -"),
+      "graph.txt:7: MatMul at \"output\": input 0 \"x\" is F32[T, 8], expected rows of 2 for a "
+      "weight [8, 2]");
+  EXPECT_EQ(quantized_refusal("%columns, %outliers)", "%columns)"),
+            "graph.txt:7: MatMul at \"output\": outlier columns and their weight come together");
+  EXPECT_EQ(quantized_refusal("%gamma, -, %columns, %outliers)", "%q8, -, %columns, %outliers)"),
+            "graph.txt:7: MatMul at \"output\": input 5 \"q8\" is I8[8, 8], expected a constant "
+            "F32[8]");
+  EXPECT_EQ(
+      quantized_refusal("static_s8 on", "static_s8 off"),
+      "graph.txt: graph: MatMul at \"output\" has an integer weight but no quantizer that is on "
+      "for its input");
+  EXPECT_EQ(quantized_refusal("first_column=2, columns=4", "first_column=6, columns=4"),
+            "graph.txt:9: FakeQuantize at \"\": columns 6 to 10 of 8");
 }
 
 TEST(GraphText, CutAnywhereIsAnErrorOrAGraph) {

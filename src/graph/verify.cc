@@ -27,6 +27,7 @@ void verify_node(const Graph& graph, const Node& node, const std::vector<bool>& 
     refuse("gives ", dtype_name(type.dtype), type.shape.to_string(), " but \"", output.name,
            "\" is ", dtype_name(output.dtype), output.shape.to_string());
   }
+  bool input_is_quantized = false;
   for (const Quantizer& mark : node.quantizers) {
     // Attention's marks are q, k, v and the probabilities, whether or not q, k and v come as one.
     const bool inside_attention = node.op == OpKind::kAttention && mark.operand <= 3;
@@ -35,6 +36,10 @@ void verify_node(const Graph& graph, const Node& node, const std::vector<bool>& 
       refuse("has a quantizer on operand ", mark.operand, ", which is not there");
     }
     if (mark.names.empty()) refuse("has a quantizer without a name");
+    if (mark.operand == 0) input_is_quantized = input_is_quantized || mark.enabled;
+  }
+  if (node.op == OpKind::kMatMul && node.input(4) != kNoValue && !input_is_quantized) {
+    refuse("has an integer weight but no quantizer that is on for its input");
   }
 }
 

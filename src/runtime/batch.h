@@ -4,8 +4,15 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace tamis::runtime {
+
+/// Rows for a graph's input of dtype F32.
+struct FloatInput {
+  std::string_view name;
+  const float* rows = nullptr;  ///< [T, n]
+};
 
 /// Borrows its arrays. Names are flash-attention's.
 struct PackedBatch {
@@ -16,6 +23,8 @@ struct PackedBatch {
   /// Rising indices of the tokens whose rows a masked-word head computes; empty: all.
   std::span<const int32_t> selected_tokens;
   int32_t max_seqlen = 0;
+  /// For graphs that start from inner values: one for each input of dtype F32.
+  std::span<const FloatInput> float_inputs = {};
 
   [[nodiscard]] int64_t sequences() const { return static_cast<int64_t>(cu_seqlens.size()) - 1; }
   [[nodiscard]] int64_t tokens() const { return static_cast<int64_t>(input_ids.size()); }

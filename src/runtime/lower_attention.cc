@@ -66,7 +66,15 @@ class AttentionStep final : public Step {
 
 }  // namespace
 
+std::unique_ptr<Step> lower_simulated_attention(const graph::Node& node, Lowering& lowering,
+                                                const graph::Quantizer& probabilities);
+
 std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowering) {
+  for (const graph::Quantizer& mark : node.quantizers) {
+    // Those of q, k and v are nodes of their own by now.
+    if (!lowering.simulating() || !mark.enabled || mark.operand != 3) continue;
+    return lower_simulated_attention(node, lowering, mark);
+  }
   return std::make_unique<AttentionStep>(node, lowering);
 }
 

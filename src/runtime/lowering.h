@@ -28,11 +28,13 @@ struct PackedWeight {
 /// Lives while a plan is made. Not thread-safe.
 class Lowering {
  public:
-  Lowering(const graph::Graph& graph, IsaSet isas, ThreadPool* pool)
-      : graph_(graph), isas_(isas), pool_(pool) {}
+  Lowering(const graph::Graph& graph, IsaSet isas, ThreadPool* pool, bool simulating = false)
+      : graph_(graph), isas_(isas), pool_(pool), simulating_(simulating) {}
 
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
   [[nodiscard]] IsaSet isas() const { return isas_; }
+  /// PlanOptions::simulate_quantization.
+  [[nodiscard]] bool simulating() const { return simulating_; }
   /// The float32 elements of a constant.
   [[nodiscard]] const float* constant(graph::ValueId id) const;
   /// As constant(), null for an input that is not there.
@@ -56,6 +58,7 @@ class Lowering {
   const graph::Graph& graph_;
   IsaSet isas_;
   ThreadPool* pool_;
+  bool simulating_;
   BatchLimits limits_;
   std::map<const Tensor*, std::shared_ptr<const PackedWeight>> packed_;
 };

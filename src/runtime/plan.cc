@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "runtime/lowering.h"
+#include "runtime/simulate.h"
 
 namespace tamis::runtime {
 
@@ -51,10 +52,11 @@ std::shared_ptr<const Plan> Plan::make(const graph::Graph& graph, const PlanOpti
   std::shared_ptr<Plan> plan(new Plan());
   plan->graph_ = graph;
   choose_outputs(plan->graph_, options);
+  if (options.simulate_quantization) simulate_marks(plan->graph_);
   for (const graph::GraphOutput& output : plan->graph_.outputs()) {
     plan->outputs_.push_back(describe_output(plan->graph_, output));
   }
-  Lowering lowering(plan->graph_, options.isas, options.pool);
+  Lowering lowering(plan->graph_, options.isas, options.pool, options.simulate_quantization);
   for (const graph::Node& node : plan->graph_.nodes()) {
     plan->steps_.push_back(lower(node, lowering));
   }

@@ -23,6 +23,9 @@ struct PlanOptions {
   std::vector<std::string> outputs;
   /// Inner values, by name, given as further outputs of the same name.
   std::vector<std::string> taps;
+  /// Runs what marks that are on say, in float: their operands go to integers and back, and integer
+  /// weights are multiplied out (simulate.h). Otherwise marks are for the integer kernels.
+  bool simulate_quantization = false;
   /// Packs weights in parallel; null: on the calling thread. Not kept.
   ThreadPool* pool = nullptr;
 };

@@ -22,6 +22,26 @@ std::byte* bytes_of(std::span<const int32_t> ids, int64_t first) {
   return reinterpret_cast<std::byte*>(const_cast<int32_t*>(ids.data() + first));
 }
 
+const FloatInput* find_float_input(const PackedBatch& batch, std::string_view name) {
+  for (const FloatInput& input : batch.float_inputs) {
+    if (input.name == name) return &input;
+  }
+  return nullptr;
+}
+
+// Inner values that the graph starts from must come with the batch.
+void check_float_inputs(const graph::Graph& graph, const PackedBatch& batch) {
+  for (const graph::ValueId input : graph.inputs()) {
+    const graph::Value& value = graph.value(input);
+    if (value.dtype != DType::kF32) continue;
+    const FloatInput* given = find_float_input(batch, value.name);
+    if (given == nullptr || (given->rows == nullptr && batch.tokens() > 0)) {
+      fail(ErrorCode::kInvalidArgument, "batch: no rows for the input \"", value.name, "\" (F32",
+           value.shape.to_string(), ")");
+    }
+  }
+}
+
 }  // namespace
 
 /// One worker's memory, kept from run to run.
@@ -128,6 +148,13 @@ void Session::bind(const Run& run, const Block& block, WorkerState& state) {
     state.values[i] = state.arena.data() + state.offsets[static_cast<size_t>(slot)];
   }
   for (const graph::ValueId input : graph.inputs()) {
+    if (graph.value(input).dtype == DType::kF32) {
+      const float* rows = find_float_input(run.batch, graph.value(input).name)->rows;
+      const int64_t first = block.token_begin * graph.value(input).shape.elements_per_unit();
+      state.values[static_cast<size_t>(input)] =
+          reinterpret_cast<std::byte*>(const_cast<float*>(rows + first));
+      continue;
+    }
     const bool types = graph.value(input).name == graph::kTokenTypeIds;
     state.values[static_cast<size_t>(input)] =
         bytes_of(types ? run.batch.token_type_ids : run.batch.input_ids, block.token_begin);
@@ -200,6 +227,7 @@ void Session::run_team(Run& run, int worker, int workers) {
 
 void Session::run(const PackedBatch& batch, Outputs& outputs, const RunControl& control) {
   check_batch(batch, plan_->limits());
+  check_float_inputs(plan_->graph(), batch);
   Run run(batch, control);
   if (const Ending ending = run.look(); ending != Ending::kNone) throw_ending(ending);
   const size_t scratch = plan_->scratch_bytes(batch.max_seqlen);
