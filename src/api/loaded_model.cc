@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "formats/sentence_transformers.h"
 #include "models/models.h"
+#include "quant/marks.h"
 
 namespace tamis::api {
 
@@ -155,6 +156,11 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   manifest_.default_prompt_name = sentence.default_prompt_name;
   manifest_.parameters = count_parameters(built.graph);
   graph_ = std::move(built.graph);
+  // The quantizers have their names from the start; in fp32 all are off.
+  quant::add_marks(graph_);
+  for (graph::Node& node : graph_.nodes()) {
+    for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
+  }
   if (options.run_passes) reports_ = passes::run_pipeline(graph_, options.skip_passes);
 }
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/version.h"
+#include "quant/marks.h"
 
 namespace tamis::api {
 
@@ -143,13 +144,9 @@ std::string quantization_record(const LoadedModel& model) {
   JsonWriter json(1);
   json.begin_object().member("precision", model.manifest().precision).key("quantizers");
   json.begin_array();
-  for (const graph::Node& node : model.graph().nodes()) {
-    for (const graph::Quantizer& quantizer : node.quantizers) {
-      json.begin_object().key("names").begin_array();
-      for (const std::string& name : quantizer.names) json.value(name);
-      json.end_array().member("enabled", quantizer.enabled);
-      json.member("scheme", graph::scheme_name(quantizer.scheme)).end_object();
-    }
+  for (const quant::QuantizerInfo& quantizer : quant::list_quantizers(model.graph())) {
+    json.begin_object().member("name", quantizer.name).member("enabled", quantizer.enabled);
+    json.member("scheme", graph::scheme_name(quantizer.scheme)).end_object();
   }
   return json.end_array().end_object().take() + "\n";
 }

@@ -6,34 +6,19 @@
 #include "cli/command.h"
 #include "graph/graph.h"
 #include "kernels/cpu/peak/peak.h"
+#include "quant/marks.h"
 
 namespace tamis::cli {
 
 namespace {
 
-/// A quantizer and the node it marks.
-struct Mark {
-  const graph::Quantizer* quantizer;
-  std::string name;
-};
-
-std::vector<Mark> marks_of(const graph::Graph& graph) {
-  std::vector<Mark> marks;
-  for (const graph::Node& node : graph.nodes()) {
-    for (const graph::Quantizer& quantizer : node.quantizers) {
-      for (const std::string& name : quantizer.names) marks.push_back({&quantizer, name});
-    }
-  }
-  return marks;
-}
-
 void write_quantizers(const graph::Graph& graph, JsonWriter& json) {
   json.key("quantizers").begin_array();
-  for (const Mark& mark : marks_of(graph)) {
-    json.begin_object().member("name", mark.name).member("enabled", mark.quantizer->enabled);
-    json.member("scheme", graph::scheme_name(mark.quantizer->scheme)).key("amax");
-    if (mark.quantizer->high) {
-      json.value(*mark.quantizer->high);
+  for (const quant::QuantizerInfo& quantizer : quant::list_quantizers(graph)) {
+    json.begin_object().member("name", quantizer.name).member("enabled", quantizer.enabled);
+    json.member("scheme", graph::scheme_name(quantizer.scheme)).key("amax");
+    if (quantizer.high) {
+      json.value(*quantizer.high);
     } else {
       json.null();
     }
@@ -81,18 +66,17 @@ void print_text(const api::LoadedModel& model) {
                 report.changed ? "changed" : "unchanged", report.milliseconds);
   }
   std::printf("steps         %zu, %zu quantizers\n", plan.steps().size(),
-              marks_of(model.graph()).size());
+              quant::list_quantizers(model.graph()).size());
 }
 
 void print_quantizers(const graph::Graph& graph) {
-  for (const Mark& mark : marks_of(graph)) {
-    const graph::Quantizer& quantizer = *mark.quantizer;
+  for (const quant::QuantizerInfo& quantizer : quant::list_quantizers(graph)) {
     const std::string range = quantizer.low && quantizer.high
                                   ? cat("[", *quantizer.low, ", ", *quantizer.high, "]")
                                   : "-";
     std::printf("%-3s %-15s %-24s %s\n", quantizer.enabled ? "on" : "off",
                 std::string(graph::scheme_name(quantizer.scheme)).c_str(), range.c_str(),
-                mark.name.c_str());
+                quantizer.name.c_str());
   }
 }
 

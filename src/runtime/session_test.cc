@@ -353,5 +353,19 @@ TEST(Plan, CountsOperations) {
   EXPECT_DOUBLE_EQ(plan->operations(batch.packed()), linear + attention);
 }
 
+TEST(Plan, WhatWasForcedRuns) {
+  for (const IsaSet isas : isa_sets()) {
+    const std::string_view wanted = isas.has(Isa::kAvx512) ? "avx512"
+                                    : isas.has(Isa::kAvx2) ? "avx2"
+                                                           : "reference";
+    const auto plan = plan_for(isas);
+    for (const auto& step : plan->steps()) {
+      const std::string_view kernel = step->kernel();
+      if (kernel == "position_ids" || kernel == "select_tokens") continue;
+      EXPECT_TRUE(kernel.ends_with(wanted)) << kernel << " for " << wanted;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tamis::runtime
