@@ -93,20 +93,25 @@ Session::Session(std::shared_ptr<const Plan> plan, ThreadPool& pool)
 
 Session::~Session() = default;
 
+// All memory is made here: which worker meets the largest block is chance, and a member of a team
+// that failed to allocate would leave the others waiting.
 void Session::ensure_workers(int workers, size_t scratch) {
   while (static_cast<int>(workers_.size()) < workers) {
     workers_.push_back(std::make_unique<WorkerState>());
   }
-  for (auto& worker : workers_) worker->scratch.reserve(scratch);
-  if (!schedule_.team) return;
-  // A team's memory is made here: a member that failed to allocate would leave the others waiting.
-  WorkerState& shared = *workers_[0];
   size_t arena = 0;
   for (const Block& block : schedule_.blocks) {
-    arena = std::max(arena, plan_->memory().offsets(block, shared.offsets));
+    arena = std::max(arena, plan_->memory().offsets(block, workers_[0]->offsets));
   }
-  shared.arena.reserve(arena);
-  shared.values.reserve(plan_->graph().value_count());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    WorkerState& worker = *workers_[i];
+    worker.scratch.reserve(scratch);
+    // A team works in worker 0's arena.
+    if (schedule_.team && i > 0) continue;
+    worker.arena.reserve(arena);
+    worker.offsets.reserve(plan_->memory().slots.size());
+    worker.values.reserve(plan_->graph().value_count());
+  }
 }
 
 void Session::prepare(const PackedBatch& batch, Outputs& outputs) {
@@ -140,7 +145,7 @@ void Session::prepare(const PackedBatch& batch, Outputs& outputs) {
 void Session::bind(const Run& run, const Block& block, WorkerState& state) {
   const graph::Graph& graph = plan_->graph();
   const MemoryPlan& memory = plan_->memory();
-  state.arena.reserve(memory.offsets(block, state.offsets));
+  (void)memory.offsets(block, state.offsets);
   state.values.assign(graph.value_count(), nullptr);
   for (size_t i = 0; i < graph.value_count(); ++i) {
     const int slot = memory.slot_of[i];

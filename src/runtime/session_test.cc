@@ -6,114 +6,12 @@
 
 #include <cmath>
 #include <cstring>
-#include <random>
 
 #include "base/error.h"
+#include "runtime/test_encoder.h"
 
 namespace tamis::runtime {
 namespace {
-
-using graph::Dim;
-using graph::OpKind;
-using graph::Symbol;
-using graph::ValueId;
-
-constexpr int64_t kHidden = 24;
-constexpr int64_t kVocab = 50;
-constexpr int64_t kPositions = 700;
-
-class EncoderBuilder {
- public:
-  graph::Graph build() {
-    const ValueId ids = graph_.add_input(graph::kInputIds, DType::kI32, {Dim::of(Symbol::kTokens)});
-    const ValueId types =
-        graph_.add_input(graph::kTokenTypeIds, DType::kI32, {Dim::of(Symbol::kTokens)});
-    const ValueId positions =
-        graph_.add_node(OpKind::kPositionIds, {ids}, graph::PositionIdsAttributes{}, "positions");
-    ValueId x =
-        graph_.add_node(OpKind::kEmbedLayerNormalization,
-                        {random({kVocab, kHidden}), ids, random({kHidden}), random({kHidden}),
-                         random({kPositions, kHidden}), positions, random({2, kHidden}), types},
-                        graph::LayerNormAttributes{1e-12f}, "embeddings", "embedded");
-    for (int layer = 0; layer < 2; ++layer) x = add_layer(x);
-    graph_.add_output("token_embeddings", x);
-    graph_.add_output(
-        "sentence_embedding",
-        graph_.add_node(OpKind::kSequencePool, {x},
-                        graph::PoolAttributes{{graph::PoolMode::kMean, graph::PoolMode::kCls}},
-                        "pool"));
-    const ValueId selected =
-        graph_.add_node(OpKind::kSelectTokens, {x}, graph::NoAttributes{}, "select");
-    graph_.add_output("logits", matmul(selected, 7, Activation::kNone, graph::kNoValue));
-    return std::move(graph_);
-  }
-
- private:
-  ValueId random(const Shape& shape) {
-    Tensor tensor(DType::kF32, shape);
-    for (float& value : tensor.mutable_as<float>()) value = normal_(engine_) * 0.3f;
-    return graph_.add_constant("c", std::make_shared<Tensor>(std::move(tensor)));
-  }
-  ValueId matmul(ValueId x, int64_t n, Activation activation, ValueId residual) {
-    const int64_t k = graph_.value(x).shape[1].size;
-    return graph_.add_node(OpKind::kMatMul, {x, random({n, k}), random({n}), residual},
-                           graph::MatMulAttributes{activation}, "linear");
-  }
-  ValueId add_layer(ValueId x) {
-    const ValueId qkv = matmul(x, 3 * kHidden, Activation::kNone, graph::kNoValue);
-    const ValueId context = graph_.add_node(OpKind::kAttention, {qkv},
-                                            graph::AttentionAttributes{4, 0.4f}, "attention");
-    const ValueId attended = matmul(context, kHidden, Activation::kNone, x);
-    const ValueId normed = graph_.add_node(OpKind::kLayerNormalization,
-                                           {attended, random({kHidden}), random({kHidden})},
-                                           graph::LayerNormAttributes{1e-5f}, "norm");
-    const ValueId inner = matmul(normed, 40, Activation::kGelu, graph::kNoValue);
-    const ValueId out = matmul(inner, kHidden, Activation::kNone, graph::kNoValue);
-    return graph_.add_node(OpKind::kSkipLayerNormalization,
-                           {out, normed, random({kHidden}), random({kHidden})},
-                           graph::LayerNormAttributes{1e-5f}, "skip_norm");
-  }
-
-  graph::Graph graph_;
-  std::mt19937 engine_{20260101};
-  std::normal_distribution<float> normal_;
-};
-
-const graph::Graph& encoder() {
-  static const graph::Graph graph = EncoderBuilder().build();
-  return graph;
-}
-
-struct Batch {
-  std::vector<int32_t> ids;
-  std::vector<int32_t> types;
-  std::vector<int32_t> cu_seqlens{0};
-  std::vector<int32_t> selected;
-  int32_t longest = 0;
-
-  explicit Batch(const std::vector<int32_t>& lengths, uint32_t seed = 1) {
-    std::mt19937 engine(seed);
-    for (const int32_t length : lengths) {
-      cu_seqlens.push_back(cu_seqlens.back() + length);
-      longest = std::max(longest, length);
-    }
-    for (int32_t i = 0; i < cu_seqlens.back(); ++i) {
-      ids.push_back(static_cast<int32_t>(engine() % kVocab));
-      types.push_back(static_cast<int32_t>(engine() % 2));
-    }
-  }
-  [[nodiscard]] PackedBatch packed() const {
-    return {ids, types, {}, cu_seqlens, selected, longest};
-  }
-  [[nodiscard]] Batch only(size_t s) const {
-    Batch one({});
-    one.ids.assign(ids.begin() + cu_seqlens[s], ids.begin() + cu_seqlens[s + 1]);
-    one.types.assign(types.begin() + cu_seqlens[s], types.begin() + cu_seqlens[s + 1]);
-    one.longest = cu_seqlens[s + 1] - cu_seqlens[s];
-    one.cu_seqlens = {0, one.longest};
-    return one;
-  }
-};
 
 std::vector<float> floats(const Outputs& outputs, std::string_view name) {
   const auto values = outputs.get(name).as<float>();
@@ -135,11 +33,11 @@ std::vector<IsaSet> isa_sets() {
 std::shared_ptr<const Plan> plan_for(IsaSet isas) {
   PlanOptions options;
   options.isas = isas;
-  return Plan::make(encoder(), options);
+  return Plan::make(test_encoder(), options);
 }
 
 TEST(Session, EveryIsaAgreesWithReference) {
-  const Batch batch({5, 1, 33, 20});
+  const TestBatch batch({5, 1, 33, 20});
   ThreadPool pool(2);
   Outputs expected;
   Session(plan_for(isas_up_to("reference")), pool).run(batch.packed(), expected);
@@ -162,7 +60,7 @@ TEST(Session, EveryIsaAgreesWithReference) {
 }
 
 TEST(Session, BatchedEqualsSingleBitForBit) {
-  const Batch batch({7, 130, 1, 64, 300, 12, 12});
+  const TestBatch batch({7, 130, 1, 64, 300, 12, 12});
   for (const IsaSet isas : isa_sets()) {
     ThreadPool pool(2);
     Session session(plan_for(isas), pool);
@@ -171,7 +69,7 @@ TEST(Session, BatchedEqualsSingleBitForBit) {
     const std::vector<float> tokens = floats(whole, "token_embeddings");
     const std::vector<float> pooled = floats(whole, "sentence_embedding");
     for (size_t s = 0; s + 1 < batch.cu_seqlens.size(); ++s) {
-      const Batch one = batch.only(s);
+      const TestBatch one = batch.only(s);
       Outputs single;
       session.run(one.packed(), single);
       const auto first = static_cast<size_t>(batch.cu_seqlens[s] * kHidden);
@@ -189,7 +87,7 @@ TEST(Session, AnyThreadCountGivesTheSameBits) {
   for (const IsaSet isas : isa_sets()) {
     const auto plan = plan_for(isas);
     for (const auto& lengths : kLengths) {
-      const Batch batch(lengths);
+      const TestBatch batch(lengths);
       std::vector<float> expected;
       for (const int threads : {1, 2, 3, 8}) {
         ThreadPool pool(threads);
@@ -205,7 +103,7 @@ TEST(Session, AnyThreadCountGivesTheSameBits) {
 }
 
 TEST(Session, SelectedTokensAreTheRowsOfAll) {
-  Batch batch({20, 5, 90});
+  TestBatch batch({20, 5, 90});
   ThreadPool pool(2);
   Session session(plan_for(detected_isas()), pool);
   Outputs all;
@@ -226,22 +124,22 @@ TEST(Session, WantedOutputsAndTapsOnly) {
   PlanOptions options;
   options.outputs = {"sentence_embedding"};
   options.taps = {"embedded"};
-  const auto plan = Plan::make(encoder(), options);
+  const auto plan = Plan::make(test_encoder(), options);
   ThreadPool pool(1);
   Session session(plan, pool);
   Outputs outputs;
-  const Batch batch({4, 6});
+  const TestBatch batch({4, 6});
   session.run(batch.packed(), outputs);
   EXPECT_EQ(outputs.size(), 2u);
   EXPECT_EQ(outputs.get("embedded").shape(), Shape({10, kHidden}));
   EXPECT_FALSE(outputs.has("logits"));
   EXPECT_THROW((void)outputs.get("logits"), Error);
   options.taps = {"nowhere"};
-  EXPECT_THROW((void)Plan::make(encoder(), options), Error);
+  EXPECT_THROW((void)Plan::make(test_encoder(), options), Error);
 }
 
 TEST(Session, PositionIdsMayBeGiven) {
-  Batch batch({6});
+  TestBatch batch({6});
   ThreadPool pool(1);
   Session session(plan_for(detected_isas()), pool);
   Outputs plain;
@@ -272,7 +170,7 @@ TEST(Session, RefusesWhatDoesNotFit) {
     return std::string();
   };
   EXPECT_EQ(refusal(PackedBatch{}), "batch: no sequences; at least one is needed");
-  Batch batch({3, 4});
+  TestBatch batch({3, 4});
   batch.ids[5] = 50;
   EXPECT_EQ(refusal(batch.packed()), "batch: input_ids[5] is 50, must lie in 0..49");
   batch.ids[5] = -1;
@@ -289,7 +187,7 @@ TEST(Session, RefusesWhatDoesNotFit) {
   batch.cu_seqlens[2] = 6;
   EXPECT_EQ(refusal(batch.packed()),
             "batch: cu_seqlens runs from 0 to 6, must run from 0 to the 7 tokens");
-  EXPECT_EQ(refusal(Batch({701}).packed()),
+  EXPECT_EQ(refusal(TestBatch({701}).packed()),
             "batch: sequence 0 has 701 tokens, the model takes at most 700");
   batch.cu_seqlens[2] = 7;
   batch.selected = {5, 2};
@@ -299,7 +197,7 @@ TEST(Session, RefusesWhatDoesNotFit) {
 TEST(Session, EndsWhenToldTo) {
   ThreadPool pool(2);
   Session session(plan_for(detected_isas()), pool);
-  const auto ending = [&](const Batch& batch, const RunControl& control) {
+  const auto ending = [&](const TestBatch& batch, const RunControl& control) {
     Outputs outputs;
     try {
       session.run(batch.packed(), outputs, control);
@@ -312,21 +210,21 @@ TEST(Session, EndsWhenToldTo) {
   std::atomic<bool> stop{true};
   RunControl control;
   control.stop = &stop;
-  EXPECT_EQ(ending(Batch(many), control), ErrorCode::kCancelled);
+  EXPECT_EQ(ending(TestBatch(many), control), ErrorCode::kCancelled);
   // Told half way, by the progress callback: block by block, and as a team.
   for (const auto& lengths : {many, std::vector<int32_t>{600, 300, 300}}) {
     stop = false;
     control.progress = [&stop](int64_t, int64_t) { stop = true; };
-    EXPECT_EQ(ending(Batch(lengths), control), ErrorCode::kCancelled);
+    EXPECT_EQ(ending(TestBatch(lengths), control), ErrorCode::kCancelled);
   }
   ManualClock clock;
   clock.advance_ns(1000);
   RunControl late;
   late.clock = &clock;
   late.deadline_ns = 1000;
-  EXPECT_EQ(ending(Batch(many), late), ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(ending(TestBatch(many), late), ErrorCode::kDeadlineExceeded);
   late.deadline_ns = 1001;
-  EXPECT_EQ(ending(Batch(many), late), ErrorCode::kInternal);  // in time
+  EXPECT_EQ(ending(TestBatch(many), late), ErrorCode::kInternal);  // in time
 }
 
 TEST(Session, ReportsProgressToTheEnd) {
@@ -340,13 +238,13 @@ TEST(Session, ReportsProgressToTheEnd) {
     last = done;
   };
   Outputs outputs;
-  session.run(Batch(std::vector<int32_t>(20, 100)).packed(), outputs, control);
+  session.run(TestBatch(std::vector<int32_t>(20, 100)).packed(), outputs, control);
   EXPECT_EQ(last, 2000);
 }
 
 TEST(Plan, CountsOperations) {
   const auto plan = plan_for(detected_isas());
-  const Batch batch({10, 20});
+  const TestBatch batch({10, 20});
   // Per token and layer 2 (3 h^2 + h^2 + 2 * 40 h), per pair and layer 4 h; logits 2 * 7 h a token.
   const double linear = 30 * (2.0 * 2 * (4 * kHidden * kHidden + 80 * kHidden) + 2.0 * 7 * kHidden);
   const double attention = 500 * 2.0 * 4 * kHidden;
