@@ -145,7 +145,7 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
                                        tokenizer_length, built.max_positions);
   manifest_.hidden_size = built.hidden_size;
   manifest_.output_size = built.output_size;
-  manifest_.uses_type_ids = built.type_vocab_size > 0;
+  manifest_.uses_type_ids = built.type_vocab_size > 1;
   manifest_.labels = built.labels;
   manifest_.problem = problem_of(built.problem_type);
   manifest_.cross_encoder_activation = checkpoint->config().cross_encoder_activation;

@@ -74,7 +74,7 @@ struct TaskModel {
   const tokenizer::Tokenizer* tokenizer = nullptr;
   /// Longest sequence of the model in tokens, special ones included; 0: no limit.
   int64_t max_length = 0;
-  /// False for families without segment embeddings: Sequence::type_ids stay empty.
+  /// False for models with one segment or none: Sequence::type_ids stay empty.
   bool uses_type_ids = true;
 
   std::vector<std::string> labels;  ///< id2label

@@ -55,7 +55,7 @@ class Pipeline {
     model_.tokenizer = &tokenizer_;
     model_.max_length =
         std::min(built.max_positions, tokenizer_.model_max_length().value_or(built.max_positions));
-    model_.uses_type_ids = built.type_vocab_size > 0;
+    model_.uses_type_ids = built.type_vocab_size > 1;
     model_.labels = config.id2label;
     model_.problem = problem_of(config.problem_type);
     model_.cross_encoder_activation = config.cross_encoder_activation;
