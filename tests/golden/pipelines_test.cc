@@ -1,5 +1,5 @@
-// Text in, answer out: tokenizer, engine and tasks together against what Hugging Face's pipelines
-// recorded for the tiny checkpoints (testdata/README.md, pipelines.json).
+// Text in, answer out: a loaded model's tokenizer, engine and tasks against what Hugging Face's
+// pipelines recorded for the tiny checkpoints (testdata/README.md, pipelines.json).
 //
 // Labels, words, tokens and offsets are equal; scores lie within 1e-5: they are probabilities (or
 // raw logits of size 10 at most) of float32 models of two layers, whose logits differ by a few
@@ -14,87 +14,30 @@
 #include <string>
 #include <vector>
 
+#include "api/loaded_model.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/thread_pool.h"
-#include "formats/checkpoint.h"
-#include "models/models.h"
-#include "passes/pipeline.h"
-#include "runtime/plan.h"
-#include "runtime/session.h"
-#include "tasks/task.h"
 
 namespace tamis {
 namespace {
 
 constexpr float kScoreTolerance = 1e-5F;
 
-tasks::Problem problem_of(const std::optional<ProblemType>& type) {
-  if (!type) return tasks::Problem::kUnknown;
-  switch (*type) {
-    case ProblemType::kRegression:
-      return tasks::Problem::kRegression;
-    case ProblemType::kSingleLabel:
-      return tasks::Problem::kSingleLabel;
-    case ProblemType::kMultiLabel:
-      return tasks::Problem::kMultiLabel;
-  }
-  TAMIS_CHECK(false);
-}
-
 /// A checkpoint with its tokenizer, ready to answer.
 class Pipeline {
  public:
   explicit Pipeline(const std::filesystem::path& folder)
-      : tokenizer_(tokenizer::Tokenizer::load(folder)), pool_(1) {
-    const auto checkpoint = Checkpoint::open(folder);
-    models::BuiltModel built = models::build_model(*checkpoint);
-    passes::run_pipeline(built.graph);
-    session_ = std::make_unique<runtime::Session>(runtime::Plan::make(built.graph), pool_);
-    const ModelConfig& config = checkpoint->config();
-    model_.tokenizer = &tokenizer_;
-    model_.max_length =
-        std::min(built.max_positions, tokenizer_.model_max_length().value_or(built.max_positions));
-    model_.uses_type_ids = built.type_vocab_size > 1;
-    model_.labels = config.id2label;
-    model_.problem = problem_of(config.problem_type);
-    model_.cross_encoder_activation = config.cross_encoder_activation;
-  }
+      : model_(api::LoadedModel::load(api::resolve_model(folder.string()), {})) {}
 
   template <typename Result, typename Options>
   Result answer(tasks::TaskInput input, const Options& options) {
-    const tasks::Encoded encoded = tasks::encode(std::move(input), options, model_);
-    std::vector<int32_t> ids;
-    std::vector<int32_t> type_ids;
-    std::vector<int32_t> selected;
-    std::vector<int32_t> cu_seqlens = {0};
-    runtime::PackedBatch batch;
-    for (const tasks::Sequence& sequence : encoded.sequences) {
-      const auto start = static_cast<int32_t>(ids.size());
-      for (const int32_t token : sequence.selected) selected.push_back(start + token);
-      ids.insert(ids.end(), sequence.ids.begin(), sequence.ids.end());
-      type_ids.insert(type_ids.end(), sequence.type_ids.begin(), sequence.type_ids.end());
-      cu_seqlens.push_back(static_cast<int32_t>(ids.size()));
-      batch.max_seqlen = std::max(batch.max_seqlen, static_cast<int32_t>(sequence.size()));
-    }
-    batch.input_ids = ids;
-    batch.token_type_ids = type_ids;
-    batch.cu_seqlens = cu_seqlens;
-    batch.selected_tokens = selected;
-    session_->run(batch, outputs_);
-    std::vector<tasks::OutputView> views;
-    for (size_t i = 0; i < outputs_.size(); ++i) {
-      views.push_back({outputs_.name(i), outputs_.view(i)});
-    }
-    return std::get<Result>(tasks::decode(encoded, views, model_));
+    constexpr int64_t kMaxBatchTokens = 4096;
+    auto results = model_->run({std::move(input)}, options, kMaxBatchTokens);
+    return std::get<Result>(std::move(results.at(0)));
   }
 
  private:
-  tokenizer::Tokenizer tokenizer_;
-  ThreadPool pool_;
-  std::unique_ptr<runtime::Session> session_;
-  runtime::Outputs outputs_;
-  tasks::TaskModel model_;
+  std::shared_ptr<const api::LoadedModel> model_;
 };
 
 std::string text_of(JsonView view) { return std::string(view.as_string("text")); }
