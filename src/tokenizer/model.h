@@ -35,8 +35,6 @@ class Model {
   [[nodiscard]] virtual int32_t matched_text_id() const { return SequenceTokens::kNoMatchedTextId; }
   /// Reads raw bytes instead of byte-level characters if it can, and says whether it does.
   virtual bool read_raw_bytes() { return false; }
-  /// True if a token's text is not always its vocabulary entry (Unigram's unknown pieces).
-  [[nodiscard]] virtual bool unk_keeps_text() const { return false; }
 
  protected:
   Vocab vocab_;

@@ -19,12 +19,14 @@ bool is_trimmed(char32_t c) { return c == kVisibleSpace || is_whitespace(c); }
 struct Window {
   size_t begin;
   size_t end;
+  /// The first window of its text.
+  bool main;
 };
 
 /// The windows of `size` tokens of which `keep` fit, as Hugging Face cuts them.
 std::vector<Window> cut_windows(size_t size, size_t keep, const EncodeOptions& options) {
-  if (keep >= size) return {{0, size}};
-  if (keep == 0) return {{0, 0}, {0, size}};
+  if (keep >= size) return {{0, size, true}};
+  if (keep == 0) return {{0, 0, true}, {0, size, false}};
   const auto stride = static_cast<size_t>(options.stride);
   if (stride >= keep) {
     fail(ErrorCode::kInvalidArgument, "stride ", stride, " is not less than the ", keep,
@@ -35,13 +37,13 @@ std::vector<Window> cut_windows(size_t size, size_t keep, const EncodeOptions& o
   if (options.truncation_side == Side::kRight) {
     for (size_t begin = 0;; begin += step) {
       const size_t end = std::min(begin + keep, size);
-      windows.push_back({begin, end});
+      windows.push_back({begin, end, windows.empty()});
       if (end == size || !options.return_overflowing) return windows;
     }
   }
   for (size_t end = size;; end -= step) {
     const size_t begin = end > keep ? end - keep : 0;
-    windows.push_back({begin, end});
+    windows.push_back({begin, end, windows.empty()});
     if (begin == 0 || !options.return_overflowing) return windows;
   }
 }
@@ -53,9 +55,7 @@ class Joiner {
          const std::array<SequenceTokens, 2>& sequences, const EncodeOptions& options)
       : post_(post), spaces_(spaces), sequences_(sequences), options_(options) {}
 
-  /// `main`: type ids are the template's; further windows keep their text's index, as in the
-  /// library.
-  void join(bool is_pair, const std::array<Window, 2>& windows, bool main, Encoding& out) const {
+  void join(bool is_pair, const std::array<Window, 2>& windows, Encoding& out) const {
     clear(out);
     const auto& parts = post_.parts(is_pair);
     size_t total = 0;
@@ -66,7 +66,7 @@ class Joiner {
     reserve(out, total);
     for (const TemplatePart& part : parts) {
       if (part.id < 0) {
-        add_text(part, windows[static_cast<size_t>(part.sequence)], main, out);
+        add_text(part, windows[static_cast<size_t>(part.sequence)], out);
       } else if (options_.add_special_tokens) {
         add_special(part, out);
       }
@@ -105,16 +105,20 @@ class Joiner {
     out.sequence_ids.push_back(-1);
   }
 
-  void add_text(const TemplatePart& part, const Window& window, bool main, Encoding& out) const {
+  /// A text's first window gets the template's type ids; further ones keep the text's index, as in
+  /// the library.
+  void add_text(const TemplatePart& part, const Window& window, Encoding& out) const {
     const SequenceTokens& tokens = sequences_[static_cast<size_t>(part.sequence)];
     const size_t count = window.end - window.begin;
     const auto slice = [&](const auto& from, auto& to) {
       const auto begin = from.begin() + static_cast<ptrdiff_t>(window.begin);
       to.insert(to.end(), begin, begin + static_cast<ptrdiff_t>(count));
     };
+    const bool as_told = window.main || (post_.windows_type_0 && options_.add_special_tokens);
+    const int32_t type_id = as_told ? part.type_id : part.sequence;
     slice(tokens.ids, out.ids);
     if (options_.tokens) slice(tokens.texts, out.tokens);
-    out.type_ids.insert(out.type_ids.end(), count, main ? part.type_id : part.sequence);
+    out.type_ids.insert(out.type_ids.end(), count, type_id);
     if (options_.offsets) {
       const size_t at = out.offsets.size();
       slice(tokens.offsets, out.offsets);
@@ -165,6 +169,15 @@ class Joiner {
   const std::array<SequenceTokens, 2>& sequences_;
   const EncodeOptions& options_;
 };
+
+/// Sequence ids of a further window where no post-processor numbers the texts, as the library
+/// answers them: all 0, or none for the second text beside the first window of the first.
+void number_as_one(const Window& first, const Window& second, Encoding& out) {
+  const size_t second_begin = first.end - first.begin;
+  for (size_t i = 0; i < out.sequence_ids.size(); ++i) {
+    out.sequence_ids[i] = i >= second_begin && first.main && !second.main ? -1 : 0;
+  }
+}
 
 /// Longest-first over two texts: the longer one gives way first, then both to one half each.
 Limits longest_first(size_t first, size_t second, size_t room) {
@@ -250,16 +263,17 @@ void post_process(const PostProcessor& post, const TokenSpaces& spaces,
   out.truncated =
       limits.keep[0] < first || (is_pair && limits.keep[1] < second) || sequences[0].cut_short;
   if (!out.truncated) {
-    joiner.join(is_pair, {Window{0, first}, Window{0, second}}, true, out);
+    joiner.join(is_pair, {Window{0, first, true}, Window{0, second, true}}, out);
     return;
   }
   const auto a = cut_windows(first, limits.keep[0], options);
   const auto b = cut_windows(second, is_pair ? limits.keep[1] : 0, options);
-  joiner.join(is_pair, {a[0], b[0]}, true, out);
+  joiner.join(is_pair, {a[0], b[0]}, out);
   if (!options.return_overflowing) return;
   const auto add = [&](const Window& x, const Window& y) {
-    joiner.join(is_pair, {x, y}, false, out.overflowing.emplace_back());
+    joiner.join(is_pair, {x, y}, out.overflowing.emplace_back());
     out.overflowing.back().truncated = true;
+    if (is_pair && !post.present) number_as_one(x, y, out.overflowing.back());
   };
   for (size_t i = 1; i < a.size(); ++i) {
     for (const Window& y : b) add(a[i], y);

@@ -79,6 +79,7 @@ void add_roberta(const JsonView& json, const std::string& where, PostProcessor& 
   const TemplatePart cls = special_part(json, "cls", where);
   const bool add_prefix_space = bool_field(json, "add_prefix_space", where);
   if (bool_field(json, "trim_offsets", where)) post.trims.push_back(add_prefix_space);
+  post.windows_type_0 = true;
   post.single = {cls, {-1, 0, 0}, sep};
   post.pair = {cls, {-1, 0, 0}, sep, sep, {-1, 1, 0}, sep};
 }
@@ -165,6 +166,7 @@ int64_t PostProcessor::num_special(bool is_pair) const {
 
 PostProcessor make_post_processor(const JsonView& json, const std::string& where) {
   PostProcessor post;
+  post.present = !json.is_null();
   add_any(json, where, post);
   return post;
 }

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "tokenizer/encoding.h"
+#include "tokenizer/match.h"
+#include "tokenizer/split_behavior.h"
 #include "tokenizer/text.h"
 #include "tokenizer/unicode.h"
 #include "tokenizer/word_cache.h"
@@ -69,8 +71,9 @@ struct Scratch {
   // For normalizers.
   std::u32string code_points;
   std::vector<ChangedCodePoint> changes;
+  std::vector<Match> matches;
+  std::vector<Segment> segments;
   // For models.
-  std::vector<uint32_t> numbers;
   struct Symbol {
     int32_t id;
     int32_t previous;
@@ -90,6 +93,8 @@ struct Scratch {
     uint32_t start;
   };
   std::vector<PathNode> path;
+  std::vector<uint32_t> ends;
+  std::vector<int32_t> piece_ids;
   std::string word;
 
   /// Frees what a very long text left behind.
@@ -102,8 +107,11 @@ struct Scratch {
     if (code_points.capacity() > kKeep) code_points = {};
     if (symbols.capacity() > kKeep) symbols = {};
     if (queue.capacity() > kKeep) queue = {};
+    if (ends.capacity() > kKeep) ends = {};
+    if (piece_ids.capacity() > kKeep) piece_ids = {};
     if (path.capacity() > kKeep) path = {};
-    if (numbers.capacity() > kKeep) numbers = {};
+    if (segments.capacity() > kKeep) segments = {};
+    if (matches.capacity() > kKeep) matches = {};
     for (SequenceTokens& tokens : sequences) {
       if (tokens.ids.capacity() > kKeep) tokens = {};
     }

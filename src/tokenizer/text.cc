@@ -37,6 +37,19 @@ void Text::materialize() {
   identity_ = false;
 }
 
+void Text::trim(size_t begin, size_t end) {
+  bytes_.erase(end);
+  bytes_.erase(0, begin);
+  if (identity_) {
+    base_ += static_cast<uint32_t>(begin);
+  } else {
+    align_.resize(end);
+    align_.erase(align_.begin(), align_.begin() + static_cast<ptrdiff_t>(begin));
+  }
+  pieces[0].begin = 0;
+  pieces[0].end = static_cast<uint32_t>(bytes_.size());
+}
+
 Piece Text::append(const Text& from, const Piece& piece) {
   const auto begin = static_cast<uint32_t>(bytes_.size());
   const uint32_t size = piece.end - piece.begin;
@@ -80,6 +93,18 @@ void Rewriter::keep(size_t size) {
   const auto from = text_.align_.begin() + static_cast<ptrdiff_t>(at_);
   text_.spare_align_.insert(text_.spare_align_.end(), from, from + static_cast<ptrdiff_t>(size));
   at_ += size;
+}
+
+void Rewriter::prepend(std::u32string_view prefix) {
+  const char32_t next = decode_utf8(rest().data());
+  if (prefix.empty()) {
+    insert(next);
+    drop(1);
+    return;
+  }
+  replace(prefix[0]);
+  for (const char32_t c : prefix.substr(1)) insert(c);
+  insert(next);
 }
 
 Piece Rewriter::end() {

@@ -81,6 +81,9 @@ class Text {
         {static_cast<uint32_t>(begin), static_cast<uint32_t>(end), align(begin).start, kNoToken});
   }
 
+  /// Keeps only bytes [begin, end) of the one piece there is.
+  void trim(size_t begin, size_t end);
+
   /// Appends stretch `piece` of `from` (aligned to the same original) and returns the piece made.
   Piece append(const Text& from, const Piece& piece);
 
@@ -122,6 +125,8 @@ class Rewriter {
   void drop(size_t count) {
     for (; count > 0 && at_ < end_; --count) skip_one();
   }
+  /// The next `size` bytes (whole characters) disappear.
+  void drop_bytes(size_t size) { at_ += size; }
   /// Copies the next `size` bytes (whole characters).
   void keep(size_t size);
   /// `c` with a change count: > 0 inserts, <= 0 replaces and drops -change more.
@@ -133,6 +138,9 @@ class Rewriter {
     replace(c);
     drop(static_cast<size_t>(-change));
   }
+  /// Puts `prefix` before the rest of a piece that has not been touched: it aligns with the first
+  /// character, which is consumed.
+  void prepend(std::u32string_view prefix);
   /// Ends the piece: its new bounds.
   [[nodiscard]] Piece end();
 

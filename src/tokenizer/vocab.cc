@@ -51,7 +51,6 @@ void Vocab::add(std::string_view token, int64_t id, int64_t max_id, std::string_
   while (slots_[slot].id >= 0) {
     Entry& entry = slots_[slot];
     if (entry.hash == hash && std::string_view(arena_).substr(entry.begin, entry.size) == token) {
-      by_id_[static_cast<size_t>(entry.id)].used = false;
       break;
     }
     slot = (slot + 1) & mask;
@@ -60,8 +59,8 @@ void Vocab::add(std::string_view token, int64_t id, int64_t max_id, std::string_
     slots_[slot] = {hash, static_cast<uint32_t>(arena_.size()), static_cast<uint32_t>(token.size()),
                     0};
     arena_.append(token);
-    ++count_;
   }
+  ++count_;
   slots_[slot].id = static_cast<int32_t>(id);
   if (by_id_.size() <= static_cast<size_t>(id)) by_id_.resize(static_cast<size_t>(id) + 1);
   Place& place = by_id_[static_cast<size_t>(id)];

@@ -48,8 +48,8 @@ class Vocab {
   /// ids far outside the vocabulary.
   [[nodiscard]] static Vocab from_json(const JsonView& object, std::string_view what);
 
-  /// A later add() of the same token gives it the later id. Throws Error{kCorruptData} for an id
-  /// over `max_id`.
+  /// A later add() of the same token gives it the later id; the earlier id still has the token.
+  /// Throws Error{kCorruptData} for an id over `max_id`.
   void add(std::string_view token, int64_t id, int64_t max_id, std::string_view what);
   void reserve(size_t tokens);
 
@@ -73,7 +73,7 @@ class Vocab {
     }
   }
 
-  /// Number of different tokens.
+  /// Number of add() calls.
   [[nodiscard]] size_t size() const { return count_; }
   /// One more than the highest id.
   [[nodiscard]] int32_t id_limit() const { return static_cast<int32_t>(by_id_.size()); }
