@@ -170,15 +170,6 @@ class Joiner {
   const EncodeOptions& options_;
 };
 
-/// Sequence ids of a further window where no post-processor numbers the texts, as the library
-/// answers them: all 0, or none for the second text beside the first window of the first.
-void number_as_one(const Window& first, const Window& second, Encoding& out) {
-  const size_t second_begin = first.end - first.begin;
-  for (size_t i = 0; i < out.sequence_ids.size(); ++i) {
-    out.sequence_ids[i] = i >= second_begin && first.main && !second.main ? -1 : 0;
-  }
-}
-
 /// Longest-first over two texts: the longer one gives way first, then both to one half each.
 Limits longest_first(size_t first, size_t second, size_t room) {
   size_t shorter = std::min(first, second);
@@ -273,7 +264,6 @@ void post_process(const PostProcessor& post, const TokenSpaces& spaces,
   const auto add = [&](const Window& x, const Window& y) {
     joiner.join(is_pair, {x, y}, out.overflowing.emplace_back());
     out.overflowing.back().truncated = true;
-    if (is_pair && !post.present) number_as_one(x, y, out.overflowing.back());
   };
   for (size_t i = 1; i < a.size(); ++i) {
     for (const Window& y : b) add(a[i], y);

@@ -166,7 +166,6 @@ int64_t PostProcessor::num_special(bool is_pair) const {
 
 PostProcessor make_post_processor(const JsonView& json, const std::string& where) {
   PostProcessor post;
-  post.present = !json.is_null();
   add_any(json, where, post);
   return post;
 }

@@ -34,8 +34,6 @@ struct PostProcessor {
   /// For each byte-level trimming step: its add_prefix_space.
   std::vector<bool> trims;
   bool wraps = false;
-  /// tokenizer.json has one; without one the library loses count of sequences in further windows.
-  bool present = false;
   /// Type id 0 in further windows too (RobertaProcessing); others number them by text.
   bool windows_type_0 = false;
 
