@@ -14,6 +14,10 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
+bool any_nan(std::span<const double> values) {
+  return std::any_of(values.begin(), values.end(), [](double value) { return std::isnan(value); });
+}
+
 /// Ranks from 1 on; equals share the mean of theirs.
 std::vector<double> mean_ranks(std::span<const double> values) {
   std::vector<size_t> order(values.size());
@@ -95,7 +99,7 @@ struct Binomial {
 
 double spearman(std::span<const double> x, std::span<const double> y) {
   TAMIS_CHECK(x.size() == y.size());
-  if (x.size() < 2) return kNan;
+  if (x.size() < 2 || any_nan(x) || any_nan(y)) return kNan;
   return pearson(mean_ranks(x), mean_ranks(y));
 }
 
@@ -114,7 +118,7 @@ double cosine(std::span<const float> x, std::span<const float> y) {
 
 double quantile(std::span<const double> values, double q) {
   TAMIS_CHECK(q >= 0 && q <= 1);
-  if (values.empty()) return kNan;
+  if (values.empty() || any_nan(values)) return kNan;
   std::vector<double> sorted(values.begin(), values.end());
   std::sort(sorted.begin(), sorted.end());
   const double place = q * static_cast<double>(sorted.size() - 1);

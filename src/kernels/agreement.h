@@ -13,14 +13,14 @@
 namespace tamis::kernels {
 
 /// Spearman's rank correlation, equals sharing their mean rank, as scipy.stats.spearmanr. NaN for
-/// fewer than two values or where one side is constant.
+/// fewer than two values, or where one side is constant or holds a NaN.
 [[nodiscard]] double spearman(std::span<const double> x, std::span<const double> y);
 
 /// x.y / (|x| |y|); 0 where a vector has no length.
 [[nodiscard]] double cosine(std::span<const float> x, std::span<const float> y);
 
 /// The q-quantile, 0 <= q <= 1, between neighbours by linear interpolation, as numpy.quantile. NaN
-/// for no values.
+/// for no values or if one is NaN.
 [[nodiscard]] double quantile(std::span<const double> values, double q);
 
 /// Kullback-Leibler divergence in nats of softmax(other) from softmax(reference).

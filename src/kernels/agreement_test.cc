@@ -87,6 +87,9 @@ TEST(Agreement, SpearmanHasNoValueForConstants) {
   EXPECT_TRUE(std::isnan(spearman(one, one)));
   EXPECT_TRUE(std::isnan(spearman(same, rising)));
   EXPECT_EQ(spearman(rising, rising), 1);
+  const std::vector<double> broken = {1, std::nan(""), 3};
+  EXPECT_TRUE(std::isnan(spearman(rising, broken)));
+  EXPECT_TRUE(std::isnan(quantile(broken, 0.5)));
 }
 
 TEST(Agreement, NothingDivergesFromItself) {

@@ -2,6 +2,7 @@
 // finds it with fast tokenizers.
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 #include <utility>
 
 #include "tasks/code_points.h"
@@ -154,17 +155,15 @@ class AnswerList {
 
   void add(tokenizer::Span span, double score) {
     const std::string_view text = context_.slice(span.start, span.end);
-    std::string key = lower_case(text);
-    for (Row& row : rows_) {
-      if (row.key == key) {
-        row.score += score;
-        return;
-      }
+    const auto [row, is_first] = row_of_key_.try_emplace(lower_case(text), rows_.size());
+    if (is_first) {
+      rows_.push_back({{std::string(text), 0, span.start, span.end}, score});
+    } else {
+      rows_[row->second].score += score;
     }
-    rows_.push_back({{std::string(text), 0, span.start, span.end}, score, std::move(key)});
   }
 
-  void add_impossible(double score) { rows_.push_back({{}, score, {}}); }
+  void add_impossible(double score) { rows_.push_back({{}, score}); }
 
   [[nodiscard]] std::vector<Answer> best(size_t count) {
     std::stable_sort(rows_.begin(), rows_.end(),
@@ -181,10 +180,10 @@ class AnswerList {
   struct Row {
     Answer answer;
     double score = 0;
-    std::string key;
   };
   CodePoints context_;
   std::vector<Row> rows_;
+  std::unordered_map<std::string, size_t> row_of_key_;
 };
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Labels of the caller's choice by an NLI model, as transformers' ZeroShotClassificationPipeline:
 // each label becomes a hypothesis, and the entailment logit its score.
 #include <algorithm>
-#include <numeric>
 
 #include "kernels/probabilities.h"
 #include "tasks/code_points.h"
@@ -95,15 +94,13 @@ ZeroShotResult decode_task(const ZeroShotOptions& options, const TaskModel& mode
   const auto scores = options.multi_label || labels == 1 ? independent_scores(output, entailment)
                                                          : competing_scores(output, entailment);
   // The pipeline reverses a rising order: of equals the later label comes first.
-  std::vector<size_t> order(scores.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&scores](size_t a, size_t b) { return scores[a] < scores[b]; });
+  const std::vector<float> reversed(scores.rbegin(), scores.rend());
   ZeroShotResult result;
   result.sequence = encoded.input.text;
   result.truncated = encoded.truncated;
-  for (auto i = order.rbegin(); i != order.rend(); ++i) {
-    result.scores.push_back({encoded.input.texts[*i], scores[*i]});
+  for (const int64_t i : top_indices(reversed, labels)) {
+    const auto at = static_cast<size_t>(labels - 1 - i);
+    result.scores.push_back({encoded.input.texts[at], scores[at]});
   }
   return result;
 }
