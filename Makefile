@@ -22,6 +22,10 @@ model:  ## fetch the real MiniLM into build/models/minilm
 clients:  ## a virtual environment with the referees (PyTorch, transformers...) in build/clients
 	tools/make_clients.sh
 
+demo: model release  ## set up, fetch a real model, optimise it, find which sentences are alike
+	cmake --build --preset release --target most_alike
+	tools/demo.sh
+
 test: setup  ## set up, build, and pass all tests and checks
 	tools/make_test.sh dev
 
