@@ -14,8 +14,10 @@
 #include "base/activation.h"
 #include "kernels/cpu/attention_f32/attention_f32.h"
 #include "kernels/cpu/embedding/embedding.h"
+#include "kernels/cpu/gemm_s8/gemm_s8.h"
 #include "kernels/cpu/layer_norm/layer_norm.h"
 #include "kernels/cpu/pooling/pooling.h"
+#include "kernels/cpu/quantize_rows/quantize_rows.h"
 
 namespace tamis::kernels::reference {
 
@@ -42,6 +44,14 @@ struct MatMulArgs {
   int64_t ldy = 0;
 };
 void matmul(const MatMulArgs& args);
+
+/// Columns [column_begin, column_end) of the product of cpu/gemm_s8/gemm_s8.h: the integers in
+/// int32, the rest in double. args.packed is not looked at.
+void matmul_s8(const GemmS8Args& args, const GemmS8Weights& weights, int64_t column_begin,
+               int64_t column_end);
+
+/// See cpu/quantize_rows/quantize_rows.h, bit for bit.
+void quantize_rows(const QuantizeRowsArgs& args);
 
 /// y[i] = a[i] + b[i]; y may be a or b.
 void add(std::span<const float> a, std::span<const float> b, std::span<float> y);

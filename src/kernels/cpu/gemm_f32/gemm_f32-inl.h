@@ -9,7 +9,7 @@
 #pragma once
 
 #include "kernels/cpu/gemm_f32/gemm_f32.h"
-#include "kernels/cpu/simd/math-inl.h"
+#include "kernels/cpu/simd/epilogue-inl.h"
 #include "kernels/cpu/simd/tile-inl.h"
 
 namespace tamis::kernels {
@@ -19,75 +19,46 @@ namespace {
 constexpr int64_t kRowBlockBytes = 256 << 10;
 
 struct Tile {
-  const GemmF32Args* args;
-  const float* a;         // first row
-  const float* b;         // panel
-  const float* prefetch;  // the panel that comes next, or null
+  const Epilogue* epilogue;
+  TileOperands operands;
   int64_t row;
   int64_t column;
 };
 
 template <int kRows, int kVecs, bool kFull>
 TAMIS_INLINE void store_tile(const Tile& tile, Vec (&acc)[kRows][kVecs]) {
-  const GemmF32Args& args = *tile.args;
-  const bool add_now = args.residual != nullptr && args.activation == Activation::kNone;
+  const Epilogue& epilogue = *tile.epilogue;
 #pragma GCC unroll 8
   for (int v = 0; v < kVecs; ++v) {
     const int64_t column = tile.column + v * kLanes;
-    const int64_t left = args.n - column;
+    const int64_t left = epilogue.n - column;
     if (!kFull && left <= 0) break;
-    const auto get = [&](const float* p) TAMIS_LAMBDA {
-      return kFull ? load(p) : load_first(p, left < kLanes ? left : kLanes);
-    };
-    const Vec bias = args.bias == nullptr ? zero() : get(args.bias + column);
+    Vec bias = zero();
+    if (epilogue.bias != nullptr) {
+      bias = kFull ? load(epilogue.bias + column)
+                   : load_first(epilogue.bias + column, at_most_lanes(left));
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      Vec x = acc[i][v];
-      if (args.bias != nullptr) x = x + bias;
-      if (add_now) x = x + get(args.residual + (tile.row + i) * args.ldr + column);
-      float* c = args.c + (tile.row + i) * args.ldc + column;
-      if (kFull) {
-        store(c, x);
-      } else {
-        store_first(c, x, left < kLanes ? left : kLanes);
-      }
+      const Vec x = epilogue.bias == nullptr ? acc[i][v] : acc[i][v] + bias;
+      store_sums<kFull>(epilogue, tile.row + i, column, x);
     }
   }
 }
 
 template <int kRows, int kVecs>
 void run_tile(const Tile& tile) {
-  const GemmF32Args& args = *tile.args;
   Vec acc[kRows][kVecs];
-  const TileOperands operands = {args.k, tile.a, args.lda, tile.b, tile.prefetch};
-  if (tile.prefetch != nullptr) {
-    multiply_tile<kRows, kVecs, true>(operands, acc);
+  if (tile.operands.prefetch != nullptr) {
+    multiply_tile<kRows, kVecs, true>(tile.operands, acc);
   } else {
-    multiply_tile<kRows, kVecs, false>(operands, acc);
+    multiply_tile<kRows, kVecs, false>(tile.operands, acc);
   }
-  if (tile.column + kVecs * kLanes <= args.n) {
+  if (tile.column + kVecs * kLanes <= tile.epilogue->n) {
     store_tile<kRows, kVecs, true>(tile, acc);
   } else {
     store_tile<kRows, kVecs, false>(tile, acc);
   }
-}
-
-// Activation and residual over a tile just stored, while it is in the L1.
-void finish_rows(const GemmF32Args& args, int64_t row, int64_t rows, int64_t column,
-                 int64_t columns) {
-  with_activation(args.activation, [&](auto function) TAMIS_LAMBDA {
-    for (int64_t i = row; i < row + rows; ++i) {
-      float* c = args.c + i * args.ldc + column;
-      const float* residual =
-          args.residual == nullptr ? nullptr : args.residual + i * args.ldr + column;
-      for (int64_t j = 0; j < columns; j += kLanes) {
-        const int64_t count = columns - j < kLanes ? columns - j : kLanes;
-        Vec x = function(load_first(c + j, count));
-        if (residual != nullptr) x = x + load_first(residual + j, count);
-        store_first(c + j, x, count);
-      }
-    }
-  });
 }
 
 using RunTile = void (*)(const Tile&);
@@ -108,18 +79,19 @@ struct Gemm {
     const int64_t rows = end - begin;
     const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
     const float* b = args.packed + panel * kColumns * args.k;
-    Tile tile = {&args, nullptr,         b, has_next ? b + kColumns * args.k : nullptr,
-                 begin, panel * kColumns};
-    const int64_t columns = args.n - tile.column < kColumns ? args.n - tile.column : kColumns;
+    const Epilogue epilogue = {args.n,   args.bias, args.activation, args.residual,
+                               args.ldr, args.c,    args.ldc};
+    const int64_t column = panel * kColumns;
+    const int64_t columns = args.n - column < kColumns ? args.n - column : kColumns;
+    const float* next = has_next ? b + kColumns * args.k : nullptr;
+    int64_t row = begin;
     for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t count = rows / tiles + (t < rows % tiles ? 1 : 0);
-      tile.a = args.a + tile.row * args.lda;
-      Tiles::kTiles[count - 1](tile);
-      if (args.activation != Activation::kNone) {
-        finish_rows(args, tile.row, count, tile.column, columns);
-      }
-      tile.prefetch = nullptr;
-      tile.row += count;
+      const int64_t count = tile_rows(rows, tiles, t);
+      const TileOperands operands = {args.k, args.a + row * args.lda, args.lda, b,
+                                     t == 0 ? next : nullptr};
+      Tiles::kTiles[count - 1]({&epilogue, operands, row, column});
+      finish_rows(epilogue, row, count, column, columns);
+      row += count;
     }
   }
 

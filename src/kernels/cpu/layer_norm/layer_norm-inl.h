@@ -55,28 +55,29 @@ TAMIS_INLINE void normalize_row(int64_t width, const float* x, Vec sums,
   });
 }
 
-inline void layer_norm(const LayerNormArgs& args) {
+TAMIS_INLINE void layer_norm_row(const LayerNormArgs& args, int64_t i) {
   const NormParameters parameters = {args.gamma, args.beta, args.eps};
-  for (int64_t i = 0; i < args.rows; ++i) {
-    const float* x = args.x + i * args.ldx;
-    float* y = args.y + i * args.ldy;
-    Vec sums = zero();
-    if (args.residual == nullptr && args.sum == nullptr) {
-      for_each_vector(args.width, [&](int64_t j, int64_t count)
-                                      TAMIS_LAMBDA { sums = sums + load_count(x + j, count); });
-      normalize_row(args.width, x, sums, parameters, y);
-      continue;
-    }
-    const float* residual = args.residual == nullptr ? nullptr : args.residual + i * args.ldr;
-    float* sum = args.sum == nullptr ? y : args.sum + i * args.lds;
-    for_each_vector(args.width, [&](int64_t j, int64_t count) TAMIS_LAMBDA {
-      Vec value = load_count(x + j, count);
-      if (residual != nullptr) value = value + load_count(residual + j, count);
-      store_count(sum + j, value, count);
-      sums = sums + value;
-    });
-    normalize_row(args.width, sum, sums, parameters, y);
+  const float* x = args.x + i * args.ldx;
+  float* y = args.y + i * args.ldy;
+  Vec sums = zero();
+  if (args.residual == nullptr && args.sum == nullptr) {
+    for_each_vector(args.width, [&](int64_t j, int64_t count)
+                                    TAMIS_LAMBDA { sums = sums + load_count(x + j, count); });
+    return normalize_row(args.width, x, sums, parameters, y);
   }
+  const float* residual = args.residual == nullptr ? nullptr : args.residual + i * args.ldr;
+  float* sum = args.sum == nullptr ? y : args.sum + i * args.lds;
+  for_each_vector(args.width, [&](int64_t j, int64_t count) TAMIS_LAMBDA {
+    Vec value = load_count(x + j, count);
+    if (residual != nullptr) value = value + load_count(residual + j, count);
+    store_count(sum + j, value, count);
+    sums = sums + value;
+  });
+  normalize_row(args.width, sum, sums, parameters, y);
+}
+
+inline void layer_norm(const LayerNormArgs& args) {
+  for (int64_t i = 0; i < args.rows; ++i) layer_norm_row(args, i);
 }
 
 }  // namespace

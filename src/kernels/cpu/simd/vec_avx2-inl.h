@@ -106,6 +106,23 @@ TAMIS_INLINE Vec add_exponent(Vec x, Vec magic) {
   return {add_exponent_eight(x.lo, magic.lo), add_exponent_eight(x.hi, magic.hi)};
 }
 
+// Rounded to the nearest, ties to even, held to 0..255. Of the second, only the first n bytes, a
+// multiple of four.
+TAMIS_INLINE __m128i to_bytes(Vec x) {
+  // packs gives words 0-3 of both halves, then 4-7; packus the same of its two.
+  const __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(x.lo), _mm256_cvtps_epi32(x.hi));
+  const __m256i ordered = _mm256_permute4x64_epi64(words, 0xd8);
+  return _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
+}
+TAMIS_INLINE void store_bytes(uint8_t* p, Vec x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_bytes(x));
+}
+TAMIS_INLINE void store_bytes_first(uint8_t* p, Vec x, int64_t n) {
+  const __m128i lane = _mm_setr_epi32(0, 4, 8, 12);
+  const __m128i mask = _mm_cmpgt_epi32(_mm_set1_epi32(static_cast<int>(n)), lane);
+  _mm_maskstore_epi32(reinterpret_cast<int*>(p), mask, to_bytes(x));
+}
+
 // Lane i with lane i + 8, then + 4, + 2, + 1: a fixed tree.
 TAMIS_INLINE float sum_lanes(Vec x) {
   const __m256 eight = _mm256_add_ps(x.lo, x.hi);

@@ -68,6 +68,18 @@ TAMIS_INLINE Vec add_exponent(Vec x, Vec magic) {
   return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x.v), n))};
 }
 
+// Rounded to the nearest, ties to even, held to 0..255. Of the second, only the first n bytes.
+TAMIS_INLINE __m128i to_bytes(Vec x) {
+  const __m512i rounded = _mm512_max_epi32(_mm512_cvtps_epi32(x.v), _mm512_setzero_si512());
+  return _mm512_cvtusepi32_epi8(rounded);
+}
+TAMIS_INLINE void store_bytes(uint8_t* p, Vec x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_bytes(x));
+}
+TAMIS_INLINE void store_bytes_first(uint8_t* p, Vec x, int64_t n) {
+  _mm_mask_storeu_epi8(p, first_lanes(n), to_bytes(x));
+}
+
 // Lane i with lane i + 8, then + 4, + 2, + 1: a fixed tree.
 TAMIS_INLINE float sum_lanes(Vec x) {
   const __m256 high = _mm512_extractf32x8_ps(x.v, 1);

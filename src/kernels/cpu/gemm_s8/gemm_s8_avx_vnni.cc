@@ -1,0 +1,21 @@
+#include "kernels/cpu/simd/vec_avx2-inl.h"
+// The vector comes first.
+#include "kernels/cpu/simd/int_avx_vnni-inl.h"
+// Then the integers.
+#include "kernels/cpu/gemm_s8/gemm_s8-inl.h"
+
+namespace tamis::kernels {
+
+namespace {
+
+// 12 sums, 2 columns, 1 broadcast of 16 registers.
+using Tiling = IntGemm<6, 1>;
+using Tiles = Tiling::Table<1, 2, 3, 4, 5, 6>;
+
+}  // namespace
+
+extern const GemmS8Kernel gemm_s8_avx_vnni;
+const GemmS8Kernel gemm_s8_avx_vnni = {"gemm_s8_avx_vnni", Tiling::kColumns, Tiling::packed_bytes,
+                                       Tiling::pack, Tiling::run<Tiles>};
+
+}  // namespace tamis::kernels

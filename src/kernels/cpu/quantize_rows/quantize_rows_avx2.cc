@@ -1,0 +1,11 @@
+#include "kernels/cpu/simd/vec_avx2-inl.h"
+// The vector comes first.
+#include "kernels/cpu/quantize_rows/quantize_rows-inl.h"
+
+namespace tamis::kernels {
+
+extern const QuantizeRowsKernel quantize_rows_avx2;
+const QuantizeRowsKernel quantize_rows_avx2 = {"quantize_rows_avx2", quantize_rows,
+                                               layer_norm_quantized};
+
+}  // namespace tamis::kernels

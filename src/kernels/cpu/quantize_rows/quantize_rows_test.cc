@@ -1,0 +1,177 @@
+// Every row the CPU has, bit for bit against the reference.
+#include "kernels/cpu/quantize_rows/quantize_rows.h"
+
+#include <gtest/gtest.h>
+
+#include <string_view>
+#include <vector>
+
+#include "kernels/reference/reference.h"
+#include "kernels/testing/guarded.h"
+#include "kernels/testing/rows.h"
+
+namespace tamis::kernels {
+
+#define X(row, level) extern const QuantizeRowsKernel quantize_rows_##row;
+#include "kernels/cpu/quantize_rows/kernels.inc"
+#undef X
+
+namespace {
+
+using testing::Guarded;
+using testing::random_floats;
+using testing::rows_here;
+
+constexpr KernelRow<QuantizeRowsKernel> kRows[] = {
+#define X(row, level) {Isa::level, &quantize_rows_##row},
+#include "kernels/cpu/quantize_rows/kernels.inc"
+#undef X
+};
+
+constexpr double kEps = 0x1p-24;
+
+struct Problem {
+  Problem(int64_t row_count, int64_t row_width)
+      : rows(row_count),
+        width(row_width),
+        ldq((width + 3) / 4 * 4),
+        x(random_floats(rows * width, 3, 1)),
+        multiply(random_floats(width, 2, 2)),
+        offset(random_floats(width, 1, 3)),
+        gamma(random_floats(width, 1, 4)),
+        beta(random_floats(width, 1, 5)) {}
+
+  int64_t rows, width, ldq;
+  Guarded<float> x, multiply, offset, gamma, beta;
+};
+
+constexpr int32_t kOutlierColumns[] = {0, 3};
+
+struct Result {
+  explicit Result(const Problem& problem)
+      : q(problem.rows * problem.ldq),
+        scale(problem.rows),
+        low(problem.rows),
+        outliers(problem.rows * 8),
+        norm(problem.rows * problem.width) {}
+  [[nodiscard]] bool same_bits(const Result& other) const {
+    return q.same_bits(other.q) && scale.same_bits(other.scale) && low.same_bits(other.low) &&
+           outliers.same_bits(other.outliers) && norm.same_bits(other.norm);
+  }
+  Guarded<uint8_t> q;
+  Guarded<float> scale, low, outliers, norm;
+};
+
+QuantizeRowsArgs arguments(const Problem& problem, bool scaled, int64_t outliers, Result& result) {
+  QuantizeRowsArgs args;
+  args.rows = problem.rows;
+  args.width = args.ldx = problem.width;
+  args.x = problem.x.data();
+  args.multiply = scaled ? problem.multiply.data() : nullptr;
+  args.offset = scaled ? problem.offset.data() : nullptr;
+  args.q = result.q.data();
+  args.ldq = problem.ldq;
+  args.scale = result.scale.data();
+  args.low = result.low.data();
+  args.outliers = outliers;
+  args.outlier_columns = kOutlierColumns;
+  args.outlier_values = result.outliers.data();
+  return args;
+}
+
+TEST(QuantizeRows, EveryRowEqualsTheReference) {
+  for (const int64_t width : {1, 2, 3, 4, 5, 15, 16, 17, 20, 33, 384}) {
+    for (const int64_t row_count : {0, 1, 9}) {
+      for (const bool scaled : {false, true}) {
+        const Problem problem(row_count, width);
+        const int64_t outliers = width > 3 ? 2 : 0;
+        Result truth(problem);
+        reference::quantize_rows(arguments(problem, scaled, outliers, truth));
+        for (const auto& row : rows_here(kRows)) {
+          SCOPED_TRACE(::testing::Message() << row.kernel->name << " width=" << width);
+          Result result(problem);
+          std::memset(result.q.data(), 0xaa, static_cast<size_t>(result.q.size()));
+          row.kernel->run(arguments(problem, scaled, outliers, result));
+          EXPECT_TRUE(result.same_bits(truth));
+        }
+      }
+    }
+  }
+}
+
+// |y - (low + scale q)| <= scale / 2, and the rounding of y, low and their difference.
+TEST(QuantizeRows, LevelsStandForTheirValues) {
+  const Problem problem(9, 100);
+  Result result(problem);
+  select_quantize_rows(detected_isas()).run(arguments(problem, false, 0, result));
+  for (int64_t i = 0; i < problem.rows; ++i) {
+    for (int64_t j = 0; j < problem.width; ++j) {
+      const double back = result.low[i] + double{result.scale[i]} * result.q[i * problem.ldq + j];
+      EXPECT_NEAR(problem.x[i * problem.width + j], back, result.scale[i] * 0.5 + 8 * kEps * 3);
+    }
+  }
+}
+
+TEST(QuantizeRows, AFlatRowIsItsLow) {
+  Problem problem(1, 20);
+  for (float& value : problem.x.span()) value = -2.5f;
+  for (const auto& row : rows_here(kRows)) {
+    Result result(problem);
+    row.kernel->run(arguments(problem, false, 0, result));
+    EXPECT_EQ(result.low[0], -2.5f);
+    EXPECT_EQ(result.scale[0], 0);
+    EXPECT_EQ(result.q[19], 0);
+  }
+}
+
+TEST(QuantizeRows, ALeastValueOfZeroHasNoSign) {
+  for (const float zero : {0.0f, -0.0f}) {
+    Problem problem(1, 20);
+    for (float& value : problem.x.span()) value = 1;
+    problem.x[17] = zero;
+    Result truth(problem);
+    reference::quantize_rows(arguments(problem, false, 0, truth));
+    for (const auto& row : rows_here(kRows)) {
+      SCOPED_TRACE(row.kernel->name);
+      Result result(problem);
+      row.kernel->run(arguments(problem, false, 0, result));
+      EXPECT_TRUE(result.same_bits(truth));
+    }
+  }
+}
+
+TEST(QuantizeRows, BehindALayerNormEqualsTheTwoApart) {
+  const Problem problem(7, 50);
+  for (const auto& row : rows_here(kRows)) {
+    SCOPED_TRACE(row.kernel->name);
+    Result together(problem);
+    Result apart(problem);
+    LayerNormArgs norm;
+    norm.rows = 7;
+    norm.width = norm.ldx = norm.ldy = 50;
+    norm.x = problem.x.data();
+    norm.gamma = problem.gamma.data();
+    norm.beta = problem.beta.data();
+    norm.eps = 1e-5f;
+    norm.y = together.norm.data();
+    QuantizeRowsArgs args = arguments(problem, true, 2, together);
+    args.x = nullptr;
+    row.kernel->run_layer_norm(norm, args);
+    norm.y = apart.norm.data();
+    select_layer_norm(isas_up_to(isa_name(row.isa))).run(norm);
+    args = arguments(problem, true, 2, apart);
+    args.x = apart.norm.data();
+    row.kernel->run(args);
+    EXPECT_TRUE(together.same_bits(apart));
+  }
+}
+
+TEST(QuantizeRows, SelectionTakesTheBestRowOfTheSet) {
+  EXPECT_EQ(std::string_view(select_quantize_rows(IsaSet()).name), "quantize_rows_reference");
+  for (const auto& row : rows_here(kRows)) {
+    EXPECT_EQ(&select_quantize_rows(isas_up_to(isa_name(row.isa))), row.kernel);
+  }
+}
+
+}  // namespace
+}  // namespace tamis::kernels

@@ -1,0 +1,66 @@
+// What the GEMM families share after their sums: bias, activation, residual, stores.
+//
+// Is: for per-ISA files, included after vec_<isa>-inl.h, all in an anonymous namespace.
+#pragma once
+
+#include "kernels/cpu/simd/math-inl.h"
+
+namespace tamis::kernels {
+namespace {
+
+TAMIS_INLINE int64_t at_most_lanes(int64_t n) { return n < kLanes ? n : kLanes; }
+
+// The columns of c and residual are those of the whole matrix.
+struct Epilogue {
+  int64_t n;
+  const float* bias;  // or null
+  Activation activation;
+  const float* residual;  // or null
+  int64_t ldr;
+  float* c;
+  int64_t ldc;
+};
+
+// Sixteen sums of one row from `column` on, of which `left` > 0 columns are real: adds the residual
+// where no activation comes between, and stores. kFull: all sixteen are.
+template <bool kFull>
+TAMIS_INLINE void store_sums(const Epilogue& epilogue, int64_t row, int64_t column, Vec x) {
+  const int64_t count = kFull ? kLanes : at_most_lanes(epilogue.n - column);
+  if (epilogue.residual != nullptr && epilogue.activation == Activation::kNone) {
+    const float* residual = epilogue.residual + row * epilogue.ldr + column;
+    x = x + (kFull ? load(residual) : load_first(residual, count));
+  }
+  float* c = epilogue.c + row * epilogue.ldc + column;
+  if (kFull) {
+    store(c, x);
+  } else {
+    store_first(c, x, count);
+  }
+}
+
+// Activation and residual over a tile just stored, while it is in the L1.
+inline void finish_rows(const Epilogue& epilogue, int64_t row, int64_t rows, int64_t column,
+                        int64_t columns) {
+  if (epilogue.activation == Activation::kNone) return;
+  with_activation(epilogue.activation, [&](auto function) TAMIS_LAMBDA {
+    for (int64_t i = row; i < row + rows; ++i) {
+      float* c = epilogue.c + i * epilogue.ldc + column;
+      const float* residual =
+          epilogue.residual == nullptr ? nullptr : epilogue.residual + i * epilogue.ldr + column;
+      for (int64_t j = 0; j < columns; j += kLanes) {
+        const int64_t count = at_most_lanes(columns - j);
+        Vec x = function(load_first(c + j, count));
+        if (residual != nullptr) x = x + load_first(residual + j, count);
+        store_first(c + j, x, count);
+      }
+    }
+  });
+}
+
+// Rows of the t-th of ceil(rows / most) tiles that differ by at most one.
+TAMIS_INLINE int64_t tile_rows(int64_t rows, int64_t tiles, int64_t t) {
+  return rows / tiles + (t < rows % tiles ? 1 : 0);
+}
+
+}  // namespace
+}  // namespace tamis::kernels
