@@ -47,6 +47,11 @@ tidy:  ## clang-tidy over the tree
 	cmake --preset tidy
 	cmake --build --preset tidy
 
+bench: model release  ## time the real model end to end, and every kernel
+	build/release/tamis bench build/models/minilm --shape 1x16 --shape 1x128 --shape 32x128
+	cmake --build --preset release --target kernels_bench
+	build/release/src/kernels/kernels_bench
+
 install:  ## the program, libtamis, headers, CMake and pkg-config files, under prefix=/usr/local
 	@tools/setup.sh build
 	cmake --preset release

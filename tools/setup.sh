@@ -25,8 +25,6 @@ git                 the commit in `tamis --version`
 pkg-config          finding oniguruma
 libsimdjson-dev     reading JSON
 libcli11-dev        the command line
-libspdlog-dev       messages of the program
-libfmt-dev          spdlog's formatting
 libonig-dev         regular expressions in tokenizer.json
 libssl-dev          hashes of bundles
 zlib1g-dev          PyTorch's zip files
