@@ -187,10 +187,11 @@ std::string one_line(JsonView view) {
   return json.take();
 }
 
-std::vector<std::string> folders() {
+/// The models that have a file of that name.
+std::vector<std::string> folders(const std::string& file) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(TAMIS_TESTDATA "/models")) {
-    if (std::filesystem::exists(entry.path() / "pipelines.json")) {
+    if (std::filesystem::exists(entry.path() / file)) {
       names.push_back(entry.path().filename().string());
     }
   }
@@ -225,7 +226,51 @@ std::string folder_name(const testing::TestParamInfo<std::string>& row) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Recorded, Pipelines, testing::ValuesIn(folders()), folder_name);
+tasks::ZeroShotOptions zero_shot_options(JsonView parameters) {
+  tasks::ZeroShotOptions options;
+  options.multi_label = bool_of(parameters, "multi_label", false);
+  const JsonView form = parameters.get("hypothesis_template");
+  if (form) options.hypothesis_template = text_of(form);
+  return options;
+}
+
+class ZeroShot : public testing::TestWithParam<std::string> {};
+
+// The weights of a classifier whose classes are called as an NLI model's.
+TEST_P(ZeroShot, AnswersAsRecorded) {
+  const auto folder = std::filesystem::path(TAMIS_TESTDATA "/models") / GetParam();
+  const std::string text = read_file((folder / "zero-shot.json").string());
+  const JsonDocument document = JsonDocument::parse(text, "zero-shot.json");
+  const auto loaded = api::LoadedModel::load(api::resolve_model(folder.string()), {});
+  tasks::TaskModel model = loaded->task_model();
+  model.labels = texts_of(document.root().get("id2label"));
+  const JsonView cases = document.root().get("cases");
+  ASSERT_GT(cases.size(), 0U);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    SCOPED_TRACE(cat("case ", i));
+    const JsonView parameters = cases.at(i).get("parameters");
+    const tasks::Encoded encoded[] = {
+        tasks::encode({text_of(cases.at(i).get("inputs")), std::nullopt,
+                       texts_of(parameters.get("candidate_labels"))},
+                      zero_shot_options(parameters), model)};
+    tasks::ZeroShotResult result;
+    loaded->engine().run(encoded, 4096, [&](size_t, std::span<const tasks::OutputView> outputs) {
+      result = std::get<tasks::ZeroShotResult>(tasks::decode(encoded[0], outputs, model));
+    });
+    const JsonView output = cases.at(i).get("output");
+    ASSERT_EQ(result.scores.size(), output.get("labels").size());
+    for (size_t k = 0; k < result.scores.size(); ++k) {
+      EXPECT_EQ(result.scores[k].label, text_of(output.get("labels").at(k)));
+      EXPECT_NEAR(result.scores[k].score, output.get("scores").at(k).as_double("score"),
+                  kScoreTolerance);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Recorded, ZeroShot, testing::ValuesIn(folders("zero-shot.json")),
+                         folder_name);
+INSTANTIATE_TEST_SUITE_P(Recorded, Pipelines, testing::ValuesIn(folders("pipelines.json")),
+                         folder_name);
 
 }  // namespace
 }  // namespace tamis

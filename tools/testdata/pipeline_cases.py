@@ -75,3 +75,10 @@ def fill_mask_cases(mask: str, words: list[str]) -> list[dict]:
         {"inputs": f"猫は{mask}のそばで寝ています。", "parameters": {"top_k": 4}},
         {"inputs": mask, "parameters": {"top_k": 2}},
     ]
+
+ZERO_SHOT_PARAMETERS = [
+    {},
+    {"multi_label": True},
+    {"hypothesis_template": "It is about {}!"},
+    {"candidate_labels": ["cats"]},
+]

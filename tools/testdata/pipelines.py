@@ -85,6 +85,24 @@ def text_classification(spec: checkpoints.Spec, folder: Path) -> None:
     _write(folder, "text-classification", entries)
 
 
+def zero_shot(spec: checkpoints.Spec, folder: Path) -> None:
+    """The zero-shot pipeline over the same weights, their classes called as an NLI model's: zero-shot.json."""
+    pipe = _pipe("zero-shot-classification", spec, folder)
+    names = ["contradiction", "neutral", "Entailment"]
+    pipe.model.config.id2label = dict(enumerate(names))
+    pipe.model.config.label2id = {name: i for i, name in enumerate(names)}
+    calls = [(text, p) for text in (cases.TEXTS[0], cases.LONG) for p in cases.ZERO_SHOT_PARAMETERS]
+    entries = []
+    for text, parameters in calls:
+        parameters = {"candidate_labels": ["travel", "cats", "politics"], **parameters}
+        output = pipe(text, **parameters)
+        output = {key: output[key] for key in ("labels", "scores")}
+        entries.append({"inputs": text, "parameters": parameters, "output": _floats(output)})
+    packages = common.versions()
+    versions = {key: packages[key] for key in ("transformers", "tokenizers", "torch")}
+    common.write_json(folder / "zero-shot.json", {"id2label": names, "versions": versions}, entries)
+
+
 def fill_mask(spec: checkpoints.Spec, folder: Path) -> None:
     """The fill-mask pipeline: top_k, targets, several masks."""
     pipe = _pipe("fill-mask", spec, folder)
@@ -136,4 +154,6 @@ def record(spec: checkpoints.Spec, folder: Path) -> bool:
         return False
     common.seed_all(0)
     RECORDERS[spec.head](spec, folder)
+    if spec.head == "sequence-classification" and spec.family in FULL_FAMILIES:
+        zero_shot(spec, folder)
     return True
