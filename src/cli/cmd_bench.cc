@@ -215,13 +215,7 @@ std::vector<Contestant> load_models(const BenchFlags& flags, std::shared_ptr<Thr
   std::vector<Contestant> contestants(flags.models.size());
   for (size_t i = 0; i < flags.models.size(); ++i) {
     api::ModelOptions options;
-    if (flags.task) {
-      options.task = tasks::task_from_name(*flags.task);
-      if (!options.task) {
-        fail(ErrorCode::kInvalidArgument, "--task ", *flags.task, ": unknown; known are ",
-             tasks::known_tasks());
-      }
-    }
+    if (flags.task) options.task = task_flag(*flags.task);
     options.isas = flags.common.isas();
     options.pool = pool;
     options.precision = flags.precision;

@@ -145,13 +145,7 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
   api::ModelOptions load;
   load.isas = common.isas();
   load.pool = common.make_pool();
-  if (task) {
-    load.task = tasks::task_from_name(*task);
-    if (!load.task) {
-      fail(ErrorCode::kInvalidArgument, "--task ", *task, ": unknown; known are ",
-           tasks::known_tasks());
-    }
-  }
+  if (task) load.task = task_flag(*task);
   const auto loaded = api::LoadedModel::load(api::resolve_model(model), load);
   if (graph) {
     std::fputs(graph::print(loaded->graph()).c_str(), stdout);

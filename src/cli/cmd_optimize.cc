@@ -26,13 +26,7 @@ int cmd_optimize(const std::vector<std::string>& arguments) {
   if (!options.parse(arguments)) return 0;
 
   if (bundle.empty()) fail(ErrorCode::kInvalidArgument, "give the bundle to make: -o FOLDER");
-  if (task) {
-    optimize.model.task = tasks::task_from_name(*task);
-    if (!optimize.model.task) {
-      fail(ErrorCode::kInvalidArgument, "--task ", *task, ": unknown; known are ",
-           tasks::known_tasks());
-    }
-  }
+  if (task) optimize.model.task = task_flag(*task);
   optimize.model.isas = common.isas();
   optimize.model.pool = common.make_pool();
   Progress progress("optimizing", common.quiet);

@@ -45,10 +45,7 @@ void ModelFlags::add_to(Options& options) {
 }
 
 api::ModelOptions ModelFlags::model_options(tasks::TaskKind task) const {
-  if (max_batch_tokens < 1) {
-    fail(ErrorCode::kInvalidArgument, "--max-batch-tokens ", max_batch_tokens,
-         ": must be at least 1");
-  }
+  check_batch_tokens(max_batch_tokens);
   api::ModelOptions options;
   options.task = task;
   options.max_length = max_length;
@@ -151,6 +148,22 @@ void Progress::update(double fraction) {
   const std::string bar(static_cast<size_t>(percent) / 4, '#');
   std::fprintf(stderr, "\r%s [%-25s] %3d%%", label_.c_str(), bar.c_str(), percent);
   std::fflush(stderr);
+}
+
+tasks::TaskKind task_flag(const std::string& name) {
+  const auto task = tasks::task_from_name(name);
+  if (!task) {
+    fail(ErrorCode::kInvalidArgument, "--task ", name, ": unknown; known are ",
+         tasks::known_tasks());
+  }
+  return *task;
+}
+
+void check_batch_tokens(int64_t max_batch_tokens) {
+  if (max_batch_tokens < 1) {
+    fail(ErrorCode::kInvalidArgument, "--max-batch-tokens ", max_batch_tokens,
+         ": must be at least 1");
+  }
 }
 
 tasks::TaskInput text_input(const TextRow& row) {

@@ -92,6 +92,12 @@ void run_task(const api::LoadedModel& model, const ModelFlags& flags,
 int run_task_to_json(const ModelFlags& flags, const std::vector<tasks::TaskInput>& inputs,
                      const tasks::TaskOptions& options);
 
+/// The value of --task. Throws kInvalidArgument naming the known tasks.
+[[nodiscard]] tasks::TaskKind task_flag(const std::string& name);
+
+/// Throws kInvalidArgument for less than 1.
+void check_batch_tokens(int64_t max_batch_tokens);
+
 /// The row as text and optional pair. Throws kInvalidArgument if it is another kind of row.
 [[nodiscard]] tasks::TaskInput text_input(const TextRow& row);
 

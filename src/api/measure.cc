@@ -1,0 +1,331 @@
+#include "api/measure.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "kernels/agreement.h"
+#include "tasks/metrics.h"
+
+namespace tamis::api {
+
+namespace {
+
+using tasks::TaskKind;
+
+constexpr auto kInvalid = ErrorCode::kInvalidArgument;
+
+template <typename Has>
+bool any(std::span<const TextRow> rows, Has has) {
+  return std::any_of(rows.begin(), rows.end(), has);
+}
+
+tasks::TaskInput text_input(const TextRow& row, std::string_view where) {
+  if (!row.text) fail(kInvalid, where, ": this task needs a text");
+  tasks::TaskInput input;
+  input.text = *row.text;
+  input.pair = row.text_pair;
+  return input;
+}
+
+/// Pairs of texts whose cosine should follow the score.
+class EmbedMeasure final : public Measure {
+ public:
+  explicit EmbedMeasure(std::span<const TextRow> rows)
+      : scored_(any(rows, [](const TextRow& row) { return row.score && row.text_pair; })) {}
+
+  [[nodiscard]] bool has_truth() const override { return scored_; }
+  [[nodiscard]] tasks::TaskOptions options() const override { return tasks::EmbedOptions{}; }
+
+  [[nodiscard]] std::vector<tasks::TaskInput> inputs(const TextRow& row,
+                                                     std::string_view where) const override {
+    const tasks::TaskInput whole = text_input(row, where);
+    std::vector<tasks::TaskInput> list = {{whole.text}};
+    if (whole.pair) list.push_back({*whole.pair});
+    return list;
+  }
+
+  void score(const TextRow& row, std::span<const Run> runs, std::string_view where) override {
+    if (!row.score || runs.size() != 2) {
+      fail(kInvalid, where, ": needs text_pair and score, as other rows have");
+    }
+    truth_.push_back(*row.score);
+    found_.push_back(kernels::cosine(runs[0].raw, runs[1].raw));
+  }
+
+  void compare(std::span<const Run> reference, std::span<const Run> runs,
+               std::string_view where) override {
+    for (size_t i = 0; i < runs.size(); ++i) {
+      check_alike(reference[i], runs[i], where);
+      cosines_.push_back(kernels::cosine(reference[i].raw, runs[i].raw));
+    }
+  }
+
+  void finish(Evaluation& evaluation) const override {
+    if (scored_) evaluation.spearman = kernels::spearman(truth_, found_);
+    if (!evaluation.against) return;
+    evaluation.against->compared = static_cast<int64_t>(cosines_.size());
+    evaluation.against->cosine_median = kernels::quantile(cosines_, 0.5);
+    evaluation.against->cosine_p01 = kernels::quantile(cosines_, 0.01);
+  }
+
+ private:
+  bool scored_;
+  std::vector<double> truth_;
+  std::vector<double> found_;
+  std::vector<double> cosines_;
+};
+
+/// One logit that should follow a score.
+class ScoreMeasure final : public Measure {
+ public:
+  ScoreMeasure(const LoadedModel& model, std::span<const TextRow> rows)
+      : rerank_(model.task() == TaskKind::kRerank),
+        regression_(model.manifest().problem == tasks::Problem::kRegression),
+        scored_(any(rows, [](const TextRow& row) { return row.score || row.label; })) {}
+
+  [[nodiscard]] bool has_truth() const override { return scored_; }
+  [[nodiscard]] tasks::TaskOptions options() const override {
+    if (rerank_) return tasks::RerankOptions{};
+    return tasks::ClassifyOptions{};
+  }
+
+  [[nodiscard]] std::vector<tasks::TaskInput> inputs(const TextRow& row,
+                                                     std::string_view where) const override {
+    if (!rerank_) return {text_input(row, where)};
+    if (row.query) return {{*row.query, std::nullopt, row.texts}};
+    if (!row.text || !row.text_pair) {
+      fail(kInvalid, where, ": rerank needs query and texts, or text and text_pair");
+    }
+    return {{*row.text, std::nullopt, {*row.text_pair}}};
+  }
+
+  void score(const TextRow& row, std::span<const Run> runs, std::string_view where) override {
+    if (runs[0].raw.size() != 1) fail(kInvalid, where, ": a score needs one text, not several");
+    truth_.push_back(truth_of(row, where));
+    found_.push_back(runs[0].raw[0]);
+  }
+
+  void compare(std::span<const Run> reference, std::span<const Run> runs,
+               std::string_view where) override {
+    check_alike(reference[0], runs[0], where);
+    const std::span<const float> theirs = reference[0].raw;
+    const std::span<const float> mine = runs[0].raw;
+    theirs_.insert(theirs_.end(), theirs.begin(), theirs.end());
+    mine_.insert(mine_.end(), mine.begin(), mine.end());
+    if (regression_ || mine.empty()) return;
+    // Of several texts the one on top decides, of one whether it is accepted.
+    differences_.add(mine.size() > 1 ? kernels::argmax_flips(theirs, mine)
+                                     : kernels::threshold_flips(theirs, mine));
+    for (size_t i = 0; i < mine.size(); ++i) {
+      differences_.add_kl(kernels::sigmoid_kl(theirs.subspan(i, 1), mine.subspan(i, 1)));
+    }
+  }
+
+  void finish(Evaluation& evaluation) const override {
+    if (scored_) evaluation.spearman = kernels::spearman(truth_, found_);
+    if (!evaluation.against) return;
+    if (!regression_) evaluation.against = differences_.agreement();
+    evaluation.against->spearman = kernels::spearman(theirs_, mine_);
+  }
+
+ private:
+  static double truth_of(const TextRow& row, std::string_view where) {
+    if (row.score) return *row.score;
+    if (!row.label) fail(kInvalid, where, ": has no score, though other rows have one");
+    double value = 0;
+    const char* end = row.label->data() + row.label->size();
+    const auto parsed = std::from_chars(row.label->data(), end, value);
+    if (parsed.ec != std::errc() || parsed.ptr != end || !std::isfinite(value)) {
+      fail(kInvalid, where, ": label ", json_quote(row.label->substr(0, 100)),
+           " is not a number; this model gives one score");
+    }
+    return value;
+  }
+
+  bool rerank_;
+  bool regression_;
+  bool scored_;
+  std::vector<double> truth_;
+  std::vector<double> found_;
+  std::vector<double> theirs_;
+  std::vector<double> mine_;
+  Differences differences_;
+};
+
+/// Spans of contexts.
+class QaMeasure final : public Measure {
+ public:
+  explicit QaMeasure(std::span<const TextRow> rows)
+      : answered_(any(rows, [](const TextRow& row) { return row.has_answers; })),
+        impossible_(
+            any(rows, [](const TextRow& row) { return row.has_answers && row.answers.empty(); })) {}
+
+  [[nodiscard]] bool has_truth() const override { return answered_; }
+  [[nodiscard]] tasks::TaskOptions options() const override {
+    tasks::QaOptions options;
+    options.handle_impossible_answer = impossible_;
+    return options;
+  }
+
+  [[nodiscard]] std::vector<tasks::TaskInput> inputs(const TextRow& row,
+                                                     std::string_view where) const override {
+    if (!row.question) fail(kInvalid, where, ": qa needs question and context");
+    return {{*row.question, row.context.value_or("")}};
+  }
+
+  void score(const TextRow& row, std::span<const Run> runs, std::string_view where) override {
+    if (!row.has_answers) fail(kInvalid, where, ": has no answers, though other rows have");
+    std::vector<std::string> truths;
+    for (const AnswerSpan& answer : row.answers) truths.push_back(answer.text);
+    const tasks::AnswerScore score = tasks::score_answer(best(runs[0]).answer, truths);
+    exact_ += score.exact;
+    f1_ += score.f1;
+    ++scored_;
+  }
+
+  void compare(std::span<const Run> reference, std::span<const Run> runs,
+               std::string_view) override {
+    const tasks::Answer theirs = best(reference[0]);
+    const tasks::Answer mine = best(runs[0]);
+    differences_.add(theirs.start != mine.start || theirs.end != mine.end);
+    // Other windows, other distributions: only the answers can be compared then.
+    if (reference[0].raw.size() != runs[0].raw.size()) return;
+    int64_t row = 0;
+    for (const tasks::Sequence& sequence : runs[0].encoded.sequences) {
+      for (int64_t column = 0; column < 2; ++column) {
+        differences_.add_kl(kernels::softmax_kl(column_of(reference[0], row, sequence, column),
+                                                column_of(runs[0], row, sequence, column)));
+      }
+      row += sequence.size();
+    }
+  }
+
+  void finish(Evaluation& evaluation) const override {
+    if (scored_ > 0) {
+      evaluation.exact_match = exact_ / static_cast<double>(scored_);
+      evaluation.answer_f1 = f1_ / static_cast<double>(scored_);
+    }
+    if (evaluation.against) evaluation.against = differences_.agreement();
+  }
+
+ private:
+  static tasks::Answer best(const Run& run) {
+    const auto& answers = std::get<tasks::QaResult>(run.result).answers;
+    return answers.empty() ? tasks::Answer{} : answers[0];
+  }
+
+  static std::vector<float> column_of(const Run& run, int64_t row, const tasks::Sequence& sequence,
+                                      int64_t column) {
+    std::vector<float> values;
+    for (int64_t i = 0; i < sequence.size(); ++i) {
+      values.push_back(raw_row(run, row + i)[static_cast<size_t>(column)]);
+    }
+    return values;
+  }
+
+  bool answered_;
+  bool impossible_;
+  double exact_ = 0;
+  double f1_ = 0;
+  int64_t scored_ = 0;
+  Differences differences_;
+};
+
+/// Words for masks: two models can be compared, there is no truth to read.
+class FillMaskMeasure final : public Measure {
+ public:
+  [[nodiscard]] bool has_truth() const override { return false; }
+  [[nodiscard]] tasks::TaskOptions options() const override {
+    tasks::FillMaskOptions options;
+    options.top_k = 1;
+    return options;
+  }
+
+  [[nodiscard]] std::vector<tasks::TaskInput> inputs(const TextRow& row,
+                                                     std::string_view where) const override {
+    tasks::TaskInput input = text_input(row, where);
+    input.pair.reset();
+    return {input};
+  }
+
+  void score(const TextRow&, std::span<const Run>, std::string_view) override {}
+
+  void compare(std::span<const Run> reference, std::span<const Run> runs,
+               std::string_view where) override {
+    check_alike(reference[0], runs[0], where);
+    const auto masks = static_cast<int64_t>(runs[0].encoded.sequences[0].selected.size());
+    for (int64_t i = 0; i < masks; ++i) {
+      differences_.add(kernels::argmax_flips(raw_row(reference[0], i), raw_row(runs[0], i)));
+      differences_.add_kl(kernels::softmax_kl(raw_row(reference[0], i), raw_row(runs[0], i)));
+    }
+  }
+
+  void finish(Evaluation& evaluation) const override {
+    if (evaluation.against) evaluation.against = differences_.agreement();
+  }
+
+ private:
+  Differences differences_;
+};
+
+}  // namespace
+
+void Differences::add(bool flipped) {
+  ++compared;
+  flips += flipped ? 1 : 0;
+}
+
+void Differences::add_kl(double divergence) {
+  kl += divergence;
+  ++kl_count;
+}
+
+Agreement Differences::agreement() const {
+  Agreement agreement;
+  agreement.compared = compared;
+  agreement.flips = flips;
+  if (kl_count > 0) agreement.kl = kl / static_cast<double>(kl_count);
+  return agreement;
+}
+
+void check_alike(const Run& reference, const Run& run, std::string_view where) {
+  if (reference.raw.size() == run.raw.size() && reference.width == run.width) return;
+  fail(kInvalid, where, ": the model gives ", run.raw.size(), " numbers, the one to compare with ",
+       reference.raw.size(), "; both need the same tokens and outputs");
+}
+
+std::span<const float> raw_row(const Run& run, int64_t i) {
+  return std::span(run.raw).subspan(static_cast<size_t>(i * run.width),
+                                    static_cast<size_t>(run.width));
+}
+
+size_t greatest(std::span<const float> values) {
+  return static_cast<size_t>(std::max_element(values.begin(), values.end()) - values.begin());
+}
+
+std::unique_ptr<Measure> make_measure(const LoadedModel& model, std::span<const TextRow> rows) {
+  switch (model.task()) {
+    case TaskKind::kEmbed:
+      return std::make_unique<EmbedMeasure>(rows);
+    case TaskKind::kClassify:
+      if (model.manifest().labels.size() != 1) return measure_classify(model, rows);
+      return std::make_unique<ScoreMeasure>(model, rows);
+    case TaskKind::kRerank:
+      return std::make_unique<ScoreMeasure>(model, rows);
+    case TaskKind::kNer:
+      return measure_ner(model, rows);
+    case TaskKind::kQa:
+      return std::make_unique<QaMeasure>(rows);
+    case TaskKind::kFillMask:
+      return std::make_unique<FillMaskMeasure>();
+    case TaskKind::kZeroShot:
+      break;
+  }
+  fail(ErrorCode::kUnsupported, "eval: ", tasks::task_name(model.task()),
+       " has no measure; evaluate the model under classify");
+}
+
+}  // namespace tamis::api

@@ -1,0 +1,54 @@
+#include "api/evaluate.h"
+#include "base/error.h"
+#include "cli/command.h"
+
+namespace tamis::cli {
+
+int cmd_eval(const std::vector<std::string>& arguments) {
+  Options options(
+      "eval", "How right a model is on rows with the truth, and how far it agrees with another.",
+      "tamis eval minilm.tamis --data pairs.tsv --against build/models/minilm");
+  CommonFlags common;
+  std::string path;
+  std::string data;
+  std::string output = "-";
+  std::optional<std::string> against;
+  std::optional<std::string> task;
+  api::ModelOptions load;
+  api::EvaluateOptions evaluate;
+  options.positional("MODEL", path, true, "a Hugging Face folder, a cached hub id, or a bundle");
+  options.option("--data", data,
+                 "a .tsv or .jsonl file of rows with the truth; see docs/formats.md");
+  options.option("--against", against, "a model to compare with, text by text");
+  options.option("--task", task, "the task to measure (default: the model's own)");
+  options.option("--precision", load.precision, "fp32, or what the bundle was made with");
+  options.option("--max-length", load.max_length, "longest input in tokens (default: the model's)");
+  options.option("--max-batch-tokens", evaluate.max_batch_tokens, "most tokens in one run");
+  options.option("--output", output, "where the figures go; - for standard output");
+  common.add_to(options);
+  if (!options.parse(arguments)) return 0;
+
+  if (data.empty()) fail(ErrorCode::kInvalidArgument, "give the rows to measure on: --data FILE");
+  check_batch_tokens(evaluate.max_batch_tokens);
+  if (task) load.task = task_flag(*task);
+  load.isas = common.isas();
+  load.pool = common.make_pool();
+  const std::vector<TextRow> rows = read_text_data(data);
+  const auto model = api::LoadedModel::load(api::resolve_model(path), load);
+  std::shared_ptr<const api::LoadedModel> other;
+  if (against) {
+    load.task = model->task();
+    load.precision.reset();
+    other = api::LoadedModel::load(api::resolve_model(*against), load);
+  }
+  evaluate.source = data;
+  Progress progress("evaluating", common.quiet);
+  evaluate.progress = [&progress](double fraction) { progress.update(fraction); };
+  const api::Evaluation result = api::evaluate(*model, other.get(), rows, evaluate);
+  OutputSink sink(output);
+  sink.write(common.json ? api::evaluation_json(result) + "\n" : api::evaluation_text(result));
+  sink.finish();
+  return 0;
+}
+
+}  // namespace tamis::cli
