@@ -35,6 +35,7 @@ void read_values(JsonView value, std::vector<float>& out) {
 Case read_case(JsonView json) {
   Case result;
   result.text = json.get("text").as_string("text");
+  result.has_prompt = !json.get("prompt_name").is_null();
   result.input_ids = read_ids(json.get("input_ids"));
   result.token_type_ids = read_ids(json.get("token_type_ids"));
   result.logits_rows = read_ids(json.get("logits_rows"));

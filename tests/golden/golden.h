@@ -27,6 +27,7 @@ struct Recorded {
 
 struct Case {
   std::string text;
+  bool has_prompt = false;  ///< sentence-transformers only: input_ids begin with a prompt
   std::vector<int32_t> input_ids;
   std::vector<int32_t> token_type_ids;  ///< empty where the family has none
   std::vector<int32_t> logits_rows;     ///< masked-lm only

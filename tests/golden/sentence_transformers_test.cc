@@ -17,13 +17,14 @@ class SentenceTransformer : public testing::TestWithParam<std::string> {};
 TEST_P(SentenceTransformer, EmbedsAsRecorded) {
   const std::filesystem::path folder = std::filesystem::path(TAMIS_TESTDATA) / GetParam();
   const SentenceTransformerConfig config = read_sentence_transformer(folder);
-  if (config.pooling && !config.pooling->include_prompt) {
-    GTEST_SKIP() << "pooling that leaves the prompt out is not a property of the graph";
-  }
   const auto checkpoint = Checkpoint::open(config.transformer_folder);
   models::BuiltModel model = models::build_model(*checkpoint, {std::nullopt, config});
   passes::run_pipeline(model.graph);
-  const Golden golden = read_golden(folder);
+  Golden golden = read_golden(folder);
+  // Pooling that leaves a prompt's tokens out is not a property of the graph; tasks refuses it.
+  if (!config.pooling->include_prompt) {
+    std::erase_if(golden.cases, [](const Case& c) { return c.has_prompt; });
+  }
   EXPECT_EQ(model.normalize, golden.normalized);
   ASSERT_FALSE(golden.cases.empty());
   ThreadPool pool(2);
