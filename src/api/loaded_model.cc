@@ -87,6 +87,15 @@ int64_t longest_input(int64_t asked, std::optional<int64_t> sentence_bert,
   return positions > 0 ? std::min(wanted, positions) : wanted;
 }
 
+// A checkpoint runs fp32 or plain int8; load_bundle() knows what a bundle was made with.
+void check_precision(const ModelPath& path, const ModelOptions& options) {
+  if (!options.precision) return;
+  const std::string& wanted = *options.precision;
+  if (path.kind == ModelKind::kCheckpoint && wanted != "fp32" && wanted != "int8") {
+    fail(ErrorCode::kInvalidArgument, "--precision ", wanted, ": a checkpoint runs fp32 or int8");
+  }
+}
+
 }  // namespace
 
 int64_t count_parameters(const graph::Graph& graph) {
@@ -103,10 +112,7 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
   if (options.max_length < 0) {
     fail(ErrorCode::kInvalidArgument, "--max-length ", options.max_length, " must not be negative");
   }
-  if (options.precision && *options.precision != "fp32") {
-    fail(ErrorCode::kUnsupported, "--precision ", *options.precision,
-         ": this engine computes fp32; fp32 is accepted");
-  }
+  check_precision(path, options);
   std::shared_ptr<LoadedModel> model(new LoadedModel());
   model->folder_ = path.folder;
   model->is_bundle_ = path.kind == ModelKind::kBundle;
@@ -156,10 +162,14 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   manifest_.default_prompt_name = sentence.default_prompt_name;
   manifest_.parameters = count_parameters(built.graph);
   graph_ = std::move(built.graph);
-  // The quantizers have their names from the start; in fp32 all are off.
+  // The quantizers have their names from the start. INT8 made on the fly is plain: the marks' own
+  // defaults, ranges found at run time, weights rounded to nearest. In fp32 all are off.
   quant::add_marks(graph_);
+  manifest_.precision = options.precision.value_or("fp32");
   for (graph::Node& node : graph_.nodes()) {
-    for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
+    for (graph::Quantizer& mark : node.quantizers) {
+      mark.enabled = mark.enabled && manifest_.precision == "int8";
+    }
   }
   if (options.run_passes) reports_ = passes::run_pipeline(graph_, options.skip_passes);
 }
@@ -168,6 +178,10 @@ void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOp
   Bundle bundle = read_bundle(folder);
   manifest_ = std::move(bundle.manifest);
   graph_ = std::move(bundle.graph);
+  if (options.precision && *options.precision != manifest_.precision) {
+    fail(ErrorCode::kUnsupported, "--precision ", *options.precision, ": ", folder.string(),
+         " was made ", manifest_.precision, "; a bundle runs as it was made");
+  }
   if (options.task && head_of(*options.task) != head_of(manifest_.task)) {
     fail(ErrorCode::kUnsupported, folder.string(), ": a bundle made for ",
          tasks::task_name(manifest_.task), " cannot ", tasks::task_name(*options.task),

@@ -170,7 +170,8 @@ Row make_row(const Contestant& contestant, const Workload& work, const kernels::
   const double seconds = row.stats.median_ms * 1e-3;
   row.tokens_per_s = static_cast<double>(contestant.batch.input_ids.size()) / seconds;
   const double operations = contestant.model->engine().plan().operations(contestant.batch.packed());
-  row.share_of_peak = peak.fp32_gflops > 0 ? operations / seconds / (peak.fp32_gflops * 1e9) : 0;
+  const double of_type = row.precision == "int8" ? peak.int8_gops : peak.fp32_gflops;
+  row.share_of_peak = of_type > 0 ? operations / seconds / (of_type * 1e9) : 0;
   return row;
 }
 
@@ -282,7 +283,7 @@ int cmd_bench(const std::vector<std::string>& arguments) {
   options.option("--input", flags.input, "time the texts of a file instead of drawn ids");
   options.option("--max-batch", flags.max_batch, "texts a batch with --input");
   options.option("--task", flags.task, "the head to run (default: the model's own)");
-  options.option("--precision", flags.precision, "fp32, or what the bundle was made with");
+  options.option("--precision", flags.precision, "fp32 or int8; a bundle runs as it was made");
   options.option("--seconds", flags.seconds, "time to spend a model and shape");
   flags.common.add_to(options);
   if (!options.parse(arguments)) return 0;

@@ -47,7 +47,7 @@ class AttentionStep final : public Step {
     }
   }
 
-  [[nodiscard]] size_t scratch_bytes(int64_t max_seqlen) const override {
+  [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
     return kernel_->scratch_bytes(max_seqlen, args_.head_size);
   }
   [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }

@@ -49,7 +49,7 @@ class FakeQuantizeStep final : public Step {
     }
   }
 
-  [[nodiscard]] size_t scratch_bytes(int64_t /*max_seqlen*/) const override {
+  [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t /*max_seqlen*/) const override {
     return static_cast<size_t>(width_);
   }
   [[nodiscard]] std::string_view kernel() const override { return "fake_quantize_reference"; }
@@ -92,7 +92,7 @@ class FakeQuantizePairsStep final : public Step {
     }
   }
 
-  [[nodiscard]] size_t scratch_bytes(int64_t max_seqlen) const override {
+  [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
     return static_cast<size_t>(max_seqlen);
   }
   [[nodiscard]] std::string_view kernel() const override { return "fake_quantize_reference"; }

@@ -1,3 +1,4 @@
+#include "runtime/lower_matmul_s8.h"
 #include "runtime/lowering.h"
 
 namespace tamis::runtime {
@@ -52,6 +53,7 @@ class MatMulStep final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> lower_matmul(const graph::Node& node, Lowering& lowering) {
+  if (is_quantized_matmul(node, lowering)) return lower_matmul_s8(node, lowering);
   return std::make_unique<MatMulStep>(node, lowering);
 }
 

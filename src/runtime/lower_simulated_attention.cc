@@ -36,7 +36,7 @@ class SimulatedAttentionStep final : public Step {
     }
   }
 
-  [[nodiscard]] size_t scratch_bytes(int64_t max_seqlen) const override {
+  [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
     return static_cast<size_t>(max_seqlen) * (sizeof(float) + 1);
   }
   [[nodiscard]] std::string_view kernel() const override { return "attention_simulated"; }

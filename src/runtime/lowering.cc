@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernels/reference/quantize.h"
 
 namespace tamis::runtime {
 
@@ -56,6 +57,22 @@ const float* Lowering::optional_constant(graph::ValueId id) const {
   return id == graph::kNoValue ? nullptr : constant(id);
 }
 
+namespace {
+
+// Packs all panels, on the pool's idle workers if there is a pool.
+template <typename Kernel, typename Weights, typename Packed>
+void pack_panels(const Kernel& kernel, const Weights& weights, ThreadPool* pool, Packed* memory) {
+  const int64_t panels = (weights.n + kernel.nr - 1) / kernel.nr;
+  if (pool == nullptr) {
+    kernel.pack(weights, 0, panels, memory);
+    return;
+  }
+  pool->parallel_for(panels,
+                     [&](int64_t panel) { kernel.pack(weights, panel, panel + 1, memory); });
+}
+
+}  // namespace
+
 std::shared_ptr<const PackedWeight> Lowering::pack_gemm_f32(graph::ValueId weight) {
   std::shared_ptr<const PackedWeight>& entry = packed_[graph_.value(weight).constant.get()];
   if (entry != nullptr) return entry;
@@ -64,15 +81,39 @@ std::shared_ptr<const PackedWeight> Lowering::pack_gemm_f32(graph::ValueId weigh
   auto packed = std::make_shared<PackedWeight>();
   packed->kernel = &kernels::select_gemm_f32(isas_);
   packed->memory = AlignedBuffer(packed->kernel->packed_bytes(weights.n, weights.k));
-  auto* memory = reinterpret_cast<float*>(packed->memory.data());
-  const int64_t panels = kernels::gemm_f32_panels(*packed->kernel, weights.n);
-  const kernels::GemmF32Kernel* kernel = packed->kernel;
-  if (pool_ == nullptr) {
-    kernel->pack(weights, 0, panels, memory);
+  pack_panels(*packed->kernel, weights, pool_, reinterpret_cast<float*>(packed->memory.data()));
+  entry = std::move(packed);
+  return entry;
+}
+
+std::shared_ptr<const PackedWeightS8> Lowering::pack_gemm_s8(const graph::Node& matmul) {
+  const graph::ValueId weight = matmul.inputs[1];
+  std::shared_ptr<const PackedWeightS8>& entry = packed_s8_[graph_.value(weight).constant.get()];
+  if (entry != nullptr) return entry;
+  const int64_t n = shape(weight)[0].size;
+  const int64_t k = shape(weight)[1].size;
+  std::vector<int8_t> rounded;
+  std::vector<float> scales;
+  kernels::GemmS8Weights weights{n, k, nullptr, k, nullptr};
+  if (graph_.value(weight).dtype == DType::kI8) {
+    weights.w = graph_.value(weight).constant->as<int8_t>().data();
+    weights.scale = constant(matmul.inputs[4]);
   } else {
-    pool_->parallel_for(panels,
-                        [&](int64_t panel) { kernel->pack(weights, panel, panel + 1, memory); });
+    rounded.resize(static_cast<size_t>(n * k));
+    scales.resize(static_cast<size_t>(n));
+    const float* w = constant(weight);
+    for (int64_t i = 0; i < n; ++i) {
+      const auto width = static_cast<size_t>(k);
+      scales[static_cast<size_t>(i)] = kernels::reference::quantize_weight_row(
+          {w + i * k, width}, {rounded.data() + i * k, width});
+    }
+    weights.w = rounded.data();
+    weights.scale = scales.data();
   }
+  auto packed = std::make_shared<PackedWeightS8>();
+  packed->kernel = &kernels::select_gemm_s8(isas_);
+  packed->memory = AlignedBuffer(packed->kernel->packed_bytes(n, k));
+  pack_panels(*packed->kernel, weights, pool_, static_cast<void*>(packed->memory.data()));
   entry = std::move(packed);
   return entry;
 }
@@ -80,6 +121,7 @@ std::shared_ptr<const PackedWeight> Lowering::pack_gemm_f32(graph::ValueId weigh
 size_t Lowering::packed_bytes() const {
   size_t bytes = 0;
   for (const auto& [tensor, packed] : packed_) bytes += packed->memory.size();
+  for (const auto& [tensor, packed] : packed_s8_) bytes += packed->memory.size();
   return bytes;
 }
 

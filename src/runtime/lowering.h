@@ -13,6 +13,7 @@
 #include "base/thread_pool.h"
 #include "graph/graph.h"
 #include "kernels/cpu/gemm_f32/gemm_f32.h"
+#include "kernels/cpu/gemm_s8/gemm_s8.h"
 #include "runtime/batch.h"
 #include "runtime/step.h"
 #include "tensor/arena.h"
@@ -22,6 +23,12 @@ namespace tamis::runtime {
 /// Packed weights of one MatMul, shared by all steps that use the same constant.
 struct PackedWeight {
   const kernels::GemmF32Kernel* kernel = nullptr;
+  AlignedBuffer memory;
+};
+
+/// Packed integers of one MatMul's weight.
+struct PackedWeightS8 {
+  const kernels::GemmS8Kernel* kernel = nullptr;
   AlignedBuffer memory;
 };
 
@@ -48,6 +55,10 @@ class Lowering {
   /// A constant [n, k] packed for gemm_f32, once however often it is asked for.
   [[nodiscard]] std::shared_ptr<const PackedWeight> pack_gemm_f32(graph::ValueId weight);
 
+  /// The integer weight of a quantized MatMul packed for gemm_s8: its I8 constant, or its F32
+  /// constant rounded per row as kPerChannelS8 has it. Once however often it is asked for.
+  [[nodiscard]] std::shared_ptr<const PackedWeightS8> pack_gemm_s8(const graph::Node& matmul);
+
   /// Notes that `ids` index a table of `rows` rows, for check_batch().
   void limit_ids(graph::ValueId ids, int64_t rows);
   [[nodiscard]] const BatchLimits& limits() const { return limits_; }
@@ -61,6 +72,7 @@ class Lowering {
   bool simulating_;
   BatchLimits limits_;
   std::map<const Tensor*, std::shared_ptr<const PackedWeight>> packed_;
+  std::map<const Tensor*, std::shared_ptr<const PackedWeightS8>> packed_s8_;
 };
 
 /// A node's step, by the row of lowering.inc for its op.

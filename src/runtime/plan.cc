@@ -66,9 +66,9 @@ std::shared_ptr<const Plan> Plan::make(const graph::Graph& graph, const PlanOpti
   return plan;
 }
 
-size_t Plan::scratch_bytes(int64_t max_seqlen) const {
+size_t Plan::scratch_bytes(int64_t rows, int64_t max_seqlen) const {
   size_t bytes = 0;
-  for (const auto& step : steps_) bytes = std::max(bytes, step->scratch_bytes(max_seqlen));
+  for (const auto& step : steps_) bytes = std::max(bytes, step->scratch_bytes(rows, max_seqlen));
   return bytes;
 }
 

@@ -53,8 +53,8 @@ class Plan {
   [[nodiscard]] const BatchLimits& limits() const { return limits_; }
   /// Bytes of packed weights.
   [[nodiscard]] size_t packed_bytes() const { return packed_bytes_; }
-  /// Scratch a worker needs for sequences of that length.
-  [[nodiscard]] size_t scratch_bytes(int64_t max_seqlen) const;
+  /// Scratch a worker needs for blocks of so many tokens in sequences of that length.
+  [[nodiscard]] size_t scratch_bytes(int64_t rows, int64_t max_seqlen) const;
   /// Operations of the whole batch, for the share of the peak.
   [[nodiscard]] double operations(const PackedBatch& batch) const;
 

@@ -235,11 +235,13 @@ void Session::run(const PackedBatch& batch, Outputs& outputs, const RunControl& 
   check_float_inputs(plan_->graph(), batch);
   Run run(batch, control);
   if (const Ending ending = run.look(); ending != Ending::kNone) throw_ending(ending);
-  const size_t scratch = plan_->scratch_bytes(batch.max_seqlen);
   ScheduleOptions options;
   options.workers = pool_.threads();
   make_schedule(batch, options, schedule_);
   prepare(batch, outputs);
+  int64_t rows = 0;
+  for (const Block& block : schedule_.blocks) rows = std::max(rows, block.tokens());
+  const size_t scratch = plan_->scratch_bytes(rows, batch.max_seqlen);
   ensure_workers(schedule_.team
                      ? pool_.threads()
                      : std::min<int>(pool_.threads(), static_cast<int>(schedule_.blocks.size())),

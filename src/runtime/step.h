@@ -44,8 +44,11 @@ class Step {
   virtual ~Step() = default;
   /// Does the context's share. Never throws: the plan proved the shapes.
   virtual void run(const StepContext& context) const noexcept = 0;
-  /// Bytes of scratch a worker needs for sequences of at most `max_seqlen` tokens.
-  [[nodiscard]] virtual size_t scratch_bytes(int64_t /*max_seqlen*/) const { return 0; }
+  /// Bytes of scratch a worker needs for blocks of at most `rows` tokens in sequences of at most
+  /// `max_seqlen`.
+  [[nodiscard]] virtual size_t scratch_bytes(int64_t /*rows*/, int64_t /*max_seqlen*/) const {
+    return 0;
+  }
   /// The kernel that runs, "gemm_f32_avx512" for instance.
   [[nodiscard]] virtual std::string_view kernel() const = 0;
   /// Multiplications and additions that run() executes on a whole block, for the share of the peak.
