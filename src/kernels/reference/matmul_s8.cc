@@ -1,3 +1,4 @@
+#include "base/bf16.h"
 #include "kernels/reference/reference.h"
 
 namespace tamis::kernels::reference {
@@ -22,7 +23,11 @@ void matmul_s8(const GemmS8Args& args, const GemmS8Weights& weights, int64_t col
       }
       sum = activate(args.activation, sum);
       if (args.residual != nullptr) sum += args.residual[i * args.ldr + j];
-      args.c[i * args.ldc + j] = static_cast<float>(sum);
+      if (args.c_bf16 != nullptr) {
+        args.c_bf16[i * args.ldc + j] = float_to_bf16(static_cast<float>(sum));
+      } else {
+        args.c[i * args.ldc + j] = static_cast<float>(sum);
+      }
     }
   }
 }

@@ -14,6 +14,7 @@
 #include "base/activation.h"
 #include "kernels/cpu/attention_f32/attention_f32.h"
 #include "kernels/cpu/embedding/embedding.h"
+#include "kernels/cpu/gemm_bf16/gemm_bf16.h"
 #include "kernels/cpu/gemm_s8/gemm_s8.h"
 #include "kernels/cpu/layer_norm/layer_norm.h"
 #include "kernels/cpu/pooling/pooling.h"
@@ -49,6 +50,11 @@ void matmul(const MatMulArgs& args);
 /// int32, the rest in double. args.packed is not looked at.
 void matmul_s8(const GemmS8Args& args, const GemmS8Weights& weights, int64_t column_begin,
                int64_t column_end);
+
+/// Columns [column_begin, column_end) of the product of cpu/gemm_bf16/gemm_bf16.h with `w` [n, k]
+/// in bf16; args.packed is not looked at.
+void matmul_bf16(const GemmBf16Args& args, const uint16_t* w, int64_t column_begin,
+                 int64_t column_end);
 
 /// See cpu/quantize_rows/quantize_rows.h, bit for bit.
 void quantize_rows(const QuantizeRowsArgs& args);

@@ -30,5 +30,11 @@ void scale(int64_t n, const float* x, float factor, float* y) {
   store_first(y + i, load_first(x + i, n - i) * by, n - i);
 }
 
+void to_bf16_values(int64_t n, const float* x, uint16_t* y) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store_bf16_first(y + i, load(x + i), kLanes);
+  store_bf16_first(y + i, load_first(x + i, n - i), n - i);
+}
+
 }  // namespace
 }  // namespace tamis::kernels

@@ -28,6 +28,8 @@ struct ElementwiseKernel {
   void (*add)(int64_t n, const float* a, const float* b, float* y);
   /// y[i] = x[i] * factor
   void (*scale)(int64_t n, const float* x, float factor, float* y);
+  /// y[i] = x[i] as bf16, rounded to nearest, ties to even; NaN stays NaN
+  void (*to_bf16)(int64_t n, const float* x, uint16_t* y);
 };
 
 /// The first row of kernels.inc that `isas` has.

@@ -1,3 +1,4 @@
+#include "base/bf16.h"
 #include "kernels/cpu/elementwise/elementwise.h"
 #include "kernels/reference/reference.h"
 
@@ -20,9 +21,14 @@ void scale(int64_t n, const float* x, float factor, float* y) {
   reference::scale({x, count}, factor, {y, count});
 }
 
+void to_bf16(int64_t n, const float* x, uint16_t* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = float_to_bf16(x[i]);
+}
+
 }  // namespace
 
 extern const ElementwiseKernel elementwise_reference;
-const ElementwiseKernel elementwise_reference = {"elementwise_reference", activate, add, scale};
+const ElementwiseKernel elementwise_reference = {"elementwise_reference", activate, add, scale,
+                                                 to_bf16};
 
 }  // namespace tamis::kernels

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bf16.h"
 #include "kernels/reference/reference.h"
 #include "kernels/testing/guarded.h"
 #include "kernels/testing/rows.h"
@@ -104,6 +105,22 @@ TEST(Elementwise, LargeInputsSaturateAndNansStay) {
     row.kernel->activate(Activation::kSigmoid, 4, x.data(), y.data());
     EXPECT_EQ(y[1], 1);
     EXPECT_LT(y[2], 1e-37f);
+  }
+}
+
+TEST(Elementwise, RoundsToBf16) {
+  std::vector<float> x = probes();
+  for (const float value : {1e-40f, -1e-45f, 1e38f, std::numeric_limits<float>::infinity(),
+                            std::nanf(""), 1.00390625f, 1.01171875f}) {  // the last two are ties
+    x.push_back(value);
+  }
+  for (const auto& row : rows_here(kRows)) {
+    SCOPED_TRACE(row.kernel->name);
+    Guarded<uint16_t> y(static_cast<int64_t>(x.size()));
+    row.kernel->to_bf16(y.size(), x.data(), y.data());
+    for (size_t i = 0; i < x.size(); ++i) {
+      ASSERT_EQ(y[static_cast<int64_t>(i)], float_to_bf16(x[i])) << x[i];
+    }
   }
 }
 

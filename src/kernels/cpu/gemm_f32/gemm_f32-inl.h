@@ -79,8 +79,8 @@ struct Gemm {
     const int64_t rows = end - begin;
     const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
     const float* b = args.packed + panel * kColumns * args.k;
-    const Epilogue epilogue = {args.n,   args.bias, args.activation, args.residual,
-                               args.ldr, args.c,    args.ldc};
+    const Epilogue epilogue = {
+        args.n, args.bias, args.activation, args.residual, args.ldr, args.c, args.ldc, 0, 0};
     const int64_t column = panel * kColumns;
     const int64_t columns = args.n - column < kColumns ? args.n - column : kColumns;
     const float* next = has_next ? b + kColumns * args.k : nullptr;

@@ -1,6 +1,6 @@
 // The loop nest of gemm_s8 over a register tile of kMaxRows x (kVecs * 16) sums.
 //
-// Is: for per-ISA files, included after simd/vec_<isa>-inl.h and simd/int_<isa>-inl.h, all in an
+// Is: for per-ISA files, included after simd/vec_<isa>-inl.h and simd/dot_s8_<isa>-inl.h, all in an
 // anonymous namespace.
 //
 // Packed W is [panel][k / kGroup][nr][kGroup] bytes, k and n padded with zeros, then weight scales
@@ -8,6 +8,7 @@
 #pragma once
 
 #include "kernels/cpu/gemm_s8/gemm_s8.h"
+#include "kernels/cpu/simd/dot_tile-inl.h"
 #include "kernels/cpu/simd/epilogue-inl.h"
 
 namespace tamis::kernels {
@@ -18,86 +19,20 @@ constexpr int64_t kRowBlockBytes = 256 << 10;
 // Without VNNI a tile's rows are widened to 16 bits on the stack, this many k at a time: 8 KB.
 constexpr int64_t kWidenedDepth = 512;
 
-TAMIS_INLINE int64_t groups_of(int64_t k) { return (k + kGroup - 1) / kGroup; }
-
 struct IntTile {
   const GemmS8Args* args;
   const Epilogue* epilogue;
-  const int8_t* b;            // panel
-  const int8_t* prefetch;     // the panel that comes next, or null
+  const char* b;              // panel
+  const char* prefetch;       // the panel that comes next, or null
   const float* weight_scale;  // of the panel's columns
   const float* colsum;
   int64_t row;
   int64_t column;
 };
 
-struct IntOperands {
-  int64_t groups;
-  const char* a;  // [kRows] rows of groups of four bytes
-  int64_t lda;    // bytes
-  const int8_t* b;
-  const int8_t* prefetch;
-};
-
-// acc[i][v] += sum over the groups.
-template <int kRows, int kVecs, bool kPrefetch>
-TAMIS_INLINE void multiply_int_tile(const IntOperands& operands, IntVec (&acc)[kRows][kVecs]) {
-  constexpr int64_t kVecBytes = kLanes * kGroup;
-  constexpr int kUnroll = kVecs == 1 ? 2 : 4;
-  constexpr int kBases = (kRows + 2) / 3;  // as in tile-inl.h
-  const char* bases[kBases];
-#pragma GCC unroll 8
-  for (int i = 0; i < kBases; ++i) bases[i] = operands.a + 3 * i * operands.lda;
-  const int8_t* b = operands.b;
-  const int8_t* prefetch = operands.prefetch;
-  const int64_t lda = operands.lda;
-  const auto step = [&](int64_t p) TAMIS_LAMBDA {
-    Bytes columns[kVecs];
-#pragma GCC unroll 8
-    for (int v = 0; v < kVecs; ++v) columns[v] = load_bytes(b + (p * kVecs + v) * kVecBytes);
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      const SameBytes x = same_bytes(bases[i / 3] + (i % 3) * lda + 4 * p);
-#pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) acc[i][v] = dot(x, columns[v], acc[i][v]);
-    }
-    if (kPrefetch) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) {
-        _mm_prefetch(reinterpret_cast<const char*>(prefetch + (p * kVecs + v) * kVecBytes),
-                     _MM_HINT_T1);
-      }
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) keep_in_register(acc[i][v]);
-    }
-  };
-  const int64_t whole = operands.groups / kUnroll;
-  for (int64_t q = 0; q < whole; ++q) {
-#pragma GCC unroll 4
-    for (int u = 0; u < kUnroll; ++u) step(u);
-    b += kUnroll * kVecs * kVecBytes;
-    if (kPrefetch) prefetch += kUnroll * kVecs * kVecBytes;
-#pragma GCC unroll 8
-    for (int i = 0; i < kBases; ++i) bases[i] += 4 * kUnroll;
-  }
-  for (int64_t p = 0; p < operands.groups - whole * kUnroll; ++p) step(p);
-}
-
-template <int kRows, int kVecs>
-TAMIS_INLINE void multiply_prefetching(const IntOperands& operands, IntVec (&acc)[kRows][kVecs]) {
-  if (operands.prefetch != nullptr) {
-    multiply_int_tile<kRows, kVecs, true>(operands, acc);
-  } else {
-    multiply_int_tile<kRows, kVecs, false>(operands, acc);
-  }
-}
-
 // The whole k by pieces whose rows are widened first.
 template <int kRows, int kVecs>
-TAMIS_INLINE void multiply_widened(const IntTile& tile, IntVec (&acc)[kRows][kVecs]) {
+TAMIS_INLINE void multiply_widened(const IntTile& tile, Sum (&acc)[kRows][kVecs]) {
   constexpr int64_t kGroupBytes = kVecs * kLanes * kGroup;
   const GemmS8Args& args = *tile.args;
   uint16_t rows[kRows][kWidenedDepth];
@@ -105,11 +40,13 @@ TAMIS_INLINE void multiply_widened(const IntTile& tile, IntVec (&acc)[kRows][kVe
     const int64_t depth = args.k - start < kWidenedDepth ? args.k - start : kWidenedDepth;
     for (int i = 0; i < kRows; ++i) {
       const uint8_t* a = args.a + (tile.row + i) * args.lda + start;
-      for (int64_t p = 0; p < depth; ++p) rows[i][p] = a[p];
+      int64_t p = 0;
+      for (; p + 16 <= depth; p += 16) widen_sixteen(a + p, rows[i] + p);
+      for (; p < depth; ++p) rows[i][p] = a[p];
       if (depth % kGroup != 0) rows[i][depth] = 0;
     }
     const int64_t offset = start / kGroup * kGroupBytes;
-    const IntOperands operands = {groups_of(depth), reinterpret_cast<const char*>(rows),
+    const DotOperands operands = {groups_of(depth), reinterpret_cast<const char*>(rows),
                                   static_cast<int64_t>(sizeof(rows[0])), tile.b + offset,
                                   tile.prefetch == nullptr ? nullptr : tile.prefetch + offset};
     multiply_prefetching<kRows, kVecs>(operands, acc);
@@ -117,7 +54,7 @@ TAMIS_INLINE void multiply_widened(const IntTile& tile, IntVec (&acc)[kRows][kVe
 }
 
 template <int kRows, int kVecs, bool kFull>
-TAMIS_INLINE void store_int_tile(const IntTile& tile, IntVec (&acc)[kRows][kVecs]) {
+TAMIS_INLINE void store_int_tile(const IntTile& tile, Sum (&acc)[kRows][kVecs]) {
   const GemmS8Args& args = *tile.args;
 #pragma GCC unroll 8
   for (int v = 0; v < kVecs; ++v) {
@@ -148,11 +85,11 @@ TAMIS_INLINE void store_int_tile(const IntTile& tile, IntVec (&acc)[kRows][kVecs
 template <int kRows, int kVecs>
 void run_int_tile(const IntTile& tile) {
   const GemmS8Args& args = *tile.args;
-  IntVec acc[kRows][kVecs];
+  Sum acc[kRows][kVecs];
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kVecs; ++v) acc[i][v] = int_zero();
+    for (int v = 0; v < kVecs; ++v) acc[i][v] = sum_zero();
   }
   if constexpr (kWidenRows) {
     multiply_widened<kRows, kVecs>(tile, acc);
@@ -236,13 +173,14 @@ struct IntGemm {
   template <typename Tiles>
   static void run_panel(const GemmS8Args& args, int64_t begin, int64_t end, int64_t panel,
                         bool has_next) {
-    const auto* bytes = static_cast<const int8_t*>(args.packed);
+    const auto* bytes = static_cast<const char*>(args.packed);
     const auto* scales = reinterpret_cast<const float*>(bytes + scales_offset(args.n, args.k));
     const int64_t column = panel * kColumns;
     const int64_t columns = args.n - column < kColumns ? args.n - column : kColumns;
-    const Epilogue epilogue = {args.n,   args.bias, args.activation, args.residual,
-                               args.ldr, args.c,    args.ldc};
-    const int8_t* b = bytes + panel * panel_bytes(args.k);
+    float buffer[kMaxRows * kColumns];
+    Epilogue epilogue = {
+        args.n, args.bias, args.activation, args.residual, args.ldr, args.c, args.ldc, 0, 0};
+    const char* b = bytes + panel * panel_bytes(args.k);
     IntTile tile = {&args,
                     &epilogue,
                     b,
@@ -255,8 +193,13 @@ struct IntGemm {
     const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t count = tile_rows(rows, tiles, t);
+      if (args.c_bf16 != nullptr) redirect(epilogue, buffer, kColumns, tile.row, column);
       Tiles::kTiles[count - 1](tile);
       finish_rows(epilogue, tile.row, count, column, columns);
+      if (args.c_bf16 != nullptr) {
+        store_bf16_rows(buffer, kColumns, count, columns,
+                        args.c_bf16 + tile.row * args.ldc + column, args.ldc);
+      }
       tile.prefetch = nullptr;
       tile.row += count;
     }

@@ -52,8 +52,9 @@ struct GemmS8Args {
   Activation activation = Activation::kNone;
   const float* residual = nullptr;  // [m, n], or null; added after the activation
   int64_t ldr = 0;
-  float* c = nullptr;  // [m, n]
-  int64_t ldc = 0;
+  float* c = nullptr;          // [m, n]
+  uint16_t* c_bf16 = nullptr;  // where given, the result goes here, rounded to bf16, and not to c
+  int64_t ldc = 0;             // of either
 };
 
 /// W as Hugging Face stores it, quantized: [n, k] row-major, -127 to 127.

@@ -1,7 +1,7 @@
 #include "kernels/cpu/simd/vec_avx2-inl.h"
 // The vector comes first.
-#include "kernels/cpu/simd/int_avx2-inl.h"
-// Then the integers.
+#include "kernels/cpu/simd/dot_s8_avx2-inl.h"
+// Then the products.
 #include "kernels/cpu/gemm_s8/gemm_s8-inl.h"
 
 namespace tamis::kernels {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bf16.h"
 #include "kernels/reference/reference.h"
 #include "kernels/testing/guarded.h"
 #include "kernels/testing/rows.h"
@@ -184,6 +185,20 @@ TEST(GemmS8, GreatestSumsDoNotSaturate) {
 TEST(GemmS8, EveryEpilogue) {
   const Problem problem(13, 50, 40);
   for (const Variant& variant : kVariants) expect_rows_agree(problem, variant);
+}
+
+TEST(GemmS8, RoundedOutputIsTheRoundedFloat) {
+  const Problem problem(13, 50, 40);
+  for (const auto& row : rows_here(kRows)) {
+    SCOPED_TRACE(row.kernel->name);
+    const Guarded<float> c = run(*row.kernel, problem, kVariants[5]);
+    const Guarded<uint8_t> packed = packed_weights(*row.kernel, problem);
+    Guarded<uint16_t> rounded(13 * 50);
+    GemmS8Args args = arguments(problem, kVariants[5], packed.data(), nullptr);
+    args.c_bf16 = rounded.data();
+    row.kernel->run(args, 0, gemm_s8_panels(*row.kernel, problem.n));
+    for (int64_t i = 0; i < c.size(); ++i) ASSERT_EQ(rounded[i], float_to_bf16(c[i])) << i;
+  }
 }
 
 TEST(GemmS8, SeveralRowBlocks) { expect_rows_agree(Problem(150, 49, 2051), kVariants[2]); }

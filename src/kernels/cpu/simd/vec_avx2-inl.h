@@ -123,6 +123,34 @@ TAMIS_INLINE void store_bytes_first(uint8_t* p, Vec x, int64_t n) {
   _mm_maskstore_epi32(reinterpret_cast<int*>(p), mask, to_bytes(x));
 }
 
+TAMIS_INLINE __m256i to_bf16_eight(__m256 x) {
+  const __m256i bits = _mm256_castps_si256(x);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+  return _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
+}
+// bf16: the upper half of a float, rounded to nearest, ties to even; NaN stays NaN. Of the loads
+// and stores, only the first n (0 to 16) values.
+TAMIS_INLINE __m256i to_bf16(Vec x) {
+  const __m256i words = _mm256_packus_epi32(to_bf16_eight(x.lo), to_bf16_eight(x.hi));
+  return _mm256_permute4x64_epi64(words, 0xd8);
+}
+TAMIS_INLINE void store_bf16_first(uint16_t* p, Vec x, int64_t n) {
+  if (n >= kLanes) return _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_bf16(x));
+  alignas(32) uint16_t values[16];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(values), to_bf16(x));
+  for (int64_t i = 0; i < n; ++i) p[i] = values[i];
+}
+TAMIS_INLINE Vec load_bf16(const void* p) {
+  const auto* half = static_cast<const __m128i*>(p);
+  const __m256i lo = _mm256_cvtepu16_epi32(_mm_loadu_si128(half));
+  const __m256i hi = _mm256_cvtepu16_epi32(_mm_loadu_si128(half + 1));
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)),
+          _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))};
+}
+
 // Lane i with lane i + 8, then + 4, + 2, + 1: a fixed tree.
 TAMIS_INLINE float sum_lanes(Vec x) {
   const __m256 eight = _mm256_add_ps(x.lo, x.hi);

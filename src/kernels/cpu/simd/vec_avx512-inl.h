@@ -80,6 +80,24 @@ TAMIS_INLINE void store_bytes_first(uint8_t* p, Vec x, int64_t n) {
   _mm_mask_storeu_epi8(p, first_lanes(n), to_bytes(x));
 }
 
+// bf16: the upper half of a float, rounded to nearest, ties to even; NaN stays NaN. Of the loads
+// and stores, only the first n (0 to 16) values.
+TAMIS_INLINE __m256i to_bf16(Vec x) {
+  const __m512i bits = _mm512_castps_si512(x.v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q);
+  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_mask_mov_epi32(rounded, nan, quiet), 16));
+}
+TAMIS_INLINE void store_bf16_first(uint16_t* p, Vec x, int64_t n) {
+  _mm256_mask_storeu_epi16(p, first_lanes(n), to_bf16(x));
+}
+TAMIS_INLINE Vec load_bf16(const void* p) {
+  const __m256i half = _mm256_loadu_si256(static_cast<const __m256i*>(p));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))};
+}
+
 // Lane i with lane i + 8, then + 4, + 2, + 1: a fixed tree.
 TAMIS_INLINE float sum_lanes(Vec x) {
   const __m256 high = _mm512_extractf32x8_ps(x.v, 1);

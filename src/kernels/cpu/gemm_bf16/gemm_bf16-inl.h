@@ -1,0 +1,176 @@
+// The loop nest of gemm_bf16 over a register tile of kMaxRows x (kVecs * 16) sums.
+//
+// Is: for per-ISA files, included after simd/vec_<isa>-inl.h and a simd/dot_bf16_*-inl.h, all in an
+// anonymous namespace.
+//
+// Packed W is [panel][k / kGroup][nr][kGroup] bf16, k and n padded with zeros. Loops as in
+// gemm_f32-inl.h.
+#pragma once
+
+#include "kernels/cpu/gemm_bf16/gemm_bf16.h"
+#include "kernels/cpu/simd/dot_tile-inl.h"
+#include "kernels/cpu/simd/epilogue-inl.h"
+
+namespace tamis::kernels {
+namespace {
+
+// Bytes of A that stay in the L2 beside two panels (48 columns of k = 3072 are 295 KB).
+constexpr int64_t kRowBlockBytes = 256 << 10;
+// Without a bf16 dot product a tile's rows are widened on the stack, this many k at a time: 12 KB.
+constexpr int64_t kWidenedDepth = 256;
+
+struct Bf16Tile {
+  const GemmBf16Args* args;
+  const Epilogue* epilogue;
+  const char* b;         // panel
+  const char* prefetch;  // the panel that comes next, or null
+  int64_t row;
+  int64_t column;
+};
+
+// The whole k by pieces whose rows are widened first.
+template <int kRows, int kVecs>
+TAMIS_INLINE void multiply_widened(const Bf16Tile& tile, Sum (&acc)[kRows][kVecs]) {
+  const GemmBf16Args& args = *tile.args;
+  float rows[kRows][kWidenedDepth];
+  for (int64_t start = 0; start < args.k; start += kWidenedDepth) {
+    const int64_t depth = args.k - start < kWidenedDepth ? args.k - start : kWidenedDepth;
+    for (int i = 0; i < kRows; ++i) {
+      const uint16_t* a = args.a + (tile.row + i) * args.lda + start;
+      int64_t p = 0;
+      for (; p + kLanes <= depth; p += kLanes) store(rows[i] + p, load_bf16(a + p));
+      for (; p < depth; ++p) {
+        const uint32_t bits = static_cast<uint32_t>(a[p]) << 16;
+        __builtin_memcpy(&rows[i][p], &bits, sizeof(bits));
+      }
+    }
+    const int64_t offset = start * kVecs * kColumnBytes;
+    multiply_prefetching<kRows, kVecs>(
+        {depth, reinterpret_cast<const char*>(rows), static_cast<int64_t>(sizeof(rows[0])),
+         tile.b + offset, tile.prefetch == nullptr ? nullptr : tile.prefetch + offset},
+        acc);
+  }
+}
+
+template <int kRows, int kVecs, bool kFull>
+TAMIS_INLINE void store_bf16_tile(const Bf16Tile& tile, Sum (&acc)[kRows][kVecs]) {
+  const Epilogue& epilogue = *tile.epilogue;
+#pragma GCC unroll 8
+  for (int v = 0; v < kVecs; ++v) {
+    const int64_t column = tile.column + v * kLanes;
+    const int64_t left = epilogue.n - column;
+    if (!kFull && left <= 0) break;
+    Vec bias = zero();
+    if (epilogue.bias != nullptr) {
+      bias = kFull ? load(epilogue.bias + column)
+                   : load_first(epilogue.bias + column, at_most_lanes(left));
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      store_sums<kFull>(epilogue, tile.row + i, column, acc[i][v] + bias);
+    }
+  }
+}
+
+template <int kRows, int kVecs>
+void run_bf16_tile(const Bf16Tile& tile) {
+  const GemmBf16Args& args = *tile.args;
+  Sum acc[kRows][kVecs];
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) acc[i][v] = sum_zero();
+  }
+  if constexpr (kWidenRows) {
+    multiply_widened<kRows, kVecs>(tile, acc);
+  } else {
+    const char* a = reinterpret_cast<const char*>(args.a + tile.row * args.lda);
+    multiply_prefetching<kRows, kVecs>({groups_of(args.k), a, args.lda * 2, tile.b, tile.prefetch},
+                                       acc);
+  }
+  if (tile.column + kVecs * kLanes <= args.n) {
+    store_bf16_tile<kRows, kVecs, true>(tile, acc);
+  } else {
+    store_bf16_tile<kRows, kVecs, false>(tile, acc);
+  }
+}
+
+using RunBf16Tile = void (*)(const Bf16Tile&);
+
+template <int kMaxRows, int kVecs>
+struct Bf16Gemm {
+  static constexpr int64_t kColumns = kVecs * kLanes;
+
+  template <int... kRows>
+  struct Table {
+    static constexpr RunBf16Tile kTiles[] = {run_bf16_tile<kRows, kVecs>...};
+  };
+
+  static int64_t panel_bytes(int64_t k) { return groups_of(k) * kVecs * kColumnBytes; }
+
+  static size_t packed_bytes(int64_t n, int64_t k) {
+    return static_cast<size_t>((n + kColumns - 1) / kColumns * panel_bytes(k));
+  }
+
+  static void pack(const GemmBf16Weights& weights, int64_t panel_begin, int64_t panel_end,
+                   void* packed) {
+    for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+      char* out = static_cast<char*>(packed) + panel * panel_bytes(weights.k);
+      for (int64_t j = 0; j < kColumns; ++j) {
+        pack_column(weights, panel * kColumns + j, reinterpret_cast<uint16_t*>(out) + j * kGroup);
+      }
+    }
+  }
+
+  template <typename Tiles>
+  static void run(const GemmBf16Args& args, int64_t panel_begin, int64_t panel_end) {
+    int64_t block = args.k == 0 ? args.m : kRowBlockBytes / (2 * args.k) / kMaxRows * kMaxRows;
+    if (block < 2 * kMaxRows) block = 2 * kMaxRows;
+    for (int64_t begin = 0; begin < args.m; begin += block) {
+      const int64_t end = args.m - begin < block ? args.m : begin + block;
+      for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+        run_panel<Tiles>(args, begin, end, panel, panel + 1 < panel_end);
+      }
+    }
+  }
+
+ private:
+  static void pack_column(const GemmBf16Weights& weights, int64_t column, uint16_t* out) {
+    for (int64_t p = 0; p < groups_of(weights.k) * kGroup; ++p) {
+      const bool real = column < weights.n && p < weights.k;
+      uint16_t* value = out + p / kGroup * kGroup * kColumns + p % kGroup;
+      store_bf16_first(value, set(real ? weights.w[column * weights.ldw + p] : 0.0f), 1);
+    }
+  }
+
+  // One block of rows against one panel.
+  template <typename Tiles>
+  static void run_panel(const GemmBf16Args& args, int64_t begin, int64_t end, int64_t panel,
+                        bool has_next) {
+    float buffer[kMaxRows * kColumns];
+    Epilogue epilogue = {
+        args.n, args.bias, args.activation, args.residual, args.ldr, args.c, args.ldc, 0, 0};
+    const char* b = static_cast<const char*>(args.packed) + panel * panel_bytes(args.k);
+    const int64_t column = panel * kColumns;
+    const int64_t columns = args.n - column < kColumns ? args.n - column : kColumns;
+    Bf16Tile tile = {&args, &epilogue, b, has_next ? b + panel_bytes(args.k) : nullptr,
+                     begin, column};
+    const int64_t rows = end - begin;
+    const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t count = tile_rows(rows, tiles, t);
+      if (args.c_bf16 != nullptr) redirect(epilogue, buffer, kColumns, tile.row, column);
+      Tiles::kTiles[count - 1](tile);
+      finish_rows(epilogue, tile.row, count, column, columns);
+      if (args.c_bf16 != nullptr) {
+        store_bf16_rows(buffer, kColumns, count, columns,
+                        args.c_bf16 + tile.row * args.ldc + column, args.ldc);
+      }
+      tile.prefetch = nullptr;
+      tile.row += count;
+    }
+  }
+};
+
+}  // namespace
+}  // namespace tamis::kernels

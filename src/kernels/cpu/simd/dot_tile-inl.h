@@ -1,0 +1,76 @@
+// The register tile of a product whose packed columns lie in groups of k: kRows rows of A times
+// kVecs * 16 columns of B.
+//
+// Is: the inner loop of gemm_s8 and gemm_bf16, for per-ISA files, included after vec_<isa>-inl.h
+// and a dot_<type>_<isa>-inl.h, which says what a group is; all in an anonymous namespace.
+#pragma once
+
+namespace tamis::kernels {
+namespace {
+
+TAMIS_INLINE int64_t groups_of(int64_t k) { return (k + kGroup - 1) / kGroup; }
+
+struct DotOperands {
+  int64_t groups;
+  const char* a;  // [kRows] rows of groups of four bytes
+  int64_t lda;    // bytes
+  const char* b;
+  const char* prefetch;
+};
+
+// acc[i][v] += sum over the groups.
+template <int kRows, int kVecs, bool kPrefetch>
+TAMIS_INLINE void multiply_dot_tile(const DotOperands& operands, Sum (&acc)[kRows][kVecs]) {
+  constexpr int kUnroll = kVecs == 1 ? 2 : 4;
+  constexpr int kBases = (kRows + 2) / 3;  // as in tile-inl.h
+  const char* bases[kBases];
+#pragma GCC unroll 8
+  for (int i = 0; i < kBases; ++i) bases[i] = operands.a + 3 * i * operands.lda;
+  const char* b = operands.b;
+  const char* prefetch = operands.prefetch;
+  const int64_t lda = operands.lda;
+  const auto step = [&](int64_t p) TAMIS_LAMBDA {
+    Columns columns[kVecs];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) columns[v] = load_columns(b + (p * kVecs + v) * kColumnBytes);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      const SameGroup x = same_group(bases[i / 3] + (i % 3) * lda + 4 * p);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) acc[i][v] = dot(x, columns[v], acc[i][v]);
+    }
+    if (kPrefetch) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) {
+        _mm_prefetch(prefetch + (p * kVecs + v) * kColumnBytes, _MM_HINT_T1);
+      }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) keep_in_register(acc[i][v]);
+    }
+  };
+  const int64_t whole = operands.groups / kUnroll;
+  for (int64_t q = 0; q < whole; ++q) {
+#pragma GCC unroll 4
+    for (int u = 0; u < kUnroll; ++u) step(u);
+    b += kUnroll * kVecs * kColumnBytes;
+    if (kPrefetch) prefetch += kUnroll * kVecs * kColumnBytes;
+#pragma GCC unroll 8
+    for (int i = 0; i < kBases; ++i) bases[i] += 4 * kUnroll;
+  }
+  for (int64_t p = 0; p < operands.groups - whole * kUnroll; ++p) step(p);
+}
+
+template <int kRows, int kVecs>
+TAMIS_INLINE void multiply_prefetching(const DotOperands& operands, Sum (&acc)[kRows][kVecs]) {
+  if (operands.prefetch != nullptr) {
+    multiply_dot_tile<kRows, kVecs, true>(operands, acc);
+  } else {
+    multiply_dot_tile<kRows, kVecs, false>(operands, acc);
+  }
+}
+
+}  // namespace
+}  // namespace tamis::kernels
