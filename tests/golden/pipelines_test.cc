@@ -201,11 +201,10 @@ std::vector<std::string> folders(const std::string& file) {
 
 class Pipelines : public testing::TestWithParam<std::string> {};
 
-TEST_P(Pipelines, AnswerAsRecorded) {
-  const auto folder = std::filesystem::path(TAMIS_TESTDATA "/models") / GetParam();
-  const std::string source = (folder / "pipelines.json").string();
-  const std::string text = read_file(source);
-  const JsonDocument document = JsonDocument::parse(text, source);
+/// Asks the model in `folder` all that the file recorded.
+void check_recorded(const std::filesystem::path& folder, const std::filesystem::path& file) {
+  const std::string text = read_file(file.string());
+  const JsonDocument document = JsonDocument::parse(text, file.string());
   const JsonView root = document.root();
   const auto check = kChecks.find(root.get("task").as_string("task"));
   ASSERT_NE(check, kChecks.end());
@@ -220,10 +219,27 @@ TEST_P(Pipelines, AnswerAsRecorded) {
   }
 }
 
-std::string folder_name(const testing::TestParamInfo<std::string>& row) {
-  std::string name = row.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
+std::filesystem::path folder_of(const std::string& name) {
+  return std::filesystem::path(TAMIS_TESTDATA "/models") / name;
+}
+
+TEST_P(Pipelines, AnswerAsRecorded) {
+  check_recorded(folder_of(GetParam()), folder_of(GetParam()) / "pipelines.json");
+}
+
+class PaddingLeft : public testing::TestWithParam<std::string> {};
+
+// A tokenizer that pads on the left puts the context before the question.
+TEST_P(PaddingLeft, AnswersAsRecorded) {
+  const auto folder = folder_of(GetParam());
+  const auto copy = std::filesystem::path(testing::TempDir()) / ("padding_left_" + GetParam());
+  std::filesystem::remove_all(copy);
+  std::filesystem::copy(folder, copy);
+  std::string config = read_file((folder / "tokenizer_config.json").string());
+  config.insert(config.find('{') + 1, "\"padding_side\": \"left\",");
+  write_file((copy / "tokenizer_config.json").string(), config);
+  check_recorded(copy, folder / "padding-left.json");
+  std::filesystem::remove_all(copy);
 }
 
 tasks::ZeroShotOptions zero_shot_options(JsonView parameters) {
@@ -238,7 +254,7 @@ class ZeroShot : public testing::TestWithParam<std::string> {};
 
 // The weights of a classifier whose classes are called as an NLI model's.
 TEST_P(ZeroShot, AnswersAsRecorded) {
-  const auto folder = std::filesystem::path(TAMIS_TESTDATA "/models") / GetParam();
+  const auto folder = folder_of(GetParam());
   const std::string text = read_file((folder / "zero-shot.json").string());
   const JsonDocument document = JsonDocument::parse(text, "zero-shot.json");
   const auto loaded = api::LoadedModel::load(api::resolve_model(folder.string()), {});
@@ -266,8 +282,15 @@ TEST_P(ZeroShot, AnswersAsRecorded) {
     }
   }
 }
+std::string folder_name(const testing::TestParamInfo<std::string>& row) {
+  std::string name = row.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
 
 INSTANTIATE_TEST_SUITE_P(Recorded, ZeroShot, testing::ValuesIn(folders("zero-shot.json")),
+                         folder_name);
+INSTANTIATE_TEST_SUITE_P(Recorded, PaddingLeft, testing::ValuesIn(folders("padding-left.json")),
                          folder_name);
 INSTANTIATE_TEST_SUITE_P(Recorded, Pipelines, testing::ValuesIn(folders("pipelines.json")),
                          folder_name);

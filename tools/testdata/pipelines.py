@@ -71,6 +71,23 @@ def question_answering(spec: checkpoints.Spec, folder: Path) -> None:
     _write(folder, "question-answering", entries)
 
 
+def question_answering_left(spec: checkpoints.Spec, folder: Path) -> None:
+    """The same with a tokenizer that pads on the left, which puts the context first: padding-left.json."""
+    pipe = _pipe("question-answering", spec, folder)
+    pipe.tokenizer.padding_side = "left"
+    calls = [(pair, {"top_k": 3}) for pair in cases.QA_SHORT]
+    calls += [(cases.QA_LONG, {"max_seq_len": 48, "doc_stride": 16, "handle_impossible_answer": True, "top_k": 3})]
+    entries = []
+    for (question, context), parameters in calls:
+        output = pipe(question=question, context=context, **parameters)
+        output = output if isinstance(output, list) else [output]
+        inputs = {"question": question, "context": context}
+        entries.append({"inputs": inputs, "parameters": parameters, "output": _floats(output)})
+    packages = common.versions()
+    versions = {key: packages[key] for key in ("transformers", "tokenizers", "torch")}
+    common.write_json(folder / "padding-left.json", {"task": "question-answering", "versions": versions}, entries)
+
+
 def text_classification(spec: checkpoints.Spec, folder: Path) -> None:
     """The text-classification pipeline: top_k, function_to_apply, pairs, truncation."""
     pipe = _pipe("text-classification", spec, folder)
@@ -154,6 +171,8 @@ def record(spec: checkpoints.Spec, folder: Path) -> bool:
         return False
     common.seed_all(0)
     RECORDERS[spec.head](spec, folder)
+    if spec.head == "question-answering" and spec.family in ("bert", "roberta"):
+        question_answering_left(spec, folder)
     if spec.head == "sequence-classification" and spec.family in FULL_FAMILIES:
         zero_shot(spec, folder)
     return True
