@@ -5,9 +5,9 @@
 namespace tamis::tokenizer::unicode_tables {
 
 namespace {
-constexpr uint32_t w92 = 0xcu;
-constexpr uint32_t w85 = 0xdu;
-constexpr uint32_t w86 = 0xeu;
+constexpr uint32_t w96 = 0xcu;
+constexpr uint32_t w87 = 0xdu;
+constexpr uint32_t w88 = 0xeu;
 constexpr uint32_t w29 = 0x11u;
 constexpr uint32_t w8 = 0x12u;
 constexpr uint32_t w44 = 0x13u;
@@ -32,39 +32,39 @@ constexpr uint32_t w45 = 0x20eu;
 constexpr uint32_t w74 = 0x20fu;
 constexpr uint32_t w75 = 0x210u;
 constexpr uint32_t w18 = 0x211u;
-constexpr uint32_t w89 = 0x212u;
+constexpr uint32_t w91 = 0x212u;
 constexpr uint32_t w108 = 0x213u;
-constexpr uint32_t w97 = 0x214u;
-constexpr uint32_t w117 = 0x215u;
+constexpr uint32_t w98 = 0x214u;
+constexpr uint32_t w112 = 0x215u;
 constexpr uint32_t w123 = 0x2a5u;
-constexpr uint32_t w87 = 0x2abu;
-constexpr uint32_t w118 = 0x415u;
+constexpr uint32_t w84 = 0x2abu;
+constexpr uint32_t w122 = 0x415u;
 constexpr uint32_t w40 = 0x419u;
 constexpr uint32_t w27 = 0x41au;
 constexpr uint32_t w15 = 0x41cu;
-constexpr uint32_t w94 = 0x459u;
-constexpr uint32_t w102 = 0x49au;
-constexpr uint32_t w99 = 0x856u;
-constexpr uint32_t w112 = 0x857u;
-constexpr uint32_t w113 = 0x858u;
-constexpr uint32_t w95 = 0x859u;
+constexpr uint32_t w90 = 0x459u;
+constexpr uint32_t w105 = 0x49au;
+constexpr uint32_t w97 = 0x856u;
+constexpr uint32_t w115 = 0x857u;
+constexpr uint32_t w116 = 0x858u;
+constexpr uint32_t w89 = 0x859u;
 constexpr uint32_t w35 = 0x101du;
 constexpr uint32_t w4 = 0x10a4u;
 constexpr uint32_t w103 = 0x40a4u;
 constexpr uint32_t w37 = 0x40a5u;
 constexpr uint32_t w21 = 0x40a6u;
-constexpr uint32_t w71 = 0x40a7u;
+constexpr uint32_t w70 = 0x40a7u;
 constexpr uint32_t w10 = 0x60a5u;
-constexpr uint32_t w110 = 0x60a6u;
+constexpr uint32_t w124 = 0x60a6u;
 constexpr uint32_t w57 = 0x801du;
 constexpr uint32_t w7 = 0x80a0u;
 constexpr uint32_t w51 = 0x30012u;
-constexpr uint32_t w115 = 0x30015u;
+constexpr uint32_t w117 = 0x30015u;
 constexpr uint32_t w20 = 0x300a1u;
-constexpr uint32_t w106 = 0x300a3u;
+constexpr uint32_t w107 = 0x300a3u;
 constexpr uint32_t w3 = 0x300a4u;
 constexpr uint32_t w56 = 0x340a6u;
-constexpr uint32_t w93 = 0x360a5u;
+constexpr uint32_t w94 = 0x360a5u;
 constexpr uint32_t w22 = 0x380a0u;
 constexpr uint32_t w58 = 0x380a2u;
 constexpr uint32_t w52 = 0xa0012u;
@@ -77,58 +77,58 @@ constexpr uint32_t w28 = 0xa00a3u;
 constexpr uint32_t w6 = 0xa00a4u;
 constexpr uint32_t w48 = 0xa00b5u;
 constexpr uint32_t w26 = 0xa010au;
-constexpr uint32_t w83 = 0xa012au;
+constexpr uint32_t w81 = 0xa012au;
 constexpr uint32_t w39 = 0xa01a8u;
 constexpr uint32_t w65 = 0xa01a9u;
-constexpr uint32_t w81 = 0xa020cu;
-constexpr uint32_t w61 = 0xa020du;
-constexpr uint32_t w62 = 0xa020eu;
-constexpr uint32_t w41 = 0xa0211u;
-constexpr uint32_t w82 = 0xa02abu;
+constexpr uint32_t w82 = 0xa020cu;
+constexpr uint32_t w62 = 0xa020du;
+constexpr uint32_t w63 = 0xa020eu;
+constexpr uint32_t w42 = 0xa0211u;
+constexpr uint32_t w83 = 0xa02abu;
 constexpr uint32_t w69 = 0xa0856u;
-constexpr uint32_t w98 = 0xa60a5u;
+constexpr uint32_t w102 = 0xa60a5u;
 constexpr uint32_t w55 = 0xa80a0u;
-constexpr uint32_t w88 = 0xa80a2u;
+constexpr uint32_t w85 = 0xa80a2u;
 constexpr uint32_t w59 = 0xa80b5u;
 constexpr uint32_t w68 = 0xa81a9u;
 constexpr uint32_t w78 = 0xb0014u;
-constexpr uint32_t w104 = 0xb00a0u;
-constexpr uint32_t w121 = 0xb00a1u;
-constexpr uint32_t w114 = 0xf0012u;
-constexpr uint32_t w96 = 0xf0014u;
-constexpr uint32_t w70 = 0xf0015u;
-constexpr uint32_t w77 = 0xf00a1u;
-constexpr uint32_t w122 = 0xf00a3u;
-constexpr uint32_t w42 = 0xf00a4u;
-constexpr uint32_t w111 = 0xf020du;
-constexpr uint32_t w124 = 0xf020eu;
-constexpr uint32_t w101 = 0xf0211u;
-constexpr uint32_t w100 = 0xf0856u;
+constexpr uint32_t w100 = 0xb00a0u;
+constexpr uint32_t w114 = 0xb00a1u;
+constexpr uint32_t w121 = 0xf0012u;
+constexpr uint32_t w95 = 0xf0014u;
+constexpr uint32_t w73 = 0xf0015u;
+constexpr uint32_t w76 = 0xf00a1u;
+constexpr uint32_t w110 = 0xf00a3u;
+constexpr uint32_t w41 = 0xf00a4u;
+constexpr uint32_t w119 = 0xf020du;
+constexpr uint32_t w120 = 0xf020eu;
+constexpr uint32_t w99 = 0xf0211u;
+constexpr uint32_t w104 = 0xf0856u;
 constexpr uint32_t w16 = 0xf10a4u;
 constexpr uint32_t w36 = 0xf40a5u;
-constexpr uint32_t w63 = 0xf40a6u;
+constexpr uint32_t w61 = 0xf40a6u;
 constexpr uint32_t w12 = 0xf60a5u;
-constexpr uint32_t w109 = 0xf60a6u;
-constexpr uint32_t w76 = 0xf80a0u;
+constexpr uint32_t w113 = 0xf60a6u;
+constexpr uint32_t w77 = 0xf80a0u;
 constexpr uint32_t w53 = 0x100012u;
-constexpr uint32_t w116 = 0x100015u;
+constexpr uint32_t w118 = 0x100015u;
 constexpr uint32_t w47 = 0x1000a1u;
-constexpr uint32_t w105 = 0x1000a3u;
+constexpr uint32_t w106 = 0x1000a3u;
 constexpr uint32_t w31 = 0x1000a4u;
-constexpr uint32_t w90 = 0x100212u;
-constexpr uint32_t w73 = 0x1040a6u;
+constexpr uint32_t w92 = 0x100212u;
+constexpr uint32_t w71 = 0x1040a6u;
 constexpr uint32_t w79 = 0x1060a5u;
 constexpr uint32_t w46 = 0x1080a0u;
 constexpr uint32_t w33 = 0x1300a1u;
 constexpr uint32_t w34 = 0x1300a4u;
-constexpr uint32_t w107 = 0x1340a6u;
+constexpr uint32_t w101 = 0x1340a6u;
 constexpr uint32_t w38 = 0x1380a0u;
-constexpr uint32_t w91 = 0x1a0014u;
-constexpr uint32_t w120 = 0x1a00a0u;
-constexpr uint32_t w119 = 0x1a00a1u;
+constexpr uint32_t w93 = 0x1a0014u;
+constexpr uint32_t w111 = 0x1a00a0u;
+constexpr uint32_t w109 = 0x1a00a1u;
 constexpr uint32_t w50 = 0x2c00a4u;
 constexpr uint32_t w64 = 0x2c40a6u;
-constexpr uint32_t w84 = 0x2c60a5u;
+constexpr uint32_t w86 = 0x2c60a5u;
 constexpr uint32_t w54 = 0x2f60a5u;
 }  // namespace
 
@@ -353,16 +353,16 @@ const uint8_t kPropertiesIndex[0x110000 / 256] = {
 };
 
 const uint32_t kPropertiesPages[177][256] = {
-    w40, w40, w40, w40, w40, w40, w40, w40, w40, w95, w95, w94, w94, w95, w40, w40, w40, w40, w40,
-    w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w99, w18, w18, w18, w108, w18,
-    w18, w18, w43, w45, w18, w89, w18, w66, w18, w18, w13, w13, w13, w13, w13, w13, w13, w13, w13,
-    w13, w18, w18, w90, w90, w90, w18, w18, w46, w46, w46, w46, w46, w46, w46, w46, w46, w46, w46,
-    w46, w46, w46, w46, w46, w7, w46, w46, w46, w46, w46, w46, w46, w46, w46, w43, w18, w45, w97,
-    w87, w97, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w5,
-    w47, w47, w47, w47, w47, w47, w47, w47, w47, w43, w89, w45, w89, w40, w40, w40, w40, w40, w40,
-    w94, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40,
-    w40, w40, w40, w40, w40, w40, w40, w40, w69, w18, w44, w44, w44, w44, w2, w18, w91, w2, w6, w74,
-    w8, w27, w2, w67, w2, w8, w83, w83, w67, w14, w18, w18, w67, w83, w6, w75, w83, w83, w83, w18,
+    w40, w40, w40, w40, w40, w40, w40, w40, w40, w89, w89, w90, w90, w89, w40, w40, w40, w40, w40,
+    w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w97, w18, w18, w18, w108, w18,
+    w18, w18, w43, w45, w18, w91, w18, w66, w18, w18, w13, w13, w13, w13, w13, w13, w13, w13, w13,
+    w13, w18, w18, w92, w92, w92, w18, w18, w46, w46, w46, w46, w46, w46, w46, w46, w46, w46, w46,
+    w46, w46, w46, w46, w46, w7, w46, w46, w46, w46, w46, w46, w46, w46, w46, w43, w18, w45, w98,
+    w84, w98, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w47, w5,
+    w47, w47, w47, w47, w47, w47, w47, w47, w47, w43, w91, w45, w91, w40, w40, w40, w40, w40, w40,
+    w90, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40, w40,
+    w40, w40, w40, w40, w40, w40, w40, w40, w69, w18, w44, w44, w44, w44, w2, w18, w93, w2, w6, w74,
+    w8, w27, w2, w67, w2, w8, w81, w81, w67, w14, w18, w18, w67, w81, w6, w75, w81, w81, w81, w18,
     w22, w22, w38, w22, w38, w38, w46, w38, w22, w22, w38, w22, w22, w22, w22, w38, w7, w22, w22,
     w22, w38, w38, w38, w8, w46, w22, w22, w22, w38, w22, w7, w5, w20, w20, w33, w20, w33, w33, w47,
     w33, w20, w20, w33, w20, w20, w20, w20, w33, w5, w20, w20, w20, w33, w33, w33, w8, w47, w20,
@@ -372,13 +372,13 @@ const uint32_t kPropertiesPages[177][256] = {
     w22, w20, w22, w20, w5, w22, w20, w22, w20, w22, w20, w55, w14, w7, w5, w22, w20, w22, w20, w22,
     w20, w14, w7, w5, w38, w33, w22, w20, w22, w20, w7, w5, w22, w20, w22, w20, w22, w20, w38, w33,
     w22, w20, w22, w20, w38, w33, w22, w20, w22, w20, w7, w5, w38, w33, w38, w33, w22, w20, w22,
-    w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w22, w20, w22, w20, w22, w20, w119, w5, w7,
+    w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w22, w20, w22, w20, w22, w20, w109, w5, w7,
     w7, w5, w7, w5, w7, w7, w5, w7, w7, w7, w5, w5, w7, w7, w7, w7, w5, w7, w7, w5, w7, w7, w7, w5,
     w5, w5, w7, w7, w5, w7, w38, w33, w7, w5, w7, w5, w7, w7, w5, w7, w5, w5, w7, w5, w7, w38, w33,
-    w7, w7, w7, w5, w7, w5, w46, w7, w5, w5, w0, w7, w5, w5, w5, w0, w0, w0, w0, w55, w88, w14, w55,
-    w88, w14, w55, w88, w14, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20,
+    w7, w7, w7, w5, w7, w5, w46, w7, w5, w5, w0, w7, w5, w5, w5, w0, w0, w0, w0, w55, w85, w14, w55,
+    w85, w14, w55, w85, w14, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20,
     w22, w20, w5, w22, w20, w22, w20, w22, w20, w7, w5, w22, w20, w22, w20, w38, w33, w22, w20, w22,
-    w20, w20, w55, w88, w14, w22, w20, w7, w7, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20,
+    w20, w20, w55, w85, w14, w22, w20, w7, w7, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20,
     w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22,
     w20, w22, w20, w22, w20, w22, w20, w7, w5, w22, w20, w7, w5, w7, w5, w7, w5, w38, w33, w38, w33,
     w22, w20, w22, w20, w38, w33, w22, w20, w22, w20, w5, w5, w5, w5, w5, w5, w7, w7, w5, w7, w7,
@@ -397,11 +397,11 @@ const uint32_t kPropertiesPages[177][256] = {
     w12, w12, w12, w12, w12, w12, w12, w12, w54, w12, w12, w54, w12, w12, w12, w12, w12, w12, w12,
     w12, w12, w10, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12,
     w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w7, w5, w7, w5,
-    w122, w30, w7, w5, w1, w1, w28, w5, w5, w5, w101, w7, w1, w1, w1, w1, w67, w78, w22, w101, w22,
+    w110, w30, w7, w5, w1, w1, w28, w5, w5, w5, w99, w7, w1, w1, w1, w1, w67, w78, w22, w99, w22,
     w22, w22, w1, w22, w1, w22, w22, w20, w46, w7, w7, w7, w46, w7, w46, w7, w46, w7, w7, w7, w7,
     w7, w46, w7, w46, w1, w7, w7, w46, w7, w7, w7, w46, w22, w22, w33, w20, w33, w20, w20, w47, w5,
     w5, w5, w47, w5, w47, w5, w47, w5, w5, w5, w5, w5, w47, w5, w47, w5, w5, w5, w47, w5, w5, w5,
-    w47, w33, w33, w20, w20, w33, w7, w14, w14, w120, w104, w104, w14, w14, w5, w7, w5, w7, w5, w7,
+    w47, w33, w33, w20, w20, w33, w7, w14, w14, w111, w100, w100, w14, w14, w5, w7, w5, w7, w5, w7,
     w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w14, w14, w14, w5,
     w55, w14, w8, w7, w5, w55, w7, w5, w5, w7, w7, w7, w22, w22, w7, w22, w7, w7, w46, w22, w7, w7,
     w7, w7, w22, w22, w22, w7, w46, w7, w7, w46, w7, w46, w46, w46, w46, w22, w46, w7, w7, w7, w46,
@@ -409,7 +409,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w47, w47, w47, w47, w20, w47, w5, w5, w5, w47, w5, w5, w5, w5, w47, w5, w5, w5, w47, w5, w5, w5,
     w47, w5, w47, w5, w5, w20, w20, w5, w20, w5, w5, w47, w20, w5, w5, w5, w5, w20, w20, w20, w5,
     w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w46, w47, w22,
-    w20, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w2, w12, w12, w12, w12, w12, w71, w71, w7, w5, w7,
+    w20, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w2, w12, w12, w12, w12, w12, w70, w70, w7, w5, w7,
     w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7,
     w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7,
     w5, w7, w5, w7, w22, w20, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w5, w22, w20, w22,
@@ -466,19 +466,19 @@ const uint32_t kPropertiesPages[177][256] = {
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w31, w3, w0, w0, w0, w0,
     w0, w0, w31, w3, w0, w31, w3, w0, w0, w0, w0, w0, w10, w21, w54, w0, w21, w21, w21, w10, w10,
     w10, w10, w10, w10, w10, w10, w21, w21, w21, w21, w12, w21, w21, w0, w12, w12, w12, w12, w10,
-    w10, w10, w42, w42, w42, w42, w42, w42, w42, w42, w0, w0, w10, w10, w18, w18, w13, w13, w13,
+    w10, w10, w41, w41, w41, w41, w41, w41, w41, w41, w0, w0, w10, w10, w18, w18, w13, w13, w13,
     w13, w13, w13, w13, w13, w13, w13, w18, w24, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w10, w21, w21, w1, w0, w0, w0, w0, w0, w0, w0, w0, w1, w1, w0, w0, w1, w1, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w0, w0,
     w0, w0, w0, w1, w0, w1, w1, w1, w0, w0, w0, w0, w1, w1, w12, w0, w64, w21, w21, w10, w10, w10,
-    w10, w1, w1, w73, w21, w1, w1, w56, w56, w12, w0, w1, w1, w1, w1, w1, w1, w1, w1, w64, w1, w1,
-    w1, w1, w42, w42, w1, w42, w0, w0, w10, w10, w1, w1, w13, w13, w13, w13, w13, w13, w13, w13,
+    w10, w1, w1, w71, w21, w1, w1, w56, w56, w12, w0, w1, w1, w1, w1, w1, w1, w1, w1, w64, w1, w1,
+    w1, w1, w41, w41, w1, w41, w0, w0, w10, w10, w1, w1, w13, w13, w13, w13, w13, w13, w13, w13,
     w13, w13, w0, w0, w44, w44, w11, w11, w11, w11, w11, w11, w2, w44, w0, w29, w19, w1, w1, w10,
     w10, w21, w1, w0, w0, w0, w0, w0, w0, w1, w1, w1, w1, w0, w0, w1, w1, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w0, w0, w0, w0, w0,
-    w1, w0, w42, w1, w0, w42, w1, w0, w0, w1, w1, w12, w1, w21, w21, w21, w10, w10, w1, w1, w1, w1,
-    w10, w10, w1, w1, w10, w10, w12, w1, w1, w1, w10, w1, w1, w1, w1, w1, w1, w1, w42, w42, w42, w0,
-    w1, w42, w1, w1, w1, w1, w1, w1, w1, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w10, w10,
+    w1, w0, w41, w1, w0, w41, w1, w0, w0, w1, w1, w12, w1, w21, w21, w21, w10, w10, w1, w1, w1, w1,
+    w10, w10, w1, w1, w10, w10, w12, w1, w1, w1, w10, w1, w1, w1, w1, w1, w1, w1, w41, w41, w41, w0,
+    w1, w41, w1, w1, w1, w1, w1, w1, w1, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w10, w10,
     w0, w0, w0, w10, w29, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w10, w10, w21, w1, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w1, w0, w0, w0, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w1, w0, w0, w0, w0,
@@ -488,37 +488,37 @@ const uint32_t kPropertiesPages[177][256] = {
     w0, w19, w19, w19, w19, w19, w19, w1, w10, w21, w21, w1, w0, w0, w0, w0, w0, w0, w0, w0, w1, w1,
     w0, w0, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w1, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w1, w0, w0, w0, w0, w0, w1, w1, w12, w0,
-    w64, w10, w21, w10, w10, w10, w10, w1, w1, w73, w56, w1, w1, w56, w56, w12, w1, w1, w1, w1, w1,
-    w1, w1, w19, w84, w64, w1, w1, w1, w1, w42, w42, w1, w0, w0, w0, w10, w10, w1, w1, w13, w13,
+    w64, w10, w21, w10, w10, w10, w10, w1, w1, w71, w56, w1, w1, w56, w56, w12, w1, w1, w1, w1, w1,
+    w1, w1, w19, w86, w64, w1, w1, w1, w1, w41, w41, w1, w0, w0, w0, w10, w10, w1, w1, w13, w13,
     w13, w13, w13, w13, w13, w13, w13, w13, w2, w0, w11, w11, w11, w11, w11, w11, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w10, w0, w1, w0, w0, w0, w0, w0, w0, w1, w1, w1, w0, w0, w0, w1, w31,
     w0, w3, w0, w1, w1, w1, w0, w0, w1, w0, w1, w0, w0, w1, w1, w1, w0, w0, w1, w1, w1, w0, w0, w0,
     w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w1, w1, w1, w64, w21, w10, w21,
-    w21, w1, w1, w1, w73, w73, w21, w1, w56, w56, w56, w12, w1, w1, w0, w1, w1, w1, w1, w1, w1, w64,
+    w21, w1, w1, w1, w71, w71, w21, w1, w56, w56, w56, w12, w1, w1, w0, w1, w1, w1, w1, w1, w1, w64,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w13, w13, w13, w13, w13, w13, w13, w13,
     w13, w13, w11, w11, w11, w2, w2, w2, w2, w2, w2, w44, w2, w1, w1, w1, w1, w1, w10, w21, w21,
     w21, w19, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w0, w1, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w1, w1, w19, w0, w10, w10, w10, w21, w21, w21, w21, w1, w79,
-    w10, w93, w1, w10, w10, w10, w12, w1, w1, w1, w1, w1, w1, w1, w12, w54, w1, w0, w0, w0, w1, w1,
+    w10, w94, w1, w10, w10, w10, w12, w1, w1, w1, w1, w1, w1, w1, w12, w54, w1, w0, w0, w0, w1, w1,
     w0, w1, w1, w0, w0, w10, w10, w1, w1, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w1, w1,
     w1, w1, w1, w1, w1, w29, w11, w11, w11, w11, w11, w11, w11, w2, w0, w10, w21, w21, w29, w0, w0,
     w0, w0, w0, w0, w0, w0, w1, w0, w0, w0, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0,
-    w0, w0, w0, w1, w1, w12, w0, w21, w79, w56, w21, w64, w21, w21, w1, w79, w56, w56, w1, w107,
+    w0, w0, w0, w1, w1, w12, w0, w21, w79, w56, w21, w64, w21, w21, w1, w79, w56, w56, w1, w101,
     w56, w10, w12, w1, w1, w1, w1, w1, w1, w1, w64, w64, w1, w1, w1, w1, w1, w1, w0, w0, w1, w0, w0,
     w10, w10, w1, w1, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w1, w0, w0, w32, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w19, w10, w21, w21, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1,
     w0, w0, w0, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w19, w19,
-    w0, w64, w21, w21, w10, w10, w10, w10, w1, w73, w73, w21, w1, w56, w56, w56, w12, w0, w2, w1,
+    w0, w64, w21, w21, w10, w10, w10, w10, w1, w71, w71, w21, w1, w56, w56, w56, w12, w0, w2, w1,
     w1, w1, w1, w0, w0, w0, w64, w11, w11, w11, w11, w11, w11, w11, w0, w0, w0, w10, w10, w1, w1,
     w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w11, w11, w11, w11, w11, w11, w11, w11, w11,
     w2, w0, w0, w0, w0, w0, w0, w1, w19, w21, w21, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w1, w1,
     w0, w0, w0, w0, w0, w0, w0, w1, w1, w1, w54, w1, w1, w1, w1, w64, w21, w21, w10, w10, w10, w1,
-    w10, w1, w21, w73, w56, w21, w107, w56, w56, w64, w1, w1, w1, w1, w1, w1, w13, w13, w13, w13,
+    w10, w1, w21, w71, w56, w21, w101, w56, w56, w64, w1, w1, w1, w1, w1, w1, w13, w13, w13, w13,
     w13, w13, w13, w13, w13, w13, w1, w1, w21, w21, w18, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
@@ -531,25 +531,25 @@ const uint32_t kPropertiesPages[177][256] = {
     w10, w12, w12, w19, w10, w10, w0, w1, w1, w0, w0, w0, w0, w0, w1, w24, w1, w12, w12, w12, w12,
     w10, w10, w19, w1, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w1, w1, w6, w6, w0, w0, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
-    w1, w1, w1, w1, w1, w1, w1, w0, w2, w2, w2, w18, w18, w18, w18, w18, w18, w18, w18, w41, w18,
+    w1, w1, w1, w1, w1, w1, w1, w0, w2, w2, w2, w18, w18, w18, w18, w18, w18, w18, w18, w42, w18,
     w18, w18, w18, w18, w18, w2, w18, w2, w2, w2, w12, w12, w2, w2, w2, w2, w2, w2, w13, w13, w13,
     w13, w13, w13, w13, w13, w13, w13, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w2, w12,
-    w2, w12, w2, w12, w43, w45, w43, w45, w21, w21, w0, w0, w0, w42, w0, w0, w0, w0, w1, w0, w0, w0,
-    w0, w42, w0, w0, w0, w0, w42, w0, w0, w0, w0, w42, w0, w0, w0, w0, w42, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w0, w42, w0, w0, w0, w1, w1, w1, w1, w12, w12, w12, w12, w12, w12, w98, w12,
-    w98, w12, w12, w12, w12, w10, w21, w12, w12, w12, w12, w12, w18, w12, w12, w0, w0, w0, w0, w0,
-    w10, w10, w10, w10, w10, w10, w12, w10, w10, w10, w10, w1, w10, w10, w10, w10, w12, w10, w10,
-    w10, w10, w12, w10, w10, w10, w10, w12, w10, w10, w10, w10, w12, w10, w10, w10, w10, w10, w10,
-    w10, w10, w10, w10, w10, w10, w12, w10, w10, w10, w1, w2, w2, w2, w2, w2, w2, w2, w2, w12, w2,
-    w2, w2, w2, w2, w2, w1, w2, w2, w18, w18, w18, w18, w18, w2, w2, w2, w2, w18, w18, w1, w1, w1,
+    w2, w12, w2, w12, w43, w45, w43, w45, w21, w21, w0, w0, w0, w41, w0, w0, w0, w0, w1, w0, w0, w0,
+    w0, w41, w0, w0, w0, w0, w41, w0, w0, w0, w0, w41, w0, w0, w0, w0, w41, w0, w0, w0, w0, w0, w0,
+    w0, w0, w0, w0, w0, w0, w41, w0, w0, w0, w1, w1, w1, w1, w12, w12, w12, w12, w12, w12, w102,
+    w12, w102, w12, w12, w12, w12, w10, w21, w12, w12, w12, w12, w12, w18, w12, w12, w0, w0, w0, w0,
+    w0, w10, w10, w10, w10, w10, w10, w12, w10, w10, w10, w10, w1, w10, w10, w10, w10, w12, w10,
+    w10, w10, w10, w12, w10, w10, w10, w10, w12, w10, w10, w10, w10, w12, w10, w10, w10, w10, w10,
+    w10, w10, w10, w10, w10, w10, w10, w12, w10, w10, w10, w1, w2, w2, w2, w2, w2, w2, w2, w2, w12,
+    w2, w2, w2, w2, w2, w2, w1, w2, w2, w18, w18, w18, w18, w18, w2, w2, w2, w2, w18, w18, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
-    w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w31,
-    w3, w0, w0, w0, w0, w21, w21, w10, w84, w10, w10, w21, w10, w10, w10, w10, w10, w12, w21, w12,
-    w12, w21, w21, w10, w10, w0, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w18, w18, w18,
-    w18, w18, w18, w0, w0, w0, w0, w0, w0, w21, w21, w10, w10, w0, w0, w0, w0, w10, w10, w10, w0,
-    w21, w21, w21, w0, w0, w21, w21, w21, w21, w21, w21, w21, w0, w0, w0, w10, w10, w10, w10, w0,
-    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w10, w21, w21, w10, w10, w21, w21, w21, w21,
+    w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
+    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
+    w31, w3, w0, w0, w0, w0, w21, w21, w10, w86, w10, w10, w21, w10, w10, w10, w10, w10, w12, w21,
+    w12, w12, w21, w21, w10, w10, w0, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w18, w18,
+    w18, w18, w18, w18, w0, w0, w0, w0, w0, w0, w21, w21, w10, w10, w0, w0, w0, w0, w10, w10, w10,
+    w0, w21, w21, w21, w0, w0, w21, w21, w21, w21, w21, w21, w21, w0, w0, w0, w10, w10, w10, w10,
+    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w10, w21, w21, w10, w10, w21, w21, w21, w21,
     w21, w21, w12, w0, w21, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w21, w21, w21, w10,
     w2, w2, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7,
     w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w1, w7, w1, w1, w1, w1, w1, w7,
@@ -614,7 +614,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w117, w18, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w99, w0,
+    w0, w0, w112, w18, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w97, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w43, w45, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
@@ -622,7 +622,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w18, w18, w18, w25, w25, w25, w0, w0, w0, w0, w0, w0,
     w0, w0, w1, w1, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w10, w10, w12, w32, w1, w1, w1, w1, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w10, w10, w109, w18, w18, w1, w1, w1, w1, w1,
+    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w10, w10, w113, w18, w18, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w10,
     w10, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w1, w0, w0, w0, w1, w10, w10, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w0, w0,
@@ -663,21 +663,21 @@ const uint32_t kPropertiesPages[177][256] = {
     w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w1, w1, w1, w1, w1, w1, w13, w13, w13, w13,
     w13, w13, w13, w13, w13, w13, w1, w1, w1, w1, w1, w1, w18, w18, w18, w18, w18, w18, w18, w24,
     w18, w18, w18, w18, w18, w18, w1, w1, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12,
-    w12, w12, w12, w71, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19,
+    w12, w12, w12, w70, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19, w19,
     w19, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w10, w10, w10, w10, w21, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3, w0, w0, w31, w3,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w0, w0, w0, w0, w12, w64, w10, w10, w10, w10, w79, w56, w79, w56, w73, w73,
-    w56, w56, w79, w56, w63, w0, w0, w0, w0, w0, w0, w0, w0, w1, w29, w29, w13, w13, w13, w13, w13,
+    w0, w0, w0, w0, w0, w0, w0, w0, w0, w12, w64, w10, w10, w10, w10, w79, w56, w79, w56, w71, w71,
+    w56, w56, w79, w56, w61, w0, w0, w0, w0, w0, w0, w0, w0, w1, w29, w29, w13, w13, w13, w13, w13,
     w13, w13, w13, w13, w13, w18, w18, w18, w18, w18, w18, w18, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w12, w12, w12, w12, w12, w12, w12, w12, w12, w2, w2, w2, w2, w2, w2, w2, w2, w2, w29, w29,
     w29, w10, w10, w21, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w21, w10, w10, w10, w10, w21, w21, w10, w10, w63,
+    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w21, w10, w10, w10, w10, w21, w21, w10, w10, w61,
     w12, w10, w10, w0, w0, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w12, w21, w10, w10, w21, w21, w21, w10,
-    w21, w10, w10, w10, w63, w63, w1, w1, w1, w1, w1, w1, w1, w1, w18, w18, w18, w18, w0, w0, w0,
+    w21, w10, w10, w10, w61, w61, w1, w1, w1, w1, w1, w1, w1, w1, w18, w18, w18, w18, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w21, w21, w21, w21, w21, w21, w21, w21, w10, w10, w10, w10,
     w10, w10, w10, w10, w21, w21, w10, w12, w1, w1, w1, w18, w18, w18, w18, w18, w13, w13, w13, w13,
@@ -710,7 +710,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w20, w22, w20, w22, w20, w38, w33, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20,
     w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22,
     w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20,
-    w20, w20, w20, w20, w14, w121, w5, w5, w7, w5, w38, w33, w22, w20, w22, w20, w22, w20, w22, w20,
+    w20, w20, w20, w20, w14, w114, w5, w5, w7, w5, w38, w33, w22, w20, w22, w20, w22, w20, w22, w20,
     w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w38, w33, w22, w20, w22,
     w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w38, w33, w22, w20,
     w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22, w20, w22,
@@ -721,29 +721,29 @@ const uint32_t kPropertiesPages[177][256] = {
     w33, w33, w20, w20, w20, w20, w20, w20, w38, w38, w22, w22, w22, w22, w22, w22, w33, w33, w20,
     w20, w20, w20, w1, w1, w38, w38, w22, w22, w22, w22, w1, w1, w33, w33, w20, w20, w20, w20, w20,
     w20, w1, w38, w1, w22, w1, w22, w1, w22, w33, w33, w33, w33, w33, w33, w33, w33, w38, w38, w38,
-    w38, w38, w38, w38, w38, w33, w77, w20, w77, w33, w77, w20, w77, w20, w77, w20, w77, w33, w77,
+    w38, w38, w38, w38, w38, w33, w76, w20, w76, w33, w76, w20, w76, w20, w76, w20, w76, w33, w76,
     w1, w1, w20, w20, w20, w20, w20, w20, w20, w20, w58, w58, w58, w58, w58, w58, w58, w58, w20,
     w20, w20, w20, w20, w20, w20, w20, w58, w58, w58, w58, w58, w58, w58, w58, w20, w20, w20, w20,
     w20, w20, w20, w20, w58, w58, w58, w58, w58, w58, w58, w58, w20, w20, w20, w20, w20, w1, w33,
-    w20, w22, w22, w22, w76, w58, w67, w77, w91, w67, w78, w20, w20, w20, w1, w33, w20, w22, w76,
-    w22, w76, w58, w78, w78, w78, w20, w20, w20, w77, w1, w1, w20, w20, w22, w22, w22, w76, w1, w78,
-    w78, w78, w20, w20, w20, w77, w20, w20, w20, w20, w22, w22, w22, w76, w22, w78, w96, w96, w1,
-    w1, w20, w20, w20, w1, w33, w20, w22, w76, w22, w76, w58, w96, w91, w1, w100, w100, w69, w69,
-    w69, w69, w69, w69, w69, w69, w69, w27, w102, w102, w27, w27, w66, w81, w66, w66, w66, w66, w18,
-    w41, w74, w75, w43, w74, w74, w75, w43, w74, w18, w18, w18, w18, w41, w41, w41, w18, w112, w113,
-    w27, w27, w27, w27, w27, w69, w18, w18, w18, w41, w41, w18, w41, w41, w18, w74, w75, w18, w41,
-    w18, w41, w87, w87, w18, w18, w18, w8, w43, w45, w41, w41, w41, w18, w18, w18, w18, w18, w18,
-    w18, w18, w8, w18, w87, w18, w18, w41, w18, w18, w18, w18, w18, w18, w18, w69, w27, w27, w27,
+    w20, w22, w22, w22, w77, w58, w67, w76, w93, w67, w78, w20, w20, w20, w1, w33, w20, w22, w77,
+    w22, w77, w58, w78, w78, w78, w20, w20, w20, w76, w1, w1, w20, w20, w22, w22, w22, w77, w1, w78,
+    w78, w78, w20, w20, w20, w76, w20, w20, w20, w20, w22, w22, w22, w77, w22, w78, w95, w95, w1,
+    w1, w20, w20, w20, w1, w33, w20, w22, w77, w22, w77, w58, w95, w93, w1, w104, w104, w69, w69,
+    w69, w69, w69, w69, w69, w69, w69, w27, w105, w105, w27, w27, w66, w82, w66, w66, w66, w66, w18,
+    w42, w74, w75, w43, w74, w74, w75, w43, w74, w18, w18, w18, w18, w42, w42, w42, w18, w115, w116,
+    w27, w27, w27, w27, w27, w69, w18, w18, w18, w42, w42, w18, w42, w42, w18, w74, w75, w18, w42,
+    w18, w42, w84, w84, w18, w18, w18, w8, w43, w45, w42, w42, w42, w18, w18, w18, w18, w18, w18,
+    w18, w18, w8, w18, w84, w18, w18, w42, w18, w18, w18, w18, w18, w18, w18, w69, w27, w27, w27,
     w27, w27, w1, w27, w27, w27, w27, w27, w27, w27, w27, w27, w27, w26, w28, w1, w1, w26, w26, w26,
-    w26, w26, w26, w52, w52, w52, w61, w62, w28, w26, w26, w26, w26, w26, w26, w26, w26, w26, w26,
-    w52, w52, w52, w61, w62, w1, w28, w28, w28, w28, w28, w28, w28, w28, w28, w28, w28, w28, w28,
+    w26, w26, w26, w52, w52, w52, w62, w63, w28, w26, w26, w26, w26, w26, w26, w26, w26, w26, w26,
+    w52, w52, w52, w62, w63, w1, w28, w28, w28, w28, w28, w28, w28, w28, w28, w28, w28, w28, w28,
     w1, w1, w1, w44, w44, w44, w44, w44, w44, w44, w44, w80, w44, w44, w44, w44, w44, w44, w44, w44,
     w44, w44, w44, w44, w44, w44, w44, w44, w44, w44, w44, w44, w44, w44, w44, w44, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12,
-    w12, w12, w12, w71, w71, w71, w71, w12, w71, w71, w71, w12, w12, w12, w12, w12, w12, w12, w12,
+    w12, w12, w12, w70, w70, w70, w70, w12, w70, w70, w70, w12, w12, w12, w12, w12, w12, w12, w12,
     w12, w12, w12, w12, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w9, w9, w17, w9,
     w2, w9, w9, w17, w2, w9, w14, w17, w17, w17, w14, w14, w17, w17, w17, w14, w2, w17, w9, w2, w8,
-    w17, w17, w17, w17, w17, w2, w2, w9, w9, w9, w2, w17, w2, w76, w2, w17, w2, w76, w76, w17, w17,
+    w17, w17, w17, w17, w17, w2, w2, w9, w9, w9, w2, w17, w2, w77, w2, w17, w2, w77, w77, w17, w17,
     w2, w14, w17, w17, w7, w17, w14, w6, w6, w6, w6, w14, w2, w9, w14, w14, w17, w17, w52, w8, w8,
     w8, w8, w17, w14, w14, w14, w14, w2, w8, w2, w2, w5, w2, w26, w26, w26, w26, w26, w26, w26, w26,
     w26, w26, w26, w26, w26, w26, w26, w26, w68, w68, w68, w68, w68, w68, w68, w68, w68, w68, w68,
@@ -751,7 +751,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w65, w65, w25, w25, w25, w7, w5, w25, w25, w25, w25, w26, w2, w2, w1, w1, w1, w1, w53, w8, w53,
     w8, w53, w2, w2, w2, w2, w2, w51, w51, w2, w2, w2, w2, w8, w2, w2, w8, w2, w2, w8, w2, w2, w2,
     w2, w2, w2, w2, w51, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
-    w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w115, w51, w51, w116, w2, w53, w2, w53, w2, w2, w2,
+    w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w117, w51, w51, w118, w2, w53, w2, w53, w2, w2, w2,
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w2, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w53, w51, w8, w8,
     w8, w53, w51, w8, w53, w51, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8,
@@ -767,7 +767,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w8, w8, w8, w8, w8, w8, w51, w51, w51, w51, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8,
     w8, w8, w8, w8, w8, w2, w2, w2, w2, w2, w2, w2, w2, w43, w45, w43, w45, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w8, w8, w2, w2, w2, w2, w2, w2, w2,
-    w111, w124, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
+    w119, w120, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w8, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
@@ -851,7 +851,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8,
     w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8,
     w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8,
-    w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w114, w8, w8, w8, w8, w8,
+    w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w121, w8, w8, w8, w8, w8,
     w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8, w8,
     w8, w8, w8, w8, w8, w8, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
@@ -890,7 +890,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w66, w18, w18, w66, w18, w74, w75, w18, w18, w74, w75, w43, w45, w43, w45, w43, w45, w43, w45,
     w18, w18, w18, w18, w18, w24, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w66, w66, w18,
     w18, w18, w18, w66, w18, w43, w29, w29, w29, w29, w29, w29, w29, w29, w29, w29, w29, w29, w29,
-    w2, w2, w29, w29, w29, w85, w86, w85, w86, w85, w86, w85, w86, w92, w1, w1, w1, w1, w1, w1, w1,
+    w2, w2, w29, w29, w29, w87, w88, w87, w88, w87, w88, w87, w88, w96, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w2, w2, w1, w2, w2, w2, w2, w9, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
@@ -910,17 +910,17 @@ const uint32_t kPropertiesPages[177][256] = {
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w69, w18, w18, w18, w2, w24, w0, w25, w43, w45, w43, w45, w43, w45, w43, w45, w43,
     w45, w2, w2, w43, w45, w43, w45, w43, w45, w43, w45, w66, w43, w45, w45, w2, w25, w25, w25, w25,
-    w25, w25, w25, w25, w25, w12, w12, w12, w12, w63, w63, w66, w24, w24, w24, w24, w24, w9, w2,
+    w25, w25, w25, w25, w25, w12, w12, w12, w12, w61, w61, w66, w24, w24, w24, w24, w24, w9, w2,
     w65, w65, w65, w24, w0, w18, w2, w2, w1, w0, w0, w0, w0, w0, w31, w0, w0, w0, w0, w31, w3, w31,
     w3, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3,
     w0, w31, w3, w31, w3, w31, w3, w0, w0, w0, w0, w0, w31, w3, w3, w31, w3, w3, w31, w3, w3, w31,
     w3, w3, w31, w3, w3, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w3, w0, w0, w1, w1, w54, w54, w67, w67, w105, w106, w6, w66, w0, w0, w0, w0, w0,
+    w0, w0, w0, w3, w0, w0, w1, w1, w54, w54, w67, w67, w106, w107, w6, w66, w0, w0, w0, w0, w0,
     w31, w0, w0, w0, w0, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3, w31, w3,
     w31, w3, w31, w3, w31, w3, w31, w3, w0, w31, w3, w31, w3, w31, w3, w0, w0, w0, w0, w0, w31, w3,
     w3, w31, w3, w3, w31, w3, w3, w31, w3, w3, w31, w3, w3, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w0, w0, w31, w31, w31, w31, w0, w3, w0, w0, w3, w3, w3, w3, w18, w24, w105,
-    w106, w6, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
+    w0, w0, w0, w0, w0, w0, w0, w31, w31, w31, w31, w0, w3, w0, w0, w3, w3, w3, w3, w18, w24, w106,
+    w107, w6, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w1, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
@@ -1000,7 +1000,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w13, w13, w13, w13, w13, w13, w13, w13, w13, w0, w0, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7,
     w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7,
-    w5, w7, w5, w7, w5, w7, w5, w0, w12, w71, w71, w71, w18, w12, w12, w12, w12, w12, w12, w12, w12,
+    w5, w7, w5, w7, w5, w7, w5, w0, w12, w70, w70, w70, w18, w12, w12, w12, w12, w12, w12, w12, w12,
     w12, w12, w18, w24, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7, w5, w7,
     w5, w7, w5, w7, w5, w7, w5, w7, w5, w28, w28, w12, w12, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
@@ -1033,12 +1033,12 @@ const uint32_t kPropertiesPages[177][256] = {
     w13, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w10, w10, w10, w10, w10, w12, w12, w12, w18, w18, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w10, w10, w10, w10, w10,
-    w10, w10, w10, w10, w10, w10, w21, w63, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w18, w0, w0,
+    w10, w10, w10, w10, w10, w10, w21, w61, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w18, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w1, w1, w1, w10, w10, w10, w21, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w12, w21, w21, w10, w10, w10, w10, w21, w21, w10, w37,
-    w21, w21, w63, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w1, w24, w13,
+    w21, w21, w61, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w1, w24, w13,
     w13, w13, w13, w13, w13, w13, w13, w13, w13, w1, w1, w1, w1, w18, w18, w0, w0, w0, w0, w0, w10,
     w24, w0, w0, w0, w0, w0, w0, w0, w0, w0, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w0,
     w0, w0, w0, w0, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
@@ -1204,9 +1204,9 @@ const uint32_t kPropertiesPages[177][256] = {
     w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35,
     w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w35, w14, w14, w14, w14, w14,
     w14, w14, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w14, w14, w14, w14, w14, w1, w1, w1,
-    w1, w1, w42, w12, w42, w6, w6, w6, w6, w6, w6, w6, w6, w6, w52, w42, w42, w42, w42, w42, w42,
-    w42, w42, w42, w42, w42, w42, w42, w1, w42, w42, w42, w42, w42, w1, w42, w1, w42, w42, w1, w42,
-    w42, w1, w42, w42, w42, w42, w42, w42, w42, w42, w42, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
+    w1, w1, w41, w12, w41, w6, w6, w6, w6, w6, w6, w6, w6, w6, w52, w41, w41, w41, w41, w41, w41,
+    w41, w41, w41, w41, w41, w41, w41, w1, w41, w41, w41, w41, w41, w1, w41, w1, w41, w41, w1, w41,
+    w41, w1, w41, w41, w41, w41, w41, w41, w41, w41, w41, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
@@ -1236,30 +1236,30 @@ const uint32_t kPropertiesPages[177][256] = {
     w6, w6, w6, w6, w6, w1, w1, w1, w1, w1, w1, w1, w2, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w80, w2, w2, w2, w10, w10, w10, w10, w10, w10, w10, w10,
-    w10, w10, w10, w10, w10, w10, w10, w10, w41, w41, w41, w41, w41, w41, w41, w61, w62, w41, w1,
+    w10, w10, w10, w10, w10, w10, w10, w10, w42, w42, w42, w42, w42, w42, w42, w62, w63, w42, w1,
     w1, w1, w1, w1, w1, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12, w12,
-    w12, w41, w81, w81, w82, w82, w61, w62, w61, w62, w61, w62, w61, w62, w61, w62, w61, w62, w61,
-    w62, w61, w62, w18, w18, w61, w62, w41, w41, w41, w41, w82, w82, w82, w41, w41, w41, w1, w41,
-    w41, w41, w41, w81, w61, w62, w61, w62, w61, w62, w41, w41, w41, w52, w81, w52, w52, w52, w1,
-    w41, w80, w41, w41, w1, w1, w1, w1, w6, w6, w6, w0, w6, w1, w6, w6, w6, w6, w6, w6, w6, w6, w6,
+    w12, w42, w82, w82, w83, w83, w62, w63, w62, w63, w62, w63, w62, w63, w62, w63, w62, w63, w62,
+    w63, w62, w63, w18, w18, w62, w63, w42, w42, w42, w42, w83, w83, w83, w42, w42, w42, w1, w42,
+    w42, w42, w42, w82, w62, w63, w62, w63, w62, w63, w42, w42, w42, w52, w82, w52, w52, w52, w1,
+    w42, w80, w42, w42, w1, w1, w1, w1, w6, w6, w6, w0, w6, w1, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
-    w6, w6, w6, w6, w6, w6, w1, w1, w27, w1, w41, w41, w41, w80, w41, w41, w41, w61, w62, w41, w52,
-    w41, w81, w41, w41, w39, w39, w39, w39, w39, w39, w39, w39, w39, w39, w41, w41, w52, w52, w52,
-    w41, w41, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55,
-    w55, w55, w55, w55, w55, w55, w55, w55, w55, w61, w41, w62, w67, w82, w67, w14, w14, w14, w14,
+    w6, w6, w6, w6, w6, w6, w1, w1, w27, w1, w42, w42, w42, w80, w42, w42, w42, w62, w63, w42, w52,
+    w42, w82, w42, w42, w39, w39, w39, w39, w39, w39, w39, w39, w39, w39, w42, w42, w52, w52, w52,
+    w42, w42, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55, w55,
+    w55, w55, w55, w55, w55, w55, w55, w55, w55, w62, w42, w63, w67, w83, w67, w14, w14, w14, w14,
     w14, w14, w14, w14, w14, w14, w14, w14, w14, w14, w14, w14, w14, w14, w14, w14, w14, w14, w14,
-    w14, w14, w14, w61, w52, w62, w52, w61, w62, w41, w61, w62, w41, w41, w6, w6, w6, w6, w6, w6,
+    w14, w14, w14, w62, w52, w63, w52, w62, w63, w42, w62, w63, w42, w42, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w28, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w28, w28, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6,
     w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w6, w1, w1, w1, w6, w6, w6, w6, w6, w6, w1, w1, w6,
     w6, w6, w6, w6, w6, w1, w1, w6, w6, w6, w6, w6, w6, w1, w1, w6, w6, w6, w1, w1, w1, w80, w80,
     w52, w67, w9, w80, w80, w1, w9, w52, w52, w52, w52, w9, w9, w1, w1, w1, w1, w1, w1, w1, w1, w1,
-    w1, w27, w27, w27, w2, w118, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0,
+    w1, w27, w27, w27, w2, w122, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w1,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w1, w0, w0, w0, w0, w0, w0, w0,
@@ -1397,7 +1397,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w1, w1, w1, w1, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w1, w1, w1, w1, w1, w1, w13,
     w13, w13, w13, w13, w13, w13, w13, w13, w13, w0, w0, w0, w0, w24, w0, w7, w7, w7, w7, w7, w7,
     w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w7, w1, w1, w1, w19, w19, w19, w19,
-    w19, w92, w24, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5,
+    w19, w96, w24, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5, w5,
     w5, w5, w1, w1, w1, w1, w1, w1, w1, w1, w8, w8, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
@@ -1410,7 +1410,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w1, w1, w1, w1, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11,
     w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w1, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w19, w19, w92, w1, w1, w0, w0, w1,
+    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w19, w19, w96, w1, w1, w0, w0, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w0, w0, w0, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
@@ -1438,20 +1438,20 @@ const uint32_t kPropertiesPages[177][256] = {
     w60, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w1, w1, w1, w1, w1, w1, w1, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13,
     w1, w1, w1, w1, w1, w1, w12, w12, w12, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w84,
-    w10, w10, w10, w10, w21, w10, w93, w93, w10, w79, w79, w12, w12, w1, w13, w13, w13, w13, w13,
+    w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w86,
+    w10, w10, w10, w10, w21, w10, w94, w94, w10, w79, w79, w12, w12, w1, w13, w13, w13, w13, w13,
     w13, w13, w13, w13, w13, w18, w18, w18, w18, w0, w32, w32, w0, w1, w1, w1, w1, w1, w1, w1, w1,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w12, w18, w18, w0, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w10, w10, w21, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w21, w21, w21, w10, w10, w10, w10, w10, w10, w10, w10, w10, w21, w63, w0,
+    w0, w0, w0, w0, w0, w21, w21, w21, w10, w10, w10, w10, w10, w10, w10, w10, w10, w21, w61, w0,
     w0, w0, w0, w18, w18, w18, w18, w123, w12, w10, w10, w18, w32, w19, w13, w13, w13, w13, w13,
     w13, w13, w13, w13, w13, w0, w18, w0, w18, w18, w18, w1, w11, w11, w11, w11, w11, w11, w11, w11,
     w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w11, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w21,
-    w21, w21, w10, w10, w10, w21, w21, w10, w63, w12, w10, w18, w18, w18, w18, w18, w18, w37, w0,
+    w21, w21, w10, w10, w10, w21, w21, w10, w61, w12, w10, w18, w18, w18, w18, w18, w18, w37, w0,
     w0, w19, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w1,
@@ -1463,7 +1463,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w1, w1, w1, w1, w1, w1, w10, w10, w21, w21, w1, w0, w0, w0, w0, w0, w0, w0, w0, w1, w1, w0, w0,
     w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w1, w0, w0, w0, w0, w0, w0, w0, w1, w0, w0, w1, w0, w0, w0, w0, w0, w1, w19, w12, w0, w64, w21,
-    w10, w21, w21, w21, w21, w1, w1, w73, w21, w1, w1, w56, w56, w63, w1, w1, w0, w1, w1, w1, w1,
+    w10, w21, w21, w21, w21, w1, w1, w71, w21, w1, w1, w56, w56, w61, w1, w1, w0, w1, w1, w1, w1,
     w1, w1, w64, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w21, w21, w1, w1, w12, w12, w12, w12, w12,
     w12, w12, w1, w1, w1, w12, w12, w12, w12, w12, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w1, w0, w1, w1, w0, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0,
@@ -1479,7 +1479,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w0, w0, w0, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w0, w0, w0, w0, w64, w21, w21, w10, w10, w10, w10, w10, w10, w73, w84, w56,
+    w0, w0, w0, w0, w0, w0, w0, w0, w0, w64, w21, w21, w10, w10, w10, w10, w10, w10, w71, w86, w56,
     w56, w64, w56, w10, w10, w21, w12, w12, w0, w0, w18, w0, w1, w1, w1, w1, w1, w1, w1, w1, w13,
     w13, w13, w13, w13, w13, w13, w13, w13, w13, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
@@ -1490,7 +1490,7 @@ const uint32_t kPropertiesPages[177][256] = {
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
-    w0, w0, w0, w0, w0, w0, w0, w0, w64, w21, w21, w10, w10, w10, w10, w1, w1, w73, w73, w56, w56,
+    w0, w0, w0, w0, w0, w0, w0, w0, w64, w21, w21, w10, w10, w10, w10, w1, w1, w71, w71, w56, w56,
     w10, w10, w21, w12, w12, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18, w18,
     w18, w18, w18, w18, w18, w18, w18, w18, w18, w0, w0, w0, w0, w10, w10, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
@@ -1502,12 +1502,12 @@ const uint32_t kPropertiesPages[177][256] = {
     w29, w29, w29, w29, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w10, w21, w10, w21,
-    w21, w10, w10, w10, w10, w10, w10, w63, w12, w0, w29, w1, w1, w1, w1, w1, w1, w13, w13, w13,
+    w21, w10, w10, w10, w10, w10, w10, w61, w12, w0, w29, w1, w1, w1, w1, w1, w1, w13, w13, w13,
     w13, w13, w13, w13, w13, w13, w13, w1, w1, w1, w1, w1, w1, w13, w13, w13, w13, w13, w13, w13,
     w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w0, w0, w0, w0,
     w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w0, w1,
-    w1, w10, w110, w10, w21, w21, w10, w10, w10, w10, w21, w10, w10, w10, w10, w12, w1, w1, w1, w1,
+    w1, w10, w124, w10, w21, w21, w10, w10, w10, w10, w21, w10, w10, w10, w10, w12, w1, w1, w1, w1,
     w13, w13, w13, w13, w13, w13, w13, w13, w13, w13, w11, w11, w18, w18, w18, w2, w0, w0, w0, w0,
     w0, w0, w0, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1,
@@ -1882,12 +1882,12 @@ const uint32_t kPropertiesPages[177][256] = {
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w2, w2, w1, w1, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
-    w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w70, w70, w70, w70, w70, w70, w70, w63, w63,
-    w12, w12, w12, w2, w2, w2, w63, w63, w63, w63, w63, w63, w27, w27, w27, w27, w27, w27, w27, w27,
+    w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w73, w73, w73, w73, w73, w73, w73, w61, w61,
+    w12, w12, w12, w2, w2, w2, w61, w61, w61, w61, w61, w61, w27, w27, w27, w27, w27, w27, w27, w27,
     w12, w12, w12, w12, w12, w12, w12, w12, w2, w2, w12, w12, w12, w12, w12, w12, w12, w2, w2, w2,
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
-    w2, w2, w2, w12, w12, w12, w12, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w70, w70,
-    w70, w70, w70, w70, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
+    w2, w2, w2, w12, w12, w12, w12, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w73, w73,
+    w73, w73, w73, w73, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w1,
     w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w1, w2, w2, w2, w2,
     w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2, w2,
