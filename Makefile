@@ -5,11 +5,11 @@ SHELL := /bin/sh
 prefix ?= /usr/local
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test model clients setup release install package bench format asan tsan tidy fuzz \
+.PHONY: help demo test model clients setup release install package bench bench-peers format asan tsan tidy fuzz \
         clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
 	  while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
 
 setup:  ## install the Debian packages that the build needs (root or sudo)
@@ -51,6 +51,10 @@ bench: model release  ## time the real model end to end, and every kernel
 	build/release/tamis bench build/models/minilm --shape 1x16 --shape 1x128 --shape 32x128
 	cmake --build --preset release --target kernels_bench
 	build/release/src/kernels/kernels_bench
+
+bench-peers: model release clients  ## time Tamis and the other engines in turns, into bench/RESULTS.md
+	build/clients/bin/python bench/peers.py --tamis build/release/tamis --minilm build/models/minilm \
+	  --out bench/RESULTS.md
 
 install:  ## the program, libtamis, headers, CMake and pkg-config files, under prefix=/usr/local
 	@tools/setup.sh build

@@ -23,6 +23,7 @@ struct BenchFlags {
   std::optional<std::string> task;
   std::optional<std::string> precision;
   bool ragged = false;
+  bool no_peak = false;
   int64_t max_batch = 32;
   int64_t seconds = 3;
 };
@@ -41,6 +42,8 @@ struct Row {
   std::string precision;
   Workload workload;
   runtime::TimingStats stats;
+  int64_t tokens = 0;
+  int64_t longest = 0;
   double tokens_per_s = 0;
   double share_of_peak = 0;
 };
@@ -167,8 +170,10 @@ Row make_row(const Contestant& contestant, const Workload& work, const kernels::
   row.precision = contestant.model->manifest().precision;
   row.workload = work;
   row.stats = runtime::summarise(contestant.milliseconds);
+  row.tokens = static_cast<int64_t>(contestant.batch.input_ids.size());
+  row.longest = contestant.batch.max_seqlen;
   const double seconds = row.stats.median_ms * 1e-3;
-  row.tokens_per_s = static_cast<double>(contestant.batch.input_ids.size()) / seconds;
+  row.tokens_per_s = static_cast<double>(row.tokens) / seconds;
   const double operations = contestant.model->engine().plan().operations(contestant.batch.packed());
   const double of_type = row.precision == "int8" ? peak.int8_gops : peak.fp32_gflops;
   row.share_of_peak = of_type > 0 ? operations / seconds / (of_type * 1e9) : 0;
@@ -184,7 +189,8 @@ void print_json(const std::vector<Row>& rows, const kernels::Peak& peak, int thr
   for (const Row& row : rows) {
     json.begin_object().member("model", row.model).member("precision", row.precision);
     json.member("batch", row.workload.batch).member("seq", row.workload.seq);
-    json.member("ragged", row.workload.ragged).member("runs", row.stats.runs);
+    json.member("ragged", row.workload.ragged).member("tokens", row.tokens);
+    json.member("longest", row.longest).member("runs", row.stats.runs);
     json.member("mean_ms", row.stats.mean_ms).member("sd_ms", row.stats.sd_ms);
     json.member("min_ms", row.stats.min_ms).member("max_ms", row.stats.max_ms);
     json.member("median_ms", row.stats.median_ms).member("p95_ms", row.stats.p95_ms);
@@ -284,6 +290,7 @@ int cmd_bench(const std::vector<std::string>& arguments) {
   options.option("--max-batch", flags.max_batch, "texts a batch with --input");
   options.option("--task", flags.task, "the head to run (default: the model's own)");
   options.option("--precision", flags.precision, "fp32 or int8; a bundle runs as it was made");
+  options.flag("--no-peak", flags.no_peak, "do not measure the peak (three seconds)");
   options.option("--seconds", flags.seconds, "time to spend a model and shape");
   flags.common.add_to(options);
   if (!options.parse(arguments)) return 0;
@@ -297,7 +304,8 @@ int cmd_bench(const std::vector<std::string>& arguments) {
   if (flags.shapes.empty()) flags.shapes = {"1x16", "1x128", "32x128"};
   const auto pool = flags.common.make_pool();
   std::vector<Contestant> contestants = load_models(flags, pool);
-  const kernels::Peak peak = kernels::measure_peak(flags.common.isas(), *pool);
+  const kernels::Peak peak =
+      flags.no_peak ? kernels::Peak{} : kernels::measure_peak(flags.common.isas(), *pool);
   Bench bench(flags, std::move(contestants), peak);
   if (flags.input) {
     const std::vector<TextRow> rows = read_rows(flags.input, {});

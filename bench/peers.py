@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Times the same work by Tamis and by the engines a user could pick instead, in turns.
+
+usage: peers.py --tamis BINARY --minilm FOLDER [--cache FOLDER] [--engines A,B] [--shapes NAME]
+                [--rounds N] [--seconds S] [--threads N] [--out FILE]
+
+Every engine is a process of its own (peer_worker.py, run by --python); one runs at a time, in
+rotation, for several rounds. Ragged shapes: Tamis computes the tokens that are there, a peer one call
+padded to the longest. Each peer's output is held against PyTorch FP32's. `make bench-peers` makes the
+virtual environment and calls this.
+"""
+
+import argparse
+import datetime
+import json
+import math
+import pathlib
+import statistics
+import subprocess
+import sys
+
+PEERS = ["torch-fp32", "torch-bf16", "torch-int8", "ort-fp32", "ort-int8", "openvino-fp32",
+         "openvino-default", "openvino-int8", "ctranslate2-int8"]
+TAMIS = ["tamis-fp32", "tamis-int8"]
+
+# name: (model, batch, length, ragged)
+SHAPES = {
+    "quick": [("minilm", 1, 16, False), ("minilm", 1, 128, False), ("minilm", 32, 128, False)],
+    "issue": [("roberta", 32, 256, False), ("roberta", 1, 16, False), ("roberta", 1, 128, False),
+              ("roberta", 1, 384, False), ("minilm", 1, 16, False), ("minilm", 1, 128, False),
+              ("minilm", 32, 128, False), ("roberta", 32, 256, True), ("minilm", 32, 256, True)],
+    "sweep": [("minilm", b, s, False) for b in (1, 8, 32) for s in (16, 64, 128, 256, 512)],
+}
+
+
+class Peer:
+    """A worker process that answers one command at a time."""
+
+    def __init__(self, python, engine, folder, cache, threads):
+        worker = pathlib.Path(__file__).with_name("peer_worker.py")
+        self.process = subprocess.Popen(
+            [python, str(worker), engine, str(folder), str(cache), str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.alive = bool(self.process.stdout.readline())
+
+    def ask(self, batch, seq, seconds):
+        try:
+            print(json.dumps({"batch": batch, "seq": seq, "seconds": seconds}),
+                  file=self.process.stdin, flush=True)
+            return json.loads(self.process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError):
+            self.alive = False
+            return None
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.terminate()
+        self.process.wait()
+
+
+def ask_tamis(arguments, folder, precision, shape, seconds):
+    _, batch, seq, ragged = shape
+    command = [arguments.tamis, "bench", str(folder), "--shape", f"{batch}x{seq}", "--precision",
+               precision, "--threads", str(arguments.threads), "--seconds", str(seconds),
+               "--no-peak", "--json"] + (["--ragged"] if ragged else [])
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(result.stdout)["rows"][0]
+
+
+def measured_peak(arguments):
+    result = subprocess.run([arguments.tamis, "inspect", "--cpu", "--json", "--threads",
+                             str(arguments.threads)], capture_output=True, text=True, check=True)
+    return json.loads(result.stdout)
+
+
+def cosine(a, b):
+    dot = sum(x * y for x, y in zip(a, b))
+    norm = math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+    return dot / norm if norm else float("nan")
+
+
+def make_roberta(python, folder):
+    """A RoBERTa-base with random weights: speed does not depend on their values."""
+    if (folder / "config.json").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run([python, "-c", (
+        "import sys, transformers as t; t.set_seed(0);"
+        "c = t.RobertaConfig(num_labels=3, vocab_size=50265, max_position_embeddings=514,"
+        " type_vocab_size=1);"
+        "t.RobertaForSequenceClassification(c).save_pretrained(sys.argv[1])"), str(folder)],
+        check=True)
+
+
+def measure_shape(arguments, folder, peers, shape, tamis):
+    """Engine -> median ms of every round; engine -> output of the first sequence."""
+    _, batch, seq, ragged = shape
+    times = {}
+    outputs = {}
+    longest = seq
+    for _ in range(arguments.rounds):
+        for name in tamis:
+            row = ask_tamis(arguments, folder, name.split("-")[1], shape, arguments.seconds)
+            longest = row["longest"]
+            times.setdefault(name, []).append(row["median_ms"])
+        for name, peer in peers.items():
+            if not peer.alive:
+                continue
+            answer = peer.ask(batch, longest if ragged else seq, arguments.seconds)
+            if answer is None:
+                continue
+            times.setdefault(name, []).append(statistics.median(answer["ms"]))
+            outputs[name] = answer["output"]
+    return times, outputs
+
+
+def table(rows, tamis):
+    """Markdown: a line an engine and shape, with the ratio of its time to Tamis' own."""
+    lines = ["| model | shape | engine | median ms | min ms | rounds' spread | "
+             + " | ".join(f"times {name}" for name in tamis) + " | cosine to PyTorch FP32 |",
+             "|---" * (7 + len(tamis)) + "|"]
+    for shape, times, outputs in rows:
+        model, batch, seq, ragged = shape
+        label = f"{batch}x{seq}" + (" ragged" if ragged else "")
+        own = {name: statistics.median(times[name]) for name in tamis if name in times}
+        for name, values in times.items():
+            median = statistics.median(values)
+            spread = (max(values) - min(values)) / median
+            ratios = [f"{median / own[t]:.2f}" if t in own else "-" for t in tamis]
+            agreement = "-"
+            if name in outputs and "torch-fp32" in outputs:
+                agreement = f"{cosine(outputs[name], outputs['torch-fp32']):.5f}"
+            lines.append(f"| {model} | {label} | {name} | {median:.3f} | {min(values):.3f} | "
+                         f"{100 * spread:.0f} % | " + " | ".join(ratios) + f" | {agreement} |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tamis", required=True)
+    parser.add_argument("--minilm", required=True, type=pathlib.Path)
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path("build/bench/peers"))
+    parser.add_argument("--engines", default=",".join(PEERS))
+    parser.add_argument("--tamis-precisions", default=",".join(TAMIS))
+    parser.add_argument("--shapes", default="issue", choices=sorted(SHAPES))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=pathlib.Path)
+    arguments = parser.parse_args()
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    tamis = arguments.tamis_precisions.split(",")
+    peak = measured_peak(arguments)
+    rows = []
+    shapes = SHAPES[arguments.shapes]
+    for model in dict.fromkeys(shape[0] for shape in shapes):
+        folder = arguments.minilm if model == "minilm" else arguments.cache / "roberta-base"
+        if model == "roberta":
+            make_roberta(arguments.python, folder)
+        peers = {name: Peer(arguments.python, name, folder, arguments.cache, arguments.threads)
+                 for name in arguments.engines.split(",") if name}
+        for name, peer in peers.items():
+            if not peer.alive:
+                print(f"{name}: does not take {model}", file=sys.stderr)
+        for shape in (s for s in shapes if s[0] == model):
+            rows.append((shape, *measure_shape(arguments, folder, peers, shape, tamis)))
+            print(f"done: {shape}", file=sys.stderr)
+        for peer in peers.values():
+            peer.close()
+    figures = peak["peak"]
+    text = (f"{datetime.date.today()}, {peak['cpu']}, threads={peak['threads']}; measured peak: fp32 "
+            f"{figures['fp32_gflops']:.0f} GFLOP/s, bf16 {figures['bf16_gflops']:.0f}, int8 "
+            f"{figures['int8_gops']:.0f} GOP/s. Medians of {arguments.rounds} interleaved rounds.\n\n"
+            + table(rows, tamis) + "\n")
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

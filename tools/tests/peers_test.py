@@ -1,0 +1,34 @@
+"""The pure parts of bench/peers.py."""
+
+import importlib.util
+import pathlib
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+spec = importlib.util.spec_from_file_location("peers", ROOT / "bench" / "peers.py")
+peers = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(peers)
+
+
+class Table(unittest.TestCase):
+    def test_ratios_are_medians_over_tamis_medians(self):
+        times = {"tamis-fp32": [2.0, 1.0, 3.0], "torch-fp32": [10.0, 8.0, 9.0]}
+        outputs = {"torch-fp32": [1.0, 0.0]}
+        text = peers.table([(("minilm", 1, 16, False), times, outputs)], ["tamis-fp32"])
+        self.assertIn("| minilm | 1x16 | torch-fp32 | 9.000 | 8.000 | 22 % | 4.50 | 1.00000 |", text)
+        self.assertIn("| minilm | 1x16 | tamis-fp32 | 2.000 | 1.000 | 100 % | 1.00 | - |", text)
+
+    def test_a_wrong_output_shows(self):
+        times = {"torch-fp32": [1.0], "ort-int8": [1.0]}
+        outputs = {"torch-fp32": [1.0, 0.0], "ort-int8": [0.0, 1.0]}
+        text = peers.table([(("minilm", 1, 16, True), times, outputs)], [])
+        self.assertIn("| minilm | 1x16 ragged | ort-int8 | 1.000 | 1.000 | 0 % |  | 0.00000 |", text)
+
+
+class Shapes(unittest.TestCase):
+    def test_the_sweep_is_every_batch_with_every_length(self):
+        self.assertEqual(len(set(peers.SHAPES["sweep"])), 15)
+
+
+if __name__ == "__main__":
+    unittest.main()
