@@ -87,12 +87,11 @@ int64_t longest_input(int64_t asked, std::optional<int64_t> sentence_bert,
   return positions > 0 ? std::min(wanted, positions) : wanted;
 }
 
-// A checkpoint runs fp32 or plain int8; load_bundle() knows what a bundle was made with.
-void check_precision(const ModelPath& path, const ModelOptions& options) {
+void check_precision(const ModelOptions& options) {
   if (!options.precision) return;
   const std::string& wanted = *options.precision;
-  if (path.kind == ModelKind::kCheckpoint && wanted != "fp32" && wanted != "int8") {
-    fail(ErrorCode::kInvalidArgument, "--precision ", wanted, ": a checkpoint runs fp32 or int8");
+  if (wanted != "fp32" && wanted != "bf16" && wanted != "int8") {
+    fail(ErrorCode::kInvalidArgument, "--precision ", wanted, ": must be fp32, bf16 or int8");
   }
 }
 
@@ -112,7 +111,7 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
   if (options.max_length < 0) {
     fail(ErrorCode::kInvalidArgument, "--max-length ", options.max_length, " must not be negative");
   }
-  check_precision(path, options);
+  check_precision(options);
   std::shared_ptr<LoadedModel> model(new LoadedModel());
   model->folder_ = path.folder;
   model->is_bundle_ = path.kind == ModelKind::kBundle;
@@ -206,6 +205,7 @@ void LoadedModel::finish(const ModelOptions& options) {
   plan.isas = options.isas;
   plan.outputs = {std::string(tasks::task_output(task_))};
   plan.pool = pool.get();
+  if (manifest_.precision == "bf16") plan.float_arithmetic = runtime::FloatArithmetic::kBf16;
   engine_ = std::make_unique<Engine>(runtime::Plan::make(graph_, plan), std::move(pool));
 }
 

@@ -175,7 +175,9 @@ Row make_row(const Contestant& contestant, const Workload& work, const kernels::
   const double seconds = row.stats.median_ms * 1e-3;
   row.tokens_per_s = static_cast<double>(row.tokens) / seconds;
   const double operations = contestant.model->engine().plan().operations(contestant.batch.packed());
-  const double of_type = row.precision == "int8" ? peak.int8_gops : peak.fp32_gflops;
+  const double of_type = row.precision == "int8"   ? peak.int8_gops
+                         : row.precision == "bf16" ? peak.bf16_gflops
+                                                   : peak.fp32_gflops;
   row.share_of_peak = of_type > 0 ? operations / seconds / (of_type * 1e9) : 0;
   return row;
 }
@@ -289,7 +291,8 @@ int cmd_bench(const std::vector<std::string>& arguments) {
   options.option("--input", flags.input, "time the texts of a file instead of drawn ids");
   options.option("--max-batch", flags.max_batch, "texts a batch with --input");
   options.option("--task", flags.task, "the head to run (default: the model's own)");
-  options.option("--precision", flags.precision, "fp32 or int8; a bundle runs as it was made");
+  options.option("--precision", flags.precision,
+                 "fp32, bf16 or int8; a bundle runs as it was made");
   options.flag("--no-peak", flags.no_peak, "do not measure the peak (three seconds)");
   options.option("--seconds", flags.seconds, "time to spend a model and shape");
   flags.common.add_to(options);

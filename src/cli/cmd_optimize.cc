@@ -18,7 +18,7 @@ int cmd_optimize(const std::vector<std::string>& arguments) {
   options.positional("MODEL", model, true, "a Hugging Face folder or a cached hub id");
   options.option("-o,--output", bundle, "the bundle to make, a folder");
   options.option("--task", task, "the task it is for (default: the model's own)");
-  options.option("--precision", optimize.model.precision, "fp32");
+  options.option("--precision", optimize.model.precision, "fp32 or bf16");
   options.option("--max-length", optimize.model.max_length, "longest input in tokens");
   options.option("--skip-pass", optimize.model.skip_passes, "a pass to leave out (repeatable)");
   options.flag("--force", optimize.force, "replace a bundle that is there");

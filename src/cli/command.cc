@@ -38,7 +38,7 @@ void ModelFlags::add_to(Options& options) {
   options.positional("MODEL", model, true, "a Hugging Face folder, a cached hub id, or a bundle");
   options.option("--input", input, "a .txt, .tsv or .jsonl file of inputs; - for standard input");
   options.option("--output", output, "where results go; - for standard output");
-  options.option("--precision", precision, "fp32 or int8; a bundle runs as it was made");
+  options.option("--precision", precision, "fp32, bf16 or int8; a bundle runs as it was made");
   options.option("--max-length", max_length, "longest input in tokens (default: the model's)");
   options.option("--max-batch-tokens", max_batch_tokens, "most tokens in one run");
   common.add_to(options);

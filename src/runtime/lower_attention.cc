@@ -72,7 +72,7 @@ std::unique_ptr<Step> lower_simulated_attention(const graph::Node& node, Lowerin
 std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowering) {
   for (const graph::Quantizer& mark : node.quantizers) {
     // Those of q, k and v are nodes of their own by now.
-    if (!lowering.simulating() || !mark.enabled || mark.operand != 3) continue;
+    if (!lowering.options().simulate_quantization || !mark.enabled || mark.operand != 3) continue;
     return lower_simulated_attention(node, lowering, mark);
   }
   return std::make_unique<AttentionStep>(node, lowering);

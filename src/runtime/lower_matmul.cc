@@ -1,3 +1,4 @@
+#include "runtime/lower_matmul_bf16.h"
 #include "runtime/lower_matmul_s8.h"
 #include "runtime/lowering.h"
 
@@ -46,7 +47,7 @@ class MatMulStep final : public Step {
   graph::ValueId residual_;
   graph::ValueId y_;
   graph::Symbol symbol_;
-  std::shared_ptr<const PackedWeight> weight_;
+  std::shared_ptr<const PackedF32> weight_;
   kernels::GemmF32Args args_;
 };
 
@@ -54,6 +55,11 @@ class MatMulStep final : public Step {
 
 std::unique_ptr<Step> lower_matmul(const graph::Node& node, Lowering& lowering) {
   if (is_quantized_matmul(node, lowering)) return lower_matmul_s8(node, lowering);
+  // A row a sequence is too little work to pay for any rounding.
+  if (lowering.options().float_arithmetic == FloatArithmetic::kBf16 &&
+      lowering.shape(node.output).symbol() == graph::Symbol::kTokens) {
+    return lower_matmul_bf16(node, lowering);
+  }
   return std::make_unique<MatMulStep>(node, lowering);
 }
 

@@ -147,7 +147,7 @@ class MatMulS8Step final : public Step {
   graph::ValueId residual_;
   graph::ValueId y_;
   graph::Symbol symbol_;
-  std::shared_ptr<const PackedWeightS8> weight_;
+  std::shared_ptr<const PackedS8> weight_;
   const kernels::QuantizeRowsKernel* quantize_kernel_;
   kernels::GemmS8Args args_;
   kernels::QuantizeRowsArgs quantize_;
@@ -160,7 +160,7 @@ class MatMulS8Step final : public Step {
 }  // namespace
 
 bool is_quantized_matmul(const graph::Node& node, const Lowering& lowering) {
-  if (lowering.simulating()) return false;
+  if (lowering.options().simulate_quantization) return false;
   const bool integers = node.input(kWeightScale) != graph::kNoValue;
   return integers || (enabled_mark(node, 0) != nullptr && enabled_mark(node, 1) != nullptr);
 }

@@ -1,6 +1,7 @@
 #include "runtime/lowering.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "base/error.h"
 #include "kernels/reference/quantize.h"
@@ -60,69 +61,86 @@ const float* Lowering::optional_constant(graph::ValueId id) const {
 namespace {
 
 // Packs all panels, on the pool's idle workers if there is a pool.
-template <typename Kernel, typename Weights, typename Packed>
-void pack_panels(const Kernel& kernel, const Weights& weights, ThreadPool* pool, Packed* memory) {
+template <typename Kernel, typename Weights>
+std::shared_ptr<const Packed<Kernel>> pack(const Kernel& kernel, const Weights& weights,
+                                           ThreadPool* pool) {
+  auto packed = std::make_shared<Packed<Kernel>>();
+  packed->kernel = &kernel;
+  packed->memory = AlignedBuffer(kernel.packed_bytes(weights.n, weights.k));
+  void* memory = packed->memory.data();
   const int64_t panels = (weights.n + kernel.nr - 1) / kernel.nr;
+  const auto pack_panels = [&](int64_t begin, int64_t end) {
+    if constexpr (std::is_same_v<Kernel, kernels::GemmF32Kernel>) {
+      kernel.pack(weights, begin, end, static_cast<float*>(memory));
+    } else {
+      kernel.pack(weights, begin, end, memory);
+    }
+  };
   if (pool == nullptr) {
-    kernel.pack(weights, 0, panels, memory);
-    return;
+    pack_panels(0, panels);
+  } else {
+    pool->parallel_for(panels, [&](int64_t panel) { pack_panels(panel, panel + 1); });
   }
-  pool->parallel_for(panels,
-                     [&](int64_t panel) { kernel.pack(weights, panel, panel + 1, memory); });
+  return packed;
+}
+
+/// A weight's integers and scales, where they are not the graph's own.
+struct RoundedWeight {
+  std::vector<int8_t> w;
+  std::vector<float> scale;
+};
+
+RoundedWeight round_weight(const float* w, int64_t n, int64_t k) {
+  RoundedWeight rounded;
+  rounded.w.resize(static_cast<size_t>(n * k));
+  const auto width = static_cast<size_t>(k);
+  for (int64_t i = 0; i < n; ++i) {
+    rounded.scale.push_back(kernels::reference::quantize_weight_row(
+        {w + i * k, width}, {rounded.w.data() + i * k, width}));
+  }
+  return rounded;
 }
 
 }  // namespace
 
-std::shared_ptr<const PackedWeight> Lowering::pack_gemm_f32(graph::ValueId weight) {
-  std::shared_ptr<const PackedWeight>& entry = packed_[graph_.value(weight).constant.get()];
+std::shared_ptr<const PackedF32> Lowering::pack_gemm_f32(graph::ValueId weight) {
+  std::shared_ptr<const PackedF32>& entry = packed_f32_[graph_.value(weight).constant.get()];
   if (entry != nullptr) return entry;
-  const kernels::GemmF32Weights weights{shape(weight)[0].size, shape(weight)[1].size,
-                                        constant(weight), shape(weight)[1].size};
-  auto packed = std::make_shared<PackedWeight>();
-  packed->kernel = &kernels::select_gemm_f32(isas_);
-  packed->memory = AlignedBuffer(packed->kernel->packed_bytes(weights.n, weights.k));
-  pack_panels(*packed->kernel, weights, pool_, reinterpret_cast<float*>(packed->memory.data()));
-  entry = std::move(packed);
+  const kernels::GemmF32Weights weights{shape(weight)[0].size, columns(weight), constant(weight),
+                                        columns(weight)};
+  entry = pack(kernels::select_gemm_f32(isas()), weights, options_.pool);
+  packed_bytes_ += entry->memory.size();
   return entry;
 }
 
-std::shared_ptr<const PackedWeightS8> Lowering::pack_gemm_s8(const graph::Node& matmul) {
-  const graph::ValueId weight = matmul.inputs[1];
-  std::shared_ptr<const PackedWeightS8>& entry = packed_s8_[graph_.value(weight).constant.get()];
+std::shared_ptr<const PackedBf16> Lowering::pack_gemm_bf16(graph::ValueId weight) {
+  std::shared_ptr<const PackedBf16>& entry = packed_bf16_[graph_.value(weight).constant.get()];
   if (entry != nullptr) return entry;
-  const int64_t n = shape(weight)[0].size;
-  const int64_t k = shape(weight)[1].size;
-  std::vector<int8_t> rounded;
-  std::vector<float> scales;
-  kernels::GemmS8Weights weights{n, k, nullptr, k, nullptr};
+  const kernels::GemmBf16Weights weights{shape(weight)[0].size, columns(weight), constant(weight),
+                                         columns(weight)};
+  entry = pack(kernels::select_gemm_bf16(isas()), weights, options_.pool);
+  packed_bytes_ += entry->memory.size();
+  return entry;
+}
+
+std::shared_ptr<const PackedS8> Lowering::pack_gemm_s8(const graph::Node& matmul) {
+  const graph::ValueId weight = matmul.inputs[1];
+  std::shared_ptr<const PackedS8>& entry = packed_s8_[graph_.value(weight).constant.get()];
+  if (entry != nullptr) return entry;
+  kernels::GemmS8Weights weights{shape(weight)[0].size, columns(weight), nullptr, columns(weight),
+                                 nullptr};
+  RoundedWeight rounded;
   if (graph_.value(weight).dtype == DType::kI8) {
     weights.w = graph_.value(weight).constant->as<int8_t>().data();
     weights.scale = constant(matmul.inputs[4]);
   } else {
-    rounded.resize(static_cast<size_t>(n * k));
-    scales.resize(static_cast<size_t>(n));
-    const float* w = constant(weight);
-    for (int64_t i = 0; i < n; ++i) {
-      const auto width = static_cast<size_t>(k);
-      scales[static_cast<size_t>(i)] = kernels::reference::quantize_weight_row(
-          {w + i * k, width}, {rounded.data() + i * k, width});
-    }
-    weights.w = rounded.data();
-    weights.scale = scales.data();
+    rounded = round_weight(constant(weight), weights.n, weights.k);
+    weights.w = rounded.w.data();
+    weights.scale = rounded.scale.data();
   }
-  auto packed = std::make_shared<PackedWeightS8>();
-  packed->kernel = &kernels::select_gemm_s8(isas_);
-  packed->memory = AlignedBuffer(packed->kernel->packed_bytes(n, k));
-  pack_panels(*packed->kernel, weights, pool_, static_cast<void*>(packed->memory.data()));
-  entry = std::move(packed);
+  entry = pack(kernels::select_gemm_s8(isas()), weights, options_.pool);
+  packed_bytes_ += entry->memory.size();
   return entry;
-}
-
-size_t Lowering::packed_bytes() const {
-  size_t bytes = 0;
-  for (const auto& [tensor, packed] : packed_) bytes += packed->memory.size();
-  for (const auto& [tensor, packed] : packed_s8_) bytes += packed->memory.size();
-  return bytes;
 }
 
 void Lowering::limit_ids(graph::ValueId ids, int64_t rows) {

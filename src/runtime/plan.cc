@@ -56,7 +56,7 @@ std::shared_ptr<const Plan> Plan::make(const graph::Graph& graph, const PlanOpti
   for (const graph::GraphOutput& output : plan->graph_.outputs()) {
     plan->outputs_.push_back(describe_output(plan->graph_, output));
   }
-  Lowering lowering(plan->graph_, options.isas, options.pool, options.simulate_quantization);
+  Lowering lowering(plan->graph_, options);
   for (const graph::Node& node : plan->graph_.nodes()) {
     plan->steps_.push_back(lower(node, lowering));
   }
