@@ -21,6 +21,8 @@ void report_rate(benchmark::State& state, double operations, double peak_gops);
 
 // One a family, called by bench_main.cc in this order.
 void register_gemm_f32();
+void register_gemm_bf16();
+void register_gemm_s8();
 void register_attention_f32();
 void register_rows();
 

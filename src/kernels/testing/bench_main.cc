@@ -31,6 +31,8 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   testing::register_gemm_f32();
+  testing::register_gemm_bf16();
+  testing::register_gemm_s8();
   testing::register_attention_f32();
   testing::register_rows();
   const auto& peak = testing::peak_of_one_thread();

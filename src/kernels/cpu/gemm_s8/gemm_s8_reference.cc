@@ -11,8 +11,9 @@ namespace {
 constexpr int64_t kColumns = 16;
 
 // "Packed" is the scales [n] and then a plain copy of W, [n, k] row-major.
+// In whole floats, so that memory that ends with it starts aligned for them.
 size_t packed_bytes(int64_t n, int64_t k) {
-  return static_cast<size_t>(n) * sizeof(float) + static_cast<size_t>(n * k);
+  return static_cast<size_t>(n) * sizeof(float) + static_cast<size_t>(quantized_row_bytes(n * k));
 }
 
 void pack(const GemmS8Weights& weights, int64_t panel_begin, int64_t panel_end, void* packed) {
