@@ -99,8 +99,8 @@ Workload encode_rows(std::span<const TextRow> rows, Contestant& contestant) {
   work.batch = static_cast<int64_t>(rows.size());
   contestant.batch.clear();
   for (const TextRow& row : rows) {
-    const tasks::Encoded encoded =
-        contestant.model->encode(text_input(row), tasks::default_options(contestant.model->task()));
+    const tasks::Encoded encoded = contestant.model->encode(
+        text_input(row, ""), tasks::default_options(contestant.model->task()));
     for (const tasks::Sequence& sequence : encoded.sequences) {
       contestant.batch.append(sequence);
       work.seq = std::max(work.seq, sequence.size());

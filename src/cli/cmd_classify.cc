@@ -25,10 +25,9 @@ int cmd_classify(const std::vector<std::string>& arguments) {
            ": must be softmax, sigmoid or none");
     }
   }
-  std::vector<tasks::TaskInput> inputs;
-  for (const TextRow& row : read_rows(flags.input, texts)) {
-    inputs.push_back(text_input(row));
-    if (pair) inputs.back().pair = pair;
+  TaskInputs inputs = read_text_inputs(flags.input, texts);
+  for (tasks::TaskInput& item : inputs.items) {
+    if (pair) item.pair = pair;
   }
   return run_task_to_json(flags, inputs, classify);
 }

@@ -8,7 +8,7 @@ namespace tamis::cli {
 namespace {
 
 // The .npy form: float32 [texts, dimensions].
-int embed_to_npy(const ModelFlags& flags, const std::vector<tasks::TaskInput>& inputs,
+int embed_to_npy(const ModelFlags& flags, const TaskInputs& inputs,
                  const tasks::EmbedOptions& embed) {
   const auto model = api::LoadedModel::load(api::resolve_model(flags.model),
                                             flags.model_options(tasks::TaskKind::kEmbed));
@@ -19,7 +19,7 @@ int embed_to_npy(const ModelFlags& flags, const std::vector<tasks::TaskInput>& i
     width = static_cast<int64_t>(row.size());
     rows.insert(rows.end(), row.begin(), row.end());
   });
-  const auto count = static_cast<int64_t>(inputs.size());
+  const auto count = static_cast<int64_t>(inputs.items.size());
   OutputSink sink(flags.output);
   sink.write(npy_header({count, width}));
   sink.write({reinterpret_cast<const char*>(rows.data()), rows.size() * sizeof(float)});
@@ -51,8 +51,7 @@ int cmd_embed(const std::vector<std::string>& arguments) {
     fail(ErrorCode::kInvalidArgument, "--normalize and --no-normalize exclude each other");
   }
   if (normalize || no_normalize) embed.normalize = normalize;
-  std::vector<tasks::TaskInput> inputs;
-  for (const TextRow& row : read_rows(flags.input, texts)) inputs.push_back(text_input(row));
+  const TaskInputs inputs = read_text_inputs(flags.input, texts);
   if (flags.output.ends_with(".npy")) return embed_to_npy(flags, inputs, embed);
   return run_task_to_json(flags, inputs, embed);
 }

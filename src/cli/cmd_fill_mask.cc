@@ -14,9 +14,7 @@ int cmd_fill_mask(const std::vector<std::string>& arguments) {
   options.option("--target", fill.targets, "only these words (repeatable)");
   if (!options.parse(arguments)) return 0;
 
-  std::vector<tasks::TaskInput> inputs;
-  for (const TextRow& row : read_rows(flags.input, texts)) inputs.push_back(text_input(row));
-  return run_task_to_json(flags, inputs, fill);
+  return run_task_to_json(flags, read_text_inputs(flags.input, texts), fill);
 }
 
 }  // namespace tamis::cli

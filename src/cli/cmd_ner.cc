@@ -26,9 +26,7 @@ int cmd_ner(const std::vector<std::string>& arguments) {
   }
   ner.aggregation = *found;
   if (!ignore.empty()) ner.ignore_labels = ignore;
-  std::vector<tasks::TaskInput> inputs;
-  for (const TextRow& row : read_rows(flags.input, texts)) inputs.push_back(text_input(row));
-  return run_task_to_json(flags, inputs, ner);
+  return run_task_to_json(flags, read_text_inputs(flags.input, texts), ner);
 }
 
 }  // namespace tamis::cli

@@ -30,15 +30,16 @@ int cmd_qa(const std::vector<std::string>& arguments) {
     fail(ErrorCode::kInvalidArgument,
          "give --question and --context, or --input with rows of question and context");
   }
-  std::vector<tasks::TaskInput> inputs;
+  TaskInputs inputs;
   if (question) {
-    inputs.push_back({*question, *context});
+    inputs.add({*question, *context}, "");
   } else {
     for (const TextRow& row : read_rows(flags.input, {})) {
+      const std::string place = place_of(flags.input, row);
       if (!row.question) {
-        fail(ErrorCode::kInvalidArgument, "line ", row.line, ": needs question and context");
+        fail(ErrorCode::kInvalidArgument, place, ": needs question and context");
       }
-      inputs.push_back({*row.question, row.context.value_or("")});
+      inputs.add({*row.question, row.context.value_or("")}, place);
     }
   }
   return run_task_to_json(flags, inputs, qa);

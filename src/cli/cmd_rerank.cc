@@ -17,28 +17,24 @@ int cmd_rerank(const std::vector<std::string>& arguments) {
   options.flag("--raw-scores", rerank.raw_scores, "the model's logits as they are");
   if (!options.parse(arguments)) return 0;
 
-  std::vector<tasks::TaskInput> inputs;
+  TaskInputs inputs;
   if (query) {
-    tasks::TaskInput input;
-    input.text = *query;
-    for (const TextRow& row : read_rows(flags.input, texts)) {
-      input.texts.push_back(text_input(row).text);
+    tasks::TaskInput item;
+    item.text = *query;
+    for (tasks::TaskInput& text : read_text_inputs(flags.input, texts).items) {
+      item.texts.push_back(std::move(text.text));
     }
-    inputs.push_back(std::move(input));
-  } else {
-    if (!flags.input) {
-      fail(ErrorCode::kInvalidArgument,
-           "give --query and texts, or --input with rows of query and "
-           "texts");
-    }
-    for (const TextRow& row : read_rows(flags.input, texts)) {
-      if (!row.query)
-        fail(ErrorCode::kInvalidArgument, "line ", row.line, ": needs query and texts");
-      tasks::TaskInput input;
-      input.text = *row.query;
-      input.texts = row.texts;
-      inputs.push_back(std::move(input));
-    }
+    inputs.add(std::move(item), "");
+    return run_task_to_json(flags, inputs, rerank);
+  }
+  if (!flags.input) {
+    fail(ErrorCode::kInvalidArgument,
+         "give --query and texts, or --input with rows of query and texts");
+  }
+  for (const TextRow& row : read_rows(flags.input, texts)) {
+    const std::string place = place_of(flags.input, row);
+    if (!row.query) fail(ErrorCode::kInvalidArgument, place, ": needs query and texts");
+    inputs.add({*row.query, std::nullopt, row.texts}, place);
   }
   return run_task_to_json(flags, inputs, rerank);
 }

@@ -59,7 +59,10 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
   if (!options.parse(arguments)) return 0;
 
   const tokenizer::Tokenizer tokenizer = tokenizer::Tokenizer::load(tokenizer_folder(model));
-  std::vector<TextRow> rows = read_rows(input, texts);
+  TaskInputs inputs = read_text_inputs(input, texts);
+  for (tasks::TaskInput& item : inputs.items) {
+    if (pair) item.pair = pair;
+  }
   tokenizer::EncodeOptions encode;
   encode.tokens = true;
   encode.max_length = max_length;
@@ -68,14 +71,10 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
   const auto pool = common.make_pool();
   OutputSink sink(output);
   constexpr size_t kChunk = 4096;
-  for (size_t begin = 0; begin < rows.size(); begin += kChunk) {
-    std::vector<tasks::TaskInput> chunk;
-    for (size_t i = begin; i < std::min(rows.size(), begin + kChunk); ++i) {
-      chunk.push_back(text_input(rows[i]));
-      if (pair) chunk.back().pair = pair;
-    }
+  for (size_t begin = 0; begin < inputs.items.size(); begin += kChunk) {
     std::vector<tokenizer::TextInput> views;
-    for (const tasks::TaskInput& item : chunk) {
+    for (size_t i = begin; i < std::min(inputs.items.size(), begin + kChunk); ++i) {
+      const tasks::TaskInput& item = inputs.items[i];
       views.push_back(
           {item.text, item.pair ? std::optional<std::string_view>(*item.pair) : std::nullopt});
     }

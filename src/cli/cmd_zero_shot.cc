@@ -18,11 +18,8 @@ int cmd_zero_shot(const std::vector<std::string>& arguments) {
   if (!options.parse(arguments)) return 0;
 
   if (labels.empty()) fail(ErrorCode::kInvalidArgument, "give at least one --label");
-  std::vector<tasks::TaskInput> inputs;
-  for (const TextRow& row : read_rows(flags.input, texts)) {
-    inputs.push_back(text_input(row));
-    inputs.back().texts = labels;
-  }
+  TaskInputs inputs = read_text_inputs(flags.input, texts);
+  for (tasks::TaskInput& item : inputs.items) item.texts = labels;
   return run_task_to_json(flags, inputs, zero_shot);
 }
 

@@ -108,12 +108,14 @@ void OutputSink::finish() {
 
 namespace {
 
+constexpr std::string_view kStandardInput = "standard input";
+
 // Lines of JSON objects if the first line is one, else lines of text.
 std::vector<TextRow> read_standard_input() {
   const std::string bytes((std::istreambuf_iterator<char>(std::cin)), {});
   const size_t first = bytes.find_first_not_of(" \t\r\n");
   const bool json = first != bytes.npos && bytes[first] == '{';
-  return parse_text_data(bytes, json ? TextFormat::kJsonl : TextFormat::kTxt, "standard input");
+  return parse_text_data(bytes, json ? TextFormat::kJsonl : TextFormat::kTxt, kStandardInput);
 }
 
 }  // namespace
@@ -166,9 +168,15 @@ void check_batch_tokens(int64_t max_batch_tokens) {
   }
 }
 
-tasks::TaskInput text_input(const TextRow& row) {
+std::string place_of(const std::optional<std::string>& input, const TextRow& row) {
+  if (!input || row.line == 0) return "";
+  return cat(*input == "-" ? kStandardInput : *input, ":", row.line);
+}
+
+tasks::TaskInput text_input(const TextRow& row, std::string_view place) {
   if (!row.text) {
-    fail(ErrorCode::kInvalidArgument, "line ", row.line, ": this task needs a \"text\"");
+    fail(ErrorCode::kInvalidArgument, place, place.empty() ? "" : ": ",
+         "this command needs a \"text\"");
   }
   tasks::TaskInput input;
   input.text = *row.text;
@@ -176,24 +184,64 @@ tasks::TaskInput text_input(const TextRow& row) {
   return input;
 }
 
-void run_task(const api::LoadedModel& model, const ModelFlags& flags,
-              const std::vector<tasks::TaskInput>& inputs, const tasks::TaskOptions& options,
+void TaskInputs::add(tasks::TaskInput item, std::string place) {
+  items.push_back(std::move(item));
+  places.push_back(std::move(place));
+}
+
+TaskInputs read_text_inputs(const std::optional<std::string>& input,
+                            const std::vector<std::string>& texts) {
+  TaskInputs inputs;
+  for (const TextRow& row : read_rows(input, texts)) {
+    std::string place = place_of(input, row);
+    tasks::TaskInput item = text_input(row, place);
+    inputs.add(std::move(item), std::move(place));
+  }
+  return inputs;
+}
+
+namespace {
+
+// The whole chunk was refused: finds the input that is to blame, and says so.
+[[noreturn]] void blame(const api::LoadedModel& model, const TaskInputs& inputs, size_t begin,
+                        size_t end, const tasks::TaskOptions& options, const Error& error) {
+  for (size_t i = begin; i < end; ++i) {
+    try {
+      (void)model.encode(inputs.items[i], options);
+    } catch (const Error& own) {
+      if (inputs.places[i].empty()) throw;
+      fail(own.code(), inputs.places[i], ": ", own.what());
+    }
+  }
+  throw error;
+}
+
+}  // namespace
+
+void run_task(const api::LoadedModel& model, const ModelFlags& flags, const TaskInputs& inputs,
+              const tasks::TaskOptions& options,
               const std::function<void(size_t, const tasks::TaskResult&)>& consume) {
   // Large enough to fill batches and keep all tokenizer threads busy, small enough to stream.
   constexpr size_t kChunk = 512;
   Progress progress("running", flags.common.quiet);
-  for (size_t begin = 0; begin < inputs.size(); begin += kChunk) {
-    const size_t end = std::min(inputs.size(), begin + kChunk);
-    const std::vector<tasks::TaskInput> chunk(inputs.begin() + static_cast<std::ptrdiff_t>(begin),
-                                              inputs.begin() + static_cast<std::ptrdiff_t>(end));
-    const std::vector<tasks::TaskResult> results =
-        model.run(chunk, options, flags.max_batch_tokens);
+  const size_t count = inputs.items.size();
+  for (size_t begin = 0; begin < count; begin += kChunk) {
+    const size_t end = std::min(count, begin + kChunk);
+    const std::vector<tasks::TaskInput> chunk(
+        inputs.items.begin() + static_cast<std::ptrdiff_t>(begin),
+        inputs.items.begin() + static_cast<std::ptrdiff_t>(end));
+    std::vector<tasks::TaskResult> results;
+    try {
+      results = model.run(chunk, options, flags.max_batch_tokens);
+    } catch (const Error& error) {
+      blame(model, inputs, begin, end, options, error);
+    }
     for (size_t i = 0; i < results.size(); ++i) consume(begin + i, results[i]);
-    progress.update(static_cast<double>(end) / static_cast<double>(inputs.size()));
+    progress.update(static_cast<double>(end) / static_cast<double>(count));
   }
 }
 
-int run_task_to_json(const ModelFlags& flags, const std::vector<tasks::TaskInput>& inputs,
+int run_task_to_json(const ModelFlags& flags, const TaskInputs& inputs,
                      const tasks::TaskOptions& options) {
   const auto model = api::LoadedModel::load(api::resolve_model(flags.model),
                                             flags.model_options(tasks::kind_of(options)));

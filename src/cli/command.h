@@ -70,6 +70,25 @@ class OutputSink {
 [[nodiscard]] std::vector<TextRow> read_rows(const std::optional<std::string>& input,
                                              const std::vector<std::string>& texts);
 
+/// "FILE:LINE" of a row of --input, "standard input:LINE", or "" for a positional text.
+[[nodiscard]] std::string place_of(const std::optional<std::string>& input, const TextRow& row);
+
+/// The row as text and optional pair. Throws kInvalidArgument naming `place` if it is another kind
+/// of row.
+[[nodiscard]] tasks::TaskInput text_input(const TextRow& row, std::string_view place);
+
+/// What to run, and the place of each for errors.
+struct TaskInputs {
+  std::vector<tasks::TaskInput> items;
+  std::vector<std::string> places;
+
+  void add(tasks::TaskInput item, std::string place);
+};
+
+/// read_rows() as texts and optional pairs.
+[[nodiscard]] TaskInputs read_text_inputs(const std::optional<std::string>& input,
+                                          const std::vector<std::string>& texts);
+
 /// A bar on standard error if that is a terminal and nobody asked for quiet; else nothing.
 class Progress {
  public:
@@ -83,13 +102,14 @@ class Progress {
   int last_percent_ = -1;
 };
 
-/// Runs the task on the rows in chunks, in order, and hands each result on.
-void run_task(const api::LoadedModel& model, const ModelFlags& flags,
-              const std::vector<tasks::TaskInput>& inputs, const tasks::TaskOptions& options,
+/// Runs the task on the inputs in chunks, in order, and hands each result on. An input that cannot
+/// be run is named by its place.
+void run_task(const api::LoadedModel& model, const ModelFlags& flags, const TaskInputs& inputs,
+              const tasks::TaskOptions& options,
               const std::function<void(size_t, const tasks::TaskResult&)>& consume);
 
 /// run_task with one JSON line a result, to --output.
-int run_task_to_json(const ModelFlags& flags, const std::vector<tasks::TaskInput>& inputs,
+int run_task_to_json(const ModelFlags& flags, const TaskInputs& inputs,
                      const tasks::TaskOptions& options);
 
 /// The value of --task. Throws kInvalidArgument naming the known tasks.
@@ -97,8 +117,5 @@ int run_task_to_json(const ModelFlags& flags, const std::vector<tasks::TaskInput
 
 /// Throws kInvalidArgument for less than 1.
 void check_batch_tokens(int64_t max_batch_tokens);
-
-/// The row as text and optional pair. Throws kInvalidArgument if it is another kind of row.
-[[nodiscard]] tasks::TaskInput text_input(const TextRow& row);
 
 }  // namespace tamis::cli
