@@ -1,4 +1,8 @@
 // The tamis program: finds the command, runs it, turns errors into one line and an exit status.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -49,13 +53,18 @@ void print_version() {
               static_cast<int>(api::kBundleVersion), isas.c_str());
 }
 
+bool asks_for_version(const std::vector<std::string>& arguments) {
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  return std::find(arguments.begin(), end, "--version") != end;
+}
+
 int run(const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" ||
       arguments[0] == "help") {
     print_help();
     return arguments.empty() ? exit_status(ErrorCode::kInvalidArgument) : 0;
   }
-  if (arguments[0] == "--version") {
+  if (asks_for_version(arguments)) {
     print_version();
     return 0;
   }
@@ -69,6 +78,23 @@ int run(const std::vector<std::string>& arguments) {
   fail(ErrorCode::kInvalidArgument, "unknown command \"", arguments[0], "\"; known are ", known);
 }
 
+// A stream that the caller closed must not become the first file that is opened. Standard output is
+// made one that refuses every byte, so that a lost result is an error.
+void occupy_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    if (::open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY) != stream) return;
+  }
+}
+
+// A result that did not reach standard output is no success.
+int checked(int status) {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    fail(ErrorCode::kUnavailable, "standard output: cannot be written");
+  }
+  return status;
+}
+
 int report(ErrorCode code, const char* message) {
   std::fprintf(stderr, "tamis: %s\n", message);
   return exit_status(code);
@@ -79,11 +105,12 @@ int report(ErrorCode code, const char* message) {
 
 int main(int argc, char** argv) {
   using namespace tamis;
+  cli::occupy_standard_streams();
   set_log_sink([](LogLevel, std::string_view message) {
     std::fprintf(stderr, "tamis: %.*s\n", static_cast<int>(message.size()), message.data());
   });
   try {
-    return cli::run({argv + 1, argv + argc});
+    return cli::checked(cli::run({argv + 1, argv + argc}));
   } catch (const Error& error) {
     return cli::report(error.code(), error.what());
   } catch (const std::bad_alloc&) {

@@ -1,7 +1,7 @@
 #include "cli/options.h"
 
 #include <CLI/CLI.hpp>
-#include <iostream>
+#include <cstdio>
 
 #include "base/error.h"
 
@@ -63,7 +63,7 @@ bool Options::parse(const std::vector<std::string>& arguments) {
   try {
     impl_->app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    std::cout << impl_->app.help();
+    std::fputs(impl_->app.help().c_str(), stdout);
     return false;
   } catch (const CLI::ParseError& error) {
     fail(ErrorCode::kInvalidArgument, std::string_view(error.what()), "; see ",
