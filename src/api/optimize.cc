@@ -155,6 +155,11 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
     fail(ErrorCode::kUnsupported, path.folder.string(),
          ": is a bundle already; optimize takes the checkpoint it was made of");
   }
+  if (fs::is_directory(bundle) && !fs::is_empty(bundle) && !file_exists(bundle / "tamis.json") &&
+      options.force) {
+    fail(ErrorCode::kInvalidArgument, bundle.string(),
+         ": is no bundle; only a bundle or an empty folder is replaced");
+  }
   // First, so that a destination that cannot be written is known before the work.
   StagedFolder staged(bundle, options.force);
   ModelOptions load = options.model;
