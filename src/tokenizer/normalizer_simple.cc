@@ -140,8 +140,9 @@ std::unique_ptr<Normalizer> make_strip_accents_normalizer(const JsonView&, const
   return std::make_unique<StripAccentsNormalizer>();
 }
 std::unique_ptr<Normalizer> make_strip_normalizer(const JsonView& json, const std::string& where) {
-  return std::make_unique<StripNormalizer>(bool_field(json, "strip_left", where),
-                                           bool_field(json, "strip_right", where));
+  const bool left = bool_field(json, "strip_left", where);
+  const bool right = bool_field(json, "strip_right", where);
+  return std::make_unique<StripNormalizer>(left, right);
 }
 std::unique_ptr<Normalizer> make_nmt_normalizer(const JsonView&, const std::string&) {
   return std::make_unique<NmtNormalizer>();
