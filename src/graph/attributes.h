@@ -53,11 +53,10 @@ struct ActivationAttributes {
 ///
 /// With a weight_scale the weight is I8 and the mark on x is on: row i of the weight stands for
 /// weight_scale[i] * weight[i, :], and x enters the product as integers of
-/// y = (x - input_shift) * input_multiplier, column by column (0 and 1 where absent). What the
-/// shift takes away is part of the bias. Outlier columns, at most 8 and rising, take no part in
-/// that: the row's range leaves them out, the weight is 0 there, and the untouched x is multiplied
-/// with outlier_weight in float: act(y^ * weight^T + x[outliers] * outlier_weight^T + bias) +
-/// residual.
+/// y = fma(x, input_multiplier, -input_offset), column by column (x where they are absent). What
+/// the offset takes away is part of the bias. In outlier columns, at most 8 and rising, multiplier,
+/// offset and weight are 0, and the untouched x is multiplied with outlier_weight in float:
+/// act(y^ * weight^T + x[outliers] * outlier_weight^T + bias) + residual.
 struct MatMulAttributes {
   Activation activation = Activation::kNone;
 

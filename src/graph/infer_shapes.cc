@@ -122,11 +122,13 @@ void check_quantized_matmul(const Rule& rule, int64_t n, int64_t k) {
     return;
   }
   rule.expect_vector(4, n);
+  if (rule.has(5) != rule.has(6)) rule.refuse("input multiplier and offset come together");
   for (const size_t i : {5, 6}) {
     if (rule.has(i)) rule.expect_vector(i, k);
   }
   if (rule.has(7) != rule.has(8)) rule.refuse("outlier columns and their weight come together");
   if (!rule.has(7)) return;
+  if (!rule.has(5)) rule.refuse("outlier columns need an input multiplier, 0 in each of them");
   const int64_t count = outlier_count(rule, 7, k);
   rule.expect_same(8, {Dim::of(n), Dim::of(count)});
   rule.expect(rule.input(8).constant != nullptr, 8, "a constant");
@@ -159,6 +161,7 @@ SymbolicShape infer_fake_quantize(const Rule& rule, const Node& node) {
   for (const size_t i : {1, 2}) {
     if (rule.has(i)) rule.expect_vector(i, width);
   }
+  if (rule.has(1) != rule.has(2)) rule.refuse("input multiplier and offset come together");
   if (rule.has(3)) (void)outlier_count(rule, 3, width);
   return x;
 }

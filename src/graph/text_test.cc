@@ -117,9 +117,9 @@ constant %gamma : F32[8]
 constant %q8 : I8[8, 8]
 constant %columns : I32[2]
 constant %outliers : F32[8, 2]
-%i = MatMul(%x, %q8, -, %x, %gamma, %gamma, -, %columns, %outliers) {activation=none} @output : F32[T, 8]
+%i = MatMul(%x, %q8, -, %x, %gamma, %gamma, %gamma, %columns, %outliers) {activation=none} @output : F32[T, 8]
   quantizer 0 static_s8 on [-2, 2] output._input_quantizer
-%r = FakeQuantize(%i, %gamma, -, %columns) {scheme=per_token_s8, groups=2, first_column=2, columns=4, low=-1, high=0.5} : F32[T, 8]
+%r = FakeQuantize(%i, %gamma, %gamma, %columns) {scheme=per_token_s8, groups=2, first_column=2, columns=4, low=-1, high=0.5} : F32[T, 8]
 output logits = %r
 )";
 
@@ -144,7 +144,7 @@ TEST(GraphText, QuantizedMatMulMustFit) {
       "weight [8, 2]");
   EXPECT_EQ(quantized_refusal("%columns, %outliers)", "%columns)"),
             "graph.txt:7: MatMul at \"output\": outlier columns and their weight come together");
-  EXPECT_EQ(quantized_refusal("%gamma, -, %columns, %outliers)", "%q8, -, %columns, %outliers)"),
+  EXPECT_EQ(quantized_refusal("%gamma, %gamma, %gamma, %columns", "%gamma, %q8, %gamma, %columns"),
             "graph.txt:7: MatMul at \"output\": input 5 \"q8\" is I8[8, 8], expected a constant "
             "F32[8]");
   EXPECT_EQ(

@@ -19,29 +19,38 @@ void for_each(const RowToQuantize& row, float* out, const Function& function) {
 
 }  // namespace
 
-FakeQuantizer::FakeQuantizer(const graph::FakeQuantizeAttributes& attributes)
+FakeQuantizer::FakeQuantizer(const graph::FakeQuantizeAttributes& attributes, IsaSet isas)
     : scheme_(attributes.scheme),
+      per_token_u8_(&kernels::select_quantize_rows(isas)),
       s8_scale_(reference::static_s8_scale(attributes.high)),
       u8_(reference::static_u8(attributes.low, attributes.high)) {}
 
-void FakeQuantizer::run(const RowToQuantize& row, float* out, std::byte* levels) const {
-  constexpr size_t kMostOutliers = 8;
-  float kept[kMostOutliers] = {};
-  for (size_t c = 0; c < row.outliers.size(); ++c) {
-    kept[c] = row.x[static_cast<size_t>(row.outliers[c])];
-  }
+void FakeQuantizer::run(const RowToQuantize& row, std::span<const int32_t> outliers, float* out,
+                        std::byte* levels) const {
   const size_t n = row.x.size();
   switch (scheme_) {
     case QuantScheme::kPerTokenU8: {
-      const std::span<uint8_t> q(reinterpret_cast<uint8_t*>(levels), n);
-      const reference::RowRange range = reference::quantize_row_u8(row, q);
-      for (size_t j = 0; j < n; ++j) out[j] = range.scale * static_cast<float>(q[j]) + range.low;
+      const auto* q = reinterpret_cast<const uint8_t*>(levels);
+      float scale = 0;
+      float low = 0;
+      kernels::QuantizeRowsArgs args;
+      args.rows = 1;
+      args.width = args.ldx = static_cast<int64_t>(n);
+      args.x = row.x.data();
+      args.multiply = row.multiplier;
+      args.offset = row.offset;
+      args.q = reinterpret_cast<uint8_t*>(levels);
+      args.ldq = (args.width + 3) / 4 * 4;
+      args.scale = &scale;
+      args.low = &low;
+      if (n > 0) per_token_u8_->run(args);
+      for (size_t j = 0; j < n; ++j) out[j] = scale * static_cast<float>(q[j]) + low;
       break;
     }
     case QuantScheme::kPerTokenS8: {
       const std::span<int8_t> q(reinterpret_cast<int8_t*>(levels), n);
-      const reference::RowRange range = reference::quantize_row_s8(row, q);
-      for (size_t j = 0; j < n; ++j) out[j] = range.scale * static_cast<float>(q[j]);
+      const float scale = reference::quantize_row_s8(row, q);
+      for (size_t j = 0; j < n; ++j) out[j] = scale * static_cast<float>(q[j]);
       break;
     }
     case QuantScheme::kStaticS8:
@@ -58,12 +67,12 @@ void FakeQuantizer::run(const RowToQuantize& row, float* out, std::byte* levels)
     case QuantScheme::kPerChannelS8:
       TAMIS_CHECK(false);  // of weights, which are constants
   }
-  for (size_t c = 0; c < row.outliers.size(); ++c) out[row.outliers[c]] = kept[c];
+  for (const int32_t j : outliers) out[j] = row.x[static_cast<size_t>(j)];
 }
 
 void FakeQuantizer::run_probabilities(std::span<float> p, std::byte* levels) const {
   if (scheme_ == QuantScheme::kPerTokenU8) return reference::fake_quantize_probabilities(p);
-  run({p, nullptr, nullptr, {}}, p.data(), levels);
+  run({p, nullptr, nullptr}, {}, p.data(), levels);
 }
 
 graph::FakeQuantizeAttributes fake_quantize_attributes(const graph::Quantizer& mark) {

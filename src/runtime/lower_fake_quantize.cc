@@ -19,8 +19,8 @@ class FakeQuantizeStep final : public Step {
         width_(lowering.columns(node.output)),
         attributes_(node.attribute<graph::FakeQuantizeAttributes>()),
         multiplier_(lowering.optional_constant(node.input(1))),
-        shift_(lowering.optional_constant(node.input(2))),
-        group_(attributes_) {
+        offset_(lowering.optional_constant(node.input(2))),
+        group_(attributes_, lowering.isas()) {
     if (attributes_.columns == 0) attributes_.columns = width_ - attributes_.first_column;
     if (node.input(3) != graph::kNoValue) {
       outlier_constant_ = lowering.graph().value(node.input(3)).constant;
@@ -41,16 +41,15 @@ class FakeQuantizeStep final : public Step {
       for (int64_t j = first; j < behind; j += size) {
         reference::RowToQuantize row;
         row.x = {x + j, static_cast<size_t>(size)};
-        if (shift_ != nullptr) row.shift = shift_ + j;
+        if (offset_ != nullptr) row.offset = offset_ + j;
         if (multiplier_ != nullptr) row.multiplier = multiplier_ + j;
-        row.outliers = outliers_;
-        group_.run(row, y + j, context.scratch);
+        group_.run(row, outliers_, y + j, context.scratch);
       }
     }
   }
 
   [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t /*max_seqlen*/) const override {
-    return static_cast<size_t>(width_);
+    return static_cast<size_t>(width_) + 3;
   }
   [[nodiscard]] std::string_view kernel() const override { return "fake_quantize_reference"; }
 
@@ -61,7 +60,7 @@ class FakeQuantizeStep final : public Step {
   int64_t width_;
   graph::FakeQuantizeAttributes attributes_;
   const float* multiplier_;
-  const float* shift_;
+  const float* offset_;
   std::shared_ptr<const Tensor> outlier_constant_;
   std::span<const int32_t> outliers_;
   FakeQuantizer group_;
@@ -74,7 +73,7 @@ class FakeQuantizePairsStep final : public Step {
       : x_(node.inputs[0]),
         y_(node.output),
         heads_(lowering.shape(node.output)[0].size),
-        group_(node.attribute<graph::FakeQuantizeAttributes>()) {}
+        group_(node.attribute<graph::FakeQuantizeAttributes>(), lowering.isas()) {}
 
   void run(const StepContext& context) const noexcept override {
     if (context.worker != 0) return;
@@ -93,7 +92,7 @@ class FakeQuantizePairsStep final : public Step {
   }
 
   [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
-    return static_cast<size_t>(max_seqlen);
+    return static_cast<size_t>(max_seqlen) + 3;
   }
   [[nodiscard]] std::string_view kernel() const override { return "fake_quantize_reference"; }
 

@@ -10,7 +10,7 @@ namespace {
 // Inputs of a quantized MatMul behind the residual (graph/ops.inc).
 constexpr size_t kWeightScale = 4;
 constexpr size_t kMultiplier = 5;
-constexpr size_t kShift = 6;
+constexpr size_t kOffset = 6;
 constexpr size_t kOutlierColumns = 7;
 constexpr size_t kOutlierWeight = 8;
 
@@ -70,7 +70,7 @@ class MatMulS8Step final : public Step {
     quantize_.ldx = args_.k;
     quantize_.ldq = args_.lda;
     take_outliers(node, lowering);
-    take_scale_and_shift(node, lowering);
+    take_scale(node, lowering);
   }
 
   void run(const StepContext& context) const noexcept override {
@@ -125,22 +125,9 @@ class MatMulS8Step final : public Step {
     quantize_.outlier_columns = outlier_columns_.data();
   }
 
-  // (x - shift) * multiplier becomes x * multiplier - offset; outlier columns become 0.
-  void take_scale_and_shift(const graph::Node& node, const Lowering& lowering) {
-    const float* multiplier = lowering.optional_constant(node.input(kMultiplier));
-    const float* shift = lowering.optional_constant(node.input(kShift));
-    if (multiplier == nullptr && shift == nullptr && outlier_columns_.empty()) return;
-    for (int64_t j = 0; j < args_.k; ++j) {
-      const float factor = multiplier == nullptr ? 1.0f : multiplier[j];
-      multiply_.push_back(factor);
-      offset_.push_back(shift == nullptr ? 0.0f : shift[j] * factor);
-    }
-    for (const int32_t column : outlier_columns_) {
-      multiply_[static_cast<size_t>(column)] = 0;
-      offset_[static_cast<size_t>(column)] = 0;
-    }
-    quantize_.multiply = multiply_.data();
-    quantize_.offset = offset_.data();
+  void take_scale(const graph::Node& node, const Lowering& lowering) {
+    quantize_.multiply = lowering.optional_constant(node.input(kMultiplier));
+    quantize_.offset = lowering.optional_constant(node.input(kOffset));
   }
 
   graph::ValueId x_;
@@ -153,8 +140,6 @@ class MatMulS8Step final : public Step {
   kernels::QuantizeRowsArgs quantize_;
   std::vector<int32_t> outlier_columns_;
   std::vector<float> outlier_weights_;  // [outliers, n]
-  std::vector<float> multiply_;
-  std::vector<float> offset_;
 };
 
 }  // namespace

@@ -25,7 +25,7 @@ class SimulatedAttentionStep final : public Step {
         merged_(node.inputs.size() == 1),
         width_(lowering.columns(node.output)),
         attributes_(node.attribute<graph::AttentionAttributes>()),
-        quantizer_(fake_quantize_attributes(probabilities)) {
+        quantizer_(fake_quantize_attributes(probabilities), lowering.isas()) {
     for (size_t i = 0; i < 3; ++i) qkv_[i] = node.inputs[merged_ ? 0 : i];
   }
 
@@ -37,7 +37,7 @@ class SimulatedAttentionStep final : public Step {
   }
 
   [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
-    return static_cast<size_t>(max_seqlen) * (sizeof(float) + 1);
+    return static_cast<size_t>(max_seqlen) * (sizeof(float) + 1) + 3;
   }
   [[nodiscard]] std::string_view kernel() const override { return "attention_simulated"; }
 

@@ -155,7 +155,8 @@ void Session::bind(const Run& run, const Block& block, WorkerState& state) {
   for (const graph::ValueId input : graph.inputs()) {
     if (graph.value(input).dtype == DType::kF32) {
       const float* rows = find_float_input(run.batch, graph.value(input).name)->rows;
-      const int64_t first = block.token_begin * graph.value(input).shape.elements_per_unit();
+      const graph::SymbolicShape& shape = graph.value(input).shape;
+      const int64_t first = block.first_unit(shape.symbol()) * shape.elements_per_unit();
       state.values[static_cast<size_t>(input)] =
           reinterpret_cast<std::byte*>(const_cast<float*>(rows + first));
       continue;

@@ -23,7 +23,7 @@ namespace {
 // Inputs of a quantized MatMul behind the residual.
 constexpr size_t kWeightScale = 4;
 constexpr size_t kMultiplier = 5;
-constexpr size_t kShift = 6;
+constexpr size_t kOffset = 6;
 constexpr size_t kOutlierColumns = 7;
 constexpr size_t kOutlierWeight = 8;
 // The mark on an Attention's probabilities.
@@ -77,7 +77,8 @@ class Simulation {
     }
     std::vector<ValueId> inputs = {node.inputs[operand]};
     if (node.op == OpKind::kMatMul) {
-      for (const size_t k : {kMultiplier, kShift, kOutlierColumns}) inputs.push_back(node.input(k));
+      for (const size_t k : {kMultiplier, kOffset, kOutlierColumns})
+        inputs.push_back(node.input(k));
     }
     const ValueId output = graph_.insert_node(i, OpKind::kFakeQuantize, std::move(inputs),
                                               attributes, node.scope, mark.names[0]);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "kernels/reference/quantize.h"
+#include "kernels/reference/reference.h"
 #include "runtime/session.h"
 
 namespace tamis::runtime {
@@ -86,6 +87,27 @@ struct Fixture {
   std::shared_ptr<Tensor> rows = random_tensor({8, kWidth}, 1);
 };
 
+struct RowRange {
+  float scale = 0;
+  float low = 0;
+};
+
+RowRange quantize_row(std::span<const float> x, const float* multiplier, const float* offset,
+                      std::vector<uint8_t>& q) {
+  RowRange range;
+  kernels::QuantizeRowsArgs args;
+  args.rows = 1;
+  args.width = args.ldx = args.ldq = kWidth;
+  args.x = x.data();
+  args.multiply = multiplier;
+  args.offset = offset;
+  args.q = q.data();
+  args.scale = &range.scale;
+  args.low = &range.low;
+  reference::quantize_rows(args);
+  return range;
+}
+
 double near_zero(double magnitude) {
   // A float GEMM of kWidth terms against exact sums of the same floats.
   return magnitude * kWidth * 0x1p-23;
@@ -100,8 +122,7 @@ TEST(Simulation, OfALinearLayerIsItsIntegersMultipliedOut) {
   const std::vector<float> got = f.run(y);
   for (int64_t t = 0; t < f.tokens(); ++t) {
     std::vector<uint8_t> q(kWidth);
-    const reference::RowRange range =
-        reference::quantize_row_u8({f.row(t), nullptr, nullptr, {}}, q);
+    const RowRange range = quantize_row(f.row(t), nullptr, nullptr, q);
     for (int64_t i = 0; i < kOut; ++i) {
       std::vector<int8_t> w(kWidth);
       const float scale = reference::quantize_weight_row(
@@ -131,7 +152,11 @@ TEST(Simulation, OfATreatedLinearLayerFollowsTheFormula) {
   }
   const auto scale = tensor_of<float>({kOut}, std::vector<float>(kOut, 0.01f));
   const auto multiplier = random_tensor({kWidth}, 3);
-  const auto shift = random_tensor({kWidth}, 4);
+  const auto offset = random_tensor({kWidth}, 4);
+  for (const int32_t c : columns) {
+    multiplier->mutable_as<float>()[static_cast<size_t>(c)] = 0;
+    offset->mutable_as<float>()[static_cast<size_t>(c)] = 0;
+  }
   const auto outlier_weight = random_tensor({kOut, 2}, 5);
   const auto bias = random_tensor({kOut}, 6);
   graph::Graph& g = f.graph;
@@ -139,14 +164,14 @@ TEST(Simulation, OfATreatedLinearLayerFollowsTheFormula) {
       OpKind::kMatMul,
       {f.x, g.add_constant("w", tensor_of<int8_t>({kOut, kWidth}, qw)), g.add_constant("b", bias),
        graph::kNoValue, g.add_constant("w.scale", scale), g.add_constant("m", multiplier),
-       g.add_constant("z", shift), g.add_constant("oc", tensor_of<int32_t>({2}, columns)),
+       g.add_constant("z", offset), g.add_constant("oc", tensor_of<int32_t>({2}, columns)),
        g.add_constant("ow", outlier_weight)},
       graph::MatMulAttributes{}, {mark(0, QuantScheme::kPerTokenU8)});
   const std::vector<float> got = f.run(y);
   for (int64_t t = 0; t < f.tokens(); ++t) {
     std::vector<uint8_t> q(kWidth);
-    const reference::RowRange range = reference::quantize_row_u8(
-        {f.row(t), shift->as<float>().data(), multiplier->as<float>().data(), columns}, q);
+    const RowRange range =
+        quantize_row(f.row(t), multiplier->as<float>().data(), offset->as<float>().data(), q);
     for (int64_t i = 0; i < kOut; ++i) {
       double want = bias->as<float>()[static_cast<size_t>(i)];
       for (size_t j = 0; j < kWidth; ++j) {

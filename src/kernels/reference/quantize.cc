@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace tamis::kernels::reference {
 
@@ -10,19 +9,6 @@ namespace {
 
 // In the current rounding mode, which is to nearest even.
 float round_even(float x) { return std::rint(x); }
-
-/// Calls visit(j) for every column that is no outlier.
-template <typename Visit>
-void for_columns(const RowToQuantize& row, Visit&& visit) {
-  size_t next = 0;
-  for (size_t j = 0; j < row.x.size(); ++j) {
-    if (next < row.outliers.size() && static_cast<size_t>(row.outliers[next]) == j) {
-      ++next;
-      continue;
-    }
-    visit(j);
-  }
-}
 
 // As an integer type; NaN gives `least`.
 template <typename Int>
@@ -35,33 +21,15 @@ float reciprocal(float scale) { return scale >= kLeastScale ? 1.0f / scale : 0.0
 
 }  // namespace
 
-RowRange quantize_row_u8(const RowToQuantize& row, std::span<uint8_t> q) {
-  float low = std::numeric_limits<float>::infinity();
-  float high = -low;
-  for_columns(row, [&](size_t j) {
-    low = std::min(low, row.y(j));
-    high = std::max(high, row.y(j));
-  });
-  std::fill(q.begin(), q.end(), uint8_t{0});
-  if (!(high >= low)) return {0.0f, 0.0f};
-  const float scale = (high - low) / 255.0f;
-  const float inverse = reciprocal(scale);
-  for_columns(row, [&](size_t j) {
-    q[j] = to_level<uint8_t>(round_even((row.y(j) - low) * inverse), 0.0f, 255.0f);
-  });
-  return {inverse == 0.0f ? 0.0f : scale, low};
-}
-
-RowRange quantize_row_s8(const RowToQuantize& row, std::span<int8_t> q) {
+float quantize_row_s8(const RowToQuantize& row, std::span<int8_t> q) {
   float most = 0;
-  for_columns(row, [&](size_t j) { most = std::max(most, std::abs(row.y(j))); });
-  std::fill(q.begin(), q.end(), int8_t{0});
+  for (size_t j = 0; j < q.size(); ++j) most = std::max(most, std::abs(row.y(j)));
   const float scale = most / 127.0f;
   const float inverse = reciprocal(scale);
-  for_columns(row, [&](size_t j) {
+  for (size_t j = 0; j < q.size(); ++j) {
     q[j] = to_level<int8_t>(round_even(row.y(j) * inverse), -127.0f, 127.0f);
-  });
-  return {inverse == 0.0f ? 0.0f : scale, 0.0f};
+  }
+  return inverse == 0.0f ? 0.0f : scale;
 }
 
 float static_s8_scale(float amax) { return amax < 0x1p-24f ? 0.0f : amax / 127.0f; }

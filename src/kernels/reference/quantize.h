@@ -8,37 +8,26 @@
 // gives NaN or any in-range integer out, never a fault.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 
 namespace tamis::kernels::reference {
 
-/// One row of activations, before it is quantized: y[j] = (x[j] - shift[j]) * multiplier[j].
+/// One row of activations, before it is quantized: y[j] = fma(x[j], multiplier[j], -offset[j]), as
+/// in cpu/quantize_rows.h, which has the per-token u8 scheme. Outlier columns have 0 for both.
 struct RowToQuantize {
   std::span<const float> x;
-  const float* shift = nullptr;       ///< [n], or null: 0
-  const float* multiplier = nullptr;  ///< [n], or null: 1
-  std::span<const int32_t> outliers;  ///< rising columns that take no part; their q is 0
+  const float* multiplier = nullptr;  ///< [n], or null: y = x
+  const float* offset = nullptr;      ///< [n], there if multiplier is
   [[nodiscard]] float y(size_t j) const {
-    float value = x[j];
-    if (shift != nullptr) value -= shift[j];
-    if (multiplier != nullptr) value *= multiplier[j];
-    return value;
+    return multiplier == nullptr ? x[j] : std::fma(x[j], multiplier[j], -offset[j]);
   }
 };
 
-/// y is about scale * q + low.
-struct RowRange {
-  float scale = 0;
-  float low = 0;
-};
-
-/// Per token u8 with a zero point: low = min y, scale = (max y - low) / 255,
-/// q = round((y - low) * (1 / scale)). A row without spread has scale 0 and q 0.
-RowRange quantize_row_u8(const RowToQuantize& row, std::span<uint8_t> q);
-
-/// Per token symmetric: scale = max |y| / 127, q = round(y * (1 / scale)) in [-127, 127].
-RowRange quantize_row_s8(const RowToQuantize& row, std::span<int8_t> q);
+/// Per token symmetric: scale = max |y| / 127, q = round(y * (1 / scale)) in [-127, 127]. Returns
+/// the scale, 0 for a row of zeros.
+float quantize_row_s8(const RowToQuantize& row, std::span<int8_t> q);
 
 /// Below this a scale counts as 0, so that its reciprocal is finite: 2^-100.
 inline constexpr float kLeastScale = 0x1p-100f;

@@ -10,66 +10,31 @@
 namespace tamis::kernels::reference {
 namespace {
 
-TEST(QuantizeRow, U8SpansTheRow) {
-  const std::vector<float> x = {-1.0f, 4.1f, 0.0f, 1.55f};
-  std::vector<uint8_t> q(4);
-  const RowRange range = quantize_row_u8({x, nullptr, nullptr, {}}, q);
-  // 5.1 / 255 = 0.02: 255 levels above -1.
-  EXPECT_FLOAT_EQ(range.scale, 0.02f);
-  EXPECT_EQ(range.low, -1.0f);
-  EXPECT_EQ(q, (std::vector<uint8_t>{0, 255, 50, 128}));  // 127.5 goes to even
-}
-
-TEST(QuantizeRow, LeavesOutliersOutAndAppliesShiftThenMultiplier) {
-  const std::vector<float> x = {3.0f, 1000.0f, 5.0f, 3.5f};
-  const std::vector<float> shift = {1, 0, 1, 1};
-  const std::vector<float> multiplier = {2, 1, 2, 2};
-  const std::vector<int32_t> outliers = {1};
-  std::vector<uint8_t> q(4);
-  const RowRange range = quantize_row_u8({x, shift.data(), multiplier.data(), outliers}, q);
-  EXPECT_EQ(range.low, 4.0f);
-  EXPECT_EQ(range.scale, 4.0f / 255.0f);
-  EXPECT_EQ(q, (std::vector<uint8_t>{0, 0, 255, 64}));
-}
-
-TEST(QuantizeRow, WithoutSpreadIsItsLow) {
-  const std::vector<float> x(5, -3.25f);
-  std::vector<uint8_t> q(5, 9);
-  const RowRange range = quantize_row_u8({x, nullptr, nullptr, {}}, q);
-  EXPECT_EQ(range.scale, 0.0f);
-  EXPECT_EQ(range.low, -3.25f);
-  EXPECT_EQ(q, std::vector<uint8_t>(5, 0));
-  const std::vector<int32_t> all = {0, 1, 2, 3, 4};
-  EXPECT_EQ(quantize_row_u8({x, nullptr, nullptr, all}, q).low, 0.0f);
-  EXPECT_EQ(quantize_row_u8({{}, nullptr, nullptr, {}}, {}).scale, 0.0f);
-}
-
-TEST(QuantizeRow, ErrorIsAtMostHalfAStep) {
+TEST(QuantizeRow, S8ErrorIsAtMostHalfAStep) {
   std::mt19937 engine(7);
   std::normal_distribution<float> normal;
   std::vector<float> x(1001);
   for (float& value : x) value = normal(engine);
-  std::vector<uint8_t> q(x.size());
-  std::vector<int8_t> s(x.size());
-  const RowRange u8 = quantize_row_u8({x, nullptr, nullptr, {}}, q);
-  const RowRange s8 = quantize_row_s8({x, nullptr, nullptr, {}}, s);
-  // Half a step, and the rounding of a product of about 255 levels: 255 eps of a step, twice.
-  const float slack = 1.0f + 4 * 255 * 0x1p-24f;
+  const std::vector<float> multiplier(x.size(), 2.0f);
+  const std::vector<float> offset(x.size(), 0.5f);
+  std::vector<int8_t> q(x.size());
+  const float scale = quantize_row_s8({x, multiplier.data(), offset.data()}, q);
+  // Half a step, and the rounding of a product of about 127 levels: 127 eps of a step, twice.
+  const float slack = 1.0f + 4 * 127 * 0x1p-24f;
   for (size_t j = 0; j < x.size(); ++j) {
-    const float back = u8.scale * static_cast<float>(q[j]) + u8.low;
-    EXPECT_LE(std::abs(back - x[j]), 0.5f * slack * u8.scale);
-    EXPECT_LE(std::abs(s8.scale * static_cast<float>(s[j]) - x[j]), 0.5f * slack * s8.scale);
+    EXPECT_LE(std::abs(scale * static_cast<float>(q[j]) - (2 * x[j] - 0.5f)), 0.5f * slack * scale);
   }
+  const std::vector<float> zeros(3, 0.0f);
+  std::vector<int8_t> none(3, 1);
+  EXPECT_EQ(quantize_row_s8({zeros, nullptr, nullptr}, none), 0.0f);
+  EXPECT_EQ(none, std::vector<int8_t>(3, 0));
 }
 
 TEST(QuantizeRow, NotANumberIsNoFault) {
   const std::vector<float> x = {std::numeric_limits<float>::quiet_NaN(), 1.0f, 2.0f};
-  std::vector<uint8_t> q(3);
-  std::vector<int8_t> s(3);
-  (void)quantize_row_u8({x, nullptr, nullptr, {}}, q);
-  (void)quantize_row_s8({x, nullptr, nullptr, {}}, s);
-  EXPECT_EQ(q[2], 255);
-  EXPECT_EQ(s[2], 127);
+  std::vector<int8_t> q(3);
+  (void)quantize_row_s8({x, nullptr, nullptr}, q);
+  EXPECT_EQ(q[2], 127);
 }
 
 // N2 of the original: scale = amax / 127, round half to even, [-128, 127], nothing below 2^-24.

@@ -1,0 +1,46 @@
+// Inner values of a graph over one batch, computed from the nearest ones that are kept.
+//
+// Is: prefix caching: a calibration that goes through the layers runs each of them once. Is not: a
+// session for requests. May use: runtime.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "graph/graph.h"
+#include "runtime/batch.h"
+
+namespace tamis::quant {
+
+/// The part of a graph that computes `targets` from the values in `known`: those become float
+/// inputs of the same name. Marks move along.
+[[nodiscard]] graph::Graph extract(const graph::Graph& graph, std::span<const std::string> targets,
+                                   std::span<const std::string> known);
+
+/// Not thread-safe. The graph may change between calls as long as kept values stay what they are
+/// and names too; graph, batch and pool outlive it.
+class PartialRun {
+ public:
+  /// Marks that are on are simulated.
+  PartialRun(const graph::Graph& graph, const runtime::PackedBatch& batch, ThreadPool& pool)
+      : graph_(graph), batch_(batch), pool_(pool) {}
+
+  /// The rows of a value [T, n], or of an output by sequence [B, n]; kept from then on.
+  std::span<const float> get(const std::string& name);
+  /// Forgets what only nodes before `next` (an index in nodes()) read.
+  void keep_for(size_t next);
+  [[nodiscard]] size_t kept_bytes() const;
+
+ private:
+  const graph::Graph& graph_;
+  const runtime::PackedBatch& batch_;
+  ThreadPool& pool_;
+  std::map<std::string, std::vector<float>> kept_;
+};
+
+}  // namespace tamis::quant

@@ -1,0 +1,128 @@
+#include "quant/plain_plan.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+
+namespace tamis::quant {
+
+using graph::Graph;
+using graph::kNoValue;
+using graph::Node;
+using graph::OpKind;
+using graph::Quantizer;
+using graph::ValueId;
+
+namespace {
+
+template <typename T>
+std::shared_ptr<const Tensor> tensor_of(const Shape& shape, const std::vector<T>& values) {
+  Tensor tensor(kDTypeOf<T>, shape);
+  std::copy(values.begin(), values.end(), tensor.mutable_as<T>().begin());
+  return std::make_shared<const Tensor>(std::move(tensor));
+}
+
+bool marks_are_on(const Node& node) {
+  bool input = false;
+  bool weight = false;
+  for (const Quantizer& mark : node.quantizers) {
+    if (!mark.enabled) return false;
+    (mark.operand == 0 ? input : weight) = true;
+  }
+  return input && weight;
+}
+
+/// Gives nodes their constants, in place where only they read the old one.
+class Replacement {
+ public:
+  Replacement(Graph& graph, const std::vector<size_t>& nodes) : graph_(graph), nodes_(nodes) {}
+
+  template <typename T>
+  void set(size_t operand, const Shape& shape, const std::vector<T>& values,
+           const std::string& fallback_name) {
+    if (values.empty()) return;
+    std::shared_ptr<const Tensor> tensor = tensor_of(shape, values);
+    const ValueId old = graph_.nodes()[nodes_[0]].input(operand);
+    ValueId id = old;
+    if (old != kNoValue && only_ours(old, operand)) {
+      graph_.value(old).dtype = tensor->dtype();
+      graph_.value(old).constant = std::move(tensor);
+    } else {
+      id = graph_.add_constant(fallback_name, std::move(tensor));
+    }
+    for (const size_t index : nodes_) {
+      std::vector<ValueId>& inputs = graph_.nodes()[index].inputs;
+      if (inputs.size() <= operand) inputs.resize(operand + 1, kNoValue);
+      inputs[operand] = id;
+    }
+  }
+
+ private:
+  [[nodiscard]] bool only_ours(ValueId id, size_t operand) const {
+    if (graph_.is_output(id)) return false;
+    const std::vector<int> readers = graph_.consumers(id);
+    return std::all_of(readers.begin(), readers.end(), [&](int reader) {
+      const auto index = static_cast<size_t>(reader);
+      const Node& node = graph_.nodes()[index];
+      return std::find(nodes_.begin(), nodes_.end(), index) != nodes_.end() &&
+             node.input(operand) == id &&
+             std::count(node.inputs.begin(), node.inputs.end(), id) == 1;
+    });
+  }
+
+  Graph& graph_;
+  const std::vector<size_t>& nodes_;
+};
+
+}  // namespace
+
+std::vector<size_t> quantizable_linears(const Graph& graph) {
+  std::vector<size_t> found;
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    const Node& node = graph.nodes()[i];
+    if (node.op != OpKind::kMatMul || !marks_are_on(node)) continue;
+    const graph::Value& weight = graph.value(node.inputs[1]);
+    if (weight.constant != nullptr && weight.dtype == DType::kF32) found.push_back(i);
+  }
+  return found;
+}
+
+void apply_treatment(Graph& graph, const std::vector<size_t>& nodes, const TreatedLinear& treated) {
+  const std::string name = graph.value(graph.nodes()[nodes[0]].inputs[1]).name;
+  const int64_t n = treated.weight.rows;
+  const int64_t k = treated.weight.columns;
+  const auto outliers = static_cast<int64_t>(treated.outlier_columns.size());
+  Replacement replacement(graph, nodes);
+  replacement.set(1, {n, k}, treated.weight.q, name + ".int8");
+  replacement.set(2, {n}, treated.bias, name + ".bias");
+  replacement.set(4, {n}, treated.weight.scale, name + ".scale");
+  replacement.set(5, {k}, treated.multiplier, name + ".input_multiplier");
+  replacement.set(6, {k}, treated.offset, name + ".input_offset");
+  replacement.set(7, {outliers}, treated.outlier_columns, name + ".outlier_columns");
+  replacement.set(8, {n, outliers}, treated.outlier_weight, name + ".outlier_weight");
+  if (!treated.range) return;
+  for (const size_t index : nodes) {
+    for (Quantizer& mark : graph.nodes()[index].quantizers) {
+      if (mark.operand != 0) continue;
+      mark.low = treated.range->low;
+      mark.high = treated.range->high;
+    }
+  }
+}
+
+void make_plain_plan(Graph& graph) {
+  std::map<ValueId, std::vector<size_t>> by_weight;
+  for (const size_t index : quantizable_linears(graph)) {
+    by_weight[graph.nodes()[index].inputs[1]].push_back(index);
+  }
+  for (const auto& [weight, nodes] : by_weight) {
+    const std::shared_ptr<const Tensor> tensor = graph.value(weight).constant;
+    TreatedLinear treated;
+    treated.weight = round_to_nearest(tensor->as<float>(), tensor->shape()[0]);
+    apply_treatment(graph, nodes, treated);
+  }
+  graph.remove_dead();
+}
+
+}  // namespace tamis::quant

@@ -1,0 +1,291 @@
+#include "quant/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/error.h"
+#include "quant/moments.h"
+#include "quant/observer.h"
+#include "quant/partial_run.h"
+#include "quant/plain_plan.h"
+#include "quant/token_set.h"
+
+namespace tamis::quant {
+
+using graph::Graph;
+using graph::kNoValue;
+using graph::Node;
+using graph::OpKind;
+using graph::Quantizer;
+using graph::QuantScheme;
+using graph::ValueId;
+
+namespace {
+
+bool is_static(const Quantizer& mark) {
+  return mark.scheme == QuantScheme::kStaticS8 || mark.scheme == QuantScheme::kStaticU8;
+}
+
+bool is_attention(OpKind op) {
+  return op == OpKind::kAttention || op == OpKind::kAttentionScores ||
+         op == OpKind::kAttentionContext;
+}
+
+class Calibration {
+ public:
+  Calibration(const Graph& graph, const runtime::PackedBatch& batch, const QuantizeOptions& options,
+              ThreadPool& pool)
+      : options_(options),
+        pool_(pool),
+        float_graph_(graph),
+        graph_(graph),
+        batch_(batch),
+        float_run_(float_graph_, batch_, pool),
+        run_(graph_, batch_, pool) {
+    for (Node& node : float_graph_.nodes()) node.quantizers.clear();
+    // Static marks have no range before their turn, so nothing is simulated until then.
+    for (Node& node : graph_.nodes()) {
+      for (Quantizer& mark : node.quantizers) mark.enabled = false;
+    }
+    for (const size_t index : quantizable_linears(graph)) {
+      sharing_[graph.nodes()[index].inputs[1]].push_back(index);
+    }
+    source_ = &graph;
+    report_.sequences = batch_.sequences();
+    report_.tokens = batch_.tokens();
+  }
+
+  Quantized run(const QuantizeProgress& progress) {
+    const size_t count = graph_.nodes().size();
+    for (size_t i = 0; i < count; ++i) {
+      if (progress && !progress(static_cast<double>(i) / static_cast<double>(count))) {
+        fail(ErrorCode::kCancelled, "quantization: cancelled");
+      }
+      float_run_.keep_for(i);
+      run_.keep_for(i);
+      if (graph_.nodes()[i].op == OpKind::kMatMul) {
+        quantize_linear(i);
+      } else {
+        observe_marks(i);
+      }
+    }
+    for (size_t i = 0; i < count; ++i) restore_switches(i);
+    Graph done = graph_;
+    done.remove_dead();
+    graph::verify(done);
+    return {std::move(done), std::move(report_)};
+  }
+
+ private:
+  [[nodiscard]] const std::string& name_of(ValueId id) const { return graph_.value(id).name; }
+
+  void restore_switches(size_t index) {
+    for (size_t m = 0; m < graph_.nodes()[index].quantizers.size(); ++m) {
+      graph_.nodes()[index].quantizers[m].enabled = source_->nodes()[index].quantizers[m].enabled;
+    }
+  }
+
+  void quantize_linear(size_t index) {
+    const auto shared = sharing_.find(source_->nodes()[index].inputs[1]);
+    if (shared == sharing_.end()) return;
+    const std::vector<size_t>& nodes = shared->second;
+    const bool ours = std::find(nodes.begin(), nodes.end(), index) != nodes.end();
+    if (!ours || nodes[0] != index) return;  // treated with the first of them
+
+    const Node node = graph_.nodes()[index];
+    const graph::Value& weight = source_->value(source_->nodes()[index].inputs[1]);
+    const graph::Value* bias =
+        node.input(2) == kNoValue ? nullptr : &source_->value(source_->nodes()[index].inputs[2]);
+    LinearInput input;
+    input.rows = weight.shape[0].size;
+    input.columns = weight.shape[1].size;
+    input.weight = weight.constant->as<float>();
+    if (bias != nullptr) input.bias = bias->constant->as<float>();
+    std::vector<float> pooled;
+    std::vector<double> difference;
+    if (nodes.size() == 1) {
+      input.float_input = float_run_.get(name_of(node.inputs[0]));
+      input.input = run_.get(name_of(node.inputs[0]));
+      difference = residual_difference(index);
+      input.residual_difference = difference;
+    } else {
+      pooled = pooled_inputs(nodes);
+      input.float_input = pooled;
+      input.input = pooled;
+    }
+    const Quantizer& mark = input_mark(node);
+    input.scheme = mark.scheme;
+    input.outlier_count = outlier_count(node);
+    if (is_static(mark)) input.range = observe(input.float_input, mark);
+    const TreatedLinear treated = treat_linear(input, options_.treatments, pool_);
+    apply_treatment(graph_, nodes, treated);
+    for (const size_t at : nodes) restore_switches(at);
+    add_report(mark, treated);
+  }
+
+  static const Quantizer& input_mark(const Node& node) {
+    const auto mark = std::find_if(node.quantizers.begin(), node.quantizers.end(),
+                                   [](const Quantizer& m) { return m.operand == 0; });
+    TAMIS_CHECK(mark != node.quantizers.end());
+    return *mark;
+  }
+
+  void add_report(const Quantizer& mark, const TreatedLinear& treated) {
+    const double energy = treated.energy > 0 ? treated.energy : 1;
+    LinearReport report;
+    report.names = mark.names;
+    report.plain_error = treated.plain_error / energy;
+    report.error = treated.error / energy;
+    report.outliers = static_cast<int64_t>(treated.outlier_columns.size());
+    report.scaled = !treated.multiplier.empty();
+    report.gptq = treated.used_gptq;
+    report.bias_corrected = treated.used_bias_correction;
+    report_.linears.push_back(std::move(report));
+  }
+
+  // The inputs of layers that share their weight, of the float model, each thinned out.
+  std::vector<float> pooled_inputs(const std::vector<size_t>& nodes) {
+    std::vector<float> pooled;
+    for (const size_t index : nodes) {
+      const ValueId x = graph_.nodes()[index].inputs[0];
+      const std::span<const float> rows = float_run_.get(name_of(x));
+      const auto columns = static_cast<size_t>(graph_.value(x).shape[1].size);
+      const size_t stride = nodes.size() * columns;
+      for (size_t at = 0; at + columns <= rows.size(); at += stride) {
+        pooled.insert(pooled.end(), rows.begin() + static_cast<std::ptrdiff_t>(at),
+                      rows.begin() + static_cast<std::ptrdiff_t>(at + columns));
+      }
+    }
+    return pooled;
+  }
+
+  [[nodiscard]] const Node* only_reader(ValueId id) const {
+    const std::vector<int> readers = graph_.consumers(id);
+    return readers.size() == 1 && !graph_.is_output(id)
+               ? &graph_.nodes()[static_cast<size_t>(readers[0])]
+               : nullptr;
+  }
+
+  // mean(residual of the float model - residual of this one) where the layer's output is added to
+  // one, [n]; empty elsewhere.
+  std::vector<double> residual_difference(size_t index) {
+    const Node& node = graph_.nodes()[index];
+    ValueId residual = node.input(3);
+    ValueId output = node.output;
+    const Node* reader = only_reader(output);
+    if (reader != nullptr && reader->op == OpKind::kAdd && graph_.is_constant(reader->inputs[1])) {
+      output = reader->output;
+      reader = only_reader(output);
+    }
+    const bool sums = reader != nullptr &&
+                      (reader->op == OpKind::kAdd || reader->op == OpKind::kSkipLayerNormalization);
+    if (residual == kNoValue && sums)
+      residual = reader->inputs[reader->inputs[0] == output ? 1 : 0];
+    if (residual == kNoValue || graph_.is_constant(residual)) return {};
+    const int64_t columns = graph_.value(residual).shape[1].size;
+    const auto mean_of = [&](PartialRun& run) {
+      ColumnMoments moments(columns);
+      moments.add(run.get(name_of(residual)));
+      return moments.mean();
+    };
+    std::vector<double> difference = mean_of(float_run_);
+    const std::vector<double> quantized = mean_of(run_);
+    for (size_t j = 0; j < difference.size(); ++j) difference[j] -= quantized[j];
+    return difference;
+  }
+
+  [[nodiscard]] int64_t outlier_count(const Node& node) const {
+    const std::vector<int> readers = graph_.consumers(node.output);
+    for (const int reader : readers) {
+      const Node& next = graph_.nodes()[static_cast<size_t>(reader)];
+      const bool bias = next.op == OpKind::kAdd && graph_.is_constant(next.inputs[1]);
+      if (is_attention(next.op) || (bias && feeds_attention(next))) {
+        return options_.outliers.into_attention;
+      }
+    }
+    const int producer = graph_.producer(node.inputs[0]);
+    if (producer < 0) return options_.outliers.into_activation;
+    const Node& before = graph_.nodes()[static_cast<size_t>(producer)];
+    if (is_attention(before.op)) return options_.outliers.out_of_attention;
+    const auto* matmul = std::get_if<graph::MatMulAttributes>(&before.attributes);
+    const bool activated = before.op == OpKind::kActivation ||
+                           (matmul != nullptr && matmul->activation != Activation::kNone);
+    return activated ? options_.outliers.out_of_activation : options_.outliers.into_activation;
+  }
+
+  [[nodiscard]] bool feeds_attention(const Node& node) const {
+    const Node* reader = only_reader(node.output);
+    return reader != nullptr && is_attention(reader->op);
+  }
+
+  // Ranges of static marks on attention and on sums.
+  void observe_marks(size_t index) {
+    const Node& node = graph_.nodes()[index];
+    for (size_t m = 0; m < node.quantizers.size(); ++m) {
+      const Quantizer& mark = node.quantizers[m];
+      if (!source_->nodes()[index].quantizers[m].enabled || !is_static(mark)) continue;
+      const bool probabilities = (node.op == OpKind::kAttention && mark.operand == 3) ||
+                                 (node.op == OpKind::kAttentionContext && mark.operand == 0);
+      Range range = {-1, 1};  // holds every probability
+      if (!probabilities) range = observe(operand_rows(node, mark), mark);
+      Quantizer& out = graph_.nodes()[index].quantizers[m];
+      out.low = range.low;
+      out.high = range.high;
+    }
+    restore_switches(index);
+  }
+
+  // The rows a mark stands on; of a merged qkv, its third.
+  std::vector<float> operand_rows(const Node& node, const Quantizer& mark) {
+    const bool merged = node.op == OpKind::kAttention && node.inputs.size() == 1;
+    const ValueId id = node.inputs[merged ? 0 : static_cast<size_t>(mark.operand)];
+    const std::span<const float> rows = run_.get(name_of(id));
+    if (!merged) return {rows.begin(), rows.end()};
+    const auto width = static_cast<size_t>(graph_.value(node.output).shape[1].size);
+    std::vector<float> third;
+    for (size_t at = width * static_cast<size_t>(mark.operand); at < rows.size(); at += 3 * width) {
+      third.insert(third.end(), rows.begin() + static_cast<std::ptrdiff_t>(at),
+                   rows.begin() + static_cast<std::ptrdiff_t>(at + width));
+    }
+    return third;
+  }
+
+  Range observe(std::span<const float> rows, const Quantizer& mark) {
+    const auto observer = make_observer(options_.observer, {options_.percentile});
+    observer->observe(rows);
+    std::optional<Range> range = observer->range();
+    if (!range) {
+      report_.dead.insert(report_.dead.end(), mark.names.begin(), mark.names.end());
+      range = Range{-1, 1};
+    }
+    if (mark.scheme == QuantScheme::kStaticU8) return *range;
+    const float most = std::max(std::abs(range->low), std::abs(range->high));
+    return {-most, most};
+  }
+
+  const QuantizeOptions& options_;
+  ThreadPool& pool_;
+  const Graph* source_;
+  Graph float_graph_;
+  Graph graph_;
+  runtime::PackedBatch batch_;
+  PartialRun float_run_;
+  PartialRun run_;
+  std::map<ValueId, std::vector<size_t>> sharing_;
+  QuantizeReport report_;
+};
+
+}  // namespace
+
+Quantized quantize(const Graph& graph, std::span<const runtime::PackedBatch> calibration,
+                   const QuantizeOptions& options, ThreadPool& pool,
+                   const QuantizeProgress& progress) {
+  const TokenSet tokens(calibration, options.max_tokens);
+  if (tokens.batch().tokens() == 0) {
+    fail(ErrorCode::kInvalidArgument, "quantization: there is no text to calibrate on");
+  }
+  return Calibration(graph, tokens.batch(), options, pool).run(progress);
+}
+
+}  // namespace tamis::quant

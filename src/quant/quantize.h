@@ -1,0 +1,75 @@
+// Calibration: every marked linear layer made integer, in the order of the layers.
+//
+// Is: the driver that feeds treat_linear() with the inputs of the float model and of the model
+// whose earlier layers are quantized already, and gives static marks their ranges. Is not: the
+// search under a budget (search.h), or text. May use: passes, runtime.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "graph/graph.h"
+#include "quant/treat_linear.h"
+#include "runtime/batch.h"
+
+namespace tamis::quant {
+
+/// Columns kept in float, by what the layer stands between: (2, 0, 2, 4) was measured best, about
+/// 1.6 % of the instructions.
+struct OutlierCounts {
+  int64_t into_attention = 2;     ///< Q, K and V
+  int64_t out_of_attention = 0;   ///< the output projection
+  int64_t into_activation = 2;    ///< the first layer of the feed-forward part, and any other
+  int64_t out_of_activation = 4;  ///< the second
+};
+
+struct QuantizeOptions {
+  Treatments treatments;
+  OutlierCounts outliers;
+  /// The observer of static marks whose range no treatment chooses.
+  std::string observer = "percentile";
+  double percentile = 99.999;
+  /// Tokens that are looked at, in whole sequences evenly spaced over what was given; memory is
+  /// about 8 bytes x tokens x the widest layer.
+  int64_t max_tokens = 8192;
+};
+
+/// What became of one linear layer.
+struct LinearReport {
+  std::vector<std::string> names;  ///< of its input's quantizer
+  double plain_error = 0;  ///< mean squared error of an output, as a share of its variance, ...
+  double error = 0;        ///< ... rounded to nearest, and as kept
+  int64_t outliers = 0;
+  bool scaled = false;
+  bool gptq = false;
+  bool bias_corrected = false;
+};
+
+struct QuantizeReport {
+  int64_t sequences = 0;  ///< used of those given
+  int64_t tokens = 0;
+  std::vector<LinearReport> linears;
+  std::vector<std::string>
+      dead;  ///< static quantizers that saw nothing finite; their range is a guess
+};
+
+struct Quantized {
+  graph::Graph graph;
+  QuantizeReport report;
+};
+
+/// Called with the share that is done, 0..1; false from it ends the work with Error{kCancelled}.
+using QuantizeProgress = std::function<bool(double done)>;
+
+/// Quantizes what the marks of `graph` (after passes) say. Throws Error{kInvalidArgument}: no
+/// sequences to calibrate on, activations that are not finite.
+[[nodiscard]] Quantized quantize(const graph::Graph& graph,
+                                 std::span<const runtime::PackedBatch> calibration,
+                                 const QuantizeOptions& options, ThreadPool& pool,
+                                 const QuantizeProgress& progress = {});
+
+}  // namespace tamis::quant

@@ -1,0 +1,373 @@
+// The treatments one by one, and a small encoder through all of them.
+#include "quant/quantize.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "base/error.h"
+#include "passes/pipeline.h"
+#include "quant/channel_scale.h"
+#include "quant/gptq.h"
+#include "quant/marks.h"
+#include "quant/moments.h"
+#include "quant/partial_run.h"
+#include "quant/plain_plan.h"
+#include "quant/test_util.h"
+#include "runtime/session.h"
+
+namespace tamis::quant {
+namespace {
+
+std::vector<float> normals(size_t n, uint32_t seed) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(n);
+  for (float& value : values) value = normal(engine);
+  return values;
+}
+
+/// A layer [rows, columns] with correlated inputs and two columns fifty times as large.
+struct Layer {
+  static constexpr int64_t kRows = 24;
+  static constexpr int64_t kColumns = 40;
+  static constexpr size_t kTokens = 600;
+
+  Layer() : weight(normals(kRows * kColumns, 1)), bias(normals(kRows, 2)) {
+    const std::vector<float> base = normals(kTokens * kColumns, 3);
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t j = 0; j < kColumns; ++j) {
+        float value = base[t * kColumns + j] + base[t * kColumns + j / 2];
+        if (j == 7 || j == 21) value = 50 * value + 30;
+        x.push_back(value);
+      }
+    }
+  }
+  [[nodiscard]] LinearInput input() const {
+    LinearInput made;
+    made.rows = kRows;
+    made.columns = kColumns;
+    made.weight = weight;
+    made.bias = bias;
+    made.float_input = x;
+    made.input = x;
+    made.outlier_count = 2;
+    return made;
+  }
+  std::vector<float> weight;
+  std::vector<float> bias;
+  std::vector<float> x;
+};
+
+TEST(Cholesky, TimesItselfIsTheMatrix) {
+  for (const int64_t n : {1, 63, 64, 65, 150}) {
+    const auto size = static_cast<size_t>(n);
+    const std::vector<float> b = normals(size * size * 2, 5);
+    std::vector<float> a(size * size, 0.0f);
+    for (size_t i = 0; i < size; ++i) {
+      for (size_t j = 0; j < size; ++j) {
+        for (size_t p = 0; p < 2 * size; ++p)
+          a[i * size + j] += b[i * 2 * size + p] * b[j * 2 * size + p];
+      }
+    }
+    ThreadPool pool(2);
+    std::vector<float> l = a;
+    ASSERT_TRUE(cholesky(l, n, pool));
+    const std::vector<float> z = transposed_inverse(l, n, pool);
+    // Sums of n terms of about 2 n each; the inverse multiplies by the condition, about 50 here.
+    const double tolerance = 0x1p-23 * static_cast<double>(n) * 2 * static_cast<double>(n);
+    for (size_t i = 0; i < size; ++i) {
+      for (size_t j = 0; j <= i; ++j) {
+        double product = 0;
+        double identity = 0;
+        for (size_t p = 0; p < size; ++p) {
+          const double lower = p <= i ? l[i * size + p] : 0;
+          if (p <= j) product += lower * l[j * size + p];
+          identity += lower * z[j * size + p];
+        }
+        EXPECT_NEAR(product, a[i * size + j], tolerance) << n;
+        EXPECT_NEAR(identity, i == j ? 1 : 0, 1e-3) << n;
+      }
+    }
+  }
+  std::vector<float> indefinite = {1, 2, 2, 1};
+  ThreadPool pool(1);
+  EXPECT_FALSE(cholesky(indefinite, 2, pool));
+}
+
+// The error that GPTQ minimises: (W - W^) H (W - W^)^T.
+double output_error(const Layer& layer, const IntegerWeight& weight, const std::vector<float>& h) {
+  double sum = 0;
+  const size_t k = Layer::kColumns;
+  for (size_t i = 0; i < Layer::kRows; ++i) {
+    std::vector<double> off(k);
+    for (size_t j = 0; j < k; ++j) {
+      off[j] = layer.weight[i * k + j] - double{weight.scale[i]} * weight.q[i * k + j];
+    }
+    for (size_t a = 0; a < k; ++a) {
+      for (size_t b = 0; b < k; ++b) sum += off[a] * h[a * k + b] * off[b];
+    }
+  }
+  return sum;
+}
+
+TEST(Gptq, LosesLessThanRoundingAndIsTheSameOnAnyNumberOfThreads) {
+  const Layer layer;
+  ColumnMoments moments(Layer::kColumns);
+  moments.add(layer.x);
+  ThreadPool one(1);
+  ThreadPool three(3);
+  const std::vector<float> h = covariance(layer.x, moments.mean(), one);
+  const IntegerWeight rounded = round_to_nearest(layer.weight, Layer::kRows);
+  const IntegerWeight better = gptq(layer.weight, Layer::kRows, h, 0.001, one);
+  EXPECT_EQ(better.scale, rounded.scale);
+  EXPECT_LT(output_error(layer, better, h), 0.5 * output_error(layer, rounded, h));
+  EXPECT_EQ(better.q, gptq(layer.weight, Layer::kRows, h, 0.001, three).q);
+  // Nothing to go by: rounding to nearest.
+  EXPECT_EQ(gptq(layer.weight, Layer::kRows, std::vector<float>(h.size(), 0.0f), 0, one).q,
+            rounded.q);
+}
+
+TEST(ChannelScale, EachStepLowersTheNoise) {
+  const Layer layer;
+  ColumnMoments moments(Layer::kColumns);
+  moments.add(layer.x);
+  const std::vector<double> mean = moments.mean();
+  const std::vector<double> variance = moments.variance();
+  const std::vector<float> low(Layer::kColumns, -200.0f);
+  const std::vector<float> high(Layer::kColumns, 260.0f);
+  ThreadPool pool(2);
+  for (const bool is_static : {false, true}) {
+    LinearProblem problem;
+    problem.rows = Layer::kRows;
+    problem.columns = Layer::kColumns;
+    problem.weight = layer.weight;
+    problem.sample = layer.x;
+    problem.mean = mean;
+    problem.variance = variance;
+    problem.is_static = is_static;
+    problem.low = low;
+    problem.high = high;
+    const double plain = noise_of(problem, identity_scale(problem));
+    const double closed = noise_of(problem, closed_form_scale(problem));
+    const double optimised = noise_of(problem, optimised_scale(problem, pool));
+    EXPECT_LT(optimised, closed) << is_static;
+    if (is_static) continue;
+    EXPECT_LT(closed, plain);
+    EXPECT_EQ(pick_outliers(problem, 2), (std::vector<int32_t>{7, 21}));
+    EXPECT_TRUE(pick_outliers(problem, 0).empty());
+    const std::vector<int32_t> outliers = {7, 21};
+    problem.outliers = outliers;
+    EXPECT_LT(noise_of(problem, closed_form_scale(problem)), closed);
+  }
+}
+
+// Before rounding, scale, shift and outlier columns change nothing: to 1e-5 of the output's size.
+TEST(TreatLinear, IsEquivalentBeforeRounding) {
+  const Layer layer;
+  ThreadPool pool(2);
+  Treatments treatments;
+  treatments.gptq = treatments.bias_correction = false;
+  const TreatedLinear treated = treat_linear(layer.input(), treatments, pool);
+  ASSERT_EQ(treated.outlier_columns.size(), 2u);
+  ASSERT_FALSE(treated.multiplier.empty());
+  const size_t k = Layer::kColumns;
+  for (size_t t = 0; t < 50; ++t) {
+    for (size_t i = 0; i < Layer::kRows; ++i) {
+      double want = layer.bias[i];
+      double got = treated.bias[i];
+      double size = 0;
+      for (size_t j = 0; j < k; ++j) {
+        const double x = layer.x[t * k + j];
+        const double w = layer.weight[i * k + j];
+        want += w * x;
+        size += std::abs(w * x);
+        const double m = treated.multiplier[j];
+        if (m != 0) got += w / m * (m * x - treated.offset[j]);
+      }
+      for (size_t c = 0; c < 2; ++c) {
+        const auto j = static_cast<size_t>(treated.outlier_columns[c]);
+        got += double{treated.outlier_weight[i * 2 + c]} * layer.x[t * k + j];
+      }
+      EXPECT_NEAR(got, want, 1e-5 * size);
+    }
+  }
+}
+
+TEST(TreatLinear, KeepsOnlyWhatHelps) {
+  const Layer layer;
+  ThreadPool pool(2);
+  const Treatments none{false, false, false, false, false};
+  const TreatedLinear plain = treat_linear(layer.input(), none, pool);
+  EXPECT_EQ(plain.error, plain.plain_error);
+  EXPECT_TRUE(plain.multiplier.empty());
+  double last = plain.error;
+  for (const graph::QuantScheme scheme :
+       {graph::QuantScheme::kPerTokenU8, graph::QuantScheme::kStaticS8}) {
+    LinearInput input = layer.input();
+    input.scheme = scheme;
+    const TreatedLinear all = treat_linear(input, {}, pool);
+    EXPECT_LT(all.error, 0.1 * all.plain_error) << graph::scheme_name(scheme);
+    EXPECT_EQ(all.range.has_value(), scheme == graph::QuantScheme::kStaticS8);
+    last = std::min(last, all.error);
+  }
+  EXPECT_LT(last, plain.error);
+}
+
+TEST(TreatLinear, RefusesWhatIsNotFinite) {
+  Layer layer;
+  layer.x[5] = NAN;
+  ThreadPool pool(1);
+  EXPECT_THROW((void)treat_linear(layer.input(), {}, pool), Error);
+}
+
+/// Random ids for the graph of test_util.h.
+struct Texts {
+  explicit Texts(int sequences) {
+    for (int s = 0; s < sequences; ++s) {
+      for (int t = 0; t < 3 + s % 7; ++t) ids.push_back((s * 7 + t * 3) % 20);
+      cu_seqlens.push_back(static_cast<int32_t>(ids.size()));
+    }
+  }
+  [[nodiscard]] runtime::PackedBatch batch() const { return {ids, {}, {}, cu_seqlens, {}, 9}; }
+  std::vector<int32_t> ids;
+  std::vector<int32_t> cu_seqlens = {0};
+};
+
+graph::Graph marked(Scheme scheme, bool fused = true) {
+  graph::Graph graph = graph_of(bert_layer_text());
+  add_marks(graph, scheme);
+  if (fused) passes::run_pipeline(graph);
+  return graph;
+}
+
+std::vector<float> logits(const graph::Graph& graph, const Texts& texts, bool simulate) {
+  runtime::PlanOptions options;
+  options.simulate_quantization = simulate;
+  ThreadPool pool(2);
+  runtime::Session session(runtime::Plan::make(graph, options), pool);
+  runtime::Outputs outputs;
+  session.run(texts.batch(), outputs);
+  const auto rows = outputs.get("logits").as<float>();
+  return {rows.begin(), rows.end()};
+}
+
+std::vector<float> float_logits(graph::Graph graph, const Texts& texts) {
+  for (graph::Node& node : graph.nodes()) node.quantizers.clear();
+  return logits(graph, texts, false);
+}
+
+double relative_error(const std::vector<float>& got, const std::vector<float>& want) {
+  double off = 0;
+  double size = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    off += (double{got[i]} - want[i]) * (double{got[i]} - want[i]);
+    size += double{want[i]} * want[i];
+  }
+  return std::sqrt(off / size);
+}
+
+TEST(Quantize, MakesEveryMarkedLinearInteger) {
+  const Texts texts(60);
+  const runtime::PackedBatch batches[] = {texts.batch()};
+  for (const Scheme scheme : {Scheme::kNative, Scheme::kStatic, Scheme::kOrt}) {
+    for (const bool fused : {true, false}) {
+      SCOPED_TRACE(cat(scheme_name(scheme), fused ? " fused" : ""));
+      const graph::Graph graph = marked(scheme, fused);
+      ThreadPool one(1);
+      ThreadPool three(3);
+      const Quantized made = quantize(graph, batches, {}, one);
+      EXPECT_EQ(made.report.linears.size(), fused ? 4u : 6u);
+      EXPECT_EQ(made.report.sequences, 60);
+      int integers = 0;
+      for (const graph::Node& node : made.graph.nodes()) {
+        if (node.op != graph::OpKind::kMatMul) continue;
+        integers += made.graph.value(node.inputs[1]).dtype == DType::kI8 ? 1 : 0;
+      }
+      EXPECT_EQ(integers, fused ? 4 : 6);
+      EXPECT_LT(relative_error(logits(made.graph, texts, true), float_logits(graph, texts)), 0.05);
+      const Quantized again = quantize(graph, batches, {}, three);
+      EXPECT_EQ(logits(again.graph, texts, true), logits(made.graph, texts, true));
+      EXPECT_EQ(graph::print(again.graph), graph::print(made.graph));
+    }
+  }
+}
+
+// The integers of the simulation and of the integer engine are the same, so that what is measured
+// in simulation is what runs: sums of at most 16 terms differ by float rounding.
+TEST(Quantize, SimulatesWhatTheIntegerEngineRuns) {
+  const Texts texts(60);
+  const runtime::PackedBatch batches[] = {texts.batch()};
+  ThreadPool pool(2);
+  const Quantized made = quantize(marked(Scheme::kNative), batches, {}, pool);
+  const double difference =
+      relative_error(logits(made.graph, texts, false), logits(made.graph, texts, true));
+  EXPECT_LT(difference, 1e-5);
+}
+
+TEST(Quantize, GivesStaticMarksOfAttentionAndSumsTheirRanges) {
+  const Texts texts(60);
+  const runtime::PackedBatch batches[] = {texts.batch()};
+  graph::Graph graph = marked(Scheme::kStatic);
+  apply_globs(graph, std::vector<std::string>{"*matmul_quantizer*", "*layernorm_quantizer*"}, {});
+  ThreadPool pool(2);
+  const Quantized made = quantize(graph, batches, {}, pool);
+  EXPECT_TRUE(made.report.dead.empty());
+  for (const QuantizerInfo& info : list_quantizers(made.graph)) {
+    if (!info.enabled || info.scheme != graph::QuantScheme::kStaticS8) continue;
+    EXPECT_TRUE(info.low && info.high) << info.name;
+    EXPECT_EQ(*info.low, -*info.high) << info.name;
+  }
+  EXPECT_LT(relative_error(logits(made.graph, texts, true), float_logits(graph, texts)), 0.1);
+}
+
+TEST(Quantize, RefusesNoTextAndStopsWhenTold) {
+  const graph::Graph graph = marked(Scheme::kNative);
+  ThreadPool pool(1);
+  try {
+    (void)quantize(graph, {}, {}, pool);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()), "quantization: there is no text to calibrate on");
+  }
+  const Texts texts(3);
+  const runtime::PackedBatch batches[] = {texts.batch()};
+  EXPECT_THROW((void)quantize(graph, batches, {}, pool, [](double) { return false; }), Error);
+}
+
+TEST(Quantize, TakesTextsThatAreAllTheSame) {
+  Texts texts(0);
+  for (int i = 0; i < 20; ++i) {
+    for (const int32_t id : {3, 5, 7}) texts.ids.push_back(id);
+    texts.cu_seqlens.push_back(static_cast<int32_t>(texts.ids.size()));
+  }
+  const runtime::PackedBatch batches[] = {texts.batch()};
+  const graph::Graph graph = marked(Scheme::kNative);
+  ThreadPool pool(2);
+  const Quantized made = quantize(graph, batches, {}, pool);
+  EXPECT_LT(relative_error(logits(made.graph, texts, true), float_logits(graph, texts)), 0.05);
+}
+
+TEST(PlainPlan, RoundsWeightsOnly) {
+  const Texts texts(10);
+  graph::Graph graph = marked(Scheme::kNative);
+  const std::vector<float> want = logits(graph, texts, true);
+  make_plain_plan(graph);
+  EXPECT_EQ(logits(graph, texts, true), want) << "marks alone say the same";
+  EXPECT_TRUE(quantizable_linears(graph).empty());
+}
+
+TEST(Extract, ContinuesFromKnownValues) {
+  const graph::Graph graph = graph_of(bert_layer_text());
+  const std::string target = "y";
+  const std::vector<std::string> known = {"n"};
+  const graph::Graph part = extract(graph, {&target, 1}, known);
+  graph::verify(part);
+  EXPECT_EQ(part.inputs().size(), 1u);
+  EXPECT_EQ(part.value(part.inputs()[0]).name, "n");
+  EXPECT_EQ(part.nodes().size(), 7u);
+}
+
+}  // namespace
+}  // namespace tamis::quant

@@ -1,0 +1,208 @@
+// Measures what each treatment gives on a real model: the table of docs/quantization.md.
+//
+// usage: quantization_accuracy MODEL CALIBRATION DATA [scheme [rows [calibration_rows]]]
+// DATA with pairs and scores: cosine to fp32 and Spearman; otherwise flips and KL of logits.
+#include <chrono>
+#include <cstdio>
+
+#include "base/error.h"
+#include "formats/text_data.h"
+#include "kernels/agreement.h"
+#include "models/models.h"
+#include "passes/pipeline.h"
+#include "quant/marks.h"
+#include "quant/plain_plan.h"
+#include "quant/quantize.h"
+#include "runtime/session.h"
+#include "tokenizer/tokenizer.h"
+
+namespace tamis {
+namespace {
+
+struct Texts {
+  std::vector<int32_t> ids;
+  std::vector<int32_t> types;
+  std::vector<int32_t> cu_seqlens = {0};
+  int32_t max_seqlen = 0;
+
+  void add(const tokenizer::Tokenizer& tokenizer, const std::string& text) {
+    tokenizer::EncodeOptions options;
+    options.max_length = 256;
+    const tokenizer::Encoding encoding = tokenizer.encode(text, options);
+    ids.insert(ids.end(), encoding.ids.begin(), encoding.ids.end());
+    types.insert(types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
+    cu_seqlens.push_back(static_cast<int32_t>(ids.size()));
+    max_seqlen = std::max(max_seqlen, static_cast<int32_t>(encoding.size()));
+  }
+  [[nodiscard]] runtime::PackedBatch batch() const {
+    return {ids, types, {}, cu_seqlens, {}, max_seqlen};
+  }
+};
+
+// Text for calibration: every row's texts, `count` rows evenly spaced.
+Texts calibration_texts(const tokenizer::Tokenizer& tokenizer, const std::string& file,
+                        size_t count) {
+  const std::vector<TextRow> rows = read_text_data(file);
+  Texts texts;
+  count = std::min(count, rows.size());
+  for (size_t i = 0; i < count; ++i) {
+    texts.add(tokenizer, rows[i * rows.size() / count].text.value_or(""));
+  }
+  return texts;
+}
+
+struct Evaluation {
+  Texts texts;
+  std::vector<double> scores;  // of pairs
+  std::vector<std::string> labels;
+};
+
+Evaluation evaluation_texts(const tokenizer::Tokenizer& tokenizer, const std::string& file,
+                            size_t most) {
+  Evaluation data;
+  for (const TextRow& row : read_text_data(file)) {
+    if (data.scores.size() >= most || data.labels.size() >= most) break;
+    data.texts.add(tokenizer, row.text.value_or(""));
+    if (row.text_pair) {
+      data.texts.add(tokenizer, *row.text_pair);
+      data.scores.push_back(row.score.value_or(0));
+    } else {
+      data.labels.push_back(row.label.value_or(""));
+    }
+  }
+  return data;
+}
+
+std::vector<std::vector<float>> run(const graph::Graph& graph, const Texts& texts,
+                                    ThreadPool& pool) {
+  runtime::PlanOptions options;
+  options.simulate_quantization = true;
+  for (const graph::GraphOutput& output : graph.outputs()) {
+    if (output.name != "token_embeddings") options.outputs.push_back(output.name);
+  }
+  runtime::Session session(runtime::Plan::make(graph, options), pool);
+  runtime::Outputs outputs;
+  session.run(texts.batch(), outputs);
+  const TensorView view = outputs.view(0);
+  const auto width = static_cast<size_t>(view.shape()[1]);
+  std::vector<std::vector<float>> rows;
+  for (size_t i = 0; i < static_cast<size_t>(view.shape()[0]); ++i) {
+    const auto row = view.as<float>().subspan(i * width, width);
+    rows.emplace_back(row.begin(), row.end());
+  }
+  return rows;
+}
+
+double spearman_of(const std::vector<std::vector<float>>& rows, const std::vector<double>& scores) {
+  std::vector<double> similarities;
+  for (size_t i = 0; i + 1 < rows.size(); i += 2) {
+    similarities.push_back(kernels::cosine(rows[i], rows[i + 1]));
+  }
+  return 100 * kernels::spearman(similarities, scores);
+}
+
+void print_agreement(const char* name, double seconds, const Evaluation& data,
+                     const std::vector<std::vector<float>>& reference,
+                     const std::vector<std::vector<float>>& other) {
+  if (!data.scores.empty()) {
+    std::vector<double> cosines;
+    for (size_t i = 0; i < reference.size(); ++i) {
+      cosines.push_back(kernels::cosine(reference[i], other[i]));
+    }
+    double off = 0;
+    for (const double c : cosines) off += (1 - c) / static_cast<double>(cosines.size());
+    std::printf("%-36s %6.1fs cosine median %.5f p01 %.5f mean(1-cos) %.2fe-4 spearman %.2f\n",
+                name, seconds, kernels::quantile(cosines, 0.5), kernels::quantile(cosines, 0.01),
+                1e4 * off, spearman_of(other, data.scores));
+  } else {
+    double flips = 0;
+    double kl = 0;
+    double right = 0;
+    for (size_t i = 0; i < reference.size(); ++i) {
+      flips += kernels::argmax_flips(reference[i], other[i]) ? 1 : 0;
+      kl += kernels::softmax_kl(reference[i], other[i]);
+      const bool one = other[i][1] > other[i][0];
+      right += data.labels[i] == (one ? "1" : "0") ? 1 : 0;
+    }
+    const auto n = static_cast<double>(reference.size());
+    std::printf("%-36s %6.1fs flips %.2f %% KL %.2e accuracy %.2f\n", name, seconds,
+                100 * flips / n, kl / n, 100 * right / n);
+  }
+  std::fflush(stdout);
+}
+
+struct Recipe {
+  const char* name;
+  quant::Treatments treatments;
+  quant::OutlierCounts outliers;
+};
+
+std::vector<Recipe> recipes() {
+  const quant::Treatments none{false, false, false, false, false};
+  quant::Treatments scaled = none;
+  scaled.scale_and_shift = scaled.bias_correction = true;
+  quant::Treatments optimised = scaled;
+  optimised.optimise_scale = true;
+  quant::Treatments gptq = optimised;
+  gptq.gptq = true;
+  quant::Treatments columns = scaled;
+  columns.outlier_columns = true;
+  return {
+      {"plain", none, {}},
+      {"R1 closed form + BC", scaled, {}},
+      {"R2 optimised + BC", optimised, {}},
+      {"R3 = R2 + GPTQ", gptq, {}},
+      {"R5 columns 2,0,2,4 + closed form + BC", columns, {}},
+      {"R4 all, columns 1,0,1,2", {}, {1, 0, 1, 2}},
+      {"R4 all, columns 2,0,2,4", {}, {2, 0, 2, 4}},
+      {"R4 all, columns 4,4,4,8", {}, {4, 4, 4, 8}},
+  };
+}
+
+int measure(const std::vector<std::string>& arguments) {
+  const std::string& folder = arguments[0];
+  const tokenizer::Tokenizer tokenizer = tokenizer::Tokenizer::load(folder);
+  const auto checkpoint = Checkpoint::open(folder);
+  graph::Graph graph = models::build_model(*checkpoint).graph;
+  const auto number = [&](size_t i, size_t otherwise) {
+    return arguments.size() > i ? std::stoul(arguments[i]) : otherwise;
+  };
+  const std::string scheme = arguments.size() > 3 ? arguments[3] : "native";
+  quant::add_marks(graph, quant::scheme_from_name(scheme));
+  passes::run_pipeline(graph);
+  ThreadPool pool(2);
+  const Texts calibration = calibration_texts(tokenizer, arguments[1], number(5, 250));
+  const Evaluation data = evaluation_texts(tokenizer, arguments[2], number(4, 1000000));
+  graph::Graph plain = graph;
+  for (graph::Node& node : plain.nodes()) node.quantizers.clear();
+  const auto reference = run(plain, data.texts, pool);
+  print_agreement("fp32", 0, data, reference, reference);
+  for (const Recipe& recipe : recipes()) {
+    quant::QuantizeOptions options;
+    options.treatments = recipe.treatments;
+    options.outliers = recipe.outliers;
+    const runtime::PackedBatch batches[] = {calibration.batch()};
+    const auto start = std::chrono::steady_clock::now();
+    const quant::Quantized made = quant::quantize(graph, batches, options, pool);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    print_agreement(recipe.name, took.count(), data, reference, run(made.graph, data.texts, pool));
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace tamis
+
+int main(int argc, char** argv) {
+  if (argc < 4) {
+    std::fprintf(stderr,
+                 "usage: quantization_accuracy MODEL CALIBRATION DATA [scheme [rows [texts]]]\n");
+    return 2;
+  }
+  try {
+    return tamis::measure({argv + 1, argv + argc});
+  } catch (const tamis::Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
