@@ -19,6 +19,14 @@ constexpr int64_t kRowBlockBytes = 256 << 10;
 // Without a bf16 dot product a tile's rows are widened on the stack, this many k at a time: 12 KB.
 constexpr int64_t kWidenedDepth = 256;
 
+// As base/bf16.h, which a per-ISA file may not include: to nearest, ties to even; NaN stays NaN.
+TAMIS_INLINE uint16_t round_to_bf16(float x) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof(bits));
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
 struct Bf16Tile {
   const GemmBf16Args* args;
   const Epilogue* epilogue;
@@ -138,8 +146,8 @@ struct Bf16Gemm {
   static void pack_column(const GemmBf16Weights& weights, int64_t column, uint16_t* out) {
     for (int64_t p = 0; p < groups_of(weights.k) * kGroup; ++p) {
       const bool real = column < weights.n && p < weights.k;
-      uint16_t* value = out + p / kGroup * kGroup * kColumns + p % kGroup;
-      store_bf16_first(value, set(real ? weights.w[column * weights.ldw + p] : 0.0f), 1);
+      out[p / kGroup * kGroup * kColumns + p % kGroup] =
+          real ? round_to_bf16(weights.w[column * weights.ldw + p]) : uint16_t{0};
     }
   }
 
