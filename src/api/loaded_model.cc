@@ -170,7 +170,7 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
       mark.enabled = mark.enabled && manifest_.precision == "int8";
     }
   }
-  if (options.run_passes) reports_ = passes::run_pipeline(graph_, options.skip_passes);
+  reports_ = passes::run_pipeline(graph_, options.skip_passes);
 }
 
 void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOptions& options) {

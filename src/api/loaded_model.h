@@ -34,7 +34,6 @@ struct ModelOptions {
   std::shared_ptr<ThreadPool> pool;
   /// Passes to leave out (checkpoints only).
   std::vector<std::string> skip_passes;
-  bool run_passes = true;
   /// False: encode() cannot be used; for work on token ids.
   bool tokenizer = true;
   /// False: a bundle is not held against its own self-test (milliseconds) before it is handed out.

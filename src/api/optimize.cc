@@ -187,9 +187,10 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
   writer.write_self_test_file(test, report.manifest);
 
   report_stage("timing", 0.6);
-  ModelOptions unfused = load;
-  unfused.run_passes = false;
-  const auto plain = LoadedModel::load(path, unfused);
+  ModelOptions fp32 = load;
+  fp32.precision = "fp32";
+  fp32.tokenizer = false;
+  const auto plain = LoadedModel::load(path, fp32);
   const int64_t longest = model->manifest().max_length;
   for (const ReportShape& shape : kShapes) {
     const ReportShape fitting{shape.batch, std::min(shape.seq, longest)};

@@ -25,7 +25,7 @@ struct OptimizeOptions {
 struct LatencyRow {
   int64_t batch = 0;
   int64_t seq = 0;
-  runtime::TimingStats before;  ///< the checkpoint's graph as it stands, no passes
+  runtime::TimingStats before;  ///< the checkpoint in fp32, as every command runs it
   runtime::TimingStats after;   ///< the bundle
 };
 

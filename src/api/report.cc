@@ -105,8 +105,8 @@ std::string report_html(const OptimizeReport& report) {
   html += cat("<p>", report.manifest.parameters, " parameters; ", escape_html(cpu_model()),
               "; tamis ", version(), ", commit ", commit(), ".</p>\n");
   html +=
-      "<h2>Time</h2>\n<p>Median of interleaved calls. Before: the checkpoint's graph as it "
-      "stands, computed step by step in fp32. After: this bundle.</p>\n";
+      "<h2>Time</h2>\n<p>Median of interleaved calls. Before: the checkpoint in fp32, as "
+      "every command runs it. After: this bundle.</p>\n";
   html += latency_table_html(report);
   html += format(
       "<h2>Size</h2>\n<p>Weights %.1f MiB, bundle %.1f MiB on disk, %.1f MiB packed in "
