@@ -15,7 +15,7 @@ constexpr std::string_view kProblemNames[] = {"", "regression", "single_label_cl
 // A manifest is a page of text; labels and prompts may add to it.
 constexpr size_t kMaxManifestBytes = size_t{16} << 20;
 
-/// Reads members and names them in errors.
+/// Reads members and names them in errors. Borrows `source`.
 class Fields {
  public:
   Fields(JsonView object, std::string_view source) : object_(object), source_(source) {}
@@ -32,6 +32,14 @@ class Fields {
     if (value < 0)
       fail(ErrorCode::kCorruptData, where(key), " is ", value, ", must not be negative");
     return value;
+  }
+  [[nodiscard]] JsonView array(std::string_view key) const {
+    if (!get(key).is_array()) fail(ErrorCode::kCorruptData, where(key), " must be an array");
+    return get(key);
+  }
+  [[nodiscard]] JsonView object(std::string_view key) const {
+    if (!get(key).is_object()) fail(ErrorCode::kCorruptData, where(key), " must be an object");
+    return get(key);
   }
   [[nodiscard]] std::optional<std::string> optional_string(std::string_view key) const {
     if (get(key).is_null()) return std::nullopt;
@@ -61,12 +69,12 @@ void check_version(const Fields& fields) {
 
 std::map<std::string, FileRecord> read_files(const Fields& fields, std::string_view source) {
   std::map<std::string, FileRecord> files;
-  const JsonView object = fields.get("files");
-  if (!object.is_object()) fail(ErrorCode::kCorruptData, source, ": files must be an object");
+  const JsonView object = fields.object("files");
   for (size_t i = 0; i < object.size(); ++i) {
     const JsonView::Member item = object.member(i);
     (void)path_inside(".", item.key, source);
-    const Fields file(item.value, cat(source, ": files: ", item.key));
+    const std::string where = cat(source, ": files: ", item.key);
+    const Fields file(item.value, where);
     files[std::string(item.key)] = {file.count("bytes"), file.string("sha256")};
   }
   return files;
@@ -132,7 +140,7 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
   manifest.output_size = fields.count("output_size");
   manifest.parameters = fields.count("parameters");
   manifest.uses_type_ids = fields.boolean("uses_type_ids");
-  const JsonView labels = fields.get("labels");
+  const JsonView labels = fields.array("labels");
   for (size_t i = 0; i < labels.size(); ++i) {
     manifest.labels.emplace_back(labels.at(i).as_string(fields.where("labels")));
   }
@@ -147,8 +155,8 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
   manifest.normalize = fields.boolean("normalize");
   manifest.do_lower_case = fields.boolean("do_lower_case");
   manifest.include_prompt = fields.boolean("include_prompt");
-  const JsonView prompts = fields.get("prompts");
-  for (size_t i = 0; prompts.is_object() && i < prompts.size(); ++i) {
+  const JsonView prompts = fields.object("prompts");
+  for (size_t i = 0; i < prompts.size(); ++i) {
     const JsonView::Member item = prompts.member(i);
     manifest.prompts[std::string(item.key)] = item.value.as_string(fields.where("prompts"));
   }

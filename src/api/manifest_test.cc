@@ -56,6 +56,10 @@ TEST(Manifest, RefusesWhatItCannotRead) {
             "tamis.json: max_length is -1, must not be negative");
   EXPECT_EQ(refusal("\"family\": \"bert\"", "\"family\": 7"),
             "tamis.json: family must be a string, found an integer");
+  EXPECT_EQ(refusal("\"labels\": [", "\"labels\": {\"0\": \"no\"}, \"names\": ["),
+            "tamis.json: labels must be an array");
+  EXPECT_EQ(refusal("\"prompts\": {", "\"prompts\": 3, \"asked\": {"),
+            "tamis.json: prompts must be an object");
   EXPECT_NE(refusal("graph.txt", "../graph.txt").find("leaves the model's folder"),
             std::string::npos);
   EXPECT_NE(refusal("sigmoid", "sigmoidal").find("\"sigmoidal\" is unknown"), std::string::npos);

@@ -1,7 +1,6 @@
 #include "tasks/task.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "tasks/steps.h"
@@ -9,19 +8,6 @@
 namespace tamis::tasks {
 
 namespace {
-
-struct TaskRow {
-  std::string_view name;
-  std::string_view output;
-};
-
-constexpr TaskRow kTasks[] = {
-#define TAMIS_TASK(Kind, task, row_output) {task, row_output},
-#include "tasks/tasks.inc"
-#undef TAMIS_TASK
-};
-static_assert(std::size(kTasks) == std::variant_size_v<TaskOptions>);
-static_assert(std::size(kTasks) == std::variant_size_v<TaskResult>);
 
 #define TAMIS_TASK(Kind, task, row_output)                                                         \
   static_assert(std::is_same_v<std::variant_alternative_t<size_t(TaskKind::k##Kind), TaskOptions>, \
@@ -31,54 +17,7 @@ static_assert(std::size(kTasks) == std::variant_size_v<TaskResult>);
 #include "tasks/tasks.inc"
 #undef TAMIS_TASK
 
-template <typename T>
-struct Named {
-  std::string_view name;
-  T value;
-};
-
-template <typename T, size_t n>
-std::optional<T> find_name(const Named<T> (&rows)[n], std::string_view name) {
-  for (const auto& row : rows) {
-    if (row.name == name) return row.value;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
-
-std::string_view task_name(TaskKind kind) { return kTasks[static_cast<size_t>(kind)].name; }
-
-std::string_view task_output(TaskKind kind) { return kTasks[static_cast<size_t>(kind)].output; }
-
-std::optional<TaskKind> task_from_name(std::string_view name) {
-  for (size_t i = 0; i < std::size(kTasks); ++i) {
-    if (kTasks[i].name == name) return static_cast<TaskKind>(i);
-  }
-  return std::nullopt;
-}
-
-std::string known_tasks() {
-  std::string names;
-  for (const TaskRow& row : kTasks) names += cat(names.empty() ? "" : ", ", row.name);
-  return names;
-}
-
-std::optional<ScoreFunction> score_function_from_name(std::string_view name) {
-  static constexpr Named<ScoreFunction> kRows[] = {{"softmax", ScoreFunction::kSoftmax},
-                                                   {"sigmoid", ScoreFunction::kSigmoid},
-                                                   {"none", ScoreFunction::kNone}};
-  return find_name(kRows, name);
-}
-
-std::optional<Aggregation> aggregation_from_name(std::string_view name) {
-  static constexpr Named<Aggregation> kRows[] = {{"none", Aggregation::kNone},
-                                                 {"simple", Aggregation::kSimple},
-                                                 {"first", Aggregation::kFirst},
-                                                 {"average", Aggregation::kAverage},
-                                                 {"max", Aggregation::kMax}};
-  return find_name(kRows, name);
-}
 
 TaskOptions default_options(TaskKind kind) {
   switch (kind) {

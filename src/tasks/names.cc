@@ -1,0 +1,75 @@
+#include "tasks/task.h"
+
+#include <iterator>
+
+#include "base/error.h"
+
+// The names of tasks and of their options' values: apart from the tasks themselves, so that what
+// only reads names (the manifest's fuzz target) needs nothing else of this module.
+namespace tamis::tasks {
+
+namespace {
+
+struct TaskRow {
+  std::string_view name;
+  std::string_view output;
+};
+
+constexpr TaskRow kTasks[] = {
+#define TAMIS_TASK(Kind, task, row_output) {task, row_output},
+#include "tasks/tasks.inc"
+#undef TAMIS_TASK
+};
+static_assert(std::size(kTasks) == std::variant_size_v<TaskOptions>);
+static_assert(std::size(kTasks) == std::variant_size_v<TaskResult>);
+
+template <typename T>
+struct Named {
+  std::string_view name;
+  T value;
+};
+
+template <typename T, size_t n>
+std::optional<T> find_name(const Named<T> (&rows)[n], std::string_view name) {
+  for (const auto& row : rows) {
+    if (row.name == name) return row.value;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view task_name(TaskKind kind) { return kTasks[static_cast<size_t>(kind)].name; }
+
+std::string_view task_output(TaskKind kind) { return kTasks[static_cast<size_t>(kind)].output; }
+
+std::optional<TaskKind> task_from_name(std::string_view name) {
+  for (size_t i = 0; i < std::size(kTasks); ++i) {
+    if (kTasks[i].name == name) return static_cast<TaskKind>(i);
+  }
+  return std::nullopt;
+}
+
+std::string known_tasks() {
+  std::string names;
+  for (const TaskRow& row : kTasks) names += cat(names.empty() ? "" : ", ", row.name);
+  return names;
+}
+
+std::optional<ScoreFunction> score_function_from_name(std::string_view name) {
+  static constexpr Named<ScoreFunction> kRows[] = {{"softmax", ScoreFunction::kSoftmax},
+                                                   {"sigmoid", ScoreFunction::kSigmoid},
+                                                   {"none", ScoreFunction::kNone}};
+  return find_name(kRows, name);
+}
+
+std::optional<Aggregation> aggregation_from_name(std::string_view name) {
+  static constexpr Named<Aggregation> kRows[] = {{"none", Aggregation::kNone},
+                                                 {"simple", Aggregation::kSimple},
+                                                 {"first", Aggregation::kFirst},
+                                                 {"average", Aggregation::kAverage},
+                                                 {"max", Aggregation::kMax}};
+  return find_name(kRows, name);
+}
+
+}  // namespace tamis::tasks
