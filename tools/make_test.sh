@@ -1,13 +1,13 @@
 #!/bin/sh
-# Fetches the model, builds a preset and runs its tests. Without the model its tests are skipped and
+# Fetches the model, builds a preset and runs its tests; for a preset without sanitizers, the fuzz
+# corpora are replayed under AddressSanitizer as well. Without the model its tests are skipped and
 # counted, except with CI=true, where that is a failure.
 #
-#   tools/make_test.sh PRESET [CTEST-ARGUMENT...]
+#   tools/make_test.sh PRESET
 set -eu
 cd "$(dirname "$0")/.."
 
 preset=$1
-shift
 rm -rf "build/$preset/results"
 if ! tools/fetch_model.sh; then
   [ "${CI:-}" != true ] || exit 1
@@ -15,4 +15,10 @@ if ! tools/fetch_model.sh; then
 fi
 cmake --preset "$preset"
 cmake --build --preset "$preset"
-tools/run_tests.sh "$preset" "$@"
+set -- "$preset"
+if [ "$preset" != asan ]; then
+  cmake --preset asan
+  cmake --build --preset asan --target fuzz_replays
+  set -- "$@" asan:^fuzz_replay_
+fi
+tools/run_tests.sh "$@"

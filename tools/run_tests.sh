@@ -1,20 +1,26 @@
 #!/bin/sh
-# Runs every test of a built preset and ends with one line: "N passed, N failed, N skipped".
+# Runs the tests of built presets, all or those whose names match REGEX, and ends with one line for
+# all of them: "N passed, N failed, N skipped".
 #
-#   tools/run_tests.sh PRESET [CTEST-ARGUMENT...]
+#   tools/run_tests.sh PRESET[:REGEX]...
 #
-# Test cases are counted, not binaries. The line is also left in build/PRESET/results/summary.txt.
+# Test cases are counted, not binaries. The line is also left in build/PRESET/results/summary.txt of
+# the first preset.
 set -eu
 cd "$(dirname "$0")/.."
 
-preset=$1
-shift
-results=build/$preset/results
-rm -rf "$results"
-mkdir -p "$results"
-
 status=0
-ctest --preset "$preset" --output-junit "$PWD/$results/ctest.junit" --no-tests=error "$@" ||
-  status=$?
-python3 tools/test_summary.py "$results" || status=$?
+folders=
+for run in "$@"; do
+  preset=${run%%:*}
+  regex=${run#"$preset"}
+  results=build/$preset/results
+  rm -rf "$results"
+  mkdir -p "$results"
+  ctest --preset "$preset" --output-junit "$PWD/$results/ctest.junit" --no-tests=error \
+    -R "${regex#:}" || status=$?
+  folders="$folders $results"
+done
+# shellcheck disable=SC2086  # presets' names have no spaces
+python3 tools/test_summary.py $folders || status=$?
 exit "$status"

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Counts test cases after a ctest run and prints "N passed, N failed, N skipped".
+"""Counts test cases after ctest runs and prints "N passed, N failed, N skipped".
 
 A ctest entry that left NAME.xml (GoogleTest's report) in the results folder counts case by case,
 or as one more failure if it failed outside its cases (a crash, a sanitizer's report, a time-out).
 Any other entry counts as one.
 
-usage: test_summary.py RESULTS_FOLDER     exit 1 if anything failed or nothing ran
+The line is also left in summary.txt of the first folder.
+
+usage: test_summary.py RESULTS_FOLDER...     exit 1 if anything failed, or nothing ran in a folder
 """
 
 import collections
@@ -59,14 +61,16 @@ def summarise(folder):
 
 
 def main():
-    folder = pathlib.Path(sys.argv[1])
-    (passed, failed, skipped), reasons = summarise(folder)
+    folders = [pathlib.Path(name) for name in sys.argv[1:]]
+    runs = [summarise(folder) for folder in folders]
+    reasons = sum((reasons for _, reasons in runs), collections.Counter())
+    passed, failed, skipped = (sum(column) for column in zip(*(totals for totals, _ in runs)))
     for reason, count in sorted(reasons.items()):
         print(f"skipped {count}: {reason}")
     line = f"{passed} passed, {failed} failed, {skipped} skipped"
-    (folder / "summary.txt").write_text(line + "\n")
+    (folders[0] / "summary.txt").write_text(line + "\n")
     print(line)
-    return 1 if failed or not passed else 0
+    return 1 if failed or not all(totals[0] for totals, _ in runs) else 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """test_summary.py counts cases, crashes and skips."""
 
+import contextlib
+import io
 import pathlib
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import test_summary  # noqa: E402
@@ -37,6 +40,27 @@ class SummaryTest(unittest.TestCase):
         # passed: unit a, crash a, plain; failed: unit b, crash as a whole, dead; skipped: c, absent.
         self.assertEqual(totals, [3, 3, 2])
         self.assertEqual(reasons["needs the model"], 1)
+
+    def run_main(self, *reports):
+        """Exit status and summary.txt of a run whose folders hold these ctest reports."""
+        with tempfile.TemporaryDirectory() as name:
+            folders = []
+            for number, report in enumerate(reports):
+                folder = pathlib.Path(name) / str(number)
+                folder.mkdir()
+                (folder / "ctest.junit").write_text(report)
+                folders.append(folder)
+            with mock.patch.object(sys, "argv", ["test_summary.py", *map(str, folders)]), \
+                    contextlib.redirect_stdout(io.StringIO()):
+                status = test_summary.main()
+            return status, (folders[0] / "summary.txt").read_text()
+
+    def test_adds_runs(self):
+        one = '<testsuite><testcase name="a" status="run"/></testsuite>'
+        failed = '<testsuite><testcase name="a" status="fail"/></testsuite>'
+        self.assertEqual(self.run_main(one, one), (0, "2 passed, 0 failed, 0 skipped\n"))
+        self.assertEqual(self.run_main(one, failed), (1, "1 passed, 1 failed, 0 skipped\n"))
+        self.assertEqual(self.run_main(one, "<testsuite/>"), (1, "1 passed, 0 failed, 0 skipped\n"))
 
 
 if __name__ == "__main__":
