@@ -14,20 +14,21 @@ namespace {
 
 struct Special {
   std::string_view content;
+  int64_t id;
   bool lstrip = false;
-  bool special = true;
 };
 
 void write_added_tokens(JsonWriter& json, const std::vector<Special>& tokens) {
   json.key("added_tokens").begin_array();
   for (const Special& token : tokens) {
     json.begin_object()
+        .member("id", token.id)
         .member("content", token.content)
         .member("single_word", false)
         .member("lstrip", token.lstrip)
         .member("rstrip", false)
         .member("normalized", false)
-        .member("special", token.special)
+        .member("special", true)
         .end_object();
   }
   json.end_array();
@@ -121,7 +122,8 @@ std::string convert_wordpiece(std::string_view vocab_txt, const SideFiles& files
   std::vector<Special> added;
   for (const std::string_view token : {unk, sep, files.special("pad_token", "[PAD]"), cls,
                                        files.special("mask_token", "[MASK]")}) {
-    if (vocab.find(token) != vocab.end()) added.push_back({token});
+    const auto found = vocab.find(token);
+    if (found != vocab.end()) added.push_back({token, found->second});
   }
   write_added_tokens(json, added);
   json.key("normalizer").begin_object().member("type", "BertNormalizer").member("clean_text", true);
@@ -181,10 +183,12 @@ std::string convert_byte_bpe(std::string_view vocab_json, std::string_view merge
   std::vector<Special> added;
   for (const std::string_view token :
        {cls, files.special("pad_token", "<pad>"), sep, files.special("unk_token", "<unk>")}) {
-    if (ids.find(token) != ids.end()) added.push_back({token});
+    const auto found = ids.find(token);
+    if (found != ids.end()) added.push_back({token, found->second});
   }
   const std::string_view mask = files.special("mask_token", "<mask>");
-  if (ids.find(mask) != ids.end()) added.push_back({mask, true});
+  const auto found_mask = ids.find(mask);
+  if (found_mask != ids.end()) added.push_back({mask, found_mask->second, true});
   write_added_tokens(json, added);
   json.key("normalizer").null();
   json.key("pre_tokenizer").begin_object().member("type", "ByteLevel");
@@ -195,7 +199,8 @@ std::string convert_byte_bpe(std::string_view vocab_json, std::string_view merge
   json.key("cls").begin_array().value(cls).value(id_in(ids, cls, source)).end_array();
   json.member("trim_offsets", bool_field_or(config, "trim_offsets", true, source));
   json.member("add_prefix_space", prefix).end_object();
-  json.key("decoder").begin_object().member("type", "ByteLevel").end_object();
+  json.key("decoder").begin_object().member("type", "ByteLevel").member("add_prefix_space", true);
+  json.member("trim_offsets", true).member("use_regex", true).end_object();
   json.key("model").begin_object().member("type", "BPE").key("vocab").value(vocab);
   write_merges(json, merges_txt, source);
   json.end_object().end_object();

@@ -1,5 +1,6 @@
 // SentencePiece models of XLM-RoBERTa, CamemBERT and ALBERT: each family numbers its pieces anew.
 #include <cmath>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -108,11 +109,17 @@ Family family_of(const SentencePieceModel& model, const SideFiles& files,
 
 void write_added(JsonWriter& json, const SentencePieceModel& model, const Family& family) {
   std::set<std::string_view> done;
-  std::set<std::string_view> vocab;
-  for (const ScoredPiece& piece : family.vocab) vocab.insert(piece.text);
+  std::map<std::string_view, int64_t> vocab;
+  for (size_t i = 0; i < family.vocab.size(); ++i) {
+    vocab[family.vocab[i].text] = static_cast<int64_t>(i);
+  }
   const auto add = [&](std::string_view token, bool lstrip, bool special) {
-    if (vocab.find(token) == vocab.end() || !done.insert(token).second) return;
-    json.begin_object().member("content", token).member("single_word", false);
+    const auto found = vocab.find(token);
+    if (found == vocab.end() || !done.insert(token).second) return;
+    json.begin_object()
+        .member("id", found->second)
+        .member("content", token)
+        .member("single_word", false);
     json.member("lstrip", lstrip).member("rstrip", false).member("normalized", false);
     json.member("special", special).end_object();
   };

@@ -88,9 +88,20 @@ std::string with_extra_tokens(std::string text, const JsonView& config, const Js
   }
   json.key("added_tokens").begin_array();
   for (size_t i = 0; i < list.size(); ++i) json.value(list.at(i));
-  for (const auto& [id, token] : by_id) json.value(token);
+  for (const auto& [id, token] : by_id) {
+    const bool special = bool_field_or(token, "special", false, source);
+    json.begin_object().member("id", id).member("content", string_field(token, "content", source));
+    for (const std::string_view flag : {"single_word", "lstrip", "rstrip"}) {
+      json.member(flag, bool_field_or(token, flag, false, source));
+    }
+    json.member("normalized", bool_field_or(token, "normalized", !special, source));
+    json.member("special", special).end_object();
+  }
   for (const auto& [id, content] : plain) {
-    json.begin_object().member("content", content).member("normalized", true).end_object();
+    json.begin_object().member("id", id).member("content", content);
+    for (const std::string_view flag : {"single_word", "lstrip", "rstrip"})
+      json.member(flag, false);
+    json.member("normalized", true).member("special", false).end_object();
   }
   json.end_array().end_object();
   return json.take();
