@@ -74,6 +74,10 @@ TEST_F(Folder, AddsTokensThatOnlyTheConfigNames) {
   const Tokenizer tokenizer = Tokenizer::load(path_);
   EXPECT_EQ(tokenizer.encode("a<x><y>").ids, (std::vector<int32_t>{2, 5, 6, 7, 3}));
   EXPECT_EQ(tokenizer.vocab_size(), 8);
+  // What a bundle keeps; the library refuses added tokens without an id.
+  EXPECT_NE(tokenizer.to_json().find(R"({"id":6,"content":"<x>")"), std::string::npos);
+  EXPECT_EQ(Tokenizer::load_json(tokenizer.to_json(), "again").encode("a<x><y>").ids,
+            tokenizer.encode("a<x><y>").ids);
   EXPECT_TRUE(tokenizer.is_special(7));
   EXPECT_FALSE(tokenizer.is_special(6));
 }
