@@ -153,7 +153,7 @@ TEST(GemmF32, EveryEpilogue) {
   for (const Variant& variant : kVariants) expect_rows_agree(problem, variant);
 }
 
-// Several blocks of rows: 256 KB of A are 64 rows here.
+// Several blocks of rows: 512 KB of A are 128 rows here.
 TEST(GemmF32, SeveralRowBlocks) { expect_rows_agree(Problem(200, 33, 1024), kVariants[4]); }
 
 TEST(GemmF32, ARowDoesNotDependOnItsNeighbours) {
