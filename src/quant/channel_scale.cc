@@ -5,6 +5,8 @@
 #include <limits>
 #include <numbers>
 
+#include "quant/parallel.h"
+
 namespace tamis::quant {
 
 namespace {
@@ -157,7 +159,7 @@ class Objective {
     if (pool_ == nullptr) {
       for (size_t t = 0; t < tokens; ++t) look(static_cast<int64_t>(t));
     } else {
-      pool_->parallel_for(static_cast<int64_t>(tokens), look);
+      parallel_for(*pool_, static_cast<int64_t>(tokens), problem_.columns, look);
     }
     return found;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/gemm_f32/gemm_f32.h"
+#include "quant/parallel.h"
 #include "tensor/arena.h"
 
 namespace tamis::quant {
@@ -24,7 +25,9 @@ void gemm_add(const GemmOperands& operands, ThreadPool& pool, IsaSet isas) {
   args.ldr = operands.ldc;
   args.c = operands.c;
   args.ldc = operands.ldc;
-  pool.parallel_for(kernels::gemm_f32_panels(kernel, operands.n), [&](int64_t panel) {
+  const int64_t panel_cost = operands.m * kernel.nr * operands.k / 16;  // in vectors
+  const int64_t panels = kernels::gemm_f32_panels(kernel, operands.n);
+  parallel_for(pool, panels, panel_cost, [&](int64_t panel) {
     kernel.pack(weights, panel, panel + 1, memory);
     kernel.run(args, panel, panel + 1);
   });

@@ -6,6 +6,7 @@
 
 #include "kernels/reference/quantize.h"
 #include "quant/gemm.h"
+#include "quant/parallel.h"
 
 namespace tamis::quant {
 
@@ -90,7 +91,8 @@ void round_batch(Rounding& state, int64_t begin, ThreadPool& pool, IntegerWeight
       upper[static_cast<size_t>((j - begin) * kBatch + p - begin)] = state.upper(j, p);
     }
   }
-  pool.parallel_for(state.rows, [&](int64_t i) { round_row(state, i, begin, end, upper, out); });
+  parallel_for(pool, state.rows, kBatch * kBatch / 2,
+               [&](int64_t i) { round_row(state, i, begin, end, upper, out); });
   const int64_t rest = state.columns - end;
   if (rest == 0) return;
   std::vector<float> behind(static_cast<size_t>(rest * kBatch));
@@ -152,8 +154,8 @@ bool cholesky(std::span<float> a, int64_t n, ThreadPool& pool) {
     update.ldc = n;
     gemm_add(update, pool);
     if (!factor_block(panel, width, n)) return false;
-    pool.parallel_for(n - j - width,
-                      [&](int64_t i) { solve_row(panel + (width + i) * n, panel, width, n); });
+    parallel_for(pool, n - j - width, kPanel * kPanel / 2,
+                 [&](int64_t i) { solve_row(panel + (width + i) * n, panel, width, n); });
   }
   return true;
 }
@@ -176,7 +178,7 @@ std::vector<float> transposed_inverse(std::span<const float> l, int64_t n, Threa
     update.c = z.data() + i;
     update.ldc = n;
     gemm_add(update, pool);
-    pool.parallel_for(i + width, [&](int64_t row) {
+    parallel_for(pool, i + width, kPanel * kPanel / 2, [&](int64_t row) {
       solve_row(&z[static_cast<size_t>(row * n + i)], block + i, width, n);
     });
   }

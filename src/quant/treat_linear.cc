@@ -7,6 +7,7 @@
 #include "quant/channel_scale.h"
 #include "quant/gemm.h"
 #include "quant/moments.h"
+#include "quant/parallel.h"
 #include "runtime/fake_quantize.h"
 
 namespace tamis::quant {
@@ -163,7 +164,8 @@ class Treatment {
     std::vector<float> out(in_.input.size());
     constexpr int64_t kRowsATask = 64;
     const auto rows = static_cast<int64_t>(in_.input.size() / k_);
-    pool_.parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task) {
+    const int64_t tasks = (rows + kRowsATask - 1) / kRowsATask;
+    parallel_for(pool_, tasks, kRowsATask * in_.columns, [&](int64_t task) {
       std::vector<std::byte> levels(k_ + 3);
       for (int64_t i = task * kRowsATask; i < std::min(rows, (task + 1) * kRowsATask); ++i) {
         kernels::reference::RowToQuantize row;

@@ -1,6 +1,6 @@
 // Measures what each treatment gives on a real model: the table of docs/quantization.md.
 //
-// usage: quantization_accuracy MODEL CALIBRATION DATA [scheme [rows [calibration_rows]]]
+// usage: quantization_accuracy MODEL CALIBRATION DATA [scheme [rows [texts [recipe]]]]
 // DATA with pairs and scores: cosine to fp32 and Spearman; otherwise flips and KL of logits.
 #include <chrono>
 #include <cstdio>
@@ -177,7 +177,9 @@ int measure(const std::vector<std::string>& arguments) {
   for (graph::Node& node : plain.nodes()) node.quantizers.clear();
   const auto reference = run(plain, data.texts, pool);
   print_agreement("fp32", 0, data, reference, reference);
+  const std::string wanted = arguments.size() > 6 ? arguments[6] : "";
   for (const Recipe& recipe : recipes()) {
+    if (std::string(recipe.name).find(wanted) == std::string::npos) continue;
     quant::QuantizeOptions options;
     options.treatments = recipe.treatments;
     options.outliers = recipe.outliers;
@@ -195,8 +197,9 @@ int measure(const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr,
-                 "usage: quantization_accuracy MODEL CALIBRATION DATA [scheme [rows [texts]]]\n");
+    std::fprintf(
+        stderr,
+        "usage: quantization_accuracy MODEL CALIBRATION DATA [scheme [rows [texts [recipe]]]]\n");
     return 2;
   }
   try {
