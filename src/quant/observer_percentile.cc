@@ -15,11 +15,12 @@ class PercentileObserver final : public Observer {
   [[nodiscard]] std::optional<Range> range() const override {
     if (histogram_.empty()) return std::nullopt;
     const auto counts = histogram_.counts();
-    int64_t below = 0;
+    const auto total = static_cast<double>(histogram_.total());
+    double below = 0;  // summed as numpy.cumsum does, so that rounding at 100 is the original's too
     size_t bin = 0;
-    for (; bin + 1 < counts.size(); ++bin) {
-      below += counts[bin];
-      if (static_cast<double>(below) / static_cast<double>(histogram_.total()) >= share_) break;
+    for (; bin < counts.size(); ++bin) {
+      below += static_cast<double>(counts[bin]) / total;
+      if (below >= share_) break;
     }
     return histogram_.clipped(histogram_.left_edge(bin));
   }

@@ -6,6 +6,8 @@
 #include <random>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "quant/histogram.h"
 #include "quant/moments.h"
 
@@ -64,6 +66,39 @@ TEST(PercentileObserver, IsTheLeftEdgeOfTheBinThatReachesIt) {
   EXPECT_EQ(at(100), 2047.0f);
   EXPECT_EQ(at(50), 1023.0f);     // 1024 of 2048 lie in the first 1024 bins: the last of them
   EXPECT_EQ(at(50.01), 1024.0f);  // and one more
+}
+
+// The same numbers as pytorch-quantization's rule in torch, recorded by
+// tools/make_percentile_vectors.py.
+TEST(PercentileObserver, IsTheOriginalsBitForBit) {
+  const std::string file = TAMIS_TESTDATA "/quantizers/percentile.json";
+  const std::string text = read_file(file);
+  const JsonDocument json = JsonDocument::parse(text, file);
+  const JsonView percentiles = json.root().get("percentiles");
+  const JsonView cases = json.root().get("cases");
+  ASSERT_GE(cases.size(), 3u);
+  for (size_t c = 0; c < cases.size(); ++c) {
+    for (size_t p = 0; p < percentiles.size(); ++p) {
+      const auto observer =
+          make_observer("percentile", {percentiles.at(p).as_double("percentile")});
+      const JsonView batches = cases.at(c).get("batches");
+      for (size_t b = 0; b < batches.size(); ++b) {
+        auto state = static_cast<uint32_t>(batches.at(b).at(0).as_int("seed"));
+        std::vector<float> values(static_cast<size_t>(batches.at(b).at(1).as_int("count")));
+        const auto scale = static_cast<float>(batches.at(b).at(2).as_double("scale"));
+        for (float& value : values) {
+          state = state * 1664525 + 1013904223;
+          const float u = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
+          value = u * u * u * scale;
+        }
+        observer->observe(values);
+      }
+      const Range range = observer->range().value();
+      EXPECT_EQ(std::max(-range.low, range.high),
+                static_cast<float>(cases.at(c).get("amax").at(p).as_double("amax")))
+          << "case " << c << ", percentile " << percentiles.at(p).as_double("percentile");
+    }
+  }
 }
 
 // A later batch with a larger value keeps the width: 2048 bins of 1, then up to 3000.
