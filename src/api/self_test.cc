@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "api/loaded_model.h"
 #include "base/error.h"
-#include "base/json.h"
 
 namespace tamis::api {
 
@@ -58,43 +58,6 @@ double largest_difference(const SelfTest& a, const SelfTest& b) {
     }
   }
   return largest;
-}
-
-std::string write_self_test(const SelfTest& test) {
-  JsonWriter json(1);
-  json.begin_object().member("tolerance", test.tolerance).key("cases").begin_array();
-  for (const SelfTestCase& item : test.cases) {
-    json.begin_object().member("text", item.text);
-    json.key("input_ids").array(item.input_ids).key("output").array(item.output).end_object();
-  }
-  return json.end_array().end_object().take() + "\n";
-}
-
-SelfTest parse_self_test(std::string_view text, std::string_view source) {
-  const JsonDocument document = JsonDocument::parse(text, source);
-  const JsonView root = document.root();
-  SelfTest test;
-  test.tolerance = root.get("tolerance").as_double(cat(source, ": tolerance"));
-  const JsonView cases = root.get("cases");
-  for (size_t i = 0; i < cases.size(); ++i) {
-    SelfTestCase item;
-    const std::string where = cat(source, ": cases[", i, "]");
-    item.text = cases.at(i).get("text").as_string(where + ".text");
-    const JsonView ids = cases.at(i).get("input_ids");
-    for (size_t j = 0; j < ids.size(); ++j) {
-      item.input_ids.push_back(static_cast<int32_t>(ids.at(j).as_int(where + ".input_ids")));
-    }
-    const JsonView output = cases.at(i).get("output");
-    for (size_t j = 0; j < output.size(); ++j) {
-      item.output.push_back(static_cast<float>(output.at(j).as_double(where + ".output")));
-    }
-    if (item.input_ids.empty() || item.output.empty()) {
-      fail(ErrorCode::kCorruptData, where, ": input_ids and output must not be empty");
-    }
-    test.cases.push_back(std::move(item));
-  }
-  if (test.cases.empty()) fail(ErrorCode::kCorruptData, source, ": no cases");
-  return test;
 }
 
 void check_self_test(const SelfTest& test, const LoadedModel& model) {

@@ -4,13 +4,14 @@
 // loaded_model.
 #pragma once
 
-#include <filesystem>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "api/loaded_model.h"
-
 namespace tamis::api {
+
+class LoadedModel;
 
 struct SelfTestCase {
   std::string text;
