@@ -88,8 +88,10 @@ int64_t rows_of(const tasks::Encoded& request, graph::Symbol symbol) {
   return rows;
 }
 
-TensorView rows(const TensorView& tensor, RowRange range) {
-  const int64_t width = tensor.shape()[1];
+TensorView rows(const runtime::Outputs& outputs, size_t i, int64_t width, RowRange range) {
+  // A request of no sequences, a query with nothing to rank, has no row anywhere.
+  if (range.count == 0) return {DType::kF32, {0, width}, nullptr};
+  const TensorView& tensor = outputs.view(i);
   const std::byte* first = tensor.data() + static_cast<size_t>(range.begin * width) * sizeof(float);
   return {DType::kF32, {range.count, width}, first};
 }
@@ -110,14 +112,14 @@ void Engine::run(std::span<const tasks::Encoded> requests, int64_t max_batch_tok
       tokens += requests[end].tokens();
       ++end;
     }
-    worker->session.run(worker->batch.packed(), worker->outputs, control);
+    if (tokens > 0) worker->session.run(worker->batch.packed(), worker->outputs, control);
     const std::vector<runtime::PlanOutput>& outputs = plan_->outputs();
     std::vector<tasks::OutputView> views(outputs.size());
     std::vector<int64_t> next_row(outputs.size(), 0);
     for (size_t request = begin; request < end; ++request) {
       for (size_t i = 0; i < outputs.size(); ++i) {
         const RowRange range{next_row[i], rows_of(requests[request], outputs[i].symbol)};
-        views[i] = {outputs[i].name, rows(worker->outputs.view(i), range)};
+        views[i] = {outputs[i].name, rows(worker->outputs, i, outputs[i].row_elements, range)};
         next_row[i] += range.count;
       }
       consume(request, views);

@@ -7,7 +7,6 @@
 #include "api/model_path.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "tests/support/test_paths.h"
 
 namespace tamis::api {
 namespace {
@@ -207,18 +206,6 @@ TEST(Evaluate, FlagsRowsThatWereCut) {
   const Evaluation result =
       run(*model, cat("{\"text\":\"", text, "\"}\n{\"text\":\"short\"}"), model.get());
   EXPECT_EQ(result.truncated, 1);
-}
-
-// The share of right labels that PyTorch's fp32 gets, text by text the same.
-TEST(EvaluateReal, ClassifiesSst2AsRecorded) {
-  TAMIS_REQUIRE_SHARED("models/sst2-minilm");
-  const auto model = LoadedModel::load(
-      resolve_model((test::shared_folder() / "models/sst2-minilm").string()), ModelOptions{});
-  const auto data = test::shared_folder() / "data/sst2_test.tsv";
-  const Evaluation result =
-      evaluate(*model, nullptr, read_text_data(data), {data.string(), 16384, {}});
-  EXPECT_EQ(result.rows, 1821);
-  EXPECT_EQ(std::lround(*result.accuracy * 1821), 1632);
 }
 
 }  // namespace

@@ -216,6 +216,11 @@ const tokenizer::Tokenizer& LoadedModel::tokenizer() const {
 
 tasks::Encoded LoadedModel::encode(tasks::TaskInput input, tasks::TaskOptions options) const {
   TAMIS_CHECK(tokenizer_ != nullptr);
+  const TaskKind asked = tasks::kind_of(options);
+  if (head_of(asked) != head_of(task_)) {
+    fail(ErrorCode::kUnsupported, "a model loaded for ", tasks::task_name(task_), " cannot ",
+         tasks::task_name(asked));
+  }
   return tasks::encode(std::move(input), std::move(options), task_model_);
 }
 

@@ -1,0 +1,188 @@
+// The public face, used as an application does.
+#include <stdlib.h>
+#include <tamis/model.h>
+
+#include <thread>
+
+#include "api/test_util.h"
+#include "base/json.h"
+
+namespace tamis {
+namespace {
+
+namespace fs = std::filesystem;
+using api::testdata;
+
+Model load(const std::string& name, int threads = 2) {
+  LoadOptions options;
+  options.threads = threads;
+  return Model::load(testdata("models/" + name).string(), options);
+}
+
+std::vector<std::string> some_texts(int count) {
+  std::vector<std::string> texts;
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    text = i % 8 == 0 ? "Text" : text + " and more";
+    texts.push_back(cat(text, " ", i));
+  }
+  return texts;
+}
+
+TEST(Model, DoesEveryTask) {
+  const Model embed = load("bert-base");
+  EXPECT_EQ(embed.info().task, "embed");
+  EXPECT_EQ(embed.info().family, "bert");
+  const auto vectors = embed.embed({"A text.", ""});
+  ASSERT_EQ(vectors.size(), 2U);
+  EXPECT_EQ(static_cast<int64_t>(vectors[0].embedding.size()), embed.info().output_size);
+  const Tokens tokens = embed.tokenize("A text.");
+  EXPECT_EQ(tokens.ids.size(), tokens.tokens.size());
+  EXPECT_EQ(tokens.ids.size(), tokens.offsets.size());
+
+  const Model classify = load("bert-sequence-classification");
+  const auto labels = classify.classify({{"One."}, {"One.", "Two."}});
+  ASSERT_EQ(labels.size(), 2U);
+  EXPECT_EQ(labels[0].scores.size(), classify.info().labels.size());
+  EXPECT_NE(labels[0].logits, labels[1].logits);
+
+  const RerankResult ranked = load("bert-rerank").rerank("Who?", {"Anna.", "No one.", "A table."});
+  EXPECT_EQ(ranked.results.size(), 3U);
+  EXPECT_GE(ranked.results[0].score, ranked.results[1].score);
+
+  EXPECT_EQ(load("bert-token-classification").ner({"Anna.", "Lagos."}).size(), 2U);
+  EXPECT_EQ(load("bert-question-answering").answer("Who?", "Anna did.").answers.size(), 1U);
+  EXPECT_EQ(load("bert-masked-lm").fill_mask({"The [MASK]."}).at(0).masks.at(0).size(), 5U);
+}
+
+TEST(Model, AnswersNothingForNothing) {
+  EXPECT_TRUE(load("bert-base").embed({}).empty());
+  EXPECT_TRUE(load("bert-token-classification").ner({}).empty());
+  EXPECT_TRUE(load("bert-rerank").rerank("Who?", {}).results.empty());
+}
+
+TEST(Model, SaysWhatItCannotDo) {
+  const Model embed = load("bert-base");
+  expect_error(ErrorCode::kUnsupported, "", [&] { (void)embed.classify({{"a"}}); });
+  expect_error(ErrorCode::kUnsupported, "", [&] { (void)embed.ner({"a"}); });
+  expect_error(ErrorCode::kUnsupported, "", [&] { (void)embed.answer("a", "b"); });
+  expect_error(ErrorCode::kUnsupported, "", [&] { (void)embed.fill_mask({"a [MASK]"}); });
+  expect_error(ErrorCode::kUnsupported, "", [&] { (void)embed.rerank("a", {"b"}); });
+  const Model ner = load("bert-token-classification");
+  expect_error(ErrorCode::kUnsupported, "", [&] { (void)ner.embed({"a"}); });
+  expect_error(ErrorCode::kUnsupported, "", [&] { (void)ner.answer("a", "b"); });
+  const Model classify = load("bert-sequence-classification");
+  expect_error(ErrorCode::kUnsupported, "", [&] { (void)classify.embed({"a"}); });
+  expect_error(ErrorCode::kInvalidArgument, "UTF-8", [&] { (void)embed.embed({"\xff"}); });
+}
+
+TEST(Model, SaysWhatItCannotLoad) {
+  expect_error(ErrorCode::kNotFound, "no such folder", [] { (void)Model::load("/no/such"); });
+  expect_error(ErrorCode::kInvalidArgument, "empty", [] { (void)Model::load(""); });
+  LoadOptions options;
+  options.task = "divine";
+  expect_error(ErrorCode::kInvalidArgument, "known are",
+               [&] { (void)Model::load(testdata("models/bert-base").string(), options); });
+  options = {};
+  options.threads = 5000;
+  expect_error(ErrorCode::kInvalidArgument, "threads",
+               [&] { (void)Model::load(testdata("models/bert-base").string(), options); });
+}
+
+TEST(Model, MakesABundleThatAnswersAlike) {
+  const TempFolder folder;
+  BundleOptions options;
+  options.load.threads = 2;
+  const std::string bundle = (folder.path() / "bundle").string();
+  const std::string report = optimize(testdata("models/bert-base").string(), bundle, options);
+  EXPECT_TRUE(JsonDocument::parse(report, "report").root().is_object());
+  const auto expected = load("bert-base").embed({"A text."});
+  EXPECT_EQ(Model::load(bundle).embed({"A text."})[0].embedding, expected[0].embedding);
+  expect_error(ErrorCode::kInvalidArgument, "exists already",
+               [&] { (void)optimize(testdata("models/bert-base").string(), bundle, options); });
+  expect_error(ErrorCode::kUnsupported, "is a bundle already",
+               [&] { (void)optimize(bundle, (folder.path() / "other").string(), options); });
+}
+
+// Run under ThreadSanitizer by `make tsan`.
+TEST(Model, AnswersManyThreadsAtOnce) {
+  const Model model = load("bert-base");
+  const auto texts = some_texts(40);
+  std::vector<std::vector<float>> expected;
+  for (const EmbedResult& result : model.embed(texts)) expected.push_back(result.embedding);
+  constexpr size_t kThreads = 4;
+  std::vector<int> different(kThreads, 0);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int round = 0; round < 5; ++round) {
+        // Another part of the texts each time, so that batches differ.
+        const auto begin = static_cast<std::ptrdiff_t>((t * 5 + static_cast<size_t>(round)) % 20);
+        const auto results = model.embed({texts.begin() + begin, texts.end()});
+        for (size_t i = 0; i < results.size(); ++i) {
+          const auto& wanted = expected[static_cast<size_t>(begin) + i];
+          different[t] += results[i].embedding == wanted ? 0 : 1;
+        }
+        different[t] += model.tokenize(texts[t]).ids.empty() ? 1 : 0;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(different, std::vector<int>(kThreads, 0));
+}
+
+TEST(Model, LoadsInManyThreadsAtOnce) {
+  std::vector<std::thread> threads;
+  std::vector<std::vector<float>> found(4);
+  for (size_t t = 0; t < found.size(); ++t) {
+    threads.emplace_back(
+        [&found, t] { found[t] = load("bert-base", 1).embed({"A text."})[0].embedding; });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& embedding : found) EXPECT_EQ(embedding, found[0]);
+}
+
+/// A Hugging Face cache with one model in it.
+class HubCache : public testing::Test {
+ protected:
+  void SetUp() override {
+    const fs::path model = folder_.path() / "models--tiny--bert";
+    fs::create_directories(model / "snapshots");
+    fs::create_directory_symlink(testdata("models/bert-base"), model / "snapshots" / "abc123");
+    (void)folder_.write("models--tiny--bert/refs/main", "abc123\n");
+    ::setenv("HF_HUB_CACHE", folder_.path().c_str(), 1);
+  }
+  void TearDown() override { ::unsetenv("HF_HUB_CACHE"); }
+
+  TempFolder folder_;
+};
+
+TEST_F(HubCache, ResolvesAnId) {
+  EXPECT_EQ(Model::load("tiny/bert").embed({"A text."})[0].embedding,
+            load("bert-base").embed({"A text."})[0].embedding);
+}
+
+TEST_F(HubCache, SaysWhatIsNotThere) {
+  expect_error(ErrorCode::kNotFound, "nothing is downloaded",
+               [] { (void)Model::load("tiny/other"); });
+  expect_error(ErrorCode::kNotFound, "no such folder", [] { (void)Model::load("a/b/c"); });
+  fs::remove(folder_.path() / "models--tiny--bert" / "snapshots" / "abc123");
+  expect_error(ErrorCode::kNotFound, "no such folder", [] { (void)Model::load("tiny/bert"); });
+}
+
+TEST_F(HubCache, RefusesARefThatLeavesTheCache) {
+  (void)folder_.write("models--tiny--bert/refs/main", "../../elsewhere");
+  expect_error(ErrorCode::kCorruptData, "leaves", [] { (void)Model::load("tiny/bert"); });
+}
+
+TEST_F(HubCache, FollowsHfHome) {
+  ::unsetenv("HF_HUB_CACHE");
+  const TempFolder home;
+  fs::create_directory_symlink(folder_.path(), home.path() / "hub");
+  ::setenv("HF_HOME", home.path().c_str(), 1);
+  EXPECT_EQ(api::resolve_model("tiny/bert").kind, api::ModelKind::kCheckpoint);
+  ::unsetenv("HF_HOME");
+}
+
+}  // namespace
+}  // namespace tamis
