@@ -164,6 +164,7 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   // The quantizers have their names from the start. INT8 made on the fly is plain: the marks' own
   // defaults, ranges found at run time, weights rounded to nearest. In fp32 all are off.
   quant::add_marks(graph_);
+  quant::apply_globs(graph_, options.enable, options.disable);
   manifest_.precision = options.precision.value_or("fp32");
   for (graph::Node& node : graph_.nodes()) {
     for (graph::Quantizer& mark : node.quantizers) {

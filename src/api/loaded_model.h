@@ -32,6 +32,9 @@ struct ModelOptions {
   std::optional<std::string> precision;
   /// Shared by the models of a process; null: one of its own, of default_thread_count().
   std::shared_ptr<ThreadPool> pool;
+  /// Quantizers to turn on, then off, by glob; for int8 made of a checkpoint.
+  std::vector<std::string> enable;
+  std::vector<std::string> disable;
   /// Passes to leave out (checkpoints only).
   std::vector<std::string> skip_passes;
   /// False: encode() cannot be used; for work on token ids.

@@ -5,6 +5,8 @@
 #include <random>
 
 #include "api/bundle.h"
+#include "api/calibrate.h"
+#include "api/calibration_texts.h"
 #include "api/report.h"
 #include "api/self_test.h"
 #include "base/error.h"
@@ -103,8 +105,8 @@ class BundleWriter {
   }
 
   // Everything but the self-test, so that the bundle can be loaded.
-  void write_model(const LoadedModel& model) {
-    write_graph(folder_, model.graph());
+  void write_model(const LoadedModel& model, const graph::Graph& graph) {
+    write_graph(folder_, graph);
     names_ = {"graph.txt", "model.safetensors", "config.json", "tokenizer.json",
               "quantization.json"};
     copy("config.json");
@@ -114,7 +116,8 @@ class BundleWriter {
       copy(name);
       names_.emplace_back(name);
     }
-    write_file(folder_ / "quantization.json", quantization_record(model));
+    write_file(folder_ / "quantization.json",
+               quantization_record(graph, model.manifest().precision));
     write_manifest_file(model.manifest());
   }
 
@@ -135,6 +138,60 @@ class BundleWriter {
   fs::path checkpoint_;
   std::vector<std::string> names_;
 };
+
+std::vector<TextRow> built_in_texts() {
+  std::vector<TextRow> rows;
+  for (const std::string_view text : calibration_texts()) {
+    TextRow row;
+    row.text = std::string(text);
+    row.line = static_cast<int64_t>(rows.size()) + 1;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+/// Texts to calibrate on, and texts to measure on.
+struct CalibrationSplit {
+  std::vector<TextRow> used;
+  std::vector<TextRow> held_out;
+};
+
+// Every second text is held out; a single one serves as both.
+CalibrationSplit split(const std::vector<TextRow>& rows) {
+  CalibrationSplit parts;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    (i % 2 == 0 ? parts.used : parts.held_out).push_back(rows[i]);
+  }
+  if (parts.held_out.empty()) parts.held_out = parts.used;
+  // Agreement needs no truth, and the labels of a file need not fit this model.
+  for (TextRow& row : parts.held_out) {
+    row.label.reset();
+    row.labels.clear();
+    row.score.reset();
+    row.answers.clear();
+    row.has_answers = false;
+  }
+  return parts;
+}
+
+// Sentences cannot show what a head does that asks for a question, a query or a mask.
+bool measurable(tasks::TaskKind task, const std::vector<TextRow>& rows) {
+  const bool plain = std::all_of(rows.begin(), rows.end(),
+                                 [](const TextRow& row) { return row.text.has_value(); });
+  switch (task) {
+    case tasks::TaskKind::kEmbed:
+    case tasks::TaskKind::kClassify:
+    case tasks::TaskKind::kNer:
+      return plain;
+    case tasks::TaskKind::kRerank:
+    case tasks::TaskKind::kQa:
+      return !plain;
+    case tasks::TaskKind::kFillMask:
+    case tasks::TaskKind::kZeroShot:
+      return false;
+  }
+  return false;
+}
 
 int64_t folder_bytes(const fs::path& folder) {
   int64_t bytes = 0;
@@ -172,25 +229,40 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
   report.passes = model->pass_reports();
   report.checkpoint_bytes = count_constant_bytes(model->graph());
 
-  report_stage("writing", 0.2);
+  graph::Graph graph = model->graph();
+  CalibrationSplit texts;
+  if (model->manifest().precision == "int8") {
+    texts = split(options.calibration.empty() ? built_in_texts() : options.calibration);
+    report.calibration_source = options.calibration.empty() ? "built-in texts" : "--calibration";
+    quant::Quantized quantized = calibrate(
+        *model, texts.used, [&](double done) { report_stage("calibrating", 0.05 + 0.55 * done); });
+    graph = std::move(quantized.graph);
+    report.quantization = std::move(quantized.report);
+  }
+
+  report_stage("writing", 0.6);
   BundleWriter writer(staged.path(), path);
-  writer.write_model(*model);
+  writer.write_model(*model, graph);
   ModelOptions of_bundle = load;
   of_bundle.self_test = false;
   const auto made = LoadedModel::load({staged.path(), ModelKind::kBundle}, of_bundle);
   report.packed_bytes = static_cast<int64_t>(made->engine().plan().packed_bytes());
 
-  report_stage("self-test", 0.4);
+  report_stage("self-test", 0.7);
   SelfTest test = make_self_test(*made);
-  report.largest_difference = largest_difference(make_self_test(*model), test);
   test.tolerance = self_test_tolerance(staged.path(), of_bundle, test);
   writer.write_self_test_file(test, report.manifest);
 
-  report_stage("timing", 0.6);
+  report_stage("timing", 0.8);
   ModelOptions fp32 = load;
   fp32.precision = "fp32";
-  fp32.tokenizer = false;
   const auto plain = LoadedModel::load(path, fp32);
+  report.largest_difference = largest_difference(make_self_test(*plain), test);
+  if (report.quantization && measurable(model->task(), texts.held_out)) {
+    EvaluateOptions how;
+    how.source = report.calibration_source;
+    report.agreement = evaluate(*made, plain.get(), texts.held_out, how).against;
+  }
   const int64_t longest = model->manifest().max_length;
   for (const ReportShape& shape : kShapes) {
     const ReportShape fitting{shape.batch, std::min(shape.seq, longest)};

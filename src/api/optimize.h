@@ -10,14 +10,20 @@
 #include <string_view>
 #include <vector>
 
+#include "api/evaluate.h"
 #include "api/loaded_model.h"
+#include "formats/text_data.h"
+#include "quant/quantize.h"
 #include "runtime/timing.h"
 
 namespace tamis::api {
 
 struct OptimizeOptions {
   ModelOptions model;
-  bool force = false;    ///< replace a bundle that is there
+  bool force = false;  ///< replace a bundle that is there
+  /// Texts for int8; empty: the built-in ones (calibration_texts.h). Every second one is held out
+  /// to measure the agreement.
+  std::vector<TextRow> calibration;
   double seconds = 1.0;  ///< to time each shape, before and after
 };
 
@@ -37,6 +43,10 @@ struct OptimizeReport {
   int64_t bundle_bytes = 0;
   int64_t packed_bytes = 0;
   double largest_difference = 0;  ///< between checkpoint and bundle, over the self-test
+  /// int8 only.
+  std::optional<quant::QuantizeReport> quantization;
+  std::string calibration_source;      ///< what the texts were
+  std::optional<Agreement> agreement;  ///< with fp32, on the texts held out
 };
 
 /// Called with what is being done and how far the whole is, 0..1.

@@ -70,6 +70,65 @@ std::string latency_table_html(const OptimizeReport& report) {
   return html + "</table>\n";
 }
 
+void write_optional(JsonWriter& json, std::string_view key, const std::optional<double>& value) {
+  if (value) json.member(key, *value);
+}
+
+void write_quantization(JsonWriter& json, const OptimizeReport& report) {
+  json.key("quantization").begin_object().member("calibration", report.calibration_source);
+  json.member("sequences", report.quantization->sequences);
+  json.member("tokens", report.quantization->tokens).key("linears").begin_array();
+  for (const quant::LinearReport& linear : report.quantization->linears) {
+    json.begin_object().member("name", linear.names.empty() ? std::string() : linear.names[0]);
+    json.member("plain_error", linear.plain_error).member("error", linear.error);
+    json.member("outliers", linear.outliers).member("scaled", linear.scaled);
+    json.member("gptq", linear.gptq).member("bias_corrected", linear.bias_corrected).end_object();
+  }
+  json.end_array();
+  if (report.agreement) {
+    json.key("agreement").begin_object().member("compared", report.agreement->compared);
+    write_optional(json, "flips", report.agreement->flip_share());
+    write_optional(json, "flips_upper_95", report.agreement->flips_upper_95());
+    write_optional(json, "kl", report.agreement->kl);
+    write_optional(json, "cosine_median", report.agreement->cosine_median);
+    write_optional(json, "cosine_p01", report.agreement->cosine_p01);
+    write_optional(json, "spearman", report.agreement->spearman);
+    json.end_object();
+  }
+  json.end_object();
+}
+
+std::string agreement_text(const OptimizeReport& report) {
+  if (!report.agreement) return "agreement with fp32 was not measured on these texts";
+  const Agreement& agreement = *report.agreement;
+  std::string text = cat("against fp32 on ", agreement.compared, " held-out decisions (",
+                         report.calibration_source, "):");
+  if (const auto flips = agreement.flip_share()) {
+    text += format(" flips %.2f %% (95 %% bound %.2f %%)", 100 * *flips,
+                   100 * agreement.flips_upper_95().value_or(1));
+  }
+  if (agreement.kl) text += format(" KL %.2g", *agreement.kl);
+  if (agreement.cosine_median) {
+    text += format(" cosine %.5f, 1 %% quantile %.5f", *agreement.cosine_median,
+                   agreement.cosine_p01.value_or(0));
+  }
+  return text;
+}
+
+std::string linear_table_html(const quant::QuantizeReport& quantization) {
+  std::string html =
+      "<table><tr><th>linear layer</th><th>error, rounded to nearest</th><th>error, as kept</th>"
+      "<th>columns in float</th><th>scaled</th><th>GPTQ</th></tr>\n";
+  for (const quant::LinearReport& linear : quantization.linears) {
+    html += cat("<tr><td>", linear.names.empty() ? std::string() : escape_html(linear.names[0]),
+                "</td>");
+    html += format("<td>%.2e</td><td>%.2e</td><td>%lld</td><td>%s</td><td>%s</td></tr>\n",
+                   linear.plain_error, linear.error, static_cast<long long>(linear.outliers),
+                   linear.scaled ? "yes" : "no", linear.gptq ? "yes" : "no");
+  }
+  return html + "</table>\n";
+}
+
 }  // namespace
 
 std::string report_json(const OptimizeReport& report) {
@@ -82,6 +141,7 @@ std::string report_json(const OptimizeReport& report) {
   json.member("checkpoint_bytes", report.checkpoint_bytes);
   json.member("bundle_bytes", report.bundle_bytes).member("packed_bytes", report.packed_bytes);
   json.member("largest_difference", report.largest_difference);
+  if (report.quantization) write_quantization(json, report);
   json.key("passes").begin_array();
   for (const passes::PassReport& pass : report.passes) {
     json.begin_object().member("name", pass.name).member("changed", pass.changed);
@@ -113,6 +173,11 @@ std::string report_html(const OptimizeReport& report) {
       "memory.</p>\n",
       mebibytes(report.checkpoint_bytes), mebibytes(report.bundle_bytes),
       mebibytes(report.packed_bytes));
+  if (report.quantization) {
+    html += cat("<h2>Quantization</h2>\n<p>Calibrated on ", report.quantization->sequences,
+                " texts (", report.calibration_source, "); ", agreement_text(report), ".</p>\n",
+                linear_table_html(*report.quantization));
+  }
   html += format(
       "<h2>Agreement</h2>\n<p>Largest difference between checkpoint and bundle over the "
       "self-test: %.3g.</p>\n<h2>Passes</h2>\n<ul>\n",
@@ -135,16 +200,17 @@ std::string report_text(const OptimizeReport& report) {
                    static_cast<long long>(row.seq), row.before.median_ms, row.after.median_ms,
                    row.before.median_ms / row.after.median_ms);
   }
+  if (report.quantization) text += "  " + agreement_text(report) + "\n";
   text += format("  largest difference from the checkpoint over the self-test: %.3g\n",
                  report.largest_difference);
   return text;
 }
 
-std::string quantization_record(const LoadedModel& model) {
+std::string quantization_record(const graph::Graph& graph, std::string_view precision) {
   JsonWriter json(1);
-  json.begin_object().member("precision", model.manifest().precision).key("quantizers");
+  json.begin_object().member("precision", precision).key("quantizers");
   json.begin_array();
-  for (const quant::QuantizerInfo& quantizer : quant::list_quantizers(model.graph())) {
+  for (const quant::QuantizerInfo& quantizer : quant::list_quantizers(graph)) {
     json.begin_object().member("name", quantizer.name).member("enabled", quantizer.enabled);
     json.member("scheme", graph::scheme_name(quantizer.scheme)).end_object();
   }

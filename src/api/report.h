@@ -15,6 +15,7 @@ namespace tamis::api {
 [[nodiscard]] std::string report_text(const OptimizeReport& report);
 
 /// quantization.json: every quantizer of the graph, for inspect and export.
-[[nodiscard]] std::string quantization_record(const LoadedModel& model);
+[[nodiscard]] std::string quantization_record(const graph::Graph& graph,
+                                              std::string_view precision);
 
 }  // namespace tamis::api

@@ -1,0 +1,61 @@
+#include "api/calibrate.h"
+
+#include "base/error.h"
+
+namespace tamis::api {
+
+namespace {
+
+// The texts of a row, each with its optional second.
+std::vector<tokenizer::TextInput> inputs_of(const TextRow& row) {
+  std::vector<tokenizer::TextInput> inputs;
+  if (row.text) {
+    inputs.push_back({*row.text, row.text_pair});
+  } else if (row.question) {
+    inputs.push_back({*row.question, row.context});
+  } else if (row.query) {
+    for (const std::string& text : row.texts) inputs.push_back({*row.query, text});
+  }
+  if (inputs.empty()) {
+    fail(ErrorCode::kInvalidArgument, "calibration: line ", row.line, " has no text");
+  }
+  return inputs;
+}
+
+tasks::Sequence encode(const LoadedModel& model, const tokenizer::TextInput& input) {
+  tokenizer::EncodeOptions options;
+  options.max_length = model.manifest().max_length;
+  options.offsets = false;
+  options.details = false;
+  options.truncation_side = model.tokenizer().truncation_side();
+  tokenizer::Encoding encoding = model.tokenizer().encode(input, options);
+  tasks::Sequence sequence;
+  sequence.ids = std::move(encoding.ids);
+  if (model.manifest().uses_type_ids) sequence.type_ids = std::move(encoding.type_ids);
+  return sequence;
+}
+
+}  // namespace
+
+quant::Quantized calibrate(const LoadedModel& model, std::span<const TextRow> rows,
+                           const std::function<void(double)>& progress) {
+  BatchBuffer batch;
+  batch.clear();
+  for (const TextRow& row : rows) {
+    for (const tokenizer::TextInput& input : inputs_of(row)) {
+      const tasks::Sequence sequence = encode(model, input);
+      if (sequence.size() > 0) batch.append(sequence);
+    }
+  }
+  if (batch.input_ids.empty()) {
+    fail(ErrorCode::kInvalidArgument, "calibration: the file has no texts; at least one is needed");
+  }
+  const runtime::PackedBatch packed = batch.packed();
+  return quant::quantize(model.graph(), {&packed, 1}, {}, model.engine().pool(),
+                         [&progress](double done) {
+                           if (progress) progress(done);
+                           return true;
+                         });
+}
+
+}  // namespace tamis::api

@@ -1,0 +1,22 @@
+// INT8 from texts: encodes them and hands the token ids to quant.
+//
+// Is: the bridge between a model's tokenizer and the calibration, which sees no text. Is not: the
+// treatments (quant). May use: loaded_model, quant.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "api/loaded_model.h"
+#include "formats/text_data.h"
+#include "quant/quantize.h"
+
+namespace tamis::api {
+
+/// Quantizes the model's graph on the rows' texts (pairs as pairs, questions with their contexts, a
+/// query with each of its texts). The model was loaded for int8: its marks say what becomes
+/// integer. Throws Error{kInvalidArgument}: no rows, a row without a text; and as quant::quantize.
+[[nodiscard]] quant::Quantized calibrate(const LoadedModel& model, std::span<const TextRow> rows,
+                                         const std::function<void(double)>& progress);
+
+}  // namespace tamis::api
