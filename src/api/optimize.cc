@@ -201,6 +201,46 @@ int64_t folder_bytes(const fs::path& folder) {
   return bytes;
 }
 
+void check_paths(const ModelPath& path, const fs::path& bundle, bool force) {
+  if (path.kind == ModelKind::kBundle) {
+    fail(ErrorCode::kUnsupported, path.folder.string(),
+         ": is a bundle already; optimize takes the checkpoint it was made of");
+  }
+  if (fs::is_directory(bundle) && !fs::is_empty(bundle) && !file_exists(bundle / "tamis.json") &&
+      force) {
+    fail(ErrorCode::kInvalidArgument, bundle.string(),
+         ": is no bundle; only a bundle or an empty folder is replaced");
+  }
+}
+
+/// A bundle beside the checkpoint it was made of.
+struct Comparison {
+  const ModelPath& checkpoint;
+  const ModelOptions& load;
+  const LoadedModel& made;
+  const std::vector<TextRow>& held_out;
+  const SelfTest& test;
+  double seconds;
+};
+
+// Difference, agreement and time against the checkpoint in fp32.
+void compare_with_fp32(const Comparison& of, OptimizeReport& report) {
+  ModelOptions fp32 = of.load;
+  fp32.precision = "fp32";
+  const auto plain = LoadedModel::load(of.checkpoint, fp32);
+  report.largest_difference = largest_difference(make_self_test(*plain), of.test);
+  if (report.quantization && measurable(of.made.task(), of.held_out)) {
+    EvaluateOptions how;
+    how.source = report.calibration_source;
+    report.agreement = evaluate(of.made, plain.get(), of.held_out, how).against;
+  }
+  const int64_t longest = of.made.manifest().max_length;
+  for (const ReportShape& shape : kShapes) {
+    const ReportShape fitting{shape.batch, std::min(shape.seq, longest)};
+    report.latency.push_back(time_shape(fitting, *plain, of.made, of.seconds));
+  }
+}
+
 }  // namespace
 
 OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
@@ -208,15 +248,7 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
   const auto report_stage = [&progress](std::string_view stage, double fraction) {
     if (progress) progress(stage, fraction);
   };
-  if (path.kind == ModelKind::kBundle) {
-    fail(ErrorCode::kUnsupported, path.folder.string(),
-         ": is a bundle already; optimize takes the checkpoint it was made of");
-  }
-  if (fs::is_directory(bundle) && !fs::is_empty(bundle) && !file_exists(bundle / "tamis.json") &&
-      options.force) {
-    fail(ErrorCode::kInvalidArgument, bundle.string(),
-         ": is no bundle; only a bundle or an empty folder is replaced");
-  }
+  check_paths(path, bundle, options.force);
   // First, so that a destination that cannot be written is known before the work.
   StagedFolder staged(bundle, options.force);
   ModelOptions load = options.model;
@@ -254,20 +286,8 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
   writer.write_self_test_file(test, report.manifest);
 
   report_stage("timing", 0.8);
-  ModelOptions fp32 = load;
-  fp32.precision = "fp32";
-  const auto plain = LoadedModel::load(path, fp32);
-  report.largest_difference = largest_difference(make_self_test(*plain), test);
-  if (report.quantization && measurable(model->task(), texts.held_out)) {
-    EvaluateOptions how;
-    how.source = report.calibration_source;
-    report.agreement = evaluate(*made, plain.get(), texts.held_out, how).against;
-  }
-  const int64_t longest = model->manifest().max_length;
-  for (const ReportShape& shape : kShapes) {
-    const ReportShape fitting{shape.batch, std::min(shape.seq, longest)};
-    report.latency.push_back(time_shape(fitting, *plain, *made, options.seconds));
-  }
+  const Comparison comparison{path, load, *made, texts.held_out, test, options.seconds};
+  compare_with_fp32(comparison, report);
   report.bundle_bytes = folder_bytes(staged.path());
   write_file(staged.path() / "report.json", report_json(report));
   write_file(staged.path() / "report.html", report_html(report));
