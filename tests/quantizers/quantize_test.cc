@@ -86,5 +86,64 @@ INSTANTIATE_TEST_SUITE_P(All, QuantizedModel,
                            return name;
                          });
 
+// Multiplies elements of a constant in place of the graph's own copy: `stride` apart from `first`.
+void scale_elements(graph::Graph& graph, graph::ValueId id, size_t first, size_t stride,
+                    float factor) {
+  const Tensor& old = *graph.value(id).constant;
+  Tensor changed = Tensor::from(old.shape(), old.as<float>());
+  const auto values = changed.mutable_as<float>();
+  for (size_t i = first; i < values.size(); i += stride) values[i] *= factor;
+  graph.value(id).constant = std::make_shared<const Tensor>(std::move(changed));
+}
+
+// What BERT and RoBERTa really have: two channels of every LayerNorm 40 times as large, the linear
+// layers that read them making up for it, the residual keeping it.
+graph::Graph with_planted_outliers(graph::Graph graph) {
+  constexpr size_t kChannels[] = {3, 17};
+  constexpr float kFactor = 40;
+  for (const graph::Node& node : std::vector<graph::Node>(graph.nodes())) {
+    const bool norm = node.op == graph::OpKind::kSkipLayerNormalization ||
+                      node.op == graph::OpKind::kEmbedLayerNormalization;
+    if (!norm) continue;
+    const auto width = static_cast<size_t>(graph.value(node.output).shape[1].size);
+    for (const size_t channel : kChannels) {
+      scale_elements(graph, node.inputs[2], channel, width, kFactor);
+      scale_elements(graph, node.inputs[3], channel, width, kFactor);
+      for (const int reader : graph.consumers(node.output)) {
+        const graph::Node& linear = graph.nodes()[static_cast<size_t>(reader)];
+        if (linear.op != graph::OpKind::kMatMul) continue;
+        scale_elements(graph, linear.inputs[1], channel, width, 1 / kFactor);
+      }
+    }
+  }
+  return graph;
+}
+
+TEST(PlantedOutliers, RuinStaticMaximaButNotTheDefault) {
+  const auto checkpoint = Checkpoint::open(models::testdata_model("bert-base"));
+  const Ids calibration(80);
+  const Ids unseen(40);
+  const runtime::PackedBatch batches[] = {calibration.batch()};
+  ThreadPool pool(2);
+  const auto error_of = [&](quant::Scheme scheme, const quant::QuantizeOptions& options) {
+    graph::Graph graph = models::build_model(*checkpoint).graph;
+    quant::add_marks(graph, scheme);
+    passes::run_pipeline(graph);
+    graph = with_planted_outliers(std::move(graph));
+    graph::Graph plain = graph;
+    for (graph::Node& node : plain.nodes()) node.quantizers.clear();
+    const quant::Quantized made = quant::quantize(graph, batches, options, pool);
+    return 1 - kernels::cosine(last_output(plain, unseen, false),
+                               last_output(made.graph, unseen, true));
+  };
+  quant::QuantizeOptions naive;
+  naive.observer = "max";
+  naive.treatments = {false, false, false, false, false};
+  const double ruined = error_of(quant::Scheme::kStatic, naive);
+  const double kept = error_of(quant::Scheme::kNative, {});
+  EXPECT_LT(kept, 1e-3);
+  EXPECT_GT(ruined, 20 * kept);
+}
+
 }  // namespace
 }  // namespace tamis
