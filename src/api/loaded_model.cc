@@ -79,6 +79,21 @@ int64_t sum_constants(const graph::Graph& graph, Measure measure) {
   return total;
 }
 
+// What a row of the task's output stands for.
+graph::Symbol rows_of(TaskKind task) {
+  switch (head_of(task)) {
+    case HeadKind::kEmbedding:
+    case HeadKind::kSequenceClassification:
+      return graph::Symbol::kSequences;
+    case HeadKind::kTokenClassification:
+    case HeadKind::kQuestionAnswering:
+      return graph::Symbol::kTokens;
+    case HeadKind::kMaskedLM:
+      return graph::Symbol::kSelected;
+  }
+  return graph::Symbol::kSequences;
+}
+
 // The longest input: what was asked for, else sentence_bert_config, else tokenizer_config, else the
 // table; never above the table.
 int64_t longest_input(int64_t asked, std::optional<int64_t> sentence_bert,
@@ -208,6 +223,12 @@ void LoadedModel::finish(const ModelOptions& options) {
   plan.pool = pool.get();
   if (manifest_.precision == "bf16") plan.float_arithmetic = runtime::FloatArithmetic::kBf16;
   engine_ = std::make_unique<Engine>(runtime::Plan::make(graph_, plan), std::move(pool));
+  // A bundle's manifest and graph are two files, and may have come from two bundles.
+  if (engine_->plan().outputs()[0].symbol != rows_of(task_)) {
+    fail(ErrorCode::kCorruptData, folder_.string(), ": the graph's ",
+         engine_->plan().outputs()[0].name, " are not those of a model for ",
+         tasks::task_name(task_));
+  }
 }
 
 const tokenizer::Tokenizer& LoadedModel::tokenizer() const {

@@ -172,6 +172,15 @@ TEST(CliBundles, WithAnotherManifestDoNotLoad) {
     SCOPED_TRACE(change.second);
     refuse(broken, "tamis.json");
   }
+  for (const char* task : {"ner", "embed", "fill-mask"}) {
+    const fs::path other = broken_bundle(folder);
+    std::string text = manifest;
+    text.replace(text.find("\"classify\""), 10, cat("\"", task, "\""));
+    write_file(other / "tamis.json", text);
+    const Outcome outcome = tamis({task, other.string(), "a [MASK]"});
+    EXPECT_TRUE(outcome.status == 3 || outcome.status == 4) << outcome.status << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
   const fs::path broken = broken_bundle(folder);
   fs::remove(broken / "selftest.json");
   refuse(broken, "selftest.json: missing");
