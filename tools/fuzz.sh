@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 seconds=$1
 shift
 cmake --preset fuzz
-cmake --build --preset fuzz
+cmake --build --preset fuzz --target fuzz_targets
 if [ $# -eq 0 ]; then
   for source in fuzz/*_fuzz.cc; do
     name=$(basename "$source" _fuzz.cc)

@@ -18,7 +18,7 @@ cmake --build --preset "$preset"
 set -- "$preset"
 if [ "$preset" != asan ]; then
   cmake --preset asan
-  cmake --build --preset asan --target fuzz_replays
+  cmake --build --preset asan --target fuzz_targets
   set -- "$@" asan:^fuzz_replay_
 fi
 tools/run_tests.sh "$@"
