@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "base/error.h"
@@ -83,6 +84,14 @@ TEST(JsonWriter, WritesWhatReadsBack) {
   JsonWriter again;
   again.value(doc.root());
   EXPECT_EQ(again.str().find("{\"a\":1,\"b\":["), 0u);
+}
+
+TEST(JsonWriter, KeepsTheSignOfZero) {
+  JsonWriter writer;
+  writer.begin_array().value(-0.0).value(-0.0f).value(0.0).end_array();
+  EXPECT_EQ(writer.str(), "[-0.0,-0.0,0]");
+  const JsonDocument doc = JsonDocument::parse(writer.str(), "file.json");
+  EXPECT_TRUE(std::signbit(doc.root().at(0).as_double("x")));
 }
 
 TEST(JsonWriter, Indents) {

@@ -46,6 +46,8 @@ void append_float(std::string& out, T number) {
     return;
   }
   append_number(out, number);
+  // "-0" would read back as the integer 0.
+  if (number == 0 && std::signbit(number)) out.append(".0");
 }
 
 }  // namespace
