@@ -28,6 +28,10 @@ inline std::vector<std::string> checkpoint_names() {
     }
   }
   std::sort(names.begin(), names.end());
+#ifdef __SANITIZE_THREAD__
+  // Ten times slower there, and threads do not know one family from another.
+  std::erase_if(names, [](const std::string& name) { return !name.starts_with("models/bert-"); });
+#endif
   return names;
 }
 
