@@ -1,6 +1,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <charconv>
 #include <memory_resource>
 #include <unordered_set>
 
@@ -164,6 +165,29 @@ std::string_view kind_name(JsonKind kind) {
        node == nullptr ? std::string_view("nothing") : kind_name(node->kind));
 }
 
+// simdjson refuses integers beyond 64 bits, and Hugging Face writes one in most
+// tokenizer_config.json files: "model_max_length": 1000000000000000019884624838656. The text with
+// ".0" behind each of them.
+std::string with_large_integers_as_doubles(std::string_view text) {
+  std::string out;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size();) {
+    if (!in_string && (text[i] == '-' || (text[i] >= '0' && text[i] <= '9'))) {
+      const size_t end = std::min(text.find_first_not_of("0123456789+-.eE", i), text.size());
+      int64_t value = 0;
+      const auto read = std::from_chars(text.data() + i, text.data() + end, value);
+      out += text.substr(i, end - i);
+      if (read.ec == std::errc::result_out_of_range && read.ptr == text.data() + end) out += ".0";
+      i = end;
+      continue;
+    }
+    if (text[i] == '"') in_string = !in_string;
+    if (in_string && text[i] == '\\' && i + 1 < text.size()) out += text[i++];
+    out += text[i++];
+  }
+  return out;
+}
+
 // The largest magnitude at which every integer is a double: 2^53.
 constexpr double kExactIntegers = 9007199254740992.0;
 
@@ -187,6 +211,10 @@ JsonDocument JsonDocument::parse(std::string_view text, std::string_view source,
       impl->parser.allocate(std::max<size_t>(text.size(), 64), limits.max_depth);
   simdjson::dom::element element;
   if (!error) error = impl->parser.parse(text.data(), text.size()).get(element);
+  if (error == simdjson::NUMBER_ERROR) {
+    const std::string widened = with_large_integers_as_doubles(text);
+    error = impl->parser.parse(widened.data(), widened.size()).get(element);
+  }
   if (error) {
     if (error == simdjson::DEPTH_ERROR) {
       fail(ErrorCode::kCorruptData, source, ": JSON nested deeper than ", limits.max_depth,

@@ -44,6 +44,23 @@ TEST(Json, WholeDoublesReadAsIntegers) {
   EXPECT_THROW((void)doc.root().at(2).as_int("x"), Error);
 }
 
+TEST(Json, IntegersBeyond64BitsReadAsDoubles) {
+  const JsonDocument doc = JsonDocument::parse(
+      R"({"1\\\"-18446744073709551616":[1000000000000000019884624838656,-9223372036854775808],)"
+      R"("b":-18446744073709551616, "c":9007199254740993,"d":123456789012345678901e-1})",
+      "file.json");
+  const JsonView::Member first = doc.root().member(0);
+  EXPECT_EQ(first.key, "1\\\"-18446744073709551616");
+  EXPECT_EQ(first.value.at(0).as_double("x"), 1e30);
+  EXPECT_EQ(first.value.at(1).as_int("x"), std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(doc.root().get("b").as_double("x"), -18446744073709551616.0);
+  EXPECT_EQ(doc.root().get("c").as_int("x"), 9007199254740993);
+  EXPECT_EQ(doc.root().get("d").as_double("x"), 12345678901234567890.1);
+  EXPECT_THROW((void)doc.root().get("b").as_int("x"), Error);
+  EXPECT_NE(error_of("[018446744073709551616]").find("not valid JSON"), std::string::npos);
+  EXPECT_NE(error_of("[18446744073709551616,-]").find("not valid JSON"), std::string::npos);
+}
+
 TEST(Json, WrongKindsAreNamed) {
   const JsonDocument doc = JsonDocument::parse(R"({"hidden_size":"big"})", "config.json");
   try {

@@ -60,7 +60,7 @@ TEST_F(Folder, VocabTxtTakesItsOptionsFromTheConfig) {
   EXPECT_EQ(cased.padding_side(), Side::kLeft);
   EXPECT_EQ(cased.special_ids().pad, 0);
   EXPECT_EQ(cased.special_ids().mask, 4);
-  write("tokenizer_config.json", R"({"model_max_length":1e30})");
+  write("tokenizer_config.json", R"({"model_max_length":1000000000000000019884624838656})");
   const Tokenizer uncased = Tokenizer::load(path_);
   EXPECT_EQ(uncased.encode("Hello").ids, (std::vector<int32_t>{2, 6, 3}));
   EXPECT_EQ(uncased.model_max_length(), std::nullopt);
