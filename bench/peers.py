@@ -26,6 +26,9 @@ TAMIS = ["tamis-fp32", "tamis-int8"]
 # name: (model, batch, length, ragged)
 SHAPES = {
     "quick": [("minilm", 1, 16, False), ("minilm", 1, 128, False), ("minilm", 32, 128, False)],
+    "small": [("minilm", 1, 16, False), ("minilm", 1, 128, False), ("minilm", 32, 128, False),
+              ("minilm", 32, 256, True), ("roberta", 1, 16, False), ("roberta", 1, 128, False)],
+    "large": [("roberta", 32, 128, False)],
     "issue": [("roberta", 32, 256, False), ("roberta", 1, 16, False), ("roberta", 1, 128, False),
               ("roberta", 1, 384, False), ("minilm", 1, 16, False), ("minilm", 1, 128, False),
               ("minilm", 32, 128, False), ("roberta", 32, 256, True), ("minilm", 32, 256, True)],
@@ -165,7 +168,7 @@ def main():
                 print(f"{name}: does not take {model}", file=sys.stderr)
         for shape in (s for s in shapes if s[0] == model):
             rows.append((shape, *measure_shape(arguments, folder, peers, shape, tamis)))
-            print(f"done: {shape}", file=sys.stderr)
+            print(table(rows[-1:], tamis), file=sys.stderr, flush=True)
         for peer in peers.values():
             peer.close()
     figures = peak["peak"]
