@@ -14,11 +14,12 @@ folders=
 for run in "$@"; do
   preset=${run%%:*}
   regex=${run#"$preset"}
+  regex=${regex#:}
   results=build/$preset/results
   rm -rf "$results"
   mkdir -p "$results"
   ctest --preset "$preset" --output-junit "$PWD/$results/ctest.junit" --no-tests=error \
-    -R "${regex#:}" || status=$?
+    -R "${regex:-.}" || status=$?
   folders="$folders $results"
 done
 # shellcheck disable=SC2086  # presets' names have no spaces
