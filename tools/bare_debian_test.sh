@@ -5,7 +5,7 @@
 #
 #   tools/bare_debian_test.sh [TARGET...]        default: demo
 #
-# DEBIAN_MIRROR  default: none, debootstrap chooses
+# DEBIAN_MIRROR  default: debootstrap's own
 # BARE_FOLDER    default build/bare; base/ in it is kept for the next run, run/ is made anew
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -32,7 +32,8 @@ unmount
 mkdir -p "$folder"
 if [ ! -f "$base/complete" ]; then
   rm -rf "$base"
-  debootstrap --variant=minbase bookworm "$base" "$mirror"
+  # shellcheck disable=SC2086  # no mirror is no argument
+  debootstrap --variant=minbase bookworm "$base" $mirror
   touch "$base/complete"
 fi
 rm -rf --one-file-system "$run"
