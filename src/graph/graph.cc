@@ -82,13 +82,6 @@ ValueId Graph::find_value(std::string_view name) const {
   return found == by_name_.end() ? kNoValue : found->second;
 }
 
-void Graph::replace_uses(ValueId from, ValueId to) {
-  for (Node& node : nodes_) std::replace(node.inputs.begin(), node.inputs.end(), from, to);
-  for (GraphOutput& output : outputs_) {
-    if (output.value == from) output.value = to;
-  }
-}
-
 bool Graph::remove_dead() {
   std::vector<bool> used(values_.size(), false);
   const auto use = [&used](ValueId id) {

@@ -93,8 +93,6 @@ class Graph {
   [[nodiscard]] bool is_output(ValueId id) const;
   [[nodiscard]] ValueId find_value(std::string_view name) const;
 
-  /// Makes every reader of `from`, and every output, read `to`.
-  void replace_uses(ValueId from, ValueId to);
   /// Drops nodes that no output needs, then values nothing names (ids change). True if anything
   /// went.
   bool remove_dead();

@@ -61,13 +61,6 @@ void Rewrite::replace(const graph::Node* at, graph::Node replacement) {
 
 void Rewrite::erase(const graph::Node* node) { erased_.push_back(index_of(node)); }
 
-bool Rewrite::touches(const graph::Node* node) const {
-  const size_t index = index_of(node);
-  return std::find(erased_.begin(), erased_.end(), index) != erased_.end() ||
-         std::any_of(replaced_.begin(), replaced_.end(),
-                     [index](const auto& item) { return item.first == index; });
-}
-
 bool Rewrite::apply() {
   if (replaced_.empty() && erased_.empty()) return false;
   for (auto& item : replaced_) graph_.nodes()[item.first] = std::move(item.second);

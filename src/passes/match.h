@@ -40,7 +40,6 @@ class Rewrite {
   void replace(const graph::Node* at, graph::Node replacement);
   /// The node goes; nothing may read its output afterwards.
   void erase(const graph::Node* node);
-  [[nodiscard]] bool touches(const graph::Node* node) const;
   /// True if anything changed. Values that nothing names any more stay until remove_dead_values.
   bool apply();
 
