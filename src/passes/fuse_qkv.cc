@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "base/error.h"
 #include "passes/match.h"
@@ -72,13 +73,19 @@ graph::ValueId concatenate(graph::Graph& graph, const std::array<graph::ValueId,
   return graph.add_constant(name, std::make_shared<const Tensor>(std::move(whole)));
 }
 
+// Stacked constants by their parts: layers that share weights (ALBERT) go on sharing them.
+using Stacked = std::map<std::array<graph::ValueId, 3>, graph::ValueId>;
+
 // The stacked weight and, if there are biases, the stacked bias.
-std::vector<graph::ValueId> stack_constants(graph::Graph& graph, const Projections& qkv) {
+std::vector<graph::ValueId> stack_constants(graph::Graph& graph, const Projections& qkv,
+                                            Stacked& known) {
   std::vector<graph::ValueId> stacked;
   for (size_t operand = 1; operand < qkv[0]->inputs.size(); ++operand) {
     const std::array<graph::ValueId, 3> parts = {qkv[0]->inputs[operand], qkv[1]->inputs[operand],
                                                  qkv[2]->inputs[operand]};
-    stacked.push_back(concatenate(graph, parts));
+    const auto found = known.find(parts);
+    stacked.push_back(found != known.end() ? found->second : concatenate(graph, parts));
+    known[parts] = stacked.back();
   }
   return stacked;
 }
@@ -103,9 +110,11 @@ std::vector<graph::Quantizer> merge_marks(const Projections& qkv) {
 
 }  // namespace
 
-// Three MatMuls of one value that only an Attention reads become one MatMul of the stacked weights.
+// Three MatMuls of one value that only an Attention reads become one MatMul of the stacked weights,
+// which are stacked once however many layers share them.
 bool fuse_qkv(graph::Graph& graph) {
   bool changed = false;
+  Stacked known;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     if (graph.nodes()[i].op != graph::OpKind::kAttention) continue;
     const Uses uses(graph);
@@ -115,7 +124,7 @@ bool fuse_qkv(graph::Graph& graph) {
     const graph::ValueId x = qkv[0]->inputs[0];
     const std::string scope = graph.nodes()[i].scope;
     std::vector<graph::Quantizer> marks = merge_marks(qkv);
-    std::vector<graph::ValueId> inputs = stack_constants(graph, qkv);
+    std::vector<graph::ValueId> inputs = stack_constants(graph, qkv, known);
     inputs.insert(inputs.begin(), x);
     const graph::ValueId output =
         graph.insert_node(i, graph::OpKind::kMatMul, std::move(inputs), graph::MatMulAttributes{},
