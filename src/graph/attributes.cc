@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view kPoolModeNames[] = {"cls",           "mean",          "max",
                                                "mean_sqrt_len", "weighted_mean", "last_token"};
 constexpr std::string_view kRuleNames[] = {"absolute", "roberta"};
+constexpr std::string_view kArithmeticNames[] = {"fp32", "bf16"};
 
 template <typename Enum, size_t kCount>
 bool read_enum(const std::string_view (&names)[kCount], std::string_view text, Enum& out) {
@@ -27,6 +28,10 @@ std::string write(float value) { return cat(value); }
 std::string write(Activation value) { return std::string(activation_name(value)); }
 std::string write(PositionRule value) {
   return std::string(kRuleNames[static_cast<size_t>(value)]);
+}
+std::string write(FloatArithmetic value) {
+  if (value == FloatArithmetic::kF32) return {};
+  return std::string(kArithmeticNames[static_cast<size_t>(value)]);
 }
 std::string write(QuantScheme value) { return std::string(scheme_name(value)); }
 std::string write(const std::vector<PoolMode>& modes) {
@@ -46,6 +51,9 @@ bool read_number(std::string_view text, Number& out) {
 bool read(std::string_view text, int64_t& out) { return read_number(text, out); }
 bool read(std::string_view text, float& out) { return read_number(text, out); }
 bool read(std::string_view text, PositionRule& out) { return read_enum(kRuleNames, text, out); }
+bool read(std::string_view text, FloatArithmetic& out) {
+  return read_enum(kArithmeticNames, text, out);
+}
 bool read(std::string_view text, Activation& out) {
   const auto found = activation_from_name(text);
   out = found.value_or(Activation::kNone);
@@ -89,8 +97,10 @@ std::string to_string(const Attributes& attributes) {
       [&text](const auto& fields) {
         std::decay_t<decltype(fields)>::visit(fields,
                                               [&text](std::string_view name, const auto& value) {
+                                                const std::string written = write(value);
+                                                if (written.empty()) return;
                                                 text += text.empty() ? "{" : ", ";
-                                                text += cat(name, "=", write(value));
+                                                text += cat(name, "=", written);
                                               });
       },
       attributes);

@@ -77,15 +77,25 @@ struct LayerNormAttributes {
   friend bool operator==(const LayerNormAttributes&, const LayerNormAttributes&) = default;
 };
 
-/// `scale` multiplies the scores before the softmax.
+/// What a float node computes in.
+enum class FloatArithmetic : uint8_t {
+  kF32,
+  kBf16,  ///< operands rounded to bf16, sums in fp32
+};
+
+/// `scale` multiplies the scores before the softmax. `arithmetic` is that of a fused Attention: q,
+/// k, v and the probabilities are its operands, the softmax is fp32 in either; its parts as nodes
+/// of their own are fp32.
 struct AttentionAttributes {
   int64_t heads = 1;
   float scale = 1.0f;
+  FloatArithmetic arithmetic = FloatArithmetic::kF32;
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& visitor) {
     visitor("heads", self.heads);
     visitor("scale", self.scale);
+    visitor("arithmetic", self.arithmetic);
   }
   friend bool operator==(const AttentionAttributes&, const AttentionAttributes&) = default;
 };
@@ -134,7 +144,7 @@ using Attributes =
 /// The default attributes of an op, of the alternative that its row in ops.inc names.
 [[nodiscard]] Attributes default_attributes(OpKind kind);
 
-/// "{heads=12, scale=0.125}", "" if there are none.
+/// "{heads=12, scale=0.125}", "" if there are none. Arithmetic in fp32 is not named.
 [[nodiscard]] std::string to_string(const Attributes& attributes);
 
 /// Sets the field `name` from its printed form; false if there is no such field or the text does

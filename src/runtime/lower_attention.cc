@@ -1,50 +1,77 @@
 #include <algorithm>
 
+#include "kernels/cpu/attention_bf16/attention_bf16.h"
 #include "kernels/cpu/attention_f32/attention_f32.h"
 #include "runtime/lowering.h"
+#include "runtime/storage.h"
 
 namespace tamis::runtime {
 
 namespace {
 
+/// Where q, k and v are: three values, or columns of one.
+struct Operands {
+  Operands(const graph::Node& node, const Lowering& lowering) {
+    const int64_t width = lowering.columns(node.output);
+    const bool merged = node.inputs.size() == 1;
+    for (int64_t i = 0; i < 3; ++i) {
+      value[i] = node.inputs[merged ? 0 : static_cast<size_t>(i)];
+      first_column[i] = merged ? i * width : 0;
+    }
+    stride = merged ? 3 * width : width;
+  }
+
+  graph::ValueId value[3] = {};
+  int64_t first_column[3] = {};
+  int64_t stride = 0;
+};
+
+// Calls body(work) for the worker's share: (sequence, head) pairs in a line, cut evenly; a cut may
+// lie within a sequence.
+template <typename Body>
+void for_each_work(const StepContext& context, int64_t heads, const Body& body) {
+  const Share share = share_of(context.block->sequences() * heads, context);
+  for (int64_t unit = share.begin; unit < share.end;) {
+    kernels::AttentionWork work;
+    work.sequence = unit / heads;
+    work.head_begin = unit % heads;
+    work.head_end = std::min(heads, work.head_begin + share.end - unit);
+    work.row_end = context.cu_seqlens[work.sequence + 1] - context.cu_seqlens[work.sequence];
+    unit += work.head_end - work.head_begin;
+    if (work.row_end > 0) body(work);
+  }
+}
+
+// Two products of 2 operations for each (query, key) pair and channel.
+double attention_operations(const Block& block, int64_t width) {
+  return 4.0 * static_cast<double>(block.pairs) * static_cast<double>(width);
+}
+
 class AttentionStep final : public Step {
  public:
   AttentionStep(const graph::Node& node, const Lowering& lowering)
-      : y_(node.output), kernel_(&kernels::select_attention_f32(lowering.isas())) {
+      : operands_(node, lowering),
+        y_(node.output),
+        kernel_(&kernels::select_attention_f32(lowering.isas())) {
     const auto& attributes = node.attribute<graph::AttentionAttributes>();
-    const int64_t width = lowering.columns(node.output);
-    merged_ = node.inputs.size() == 1;
-    for (size_t i = 0; i < 3; ++i) qkv_[i] = node.inputs[merged_ ? 0 : i];
-    const int64_t stride = merged_ ? 3 * width : width;
     args_.heads = attributes.heads;
-    args_.head_size = width / attributes.heads;
+    args_.ldo = lowering.columns(node.output);
+    args_.head_size = args_.ldo / attributes.heads;
     args_.scale = attributes.scale;
-    args_.ldq = stride;
-    args_.ldk = stride;
-    args_.ldv = stride;
-    args_.ldo = width;
+    args_.ldq = args_.ldk = args_.ldv = operands_.stride;
   }
 
   void run(const StepContext& context) const noexcept override {
-    const int64_t width = args_.heads * args_.head_size;
     kernels::AttentionArgs args = args_;
     args.cu_seqlens = context.cu_seqlens;
     args.sequences = context.block->sequences();
-    args.q = context.value<const float>(qkv_[0]);
-    args.k = context.value<const float>(qkv_[1]) + (merged_ ? width : 0);
-    args.v = context.value<const float>(qkv_[2]) + (merged_ ? 2 * width : 0);
+    args.q = context.value<const float>(operands_.value[0]) + operands_.first_column[0];
+    args.k = context.value<const float>(operands_.value[1]) + operands_.first_column[1];
+    args.v = context.value<const float>(operands_.value[2]) + operands_.first_column[2];
     args.out = context.value<float>(y_);
-    // (sequence, head) pairs in a line, cut evenly; a worker's cut may start within a sequence.
-    const Share share = share_of(args.sequences * args.heads, context);
-    for (int64_t unit = share.begin; unit < share.end;) {
-      kernels::AttentionWork work;
-      work.sequence = unit / args.heads;
-      work.head_begin = unit % args.heads;
-      work.head_end = std::min(args.heads, work.head_begin + share.end - unit);
-      work.row_end = args.cu_seqlens[work.sequence + 1] - args.cu_seqlens[work.sequence];
-      unit += work.head_end - work.head_begin;
-      if (work.row_end > 0) kernel_->run(args, work, context.scratch);
-    }
+    for_each_work(context, args.heads, [&](const kernels::AttentionWork& work) {
+      kernel_->run(args, work, context.scratch);
+    });
   }
 
   [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
@@ -52,16 +79,74 @@ class AttentionStep final : public Step {
   }
   [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
   [[nodiscard]] double operations(const Block& block) const override {
-    // Two products of 2 operations for each (query, key) pair and channel.
-    return 4.0 * static_cast<double>(block.pairs) * static_cast<double>(args_.ldo);
+    return attention_operations(block, args_.ldo);
   }
 
  private:
-  graph::ValueId qkv_[3] = {};
+  Operands operands_;
   graph::ValueId y_;
-  bool merged_ = false;
   const kernels::AttentionF32Kernel* kernel_;
   kernels::AttentionArgs args_;
+};
+
+class AttentionBf16Step final : public Step {
+ public:
+  AttentionBf16Step(const graph::Node& node, const Lowering& lowering)
+      : operands_(node, lowering),
+        y_(node.output),
+        rounds_(lowering.is_bf16(node.output)),
+        kernel_(&kernels::select_attention_bf16(lowering.isas())) {
+    const auto& attributes = node.attribute<graph::AttentionAttributes>();
+    for (int i = 0; i < 3; ++i) rounded_[i] = lowering.is_bf16(operands_.value[i]);
+    args_.heads = attributes.heads;
+    args_.ldo = lowering.columns(node.output);
+    args_.head_size = args_.ldo / attributes.heads;
+    args_.scale = attributes.scale;
+  }
+
+  void run(const StepContext& context) const noexcept override {
+    kernels::AttentionBf16Args args = args_;
+    args.cu_seqlens = context.cu_seqlens;
+    args.sequences = context.block->sequences();
+    args.q = operand(context, 0);
+    args.k = operand(context, 1);
+    args.v = operand(context, 2);
+    if (rounds_) {
+      args.out_bf16 = context.value<uint16_t>(y_);
+    } else {
+      args.out = context.value<float>(y_);
+    }
+    for_each_work(context, args.heads, [&](const kernels::AttentionWork& work) {
+      kernel_->run(args, work, context.scratch);
+    });
+  }
+
+  [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
+    return kernel_->scratch_bytes(max_seqlen, args_.head_size);
+  }
+  [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
+  [[nodiscard]] double operations(const Block& block) const override {
+    return attention_operations(block, args_.ldo);
+  }
+
+ private:
+  [[nodiscard]] kernels::AttentionOperand operand(const StepContext& context, int i) const {
+    kernels::AttentionOperand operand;
+    operand.ld = operands_.stride;
+    if (rounded_[i]) {
+      operand.bf16 = context.value<const uint16_t>(operands_.value[i]) + operands_.first_column[i];
+    } else {
+      operand.f32 = context.value<const float>(operands_.value[i]) + operands_.first_column[i];
+    }
+    return operand;
+  }
+
+  Operands operands_;
+  graph::ValueId y_;
+  bool rounded_[3] = {};  // q, k, v
+  bool rounds_;           // its output
+  const kernels::AttentionBf16Kernel* kernel_;
+  kernels::AttentionBf16Args args_;
 };
 
 }  // namespace
@@ -74,6 +159,9 @@ std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowerin
     // Those of q, k and v are nodes of their own by now.
     if (!lowering.options().simulate_quantization || !mark.enabled || mark.operand != 3) continue;
     return lower_simulated_attention(node, lowering, mark);
+  }
+  if (arithmetic_of(lowering.graph(), node, lowering.options()) == Arithmetic::kBf16) {
+    return std::make_unique<AttentionBf16Step>(node, lowering);
   }
   return std::make_unique<AttentionStep>(node, lowering);
 }

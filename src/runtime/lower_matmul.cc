@@ -1,6 +1,7 @@
 #include "runtime/lower_matmul_bf16.h"
 #include "runtime/lower_matmul_s8.h"
 #include "runtime/lowering.h"
+#include "runtime/storage.h"
 
 namespace tamis::runtime {
 
@@ -54,11 +55,13 @@ class MatMulStep final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> lower_matmul(const graph::Node& node, Lowering& lowering) {
-  if (is_quantized_matmul(node, lowering)) return lower_matmul_s8(node, lowering);
-  // A row a sequence is too little work to pay for any rounding.
-  if (lowering.options().float_arithmetic == FloatArithmetic::kBf16 &&
-      lowering.shape(node.output).symbol() == graph::Symbol::kTokens) {
-    return lower_matmul_bf16(node, lowering);
+  switch (arithmetic_of(lowering.graph(), node, lowering.options())) {
+    case Arithmetic::kS8:
+      return lower_matmul_s8(node, lowering);
+    case Arithmetic::kBf16:
+      return lower_matmul_bf16(node, lowering);
+    case Arithmetic::kF32:
+      break;
   }
   return std::make_unique<MatMulStep>(node, lowering);
 }

@@ -6,14 +6,16 @@ namespace tamis::runtime {
 
 namespace {
 
-// Rounds its input to bf16 in scratch and multiplies. Members of a team round all rows each, as in
-// INT8.
+// Rounds its input to bf16 in scratch, unless it comes as that, and multiplies. Members of a team
+// round all rows each, as in INT8.
 class MatMulBf16Step final : public Step {
  public:
   MatMulBf16Step(const graph::Node& node, Lowering& lowering)
       : x_(node.inputs[0]),
         residual_(node.input(3)),
         y_(node.output),
+        rounded_(lowering.is_bf16(node.inputs[0])),
+        rounds_(lowering.is_bf16(node.output)),
         weight_(lowering.pack_gemm_bf16(node.inputs[1])),
         elementwise_(&kernels::select_elementwise(lowering.isas())) {
     args_.n = lowering.columns(node.output);
@@ -30,26 +32,20 @@ class MatMulBf16Step final : public Step {
     const int64_t rows = context.block->tokens();
     const Share panels = share_of(kernels::gemm_bf16_panels(*weight_->kernel, args_.n), context);
     if (rows == 0 || panels.begin == panels.end) return;
-    auto* a = reinterpret_cast<uint16_t*>(context.scratch);
-    const auto* x = context.value<const float>(x_);
-    if (args_.lda == args_.k) {
-      elementwise_->to_bf16(rows * args_.k, x, a);
-    } else {
-      for (int64_t i = 0; i < rows; ++i) {
-        elementwise_->to_bf16(args_.k, x + i * args_.k, a + i * args_.lda);
-        a[i * args_.lda + args_.k] = 0;
-      }
-    }
     kernels::GemmBf16Args args = args_;
     args.m = rows;
-    args.a = a;
-    args.c = context.value<float>(y_);
+    args.a = rounded_ ? context.value<const uint16_t>(x_) : round(context, rows);
+    if (rounds_) {
+      args.c_bf16 = context.value<uint16_t>(y_);
+    } else {
+      args.c = context.value<float>(y_);
+    }
     if (residual_ != graph::kNoValue) args.residual = context.value<const float>(residual_);
     weight_->kernel->run(args, panels.begin, panels.end);
   }
 
   [[nodiscard]] size_t scratch_bytes(int64_t rows, int64_t /*max_seqlen*/) const override {
-    return static_cast<size_t>(rows * args_.lda) * sizeof(uint16_t);
+    return rounded_ ? 0 : static_cast<size_t>(rows * args_.lda) * sizeof(uint16_t);
   }
   [[nodiscard]] std::string_view kernel() const override { return weight_->kernel->name; }
   [[nodiscard]] double operations(const Block& block) const override {
@@ -58,9 +54,25 @@ class MatMulBf16Step final : public Step {
   }
 
  private:
+  [[nodiscard]] const uint16_t* round(const StepContext& context, int64_t rows) const {
+    auto* a = reinterpret_cast<uint16_t*>(context.scratch);
+    const auto* x = context.value<const float>(x_);
+    if (args_.lda == args_.k) {
+      elementwise_->to_bf16(rows * args_.k, x, a);
+      return a;
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      elementwise_->to_bf16(args_.k, x + i * args_.k, a + i * args_.lda);
+      a[i * args_.lda + args_.k] = 0;
+    }
+    return a;
+  }
+
   graph::ValueId x_;
   graph::ValueId residual_;
   graph::ValueId y_;
+  bool rounded_;  // its input
+  bool rounds_;   // its output
   std::shared_ptr<const PackedBf16> weight_;
   const kernels::ElementwiseKernel* elementwise_;
   kernels::GemmBf16Args args_;

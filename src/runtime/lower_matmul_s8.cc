@@ -8,7 +8,6 @@ namespace tamis::runtime {
 namespace {
 
 // Inputs of a quantized MatMul behind the residual (graph/ops.inc).
-constexpr size_t kWeightScale = 4;
 constexpr size_t kMultiplier = 5;
 constexpr size_t kOffset = 6;
 constexpr size_t kOutlierColumns = 7;
@@ -56,6 +55,7 @@ class MatMulS8Step final : public Step {
         residual_(node.input(3)),
         y_(node.output),
         symbol_(lowering.shape(node.inputs[0])[0].symbol),
+        rounds_(lowering.is_bf16(node.output)),
         weight_(lowering.pack_gemm_s8(node)),
         quantize_kernel_(&kernels::select_quantize_rows(lowering.isas())) {
     args_.n = lowering.columns(node.output);
@@ -92,7 +92,11 @@ class MatMulS8Step final : public Step {
     args.scale = scratch.scale;
     args.low = scratch.low;
     args.outlier_values = scratch.outliers;
-    args.c = context.value<float>(y_);
+    if (rounds_) {
+      args.c_bf16 = context.value<uint16_t>(y_);
+    } else {
+      args.c = context.value<float>(y_);
+    }
     if (residual_ != graph::kNoValue) args.residual = context.value<const float>(residual_);
     weight_->kernel->run(args, panels.begin, panels.end);
   }
@@ -134,6 +138,7 @@ class MatMulS8Step final : public Step {
   graph::ValueId residual_;
   graph::ValueId y_;
   graph::Symbol symbol_;
+  bool rounds_;  // its output to bf16
   std::shared_ptr<const PackedS8> weight_;
   const kernels::QuantizeRowsKernel* quantize_kernel_;
   kernels::GemmS8Args args_;
@@ -143,12 +148,6 @@ class MatMulS8Step final : public Step {
 };
 
 }  // namespace
-
-bool is_quantized_matmul(const graph::Node& node, const Lowering& lowering) {
-  if (lowering.options().simulate_quantization) return false;
-  const bool integers = node.input(kWeightScale) != graph::kNoValue;
-  return integers || (enabled_mark(node, 0) != nullptr && enabled_mark(node, 1) != nullptr);
-}
 
 std::unique_ptr<Step> lower_matmul_s8(const graph::Node& node, Lowering& lowering) {
   const graph::Quantizer* input = enabled_mark(node, 0);

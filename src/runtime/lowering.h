@@ -51,6 +51,11 @@ class Lowering {
   /// Columns of a matrix value.
   [[nodiscard]] int64_t columns(graph::ValueId id) const { return shape(id)[1].size; }
 
+  /// Whether the value is kept as bf16 (storage.h); otherwise as F32.
+  [[nodiscard]] bool is_bf16(graph::ValueId id) const {
+    return graph_.value(id).dtype == DType::kBF16;
+  }
+
   /// A constant [n, k] packed for a GEMM, once however often it is asked for.
   [[nodiscard]] std::shared_ptr<const PackedF32> pack_gemm_f32(graph::ValueId weight);
   [[nodiscard]] std::shared_ptr<const PackedBf16> pack_gemm_bf16(graph::ValueId weight);

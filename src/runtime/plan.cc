@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "runtime/lowering.h"
 #include "runtime/simulate.h"
+#include "runtime/storage.h"
 
 namespace tamis::runtime {
 
@@ -56,6 +57,7 @@ std::shared_ptr<const Plan> Plan::make(const graph::Graph& graph, const PlanOpti
   for (const graph::GraphOutput& output : plan->graph_.outputs()) {
     plan->outputs_.push_back(describe_output(plan->graph_, output));
   }
+  choose_storage(plan->graph_, options);
   Lowering lowering(plan->graph_, options);
   for (const graph::Node& node : plan->graph_.nodes()) {
     plan->steps_.push_back(lower(node, lowering));

@@ -16,11 +16,7 @@
 
 namespace tamis::runtime {
 
-/// What the linear layers compute in where no marks are on.
-enum class FloatArithmetic : uint8_t {
-  kF32,
-  kBf16,  ///< inputs and weights rounded to bf16, sums in fp32; rows counted by tokens only
-};
+using graph::FloatArithmetic;
 
 struct PlanOptions {
   /// Kernel sets that may be chosen from.
@@ -32,6 +28,7 @@ struct PlanOptions {
   /// Runs what marks that are on say, in float: their operands go to integers and back, and integer
   /// weights are multiplied out (simulate.h). Otherwise marks are for the integer kernels.
   bool simulate_quantization = false;
+  /// What the linear layers compute in where no marks are on; those with a row a sequence are fp32.
   FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
   /// Packs weights in parallel; null: on the calling thread. Not kept.
   ThreadPool* pool = nullptr;

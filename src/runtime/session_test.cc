@@ -30,11 +30,15 @@ std::vector<IsaSet> isa_sets() {
   return sets;
 }
 
-std::shared_ptr<const Plan> plan_for(IsaSet isas) {
+std::shared_ptr<const Plan> plan_for(IsaSet isas,
+                                     FloatArithmetic arithmetic = FloatArithmetic::kF32) {
   PlanOptions options;
   options.isas = isas;
-  return Plan::make(test_encoder(), options);
+  options.float_arithmetic = arithmetic;
+  return Plan::make(test_encoder(arithmetic), options);
 }
+
+constexpr FloatArithmetic kArithmetics[] = {FloatArithmetic::kF32, FloatArithmetic::kBf16};
 
 TEST(Session, EveryIsaAgreesWithReference) {
   const TestBatch batch({5, 1, 33, 20});
@@ -59,45 +63,56 @@ TEST(Session, EveryIsaAgreesWithReference) {
   }
 }
 
-TEST(Session, BatchedEqualsSingleBitForBit) {
+void expect_batched_equals_single(const std::shared_ptr<const Plan>& plan) {
   const TestBatch batch({7, 130, 1, 64, 300, 12, 12});
+  ThreadPool pool(2);
+  Session session(plan, pool);
+  Outputs whole;
+  session.run(batch.packed(), whole);
+  const std::vector<float> tokens = floats(whole, "token_embeddings");
+  const std::vector<float> pooled = floats(whole, "sentence_embedding");
+  for (size_t s = 0; s + 1 < batch.cu_seqlens.size(); ++s) {
+    const TestBatch one = batch.only(s);
+    Outputs single;
+    session.run(one.packed(), single);
+    const auto first = static_cast<size_t>(batch.cu_seqlens[s] * kHidden);
+    EXPECT_TRUE(same_bits(std::span(tokens).subspan(first, one.ids.size() * kHidden),
+                          floats(single, "token_embeddings")));
+    EXPECT_TRUE(same_bits(std::span(pooled).subspan(s * 2 * kHidden, 2 * kHidden),
+                          floats(single, "sentence_embedding")));
+  }
+}
+
+TEST(Session, BatchedEqualsSingleBitForBit) {
   for (const IsaSet isas : isa_sets()) {
-    ThreadPool pool(2);
-    Session session(plan_for(isas), pool);
-    Outputs whole;
-    session.run(batch.packed(), whole);
-    const std::vector<float> tokens = floats(whole, "token_embeddings");
-    const std::vector<float> pooled = floats(whole, "sentence_embedding");
-    for (size_t s = 0; s + 1 < batch.cu_seqlens.size(); ++s) {
-      const TestBatch one = batch.only(s);
-      Outputs single;
-      session.run(one.packed(), single);
-      const auto first = static_cast<size_t>(batch.cu_seqlens[s] * kHidden);
-      EXPECT_TRUE(same_bits(std::span(tokens).subspan(first, one.ids.size() * kHidden),
-                            floats(single, "token_embeddings")));
-      EXPECT_TRUE(same_bits(std::span(pooled).subspan(s * 2 * kHidden, 2 * kHidden),
-                            floats(single, "sentence_embedding")));
+    for (const FloatArithmetic arithmetic : kArithmetics) {
+      expect_batched_equals_single(plan_for(isas, arithmetic));
+    }
+  }
+}
+
+void expect_threads_do_not_matter(const std::shared_ptr<const Plan>& plan) {
+  const std::vector<std::vector<int32_t>> kLengths = {
+      {40}, {300, 2}, {60, 60, 60, 60}, {3, 600, 9}};
+  for (const auto& lengths : kLengths) {
+    const TestBatch batch(lengths);
+    std::vector<float> expected;
+    for (const int threads : {1, 2, 3, 8}) {
+      ThreadPool pool(threads);
+      Session session(plan, pool);
+      Outputs outputs;
+      session.run(batch.packed(), outputs);
+      const std::vector<float> got = floats(outputs, "token_embeddings");
+      if (expected.empty()) expected = got;
+      EXPECT_TRUE(same_bits(expected, got)) << threads << " threads";
     }
   }
 }
 
 TEST(Session, AnyThreadCountGivesTheSameBits) {
-  const std::vector<std::vector<int32_t>> kLengths = {
-      {40}, {300, 2}, {60, 60, 60, 60}, {3, 600, 9}};
   for (const IsaSet isas : isa_sets()) {
-    const auto plan = plan_for(isas);
-    for (const auto& lengths : kLengths) {
-      const TestBatch batch(lengths);
-      std::vector<float> expected;
-      for (const int threads : {1, 2, 3, 8}) {
-        ThreadPool pool(threads);
-        Session session(plan, pool);
-        Outputs outputs;
-        session.run(batch.packed(), outputs);
-        const std::vector<float> got = floats(outputs, "token_embeddings");
-        if (expected.empty()) expected = got;
-        EXPECT_TRUE(same_bits(expected, got)) << threads << " threads";
-      }
+    for (const FloatArithmetic arithmetic : kArithmetics) {
+      expect_threads_do_not_matter(plan_for(isas, arithmetic));
     }
   }
 }

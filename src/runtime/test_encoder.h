@@ -79,6 +79,17 @@ inline const graph::Graph& test_encoder() {
   return graph;
 }
 
+/// The same with its attention in that arithmetic.
+inline graph::Graph test_encoder(graph::FloatArithmetic attention) {
+  graph::Graph graph = test_encoder();
+  for (graph::Node& node : graph.nodes()) {
+    if (auto* attributes = std::get_if<graph::AttentionAttributes>(&node.attributes)) {
+      attributes->arithmetic = attention;
+    }
+  }
+  return graph;
+}
+
 struct TestBatch {
   std::vector<int32_t> ids;
   std::vector<int32_t> types;

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "base/activation.h"
+#include "kernels/cpu/attention_bf16/attention_bf16.h"
 #include "kernels/cpu/attention_f32/attention_f32.h"
 #include "kernels/cpu/embedding/embedding.h"
 #include "kernels/cpu/gemm_bf16/gemm_bf16.h"
@@ -97,6 +98,9 @@ void attention(const AttentionArgs& args);
 
 /// The part of attention() that `work` names.
 void attention_rows(const AttentionArgs& args, const AttentionWork& work);
+
+/// The part of cpu/attention_bf16/attention_bf16.h that `work` names.
+void attention_bf16_rows(const AttentionBf16Args& args, const AttentionWork& work);
 
 /// Elements of packed pairs of one head: the sum of len^2 over the sequences.
 [[nodiscard]] int64_t attention_pairs(const int32_t* cu_seqlens, int64_t sequences);
