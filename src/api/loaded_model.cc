@@ -222,7 +222,13 @@ void LoadedModel::finish(const ModelOptions& options) {
   plan.outputs = {std::string(tasks::task_output(task_))};
   plan.pool = pool.get();
   if (manifest_.precision == "bf16") plan.float_arithmetic = runtime::FloatArithmetic::kBf16;
-  engine_ = std::make_unique<Engine>(runtime::Plan::make(graph_, plan), std::move(pool));
+  graph::Graph graph = graph_;
+  graph.keep_outputs(plan.outputs);
+  for (passes::PassReport& report :
+       passes::run_pipeline(graph, options.skip_passes, passes::Stage::kLoad)) {
+    reports_.push_back(std::move(report));
+  }
+  engine_ = std::make_unique<Engine>(runtime::Plan::make(graph, plan), std::move(pool));
   // A bundle's manifest and graph are two files, and may have come from two bundles.
   if (engine_->plan().outputs()[0].symbol != rows_of(task_)) {
     fail(ErrorCode::kCorruptData, folder_.string(), ": the graph's ",

@@ -35,7 +35,7 @@ struct ModelOptions {
   /// Quantizers to turn on, then off, by glob; for int8 made of a checkpoint.
   std::vector<std::string> enable;
   std::vector<std::string> disable;
-  /// Passes to leave out (checkpoints only).
+  /// Passes to leave out. A bundle has been through all but those that run when it is loaded.
   std::vector<std::string> skip_passes;
   /// False: encode() cannot be used; for work on token ids.
   bool tokenizer = true;
@@ -55,7 +55,7 @@ class LoadedModel {
   [[nodiscard]] bool is_bundle() const { return is_bundle_; }
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   [[nodiscard]] tasks::TaskKind task() const { return task_; }
-  /// All outputs that the model has, fused if passes ran.
+  /// All outputs that the model has, fused if passes ran; the plan's own graph has only the task's.
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
   [[nodiscard]] const std::vector<passes::PassReport>& pass_reports() const { return reports_; }
   [[nodiscard]] const tokenizer::Tokenizer& tokenizer() const;

@@ -54,6 +54,18 @@ void Graph::add_output(std::string_view name, ValueId value) {
   outputs_.push_back({std::string(name), value});
 }
 
+void Graph::keep_outputs(std::span<const std::string> names) {
+  for (const std::string& name : names) {
+    const bool known = std::any_of(outputs_.begin(), outputs_.end(),
+                                   [&](const GraphOutput& o) { return o.name == name; });
+    if (!known) fail(ErrorCode::kNotFound, "the graph has no output \"", name, "\"");
+  }
+  if (names.empty()) return;
+  std::erase_if(outputs_, [&](const GraphOutput& output) {
+    return std::find(names.begin(), names.end(), output.name) == names.end();
+  });
+}
+
 int Graph::producer(ValueId id) const {
   for (size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i].output == id) return static_cast<int>(i);

@@ -72,6 +72,9 @@ class Graph {
   ValueId insert_node(size_t index, OpKind op, std::vector<ValueId> inputs, Attributes attributes,
                       std::string_view scope, std::string_view name = "");
   void add_output(std::string_view name, ValueId value);
+  /// Drops the outputs that are not named; nodes that only they need stay until remove_dead(). None
+  /// named: all outputs stay. Throws Error{kNotFound} for a name that is no output.
+  void keep_outputs(std::span<const std::string> names);
 
   [[nodiscard]] const Value& value(ValueId id) const { return values_[static_cast<size_t>(id)]; }
   [[nodiscard]] Value& value(ValueId id) { return values_[static_cast<size_t>(id)]; }

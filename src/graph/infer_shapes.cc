@@ -33,7 +33,7 @@ class Rule {
   const SymbolicShape& rows(size_t i) const {
     const SymbolicShape& s = shape(i);
     expect(input(i).dtype == DType::kF32 && s.rank() == 2 && !s[0].is_const() && s[1].is_const(), i,
-           "F32 rows [T|B|S, n]");
+           "F32 rows [T|B|S|F, n]");
     return s;
   }
   /// Rows counted by tokens.
@@ -75,6 +75,10 @@ SymbolicShape infer_gather(const Rule& rule) {
 
 SymbolicShape infer_select_tokens(const Rule& rule) {
   return {Dim::of(Symbol::kSelected), rule.token_rows(0)[1]};
+}
+
+SymbolicShape infer_select_first_tokens(const Rule& rule) {
+  return {Dim::of(Symbol::kFirst), rule.token_rows(0)[1]};
 }
 
 SymbolicShape infer_elementwise(const Rule& rule, bool scalar_allowed) {
@@ -231,9 +235,13 @@ SymbolicShape infer_attention(const Rule& rule, const Node& node) {
 }
 
 SymbolicShape infer_pool(const Rule& rule, const Node& node) {
-  const auto modes = static_cast<int64_t>(node.attribute<PoolAttributes>().modes.size());
-  if (modes == 0) rule.refuse("no pooling mode");
-  return {Dim::of(Symbol::kSequences), Dim::of(rule.token_rows(0)[1].size * modes)};
+  const std::vector<PoolMode>& modes = node.attribute<PoolAttributes>().modes;
+  if (modes.empty()) rule.refuse("no pooling mode");
+  // Where only the first tokens are there, they are all that can be pooled.
+  const bool first =
+      modes == std::vector{PoolMode::kCls} && rule.rows(0)[0].symbol == Symbol::kFirst;
+  const int64_t n = first ? rule.rows(0)[1].size : rule.token_rows(0)[1].size;
+  return {Dim::of(Symbol::kSequences), Dim::of(n * static_cast<int64_t>(modes.size()))};
 }
 
 SymbolicShape infer_shape(const Rule& rule, const Node& node) {
@@ -245,6 +253,8 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
       return infer_gather(rule);
     case OpKind::kSelectTokens:
       return infer_select_tokens(rule);
+    case OpKind::kSelectFirstTokens:
+      return infer_select_first_tokens(rule);
     case OpKind::kAdd:
       return infer_elementwise(rule, false);
     case OpKind::kMul:

@@ -83,7 +83,7 @@ class Line {
 
 Symbol symbol_from_name(std::string_view name) {
   for (const Symbol symbol :
-       {Symbol::kSequences, Symbol::kTokens, Symbol::kPairs, Symbol::kSelected}) {
+       {Symbol::kSequences, Symbol::kTokens, Symbol::kPairs, Symbol::kSelected, Symbol::kFirst}) {
     if (symbol_name(symbol) == name) return symbol;
   }
   return Symbol::kConst;

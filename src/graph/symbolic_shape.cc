@@ -44,6 +44,8 @@ std::string_view symbol_name(Symbol symbol) {
       return "A";
     case Symbol::kSelected:
       return "S";
+    case Symbol::kFirst:
+      return "F";
   }
   return "";
 }

@@ -16,7 +16,13 @@ enum class Symbol : uint8_t {
   kTokens,     ///< T, tokens in the batch
   kPairs,      ///< A, the sum of squared sequence lengths: (query, key) pairs
   kSelected,   ///< S, tokens selected for output (PackedBatch::selected_tokens, all if empty)
+  kFirst,      ///< F, the first tokens of the sequences: as many as B, but rows of tokens
 };
+
+/// Whether rows that the symbol counts are tokens' rows.
+[[nodiscard]] constexpr bool counts_tokens(Symbol symbol) {
+  return symbol == Symbol::kTokens || symbol == Symbol::kSelected || symbol == Symbol::kFirst;
+}
 
 /// One size: `size` for kConst, otherwise the symbol's.
 struct Dim {
@@ -52,7 +58,7 @@ class SymbolicShape {
   size_t rank_ = 0;
 };
 
-/// "B", "T", "A", "S"; "" for kConst.
+/// "B", "T", "A", "S", "F"; "" for kConst.
 [[nodiscard]] std::string_view symbol_name(Symbol symbol);
 
 }  // namespace tamis::graph

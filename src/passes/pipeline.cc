@@ -7,14 +7,14 @@
 
 namespace tamis::passes {
 
-#define X(name) bool name(graph::Graph& graph);
+#define X(stage, name) bool name(graph::Graph& graph);
 #include "passes/pipeline.inc"
 #undef X
 
 namespace {
 
 constexpr Pass kPasses[] = {
-#define X(name) {#name, name},
+#define X(stage, name) {#name, Stage::stage, name},
 #include "passes/pipeline.inc"
 #undef X
 };
@@ -39,10 +39,12 @@ const Pass* find_pass(std::string_view name) {
   return nullptr;
 }
 
-std::vector<PassReport> run_pipeline(graph::Graph& graph, std::span<const std::string> skip) {
+std::vector<PassReport> run_pipeline(graph::Graph& graph, std::span<const std::string> skip,
+                                     Stage stage) {
   refuse_unknown(skip);
   std::vector<PassReport> reports;
   for (const Pass& pass : kPasses) {
+    if (pass.stage != stage) continue;
     if (std::find(skip.begin(), skip.end(), pass.name) != skip.end()) continue;
     const int64_t start = Clock::steady().now_ns();
     const bool changed = pass.run(graph);

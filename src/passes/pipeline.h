@@ -4,6 +4,7 @@
 // (runtime's Plan). May use: runtime.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,9 +14,16 @@
 
 namespace tamis::passes {
 
+/// When a pass runs.
+enum class Stage : uint8_t {
+  kOptimize,  ///< once for a model; what it makes is what a bundle holds
+  kLoad,      ///< for each plan, as it depends on the outputs that are wanted of it
+};
+
 /// One rewrite. run() returns whether it changed the graph; quantizer marks move along.
 struct Pass {
   std::string_view name;
+  Stage stage;
   bool (*run)(graph::Graph& graph);
 };
 
@@ -31,9 +39,10 @@ struct PassReport {
   double milliseconds = 0;
 };
 
-/// Runs the pipeline, verifying the graph after each pass that changed it. Names in `skip` are left
-/// out; an unknown one is Error{kInvalidArgument} listing the known. A pass that breaks the graph
-/// is Error{kInternal} naming the pass.
-std::vector<PassReport> run_pipeline(graph::Graph& graph, std::span<const std::string> skip = {});
+/// Runs the passes of a stage, verifying the graph after each that changed it. Names in `skip` are
+/// left out; an unknown one is Error{kInvalidArgument} listing the known. A pass that breaks the
+/// graph is Error{kInternal} naming the pass.
+std::vector<PassReport> run_pipeline(graph::Graph& graph, std::span<const std::string> skip = {},
+                                     Stage stage = Stage::kOptimize);
 
 }  // namespace tamis::passes

@@ -70,6 +70,8 @@ int64_t Block::units(graph::Symbol symbol) const {
       return pairs;
     case graph::Symbol::kSelected:
       return selected();
+    case graph::Symbol::kFirst:
+      return sequences();
   }
   return 0;
 }
@@ -77,6 +79,7 @@ int64_t Block::units(graph::Symbol symbol) const {
 int64_t Block::first_unit(graph::Symbol symbol) const {
   switch (symbol) {
     case graph::Symbol::kSequences:
+    case graph::Symbol::kFirst:
       return sequence_begin;
     case graph::Symbol::kTokens:
       return token_begin;

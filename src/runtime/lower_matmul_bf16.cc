@@ -14,6 +14,7 @@ class MatMulBf16Step final : public Step {
       : x_(node.inputs[0]),
         residual_(node.input(3)),
         y_(node.output),
+        symbol_(lowering.shape(node.output)[0].symbol),
         rounded_(lowering.is_bf16(node.inputs[0])),
         rounds_(lowering.is_bf16(node.output)),
         weight_(lowering.pack_gemm_bf16(node.inputs[1])),
@@ -29,7 +30,7 @@ class MatMulBf16Step final : public Step {
   }
 
   void run(const StepContext& context) const noexcept override {
-    const int64_t rows = context.block->tokens();
+    const int64_t rows = context.block->units(symbol_);
     const Share panels = share_of(kernels::gemm_bf16_panels(*weight_->kernel, args_.n), context);
     if (rows == 0 || panels.begin == panels.end) return;
     kernels::GemmBf16Args args = args_;
@@ -49,7 +50,7 @@ class MatMulBf16Step final : public Step {
   }
   [[nodiscard]] std::string_view kernel() const override { return weight_->kernel->name; }
   [[nodiscard]] double operations(const Block& block) const override {
-    return 2.0 * static_cast<double>(block.tokens()) * static_cast<double>(args_.n) *
+    return 2.0 * static_cast<double>(block.units(symbol_)) * static_cast<double>(args_.n) *
            static_cast<double>(args_.k);
   }
 
@@ -71,6 +72,7 @@ class MatMulBf16Step final : public Step {
   graph::ValueId x_;
   graph::ValueId residual_;
   graph::ValueId y_;
+  graph::Symbol symbol_;
   bool rounded_;  // its input
   bool rounds_;   // its output
   std::shared_ptr<const PackedBf16> weight_;

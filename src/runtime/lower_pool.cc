@@ -62,7 +62,12 @@ class PoolStep final : public Step {
 
 }  // namespace
 
+std::unique_ptr<Step> lower_pool_of_first_tokens(const graph::Node& node, Lowering& lowering);
+
 std::unique_ptr<Step> lower_sequence_pool(const graph::Node& node, Lowering& lowering) {
+  if (lowering.shape(node.inputs[0])[0].symbol == graph::Symbol::kFirst) {
+    return lower_pool_of_first_tokens(node, lowering);
+  }
   return std::make_unique<PoolStep>(node, lowering);
 }
 

@@ -1,5 +1,5 @@
+// Rows of tokens picked out, and first tokens' rows as rows of sequences.
 #include <algorithm>
-#include <cstring>
 
 #include "runtime/lowering.h"
 
@@ -7,33 +7,67 @@ namespace tamis::runtime {
 
 namespace {
 
-class SelectTokensStep final : public Step {
+/// Where the rows of a step's output come from.
+enum class RowSource : uint8_t {
+  kSelected,  ///< the tokens that the batch selects
+  kFirst,     ///< each sequence's first token; zeros where it has none
+  kSame,      ///< the row of the same number; zeros where the sequence is empty
+};
+
+class SelectRowsStep final : public Step {
  public:
-  SelectTokensStep(const graph::Node& node, const Lowering& lowering)
-      : x_(node.inputs[0]), y_(node.output), width_(lowering.columns(node.output)) {}
+  SelectRowsStep(const graph::Node& node, const Lowering& lowering, RowSource source)
+      : x_(node.inputs[0]),
+        y_(node.output),
+        symbol_(lowering.shape(node.output)[0].symbol),
+        width_(lowering.columns(node.output)),
+        source_(source) {}
 
   void run(const StepContext& context) const noexcept override {
-    const Share rows = share_of(context.block->selected(), context);
+    const Share rows = share_of(context.block->units(symbol_), context);
     const auto* x = context.value<const float>(x_);
     auto* y = context.value<float>(y_);
     for (int64_t i = rows.begin; i < rows.end; ++i) {
-      const int64_t token = context.selected_tokens == nullptr ? i : context.selected_tokens[i];
-      std::copy_n(x + token * width_, width_, y + i * width_);
+      const int64_t from = row_of(context, i);
+      if (from < 0) {
+        std::fill_n(y + i * width_, width_, 0.0f);
+      } else {
+        std::copy_n(x + from * width_, width_, y + i * width_);
+      }
     }
   }
 
-  [[nodiscard]] std::string_view kernel() const override { return "select_tokens"; }
+  [[nodiscard]] std::string_view kernel() const override { return "select_rows"; }
 
  private:
+  // The row of x that row i is; -1: none.
+  [[nodiscard]] int64_t row_of(const StepContext& context, int64_t i) const {
+    if (source_ == RowSource::kSelected) {
+      return context.selected_tokens == nullptr ? i : context.selected_tokens[i];
+    }
+    if (context.cu_seqlens[i] == context.cu_seqlens[i + 1]) return -1;
+    return source_ == RowSource::kFirst ? context.cu_seqlens[i] : i;
+  }
+
   graph::ValueId x_;
   graph::ValueId y_;
+  graph::Symbol symbol_;
   int64_t width_;
+  RowSource source_;
 };
 
 }  // namespace
 
 std::unique_ptr<Step> lower_select_tokens(const graph::Node& node, Lowering& lowering) {
-  return std::make_unique<SelectTokensStep>(node, lowering);
+  return std::make_unique<SelectRowsStep>(node, lowering, RowSource::kSelected);
+}
+
+std::unique_ptr<Step> lower_select_first_tokens(const graph::Node& node, Lowering& lowering) {
+  return std::make_unique<SelectRowsStep>(node, lowering, RowSource::kFirst);
+}
+
+std::unique_ptr<Step> lower_pool_of_first_tokens(const graph::Node& node, Lowering& lowering) {
+  return std::make_unique<SelectRowsStep>(node, lowering, RowSource::kSame);
 }
 
 }  // namespace tamis::runtime

@@ -13,18 +13,7 @@ namespace {
 
 // Keeps the outputs asked for and adds the taps.
 void choose_outputs(graph::Graph& graph, const PlanOptions& options) {
-  std::vector<graph::GraphOutput>& outputs = graph.outputs();
-  for (const std::string& name : options.outputs) {
-    const bool known = std::any_of(outputs.begin(), outputs.end(),
-                                   [&](const graph::GraphOutput& o) { return o.name == name; });
-    if (!known) fail(ErrorCode::kNotFound, "plan: the graph has no output \"", name, "\"");
-  }
-  if (!options.outputs.empty()) {
-    std::erase_if(outputs, [&](const graph::GraphOutput& output) {
-      return std::find(options.outputs.begin(), options.outputs.end(), output.name) ==
-             options.outputs.end();
-    });
-  }
+  graph.keep_outputs(options.outputs);
   for (const std::string& name : options.taps) {
     const graph::ValueId value = graph.find_value(name);
     if (value == graph::kNoValue) {

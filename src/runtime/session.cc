@@ -22,6 +22,21 @@ std::byte* bytes_of(std::span<const int32_t> ids, int64_t first) {
   return reinterpret_cast<std::byte*>(const_cast<int32_t*>(ids.data() + first));
 }
 
+int64_t rows_of(const PackedBatch& batch, graph::Symbol symbol) {
+  switch (symbol) {
+    case graph::Symbol::kSequences:
+    case graph::Symbol::kFirst:
+      return batch.sequences();
+    case graph::Symbol::kSelected:
+      return batch.selected();
+    case graph::Symbol::kTokens:
+    case graph::Symbol::kConst:
+    case graph::Symbol::kPairs:
+      break;
+  }
+  return batch.tokens();
+}
+
 const FloatInput* find_float_input(const PackedBatch& batch, std::string_view name) {
   for (const FloatInput& input : batch.float_inputs) {
     if (input.name == name) return &input;
@@ -119,9 +134,7 @@ void Session::prepare(const PackedBatch& batch, Outputs& outputs) {
   outputs.truncate(plan_->outputs().size());
   for (size_t i = 0; i < plan_->outputs().size(); ++i) {
     const PlanOutput& output = plan_->outputs()[i];
-    int64_t rows = batch.tokens();
-    if (output.symbol == graph::Symbol::kSequences) rows = batch.sequences();
-    if (output.symbol == graph::Symbol::kSelected) rows = batch.selected();
+    const int64_t rows = rows_of(batch, output.symbol);
     output_data_.push_back(outputs.prepare(i, output.name, rows, output.row_elements));
   }
   // Block b's part of cu_seqlens starts at sequence_begin + (blocks before it in batch order), and

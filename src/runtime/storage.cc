@@ -19,7 +19,7 @@ Arithmetic arithmetic_of_matmul(const graph::Graph& graph, const graph::Node& no
                          (has_enabled_mark(node, 0) && has_enabled_mark(node, 1));
   if (quantized && !options.simulate_quantization) return Arithmetic::kS8;
   // A row a sequence is too little work to pay for any rounding.
-  const bool by_tokens = graph.value(node.output).shape.symbol() == graph::Symbol::kTokens;
+  const bool by_tokens = graph::counts_tokens(graph.value(node.output).shape.symbol());
   return options.float_arithmetic == FloatArithmetic::kBf16 && by_tokens ? Arithmetic::kBf16
                                                                          : Arithmetic::kF32;
 }

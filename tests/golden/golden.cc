@@ -149,8 +149,10 @@ std::vector<Isa> host_isas() {
   return found;
 }
 
-std::shared_ptr<const runtime::Plan> make_plan(const graph::Graph& graph, Isa isa) {
+std::shared_ptr<const runtime::Plan> make_plan(const graph::Graph& graph, Isa isa,
+                                               runtime::FloatArithmetic arithmetic) {
   runtime::PlanOptions options;
+  options.float_arithmetic = arithmetic;
   options.isas = isas_up_to(isa_name(isa));
   return runtime::Plan::make(graph, options);
 }

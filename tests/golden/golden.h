@@ -50,7 +50,9 @@ struct Golden {
 [[nodiscard]] std::vector<Isa> host_isas();
 
 /// A plan for that kernel set and what it contains.
-[[nodiscard]] std::shared_ptr<const runtime::Plan> make_plan(const graph::Graph& graph, Isa isa);
+[[nodiscard]] std::shared_ptr<const runtime::Plan> make_plan(
+    const graph::Graph& graph, Isa isa,
+    runtime::FloatArithmetic arithmetic = runtime::FloatArithmetic::kF32);
 
 /// A case's rows of each graph output.
 using Result = std::map<std::string, std::vector<float>>;

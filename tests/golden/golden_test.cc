@@ -20,12 +20,17 @@ struct Loaded {
         unfused(models::build_model(*checkpoint).graph),
         fused(unfused) {
     passes::run_pipeline(fused);
+    narrow = fused;
+    const std::vector<std::string> wanted = {narrow.outputs().back().name};
+    narrow.keep_outputs(wanted);
+    passes::run_pipeline(narrow, {}, passes::Stage::kLoad);
   }
 
   Golden golden;
   std::shared_ptr<const Checkpoint> checkpoint;
   graph::Graph unfused;
   graph::Graph fused;
+  graph::Graph narrow;  // fused, for the last output alone, with the rows it does not need dropped
 };
 
 // The pooler's output is not an output of ours: classification heads read it and are recorded.
@@ -89,6 +94,30 @@ TEST_P(GoldenModel, GivesTheSameBitsInAnyBatchOnAnyThreads) {
       const std::vector<Result> turned = run_together(plan, pool, backwards);
       for (size_t i = 0; i < expected.size(); ++i) {
         EXPECT_TRUE(same_bits(expected[i], turned[turned.size() - 1 - i])) << "case " << i;
+      }
+    }
+  }
+}
+
+// The last output of a plan for it alone, to the bit what a plan for all outputs gives.
+TEST_P(GoldenModel, GivesTheSameBitsWithoutTheRowsThatNobodyWants) {
+  const Loaded model(GetParam());
+  const std::string output = model.narrow.outputs()[0].name;
+  for (const Isa isa : host_isas()) {
+    for (const auto arithmetic :
+         {runtime::FloatArithmetic::kF32, runtime::FloatArithmetic::kBf16}) {
+      SCOPED_TRACE(
+          cat(isa_name(isa), arithmetic == runtime::FloatArithmetic::kF32 ? "" : ", bf16"));
+      const auto all = make_plan(model.fused, isa, arithmetic);
+      const auto narrow = make_plan(model.narrow, isa, arithmetic);
+      ThreadPool pool(2);
+      const std::vector<Result> want = run_together(all, pool, model.golden.cases);
+      const std::vector<Result> got = run_together(narrow, pool, model.golden.cases);
+      for (size_t i = 0; i < want.size(); ++i) {
+        const std::vector<float>& a = want[i].at(output);
+        const std::vector<float>& b = got[i].at(output);
+        ASSERT_EQ(a.size(), b.size());
+        EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0) << "case " << i;
       }
     }
   }

@@ -73,18 +73,6 @@ void layer_norm(const LayerNormArgs& args);
 /// Sum of table rows (rounded to float32), then LayerNorm where gamma is given.
 void embedding(const EmbeddingArgs& args);
 
-/// y[i] = table[index[i]], rows of `width` floats; y overlaps nothing.
-struct SelectRowsArgs {
-  int64_t rows = 0;  // of y
-  int64_t width = 0;
-  const float* table = nullptr;
-  int64_t ldt = 0;
-  const int32_t* index = nullptr;  // [rows]
-  float* y = nullptr;
-  int64_t ldy = 0;
-};
-void select_rows(const SelectRowsArgs& args);
-
 /// out[cu_seqlens[s] + t] = t. `cu_seqlens` has one entry more than there are sequences.
 void position_ids(std::span<const int32_t> cu_seqlens, std::span<int32_t> out);
 
