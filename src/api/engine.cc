@@ -88,10 +88,9 @@ int64_t rows_of(const tasks::Encoded& request, graph::Symbol symbol) {
   return rows;
 }
 
-TensorView rows(const runtime::Outputs& outputs, size_t i, int64_t width, RowRange range) {
+TensorView rows(const TensorView& tensor, int64_t width, RowRange range) {
   // A request of no sequences, a query with nothing to rank, has no row anywhere.
   if (range.count == 0) return {DType::kF32, {0, width}, nullptr};
-  const TensorView& tensor = outputs.view(i);
   const std::byte* first = tensor.data() + static_cast<size_t>(range.begin * width) * sizeof(float);
   return {DType::kF32, {range.count, width}, first};
 }
@@ -119,7 +118,7 @@ void Engine::run(std::span<const tasks::Encoded> requests, int64_t max_batch_tok
     for (size_t request = begin; request < end; ++request) {
       for (size_t i = 0; i < outputs.size(); ++i) {
         const RowRange range{next_row[i], rows_of(requests[request], outputs[i].symbol)};
-        views[i] = {outputs[i].name, rows(worker->outputs, i, outputs[i].row_elements, range)};
+        views[i] = {outputs[i].name, rows(worker->outputs.view(i), outputs[i].row_elements, range)};
         next_row[i] += range.count;
       }
       consume(request, views);
@@ -127,6 +126,18 @@ void Engine::run(std::span<const tasks::Encoded> requests, int64_t max_batch_tok
     begin = end;
   }
   give_back(std::move(worker));
+}
+
+void hand_out(std::span<const tasks::Encoded> requests, const tasks::OutputView& output,
+              graph::Symbol symbol, Engine::Consumer consume) {
+  int64_t next_row = 0;
+  for (size_t request = 0; request < requests.size(); ++request) {
+    const RowRange range{next_row, rows_of(requests[request], symbol)};
+    const tasks::OutputView view = {output.name,
+                                    rows(output.tensor, output.tensor.shape()[1], range)};
+    consume(request, {&view, 1});
+    next_row += range.count;
+  }
 }
 
 }  // namespace tamis::api

@@ -61,4 +61,9 @@ class Engine {
   std::vector<std::unique_ptr<Worker>> idle_;
 };
 
+/// One output of a batch that held all sequences of the requests in their order, its rows counted
+/// by `symbol`: hands each request its own, as Engine::run does.
+void hand_out(std::span<const tasks::Encoded> requests, const tasks::OutputView& output,
+              graph::Symbol symbol, Engine::Consumer consume);
+
 }  // namespace tamis::api

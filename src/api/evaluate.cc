@@ -17,51 +17,14 @@ namespace {
 // 250,000 words still only half a megabyte a mask.
 constexpr size_t kChunkRows = 256;
 
-/// The inputs of a chunk of rows, flat.
-struct Chunk {
-  std::vector<tasks::TaskInput> inputs;
-  std::vector<size_t> begin;        ///< first input of each row, and one behind the last
-  std::vector<std::string> wheres;  ///< of each row
-  std::vector<size_t> row_of;       ///< of each input
-};
-
-Chunk make_chunk(const Measure& measure, std::span<const TextRow> rows, std::string_view source) {
-  Chunk chunk;
-  for (const TextRow& row : rows) {
-    chunk.begin.push_back(chunk.inputs.size());
-    chunk.wheres.push_back(cat(source, ":", row.line));
-    for (tasks::TaskInput& input : measure.inputs(row, chunk.wheres.back())) {
-      chunk.inputs.push_back(std::move(input));
-      chunk.row_of.push_back(chunk.wheres.size() - 1);
-    }
-  }
-  chunk.begin.push_back(chunk.inputs.size());
-  return chunk;
-}
-
 std::vector<Run> run_chunk(const LoadedModel& model, const Chunk& chunk,
                            const tasks::TaskOptions& options, int64_t max_batch_tokens) {
-  std::vector<tasks::Encoded> encoded(chunk.inputs.size());
-  model.engine().pool().parallel_for(static_cast<int64_t>(encoded.size()), [&](int64_t i) {
-    const auto at = static_cast<size_t>(i);
-    try {
-      encoded[at] = model.encode(chunk.inputs[at], options);
-    } catch (const Error& error) {
-      fail(error.code(), chunk.wheres[chunk.row_of[at]], ": ", error.what());
-    }
-  });
+  std::vector<tasks::Encoded> encoded = encode_chunk(model, chunk, options);
   std::vector<Run> runs(encoded.size());
-  const std::string_view output = tasks::task_output(tasks::kind_of(options));
-  const auto consume = [&](size_t i, std::span<const tasks::OutputView> outputs) {
-    runs[i].result = tasks::decode(encoded[i], outputs, model.task_model());
-    for (const tasks::OutputView& view : outputs) {
-      if (view.name != output) continue;
-      const auto values = view.tensor.as<float>();
-      runs[i].raw.assign(values.begin(), values.end());
-      runs[i].width = view.tensor.shape()[1];
-    }
-  };
-  model.engine().run(encoded, max_batch_tokens, consume);
+  model.engine().run(encoded, max_batch_tokens,
+                     [&](size_t i, std::span<const tasks::OutputView> outputs) {
+                       runs[i] = make_run(encoded[i], outputs, model);
+                     });
   for (size_t i = 0; i < runs.size(); ++i) runs[i].encoded = std::move(encoded[i]);
   return runs;
 }
@@ -103,7 +66,67 @@ void print_number(std::string& text, const char* name, const std::optional<doubl
   if (value) text += format("%-22s %.6g\n", name, *value);
 }
 
+void write_paired(JsonWriter& json, const PairedTruth& paired) {
+  json.key("paired").begin_object().member("rows", paired.rows);
+  json.member("broken", paired.broken).member("fixed", paired.fixed);
+  json.member("accuracy_drop", paired.drop()).member("upper_95", paired.drop_upper_95());
+  json.member("mcnemar_p", paired.p_value()).end_object();
+}
+
 }  // namespace
+
+Chunk make_chunk(const Measure& measure, std::span<const TextRow> rows, std::string_view source) {
+  Chunk chunk;
+  for (const TextRow& row : rows) {
+    chunk.begin.push_back(chunk.inputs.size());
+    chunk.wheres.push_back(cat(source, ":", row.line));
+    for (tasks::TaskInput& input : measure.inputs(row, chunk.wheres.back())) {
+      chunk.inputs.push_back(std::move(input));
+      chunk.row_of.push_back(chunk.wheres.size() - 1);
+    }
+  }
+  chunk.begin.push_back(chunk.inputs.size());
+  return chunk;
+}
+
+std::vector<tasks::Encoded> encode_chunk(const LoadedModel& model, const Chunk& chunk,
+                                         const tasks::TaskOptions& options) {
+  std::vector<tasks::Encoded> encoded(chunk.inputs.size());
+  model.engine().pool().parallel_for(static_cast<int64_t>(encoded.size()), [&](int64_t i) {
+    const auto at = static_cast<size_t>(i);
+    try {
+      encoded[at] = model.encode(chunk.inputs[at], options);
+    } catch (const Error& error) {
+      fail(error.code(), chunk.wheres[chunk.row_of[at]], ": ", error.what());
+    }
+  });
+  return encoded;
+}
+
+Run make_run(const tasks::Encoded& encoded, std::span<const tasks::OutputView> outputs,
+             const LoadedModel& model) {
+  Run run;
+  run.result = tasks::decode(encoded, outputs, model.task_model());
+  for (const tasks::OutputView& view : outputs) {
+    if (view.name != tasks::task_output(model.task())) continue;
+    const auto values = view.tensor.as<float>();
+    run.raw.assign(values.begin(), values.end());
+    run.width = view.tensor.shape()[1];
+  }
+  return run;
+}
+
+double PairedTruth::drop() const {
+  return rows == 0 ? 0 : static_cast<double>(broken - fixed) / static_cast<double>(rows);
+}
+
+double PairedTruth::drop_upper_95() const {
+  constexpr double kHalf = 0.975;
+  return kernels::clopper_pearson_upper(broken, rows, kHalf) -
+         kernels::clopper_pearson_lower(fixed, rows, kHalf);
+}
+
+double PairedTruth::p_value() const { return kernels::mcnemar_p(broken, fixed); }
 
 std::optional<double> Agreement::flip_share() const {
   if (!flips || compared == 0) return std::nullopt;
@@ -119,6 +142,8 @@ Evaluation evaluate(const LoadedModel& model, const LoadedModel* other,
                     std::span<const TextRow> rows, const EvaluateOptions& options) {
   Evaluation result;
   const std::unique_ptr<Measure> measure = make_measure(model, rows);
+  // Of the other model; only its verdicts are wanted.
+  const std::unique_ptr<Measure> others = make_measure(model, rows);
   if (other != nullptr) check_pair(model, *other);
   if (!rows.empty() && !measure->has_truth() && other == nullptr) {
     fail(ErrorCode::kInvalidArgument, options.source, ": no row says what ",
@@ -139,7 +164,9 @@ Evaluation evaluate(const LoadedModel& model, const LoadedModel* other,
       const auto own = std::span(runs).subspan(first, count);
       if (measure->has_truth()) measure->score(part[r], own, chunk.wheres[r]);
       if (other != nullptr) {
-        measure->compare(std::span<const Run>(theirs).subspan(first, count), own, chunk.wheres[r]);
+        const auto reference = std::span<const Run>(theirs).subspan(first, count);
+        measure->compare(reference, own, chunk.wheres[r]);
+        if (measure->has_truth()) others->score(part[r], reference, chunk.wheres[r]);
       }
       const bool cut =
           std::any_of(own.begin(), own.end(), [](const Run& run) { return run.encoded.truncated; });
@@ -152,6 +179,9 @@ Evaluation evaluate(const LoadedModel& model, const LoadedModel* other,
   }
   if (other != nullptr) result.against.emplace();
   if (!rows.empty()) measure->finish(result);
+  if (other != nullptr && !measure->verdicts().empty()) {
+    result.paired = pair_verdicts(others->verdicts(), measure->verdicts());
+  }
   set_finite(result.spearman);
   if (result.against) set_finite(result.against->spearman);
   return result;
@@ -178,6 +208,7 @@ std::string evaluation_json(const Evaluation& evaluation) {
     write_optional(json, "spearman", against.spearman);
     json.end_object();
   }
+  if (evaluation.paired) write_paired(json, *evaluation.paired);
   return json.end_object().take();
 }
 
@@ -203,6 +234,14 @@ std::string evaluation_text(const Evaluation& evaluation) {
   print_number(text, "cosine, median", against.cosine_median);
   print_number(text, "cosine, 1 % quantile", against.cosine_p01);
   print_number(text, "Spearman of the two", against.spearman);
+  if (evaluation.paired) {
+    const PairedTruth& paired = *evaluation.paired;
+    text += format(
+        "%-22s %lld broken, %lld fixed; McNemar p %.3g; at most %.2f points with 95 %% "
+        "confidence\n",
+        "accuracy lost", static_cast<long long>(paired.broken),
+        static_cast<long long>(paired.fixed), paired.p_value(), 100 * paired.drop_upper_95());
+  }
   return text;
 }
 

@@ -23,10 +23,33 @@ struct Agreement {
   std::optional<double> cosine_median;
   std::optional<double> cosine_p01;  ///< 1 % quantile
   std::optional<double> spearman;    ///< of the two models' scores
+  // What 95 % confidence, one-sided, leaves of them (kernels/agreement.h).
+  std::optional<double> kl_upper_95;
+  std::optional<double> cosine_lower_95;  ///< of the median
+  std::optional<double> spearman_lower_95;
+  /// How far apart the outputs are, in the task's own smooth measure: mean KL, 1 - mean cosine, or
+  /// the mean squared difference as a share of the other's variance. For ranking, not for reading.
+  double divergence = 0;
 
   [[nodiscard]] std::optional<double> flip_share() const;
   /// The one-sided 95 % bound of Clopper and Pearson.
   [[nodiscard]] std::optional<double> flips_upper_95() const;
+};
+
+/// Two models on the same rows with the truth: McNemar's table.
+struct PairedTruth {
+  int64_t rows = 0;
+  int64_t broken = 0;  ///< right in the other model, wrong in this one
+  int64_t fixed = 0;   ///< wrong in the other, right in this one
+  int64_t other_right = 0;
+
+  /// Accuracy that this model has lost, a fraction; negative if it has won some.
+  [[nodiscard]] double drop() const;
+  /// What 95 % confidence leaves of it: Clopper and Pearson's upper bound of the broken less the
+  /// lower bound of the fixed, each at 97.5 % (Bonferroni).
+  [[nodiscard]] double drop_upper_95() const;
+  /// McNemar's exact test, two-sided.
+  [[nodiscard]] double p_value() const;
 };
 
 /// Fractions, not percent. What the rows or the task do not have is empty.
@@ -40,6 +63,7 @@ struct Evaluation {
   std::optional<double> answer_f1;
   std::optional<double> spearman;
   std::optional<Agreement> against;
+  std::optional<PairedTruth> paired;  ///< where rows have one verdict each: classify, qa
 };
 
 struct EvaluateOptions {

@@ -66,9 +66,14 @@ class EmbedMeasure final : public Measure {
   void finish(Evaluation& evaluation) const override {
     if (scored_) evaluation.spearman = kernels::spearman(truth_, found_);
     if (!evaluation.against) return;
-    evaluation.against->compared = static_cast<int64_t>(cosines_.size());
-    evaluation.against->cosine_median = kernels::quantile(cosines_, 0.5);
-    evaluation.against->cosine_p01 = kernels::quantile(cosines_, 0.01);
+    Agreement& against = *evaluation.against;
+    against.compared = static_cast<int64_t>(cosines_.size());
+    against.cosine_median = kernels::quantile(cosines_, 0.5);
+    against.cosine_p01 = kernels::quantile(cosines_, 0.01);
+    against.cosine_lower_95 = kernels::median_lower_95(cosines_);
+    for (const double cosine : cosines_) {
+      against.divergence += (1 - cosine) / static_cast<double>(cosines_.size());
+    }
   }
 
  private:
@@ -128,7 +133,14 @@ class ScoreMeasure final : public Measure {
     if (scored_) evaluation.spearman = kernels::spearman(truth_, found_);
     if (!evaluation.against) return;
     if (!regression_) evaluation.against = differences_.agreement();
-    evaluation.against->spearman = kernels::spearman(theirs_, mine_);
+    Agreement& against = *evaluation.against;
+    const auto count = static_cast<int64_t>(mine_.size());
+    if (regression_) {
+      against.compared = count;
+      against.divergence = relative_square_error();
+    }
+    against.spearman = kernels::spearman(theirs_, mine_);
+    against.spearman_lower_95 = kernels::spearman_lower_95(*against.spearman, count);
   }
 
  private:
@@ -143,6 +155,18 @@ class ScoreMeasure final : public Measure {
            " is not a number; this model gives one score");
     }
     return value;
+  }
+
+  [[nodiscard]] double relative_square_error() const {
+    double mean = 0;
+    for (const double value : theirs_) mean += value / static_cast<double>(theirs_.size());
+    double variance = 0;
+    double error = 0;
+    for (size_t i = 0; i < theirs_.size(); ++i) {
+      variance += (theirs_[i] - mean) * (theirs_[i] - mean);
+      error += (theirs_[i] - mine_[i]) * (theirs_[i] - mine_[i]);
+    }
+    return variance > 0 ? error / variance : error;
   }
 
   bool rerank_;
@@ -181,6 +205,7 @@ class QaMeasure final : public Measure {
     std::vector<std::string> truths;
     for (const AnswerSpan& answer : row.answers) truths.push_back(answer.text);
     const tasks::AnswerScore score = tasks::score_answer(best(runs[0]).answer, truths);
+    verdicts_.push_back(score.exact > 0 ? 1 : 0);
     exact_ += score.exact;
     f1_ += score.f1;
     ++scored_;
@@ -211,6 +236,8 @@ class QaMeasure final : public Measure {
     if (evaluation.against) evaluation.against = differences_.agreement();
   }
 
+  [[nodiscard]] std::span<const uint8_t> verdicts() const override { return verdicts_; }
+
  private:
   static tasks::Answer best(const Run& run) {
     const auto& answers = std::get<tasks::QaResult>(run.result).answers;
@@ -226,6 +253,7 @@ class QaMeasure final : public Measure {
     return values;
   }
 
+  std::vector<uint8_t> verdicts_;
   bool answered_;
   bool impossible_;
   double exact_ = 0;
@@ -278,17 +306,30 @@ void Differences::add(bool flipped) {
   flips += flipped ? 1 : 0;
 }
 
-void Differences::add_kl(double divergence) {
-  kl += divergence;
-  ++kl_count;
-}
+void Differences::add_kl(double divergence) { kls.push_back(divergence); }
 
 Agreement Differences::agreement() const {
   Agreement agreement;
   agreement.compared = compared;
   agreement.flips = flips;
-  if (kl_count > 0) agreement.kl = kl / static_cast<double>(kl_count);
+  if (kls.empty()) return agreement;
+  double sum = 0;
+  for (const double kl : kls) sum += kl;
+  agreement.kl = agreement.divergence = sum / static_cast<double>(kls.size());
+  agreement.kl_upper_95 = kernels::mean_upper_95(kls);
   return agreement;
+}
+
+PairedTruth pair_verdicts(std::span<const uint8_t> other, std::span<const uint8_t> mine) {
+  TAMIS_CHECK(other.size() == mine.size());
+  PairedTruth paired;
+  paired.rows = static_cast<int64_t>(mine.size());
+  for (size_t i = 0; i < mine.size(); ++i) {
+    paired.other_right += other[i];
+    if (other[i] > mine[i]) ++paired.broken;
+    if (other[i] < mine[i]) ++paired.fixed;
+  }
+  return paired;
 }
 
 void check_alike(const Run& reference, const Run& run, std::string_view where) {

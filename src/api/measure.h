@@ -41,6 +41,9 @@ class Measure {
   virtual void compare(std::span<const Run> reference, std::span<const Run> runs,
                        std::string_view where) = 0;
   virtual void finish(Evaluation& evaluation) const = 0;
+  /// Of each row that was scored, whether it was right; empty for tasks where a row has no such
+  /// verdict.
+  [[nodiscard]] virtual std::span<const uint8_t> verdicts() const { return {}; }
 };
 
 /// The measure of a task on these rows. Throws kUnsupported for a task that has none.
@@ -53,12 +56,34 @@ class Measure {
 [[nodiscard]] std::unique_ptr<Measure> measure_ner(const LoadedModel& model,
                                                    std::span<const TextRow> rows);
 
+/// Some rows of a file, encoded for a task.
+struct Chunk {
+  std::vector<tasks::TaskInput> inputs;
+  std::vector<size_t> begin;        ///< first input of each row, and one behind the last
+  std::vector<std::string> wheres;  ///< of each row, "FILE:LINE"
+  std::vector<size_t> row_of;       ///< of each input
+};
+
+[[nodiscard]] Chunk make_chunk(const Measure& measure, std::span<const TextRow> rows,
+                               std::string_view source);
+
+/// The chunk's inputs as tokens. Throws what encoding throws, naming the row.
+[[nodiscard]] std::vector<tasks::Encoded> encode_chunk(const LoadedModel& model, const Chunk& chunk,
+                                                       const tasks::TaskOptions& options);
+
+/// One request through an engine and `model`'s decoding.
+[[nodiscard]] Run make_run(const tasks::Encoded& encoded,
+                           std::span<const tasks::OutputView> outputs, const LoadedModel& model);
+
+/// McNemar's table of two models' verdicts on the same rows.
+[[nodiscard]] PairedTruth pair_verdicts(std::span<const uint8_t> other,
+                                        std::span<const uint8_t> mine);
+
 /// Sums of what two models differ in.
 struct Differences {
   int64_t compared = 0;
   int64_t flips = 0;
-  double kl = 0;
-  int64_t kl_count = 0;
+  std::vector<double> kls;
 
   void add(bool flipped);
   void add_kl(double divergence);

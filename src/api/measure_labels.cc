@@ -76,6 +76,7 @@ class ClassifyMeasure final : public Measure {
     }
     truth_.push_back(static_cast<int64_t>(*truth.begin()));
     found_.push_back(static_cast<int64_t>(greatest(runs[0].raw)));
+    verdicts_.push_back(truth_.back() == found_.back() ? 1 : 0);
   }
 
   void compare(std::span<const Run> reference, std::span<const Run> runs,
@@ -103,6 +104,8 @@ class ClassifyMeasure final : public Measure {
     evaluation.macro_f1 = sum / static_cast<double>(by_label_.size());
   }
 
+  [[nodiscard]] std::span<const uint8_t> verdicts() const override { return verdicts_; }
+
  private:
   // Accuracy is of whole sets, as scikit-learn's; F1 the mean over all labels.
   void score_several(const std::set<size_t>& truth, std::span<const float> logits) {
@@ -114,6 +117,7 @@ class ClassifyMeasure final : public Measure {
       by_label_[i] += {found && right ? 1 : 0, found ? 1 : 0, right ? 1 : 0};
     }
     exact_ += exact ? 1 : 0;
+    verdicts_.push_back(exact ? 1 : 0);
   }
 
   const std::vector<std::string>& names_;
@@ -122,6 +126,7 @@ class ClassifyMeasure final : public Measure {
   std::vector<int64_t> truth_;
   std::vector<int64_t> found_;
   std::vector<tasks::EntityCounts> by_label_;
+  std::vector<uint8_t> verdicts_;
   int64_t exact_ = 0;
   Differences differences_;
 };

@@ -13,6 +13,9 @@ namespace tamis::kernels {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+// The normal distribution's 95 % quantile, and the chance left beyond it.
+constexpr double kNormal95 = 1.6448536269514722;
+constexpr double kMiss = 0.05;
 
 bool any_nan(std::span<const double> values) {
   return std::any_of(values.begin(), values.end(), [](double value) { return std::isnan(value); });
@@ -182,6 +185,47 @@ double clopper_pearson_upper(int64_t failures, int64_t count, double confidence)
     (binomial.chance_of_at_most(middle) > 1 - confidence ? low : high) = middle;
   }
   return high;
+}
+
+double clopper_pearson_lower(int64_t failures, int64_t count, double confidence) {
+  return count == 0 ? 0 : 1 - clopper_pearson_upper(count - failures, count, confidence);
+}
+
+double mcnemar_p(int64_t broken, int64_t fixed) {
+  TAMIS_CHECK(broken >= 0 && fixed >= 0);
+  if (broken == fixed) return 1;
+  const Binomial coins(std::min(broken, fixed), broken + fixed);
+  return std::min(1.0, 2 * coins.chance_of_at_most(0.5));
+}
+
+double median_lower_95(std::span<const double> values) {
+  if (values.empty() || any_nan(values)) return kNan;
+  std::vector<double> sorted(values.begin(), values.end());
+  std::sort(sorted.begin(), sorted.end());
+  // The value at place r (from 0) lies above the median if r or fewer of all lie below it.
+  const auto count = static_cast<int64_t>(sorted.size());
+  int64_t rank = 0;
+  while (rank + 1 < count && Binomial(rank + 1, count).chance_of_at_most(0.5) <= kMiss) ++rank;
+  return sorted[static_cast<size_t>(rank)];
+}
+
+double mean_upper_95(std::span<const double> values) {
+  if (values.empty() || any_nan(values)) return kNan;
+  const double middle = mean(values);
+  if (values.size() < 2) return middle;
+  double squares = 0;
+  for (const double value : values) squares += (value - middle) * (value - middle);
+  const auto count = static_cast<double>(values.size());
+  return middle + kNormal95 * std::sqrt(squares / (count - 1) / count);
+}
+
+double spearman_lower_95(double correlation, int64_t count) {
+  if (std::isnan(correlation)) return kNan;
+  if (count < 4) return -1;
+  // atanh(1) is infinite: a correlation that rounding cannot tell from 1 is taken a little below.
+  const double r = std::min(correlation, 1 - 1e-12);
+  const double error = std::sqrt((1 + r * r / 2) / static_cast<double>(count - 3));
+  return std::tanh(std::atanh(r) - kNormal95 * error);
 }
 
 }  // namespace tamis::kernels

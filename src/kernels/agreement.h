@@ -40,4 +40,26 @@ namespace tamis::kernels {
 [[nodiscard]] double clopper_pearson_upper(int64_t failures, int64_t count,
                                            double confidence = 0.95);
 
+/// The lower bound that goes with it: the share at which `failures` or more have a chance of
+/// 1 - confidence. 0 if none failed or count is 0.
+[[nodiscard]] double clopper_pearson_lower(int64_t failures, int64_t count,
+                                           double confidence = 0.95);
+
+/// McNemar's exact test, two-sided: the chance that of `broken` + `fixed` fair coins as few or
+/// fewer fall on the rarer side. 1 if there are none.
+[[nodiscard]] double mcnemar_p(int64_t broken, int64_t fixed);
+
+/// With 95 % confidence, one-sided, the median of what these values were drawn from is at least
+/// this: the order statistic that the binomial distribution gives. The least of fewer than five
+/// values, NaN for none.
+[[nodiscard]] double median_lower_95(std::span<const double> values);
+
+/// With 95 % confidence, one-sided, the mean is at most this: mean + 1.645 standard errors, which
+/// takes the mean of many values as normal. The mean itself for one value, NaN for none.
+[[nodiscard]] double mean_upper_95(std::span<const double> values);
+
+/// The same for a rank correlation seen over `count` pairs: Fisher's z with Bonett and Wright's
+/// standard error (Psychometrika 65, 2000). -1 for fewer than four pairs.
+[[nodiscard]] double spearman_lower_95(double correlation, int64_t count);
+
 }  // namespace tamis::kernels

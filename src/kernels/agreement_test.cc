@@ -133,5 +133,34 @@ TEST(Agreement, BoundsOfTheWholeRange) {
   EXPECT_NEAR(clopper_pearson_upper(0, 1, 0.25), 0.25, kTolerance);
 }
 
+// Expected values: scipy 1.11's stats.binomtest and stats.beta.
+TEST(Agreement, ExactTestsAndLowerBoundsAreScipys) {
+  EXPECT_NEAR(mcnemar_p(3, 10), 0.09228515625, kTolerance);
+  EXPECT_NEAR(mcnemar_p(6, 0), 0.03125, kTolerance);
+  EXPECT_EQ(mcnemar_p(0, 0), 1);
+  EXPECT_EQ(mcnemar_p(4, 4), 1);
+  EXPECT_NEAR(clopper_pearson_lower(5, 100), 0.019905563661872016, 1e-9);
+  EXPECT_NEAR(clopper_pearson_lower(1, 200), 0.0002564335872234742, 1e-9);
+  EXPECT_EQ(clopper_pearson_lower(0, 7), 0);
+  EXPECT_EQ(clopper_pearson_lower(0, 0), 0);
+}
+
+TEST(Agreement, BoundsOfMeansMediansAndRanks) {
+  std::vector<double> values;
+  for (int i = 0; i < 20; ++i) values.push_back(19 - i);
+  // Of 20 fair coins 5 or fewer fall heads with chance 0.021, 6 or fewer with 0.058.
+  EXPECT_EQ(median_lower_95(values), 5);
+  EXPECT_EQ(median_lower_95(std::vector<double>{3, 1, 2, 4}), 1);
+  EXPECT_TRUE(std::isnan(median_lower_95({})));
+  // Variance of 0..19 is 35, over 20 values 1.75.
+  EXPECT_NEAR(mean_upper_95(values), 9.5 + 1.6448536269514722 * std::sqrt(1.75), kTolerance);
+  EXPECT_EQ(mean_upper_95(std::vector<double>{2}), 2);
+  EXPECT_TRUE(std::isnan(mean_upper_95({})));
+  EXPECT_NEAR(spearman_lower_95(0.9, 50), 0.8299040524445388, 1e-12);
+  EXPECT_NEAR(spearman_lower_95(0.999, 103), 0.9985044066758574, 1e-12);
+  EXPECT_GT(spearman_lower_95(1.0, 100), 0.999999);
+  EXPECT_EQ(spearman_lower_95(1.0, 3), -1);
+}
+
 }  // namespace
 }  // namespace tamis::kernels

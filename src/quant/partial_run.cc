@@ -88,19 +88,30 @@ Graph extract(const Graph& graph, std::span<const std::string> targets,
   return Extraction(graph, known).run(targets);
 }
 
+runtime::PlanOptions PartialRun::simulated() {
+  runtime::PlanOptions options;
+  options.simulate_quantization = true;
+  return options;
+}
+
 std::span<const float> PartialRun::get(const std::string& name) {
   const auto found = kept_.find(name);
   if (found != kept_.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [kept, values] : kept_) known.push_back(kept);
-  const Graph part = extract(graph_, {&name, 1}, known);
+  return kept_[name] = run_other(graph_, name, known);
+}
+
+std::vector<float> PartialRun::run_other(const Graph& other, const std::string& name,
+                                         std::span<const std::string> known) const {
+  const Graph part = extract(other, {&name, 1}, known);
   std::vector<runtime::FloatInput> inputs;
   for (const ValueId input : part.inputs()) {
     const auto values = kept_.find(part.value(input).name);
     if (values != kept_.end()) inputs.push_back({values->first, values->second.data()});
   }
-  runtime::PlanOptions options;
-  options.simulate_quantization = true;
+  runtime::PlanOptions options = plan_;
+  options.outputs.clear();
   options.pool = &pool_;
   runtime::Session session(runtime::Plan::make(part, options), pool_);
   runtime::PackedBatch batch = batch_;
@@ -108,7 +119,7 @@ std::span<const float> PartialRun::get(const std::string& name) {
   runtime::Outputs outputs;
   session.run(batch, outputs);
   const auto rows = outputs.get(name).as<float>();
-  return kept_[name].assign(rows.begin(), rows.end()), kept_[name];
+  return {rows.begin(), rows.end()};
 }
 
 void PartialRun::keep_for(size_t next) {

@@ -14,6 +14,7 @@
 #include "base/thread_pool.h"
 #include "graph/graph.h"
 #include "runtime/batch.h"
+#include "runtime/plan.h"
 
 namespace tamis::quant {
 
@@ -26,9 +27,11 @@ namespace tamis::quant {
 /// and names too; graph, batch and pool outlive it.
 class PartialRun {
  public:
-  /// Marks that are on are simulated.
-  PartialRun(const graph::Graph& graph, const runtime::PackedBatch& batch, ThreadPool& pool)
-      : graph_(graph), batch_(batch), pool_(pool) {}
+  /// Marks that are on are simulated, unless `plan` says otherwise (its pool and outputs do not
+  /// count).
+  PartialRun(const graph::Graph& graph, const runtime::PackedBatch& batch, ThreadPool& pool,
+             const runtime::PlanOptions& plan = simulated())
+      : graph_(graph), batch_(batch), pool_(pool), plan_(plan) {}
 
   /// The rows of a value [T, n], or of an output by sequence [B, n]; kept from then on.
   std::span<const float> get(const std::string& name);
@@ -36,10 +39,18 @@ class PartialRun {
   void keep_for(size_t next);
   [[nodiscard]] size_t kept_bytes() const;
 
+  /// A value of another graph that shares names with this one, computed from the values in `known`,
+  /// which must be kept.
+  [[nodiscard]] std::vector<float> run_other(const graph::Graph& other, const std::string& name,
+                                             std::span<const std::string> known) const;
+
+  [[nodiscard]] static runtime::PlanOptions simulated();
+
  private:
   const graph::Graph& graph_;
   const runtime::PackedBatch& batch_;
   ThreadPool& pool_;
+  runtime::PlanOptions plan_;
   std::map<std::string, std::vector<float>> kept_;
 };
 

@@ -53,128 +53,163 @@ const Node* node_making(const Graph& graph, const std::string& name) {
   return index < 0 ? nullptr : &graph.nodes()[static_cast<size_t>(index)];
 }
 
-// Multiplications a row of a MatMul's input.
-double operations(const Graph& graph, const Node& node) {
-  const graph::SymbolicShape& weight = graph.value(node.inputs[kWeight]).shape;
-  return static_cast<double>(weight[0].size) * static_cast<double>(weight[1].size);
+// The number's end in ".layer.12.": where a module's path inside its layer begins; npos if there is
+// no number.
+size_t layer_end(const std::string& name) {
+  for (size_t at = name.find('.'); at != std::string::npos; at = name.find('.', at + 1)) {
+    size_t end = at + 1;
+    while (end < name.size() && name[end] >= '0' && name[end] <= '9') ++end;
+    if (end > at + 1 && end < name.size() && name[end] == '.') return end;
+  }
+  return std::string::npos;
 }
 
-// The integer layers, those that share a weight together.
-std::vector<Sensitivity> groups_of(const Graph& quantized, const Graph& source) {
-  double total = 0;
-  std::map<ValueId, Sensitivity> by_weight;
-  for (const Node& node : source.nodes()) {
-    if (node.op == OpKind::kMatMul) total += operations(source, node);
-  }
-  for (const Node& node : quantized.nodes()) {
-    if (node.op != OpKind::kMatMul) continue;
-    const ValueId weight = node.inputs[kWeight];
-    if (quantized.value(weight).dtype != DType::kI8) continue;
-    Sensitivity& group = by_weight[weight];
-    group.outputs.push_back(quantized.value(node.output).name);
-    group.price += operations(quantized, node) / total;
-    if (!group.names.empty()) continue;
-    for (const Quantizer& mark : node.quantizers) {
-      if (mark.operand == 0)
-        group.names.insert(group.names.end(), mark.names.begin(), mark.names.end());
-    }
-  }
-  std::vector<Sensitivity> groups;
-  for (auto& [weight, group] : by_weight) groups.push_back(std::move(group));
-  return groups;
+// "bert.encoder.layer.3.attention.self.query._input_quantizer": its layer is "layer.3".
+std::string layer_name(const std::string& name) {
+  const size_t end = layer_end(name);
+  if (end == std::string::npos) return "";
+  const size_t number = name.rfind('.', end - 1);
+  const size_t word = number == 0 ? std::string::npos : name.rfind('.', number - 1);
+  return name.substr(word == std::string::npos ? 0 : word + 1,
+                     end - (word == std::string::npos ? 0 : word + 1));
 }
 
-// Keeps the points that no other beats in both loss and price.
-std::vector<PlanPoint> pareto_front(std::vector<PlanPoint> points) {
-  std::stable_sort(points.begin(), points.end(), [](const PlanPoint& a, const PlanPoint& b) {
-    return a.price != b.price ? a.price < b.price : a.loss < b.loss;
-  });
-  std::vector<PlanPoint> front;
-  for (PlanPoint& point : points) {
-    if (front.empty() || point.loss < front.back().loss) front.push_back(std::move(point));
+// ... and its kind "attention.self".
+std::string kind_name(const std::string& name) {
+  const size_t end = layer_end(name);
+  if (end == std::string::npos) return "";
+  std::string kind = name.substr(end + 1, name.rfind("._") - end - 1);
+  // Q, K and V are one MatMul after the passes; their module says more than the first's name.
+  for (const std::string_view first : {".query", ".q_lin"}) {
+    if (kind.ends_with(first)) kind.resize(kind.size() - first.size());
   }
-  return front;
+  return kind;
+}
+
+std::vector<LayerSet> gather(std::span<const LayerSet> layers,
+                             std::string (*name_of)(const std::string&)) {
+  std::vector<LayerSet> sets;
+  for (const LayerSet& layer : layers) {
+    const std::string name = name_of(layer.name);
+    if (name.empty()) continue;
+    auto found = std::find_if(sets.begin(), sets.end(),
+                              [&](const LayerSet& set) { return set.name == name; });
+    if (found == sets.end()) found = sets.insert(sets.end(), LayerSet{name, {}, {}, 0});
+    found->outputs.insert(found->outputs.end(), layer.outputs.begin(), layer.outputs.end());
+    found->names.insert(found->names.end(), layer.names.begin(), layer.names.end());
+    found->price += layer.price;
+  }
+  return sets;
 }
 
 class Search {
  public:
-  Search(const Graph& quantized, const Graph& source, double limit, const MeasureLoss& measure)
-      : quantized_(quantized), source_(source), limit_(limit), measure_(measure) {}
+  Search(const SearchProblem& problem, const MeasureLoss& measure)
+      : problem_(problem), measure_(measure) {
+    for (size_t i = 0; i < problem.layers.size(); ++i) order_.push_back(i);
+    const auto worth = [&](size_t i) {
+      return problem.gains[i] / std::max(problem.layers[i].price, 1e-30);
+    };
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](size_t a, size_t b) { return worth(a) > worth(b); });
+  }
 
   SearchResult run() {
-    result_.graph = quantized_;
-    result_.loss = measure_(quantized_);
-    points_.push_back({{}, 0, result_.loss});
-    result_.met = result_.loss <= limit_;
-    if (!result_.met) repair();
-    result_.front = pareto_front(std::move(points_));
+    take({});
+    if (!result_.met) {
+      find_shortest();
+      if (result_.met) drop_the_needless();
+    }
+    if (problem_.explore) explore();
     return std::move(result_);
   }
 
  private:
-  // Un-quantizes by gain for its price until the budget holds, then takes back what was not needed.
-  void repair() {
-    const double full = result_.loss;
-    result_.sensitivities = measure_sensitivities(quantized_, source_, measure_);
-    std::vector<const Sensitivity*> order;
-    for (const Sensitivity& group : result_.sensitivities) {
-      points_.push_back({group.names, group.price, full - group.gain});
-      order.push_back(&group);
-    }
-    std::stable_sort(order.begin(), order.end(), [](const Sensitivity* a, const Sensitivity* b) {
-      return a->gain * b->price > b->gain * a->price;
-    });
-    double predicted = full;
-    for (const Sensitivity* group : order) {
-      chosen_.push_back(group);
-      predicted -= group->gain;
-      // What is predicted to be over by a quarter is not worth a measurement.
-      if (predicted > limit_ * 1.25 && chosen_.size() < order.size()) continue;
-      if (take(chosen_)) break;
-    }
-    if (result_.met) drop_the_needless();
+  using Choice = std::vector<size_t>;
+
+  [[nodiscard]] Choice first(size_t count) const {
+    return {order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(count)};
   }
 
+  // The least number of layers, in the order of what they give for their price, that meets the
+  // limit: losses need not fall with every layer, so the search doubles up before it halves.
+  void find_shortest() {
+    const size_t all = order_.size();
+    size_t below = 0;
+    size_t count = std::min<size_t>(1, all);
+    while (count > 0 && !take(first(count)) && count < all) {
+      below = count;
+      count = std::min(2 * count, all);
+    }
+    if (!result_.met) return;
+    while (count - below > 1) {
+      const size_t middle = below + (count - below) / 2;
+      (take(first(middle)) ? count : below) = middle;
+    }
+    best_ = first(count);
+  }
+
+  // Repair: the dearest first, each layer goes back to integers if the limit holds without it.
   void drop_the_needless() {
-    for (size_t i = 0; i + 1 < chosen_.size();) {
-      std::vector<const Sensitivity*> fewer = chosen_;
-      fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
-      if (take(fewer)) {
-        chosen_ = std::move(fewer);
-      } else {
-        ++i;
-      }
+    constexpr size_t kMostTries = 12;
+    Choice tries = best_;
+    std::stable_sort(tries.begin(), tries.end(), [&](size_t a, size_t b) {
+      return problem_.layers[a].price > problem_.layers[b].price;
+    });
+    if (tries.size() > kMostTries) tries.resize(kMostTries);
+    for (const size_t layer : tries) {
+      Choice fewer = best_;
+      std::erase(fewer, layer);
+      if (!fewer.empty() && take(fewer)) best_ = std::move(fewer);
     }
   }
 
-  // Measures a choice and keeps it if it meets the budget, or if none does so far.
-  bool take(const std::vector<const Sensitivity*>& choice) {
+  void explore() {
+    for (size_t count = 1; count < order_.size(); count *= 2) {
+      if (std::find(seen_.begin(), seen_.end(), first(count)) == seen_.end()) measure(first(count));
+    }
+  }
+
+  // Measures a choice and adds its point.
+  std::pair<Graph, double> measure(const Choice& choice) {
     std::vector<std::string> outputs;
     PlanPoint point;
-    for (const Sensitivity* group : choice) {
-      outputs.insert(outputs.end(), group->outputs.begin(), group->outputs.end());
-      point.in_float.insert(point.in_float.end(), group->names.begin(), group->names.end());
-      point.price += group->price;
+    for (const size_t i : choice) {
+      const LayerSet& layer = problem_.layers[i];
+      outputs.insert(outputs.end(), layer.outputs.begin(), layer.outputs.end());
+      point.in_float.insert(point.in_float.end(), layer.names.begin(), layer.names.end());
+      point.price += layer.price;
     }
-    Graph graph = unquantize(quantized_, source_, outputs);
+    Graph graph = choice.empty() ? problem_.quantized
+                                 : unquantize(problem_.quantized, problem_.source, outputs);
     point.loss = measure_(graph);
-    const bool met = point.loss <= limit_;
-    if (met || !result_.met) {
+    const double loss = point.loss;
+    result_.points.push_back(std::move(point));
+    seen_.push_back(choice);
+    return {std::move(graph), loss};
+  }
+
+  // Measures a choice and keeps it if it meets the limit at a lower price than the best so far, or
+  // if none met it.
+  bool take(const Choice& choice) {
+    auto [graph, loss] = measure(choice);
+    const bool met = loss <= problem_.limit;
+    const size_t index = result_.points.size() - 1;
+    const bool cheaper = result_.points[index].price <= result_.points[result_.chosen].price;
+    if (met ? (!result_.met || cheaper) : !result_.met) {
       result_.graph = std::move(graph);
-      result_.loss = point.loss;
+      result_.chosen = index;
       result_.met = met;
     }
-    points_.push_back(std::move(point));
     return met;
   }
 
-  const Graph& quantized_;
-  const Graph& source_;
-  double limit_;
+  const SearchProblem& problem_;
   const MeasureLoss& measure_;
   SearchResult result_;
-  std::vector<PlanPoint> points_;
-  std::vector<const Sensitivity*> chosen_;
+  Choice order_;
+  Choice best_;
+  std::vector<Choice> seen_;
 };
 
 }  // namespace
@@ -198,21 +233,44 @@ Graph unquantize(const Graph& quantized, const Graph& source,
   return graph;
 }
 
-std::vector<Sensitivity> measure_sensitivities(const Graph& quantized, const Graph& source,
-                                               const MeasureLoss& measure) {
-  const double full = measure(quantized);
-  std::vector<Sensitivity> groups = groups_of(quantized, source);
-  for (Sensitivity& group : groups) {
-    group.gain = full - measure(unquantize(quantized, source, group.outputs));
+std::vector<LayerSet> integer_layers(const Graph& quantized, const Graph& source,
+                                     const PriceOf& price) {
+  std::vector<LayerSet> layers;
+  std::map<ValueId, size_t> by_weight;
+  for (const Node& node : quantized.nodes()) {
+    if (node.op != OpKind::kMatMul) continue;
+    const ValueId weight = node.inputs[kWeight];
+    if (quantized.value(weight).dtype != DType::kI8) continue;
+    const auto [found, is_new] = by_weight.emplace(weight, layers.size());
+    if (is_new) layers.emplace_back();
+    LayerSet& layer = layers[found->second];
+    const std::string& output = quantized.value(node.output).name;
+    layer.outputs.push_back(output);
+    const Node* original = node_making(source, output);
+    if (original == nullptr) {
+      fail(ErrorCode::kNotFound, "quantization: the float graph has no MatMul \"", output, "\"");
+    }
+    layer.price += price(source, *original) - price(quantized, node);
+    if (!is_new) continue;
+    for (const Quantizer& mark : node.quantizers) {
+      if (mark.operand != 0) continue;
+      layer.names.insert(layer.names.end(), mark.names.begin(), mark.names.end());
+    }
+    layer.name = layer.names.empty() ? output : layer.names[0];
   }
-  std::stable_sort(groups.begin(), groups.end(),
-                   [](const Sensitivity& a, const Sensitivity& b) { return a.gain > b.gain; });
-  return groups;
+  return layers;
 }
 
-SearchResult search_within(const Graph& quantized, const Graph& source, double limit,
-                           const MeasureLoss& measure) {
-  return Search(quantized, source, limit, measure).run();
+std::vector<LayerSet> sets_by_layer(std::span<const LayerSet> layers) {
+  return gather(layers, layer_name);
+}
+
+std::vector<LayerSet> sets_by_kind(std::span<const LayerSet> layers) {
+  return gather(layers, kind_name);
+}
+
+SearchResult search_within(const SearchProblem& problem, const MeasureLoss& measure) {
+  return Search(problem, measure).run();
 }
 
 }  // namespace tamis::quant

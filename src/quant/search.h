@@ -1,58 +1,103 @@
 // Which linear layers stay in float so that a budget holds, and what each of them costs.
 //
-// Is: sensitivity from the fully quantized model (so that interaction is seen), a greedy knapsack
-// on loss against operations, re-measured and repaired. Is not: a definition of loss (the caller
-// measures it on held-out texts) or a clock: prices are operations. May use: graph.
+// Is: sensitivity from the fully quantized model (so that interaction is seen), a knapsack of what
+// un-quantizing gives against its price, re-measured and repaired. Is not: a definition of loss
+// (the caller measures it on held-out texts), of prices (cost.h has some) or a clock. May use:
+// graph.
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/cpu.h"
+#include "base/thread_pool.h"
 #include "graph/graph.h"
+#include "runtime/batch.h"
+#include "tensor/tensor.h"
 
 namespace tamis::quant {
 
-/// The loss of a graph: what the budget limits (a share of flips, KL, 1 - cosine). NaN counts as
-/// over any limit.
-using MeasureLoss = std::function<double(const graph::Graph& graph)>;
+/// What a MatMul costs as it stands in its graph, integer or float, in any unit.
+using PriceOf = std::function<double(const graph::Graph& graph, const graph::Node& matmul)>;
 
-/// The layers that share one weight, and what un-quantizing them would give.
-struct Sensitivity {
+/// Layers that go to float together: those that share one weight, or a caller's choice.
+struct LayerSet {
+  std::string name;                  ///< the first quantizer's, or the caller's
   std::vector<std::string> outputs;  ///< names of the MatMuls' output values
   std::vector<std::string> names;    ///< of their inputs' quantizers
-  double gain = 0;   ///< loss of the fully quantized model minus that with these in float
-  double price = 0;  ///< share of all linear layers' multiplications
+  double price = 0;                  ///< of float, more than of integers
 };
 
-/// One measured plan.
-struct PlanPoint {
-  std::vector<std::string> in_float;  ///< quantizer names that are off
-  double price = 0;                   ///< share of the multiplications that are in float
-  double loss = 0;
-};
+/// The integer layers, those that share a weight together, in the order of the graph.
+[[nodiscard]] std::vector<LayerSet> integer_layers(const graph::Graph& quantized,
+                                                   const graph::Graph& source,
+                                                   const PriceOf& price);
 
-struct SearchResult {
-  graph::Graph graph;
-  bool met = false;  ///< the loss of `graph` is within the limit
-  double loss = 0;
-  std::vector<Sensitivity> sensitivities;  ///< empty if the budget was met at once
-  std::vector<PlanPoint> front;  ///< every plan that was measured and that none beats in both
-};
+/// Each encoder layer's ("layer.3") sets as one, and each kind's (".attention.self",
+/// ".output.dense": the module path behind the layer's number) over all layers.
+[[nodiscard]] std::vector<LayerSet> sets_by_layer(std::span<const LayerSet> layers);
+[[nodiscard]] std::vector<LayerSet> sets_by_kind(std::span<const LayerSet> layers);
 
 /// Puts the float weights of `source` back under these MatMuls (by the names of their outputs) and
 /// switches their marks off. `quantized` came from quantize(source, ...).
 [[nodiscard]] graph::Graph unquantize(const graph::Graph& quantized, const graph::Graph& source,
                                       const std::vector<std::string>& outputs);
 
-/// What each integer layer of `quantized` adds to the loss, largest first.
-[[nodiscard]] std::vector<Sensitivity> measure_sensitivities(const graph::Graph& quantized,
-                                                             const graph::Graph& source,
-                                                             const MeasureLoss& measure);
+/// How layers are ranked: on one batch, by the output it gives.
+struct RankingInput {
+  const graph::Graph& quantized;
+  const graph::Graph& source;
+  runtime::PackedBatch batch;
+  std::string output;  ///< of the graph: "logits"
+  bool simulate = false;
+  IsaSet isas = detected_isas();
+  ThreadPool& pool;
+};
 
-/// The plan with the least in float whose loss is at most `limit`; all in float if none is, and
-/// then `met` is whether that is.
-[[nodiscard]] SearchResult search_within(const graph::Graph& quantized, const graph::Graph& source,
-                                         double limit, const MeasureLoss& measure);
+/// The loss of an output.
+using ScoreOutput = std::function<double(const TensorView& rows)>;
+
+/// For each set, the score without it less that of the fully quantized model, negated: what putting
+/// it in float gives. Layers before the first of a set are run once, not once a set.
+/// `progress` gets the share done and may end the work with false (kCancelled).
+[[nodiscard]] std::vector<double> rank_layers(const RankingInput& input,
+                                              std::span<const LayerSet> sets,
+                                              const ScoreOutput& score,
+                                              const std::function<bool(double)>& progress = {});
+
+/// The loss of a graph in the budget's metric. NaN counts as over any limit.
+using MeasureLoss = std::function<double(const graph::Graph& graph)>;
+
+/// One measured plan.
+struct PlanPoint {
+  std::vector<std::string> in_float;  ///< quantizer names that are off
+  double price = 0;                   ///< more than of the fully quantized model
+  double loss = 0;
+};
+
+struct SearchResult {
+  graph::Graph graph;
+  bool met = false;  ///< the loss of `graph` is within the limit
+  size_t chosen = 0;
+  std::vector<PlanPoint> points;  ///< every plan, in the order in which they were measured
+};
+
+struct SearchProblem {
+  const graph::Graph& quantized;
+  const graph::Graph& source;
+  double limit = 0;
+  std::span<const LayerSet> layers;
+  std::span<const double> gains;  ///< of rank_layers()
+  /// Plans of 1, 2, 4... of the best layers in float are measured too, for the front.
+  bool explore = false;
+};
+
+/// The cheapest plan found whose loss is at most the limit: layers go to float by gain for their
+/// price, as few of them as the measured loss needs, and those that were not needed go back. All in
+/// float if no plan meets it, and then `met` is whether that does. The first point is the fully
+/// quantized model.
+[[nodiscard]] SearchResult search_within(const SearchProblem& problem, const MeasureLoss& measure);
 
 }  // namespace tamis::quant

@@ -1,0 +1,107 @@
+#include "quant/cost.h"
+
+#include <cmath>
+#include <limits>
+#include <span>
+
+namespace tamis::quant {
+
+using graph::Graph;
+using graph::Node;
+using graph::OpKind;
+
+namespace {
+
+struct CostRow {
+  Isa isa;
+  CostOp op;
+  int64_t n;
+  int64_t k;
+  double ns;
+};
+
+constexpr CostRow kRows[] = {
+#define TAMIS_COST(isa, op, rows, columns, ns) {Isa::k##isa, CostOp::k##op, rows, columns, ns},
+#include "quant/cost.inc"
+#undef TAMIS_COST
+};
+
+// The highest set of `isas` that has rows of the op; avx2 for none.
+Isa row_isa(CostOp op, IsaSet isas) {
+  Isa best = Isa::kAvx2;
+  for (const CostRow& row : kRows) {
+    if (row.op == op && isas.has(row.isa) && row.isa > best) best = row.isa;
+  }
+  return best;
+}
+
+// How far apart two sizes are, in powers of two.
+double distance(int64_t a, int64_t b) {
+  return std::abs(std::log2(static_cast<double>(a) / static_cast<double>(b)));
+}
+
+int64_t columns(const Graph& graph, graph::ValueId id) {
+  const graph::SymbolicShape& shape = graph.value(id).shape;
+  return shape.rank() < 2 ? 1 : shape[1].size;
+}
+
+bool by_token(const Graph& graph, const Node& node) {
+  const graph::SymbolicShape& shape = graph.value(node.output).shape;
+  return shape.rank() > 0 && shape.symbol() == graph::Symbol::kTokens;
+}
+
+}  // namespace
+
+double table_ns(CostOp op, int64_t n, int64_t k, IsaSet isas) {
+  const Isa isa = row_isa(op, isas);
+  const CostRow* nearest = nullptr;
+  double least = std::numeric_limits<double>::infinity();
+  n = std::max<int64_t>(1, n);
+  k = std::max<int64_t>(1, k);
+  for (const CostRow& row : kRows) {
+    if (row.op != op || row.isa != isa) continue;
+    const double apart = distance(n, row.n) + distance(k, row.k);
+    if (apart >= least) continue;
+    least = apart;
+    nearest = &row;
+  }
+  if (nearest == nullptr) return 0;
+  const double work = static_cast<double>(n) * static_cast<double>(k) /
+                      (static_cast<double>(nearest->n) * static_cast<double>(nearest->k));
+  return nearest->ns * work;
+}
+
+double matmul_ns(const Graph& graph, const Node& matmul, const CostModel& model) {
+  const graph::Value& weight = graph.value(matmul.inputs[1]);
+  const int64_t n = weight.shape[0].size;
+  const int64_t k = weight.shape[1].size;
+  if (weight.dtype != DType::kI8) {
+    const bool bf16 = model.bf16 && model.isas.has(Isa::kAvx512Bf16);
+    return table_ns(bf16 ? CostOp::kGemmBf16 : CostOp::kGemmF32, n, k, model.isas);
+  }
+  constexpr size_t kOutlierColumns = 7;
+  const graph::ValueId outliers = matmul.input(kOutlierColumns);
+  const int64_t count = outliers == graph::kNoValue ? 0 : graph.value(outliers).shape[0].size;
+  return table_ns(CostOp::kGemmS8, n, k, model.isas) +
+         static_cast<double>(count) * table_ns(CostOp::kOutlier, n, 1, model.isas);
+}
+
+double graph_ns(const Graph& graph, const CostModel& model) {
+  double ns = 0;
+  for (const Node& node : graph.nodes()) {
+    if (!by_token(graph, node)) continue;
+    const int64_t width = columns(graph, node.output);
+    if (node.op == OpKind::kMatMul) {
+      ns += matmul_ns(graph, node, model);
+    } else if (node.op == OpKind::kAttention) {
+      ns += table_ns(CostOp::kAttention, width, model.seq, model.isas);
+    } else if (node.op == OpKind::kSkipLayerNormalization ||
+               node.op == OpKind::kLayerNormalization ||
+               node.op == OpKind::kEmbedLayerNormalization) {
+      ns += table_ns(CostOp::kLayerNorm, width, 1, model.isas);
+    }
+  }
+  return ns;
+}
+
+}  // namespace tamis::quant

@@ -1,0 +1,44 @@
+// What operations cost, from a table that was measured once: the prices of the search.
+//
+// Is: nanoseconds a token on one thread, by op, shape and instruction set, from the committed rows
+// of cost.inc (tests/quantizers/cost_table.cc prints them), so that the same input gives the same
+// plan. Is not: a clock, or a promise about the machine at hand. May use: graph.
+#pragma once
+
+#include <cstdint>
+
+#include "base/cpu.h"
+#include "graph/graph.h"
+
+namespace tamis::quant {
+
+/// What a row of cost.inc measures; n and k are its two sizes.
+enum class CostOp : uint8_t {
+  kGemmF32,    ///< a row of [n, k]
+  kGemmBf16,   ///< the same, with rounding the input
+  kGemmS8,     ///< the same, with quantizing the input and its scale and shift
+  kOutlier,    ///< one outlier column of kGemmS8, n outputs
+  kAttention,  ///< a token of width n against k keys
+  kLayerNorm,  ///< a token of width n with its residual
+};
+
+/// How a plan's linear layers compute where no integers stand.
+struct CostModel {
+  IsaSet isas = detected_isas();
+  bool bf16 = false;
+  int64_t seq = 128;  ///< keys of attention
+};
+
+/// ns a row: the nearest row of the table that the sets have, by the ratio of sizes, times the work
+/// it is more. Sets without a row of their own take the next lower one's; the reference kernels
+/// avx2's, as only ratios matter.
+[[nodiscard]] double table_ns(CostOp op, int64_t n, int64_t k, IsaSet isas);
+
+/// A MatMul as it stands: integer if its weight is.
+[[nodiscard]] double matmul_ns(const graph::Graph& graph, const graph::Node& matmul,
+                               const CostModel& model);
+
+/// A token through all nodes that work by token.
+[[nodiscard]] double graph_ns(const graph::Graph& graph, const CostModel& model);
+
+}  // namespace tamis::quant
