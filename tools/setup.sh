@@ -25,6 +25,7 @@ git                 the commit in `tamis --version`
 pkg-config          finding oniguruma
 libsimdjson-dev     reading JSON
 libcli11-dev        the command line
+libboost-dev        HTTP of the server: Asio and Beast, headers only
 libonig-dev         regular expressions in tokenizer.json
 libssl-dev          hashes of bundles
 zlib1g-dev          PyTorch's zip files

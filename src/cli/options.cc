@@ -47,6 +47,18 @@ void Options::option(std::string_view name, std::vector<std::string>& target,
   impl_->app.add_option(std::string(name), target, std::string(help))->allow_extra_args(false);
 }
 
+void Options::read_environment(std::string_view prefix) {
+  for (CLI::Option* option : impl_->app.get_options()) {
+    if (option->get_lnames().empty()) continue;
+    std::string name = cat(prefix, "_", option->get_lnames().front());
+    for (char& c : name) {
+      if (c == '-') c = '_';
+      if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    }
+    if (name != cat(prefix, "_HELP")) option->envname(name);
+  }
+}
+
 void Options::positional(std::string_view name, std::string& target, bool required,
                          std::string_view help) {
   impl_->app.add_option(std::string(name), target, std::string(help))->required(required);

@@ -27,6 +27,10 @@ class Options {
   void option(std::string_view name, std::optional<std::string>& target, std::string_view help);
   void option(std::string_view name, std::optional<int64_t>& target, std::string_view help);
   void option(std::string_view name, std::vector<std::string>& target, std::string_view help);
+  /// Each --flag-name that the command line leaves out is read from the variable PREFIX_FLAG_NAME.
+  /// Call it after the flags are declared.
+  void read_environment(std::string_view prefix);
+
   void positional(std::string_view name, std::string& target, bool required, std::string_view help);
   void positional(std::string_view name, std::vector<std::string>& target, bool required,
                   std::string_view help);

@@ -1,0 +1,195 @@
+#include <pthread.h>
+#include <sys/resource.h>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "serve/server.h"
+
+namespace tamis::cli {
+
+namespace {
+
+// Blocks the signals that end the server in this thread and those it starts; wait() takes them.
+class EndSignals {
+ public:
+  EndSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  int wait() {
+    int signal = 0;
+    sigwait(&set_, &signal);
+    return signal;
+  }
+
+ private:
+  sigset_t set_;
+};
+
+// "NAME=MODEL", or MODEL named by its last path component.
+serve::ModelArgument model_argument(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals != text.npos && text.find('/') > equals) {
+    if (equals == 0) fail(ErrorCode::kInvalidArgument, text, ": a name must stand before '='");
+    return {text.substr(0, equals), text.substr(equals + 1)};
+  }
+  std::string path = text;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return {std::filesystem::path(path).filename().string(), text};
+}
+
+// A server may have a connection for each descriptor that the system allows it.
+void raise_descriptor_limit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void add_weights(const std::vector<std::string>& weights, serve::ServerOptions& server) {
+  for (const std::string& text : weights) {
+    const size_t equals = text.rfind('=');
+    double weight = 0;
+    if (equals != text.npos) {
+      const char* end = text.data() + text.size();
+      const auto parsed = std::from_chars(text.data() + equals + 1, end, weight);
+      if (parsed.ec != std::errc() || parsed.ptr != end) weight = 0;
+    }
+    if (!(weight > 0 && weight <= 1e6)) {
+      fail(ErrorCode::kInvalidArgument, "--weight ", text, ": must be NAME=NUMBER, above 0");
+    }
+    server.weights[text.substr(0, equals)] = weight;
+  }
+}
+
+struct ServeFlags {
+  CommonFlags common;
+  std::vector<std::string> models;
+  std::vector<std::string> weights;
+  std::optional<std::string> precision;
+  int64_t max_length = 0;
+  bool no_truncate = false;
+};
+
+void declare_server(Options& options, serve::ServerOptions& server) {
+  options.option("--host", server.host, "the address to listen on; 0.0.0.0 opens it to all");
+  options.option("--port", server.port, "of HTTP; 0 for any that is free");
+  options.option("--model-repository", server.model_repository,
+                 "a folder with a folder a model, versions as numbered folders in it");
+  options.option("--versions", server.versions, "newest versions of a model that are loaded");
+  options.option("--identity-model", server.identity_model,
+                 "adds a model of this name that answers at no cost");
+  options.option("--api-key", server.api_key, "what clients must send as a bearer token");
+  options.option("--tls-certificate", server.tls_certificate, "a PEM file; HTTP becomes HTTPS");
+  options.option("--tls-key", server.tls_key, "its key, a PEM file");
+  options.option("--cors-origin", server.cors_origin, "who may call from a browser; empty: nobody");
+}
+
+void declare_limits(Options& options, serve::ServerOptions& server) {
+  options.option("--max-batch-tokens", server.max_batch_tokens,
+                 "most tokens in one run (default: 512 for each thread)");
+  options.option("--max-queue-latency", server.max_queue_latency_ms,
+                 "ms; a request that would wait longer is refused");
+  options.option("--default-timeout", server.default_timeout_ms,
+                 "ms; a request that is older when its turn comes is refused; 0: never");
+  options.option("--hold-queue", server.hold_queue,
+                 "start a batch only when so many requests wait; for tests");
+  options.option("--max-body", server.max_body_bytes, "bytes");
+  options.option("--max-items", server.max_items, "inputs of one request");
+  options.option("--max-connections", server.max_connections, "open at once");
+  options.option("--idle-timeout", server.idle_timeout_ms, "ms between a connection's requests");
+  options.option("--request-timeout", server.request_timeout_ms, "ms for a request to arrive");
+  options.option("--drain-timeout", server.drain_timeout_ms, "ms to answer what waits at the end");
+  options.option("--stall-timeout", server.stall_timeout_ms,
+                 "ms after which a batch that still runs turns readiness off");
+  options.option("--tokenizer-threads", server.tokenizer_threads, "0: as many as threads");
+  options.flag("--log-requests", server.log_requests, "a line for each request");
+}
+
+void check(const serve::ServerOptions& server) {
+  if (server.port < 0 || server.port > 65535) {
+    fail(ErrorCode::kInvalidArgument, "--port ", server.port, ": must lie in 0..65535");
+  }
+  const std::pair<const char*, int64_t> positive[] = {
+      {"--versions", server.versions},
+      {"--max-queue-latency", server.max_queue_latency_ms},
+      {"--max-body", server.max_body_bytes},
+      {"--max-items", server.max_items},
+      {"--max-connections", server.max_connections},
+      {"--idle-timeout", server.idle_timeout_ms},
+      {"--request-timeout", server.request_timeout_ms},
+      {"--drain-timeout", server.drain_timeout_ms},
+      {"--stall-timeout", server.stall_timeout_ms}};
+  for (const auto& [name, value] : positive) {
+    if (value < 1) {
+      fail(ErrorCode::kInvalidArgument, std::string_view(name), " ", value, ": must be at least 1");
+    }
+  }
+  if (server.tls_certificate.empty() != server.tls_key.empty()) {
+    fail(ErrorCode::kInvalidArgument, "--tls-certificate and --tls-key go together");
+  }
+  if (server.models.empty() && server.model_repository.empty() && server.identity_model.empty()) {
+    fail(ErrorCode::kInvalidArgument, "no model; give MODEL or --model-repository FOLDER");
+  }
+}
+
+int run(serve::ServerOptions options, bool quiet) {
+  EndSignals signals;
+  raise_descriptor_limit();
+  const int64_t drain_ms = options.drain_timeout_ms;
+  const bool tls = !options.tls_certificate.empty();
+  const std::string host = options.host;
+  serve::Server server(std::move(options));
+  server.load();
+  if (!quiet) {
+    for (const serve::ModelLease& model : server.core().models().loaded()) {
+      if (!model->info().checkpoint) continue;
+      log(LogLevel::kInfo, cat(model->name(), " runs fp32; `tamis optimize ", model->info().source,
+                               " -o BUNDLE` makes it faster"));
+    }
+  }
+  std::printf("tamis serves %s://%s:%d\n", tls ? "https" : "http", host.c_str(),
+              static_cast<int>(server.http_port()));
+  std::fflush(stdout);
+  signals.wait();
+  if (server.drain()) return 0;
+  log(LogLevel::kError, cat("not everything was answered within --drain-timeout ", drain_ms));
+  std::_Exit(1);
+}
+
+}  // namespace
+
+int cmd_serve(const std::vector<std::string>& arguments) {
+  Options options("serve", "Answers over HTTP: TEI, OpenAI, KServe, Hugging Face and Cohere.",
+                  "tamis serve minilm=build/models/minilm --port 8000");
+  ServeFlags flags;
+  serve::ServerOptions server;
+  options.positional("MODEL", flags.models, false, "models as MODEL or NAME=MODEL");
+  declare_server(options, server);
+  declare_limits(options, server);
+  options.option("--weight", flags.weights, "NAME=NUMBER: a model's share of the cores");
+  options.option("--precision", flags.precision, "fp32, bf16 or int8; a bundle runs as made");
+  options.option("--max-length", flags.max_length, "longest input in tokens");
+  options.flag("--no-auto-truncate", flags.no_truncate, "refuse texts that are too long");
+  flags.common.add_to(options);
+  options.read_environment("TAMIS");
+  if (!options.parse(arguments)) return 0;
+  for (const std::string& model : flags.models) server.models.push_back(model_argument(model));
+  add_weights(flags.weights, server);
+  server.auto_truncate = !flags.no_truncate;
+  server.model.max_length = flags.max_length;
+  server.model.isas = flags.common.isas();
+  server.model.pool = flags.common.make_pool();
+  server.model.precision = flags.precision;
+  check(server);
+  return run(std::move(server), flags.common.quiet);
+}
+
+}  // namespace tamis::cli

@@ -1,0 +1,92 @@
+// Which rows run next: priorities, fairness between clients, deadlines, a token budget.
+//
+// Is: the policy, as plain data structures without threads or time of its own. Is not: running
+// anything (batcher). May use: job.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include "serve/job.h"
+
+namespace tamis::serve {
+
+/// Rows [begin, end) of a job.
+struct Piece {
+  JobPtr job;
+  size_t begin = 0;
+  size_t end = 0;
+};
+
+/// What one run carries.
+struct Batch {
+  std::vector<Piece> pieces;
+  OutputSet outputs = OutputSet::kTask;
+  int64_t tokens = 0;
+  int64_t rows = 0;
+};
+
+struct BatchBudget {
+  int64_t tokens = 2048;  ///< a single row may be longer
+  int64_t rows = 4096;
+};
+
+/// Not thread-safe: one thread owns it.
+///
+/// A row is taken from the highest priority that waits; within it from the client that has been
+/// served the fewest tokens (start-time fair queueing); within a client in order of arrival. A
+/// large request is thus served row by row beside others', and never all before them. A row that
+/// does not fit the rest of the budget lets smaller ones of other clients go ahead in this batch
+/// and is the first of the next.
+class BatchQueue {
+ public:
+  void push(JobPtr job);
+
+  /// Takes the next batch; empty if nothing waits. Jobs found expired or cancelled meanwhile are
+  /// left for sweep().
+  [[nodiscard]] Batch pop(const BatchBudget& budget, int64_t now_ns);
+
+  /// Takes out every job that is expired, cancelled or has failed, with its error set.
+  [[nodiscard]] std::vector<JobPtr> sweep(int64_t now_ns);
+
+  /// Takes out everything.
+  [[nodiscard]] std::vector<JobPtr> drain();
+
+  [[nodiscard]] size_t jobs() const { return jobs_; }
+  [[nodiscard]] bool empty() const { return jobs_ == 0; }
+  /// The earliest deadline of a waiting job; 0: none has one.
+  [[nodiscard]] int64_t next_deadline_ns() const;
+
+ private:
+  struct Client {
+    std::deque<JobPtr> jobs;
+    int64_t served = 0;  ///< tokens, in the level's virtual time
+  };
+  struct Level {
+    std::unordered_map<uint64_t, Client> clients;
+    /// Clients with waiting jobs by (served, client).
+    std::map<std::pair<int64_t, uint64_t>, Client*> ready;
+    int64_t virtual_time = 0;
+  };
+
+  /// Takes rows of one level; true if the batch may take more.
+  bool take_from(Level& level, const BatchBudget& budget, int64_t now_ns, Batch& batch);
+  void forget_idle_clients();
+
+  std::map<uint32_t, Level> levels_;
+  size_t jobs_ = 0;
+};
+
+/// The error of a job that must not run any more; nothing if it may.
+[[nodiscard]] std::optional<Error> reason_to_drop(const Job& job, int64_t now_ns);
+
+/// The queue level of a request's priority: 1 is served first, 0 stands for kDefaultLevel, and
+/// what is beyond the last level counts as the last.
+inline constexpr uint32_t kDefaultLevel = 5;
+inline constexpr uint32_t kLastLevel = 10;
+[[nodiscard]] uint32_t level_of(uint32_t priority);
+
+}  // namespace tamis::serve

@@ -1,0 +1,107 @@
+#include "serve/call.h"
+
+#include <algorithm>
+
+#include "serve/server.h"
+
+namespace tamis::serve {
+
+Call::Call(Server& server, HttpExchangePtr exchange, Dialect dialect)
+    : server_(server), exchange_(std::move(exchange)), dialect_(dialect) {}
+
+Core& Call::core() { return server_.core(); }
+
+const ServerOptions& Call::options() const { return server_.options(); }
+
+JsonView Call::json() {
+  if (!document_) {
+    JsonLimits limits;
+    limits.max_depth = 32;
+    document_ = JsonDocument::parse(request().body, "request", limits);
+  }
+  return document_->root();
+}
+
+void Call::respond(HttpResponse response) {
+  response.headers.emplace_back("X-Request-Id", id);
+  exchange_->respond(std::move(response));
+}
+
+void Call::respond_json(JsonWriter& json) {
+  HttpResponse response;
+  response.body = json.take();
+  respond(std::move(response));
+}
+
+void Call::respond_error(const Error& error, int64_t retry_after_ms) {
+  respond(error_response(dialect_, error, retry_after_ms));
+}
+
+namespace {
+
+std::string names_of(const std::vector<ModelLease>& models) {
+  std::string names;
+  for (const ModelLease& model : models) names += cat(names.empty() ? "" : ", ", model->name());
+  return names.empty() ? "none" : names;
+}
+
+}  // namespace
+
+ModelLease Call::route(std::optional<std::string_view> field,
+                       std::initializer_list<tasks::TaskKind> tasks) {
+  ModelRepository& models = core().models();
+  const std::string_view name = field && !field->empty() ? *field : std::string_view(path_model);
+  if (!name.empty()) {
+    if (ModelLease found = models.find(std::string(name), path_version)) return found;
+    const std::vector<ModelLease> all = models.loaded();
+    for (const ModelLease& model : all) {
+      if (model->info().source == name) return model;
+    }
+    fail(ErrorCode::kNotFound, "model \"", name, "\" is not loaded; loaded are ", names_of(all));
+  }
+  std::vector<ModelLease> fitting;
+  const std::vector<ModelLease> all = models.loaded();
+  for (const ModelLease& model : all) {
+    const tasks::TaskKind task = model->info().task;
+    if (std::find(tasks.begin(), tasks.end(), task) != tasks.end()) fitting.push_back(model);
+  }
+  if (fitting.size() == 1) return fitting.front();
+  if (all.empty()) fail(ErrorCode::kUnavailable, "no model is loaded");
+  if (fitting.size() > 1) {
+    fail(ErrorCode::kInvalidArgument,
+         "several models can do this; name one as \"model\": ", names_of(fitting));
+  }
+  // The only model there is says itself what it cannot do.
+  if (all.size() == 1) return all.front();
+  fail(ErrorCode::kNotFound, "no loaded model can do this; loaded are ", names_of(all));
+}
+
+Request Call::new_request(const ModelLease& model) {
+  Request made;
+  made.model = model->name();
+  made.version = model->version();
+  made.client = request().connection;
+  made.cancelled = exchange_->cancelled();
+  made.id = id;
+  made.reply_on = &exchange_->executor();
+  return made;
+}
+
+void Call::submit(Request request, std::function<HttpResponse(Call&, Reply&)> print) {
+  core().submit(std::move(request),
+                [self = shared_from_this(), print = std::move(print)](Reply&& reply) {
+                  if (reply.error) {
+                    self->respond_error(*reply.error, reply.retry_after_ms);
+                    return;
+                  }
+                  try {
+                    self->respond(print(*self, reply));
+                  } catch (const Error& error) {
+                    self->respond_error(error);
+                  } catch (const std::exception& error) {
+                    self->respond_error(Error(ErrorCode::kInternal, error.what()));
+                  }
+                });
+}
+
+}  // namespace tamis::serve

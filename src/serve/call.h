@@ -1,0 +1,67 @@
+// An HTTP call on its way through an endpoint: what came, where to send the answer.
+//
+// Is: what every endpoint_<name>.cc starts from. Is not: a route or a socket. May use: core,
+// dialect.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "serve/core.h"
+#include "serve/dialect.h"
+#include "serve/http_message.h"
+#include "serve/server_options.h"
+
+namespace tamis::serve {
+
+class Server;
+
+/// One request. Made and first used on the connection's thread, then by whoever answers.
+class Call : public std::enable_shared_from_this<Call> {
+ public:
+  Call(Server& server, HttpExchangePtr exchange, Dialect dialect);
+
+  [[nodiscard]] const HttpRequest& request() const { return exchange_->request(); }
+  [[nodiscard]] Dialect dialect() const { return dialect_; }
+  [[nodiscard]] Core& core();
+  [[nodiscard]] Server& server() { return server_; }
+  [[nodiscard]] const ServerOptions& options() const;
+  /// What {model} and {version} of the route stand for; empty if it has none.
+  std::string path_model;
+  std::string path_version;
+  /// The request's id: the client's X-Request-Id, or a number.
+  std::string id;
+
+  /// The body as JSON. Throws kCorruptData: malformed, too deep, a key twice.
+  [[nodiscard]] JsonView json();
+
+  void respond(HttpResponse response);
+  void respond_json(JsonWriter& json);
+  void respond_error(const Error& error, int64_t retry_after_ms = 0);
+
+  /// The model that `field` names, else the path, else the only loaded one that does one of
+  /// `tasks`. Throws kNotFound or kInvalidArgument, with the names there are.
+  [[nodiscard]] ModelLease route(std::optional<std::string_view> field,
+                                 std::initializer_list<tasks::TaskKind> tasks);
+
+  /// A request to that model with this call's client, id, deadline and cancellation.
+  [[nodiscard]] Request new_request(const ModelLease& model);
+
+  /// Submits; `print` makes the answer of a reply that is no error, in which it may throw Error.
+  void submit(Request request, std::function<HttpResponse(Call&, Reply&)> print);
+
+ private:
+  Server& server_;
+  HttpExchangePtr exchange_;
+  Dialect dialect_;
+  std::optional<JsonDocument> document_;
+};
+
+using CallPtr = std::shared_ptr<Call>;
+
+}  // namespace tamis::serve

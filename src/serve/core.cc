@@ -1,0 +1,330 @@
+#include "serve/core.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <new>
+
+#include "base/error.h"
+
+namespace tamis::serve {
+
+namespace {
+
+// Texts of so many bytes are tokenised where they arrive: about 30 us, what two thread switches
+// cost under load.
+constexpr size_t kInlineBytes = 2048;
+// Texts that one worker tokenises at a time.
+constexpr size_t kChunk = 32;
+// Floats that are decoded on the protocol's own thread: about 0.2 ms of printing.
+constexpr size_t kInlineFloats = 8192;
+
+size_t bytes_of(const tasks::TaskInput& input) {
+  size_t bytes = input.text.size() + (input.pair ? input.pair->size() : 0);
+  // A query is read again with each text.
+  for (const std::string& text : input.texts) bytes += text.size() + input.text.size();
+  return bytes;
+}
+
+// Tokens that bytes of text will be, before anyone has looked: between English (4.5 bytes a token)
+// and Chinese (3).
+int64_t estimate_tokens(const Request& request, int64_t max_length) {
+  int64_t tokens = 0;
+  for (const Row& row : request.rows) tokens += row.sequence.size();
+  for (const tasks::TaskInput& input : request.inputs) {
+    const auto sequences = std::max<int64_t>(1, static_cast<int64_t>(input.texts.size()));
+    const auto guess = static_cast<int64_t>(bytes_of(input)) / 4 + 2 * sequences;
+    const bool cut = max_length > 0 && request.options &&
+                     !std::holds_alternative<tasks::QaOptions>(*request.options) &&
+                     !std::holds_alternative<tasks::NerOptions>(*request.options);
+    tokens += cut ? std::min(guess, max_length * sequences) : guess;
+  }
+  return tokens;
+}
+
+Error as_error(const std::exception& error) {
+  if (const auto* own = dynamic_cast<const Error*>(&error)) return *own;
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    return {ErrorCode::kOutOfMemory, "out of memory"};
+  }
+  return {ErrorCode::kInternal, error.what()};
+}
+
+int64_t unix_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+struct Core::Flight {
+  Request request;
+  ReplyCallback done;
+  Reply reply;
+  ModelLease model;
+  std::vector<tasks::Encoded> encoded;
+  JobPtr job;
+  int64_t arrived_ns = 0;
+  int64_t tokenized_ns = 0;
+  int64_t admitted = 0;  ///< tokens to release if no job is pushed
+  std::atomic<size_t> chunks_left{0};
+  std::mutex mutex;  ///< of reply.error while chunks are tokenised
+};
+
+Core::Core(ModelRepository& models, WorkerPool& workers, CoreOptions options)
+    : models_(models), workers_(workers), options_(options) {}
+
+Core::~Core() { close(); }
+
+void Core::close() {
+  closed_.store(true);
+  models_.drain();
+  for (int64_t left = in_flight_.load(); left != 0; left = in_flight_.load()) in_flight_.wait(left);
+}
+
+std::string Core::why_not_ready() {
+  if (draining()) return "the server is shutting down";
+  if (!models_.ready()) return "models are being loaded";
+  for (const ModelLease& model : models_.loaded()) {
+    if (model->batcher().running_for_ns() > options_.stall_ns) {
+      return cat("model ", model->name(), " has stalled");
+    }
+  }
+  return "";
+}
+
+void Core::submit(Request request, ReplyCallback done) {
+  const auto flight = std::make_shared<Flight>();
+  in_flight_.fetch_add(1);
+  flight->request = std::move(request);
+  flight->done = std::move(done);
+  flight->arrived_ns = options_.clock->now_ns();
+  try {
+    if (closed_.load()) fail(ErrorCode::kUnavailable, "the server is shutting down");
+    start(flight);
+  } catch (const std::exception& error) {
+    fail_flight(flight, as_error(error));
+  }
+}
+
+void Core::start(const FlightPtr& flight) {
+  Request& request = flight->request;
+  flight->model = models_.lease(request.model, request.version);
+  flight->reply.model = flight->model->name();
+  flight->reply.version = flight->model->version();
+  size_t bytes = 0;
+  for (const tasks::TaskInput& input : request.inputs) bytes += bytes_of(input);
+  flight->reply.characters = static_cast<int64_t>(bytes);
+  if (request.inputs.empty() && request.rows.empty()) {
+    flight->tokenized_ns = flight->arrived_ns;
+    reply(flight);
+    return;
+  }
+  for (const Row& row : request.rows) flight->model->model().check_row(row);
+  if (request.outputs == OutputSet::kTokens && !flight->model->info().has_token_embeddings) {
+    (void)flight->model->model().outputs(OutputSet::kTokens);  // throws
+  }
+  const int64_t tokens = estimate_tokens(request, flight->model->info().max_length);
+  Batcher& batcher = flight->model->batcher();
+  if (!batcher.admit(tokens)) {
+    flight->reply.retry_after_ms = std::max<int64_t>(1, batcher.expected_wait_ns() / 1'000'000);
+    fail(ErrorCode::kOverloaded, "Exceeds maximum queue size: model ", flight->model->name(),
+         " is overloaded");
+  }
+  flight->admitted = tokens;
+  flight->encoded.resize(request.inputs.size());
+  if (bytes <= kInlineBytes) {
+    tokenize_range(flight, 0, request.inputs.size());
+  } else {
+    tokenize(flight);
+  }
+}
+
+void Core::tokenize(const FlightPtr& flight) {
+  const size_t count = flight->request.inputs.size();
+  const size_t chunks = (count + kChunk - 1) / kChunk;
+  flight->chunks_left.store(chunks);
+  for (size_t begin = 0; begin < count; begin += kChunk) {
+    workers_.post([this, flight, begin, end = std::min(count, begin + kChunk)] {
+      tokenize_range(flight, begin, end);
+    });
+  }
+}
+
+void Core::tokenize_range(const FlightPtr& flight, size_t begin, size_t end) {
+  try {
+    Request& request = flight->request;
+    const bool gone = request.cancelled && request.cancelled->load();
+    if (gone) fail(ErrorCode::kCancelled, "the client has gone");
+    for (size_t i = begin; i < end; ++i) {
+      flight->encoded[i] =
+          flight->model->model().encode(std::move(request.inputs[i]), request.options.value());
+    }
+  } catch (const std::exception& error) {
+    const std::lock_guard lock(flight->mutex);
+    if (!flight->reply.error) flight->reply.error = as_error(error);
+  }
+  // Inline there are no chunks to wait for.
+  if (flight->chunks_left.load() != 0 && flight->chunks_left.fetch_sub(1) != 1) return;
+  flight->tokenized_ns = options_.clock->now_ns();
+  flight->reply.timings.tokenize_us = (flight->tokenized_ns - flight->arrived_ns) / 1000;
+  if (flight->reply.error) {
+    fail_flight(flight, *flight->reply.error);
+    return;
+  }
+  try {
+    enqueue(flight);
+  } catch (const std::exception& error) {
+    fail_flight(flight, as_error(error));
+  }
+}
+
+void Core::enqueue(const FlightPtr& flight) {
+  const Request& request = flight->request;
+  const auto job = std::make_shared<Job>();
+  Reply& reply = flight->reply;
+  for (const tasks::Encoded& encoded : flight->encoded) {
+    for (const tasks::Sequence& sequence : encoded.sequences) job->rows.push_back({&sequence, {}});
+    reply.tokens_of_input.push_back(encoded.tokens());
+    reply.truncated.push_back(encoded.truncated);
+  }
+  for (const Row& row : request.rows) {
+    job->rows.push_back({&row.sequence, row.positions});
+    reply.tokens_of_input.push_back(row.sequence.size());
+    reply.truncated.push_back(false);
+  }
+  for (const int64_t tokens : reply.tokens_of_input) job->tokens += tokens;
+  reply.tokens = job->tokens;
+  job->outputs = request.outputs;
+  job->priority = request.priority;
+  job->client = request.client;
+  job->cancelled = request.cancelled;
+  job->arrival_ns = flight->arrived_ns;
+  const int64_t timeout_us =
+      request.timeout_us > 0 ? request.timeout_us : options_.default_timeout_us;
+  if (timeout_us > 0) job->deadline_ns = flight->arrived_ns + timeout_us * 1000;
+  flight->job = job;
+  if (job->rows.empty()) {
+    decode(flight);  // a query with nothing to rank
+    return;
+  }
+  job->done = [this, flight](const JobPtr& ended) {
+    size_t floats = 0;
+    for (const RawOutput& output : ended->results) floats += output.values.size();
+    Executor* executor = flight->request.reply_on;
+    if (executor == nullptr || floats > kInlineFloats) executor = &workers_;
+    executor->post([this, flight] { decode(flight); });
+  };
+  Batcher& batcher = flight->model->batcher();
+  batcher.replace(flight->admitted, job->tokens);
+  flight->admitted = 0;
+  batcher.push(job);
+}
+
+namespace {
+
+// Rows [first, first + count) of the sequences, of every output.
+std::vector<tasks::OutputView> views_of(const Job& job, size_t first, size_t count) {
+  std::vector<tasks::OutputView> views;
+  for (size_t i = 0; i < job.results.size(); ++i) {
+    const RawOutput& output = job.results[i];
+    int64_t rows = 0;
+    for (size_t r = first; r < first + count; ++r) rows += output.rows_of_input[r];
+    const int64_t begin = count == 0 ? 0 : job.first_row[i][first];
+    views.push_back({output.name, TensorView(DType::kF32, {rows, output.row_elements},
+                                             output.values.data() + begin * output.row_elements)});
+  }
+  return views;
+}
+
+}  // namespace
+
+// Turns the outputs of a job that ran into the reply's results.
+void Core::decode_results(Flight& flight) {
+  Job& job = *flight.job;
+  Reply& reply = flight.reply;
+  if (flight.request.raw) {
+    reply.raw = std::move(job.results);
+    return;
+  }
+  Servable& model = flight.model->model();
+  // Rows as they came stand for texts that nobody has seen.
+  for (Row& row : flight.request.rows) {
+    tasks::Encoded encoded;
+    encoded.options = flight.request.options.value();
+    encoded.sequences.push_back(std::move(row.sequence));
+    encoded.windows.emplace_back();
+    flight.encoded.push_back(std::move(encoded));
+  }
+  size_t first = 0;
+  for (const tasks::Encoded& encoded : flight.encoded) {
+    const size_t count = encoded.sequences.size();
+    std::vector<tasks::OutputView> views = views_of(job, first, count);
+    if (views.empty()) {
+      // Nothing ran: the outputs are there, with no rows.
+      for (const OutputInfo& info : model.outputs(job.outputs)) {
+        views.push_back({tasks::task_output(tasks::kind_of(encoded.options)),
+                         TensorView(DType::kF32, {0, info.row_elements}, nullptr)});
+      }
+    }
+    reply.results.push_back(model.decode(encoded, views));
+    first += count;
+  }
+}
+
+void Core::decode(const FlightPtr& flight) {
+  Job& job = *flight->job;
+  job.done = nullptr;  // the job and the flight hold each other
+  Reply& answer = flight->reply;
+  if (job.started_ns != 0) {
+    answer.timings.queue_us = std::max<int64_t>(0, job.started_ns - flight->tokenized_ns) / 1000;
+    answer.timings.run_us = (job.ended_ns - job.started_ns) / 1000;
+  }
+  try {
+    if (job.error) throw Error(*job.error);
+    decode_results(*flight);
+  } catch (const std::exception& error) {
+    answer.results.clear();
+    answer.error = as_error(error);
+  }
+  reply(flight);
+}
+
+void Core::fail_flight(const FlightPtr& flight, Error error) {
+  flight->reply.error = std::move(error);
+  reply(flight);
+}
+
+void Core::reply(const FlightPtr& flight) {
+  if (flight->admitted != 0) flight->model->batcher().release(flight->admitted);
+  const Reply& answer = flight->reply;
+  const int64_t total = options_.clock->now_ns() - flight->arrived_ns;
+  if (flight->model != nullptr) {
+    RequestStat stat;
+    stat.ok = !answer.error;
+    stat.rejected = answer.error && answer.error->code() == ErrorCode::kOverloaded;
+    stat.cancelled = answer.error && (answer.error->code() == ErrorCode::kCancelled ||
+                                      answer.error->code() == ErrorCode::kDeadlineExceeded);
+    stat.inputs = answer.tokens_of_input.size();
+    stat.total_ns = static_cast<uint64_t>(total);
+    stat.queue_ns = static_cast<uint64_t>(answer.timings.queue_us) * 1000;
+    stat.compute_input_ns = static_cast<uint64_t>(answer.timings.tokenize_us) * 1000;
+    stat.compute_infer_ns = static_cast<uint64_t>(answer.timings.run_us) * 1000;
+    const int64_t run_end = flight->job ? flight->job->ended_ns : 0;
+    if (run_end != 0) {
+      stat.compute_output_ns =
+          static_cast<uint64_t>(std::max<int64_t>(0, options_.clock->now_ns() - run_end));
+    }
+    stat.ended_ms = unix_ms();
+    flight->model->stats().add(stat);
+  }
+  if (observer_) observer_({&flight->request, &answer, total});
+  const ReplyCallback done = std::move(flight->done);
+  done(std::move(flight->reply));
+  flight->model.reset();
+  in_flight_.fetch_sub(1);
+  in_flight_.notify_all();
+}
+
+}  // namespace tamis::serve

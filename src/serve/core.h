@@ -1,0 +1,86 @@
+// The way of a request, whatever protocol it came by: find the model, admit, tokenise, queue,
+// decode, answer.
+//
+// Is: the one place that protocols call. Is not: parsing or printing of any dialect. May use:
+// model_repository, worker_pool.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "serve/model_repository.h"
+#include "serve/request.h"
+#include "serve/worker_pool.h"
+
+namespace tamis::serve {
+
+struct CoreOptions {
+  int64_t default_timeout_us = 0;     ///< for requests that name none; 0: none
+  int64_t stall_ns = 60'000'000'000;  ///< a batch that runs longer turns readiness off
+  const Clock* clock = &Clock::steady();
+};
+
+/// How a request went, for metrics and logs.
+struct RequestReport {
+  const Request* request = nullptr;
+  const Reply* reply = nullptr;
+  int64_t total_ns = 0;
+};
+
+/// Thread-safe. Repository and workers outlive it.
+class Core {
+ public:
+  Core(ModelRepository& models, WorkerPool& workers, CoreOptions options);
+  /// Waits until every request is answered.
+  ~Core();
+  /// Refuses what comes from now on, and waits until all else is answered.
+  void close();
+
+  /// Calls `done` once: on this thread, on request.reply_on or on a worker. Never throws.
+  void submit(Request request, ReplyCallback done);
+
+  [[nodiscard]] ModelRepository& models() { return models_; }
+  [[nodiscard]] WorkerPool& workers() { return workers_; }
+  [[nodiscard]] const Clock& clock() const { return *options_.clock; }
+
+  /// Requests that are not yet answered.
+  [[nodiscard]] int64_t in_flight() const { return in_flight_.load(); }
+  /// Readiness goes off for good; requests are still answered.
+  void start_drain() { draining_.store(true); }
+  [[nodiscard]] bool draining() const { return draining_.load(); }
+  /// Why the server is not ready; empty if it is.
+  [[nodiscard]] std::string why_not_ready();
+
+  /// Called after each answer; set before the first submit().
+  void set_observer(std::function<void(const RequestReport&)> observer) {
+    observer_ = std::move(observer);
+  }
+
+ private:
+  struct Flight;
+  using FlightPtr = std::shared_ptr<Flight>;
+
+  void start(const FlightPtr& flight);
+  void tokenize(const FlightPtr& flight);
+  void tokenize_range(const FlightPtr& flight, size_t begin, size_t end);
+  void enqueue(const FlightPtr& flight);
+  void decode_results(Flight& flight);
+  void decode(const FlightPtr& flight);
+  void reply(const FlightPtr& flight);
+  void fail_flight(const FlightPtr& flight, Error error);
+
+  ModelRepository& models_;
+  WorkerPool& workers_;
+  CoreOptions options_;
+  std::function<void(const RequestReport&)> observer_;
+  std::atomic<int64_t> in_flight_{0};
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> closed_{false};
+};
+
+}  // namespace tamis::serve

@@ -1,0 +1,87 @@
+#include "serve/dialect.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+
+namespace tamis::serve {
+
+namespace {
+
+struct ErrorRow {
+  ErrorCode code;
+  int status;                ///< unless the dialect says otherwise
+  std::string_view tei;      ///< error_type of text-embeddings-inference, CamelCase on its wire
+  std::string_view open_ai;  ///< type of OpenAI's errors
+  std::string_view native;
+};
+
+constexpr ErrorRow kRows[] = {
+    {ErrorCode::kInvalidArgument, 400, "Validation", "invalid_request_error", "invalid_argument"},
+    {ErrorCode::kCorruptData, 400, "Validation", "invalid_request_error", "corrupt_data"},
+    {ErrorCode::kNotFound, 404, "Validation", "invalid_request_error", "not_found"},
+    {ErrorCode::kUnsupported, 501, "Backend", "invalid_request_error", "unsupported"},
+    {ErrorCode::kOverloaded, 429, "Overloaded", "rate_limit_error", "overloaded"},
+    {ErrorCode::kDeadlineExceeded, 504, "Backend", "timeout", "deadline_exceeded"},
+    {ErrorCode::kCancelled, 499, "Backend", "cancelled", "cancelled"},
+    {ErrorCode::kUnavailable, 503, "Unhealthy", "service_unavailable", "unavailable"},
+    {ErrorCode::kOutOfMemory, 503, "Backend", "service_unavailable", "out_of_memory"},
+    {ErrorCode::kInternal, 500, "Backend", "server_error", "internal"},
+};
+
+const ErrorRow& row_of(ErrorCode code) {
+  const auto* const at = std::find_if(std::begin(kRows), std::end(kRows),
+                                      [&](const ErrorRow& row) { return row.code == code; });
+  return at == std::end(kRows) ? kRows[std::size(kRows) - 1] : *at;
+}
+
+}  // namespace
+
+int http_status(Dialect dialect, ErrorCode code) {
+  if (dialect == Dialect::kKserve && code == ErrorCode::kOverloaded) return 503;
+  if (dialect == Dialect::kTei) {
+    if (code == ErrorCode::kInvalidArgument) return 422;
+    if (code == ErrorCode::kUnsupported || code == ErrorCode::kInternal) return 424;
+  }
+  return row_of(code).status;
+}
+
+HttpResponse error_response(Dialect dialect, const Error& error, int64_t retry_after_ms) {
+  const ErrorRow& row = row_of(error.code());
+  HttpResponse response;
+  response.status = http_status(dialect, error.code());
+  JsonWriter json;
+  json.begin_object();
+  switch (dialect) {
+    case Dialect::kTei:
+    case Dialect::kHuggingFace:
+      json.member("error", error.what()).member("error_type", row.tei);
+      break;
+    case Dialect::kOpenAi:
+      json.key("error").begin_object();
+      json.member("message", error.what()).member("type", row.open_ai);
+      json.key("param").null();
+      json.member("code", row.native).end_object();
+      break;
+    case Dialect::kKserve:
+      json.member("error", error.what());
+      break;
+    case Dialect::kCohere:
+      json.member("message", error.what());
+      break;
+    case Dialect::kNative:
+      json.key("error").begin_object();
+      json.member("code", row.native).member("message", error.what()).end_object();
+      break;
+  }
+  json.end_object();
+  response.body = json.take();
+  if (retry_after_ms > 0 &&
+      (error.code() == ErrorCode::kOverloaded || error.code() == ErrorCode::kUnavailable)) {
+    response.headers.emplace_back("Retry-After", cat((retry_after_ms + 999) / 1000));
+    response.headers.emplace_back("retry-after-ms", cat(retry_after_ms));
+  }
+  return response;
+}
+
+}  // namespace tamis::serve

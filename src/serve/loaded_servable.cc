@@ -1,0 +1,123 @@
+#include <algorithm>
+#include <mutex>
+
+#include "api/engine.h"
+#include "api/self_test.h"
+#include "base/error.h"
+#include "serve/servable.h"
+
+namespace tamis::serve {
+
+namespace {
+
+constexpr std::string_view kTokenEmbeddings = "token_embeddings";
+
+class LoadedServable final : public Servable {
+ public:
+  LoadedServable(std::string source, std::shared_ptr<const api::LoadedModel> model, IsaSet isas)
+      : model_(std::move(model)), isas_(isas) {
+    const api::Manifest& manifest = model_->manifest();
+    info_.source = std::move(source);
+    info_.family = manifest.family;
+    info_.precision = manifest.precision;
+    info_.task = model_->task();
+    info_.max_length = manifest.max_length;
+    info_.output_size = manifest.output_size;
+    info_.hidden_size = manifest.hidden_size;
+    info_.weight_bytes = api::count_constant_bytes(model_->graph());
+    info_.labels = manifest.labels;
+    info_.checkpoint = !model_->is_bundle();
+    const auto& outputs = model_->graph().outputs();
+    info_.has_token_embeddings = std::any_of(
+        outputs.begin(), outputs.end(),
+        [](const graph::GraphOutput& output) { return output.name == kTokenEmbeddings; });
+  }
+
+  const ServableInfo& info() const override { return info_; }
+  const tasks::TaskModel* task_model() const override { return &model_->task_model(); }
+
+  tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options) const override {
+    return model_->encode(std::move(input), std::move(options));
+  }
+
+  tasks::TaskResult decode(const tasks::Encoded& encoded,
+                           std::span<const tasks::OutputView> outputs) const override {
+    return tasks::decode(encoded, outputs, model_->task_model());
+  }
+
+  std::vector<OutputInfo> outputs(OutputSet set) override {
+    std::vector<OutputInfo> infos;
+    for (const runtime::PlanOutput& output : engine(set).plan().outputs()) {
+      infos.push_back({output.name, output.row_elements, output.symbol});
+    }
+    return infos;
+  }
+
+  void run(const runtime::PackedBatch& batch, OutputSet set, runtime::Outputs& outputs,
+           const runtime::RunControl& control) override {
+    engine(set).run(batch, outputs, control);
+  }
+
+  void check_row(const Row& row) const override {
+    const tasks::Sequence& sequence = row.sequence;
+    const auto size = static_cast<int32_t>(sequence.ids.size());
+    if (size == 0) fail(ErrorCode::kInvalidArgument, "a sequence has no tokens; one is the least");
+    const int32_t borders[] = {0, size};
+    runtime::check_batch({sequence.ids, sequence.type_ids, row.positions, borders, {}, size},
+                         model_->engine().plan().limits());
+  }
+
+  int32_t first_position() const override {
+    return static_cast<int32_t>(model_->engine().plan().limits().first_position);
+  }
+
+ private:
+  // The plan with token_embeddings costs memory for another copy of packed weights: it is made when
+  // someone first asks for it.
+  api::Engine& engine(OutputSet set) {
+    if (set == OutputSet::kTask) return model_->engine();
+    if (!info_.has_token_embeddings) {
+      fail(ErrorCode::kUnsupported, info_.source, ": the model gives no token embeddings");
+    }
+    const std::lock_guard lock(mutex_);
+    if (tokens_engine_ == nullptr) {
+      runtime::PlanOptions plan;
+      plan.isas = isas_;
+      plan.outputs = {std::string(tasks::task_output(model_->task())),
+                      std::string(kTokenEmbeddings)};
+      api::Engine& base = model_->engine();
+      plan.pool = &base.pool();
+      if (info_.precision == "bf16") plan.float_arithmetic = runtime::FloatArithmetic::kBf16;
+      const std::shared_ptr<ThreadPool> shared(&base.pool(), [model = model_](ThreadPool*) {});
+      tokens_engine_ =
+          std::make_unique<api::Engine>(runtime::Plan::make(model_->graph(), plan), shared);
+    }
+    return *tokens_engine_;
+  }
+
+  std::shared_ptr<const api::LoadedModel> model_;
+  IsaSet isas_;
+  ServableInfo info_;
+  std::mutex mutex_;
+  std::unique_ptr<api::Engine> tokens_engine_;
+};
+
+}  // namespace
+
+std::unique_ptr<Servable> load_servable(const std::string& model,
+                                        const api::ModelOptions& options) {
+  auto loaded = api::LoadedModel::load(api::resolve_model(model), options);
+  // A checkpoint has no recorded answers; that it answers at all, and finitely, is its self-test.
+  const api::SelfTest test = api::make_self_test(*loaded);
+  for (const api::SelfTestCase& item : test.cases) {
+    const bool finite = std::all_of(item.output.begin(), item.output.end(),
+                                    [](float value) { return value - value == 0; });
+    if (!finite) {
+      fail(ErrorCode::kCorruptData, model,
+           ": the self-test's answer has numbers that are not finite");
+    }
+  }
+  return std::make_unique<LoadedServable>(model, std::move(loaded), options.isas);
+}
+
+}  // namespace tamis::serve

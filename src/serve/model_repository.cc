@@ -1,0 +1,275 @@
+#include "serve/model_repository.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace tamis::serve {
+
+namespace fs = std::filesystem;
+
+std::string_view model_state_name(ModelState state) {
+  switch (state) {
+    case ModelState::kLoading:
+      return "LOADING";
+    case ModelState::kReady:
+      return "READY";
+    case ModelState::kUnloading:
+      return "UNLOADING";
+    case ModelState::kUnavailable:
+      return "UNAVAILABLE";
+  }
+  return "UNKNOWN";
+}
+
+namespace {
+
+// The number that a folder's or version's name is, 0 if it is none.
+int64_t number_of(std::string_view name) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return error == std::errc() && end == name.data() + name.size() && number > 0 ? number : 0;
+}
+
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name.front() != '.' && name.find('/') == name.npos &&
+         name.find('\\') == name.npos && name.find('\0') == name.npos;
+}
+
+[[noreturn]] void refuse_unknown(const std::string& name, const std::string& version) {
+  if (version.empty()) {
+    fail(ErrorCode::kNotFound, "Request for unknown model: '", name, "' is not found");
+  }
+  fail(ErrorCode::kNotFound, "Request for unknown model: '", name, "' version ", version,
+       " is not found");
+}
+
+}  // namespace
+
+ModelRepository::ModelRepository(RepositoryOptions options)
+    : options_(std::move(options)), reaper_(std::make_unique<WorkerPool>(1)) {}
+
+void ModelRepository::drain() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [name, entry] : entries_) {
+    for (auto& [number, version] : entry.versions) version->batcher().drain();
+  }
+}
+
+ModelRepository::~ModelRepository() {
+  std::map<std::string, Entry> entries;
+  {
+    const std::lock_guard lock(mutex_);
+    entries.swap(entries_);
+  }
+  entries.clear();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return live_ == 0; });
+  lock.unlock();
+  reaper_.reset();
+}
+
+void ModelRepository::gone() {
+  const std::lock_guard lock(mutex_);
+  --live_;
+  changed_.notify_all();
+}
+
+void ModelRepository::declare(const std::string& name, const std::string& source) {
+  const std::lock_guard lock(mutex_);
+  const auto [at, fresh] = entries_.try_emplace(name);
+  if (!fresh) {
+    fail(ErrorCode::kInvalidArgument, "two models are named ", name, "; name them NAME=MODEL");
+  }
+  at->second.source = source;
+}
+
+void ModelRepository::add(const std::string& name, std::unique_ptr<Servable> model) {
+  ModelLease version = make(name, "1", std::move(model));
+  const std::lock_guard lock(mutex_);
+  const auto [at, fresh] = entries_.try_emplace(name);
+  if (!fresh) fail(ErrorCode::kInvalidArgument, "two models are named ", name);
+  at->second.added = true;
+  at->second.state = ModelState::kReady;
+  at->second.versions.emplace(1, std::move(version));
+}
+
+void ModelRepository::declare_folder() {
+  std::error_code error;
+  fs::directory_iterator items(options_.folder, error);
+  if (error) {
+    fail(ErrorCode::kNotFound, "--model-repository ", options_.folder.string(), ": ",
+         error.message());
+  }
+  for (const fs::directory_entry& item : items) {
+    const std::string name = item.path().filename().string();
+    if (item.is_directory(error) && is_plain_name(name)) declare(name, "");
+  }
+}
+
+ModelLease ModelRepository::make(const std::string& name, const std::string& version,
+                                 std::unique_ptr<Servable> model) {
+  BatcherOptions batcher = options_.batcher;
+  const auto weight = options_.weights.find(name);
+  if (weight != options_.weights.end()) batcher.weight = weight->second;
+  auto made = std::make_unique<ModelVersion>(name, version, std::move(model), share_, batcher);
+  {
+    const std::lock_guard lock(mutex_);
+    ++live_;
+  }
+  return {made.release(), [this](ModelVersion* last) {
+            reaper_->post([this, last] {
+              delete last;
+              gone();
+            });
+          }};
+}
+
+// Version number to MODEL: numbered folders, or the model's own folder as version 1.
+std::map<int64_t, std::string> ModelRepository::sources_of(const std::string& name,
+                                                           const std::string& source) const {
+  if (!source.empty()) return {{1, source}};
+  if (!is_plain_name(name) || options_.folder.empty()) refuse_unknown(name, "");
+  const fs::path folder = options_.folder / name;
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) refuse_unknown(name, "");
+  std::map<int64_t, std::string> sources;
+  for (const fs::directory_entry& item : fs::directory_iterator(folder, error)) {
+    const int64_t number = number_of(item.path().filename().string());
+    if (number > 0 && item.is_directory(error)) sources.emplace(number, item.path().string());
+  }
+  while (static_cast<int64_t>(sources.size()) > options_.versions) sources.erase(sources.begin());
+  if (sources.empty()) sources.emplace(1, folder.string());
+  return sources;
+}
+
+void ModelRepository::load(const std::string& name) {
+  const std::lock_guard one_at_a_time(loading_);
+  std::string source;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = entries_.find(name);
+    if (at != entries_.end()) {
+      if (at->second.added) fail(ErrorCode::kUnsupported, name, ": a built-in model is not loaded");
+      source = at->second.source;
+    }
+  }
+  const std::map<int64_t, std::string> sources = sources_of(name, source);
+  {
+    const std::lock_guard lock(mutex_);
+    Entry& entry = entries_[name];
+    if (entry.versions.empty()) entry.state = ModelState::kLoading;
+  }
+  std::map<int64_t, ModelLease> fresh;
+  try {
+    for (const auto& [number, path] : sources) {
+      const std::string version = cat(number);
+      fresh.emplace(number, make(name, version, options_.load(path)));
+    }
+  } catch (const std::exception& error) {
+    const std::lock_guard lock(mutex_);
+    Entry& entry = entries_[name];
+    entry.reason = error.what();
+    if (entry.versions.empty()) entry.state = ModelState::kUnavailable;
+    throw;
+  }
+  // `fresh` then holds the old versions, whose last requests keep them until they are answered.
+  const std::lock_guard lock(mutex_);
+  Entry& entry = entries_[name];
+  entry.versions.swap(fresh);
+  entry.state = ModelState::kReady;
+  entry.reason.clear();
+}
+
+void ModelRepository::unload(const std::string& name) {
+  const std::lock_guard one_at_a_time(loading_);
+  std::map<int64_t, ModelLease> old;
+  const std::lock_guard lock(mutex_);
+  const auto at = entries_.find(name);
+  if (at == entries_.end()) refuse_unknown(name, "");
+  old.swap(at->second.versions);
+  for (auto& [number, version] : old) version->batcher().drain();
+  at->second.state = ModelState::kUnavailable;
+  at->second.reason = "unloaded";
+}
+
+void ModelRepository::load_all() {
+  std::vector<std::string> names;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, entry] : entries_) {
+      if (!entry.added) names.push_back(name);
+    }
+  }
+  std::exception_ptr first;
+  for (const std::string& name : names) {
+    try {
+      load(name);
+    } catch (const std::exception& error) {
+      log(LogLevel::kError, cat(name, ": ", error.what()));
+      if (!first) first = std::current_exception();
+    }
+  }
+  if (first) std::rethrow_exception(first);
+}
+
+ModelLease ModelRepository::find(const std::string& name, const std::string& version) {
+  const std::lock_guard lock(mutex_);
+  const auto at = entries_.find(name);
+  if (at == entries_.end() || at->second.versions.empty()) return nullptr;
+  if (version.empty()) return at->second.versions.rbegin()->second;
+  const auto found = at->second.versions.find(number_of(version));
+  return found == at->second.versions.end() ? nullptr : found->second;
+}
+
+ModelLease ModelRepository::lease(const std::string& name, const std::string& version) {
+  if (ModelLease found = find(name, version)) return found;
+  const std::lock_guard lock(mutex_);
+  const auto at = entries_.find(name);
+  if (at == entries_.end() || !at->second.versions.empty()) refuse_unknown(name, version);
+  const Entry& entry = at->second;
+  fail(ErrorCode::kUnavailable, "Request for unknown model: '", name, "' is ",
+       entry.state == ModelState::kLoading ? "loading" : "not loaded",
+       entry.reason.empty() ? "" : ": ", entry.reason);
+}
+
+std::vector<ModelLease> ModelRepository::loaded() {
+  const std::lock_guard lock(mutex_);
+  std::vector<ModelLease> newest;
+  for (const auto& [name, entry] : entries_) {
+    if (!entry.versions.empty()) newest.push_back(entry.versions.rbegin()->second);
+  }
+  return newest;
+}
+
+std::vector<ModelLease> ModelRepository::versions(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  std::vector<ModelLease> all;
+  const auto at = entries_.find(name);
+  if (at == entries_.end()) return all;
+  for (const auto& [number, version] : at->second.versions) all.push_back(version);
+  return all;
+}
+
+std::vector<IndexEntry> ModelRepository::index() {
+  const std::lock_guard lock(mutex_);
+  std::vector<IndexEntry> index;
+  for (const auto& [name, entry] : entries_) {
+    for (const auto& [number, version] : entry.versions) {
+      index.push_back({name, cat(number), entry.state, entry.reason});
+    }
+    if (entry.versions.empty()) index.push_back({name, "", entry.state, entry.reason});
+  }
+  return index;
+}
+
+bool ModelRepository::ready() {
+  const std::lock_guard lock(mutex_);
+  if (entries_.empty()) return !options_.folder.empty();
+  return std::none_of(entries_.begin(), entries_.end(),
+                      [](const auto& item) { return item.second.state == ModelState::kLoading; });
+}
+
+}  // namespace tamis::serve

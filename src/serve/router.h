@@ -1,0 +1,35 @@
+// Which endpoint a path means.
+//
+// Is: the rows of routes.inc and their matching. Is not: an endpoint. May use: call.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "serve/call.h"
+
+namespace tamis::serve {
+
+using Endpoint = void (*)(const CallPtr& call);
+
+struct Route {
+  std::string_view method;
+  std::string_view pattern;
+  Endpoint endpoint;
+  Dialect dialect;
+  bool open;  ///< answered without an API key
+};
+
+/// What a path matched.
+struct RouteMatch {
+  const Route* route = nullptr;     ///< null: nothing
+  bool other_method = false;        ///< the path is known, the method is not
+  Dialect dialect = Dialect::kTei;  ///< of a path that matched nothing: how to say so
+  std::string model;
+  std::string version;
+};
+
+/// {model} stands for one or more segments ("org/name"), {version} for one.
+[[nodiscard]] RouteMatch find_route(std::string_view method, std::string_view path);
+
+}  // namespace tamis::serve

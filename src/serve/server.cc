@@ -1,0 +1,129 @@
+#include "serve/server.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "base/log.h"
+#include "serve/router.h"
+
+namespace tamis::serve {
+
+namespace {
+
+constexpr int64_t kMillisecond = 1'000'000;
+
+int default_workers(const ServerOptions& options) {
+  if (options.tokenizer_threads > 0) return static_cast<int>(options.tokenizer_threads);
+  const int threads = options.model.pool ? options.model.pool->threads() : default_thread_count();
+  return std::max(1, threads);
+}
+
+BatcherOptions batcher_options(const ServerOptions& options) {
+  BatcherOptions batcher;
+  // Two blocks of the runtime's 256 tokens for each thread: enough to keep all of them busy, and
+  // short enough (some milliseconds for a small model) that nobody waits long behind a batch.
+  const int threads = options.model.pool ? options.model.pool->threads() : default_thread_count();
+  batcher.budget.tokens =
+      options.max_batch_tokens > 0 ? options.max_batch_tokens : int64_t{512} * threads;
+  batcher.max_queue_latency_ns = options.max_queue_latency_ms * kMillisecond;
+  batcher.hold_jobs = options.hold_queue;
+  return batcher;
+}
+
+RepositoryOptions repository_options(const ServerOptions& options) {
+  RepositoryOptions repository;
+  repository.load = [model = options.model](const std::string& source) {
+    return load_servable(source, model);
+  };
+  repository.batcher = batcher_options(options);
+  repository.weights = options.weights;
+  repository.folder = options.model_repository;
+  repository.versions = options.versions;
+  return repository;
+}
+
+HttpServerOptions http_options(const ServerOptions& options) {
+  HttpServerOptions http;
+  http.host = options.host;
+  http.port = static_cast<uint16_t>(options.port);
+  http.max_body_bytes = static_cast<size_t>(options.max_body_bytes);
+  http.max_connections = static_cast<size_t>(options.max_connections);
+  http.idle_timeout_ns = options.idle_timeout_ms * kMillisecond;
+  http.request_timeout_ns = options.request_timeout_ms * kMillisecond;
+  http.tls_certificate = options.tls_certificate;
+  http.tls_key = options.tls_key;
+  return http;
+}
+
+}  // namespace
+
+Server::Server(ServerOptions options) : options_(std::move(options)) {
+  workers_ = std::make_unique<WorkerPool>(default_workers(options_));
+  models_ = std::make_unique<ModelRepository>(repository_options(options_));
+  CoreOptions core;
+  core.default_timeout_us = options_.default_timeout_ms * 1000;
+  core.stall_ns = options_.stall_timeout_ms * kMillisecond;
+  core_ = std::make_unique<Core>(*models_, *workers_, core);
+  for (const ModelArgument& model : options_.models) models_->declare(model.name, model.source);
+  if (!options_.model_repository.empty()) models_->declare_folder();
+  http_ = std::make_unique<HttpServer>(
+      http_options(options_), [this](const HttpExchangePtr& exchange) { handle(exchange); });
+  http_->start();
+}
+
+// What waits is answered before its connections go.
+Server::~Server() {
+  core_->start_drain();
+  core_->close();
+  http_.reset();
+  core_.reset();
+  models_.reset();
+}
+
+void Server::load() {
+  if (!options_.identity_model.empty()) {
+    models_->add(options_.identity_model, make_identity_model());
+  }
+  models_->load_all();
+}
+
+bool Server::drain() {
+  core_->start_drain();
+  http_->drain();
+  const auto until =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.drain_timeout_ms);
+  while (core_->in_flight() != 0 || http_->counts().connections != 0) {
+    if (std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+void Server::handle(const HttpExchangePtr& exchange) {
+  const HttpRequest& request = exchange->request();
+  RouteMatch match = find_route(request.method, request.path);
+  const auto call = std::make_shared<Call>(*this, exchange, match.dialect);
+  const std::string_view given = request.header("X-Request-Id");
+  call->id = given.empty() ? cat(request.connection, "-", request.arrived_ns) : std::string(given);
+  if (match.route == nullptr) {
+    HttpResponse response = error_response(
+        match.dialect,
+        Error(ErrorCode::kNotFound, match.other_method ? "Method Not Allowed" : "Not Found"));
+    if (match.other_method) response.status = 405;
+    call->respond(std::move(response));
+    return;
+  }
+  call->path_model = std::move(match.model);
+  call->path_version = std::move(match.version);
+  try {
+    match.route->endpoint(call);
+  } catch (const Error& error) {
+    call->respond_error(error);
+  } catch (const std::exception& error) {
+    log(LogLevel::kError, cat(request.path, ": ", error.what()));
+    call->respond_error(Error(ErrorCode::kInternal, error.what()));
+  }
+}
+
+}  // namespace tamis::serve

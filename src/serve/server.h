@@ -1,0 +1,51 @@
+// The server: models, core, HTTP, and what happens when it is told to end.
+//
+// Is: the one object that `tamis serve` makes. Is not: signals or flags (cli). May use: all of
+// serve.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "serve/call.h"
+#include "serve/core.h"
+#include "serve/http_server.h"
+#include "serve/model_repository.h"
+#include "serve/server_options.h"
+#include "serve/worker_pool.h"
+
+namespace tamis::serve {
+
+/// Thread-safe, except construction and destruction.
+class Server {
+ public:
+  /// Listens, and answers from then on: not ready until load() has ended. Throws Error as
+  /// HttpServer.
+  explicit Server(ServerOptions options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Loads the models. Throws Error as loading does; those that could be loaded serve on.
+  void load();
+  /// Readiness off, no new connections; what was accepted is answered. False: the time was not
+  /// enough.
+  [[nodiscard]] bool drain();
+
+  [[nodiscard]] uint16_t http_port() const { return http_->port(); }
+  [[nodiscard]] Core& core() { return *core_; }
+  [[nodiscard]] const ServerOptions& options() const { return options_; }
+  [[nodiscard]] HttpServer& http() { return *http_; }
+
+ private:
+  void handle(const HttpExchangePtr& exchange);
+
+  ServerOptions options_;
+  std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<ModelRepository> models_;
+  std::unique_ptr<Core> core_;
+  std::unique_ptr<HttpServer> http_;
+};
+
+}  // namespace tamis::serve

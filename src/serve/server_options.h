@@ -1,0 +1,49 @@
+// What `tamis serve` can be told.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "api/loaded_model.h"
+
+namespace tamis::serve {
+
+struct ModelArgument {
+  std::string name;
+  std::string source;
+};
+
+struct ServerOptions {
+  std::vector<ModelArgument> models;
+  std::string model_repository;  ///< empty: none
+  int64_t versions = 1;
+  std::string identity_model;  ///< the name it gets; empty: there is none
+  std::map<std::string, double> weights;
+  api::ModelOptions model;  ///< precision, isas, max_length, pool
+
+  std::string host = "127.0.0.1";
+  int64_t port = 8000;
+  std::string api_key;  ///< empty: no key is asked for
+  std::string tls_certificate;
+  std::string tls_key;
+  std::string cors_origin = "*";
+
+  int64_t max_batch_tokens = 0;  ///< 0: by the number of threads
+  int64_t max_queue_latency_ms = 2000;
+  int64_t default_timeout_ms = 0;
+  int64_t hold_queue = 0;
+  int64_t max_body_bytes = int64_t{16} << 20;
+  int64_t max_items = 4096;  ///< inputs of one request
+  int64_t max_connections = 16384;
+  int64_t idle_timeout_ms = 75'000;
+  int64_t request_timeout_ms = 30'000;
+  int64_t drain_timeout_ms = 30'000;
+  int64_t stall_timeout_ms = 60'000;
+  int64_t tokenizer_threads = 0;  ///< 0: by the number of threads
+  bool auto_truncate = true;
+  bool log_requests = false;
+};
+
+}  // namespace tamis::serve
