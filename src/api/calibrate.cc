@@ -1,6 +1,7 @@
 #include "api/calibrate.h"
 
 #include "base/error.h"
+#include "runtime/storage.h"
 
 namespace tamis::api {
 
@@ -51,11 +52,16 @@ quant::Quantized calibrate(const LoadedModel& model, std::span<const TextRow> ro
     fail(ErrorCode::kInvalidArgument, "calibration: the file has no texts; at least one is needed");
   }
   const runtime::PackedBatch packed = batch.packed();
-  return quant::quantize(model.graph(), {&packed, 1}, {}, model.engine().pool(),
-                         [&progress](double done) {
-                           if (progress) progress(done);
-                           return true;
-                         });
+  // The truth that the integers are fitted to is float32 throughout.
+  graph::Graph graph = model.graph();
+  runtime::set_attention_arithmetic(graph, graph::FloatArithmetic::kF32);
+  quant::Quantized quantized =
+      quant::quantize(graph, {&packed, 1}, {}, model.engine().pool(), [&progress](double done) {
+        if (progress) progress(done);
+        return true;
+      });
+  runtime::set_attention_arithmetic(quantized.graph, graph::FloatArithmetic::kBf16);
+  return quantized;
 }
 
 }  // namespace tamis::api

@@ -10,6 +10,7 @@
 #include "formats/sentence_transformers.h"
 #include "models/models.h"
 #include "quant/marks.h"
+#include "runtime/storage.h"
 
 namespace tamis::api {
 
@@ -187,6 +188,9 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
     }
   }
   reports_ = passes::run_pipeline(graph_, options.skip_passes);
+  if (manifest_.precision != "fp32") {
+    runtime::set_attention_arithmetic(graph_, graph::FloatArithmetic::kBf16);
+  }
 }
 
 void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOptions& options) {

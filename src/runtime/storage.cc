@@ -69,6 +69,13 @@ Arithmetic arithmetic_of(const graph::Graph& graph, const graph::Node& node,
   return bf16 ? Arithmetic::kBf16 : Arithmetic::kF32;
 }
 
+void set_attention_arithmetic(graph::Graph& graph, graph::FloatArithmetic arithmetic) {
+  for (graph::Node& node : graph.nodes()) {
+    if (node.op != graph::OpKind::kAttention) continue;
+    std::get<graph::AttentionAttributes>(node.attributes).arithmetic = arithmetic;
+  }
+}
+
 void choose_storage(graph::Graph& graph, const PlanOptions& options) {
   const Chooser chooser{graph, options};
   for (const graph::Node& node : graph.nodes()) {

@@ -15,6 +15,9 @@ enum class Arithmetic : uint8_t { kF32, kBf16, kS8 };
 [[nodiscard]] Arithmetic arithmetic_of(const graph::Graph& graph, const graph::Node& node,
                                        const PlanOptions& options);
 
+/// Names the arithmetic of every Attention.
+void set_attention_arithmetic(graph::Graph& graph, graph::FloatArithmetic arithmetic);
+
 /// Sets the dtype of an inner float value to BF16 where the step that makes it can round and every
 /// step that reads it takes bf16. Outputs, taps among them, stay F32: a tap shows a value before
 /// the rounding.

@@ -7,6 +7,7 @@
 
 #include "graph/graph.h"
 #include "runtime/batch.h"
+#include "runtime/storage.h"
 
 namespace tamis::runtime {
 
@@ -82,11 +83,7 @@ inline const graph::Graph& test_encoder() {
 /// The same with its attention in that arithmetic.
 inline graph::Graph test_encoder(graph::FloatArithmetic attention) {
   graph::Graph graph = test_encoder();
-  for (graph::Node& node : graph.nodes()) {
-    if (auto* attributes = std::get_if<graph::AttentionAttributes>(&node.attributes)) {
-      attributes->arithmetic = attention;
-    }
-  }
+  set_attention_arithmetic(graph, attention);
   return graph;
 }
 

@@ -24,6 +24,7 @@ void register_gemm_f32();
 void register_gemm_bf16();
 void register_gemm_s8();
 void register_attention_f32();
+void register_attention_bf16();
 void register_rows();
 
 }  // namespace tamis::kernels::testing

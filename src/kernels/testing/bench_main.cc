@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   testing::register_gemm_bf16();
   testing::register_gemm_s8();
   testing::register_attention_f32();
+  testing::register_attention_bf16();
   testing::register_rows();
   const auto& peak = testing::peak_of_one_thread();
   std::printf("%s, one thread: fp32 %.1f GFLOP/s, bf16 %.1f GFLOP/s, int8 %.1f GOP/s\n",
