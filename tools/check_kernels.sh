@@ -5,7 +5,8 @@
 # 1. No weak symbols. A template or inline function outside an anonymous namespace is emitted weak in
 #    every object that uses it; the linker keeps one of them, perhaps the AVX-512 one, for all.
 # 2. No accumulator on the stack inside the loops of a product: an innermost loop with eight or more
-#    multiply-adds stores no vector register relative to the stack or frame pointer.
+#    multiply-adds stores no vector register relative to the stack or frame pointer. Functions named
+#    finish_* come behind the product, an activation's polynomial may spill there.
 set -eu
 
 if [ $# -ne 1 ] || [ ! -d "$1" ]; then
@@ -25,6 +26,7 @@ find_spills() {
     }
     END { finish(); exit bad }
     function finish(   i, j, target, first, last, inner, dots, store, pattern) {
+      if (name ~ /::finish_/) count = 0
       last = -1  # the latest backward jump seen: a loop is innermost if none lies inside it
       pattern = frame ? "\\(%r[sb]p" : "\\(%rsp"
       for (i = 0; i < count; ++i) {

@@ -35,4 +35,20 @@ namespace tamis {
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(value));
 }
 
+/// float32 to IEEE binary16, to nearest, ties to even; beyond 65504 + 16 infinity, NaN stays NaN.
+[[nodiscard]] inline uint16_t float_to_f16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return sign | uint16_t{0x7e00};
+  if (magnitude >= 0x477ff000u) return sign | uint16_t{0x7c00};  // 65520
+  if (magnitude <
+      0x38800000u) {  // below 2^-14: adding 0.5 leaves multiples of 2^-24 in the low bits
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - 0x3f000000u));
+  }
+  const uint32_t rounded = magnitude + 0xfffu + (magnitude >> 13 & 1u) - ((127u - 15u) << 23);
+  return static_cast<uint16_t>(sign | rounded >> 13);
+}
+
 }  // namespace tamis

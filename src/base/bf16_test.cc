@@ -51,5 +51,27 @@ TEST(F16, EveryValueMatchesTheDefinition) {
   }
 }
 
+TEST(F16, EveryValueRoundTrips) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const float value = f16_to_float(static_cast<uint16_t>(bits));
+    if (std::isnan(value)) {
+      EXPECT_TRUE(std::isnan(f16_to_float(float_to_f16(value))));
+    } else {
+      EXPECT_EQ(float_to_f16(value), bits);
+    }
+  }
+}
+
+TEST(F16, RoundsToNearestEven) {
+  EXPECT_EQ(float_to_f16(1.0f + 0x1p-11f), 0x3c00);             // tie, down to even
+  EXPECT_EQ(float_to_f16(1.0f + 0x1p-10f + 0x1p-11f), 0x3c02);  // tie, up to even
+  EXPECT_EQ(float_to_f16(1.0f + 0x1p-11f + 0x1p-20f), 0x3c01);  // above the tie
+  EXPECT_EQ(float_to_f16(0x1p-25f), 0);                         // tie of subnormals, to even
+  EXPECT_EQ(float_to_f16(-0x1.8p-24f), 0x8002);                 // the same, up
+  EXPECT_EQ(float_to_f16(0x1p-14f - 0x1p-25f), 0x0400);         // up into the normal range
+  EXPECT_EQ(float_to_f16(65519), 0x7bff);
+  EXPECT_EQ(float_to_f16(65520), 0x7c00);
+}
+
 }  // namespace
 }  // namespace tamis

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/bf16.h"
 #include "kernels/reference/reference.h"
 
@@ -17,6 +19,8 @@ void matmul_bf16(const GemmBf16Args& args, const uint16_t* w, int64_t column_beg
       const auto value = static_cast<float>(sum);
       if (args.c_bf16 != nullptr) {
         args.c_bf16[i * args.ldc + j] = float_to_bf16(value);
+      } else if (args.c_f16 != nullptr) {
+        args.c_f16[i * args.ldc + j] = float_to_f16(std::clamp(value, -65504.0f, 65504.0f));
       } else {
         args.c[i * args.ldc + j] = value;
       }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/bf16.h"
 #include "kernels/reference/reference.h"
 
@@ -25,6 +27,9 @@ void matmul_s8(const GemmS8Args& args, const GemmS8Weights& weights, int64_t col
       if (args.residual != nullptr) sum += args.residual[i * args.ldr + j];
       if (args.c_bf16 != nullptr) {
         args.c_bf16[i * args.ldc + j] = float_to_bf16(static_cast<float>(sum));
+      } else if (args.c_f16 != nullptr) {
+        args.c_f16[i * args.ldc + j] =
+            float_to_f16(std::clamp(static_cast<float>(sum), -65504.0f, 65504.0f));
       } else {
         args.c[i * args.ldc + j] = static_cast<float>(sum);
       }

@@ -29,9 +29,9 @@ TAMIS_INLINE uint16_t round_to_bf16(float x) {
 
 struct Bf16Tile {
   const GemmBf16Args* args;
-  const Epilogue* epilogue;
   const char* b;         // panel
-  const char* prefetch;  // the panel that comes next, or null
+  const char* prefetch;  // part of the panel that comes next, or null
+  bool prefetch_half;    // as DotOperands
   int64_t row;
   int64_t column;
 };
@@ -53,35 +53,20 @@ TAMIS_INLINE void multiply_widened(const Bf16Tile& tile, Sum (&acc)[kRows][kVecs
       }
     }
     const int64_t offset = start * kVecs * kColumnBytes;
-    multiply_prefetching<kRows, kVecs>(
-        {depth, reinterpret_cast<const char*>(rows), static_cast<int64_t>(sizeof(rows[0])),
-         tile.b + offset, tile.prefetch == nullptr ? nullptr : tile.prefetch + offset},
-        acc);
+    const int64_t fetched = tile.prefetch_half ? offset / 2 : offset;
+    const DotOperands operands = {depth,
+                                  reinterpret_cast<const char*>(rows),
+                                  static_cast<int64_t>(sizeof(rows[0])),
+                                  tile.b + offset,
+                                  tile.prefetch == nullptr ? nullptr : tile.prefetch + fetched,
+                                  tile.prefetch_half};
+    multiply_prefetching<kRows, kVecs>(operands, acc);
   }
 }
 
-template <int kRows, int kVecs, bool kFull>
-TAMIS_INLINE void store_bf16_tile(const Bf16Tile& tile, Sum (&acc)[kRows][kVecs]) {
-  const Epilogue& epilogue = *tile.epilogue;
-#pragma GCC unroll 8
-  for (int v = 0; v < kVecs; ++v) {
-    const int64_t column = tile.column + v * kLanes;
-    const int64_t left = epilogue.n - column;
-    if (!kFull && left <= 0) break;
-    Vec bias = zero();
-    if (epilogue.bias != nullptr) {
-      bias = kFull ? load(epilogue.bias + column)
-                   : load_first(epilogue.bias + column, at_most_lanes(left));
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      store_sums<kFull>(epilogue, tile.row + i, column, acc[i][v] + bias);
-    }
-  }
-}
-
+// sums[i][j] of the tile.
 template <int kRows, int kVecs>
-void run_bf16_tile(const Bf16Tile& tile) {
+void run_bf16_tile(const Bf16Tile& tile, float* sums) {
   const GemmBf16Args& args = *tile.args;
   Sum acc[kRows][kVecs];
 #pragma GCC unroll 16
@@ -93,17 +78,17 @@ void run_bf16_tile(const Bf16Tile& tile) {
     multiply_widened<kRows, kVecs>(tile, acc);
   } else {
     const char* a = reinterpret_cast<const char*>(args.a + tile.row * args.lda);
-    multiply_prefetching<kRows, kVecs>({groups_of(args.k), a, args.lda * 2, tile.b, tile.prefetch},
-                                       acc);
+    multiply_prefetching<kRows, kVecs>(
+        {groups_of(args.k), a, args.lda * 2, tile.b, tile.prefetch, tile.prefetch_half}, acc);
   }
-  if (tile.column + kVecs * kLanes <= args.n) {
-    store_bf16_tile<kRows, kVecs, true>(tile, acc);
-  } else {
-    store_bf16_tile<kRows, kVecs, false>(tile, acc);
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) store(sums + (i * kVecs + v) * kLanes, acc[i][v]);
   }
 }
 
-using RunBf16Tile = void (*)(const Bf16Tile&);
+using RunBf16Tile = void (*)(const Bf16Tile&, float*);
 
 template <int kMaxRows, int kVecs>
 struct Bf16Gemm {
@@ -155,26 +140,26 @@ struct Bf16Gemm {
   template <typename Tiles>
   static void run_panel(const GemmBf16Args& args, int64_t begin, int64_t end, int64_t panel,
                         bool has_next) {
-    float buffer[kMaxRows * kColumns];
-    Epilogue epilogue = {
-        args.n, args.bias, args.activation, args.residual, args.ldr, args.c, args.ldc, 0, 0};
     const char* b = static_cast<const char*>(args.packed) + panel * panel_bytes(args.k);
-    const int64_t column = panel * kColumns;
-    const int64_t columns = args.n - column < kColumns ? args.n - column : kColumns;
-    Bf16Tile tile = {&args, &epilogue, b, has_next ? b + panel_bytes(args.k) : nullptr,
-                     begin, column};
+    const char* next = has_next ? b + panel_bytes(args.k) : nullptr;
     const int64_t rows = end - begin;
     const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
+    const int64_t column = panel * kColumns;
+    Bf16Tile tile = {&args, b, nullptr, tiles > 1, begin, column};
+    const Epilogue epilogue = epilogue_of(args);
+    const bool full = column + kColumns <= args.n;
+    alignas(64) float sums[kMaxRows * kColumns];
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t count = tile_rows(rows, tiles, t);
-      if (args.c_bf16 != nullptr) redirect(epilogue, buffer, kColumns, tile.row, column);
-      Tiles::kTiles[count - 1](tile);
-      finish_rows(epilogue, tile.row, count, column, columns);
-      if (args.c_bf16 != nullptr) {
-        store_bf16_rows(buffer, kColumns, count, columns,
-                        args.c_bf16 + tile.row * args.ldc + column, args.ldc);
+      tile.prefetch = prefetched_half(next, panel_bytes(args.k), t);
+      prefetch_results(epilogue, tile.row, count, column, kColumns);
+      Tiles::kTiles[count - 1](tile, sums);
+      const SummedTile summed = {sums, tile.row, count, column};
+      if (full) {
+        finish_float_tile<kVecs, true, true>(epilogue, args.bias, summed);
+      } else {
+        finish_float_tile<kVecs, false, true>(epilogue, args.bias, summed);
       }
-      tile.prefetch = nullptr;
       tile.row += count;
     }
   }

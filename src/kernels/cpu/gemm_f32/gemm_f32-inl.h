@@ -19,50 +19,23 @@ namespace {
 // k = 768 or one of 3072. On Zen 4 256 KB costs 5 % of (256, 3072, 768).
 constexpr int64_t kRowBlockBytes = 512 << 10;
 
-struct Tile {
-  const Epilogue* epilogue;
-  TileOperands operands;
-  int64_t row;
-  int64_t column;
-};
-
-template <int kRows, int kVecs, bool kFull>
-TAMIS_INLINE void store_tile(const Tile& tile, Vec (&acc)[kRows][kVecs]) {
-  const Epilogue& epilogue = *tile.epilogue;
-#pragma GCC unroll 8
-  for (int v = 0; v < kVecs; ++v) {
-    const int64_t column = tile.column + v * kLanes;
-    const int64_t left = epilogue.n - column;
-    if (!kFull && left <= 0) break;
-    Vec bias = zero();
-    if (epilogue.bias != nullptr) {
-      bias = kFull ? load(epilogue.bias + column)
-                   : load_first(epilogue.bias + column, at_most_lanes(left));
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      const Vec x = epilogue.bias == nullptr ? acc[i][v] : acc[i][v] + bias;
-      store_sums<kFull>(epilogue, tile.row + i, column, x);
-    }
-  }
-}
-
+// sums[i][j] of the tile.
 template <int kRows, int kVecs>
-void run_tile(const Tile& tile) {
+void run_tile(const TileOperands& operands, float* sums) {
   Vec acc[kRows][kVecs];
-  if (tile.operands.prefetch != nullptr) {
-    multiply_tile<kRows, kVecs, true>(tile.operands, acc);
+  if (operands.prefetch != nullptr) {
+    multiply_tile<kRows, kVecs, true>(operands, acc);
   } else {
-    multiply_tile<kRows, kVecs, false>(tile.operands, acc);
+    multiply_tile<kRows, kVecs, false>(operands, acc);
   }
-  if (tile.column + kVecs * kLanes <= tile.epilogue->n) {
-    store_tile<kRows, kVecs, true>(tile, acc);
-  } else {
-    store_tile<kRows, kVecs, false>(tile, acc);
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) store(sums + (i * kVecs + v) * kLanes, acc[i][v]);
   }
 }
 
-using RunTile = void (*)(const Tile&);
+using RunTile = void (*)(const TileOperands&, float*);
 
 template <int kMaxRows, int kVecs>
 struct Gemm {
@@ -80,18 +53,24 @@ struct Gemm {
     const int64_t rows = end - begin;
     const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
     const float* b = args.packed + panel * kColumns * args.k;
-    const Epilogue epilogue = {
-        args.n, args.bias, args.activation, args.residual, args.ldr, args.c, args.ldc, 0, 0};
+    const Epilogue epilogue = {args.n,       args.activation, args.residual, args.ldr,
+                               Stored::kF32, args.c,          args.ldc};
     const int64_t column = panel * kColumns;
-    const int64_t columns = args.n - column < kColumns ? args.n - column : kColumns;
     const float* next = has_next ? b + kColumns * args.k : nullptr;
     int64_t row = begin;
+    alignas(64) float sums[kMaxRows * kColumns];
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t count = tile_rows(rows, tiles, t);
       const TileOperands operands = {args.k, args.a + row * args.lda, args.lda, b,
                                      t == 0 ? next : nullptr};
-      Tiles::kTiles[count - 1]({&epilogue, operands, row, column});
-      finish_rows(epilogue, row, count, column, columns);
+      prefetch_results(epilogue, row, count, column, kColumns);
+      Tiles::kTiles[count - 1](operands, sums);
+      const SummedTile summed = {sums, row, count, column};
+      if (column + kColumns <= args.n) {
+        finish_float_tile<kVecs, true, false>(epilogue, args.bias, summed);
+      } else {
+        finish_float_tile<kVecs, false, false>(epilogue, args.bias, summed);
+      }
       row += count;
     }
   }

@@ -21,9 +21,9 @@ constexpr int64_t kWidenedDepth = 512;
 
 struct IntTile {
   const GemmS8Args* args;
-  const Epilogue* epilogue;
   const char* b;              // panel
-  const char* prefetch;       // the panel that comes next, or null
+  const char* prefetch;       // part of the panel that comes next, or null
+  bool prefetch_half;         // as DotOperands
   const float* weight_scale;  // of the panel's columns
   const float* colsum;
   int64_t row;
@@ -46,44 +46,20 @@ TAMIS_INLINE void multiply_widened(const IntTile& tile, Sum (&acc)[kRows][kVecs]
       if (depth % kGroup != 0) rows[i][depth] = 0;
     }
     const int64_t offset = start / kGroup * kGroupBytes;
-    const DotOperands operands = {groups_of(depth), reinterpret_cast<const char*>(rows),
-                                  static_cast<int64_t>(sizeof(rows[0])), tile.b + offset,
-                                  tile.prefetch == nullptr ? nullptr : tile.prefetch + offset};
+    const int64_t fetched = tile.prefetch_half ? offset / 2 : offset;
+    const DotOperands operands = {groups_of(depth),
+                                  reinterpret_cast<const char*>(rows),
+                                  static_cast<int64_t>(sizeof(rows[0])),
+                                  tile.b + offset,
+                                  tile.prefetch == nullptr ? nullptr : tile.prefetch + fetched,
+                                  tile.prefetch_half};
     multiply_prefetching<kRows, kVecs>(operands, acc);
   }
 }
 
-template <int kRows, int kVecs, bool kFull>
-TAMIS_INLINE void store_int_tile(const IntTile& tile, Sum (&acc)[kRows][kVecs]) {
-  const GemmS8Args& args = *tile.args;
-#pragma GCC unroll 8
-  for (int v = 0; v < kVecs; ++v) {
-    const int64_t column = tile.column + v * kLanes;
-    const int64_t left = args.n - column;
-    if (!kFull && left <= 0) break;
-    const auto get = [left](const float* p) TAMIS_LAMBDA {
-      return kFull ? load(p) : load_first(p, at_most_lanes(left));
-    };
-    const Vec weight_scale = load(tile.weight_scale + v * kLanes);
-    const Vec colsum = load(tile.colsum + v * kLanes);
-    const Vec bias = args.bias == nullptr ? zero() : get(args.bias + column);
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      const int64_t row = tile.row + i;
-      const Vec shift = set(args.low[row]) * colsum;
-      const Vec x = fma(to_float(acc[i][v]), set(args.scale[row]), shift);
-      Vec y = fma(x, weight_scale, bias);
-      for (int64_t r = 0; r < args.outliers; ++r) {
-        y = fma(set(args.outlier_values[row * kMaxOutliers + r]),
-                get(args.outlier_weights + r * args.n + column), y);
-      }
-      store_sums<kFull>(*tile.epilogue, row, column, y);
-    }
-  }
-}
-
+// sums[i][v] of the tile.
 template <int kRows, int kVecs>
-void run_int_tile(const IntTile& tile) {
+void run_int_tile(const IntTile& tile, Sum* sums) {
   const GemmS8Args& args = *tile.args;
   Sum acc[kRows][kVecs];
 #pragma GCC unroll 16
@@ -95,17 +71,49 @@ void run_int_tile(const IntTile& tile) {
     multiply_widened<kRows, kVecs>(tile, acc);
   } else {
     const char* a = reinterpret_cast<const char*>(args.a + tile.row * args.lda);
-    multiply_prefetching<kRows, kVecs>({groups_of(args.k), a, args.lda, tile.b, tile.prefetch},
-                                       acc);
+    multiply_prefetching<kRows, kVecs>(
+        {groups_of(args.k), a, args.lda, tile.b, tile.prefetch, tile.prefetch_half}, acc);
   }
-  if (tile.column + kVecs * kLanes <= args.n) {
-    store_int_tile<kRows, kVecs, true>(tile, acc);
-  } else {
-    store_int_tile<kRows, kVecs, false>(tile, acc);
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) sums[i * kVecs + v] = acc[i][v];
   }
 }
 
-using RunIntTile = void (*)(const IntTile&);
+using RunIntTile = void (*)(const IntTile&, Sum*);
+
+// Integers to floats, and what was left out of the integer product.
+template <int kVecs, bool kFull>
+__attribute__((noinline)) void finish_int_tile(const Epilogue& epilogue, const IntTile& tile,
+                                               const Sum* sums, int64_t rows) {
+  const GemmS8Args& args = *tile.args;
+  Vec weight_scale[kVecs];
+  Vec colsum[kVecs];
+  Vec bias[kVecs];
+  load_columns_of<kVecs, true>(tile.weight_scale, args.n, 0, weight_scale);
+  load_columns_of<kVecs, true>(tile.colsum, args.n, 0, colsum);
+  load_columns_of<kVecs, kFull>(args.bias, args.n, tile.column, bias);
+  const int64_t first = tile.row;
+  const auto values = [&](int64_t i, Vec(&y)[kVecs]) TAMIS_LAMBDA {
+    const Vec low = set(args.low[first + i]);
+    const Vec scale = set(args.scale[first + i]);
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) {
+      const Vec x = fma(to_float(sums[i * kVecs + v]), scale, low * colsum[v]);
+      y[v] = fma(x, weight_scale[v], bias[v]);
+    }
+    const float* outliers = args.outlier_values + (first + i) * kMaxOutliers;
+    for (int64_t r = 0; r < args.outliers; ++r) {
+      Vec weights[kVecs];
+      load_columns_of<kVecs, kFull>(args.outlier_weights + r * args.n, args.n, tile.column,
+                                    weights);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) y[v] = fma(set(outliers[r]), weights[v], y[v]);
+    }
+  };
+  finish_tile<kVecs, kFull, true>(epilogue, first, rows, tile.column, values);
+}
 
 template <int kMaxRows, int kVecs>
 struct IntGemm {
@@ -175,32 +183,27 @@ struct IntGemm {
                         bool has_next) {
     const auto* bytes = static_cast<const char*>(args.packed);
     const auto* scales = reinterpret_cast<const float*>(bytes + scales_offset(args.n, args.k));
+    const int64_t padded = panels_of(args.n) * kColumns;
     const int64_t column = panel * kColumns;
-    const int64_t columns = args.n - column < kColumns ? args.n - column : kColumns;
-    float buffer[kMaxRows * kColumns];
-    Epilogue epilogue = {
-        args.n, args.bias, args.activation, args.residual, args.ldr, args.c, args.ldc, 0, 0};
     const char* b = bytes + panel * panel_bytes(args.k);
-    IntTile tile = {&args,
-                    &epilogue,
-                    b,
-                    has_next ? b + panel_bytes(args.k) : nullptr,
-                    scales + column,
-                    scales + panels_of(args.n) * kColumns + column,
-                    begin,
-                    column};
+    const char* next = has_next ? b + panel_bytes(args.k) : nullptr;
     const int64_t rows = end - begin;
     const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
+    IntTile tile = {&args, b,     nullptr, tiles > 1, scales + column, scales + padded + column,
+                    begin, column};
+    const Epilogue epilogue = epilogue_of(args);
+    const bool full = column + kColumns <= args.n;
+    Sum sums[kMaxRows * kVecs];
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t count = tile_rows(rows, tiles, t);
-      if (args.c_bf16 != nullptr) redirect(epilogue, buffer, kColumns, tile.row, column);
-      Tiles::kTiles[count - 1](tile);
-      finish_rows(epilogue, tile.row, count, column, columns);
-      if (args.c_bf16 != nullptr) {
-        store_bf16_rows(buffer, kColumns, count, columns,
-                        args.c_bf16 + tile.row * args.ldc + column, args.ldc);
+      tile.prefetch = prefetched_half(next, panel_bytes(args.k), t);
+      prefetch_results(epilogue, tile.row, count, column, kColumns);
+      Tiles::kTiles[count - 1](tile, sums);
+      if (full) {
+        finish_int_tile<kVecs, true>(epilogue, tile, sums, count);
+      } else {
+        finish_int_tile<kVecs, false>(epilogue, tile, sums, count);
       }
-      tile.prefetch = nullptr;
       tile.row += count;
     }
   }

@@ -29,13 +29,22 @@ struct ShapeRow {
   int64_t m, n, k;
   Activation activation;
   bool residual;
+  bool half = false;  // results in half precision
 };
 
 constexpr ShapeRow kShapes[] = {
-    {256, 3072, 768, Activation::kNone, false}, {256, 3072, 768, Activation::kGelu, false},
-    {2048, 768, 3072, Activation::kNone, true}, {16, 3072, 768, Activation::kNone, false},
-    {16, 768, 3072, Activation::kNone, true},   {128, 2304, 768, Activation::kNone, false},
-    {128, 1536, 384, Activation::kGelu, false}, {128, 384, 1536, Activation::kNone, true},
+    {256, 2304, 768, Activation::kNone, false, true},
+    {256, 3072, 768, Activation::kNone, false},
+    {256, 3072, 768, Activation::kGelu, false, true},
+    {128, 3072, 768, Activation::kGelu, false, true},
+    {256, 768, 768, Activation::kNone, true},
+    {256, 768, 3072, Activation::kNone, true},
+    {16, 3072, 768, Activation::kGelu, false, true},
+    {16, 768, 3072, Activation::kNone, true},
+    {128, 1152, 384, Activation::kNone, false, true},
+    {128, 384, 384, Activation::kNone, true},
+    {128, 1536, 384, Activation::kGelu, false, true},
+    {128, 384, 1536, Activation::kNone, true},
     {1, 3072, 768, Activation::kNone, false},
 };
 
@@ -62,6 +71,7 @@ void run_shape(benchmark::State& state, const GemmS8Kernel& kernel, const ShapeR
   args.activation = shape.activation;
   args.residual = shape.residual ? ones.data() : nullptr;
   args.c = c.data();
+  if (shape.half) args.c_f16 = reinterpret_cast<uint16_t*>(c.data());
   size_t turn = 0;
   for (auto _ : state) {
     args.packed = packed[turn++ % packed.size()].data();
@@ -80,7 +90,8 @@ void testing::register_gemm_s8() {
       for (const bool cold : {false, true}) {
         const std::string name = cat(row.kernel->name, "/", shape.m, "x", shape.n, "x", shape.k,
                                      shape.activation == Activation::kNone ? "" : "+gelu",
-                                     shape.residual ? "+residual" : "", cold ? "/cold" : "/hot");
+                                     shape.residual ? "+residual" : "", shape.half ? "->f16" : "",
+                                     cold ? "/cold" : "/hot");
         const GemmS8Kernel* kernel = row.kernel;
         benchmark::RegisterBenchmark(name.c_str(), [kernel, shape, cold](benchmark::State& state) {
           run_shape(state, *kernel, shape, cold ? 85'000'000 : 0);

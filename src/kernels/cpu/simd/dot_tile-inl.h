@@ -15,13 +15,15 @@ struct DotOperands {
   const char* a;  // [kRows] rows of groups of four bytes
   int64_t lda;    // bytes
   const char* b;
-  const char* prefetch;
+  const char* prefetch;  // lines to fetch into the L2 meanwhile, as many as b has or half; or null
+  bool prefetch_half;
 };
 
-// acc[i][v] += sum over the groups.
-template <int kRows, int kVecs, bool kPrefetch>
+// acc[i][v] += sum over the groups. kPrefetch: lines fetched for every line of b, times two.
+template <int kRows, int kVecs, int kPrefetch>
 TAMIS_INLINE void multiply_dot_tile(const DotOperands& operands, Sum (&acc)[kRows][kVecs]) {
   constexpr int kUnroll = kVecs == 1 ? 2 : 4;
+  constexpr int kLinesAhead = (kUnroll * kVecs * kColumnBytes / 64 * kPrefetch + 1) / 2;
   constexpr int kBases = (kRows + 2) / 3;  // as in tile-inl.h
   const char* bases[kBases];
 #pragma GCC unroll 8
@@ -39,12 +41,6 @@ TAMIS_INLINE void multiply_dot_tile(const DotOperands& operands, Sum (&acc)[kRow
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) acc[i][v] = dot(x, columns[v], acc[i][v]);
     }
-    if (kPrefetch) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) {
-        _mm_prefetch(prefetch + (p * kVecs + v) * kColumnBytes, _MM_HINT_T1);
-      }
-    }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
@@ -53,10 +49,12 @@ TAMIS_INLINE void multiply_dot_tile(const DotOperands& operands, Sum (&acc)[kRow
   };
   const int64_t whole = operands.groups / kUnroll;
   for (int64_t q = 0; q < whole; ++q) {
+#pragma GCC unroll 16
+    for (int line = 0; line < kLinesAhead; ++line) _mm_prefetch(prefetch + 64 * line, _MM_HINT_T1);
+    prefetch += 64 * kLinesAhead;
 #pragma GCC unroll 4
     for (int u = 0; u < kUnroll; ++u) step(u);
     b += kUnroll * kVecs * kColumnBytes;
-    if (kPrefetch) prefetch += kUnroll * kVecs * kColumnBytes;
 #pragma GCC unroll 8
     for (int i = 0; i < kBases; ++i) bases[i] += 4 * kUnroll;
   }
@@ -65,11 +63,20 @@ TAMIS_INLINE void multiply_dot_tile(const DotOperands& operands, Sum (&acc)[kRow
 
 template <int kRows, int kVecs>
 TAMIS_INLINE void multiply_prefetching(const DotOperands& operands, Sum (&acc)[kRows][kVecs]) {
-  if (operands.prefetch != nullptr) {
-    multiply_dot_tile<kRows, kVecs, true>(operands, acc);
+  if (operands.prefetch == nullptr) {
+    multiply_dot_tile<kRows, kVecs, 0>(operands, acc);
+  } else if (operands.prefetch_half) {
+    multiply_dot_tile<kRows, kVecs, 1>(operands, acc);
   } else {
-    multiply_dot_tile<kRows, kVecs, false>(operands, acc);
+    multiply_dot_tile<kRows, kVecs, 2>(operands, acc);
   }
+}
+
+// What the t-th of so many tiles of rows fetches of the next panel (null: there is none): half
+// each, so that fetching takes as long as two tiles and a stream from memory is not asked for more
+// than it gives.
+TAMIS_INLINE const char* prefetched_half(const char* panel, int64_t panel_bytes, int64_t t) {
+  return panel == nullptr || t > 1 ? nullptr : panel + t * (panel_bytes / 2 / 64 * 64);
 }
 
 }  // namespace

@@ -54,6 +54,35 @@ TAMIS_INLINE Vec gelu(Vec x) {
   return x * (set(0.5f) + c * p / q);
 }
 
+// x (1/2 + c P(c^2)), c = x held to |c| <= limit, the degree of P being 7.
+struct ShortGelu {
+  float limit;
+  float p[8];
+};
+TAMIS_INLINE Vec short_gelu(Vec x, const ShortGelu& fit) {
+  const Vec c = min(max(x, set(-fit.limit)), set(fit.limit));
+  const Vec t = c * c;
+  Vec p = set(fit.p[7]);
+#pragma GCC unroll 7
+  for (int i = 6; i >= 0; --i) p = fma(p, t, set(fit.p[i]));
+  return x * fma(c, p, set(0.5f));
+}
+// x Phi(x) and its tanh form for results that are rounded to 8 bits or to bf16 next:
+// |error| <= 1e-4 + 2e-6 |x|, and <= 3e-5 |x| for |x| < 0.05. Half as many operations as gelu(),
+// and no division.
+TAMIS_INLINE Vec short_gelu(Vec x) {
+  constexpr ShortGelu kFit = {4.15f,
+                              {0.39849398f, -0.06557471f, 0.009323782f, -0.00095721625f,
+                               6.778056e-05f, -3.1036507e-06f, 8.19089e-08f, -9.39877e-10f}};
+  return short_gelu(x, kFit);
+}
+TAMIS_INLINE Vec short_gelu_tanh(Vec x) {
+  constexpr ShortGelu kFit = {4.05f,
+                              {0.39852944f, -0.06594074f, 0.00955999f, -0.0010169381f,
+                               7.5523676e-05f, -3.6518663e-06f, 1.0208178e-07f, -1.2418852e-09f}};
+  return short_gelu(x, kFit);
+}
+
 // 0.5 x (1 + tanh(u)) = x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3).
 TAMIS_INLINE Vec gelu_tanh(Vec x) {
   const Vec cubic = fma(x * x, set(2 * 0.79788456f * 0.044715f), set(2 * 0.79788456f));
@@ -107,6 +136,26 @@ TAMIS_INLINE void with_activation(Activation activation, const Body& body) {
       return body([](Vec x) TAMIS_LAMBDA { return tanh(x); });
     case Activation::kSigmoid:
       return body([](Vec x) TAMIS_LAMBDA { return sigmoid(x); });
+  }
+}
+
+// As with_activation(), GELU and its tanh form by the short polynomials.
+template <typename Body>
+TAMIS_INLINE void with_activation_short(Activation activation, const Body& body) {
+  switch (activation) {
+    case Activation::kGelu:
+      return body([](Vec x) TAMIS_LAMBDA { return short_gelu(x); });
+    case Activation::kGeluTanh:
+      return body([](Vec x) TAMIS_LAMBDA { return short_gelu_tanh(x); });
+    case Activation::kNone:
+    case Activation::kQuickGelu:
+    case Activation::kRelu:
+    case Activation::kRelu2:
+    case Activation::kSilu:
+    case Activation::kMish:
+    case Activation::kTanh:
+    case Activation::kSigmoid:
+      return with_activation(activation, body);
   }
 }
 

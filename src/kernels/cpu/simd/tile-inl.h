@@ -45,6 +45,11 @@ TAMIS_INLINE void multiply_tile(const TileOperands& operands, Vec (&acc)[kRows][
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) acc[i][v] = fma(x, columns[v], acc[i][v]);
     }
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) keep_in_register(acc[i][v]);
+    }
     if (kPrefetch) {
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) {
@@ -56,14 +61,7 @@ TAMIS_INLINE void multiply_tile(const TileOperands& operands, Vec (&acc)[kRows][
   const int64_t whole = operands.k / kUnroll;
   for (int64_t q = 0; q < whole; ++q) {
 #pragma GCC unroll 4
-    for (int u = 0; u < kUnroll; ++u) {
-      step(u);
-#pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-        for (int v = 0; v < kVecs; ++v) keep_in_register(acc[i][v]);
-      }
-    }
+    for (int u = 0; u < kUnroll; ++u) step(u);
     b += kUnroll * kColumns;
     if (kPrefetch) prefetch += kUnroll * kColumns;
 #pragma GCC unroll 8

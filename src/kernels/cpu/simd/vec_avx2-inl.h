@@ -143,6 +143,9 @@ TAMIS_INLINE void store_bf16_first(uint16_t* p, Vec x, int64_t n) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(values), to_bf16(x));
   for (int64_t i = 0; i < n; ++i) p[i] = values[i];
 }
+TAMIS_INLINE void store_bf16(uint16_t* p, Vec x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_bf16(x));
+}
 TAMIS_INLINE Vec load_bf16(const void* p) {
   const auto* half = static_cast<const __m128i*>(p);
   const __m256i lo = _mm256_cvtepu16_epi32(_mm_loadu_si128(half));
@@ -150,6 +153,34 @@ TAMIS_INLINE Vec load_bf16(const void* p) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)),
           _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))};
 }
+
+// IEEE half precision, rounded to nearest, ties to even, held to +-65504 (NaN becomes 65504).
+TAMIS_INLINE __m256i to_f16(Vec x) {
+  constexpr int kRounding = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  const Vec held = max(min(x, set(65504.0f)), set(-65504.0f));
+  return _mm256_setr_m128i(_mm256_cvtps_ph(held.lo, kRounding),
+                           _mm256_cvtps_ph(held.hi, kRounding));
+}
+TAMIS_INLINE void store_f16(uint16_t* p, Vec x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_f16(x));
+}
+TAMIS_INLINE void store_f16_first(uint16_t* p, Vec x, int64_t n) {
+  alignas(32) uint16_t values[16];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(values), to_f16(x));
+  for (int64_t i = 0; i < n && i < kLanes; ++i) p[i] = values[i];
+}
+TAMIS_INLINE Vec load_f16(const uint16_t* p) {
+  const auto* half = reinterpret_cast<const __m128i*>(p);
+  return {_mm256_cvtph_ps(_mm_loadu_si128(half)), _mm256_cvtph_ps(_mm_loadu_si128(half + 1))};
+}
+TAMIS_INLINE Vec load_f16_first(const uint16_t* p, int64_t n) {
+  uint16_t values[16] = {};
+  for (int64_t i = 0; i < n && i < kLanes; ++i) values[i] = p[i];
+  return load_f16(values);
+}
+
+// Brings a line that will be written; a hint that every CPU may take or leave.
+TAMIS_INLINE void prefetch_for_write(const void* p) { __builtin_prefetch(p, 1, 3); }
 
 // Lane i with lane i + 8, then + 4, + 2, + 1: a fixed tree.
 TAMIS_INLINE float sum_lanes(Vec x) {

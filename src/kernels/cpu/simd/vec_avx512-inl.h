@@ -93,10 +93,34 @@ TAMIS_INLINE __m256i to_bf16(Vec x) {
 TAMIS_INLINE void store_bf16_first(uint16_t* p, Vec x, int64_t n) {
   _mm256_mask_storeu_epi16(p, first_lanes(n), to_bf16(x));
 }
+TAMIS_INLINE void store_bf16(uint16_t* p, Vec x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_bf16(x));
+}
 TAMIS_INLINE Vec load_bf16(const void* p) {
   const __m256i half = _mm256_loadu_si256(static_cast<const __m256i*>(p));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))};
 }
+
+// IEEE half precision, rounded to nearest, ties to even, held to +-65504 (NaN becomes 65504).
+TAMIS_INLINE __m256i to_f16(Vec x) {
+  const Vec held = max(min(x, set(65504.0f)), set(-65504.0f));
+  return _mm512_cvtps_ph(held.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+TAMIS_INLINE void store_f16(uint16_t* p, Vec x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_f16(x));
+}
+TAMIS_INLINE void store_f16_first(uint16_t* p, Vec x, int64_t n) {
+  _mm256_mask_storeu_epi16(p, first_lanes(n), to_f16(x));
+}
+TAMIS_INLINE Vec load_f16(const uint16_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+TAMIS_INLINE Vec load_f16_first(const uint16_t* p, int64_t n) {
+  return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(n), p))};
+}
+
+// Brings a line that will be written; a hint that every CPU may take or leave.
+TAMIS_INLINE void prefetch_for_write(const void* p) { __builtin_prefetch(p, 1, 3); }
 
 // Lane i with lane i + 8, then + 4, + 2, + 1: a fixed tree.
 TAMIS_INLINE float sum_lanes(Vec x) {
