@@ -73,6 +73,7 @@ class Batcher {
   [[nodiscard]] int64_t expected_wait_ns() const;
   [[nodiscard]] int64_t queued_tokens() const { return queued_tokens_.load(); }
   [[nodiscard]] int64_t queued_jobs() const { return queued_jobs_.load(); }
+  [[nodiscard]] const BatchBudget& budget() const { return options_.budget; }
   [[nodiscard]] double tokens_per_second() const { return tokens_per_second_.load(); }
   /// How long the batch now running has been; 0: none is.
   [[nodiscard]] int64_t running_for_ns() const;

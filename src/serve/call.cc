@@ -87,6 +87,10 @@ Request Call::new_request(const ModelLease& model) {
   return made;
 }
 
+KserveCaller Call::kserve_caller() {
+  return {request().connection, exchange_->cancelled(), &exchange_->executor(), id};
+}
+
 void Call::submit(Request request, std::function<HttpResponse(Call&, Reply&)> print) {
   core().submit(std::move(request),
                 [self = shared_from_this(), print = std::move(print)](Reply&& reply) {

@@ -15,6 +15,7 @@
 #include "serve/core.h"
 #include "serve/dialect.h"
 #include "serve/http_message.h"
+#include "serve/kserve_infer.h"
 #include "serve/server_options.h"
 
 namespace tamis::serve {
@@ -51,6 +52,9 @@ class Call : public std::enable_shared_from_this<Call> {
 
   /// A request to that model with this call's client, id, deadline and cancellation.
   [[nodiscard]] Request new_request(const ModelLease& model);
+
+  /// The same for KServe's own requests.
+  [[nodiscard]] KserveCaller kserve_caller();
 
   /// Submits; `print` makes the answer of a reply that is no error, in which it may throw Error.
   void submit(Request request, std::function<HttpResponse(Call&, Reply&)> print);

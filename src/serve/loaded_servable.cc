@@ -28,6 +28,12 @@ class LoadedServable final : public Servable {
     info_.labels = manifest.labels;
     info_.checkpoint = !model_->is_bundle();
     const auto& outputs = model_->graph().outputs();
+    for (const graph::Node& node : model_->graph().nodes()) {
+      const auto* const pool = std::get_if<graph::PoolAttributes>(&node.attributes);
+      if (pool != nullptr && !pool->modes.empty()) {
+        info_.pooling = graph::pool_mode_name(pool->modes.front());
+      }
+    }
     info_.has_token_embeddings = std::any_of(
         outputs.begin(), outputs.end(),
         [](const graph::GraphOutput& output) { return output.name == kTokenEmbeddings; });

@@ -1,6 +1,7 @@
 #include "serve/model_version.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace tamis::serve {
 
@@ -33,6 +34,9 @@ double warm_up(Servable& model, const BatcherOptions& options) {
 ModelVersion::ModelVersion(std::string name, std::string version, std::unique_ptr<Servable> model,
                            CoreShare& share, BatcherOptions options)
     : name_(std::move(name)), version_(std::move(version)), model_(std::move(model)) {
+  loaded_at_s_ = std::chrono::duration_cast<std::chrono::seconds>(
+                     std::chrono::system_clock::now().time_since_epoch())
+                     .count();
   const double rate = warm_up(*model_, options);
   auto report = std::move(options.report);
   options.report = [this, report](const BatchReport& batch) {

@@ -25,11 +25,14 @@ class ModelVersion {
   [[nodiscard]] Servable& model() { return *model_; }
   [[nodiscard]] const ServableInfo& info() const { return model_->info(); }
   [[nodiscard]] Batcher& batcher() { return *batcher_; }
+  /// Seconds since 1970.
+  [[nodiscard]] int64_t loaded_at_s() const { return loaded_at_s_; }
   [[nodiscard]] ModelStats& stats() { return stats_; }
 
  private:
   std::string name_;
   std::string version_;
+  int64_t loaded_at_s_ = 0;
   std::unique_ptr<Servable> model_;
   ModelStats stats_;
   std::unique_ptr<Batcher> batcher_;

@@ -29,6 +29,7 @@ struct ServableInfo {
   int64_t hidden_size = 0;
   int64_t weight_bytes = 0;
   std::vector<std::string> labels;
+  std::string pooling;  ///< of an embedding, "mean" for instance
   bool has_token_embeddings = false;
   bool checkpoint = false;  ///< not optimised
 };

@@ -31,12 +31,14 @@ BatcherOptions batcher_options(const ServerOptions& options) {
   return batcher;
 }
 
-RepositoryOptions repository_options(const ServerOptions& options) {
+RepositoryOptions repository_options(const ServerOptions& options, Metrics& metrics) {
   RepositoryOptions repository;
   repository.load = [model = options.model](const std::string& source) {
     return load_servable(source, model);
   };
   repository.batcher = batcher_options(options);
+  repository.batcher.report = [&metrics, budget = repository.batcher.budget](
+                                  const BatchReport& report) { metrics.observe(report, budget); };
   repository.weights = options.weights;
   repository.folder = options.model_repository;
   repository.versions = options.versions;
@@ -60,11 +62,12 @@ HttpServerOptions http_options(const ServerOptions& options) {
 
 Server::Server(ServerOptions options) : options_(std::move(options)) {
   workers_ = std::make_unique<WorkerPool>(default_workers(options_));
-  models_ = std::make_unique<ModelRepository>(repository_options(options_));
+  models_ = std::make_unique<ModelRepository>(repository_options(options_, metrics_));
   CoreOptions core;
   core.default_timeout_us = options_.default_timeout_ms * 1000;
   core.stall_ns = options_.stall_timeout_ms * kMillisecond;
   core_ = std::make_unique<Core>(*models_, *workers_, core);
+  core_->set_observer([this](const RequestReport& report) { metrics_.observe(report); });
   for (const ModelArgument& model : options_.models) models_->declare(model.name, model.source);
   if (!options_.model_repository.empty()) models_->declare_folder();
   http_ = std::make_unique<HttpServer>(

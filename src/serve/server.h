@@ -11,6 +11,7 @@
 #include "serve/call.h"
 #include "serve/core.h"
 #include "serve/http_server.h"
+#include "serve/metrics.h"
 #include "serve/model_repository.h"
 #include "serve/server_options.h"
 #include "serve/worker_pool.h"
@@ -37,11 +38,13 @@ class Server {
   [[nodiscard]] Core& core() { return *core_; }
   [[nodiscard]] const ServerOptions& options() const { return options_; }
   [[nodiscard]] HttpServer& http() { return *http_; }
+  [[nodiscard]] Metrics& metrics() { return metrics_; }
 
  private:
   void handle(const HttpExchangePtr& exchange);
 
   ServerOptions options_;
+  Metrics metrics_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<ModelRepository> models_;
   std::unique_ptr<Core> core_;

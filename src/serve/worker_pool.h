@@ -24,6 +24,7 @@ class WorkerPool final : public Executor {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   void post(std::function<void()> task) override;
+  [[nodiscard]] int threads() const { return static_cast<int>(threads_.size()); }
 
  private:
   void work();

@@ -93,18 +93,4 @@ std::string decode_base64(std::string_view text, const std::string& where) {
   return out;
 }
 
-std::string encode_base64(std::string_view bytes) {
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t bits = 0;
-    for (size_t k = 0; k < 3; ++k) {
-      bits = bits << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    }
-    for (size_t k = 0; k < 4; ++k) {
-      out += i + k > bytes.size() ? '=' : kBase64[bits >> (18 - 6 * k) & 63];
-    }
-  }
-  return out;
-}
-
 }  // namespace tamis::tokenizer

@@ -28,6 +28,5 @@ class Charsmap {
 
 /// Decodes standard base64 with padding. Throws Error{kCorruptData}.
 [[nodiscard]] std::string decode_base64(std::string_view text, const std::string& where);
-[[nodiscard]] std::string encode_base64(std::string_view bytes);
 
 }  // namespace tamis::tokenizer

@@ -4,6 +4,7 @@
 #include <set>
 #include <vector>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "tokenizer/charsmap.h"
 #include "tokenizer/convert.h"

@@ -1,0 +1,76 @@
+// POST /v2/repository/index, /v2/repository/models/{model}/load and /unload.
+#include "serve/json_fields.h"
+#include "serve/router.h"
+
+namespace tamis::serve {
+
+namespace {
+
+// Whoever may reach the port must not be able to change what it serves.
+void check_allowed(const Call& call) {
+  if (call.request().loopback || !call.options().api_key.empty()) return;
+  fail(ErrorCode::kUnsupported,
+       "models are loaded and unloaded from this machine only, or with an API key");
+}
+
+JsonView body_of(const CallPtr& call) {
+  const bool empty = call->request().body.find_first_not_of(" \r\n\t") == std::string::npos;
+  return empty ? JsonView() : call->json();
+}
+
+void check_parameters(const CallPtr& call) {
+  const JsonView parameters = body_of(call).get("parameters");
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const std::string_view key = parameters.member(i).key;
+    if (key == "unload_dependents") continue;
+    fail(ErrorCode::kUnsupported, "parameter \"", key,
+         "\" is not taken: a model is loaded as it lies in the repository");
+  }
+}
+
+// Loading takes seconds: a worker does it.
+void on_worker(const CallPtr& call, std::function<void()> work) {
+  call->core().workers().post([call, work = std::move(work)] {
+    try {
+      work();
+      HttpResponse response;
+      response.content_type.clear();
+      call->respond(std::move(response));
+    } catch (const Error& error) {
+      call->respond_error(error);
+    } catch (const std::exception& error) {
+      call->respond_error(Error(ErrorCode::kInternal, error.what()));
+    }
+  });
+}
+
+}  // namespace
+
+void endpoint_repository_index(const CallPtr& call) {
+  const bool ready_only = bool_field(body_of(call), "ready").value_or(false);
+  JsonWriter json;
+  json.begin_array();
+  for (const IndexEntry& entry : call->core().models().index()) {
+    if (ready_only && entry.state != ModelState::kReady) continue;
+    json.begin_object().member("name", entry.name);
+    if (!entry.version.empty()) json.member("version", entry.version);
+    json.member("state", model_state_name(entry.state)).member("reason", entry.reason);
+    json.end_object();
+  }
+  json.end_array();
+  call->respond_json(json);
+}
+
+void endpoint_repository_load(const CallPtr& call) {
+  check_allowed(*call);
+  check_parameters(call);
+  on_worker(call, [call] { call->core().models().load(call->path_model); });
+}
+
+void endpoint_repository_unload(const CallPtr& call) {
+  check_allowed(*call);
+  check_parameters(call);
+  on_worker(call, [call] { call->core().models().unload(call->path_model); });
+}
+
+}  // namespace tamis::serve

@@ -1,0 +1,72 @@
+// POST /predict: labels of a text, a pair, or a batch of either.
+#include "serve/router.h"
+#include "serve/tasks_json.h"
+#include "serve/tei.h"
+
+namespace tamis::serve {
+
+namespace {
+
+tasks::TaskInput text_or_pair(JsonView item) {
+  if (item.is_string()) return {std::string(item.as_string("inputs"))};
+  std::vector<std::string> texts = strings_of(item, "inputs");
+  if (texts.empty() || texts.size() > 2) {
+    fail(ErrorCode::kInvalidArgument, "`inputs`: an input is a text or a pair, not ", texts.size(),
+         " texts");
+  }
+  tasks::TaskInput input{std::move(texts[0])};
+  if (texts.size() == 2) input.pair = std::move(texts[1]);
+  return input;
+}
+
+// "a" and ["a"] are one text, ["a","b"] a pair, [["a"],["a","b"]] a batch. True for a batch.
+bool read_predict_inputs(const Call& call, JsonView inputs, Request& request) {
+  if (inputs.is_null()) fail(ErrorCode::kInvalidArgument, "`inputs` is missing");
+  const bool batch = inputs.is_array() && inputs.size() > 0 && inputs.at(0).is_array();
+  if (!batch) {
+    request.inputs.push_back(text_or_pair(inputs));
+    return false;
+  }
+  if (inputs.size() > static_cast<size_t>(call.options().max_items)) {
+    fail(ErrorCode::kInvalidArgument, "`inputs` has ", inputs.size(),
+         " items; this server takes at most ", call.options().max_items, " a request");
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) request.inputs.push_back(text_or_pair(inputs.at(i)));
+  return true;
+}
+
+// Softmax over several labels, sigmoid of one; a model of labels that do not exclude each other
+// keeps its own way.
+tasks::ScoreFunction score_function(bool raw, const ModelLease& model) {
+  if (raw) return tasks::ScoreFunction::kNone;
+  const tasks::TaskModel* const task = model->model().task_model();
+  const bool several = task != nullptr && task->problem == tasks::Problem::kMultiLabel;
+  const size_t labels = model->info().labels.size();
+  return several || labels == 1 ? tasks::ScoreFunction::kSigmoid : tasks::ScoreFunction::kSoftmax;
+}
+
+}  // namespace
+
+void endpoint_tei_predict(const CallPtr& call) {
+  const JsonView body = call->json();
+  check_object(body);
+  const ModelLease model = call->route(string_field(body, "model"),
+                                       {tasks::TaskKind::kClassify, tasks::TaskKind::kRerank});
+  Request request = call->new_request(model);
+  const bool batch = read_predict_inputs(*call, body.get("inputs"), request);
+  tasks::ClassifyOptions options;
+  options.function = score_function(bool_field(body, "raw_scores").value_or(false), model);
+  options.truncation = read_truncation(body, *call);
+  request.options = options;
+  call->submit(std::move(request), [batch](Call& self, Reply& reply) {
+    JsonWriter json;
+    if (batch) json.begin_array();
+    for (const tasks::TaskResult& result : reply.results) {
+      write_labels(std::get<tasks::ClassifyResult>(result).scores, json);
+    }
+    if (batch) json.end_array();
+    return tei_response(self, reply, json.take());
+  });
+}
+
+}  // namespace tamis::serve

@@ -1,0 +1,96 @@
+#include "serve/kserve_model.h"
+
+namespace tamis::serve {
+
+namespace {
+
+constexpr std::string_view kTextSuffix = "_inference";
+constexpr std::string_view kTensorSuffix = "_model";
+
+std::vector<KserveTensorSpec> text_outputs(const ServableInfo& info) {
+  const auto labels = static_cast<int64_t>(info.labels.size());
+  switch (info.task) {
+    case tasks::TaskKind::kEmbed:
+      return {{"embedding", KserveType::kFp32, {-1, info.output_size}}};
+    case tasks::TaskKind::kClassify:
+    case tasks::TaskKind::kRerank:
+    case tasks::TaskKind::kZeroShot:
+      return {{"logits", KserveType::kFp32, {-1, labels}},
+              {"scores", KserveType::kFp32, {-1, labels}},
+              {"label", KserveType::kBytes, {-1}}};
+    case tasks::TaskKind::kNer:
+    case tasks::TaskKind::kQa:
+    case tasks::TaskKind::kFillMask:
+      return {{"result", KserveType::kBytes, {-1}}};
+  }
+  return {};
+}
+
+std::vector<KserveTensorSpec> tensor_outputs(const KserveTarget& target) {
+  std::vector<KserveTensorSpec> specs;
+  for (const OutputInfo& output : target.model->model().outputs(OutputSet::kTask)) {
+    std::vector<int64_t> shape = {-1, output.row_elements};
+    if (output.symbol != graph::Symbol::kSequences) shape.insert(shape.begin(), -1);
+    specs.push_back({output.name, KserveType::kFp32, std::move(shape)});
+  }
+  const ServableInfo& info = target.model->info();
+  if (info.has_token_embeddings) {
+    specs.push_back({"token_embeddings", KserveType::kFp32, {-1, -1, info.hidden_size}});
+  }
+  return specs;
+}
+
+}  // namespace
+
+KserveTarget kserve_target(ModelRepository& models, const std::string& name,
+                           const std::string& version) {
+  if (ModelLease found = models.find(name, version)) return {std::move(found), false, name};
+  for (const std::string_view suffix : {kTextSuffix, kTensorSuffix}) {
+    if (!name.ends_with(suffix)) continue;
+    const std::string base = name.substr(0, name.size() - suffix.size());
+    if (ModelLease found = models.find(base, version)) {
+      return {std::move(found), suffix == kTensorSuffix, name};
+    }
+  }
+  return {models.lease(name, version), false, name};
+}
+
+KserveMetadata kserve_metadata(ModelRepository& models, const KserveTarget& target) {
+  KserveMetadata metadata;
+  metadata.name = target.name;
+  for (const ModelLease& version : models.versions(target.model->name())) {
+    metadata.versions.push_back(version->version());
+  }
+  metadata.platform = "tamis";
+  if (target.tensors) {
+    metadata.inputs = {{"input_ids", KserveType::kInt64, {-1, -1}},
+                       {"attention_mask", KserveType::kInt64, {-1, -1}},
+                       {"token_type_ids", KserveType::kInt64, {-1, -1}}};
+    metadata.outputs = tensor_outputs(target);
+  } else {
+    metadata.inputs = {{"text", KserveType::kBytes, {-1}}, {"text_pair", KserveType::kBytes, {-1}}};
+    metadata.outputs = text_outputs(target.model->info());
+  }
+  return metadata;
+}
+
+const std::vector<std::string>& kserve_extensions() {
+  static const std::vector<std::string> kNames = {
+      "classification",  "model_repository",    "model_repository(unload_dependents)",
+      "schedule_policy", "model_configuration", "binary_tensor_data",
+      "parameters",      "statistics"};
+  return kNames;
+}
+
+std::vector<KserveTarget> kserve_targets(ModelRepository& models, const std::string& name,
+                                         const std::string& version) {
+  if (!name.empty()) return {kserve_target(models, name, version)};
+  std::vector<KserveTarget> targets;
+  for (const ModelLease& model : models.loaded()) {
+    targets.push_back({model, false, model->name()});
+    targets.push_back({model, true, cat(model->name(), kTensorSuffix)});
+  }
+  return targets;
+}
+
+}  // namespace tamis::serve
