@@ -29,12 +29,15 @@ class Call : public std::enable_shared_from_this<Call> {
 
   [[nodiscard]] const HttpRequest& request() const { return exchange_->request(); }
   [[nodiscard]] Dialect dialect() const { return dialect_; }
+  /// For routes whose body tells who is asking.
+  void set_dialect(Dialect dialect) { dialect_ = dialect; }
   [[nodiscard]] Core& core();
   [[nodiscard]] Server& server() { return server_; }
   [[nodiscard]] const ServerOptions& options() const;
-  /// What {model} and {version} of the route stand for; empty if it has none.
+  /// What {model}, {version} and {task} of the route stand for; empty if it has none.
   std::string path_model;
   std::string path_version;
+  std::string path_task;
   /// The request's id: the client's X-Request-Id, or a number.
   std::string id;
 

@@ -35,6 +35,14 @@ const ErrorRow& row_of(ErrorCode code) {
   return at == std::end(kRows) ? kRows[std::size(kRows) - 1] : *at;
 }
 
+// The field that a message begins with: "`input` is missing".
+std::string_view field_of(std::string_view message) {
+  if (!message.starts_with('`')) return {};
+  message.remove_prefix(1);
+  const size_t end = message.find('`');
+  return end == message.npos ? std::string_view() : message.substr(0, end);
+}
+
 }  // namespace
 
 int http_status(Dialect dialect, ErrorCode code) {
@@ -43,6 +51,10 @@ int http_status(Dialect dialect, ErrorCode code) {
     if (code == ErrorCode::kInvalidArgument) return 422;
     if (code == ErrorCode::kUnsupported || code == ErrorCode::kInternal) return 424;
   }
+  // These clients try again what was answered with 500 or more.
+  const bool retries = dialect == Dialect::kOpenAi || dialect == Dialect::kHuggingFace ||
+                       dialect == Dialect::kCohere;
+  if (retries && code == ErrorCode::kUnsupported) return 400;
   return row_of(code).status;
 }
 
@@ -60,14 +72,19 @@ HttpResponse error_response(Dialect dialect, const Error& error, int64_t retry_a
     case Dialect::kOpenAi:
       json.key("error").begin_object();
       json.member("message", error.what()).member("type", row.open_ai);
-      json.key("param").null();
+      if (const auto field = field_of(error.what()); !field.empty()) {
+        json.member("param", field);
+      } else {
+        json.key("param").null();
+      }
       json.member("code", row.native).end_object();
       break;
     case Dialect::kKserve:
       json.member("error", error.what());
       break;
     case Dialect::kCohere:
-      json.member("message", error.what());
+      // Cohere's clients read "message", Jina's "detail".
+      json.member("message", error.what()).member("detail", error.what());
       break;
     case Dialect::kNative:
       json.key("error").begin_object();

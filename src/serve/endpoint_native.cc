@@ -1,108 +1,125 @@
-// POST /v1/classify, /v1/ner, /v1/qa: this program's own form, with token counts, truncation and
-// the time each stage took.
+// POST /v1/classify, /v1/ner, /v1/qa: this program's own answers, with what the other dialects
+// have no room for: offsets in code points, truncation, tokens, logits, the time of each stage.
+#include "serve/pipeline_options.h"
 #include "serve/router.h"
-#include "serve/tei.h"
-#include "tasks/task_json.h"
+#include "tasks/code_points.h"
 
 namespace tamis::serve {
 
 namespace {
 
-using tasks::TaskKind;
+using Texts = std::vector<std::string>;
 
-// `text`, or `texts`; with `text_pair` for one.
-void read_texts(JsonView body, const Call& call, Request& request) {
-  if (const auto text = string_field(body, "text")) {
-    tasks::TaskInput input{std::string(*text)};
-    if (const auto pair = string_field(body, "text_pair")) input.pair = std::string(*pair);
-    request.inputs.push_back(std::move(input));
-    return;
+void write_scores(const tasks::ClassifyResult& result, JsonWriter& json) {
+  json.key("labels").begin_array();
+  for (const tasks::LabelScore& row : result.scores) {
+    json.begin_object().member("label", row.label).member("score", row.score).end_object();
   }
-  std::vector<std::string> texts = strings_of(array_field(body, "texts"), "texts");
-  if (texts.empty() || texts.size() > static_cast<size_t>(call.options().max_items)) {
-    fail(ErrorCode::kInvalidArgument, "`texts` has ", texts.size(), " items, must have 1..",
-         call.options().max_items);
-  }
-  for (std::string& text : texts) request.inputs.push_back({std::move(text)});
+  json.end_array();
+  json.key("logits").array(result.logits);
 }
 
-HttpResponse print(Call& call, Reply& reply) {
+void write_entities(const tasks::NerResult& result, const std::string& text, JsonWriter& json) {
+  const tasks::CodePoints points(text);
+  json.key("entities").begin_array();
+  for (const tasks::Entity& entity : result.entities) {
+    json.begin_object().member(result.grouped ? "entity_group" : "entity", entity.label);
+    json.member("score", entity.score);
+    if (!result.grouped) json.member("index", entity.index);
+    // `word` is what the tokens decode to, `text` what stands in the text.
+    json.member("word", entity.word).member("text", points.slice(entity.start, entity.end));
+    json.member("start", entity.start).member("end", entity.end).end_object();
+  }
+  json.end_array();
+}
+
+void write_answers(const tasks::QaResult& result, JsonWriter& json) {
+  json.key("answers").begin_array();
+  for (const tasks::Answer& answer : result.answers) {
+    json.begin_object().member("answer", answer.answer).member("score", answer.score);
+    json.member("start", answer.start).member("end", answer.end).end_object();
+  }
+  json.end_array();
+}
+
+void write_result(const tasks::TaskResult& result, const std::string& text, JsonWriter& json) {
+  if (const auto* labels = std::get_if<tasks::ClassifyResult>(&result)) write_scores(*labels, json);
+  if (const auto* found = std::get_if<tasks::NerResult>(&result)) {
+    write_entities(*found, text, json);
+  }
+  if (const auto* answers = std::get_if<tasks::QaResult>(&result)) write_answers(*answers, json);
+}
+
+HttpResponse print(const Call& call, const Reply& reply, const Texts& texts) {
+  const int64_t total_us = (Clock::steady().now_ns() - call.request().arrived_ns) / 1000;
   JsonWriter json;
   json.begin_object().member("model", reply.model).member("version", reply.version);
   json.key("results").begin_array();
-  for (const tasks::TaskResult& result : reply.results) tasks::write_json(result, json);
+  for (size_t i = 0; i < reply.results.size(); ++i) {
+    json.begin_object();
+    write_result(reply.results[i], texts.empty() ? std::string() : texts[i], json);
+    json.member("truncated", bool{reply.truncated[i]});
+    json.member("tokens", reply.tokens_of_input[i]).end_object();
+  }
   json.end_array();
-  json.key("tokens").begin_array();
-  for (const int64_t tokens : reply.tokens_of_input) json.value(tokens);
-  json.end_array();
-  json.key("truncated").begin_array();
-  for (const bool cut : reply.truncated) json.value(cut);
-  json.end_array();
-  json.key("timings").begin_object();
-  json.member("tokenize_us", reply.timings.tokenize_us);
-  json.member("queue_us", reply.timings.queue_us);
-  json.member("run_us", reply.timings.run_us).end_object();
-  json.end_object();
-  return tei_response(call, reply, json.take());
+  json.key("usage").begin_object().member("total_tokens", reply.tokens).end_object();
+  const Timings& timings = reply.timings;
+  json.key("timings").begin_object().member("tokenize_us", timings.tokenize_us);
+  json.member("queue_us", timings.queue_us).member("run_us", timings.run_us);
+  json.member("total_us", total_us).end_object().end_object();
+  HttpResponse response;
+  response.body = json.take();
+  return response;
+}
+
+void submit(const CallPtr& call, Request request) {
+  Texts texts;  // the request's own go with it
+  if (tasks::kind_of(*request.options) == tasks::TaskKind::kNer) {
+    for (const tasks::TaskInput& input : request.inputs) texts.push_back(input.text);
+  }
+  call->submit(std::move(request), [texts = std::move(texts)](Call& self, Reply& reply) {
+    return print(self, reply, texts);
+  });
+}
+
+// The request's object and a request to its model.
+JsonView read_body(const CallPtr& call, std::initializer_list<tasks::TaskKind> tasks,
+                   Request& request) {
+  const JsonView body = call->json();
+  check_object(body);
+  request = call->new_request(call->route(string_field(body, "model"), tasks));
+  return body;
 }
 
 }  // namespace
 
 void endpoint_native_classify(const CallPtr& call) {
-  const JsonView body = call->json();
-  check_object(body);
-  const ModelLease model = call->route(string_field(body, "model"), {TaskKind::kClassify});
-  Request request = call->new_request(model);
-  read_texts(body, *call, request);
-  tasks::ClassifyOptions options;
-  options.top_k = int_field(body, "top_k", 1);
-  options.truncation = read_truncation(body, *call);
-  if (bool_field(body, "raw_scores").value_or(false)) {
-    options.function = tasks::ScoreFunction::kNone;
-  }
-  request.options = options;
-  call->submit(std::move(request), print);
+  Request request;
+  const JsonView body =
+      read_body(call, {tasks::TaskKind::kClassify, tasks::TaskKind::kRerank}, request);
+  read_items(body.get("input"), "input", *call, read_text_or_pair, request.inputs);
+  request.options = read_classify_options(body, *call);
+  submit(call, std::move(request));
 }
 
 void endpoint_native_ner(const CallPtr& call) {
-  const JsonView body = call->json();
-  check_object(body);
-  const ModelLease model = call->route(string_field(body, "model"), {TaskKind::kNer});
-  Request request = call->new_request(model);
-  read_texts(body, *call, request);
-  tasks::NerOptions options;
-  if (const auto name = string_field(body, "aggregation")) {
-    const auto aggregation = tasks::aggregation_from_name(*name);
-    if (!aggregation) {
-      fail(ErrorCode::kInvalidArgument,
-           "`aggregation` must be none, simple, first, average or max");
-    }
-    options.aggregation = *aggregation;
-  }
-  if (!body.get("ignore_labels").is_null()) {
-    options.ignore_labels = strings_of(body.get("ignore_labels"), "ignore_labels");
-  }
-  options.stride = int_field(body, "stride", 0);
-  options.truncation = read_truncation(body, *call);
-  request.options = std::move(options);
-  call->submit(std::move(request), print);
+  Request request;
+  const JsonView body = read_body(call, {tasks::TaskKind::kNer}, request);
+  read_items(body.get("input"), "input", *call, read_text, request.inputs);
+  request.options = read_ner_options(body, *call);
+  submit(call, std::move(request));
 }
 
 void endpoint_native_qa(const CallPtr& call) {
-  const JsonView body = call->json();
-  check_object(body);
-  const ModelLease model = call->route(string_field(body, "model"), {TaskKind::kQa});
-  Request request = call->new_request(model);
-  tasks::TaskInput input{std::string(required_string(body, "question"))};
-  input.pair = std::string(required_string(body, "context"));
-  request.inputs.push_back(std::move(input));
-  tasks::QaOptions options;
-  options.top_k = int_field(body, "top_k", 1);
-  if (const auto most = int_field(body, "max_answer_len", 1)) options.max_answer_len = *most;
-  options.handle_impossible_answer = bool_field(body, "handle_impossible_answer").value_or(false);
-  options.doc_stride = int_field(body, "doc_stride", 0);
-  request.options = options;
-  call->submit(std::move(request), print);
+  Request request;
+  const JsonView body = read_body(call, {tasks::TaskKind::kQa}, request);
+  if (const JsonView input = body.get("input"); !input.is_null()) {
+    read_items(input, "input", *call, read_question, request.inputs);
+  } else {
+    request.inputs.push_back(read_question(body, "input"));
+  }
+  request.options = read_qa_options(body);
+  submit(call, std::move(request));
 }
 
 }  // namespace tamis::serve

@@ -55,6 +55,7 @@ void endpoint_openai_embeddings(const CallPtr& call) {
   Request request = call->new_request(model);
   read_inputs(body.get("input"), "input", *call, request);
   const bool base64 = wants_base64(body);
+  (void)string_field(body, "user");  // taken, if it is a string
   tasks::EmbedOptions options;
   options.normalize = true;
   options.dimensions = int_field(body, "dimensions", 1);

@@ -1,8 +1,7 @@
 // POST / and POST /models/{id}: what Hugging Face's InferenceClient sends. The model's task says
 // how `inputs` is read, and the answer is the pipeline's.
-#include <algorithm>
-
 #include "serve/endpoints.h"
+#include "serve/pipeline_options.h"
 #include "serve/router.h"
 #include "serve/tasks_json.h"
 #include "serve/tei.h"
@@ -13,107 +12,39 @@ namespace {
 
 using tasks::TaskKind;
 
-tasks::TaskInput read_text(JsonView item) {
-  if (item.is_string()) return {std::string(item.as_string("inputs"))};
-  if (!item.is_object()) {
-    fail(ErrorCode::kInvalidArgument, "`inputs` must be a string, an object or a list of them");
-  }
-  // The pipeline's form of a pair.
-  tasks::TaskInput input{std::string(required_string(item, "text"))};
-  if (const auto pair = string_field(item, "text_pair")) input.pair = std::string(*pair);
-  return input;
-}
+// The pipelines' names and the models that can do them.
+struct Pipeline {
+  std::string_view name;
+  TaskKind task;
+};
 
-tasks::TaskInput read_question(JsonView item) {
-  check_object(item);
-  tasks::TaskInput input{std::string(required_string(item, "question"))};
-  input.pair = std::string(required_string(item, "context"));
-  return input;
-}
+constexpr Pipeline kPipelines[] = {
+    {"feature-extraction", TaskKind::kEmbed},
+    {"sentence-similarity", TaskKind::kEmbed},
+    {"text-classification", TaskKind::kClassify},
+    {"sentiment-analysis", TaskKind::kClassify},
+    {"zero-shot-classification", TaskKind::kClassify},
+    {"token-classification", TaskKind::kNer},
+    {"ner", TaskKind::kNer},
+    {"question-answering", TaskKind::kQa},
+    {"fill-mask", TaskKind::kFillMask},
+};
 
-tasks::ClassifyOptions classify_options(JsonView parameters) {
-  tasks::ClassifyOptions options;
-  options.top_k = int_field(parameters, "top_k", 1);
-  if (const auto name = string_field(parameters, "function_to_apply")) {
-    options.function = tasks::score_function_from_name(*name);
-    if (!options.function) {
-      fail(ErrorCode::kInvalidArgument, "`function_to_apply` must be softmax, sigmoid or none");
+// The only member that tells the task before a model is known.
+std::optional<TaskKind> task_of(const Call& call, JsonView body) {
+  if (!call.path_task.empty()) {
+    for (const Pipeline& row : kPipelines) {
+      if (row.name == call.path_task) return row.task;
     }
+    std::string names;
+    for (const Pipeline& row : kPipelines) names += cat(names.empty() ? "" : ", ", row.name);
+    fail(ErrorCode::kNotFound, "no pipeline \"", call.path_task, "\"; there are ", names);
   }
-  return options;
-}
-
-tasks::NerOptions ner_options(JsonView parameters) {
-  tasks::NerOptions options;
-  if (const auto name = string_field(parameters, "aggregation_strategy")) {
-    const auto aggregation = tasks::aggregation_from_name(*name);
-    if (!aggregation) {
-      fail(ErrorCode::kInvalidArgument,
-           "`aggregation_strategy` must be none, simple, first, average or max");
-    }
-    options.aggregation = *aggregation;
-  }
-  if (!parameters.get("ignore_labels").is_null()) {
-    options.ignore_labels = strings_of(parameters.get("ignore_labels"), "ignore_labels");
-  }
-  options.stride = int_field(parameters, "stride", 0);
-  return options;
-}
-
-tasks::QaOptions qa_options(JsonView parameters) {
-  tasks::QaOptions options;
-  options.top_k = int_field(parameters, "top_k", 1);
-  if (const auto most = int_field(parameters, "max_answer_len", 1)) options.max_answer_len = *most;
-  options.handle_impossible_answer =
-      bool_field(parameters, "handle_impossible_answer").value_or(false);
-  options.align_to_words = bool_field(parameters, "align_to_words").value_or(true);
-  options.max_seq_len = int_field(parameters, "max_seq_len", 1);
-  options.doc_stride = int_field(parameters, "doc_stride", 0);
-  options.max_question_len = int_field(parameters, "max_question_len", 1);
-  return options;
-}
-
-tasks::FillMaskOptions fill_mask_options(JsonView parameters) {
-  tasks::FillMaskOptions options;
-  if (const auto most = int_field(parameters, "top_k", 1)) options.top_k = *most;
-  const JsonView targets = parameters.get("targets");
-  if (targets.is_string()) options.targets = {std::string(targets.as_string("targets"))};
-  if (targets.is_array()) options.targets = strings_of(targets, "targets");
-  return options;
-}
-
-// Labels as a list, or as one string with commas.
-std::vector<std::string> candidate_labels(JsonView labels) {
-  if (!labels.is_string()) return strings_of(labels, "candidate_labels");
-  std::vector<std::string> list;
-  std::string_view text = labels.as_string("candidate_labels");
-  while (!text.empty()) {
-    const size_t comma = std::min(text.find(','), text.size());
-    std::string_view label = text.substr(0, comma);
-    while (label.starts_with(' ')) label.remove_prefix(1);
-    while (label.ends_with(' ')) label.remove_suffix(1);
-    if (!label.empty()) list.emplace_back(label);
-    text.remove_prefix(std::min(comma + 1, text.size()));
-  }
-  return list;
-}
-
-tasks::ZeroShotOptions zero_shot_options(JsonView parameters) {
-  tasks::ZeroShotOptions options;
-  if (const auto text = string_field(parameters, "hypothesis_template")) {
-    options.hypothesis_template = *text;
-  }
-  options.multi_label = bool_field(parameters, "multi_label").value_or(false);
-  return options;
-}
-
-tasks::EmbedOptions embed_options(const Call& call, JsonView body) {
-  tasks::EmbedOptions options;
-  options.normalize = bool_field(body, "normalize");
-  options.dimensions = int_field(body, "dimensions", 1);
-  if (const auto name = string_field(body, "prompt_name")) options.prompt_name = std::string(*name);
-  options.truncation = read_truncation(body, call);
-  return options;
+  const JsonView inputs = body.get("inputs");
+  if (inputs.get("source_sentence").exists()) return TaskKind::kEmbed;
+  if (inputs.get("question").exists()) return TaskKind::kQa;
+  if (body.get("parameters").get("candidate_labels").exists()) return TaskKind::kClassify;
+  return std::nullopt;
 }
 
 tasks::TaskOptions options_of(const Call& call, TaskKind task, JsonView body) {
@@ -121,21 +52,37 @@ tasks::TaskOptions options_of(const Call& call, TaskKind task, JsonView body) {
   switch (task) {
     case TaskKind::kEmbed:
       // Its options stand at the top level; other clients put them under parameters.
-      return embed_options(call,
-                           parameters.is_object() && parameters.size() > 0 ? parameters : body);
+      return read_embed_options(parameters.is_object() && parameters.size() > 0 ? parameters : body,
+                                call);
     case TaskKind::kClassify:
     case TaskKind::kRerank:
-      return classify_options(parameters);
+      return read_classify_options(parameters, call);
     case TaskKind::kNer:
-      return ner_options(parameters);
+      return read_ner_options(parameters, call);
     case TaskKind::kQa:
-      return qa_options(parameters);
+      return read_qa_options(parameters);
     case TaskKind::kFillMask:
-      return fill_mask_options(parameters);
+      return read_fill_mask_options(parameters, call);
     case TaskKind::kZeroShot:
-      return zero_shot_options(parameters);
+      return read_zero_shot_options(parameters, call);
   }
   return tasks::default_options(task);
+}
+
+auto* reader_of(TaskKind task) {
+  switch (task) {
+    case TaskKind::kQa:
+      return &read_question;
+    case TaskKind::kClassify:
+    case TaskKind::kRerank:
+      return &read_text_or_pair;
+    case TaskKind::kEmbed:
+    case TaskKind::kNer:
+    case TaskKind::kFillMask:
+    case TaskKind::kZeroShot:
+      return &read_text;
+  }
+  return &read_text;
 }
 
 /// How the answers of one call are put together.
@@ -159,33 +106,27 @@ void answer_pipeline(const CallPtr& call, const ModelLease& model) {
   const JsonView body = call->json();
   check_object(body);
   const JsonView inputs = body.get("inputs");
-  if (inputs.is_null()) fail(ErrorCode::kInvalidArgument, "`inputs` is missing");
+  const JsonView parameters = body.get("parameters");
+  if (!parameters.is_null() && !parameters.is_object()) {
+    fail(ErrorCode::kInvalidArgument, "`parameters` must be an object");
+  }
   TaskKind task = model->info().task;
   if (task == TaskKind::kEmbed && inputs.get("source_sentence").exists()) {
-    answer_similarity(call, model, inputs, body.get("parameters"));
+    answer_similarity(call, model, inputs, parameters);
     return;
   }
-  const JsonView labels = body.get("parameters").get("candidate_labels");
-  if (!labels.is_null()) task = TaskKind::kZeroShot;
+  const bool zero_shot = !parameters.get("candidate_labels").is_null();
+  if (zero_shot) task = TaskKind::kZeroShot;
   Request request = call->new_request(model);
   request.options = options_of(*call, task, body);
-  const auto read = task == TaskKind::kQa ? read_question : read_text;
-  if (inputs.is_array()) {
-    if (inputs.size() == 0) fail(ErrorCode::kInvalidArgument, "`inputs` cannot be empty");
-    if (inputs.size() > static_cast<size_t>(call->options().max_items)) {
-      fail(ErrorCode::kInvalidArgument, "`inputs` has ", inputs.size(),
-           " items; this server takes at most ", call->options().max_items, " a request");
-    }
-    for (size_t i = 0; i < inputs.size(); ++i) request.inputs.push_back(read(inputs.at(i)));
-  } else {
-    request.inputs.push_back(read(inputs));
-  }
-  if (task == TaskKind::kZeroShot) {
-    for (tasks::TaskInput& input : request.inputs) input.texts = candidate_labels(labels);
+  const bool list = read_items(inputs, "inputs", *call, reader_of(task), request.inputs);
+  if (zero_shot) {
+    const std::vector<std::string> labels = read_candidate_labels(parameters);
+    for (tasks::TaskInput& input : request.inputs) input.texts = labels;
   }
   Shape shape;
   // InferenceClient sends one text of zero-shot as a list from JavaScript, and reads a flat answer.
-  shape.list = inputs.is_array() && !(task == TaskKind::kZeroShot && inputs.size() == 1);
+  shape.list = list && !(zero_shot && request.inputs.size() == 1);
   shape.nested =
       task == TaskKind::kEmbed || task == TaskKind::kClassify || task == TaskKind::kRerank;
   call->submit(std::move(request),
@@ -195,10 +136,17 @@ void answer_pipeline(const CallPtr& call, const ModelLease& model) {
 void endpoint_pipeline(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
-  answer_pipeline(
-      call, call->route(string_field(body, "model"),
-                        {TaskKind::kEmbed, TaskKind::kClassify, TaskKind::kRerank, TaskKind::kNer,
-                         TaskKind::kQa, TaskKind::kFillMask, TaskKind::kZeroShot}));
+  const auto name = string_field(body, "model");
+  const std::optional<TaskKind> task = task_of(*call, body);
+  if (task == TaskKind::kClassify) {
+    answer_pipeline(call, call->route(name, {TaskKind::kClassify, TaskKind::kRerank}));
+  } else if (task) {
+    answer_pipeline(call, call->route(name, {*task}));
+  } else {
+    answer_pipeline(call,
+                    call->route(name, {TaskKind::kEmbed, TaskKind::kClassify, TaskKind::kRerank,
+                                       TaskKind::kNer, TaskKind::kQa, TaskKind::kFillMask}));
+  }
 }
 
 }  // namespace tamis::serve

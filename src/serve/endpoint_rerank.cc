@@ -1,21 +1,19 @@
-// Texts sorted by how well they answer a query: TEI's form, which has `texts`, and that of Cohere,
-// Jina and Infinity, which have `documents`.
+// POST /rerank, /v1/rerank, /v2/rerank: TEI's dialect by `texts`, the others' by `documents`.
+//
+// Cohere v1 and v2, Jina and Infinity ask alike and read different members: /v1/rerank answers the
+// union of them, and each client takes its own.
 #include "serve/router.h"
 #include "serve/tei.h"
+#include "tasks/code_points.h"
 
 namespace tamis::serve {
 
 namespace {
 
-/// A request for reranking, whatever its form.
-struct Rerank {
-  std::string query;
-  std::vector<std::string> texts;
-  tasks::RerankOptions options;
-  bool return_text = false;
-};
+// One of Cohere's search units is a query with up to so many documents.
+constexpr int64_t kDocumentsPerUnit = 100;
 
-void check_count(size_t count, std::string_view key, const Call& call) {
+void check_count(const Call& call, std::string_view key, size_t count) {
   if (count == 0) fail(ErrorCode::kInvalidArgument, "`", key, "` cannot be empty");
   if (count > static_cast<size_t>(call.options().max_items)) {
     fail(ErrorCode::kInvalidArgument, "`", key, "` has ", count,
@@ -23,49 +21,133 @@ void check_count(size_t count, std::string_view key, const Call& call) {
   }
 }
 
-// Documents are strings or objects with a "text".
-std::vector<std::string> read_documents(JsonView documents) {
+// What of an object is ranked: its `rank_fields`, a line each, else its `text`.
+std::string text_of(JsonView document, const std::vector<std::string>& fields) {
+  if (fields.empty()) return std::string(required_string(document, "text"));
+  std::string text;
+  for (const std::string& field : fields) {
+    const auto value = string_field(document, field);
+    if (!value) continue;
+    if (!text.empty()) text.push_back('\n');
+    text.append(*value);
+  }
+  return text;
+}
+
+std::vector<std::string> read_documents(const Call& call, JsonView body) {
+  const JsonView list = array_field(body, "documents");
+  check_count(call, "documents", list.size());
+  std::vector<std::string> fields;
+  if (const JsonView named = body.get("rank_fields"); !named.is_null()) {
+    fields = strings_of(named, "rank_fields");
+  }
   std::vector<std::string> texts;
-  for (size_t i = 0; i < documents.size(); ++i) {
-    const JsonView item = documents.at(i);
-    if (item.is_object()) {
-      texts.emplace_back(required_string(item, "text"));
-    } else if (item.is_string()) {
-      texts.emplace_back(item.as_string("documents"));
+  texts.reserve(list.size());
+  for (size_t i = 0; i < list.size(); ++i) {
+    const JsonView document = list.at(i);
+    if (document.is_string()) {
+      texts.emplace_back(document.as_string("documents"));
+    } else if (document.is_object()) {
+      texts.push_back(text_of(document, fields));
     } else {
-      fail(ErrorCode::kInvalidArgument,
-           "`documents` must be a list of strings or of objects with a \"text\"");
+      fail(ErrorCode::kInvalidArgument, "`documents` must be a list of strings or of objects");
     }
   }
   return texts;
 }
 
-Request make_request(const CallPtr& call, Rerank rerank) {
-  const ModelLease model =
-      call->route(string_field(call->json(), "model"), {tasks::TaskKind::kRerank});
-  Request request = call->new_request(model);
-  tasks::TaskInput input{std::move(rerank.query)};
-  input.texts = std::move(rerank.texts);
-  request.inputs.push_back(std::move(input));
-  request.options = rerank.options;
-  return request;
+// Cuts what has more tokens than the caller wants to pay for.
+void cut_documents(const ModelLease& model, int64_t max_tokens, std::vector<std::string>& texts) {
+  const tasks::TaskModel* const task = model->model().task_model();
+  if (task == nullptr || task->tokenizer == nullptr) return;
+  for (std::string& text : texts) {
+    // A token is a byte at least.
+    if (static_cast<int64_t>(text.size()) <= max_tokens) continue;
+    tokenizer::EncodeOptions options;
+    options.add_special_tokens = false;
+    const tokenizer::Encoding encoding = task->tokenizer->encode(text, options);
+    if (encoding.size() <= max_tokens) continue;
+    const int64_t end = encoding.offsets[static_cast<size_t>(max_tokens) - 1].end;
+    text = std::string(tasks::CodePoints(text).slice(0, end));
+  }
 }
 
-void answer_tei(const CallPtr& call) {
+struct Form {
+  std::string_view api_version;
+  bool documents = false;  ///< the texts come back
+};
+
+void write_results(const tasks::RerankResult& result, const Form& form, JsonWriter& json) {
+  json.key("results").begin_array();
+  for (const tasks::RankedText& row : result.results) {
+    json.begin_object().member("index", row.index).member("relevance_score", row.score);
+    if (form.documents) {
+      json.key("document").begin_object().member("text", row.text).end_object();
+    }
+    json.end_object();
+  }
+  json.end_array();
+}
+
+HttpResponse print(Call& call, const Reply& reply, const Form& form, int64_t documents) {
+  const int64_t units = (documents + kDocumentsPerUnit - 1) / kDocumentsPerUnit;
+  JsonWriter json;
+  json.begin_object().member("id", call.id).member("object", "rerank");
+  json.member("model", reply.model);
+  write_results(std::get<tasks::RerankResult>(reply.results.front()), form, json);
+  json.key("usage").begin_object().member("prompt_tokens", reply.tokens);
+  json.member("total_tokens", reply.tokens).end_object();
+  json.key("meta").begin_object().key("api_version").begin_object();
+  json.member("version", form.api_version).end_object();
+  json.key("billed_units").begin_object().member("search_units", units).end_object();
+  json.end_object().end_object();
+  return tei_response(call, reply, json.take());
+}
+
+void rank_documents(const CallPtr& call, std::string_view api_version) {
   const JsonView body = call->json();
-  Rerank rerank;
-  rerank.query = required_string(body, "query");
-  rerank.texts = strings_of(array_field(body, "texts"), "texts");
-  check_count(rerank.texts.size(), "texts", *call);
-  rerank.options.raw_scores = bool_field(body, "raw_scores").value_or(false);
-  rerank.options.truncation = read_truncation(body, *call);
-  const bool text = bool_field(body, "return_text").value_or(false);
-  call->submit(make_request(call, std::move(rerank)), [text](Call& self, Reply& reply) {
+  check_object(body);
+  tasks::TaskInput input{std::string(required_string(body, "query"))};
+  input.texts = read_documents(*call, body);
+  tasks::RerankOptions options;
+  options.top_k = int_field(body, "top_n", 1);
+  options.raw_scores = bool_field(body, "raw_scores").value_or(false);
+  options.truncation.enabled =
+      bool_field(body, "truncation").value_or(call->options().auto_truncate);
+  const Form form{api_version, bool_field(body, "return_documents").value_or(false)};
+  const ModelLease model = call->route(string_field(body, "model"), {tasks::TaskKind::kRerank});
+  if (const auto most = int_field(body, "max_tokens_per_doc", 1)) {
+    cut_documents(model, *most, input.texts);
+  }
+  const auto documents = static_cast<int64_t>(input.texts.size());
+  Request request = call->new_request(model);
+  request.inputs.push_back(std::move(input));
+  request.options = options;
+  call->submit(std::move(request), [form, documents](Call& self, Reply& reply) {
+    return print(self, reply, form, documents);
+  });
+}
+
+void rank_texts(const CallPtr& call) {
+  const JsonView body = call->json();
+  tasks::TaskInput input{std::string(required_string(body, "query"))};
+  input.texts = strings_of(array_field(body, "texts"), "texts");
+  check_count(*call, "texts", input.texts.size());
+  tasks::RerankOptions options;
+  options.raw_scores = bool_field(body, "raw_scores").value_or(false);
+  options.truncation = read_truncation(body, *call);
+  const bool with_text = bool_field(body, "return_text").value_or(false);
+  const ModelLease model = call->route(string_field(body, "model"), {tasks::TaskKind::kRerank});
+  Request request = call->new_request(model);
+  request.inputs.push_back(std::move(input));
+  request.options = options;
+  call->submit(std::move(request), [with_text](Call& self, Reply& reply) {
     JsonWriter json;
     json.begin_array();
-    for (const auto& row : std::get<tasks::RerankResult>(reply.results.front()).results) {
+    for (const tasks::RankedText& row :
+         std::get<tasks::RerankResult>(reply.results.front()).results) {
       json.begin_object().member("index", row.index);
-      if (text) json.member("text", row.text);
+      if (with_text) json.member("text", row.text);
       json.member("score", row.score).end_object();
     }
     json.end_array();
@@ -73,55 +155,21 @@ void answer_tei(const CallPtr& call) {
   });
 }
 
-// The union of what Cohere, Jina, vLLM and Infinity put in: their clients read what they know.
-std::string print_documents(const Call& call, const Reply& reply, bool documents) {
-  JsonWriter json;
-  json.begin_object().member("id", call.id).member("object", "rerank");
-  json.member("model", reply.model).key("results").begin_array();
-  for (const auto& row : std::get<tasks::RerankResult>(reply.results.front()).results) {
-    json.begin_object().member("index", row.index).member("relevance_score", row.score);
-    if (documents) json.key("document").begin_object().member("text", row.text).end_object();
-    json.end_object();
-  }
-  json.end_array().key("usage").begin_object();
-  json.member("prompt_tokens", reply.tokens).member("total_tokens", reply.tokens).end_object();
-  json.key("meta").begin_object().key("api_version").begin_object();
-  json.member("version", call.request().path.starts_with("/v2") ? "2" : "1").end_object();
-  json.key("billed_units").begin_object().member("search_units", 1).end_object();
-  json.key("tokens").begin_object().member("input_tokens", reply.tokens).end_object();
-  json.end_object().end_object();
-  return json.take();
-}
-
 }  // namespace
-
-void endpoint_rerank_documents(const CallPtr& call) {
-  const JsonView body = call->json();
-  check_object(body);
-  Rerank rerank;
-  rerank.query = required_string(body, "query");
-  const JsonView documents = array_field(body, "documents");
-  check_count(documents.size(), "documents", *call);
-  rerank.texts = read_documents(documents);
-  rerank.options.top_k = int_field(body, "top_n", 1);
-  rerank.options.raw_scores = bool_field(body, "raw_scores").value_or(false);
-  if (const auto most = int_field(body, "max_tokens_per_doc", 1)) {
-    rerank.options.truncation.max_length = *most;
-  }
-  const bool text = bool_field(body, "return_documents").value_or(false);
-  call->submit(make_request(call, std::move(rerank)), [text](Call& self, Reply& reply) {
-    return tei_response(self, reply, print_documents(self, reply, text));
-  });
-}
 
 void endpoint_rerank(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
-  if (body.get("documents").exists() && !body.get("texts").exists()) {
-    endpoint_rerank_documents(call);
-  } else {
-    answer_tei(call);
+  if (body.get("texts").exists() || !body.get("documents").exists()) {
+    rank_texts(call);
+    return;
   }
+  call->set_dialect(Dialect::kCohere);
+  rank_documents(call, "1");
 }
+
+void endpoint_rerank_v1(const CallPtr& call) { rank_documents(call, "1"); }
+
+void endpoint_rerank_v2(const CallPtr& call) { rank_documents(call, "2"); }
 
 }  // namespace tamis::serve

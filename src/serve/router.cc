@@ -55,6 +55,8 @@ bool match(Segments pattern, Segments path, RouteMatch& found) {
   }
   if (pattern.front() == "{version}") {
     found.version = path.front();
+  } else if (pattern.front() == "{task}") {
+    found.task = path.front();
   } else if (pattern.front() != path.front()) {
     return false;
   }

@@ -27,9 +27,10 @@ struct RouteMatch {
   Dialect dialect = Dialect::kTei;  ///< of a path that matched nothing: how to say so
   std::string model;
   std::string version;
+  std::string task;
 };
 
-/// {model} stands for one or more segments ("org/name"), {version} for one.
+/// {model} stands for one or more segments ("org/name"), {version} and {task} for one.
 [[nodiscard]] RouteMatch find_route(std::string_view method, std::string_view path);
 
 }  // namespace tamis::serve

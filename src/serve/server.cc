@@ -119,6 +119,7 @@ void Server::handle(const HttpExchangePtr& exchange) {
   }
   call->path_model = std::move(match.model);
   call->path_version = std::move(match.version);
+  call->path_task = std::move(match.task);
   try {
     match.route->endpoint(call);
   } catch (const Error& error) {
