@@ -44,6 +44,18 @@ std::unique_ptr<Step> lower(const graph::Node& node, Lowering& lowering) {
   return lowering_of(node.op)(node, lowering);
 }
 
+size_t Lowering::quantized_input(const graph::Node& matmul) const {
+  for (size_t i = 0; i < quantized_.size(); ++i) {
+    const QuantizedRows& copy = quantized_[i];
+    if (copy.x == matmul.inputs[0] && copy.multiplier == matmul.input(5) &&
+        copy.offset == matmul.input(6) && copy.outlier_columns == matmul.input(7)) {
+      return i;
+    }
+  }
+  TAMIS_CHECK(false);
+  return 0;
+}
+
 const float* Lowering::constant(graph::ValueId id) const {
   const graph::Value& value = graph_.value(id);
   TAMIS_CHECK(value.constant != nullptr);

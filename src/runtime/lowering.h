@@ -17,6 +17,7 @@
 #include "kernels/cpu/gemm_s8/gemm_s8.h"
 #include "runtime/batch.h"
 #include "runtime/plan.h"
+#include "runtime/quantized_rows.h"
 #include "runtime/step.h"
 #include "tensor/arena.h"
 
@@ -36,7 +37,7 @@ using PackedS8 = Packed<kernels::GemmS8Kernel>;
 class Lowering {
  public:
   Lowering(const graph::Graph& graph, const PlanOptions& options)
-      : graph_(graph), options_(options) {}
+      : graph_(graph), options_(options), quantized_(find_quantized_rows(graph, options)) {}
 
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
   [[nodiscard]] const PlanOptions& options() const { return options_; }
@@ -64,6 +65,14 @@ class Lowering {
   /// constant rounded per row as kPerChannelS8 has it. Once however often it is asked for.
   [[nodiscard]] std::shared_ptr<const PackedS8> pack_gemm_s8(const graph::Node& matmul);
 
+  /// The quantized copies of values; each has an id behind those of the values.
+  [[nodiscard]] const std::vector<QuantizedRows>& quantized_rows() const { return quantized_; }
+  [[nodiscard]] graph::ValueId quantized_id(size_t index) const {
+    return static_cast<graph::ValueId>(graph_.value_count() + index);
+  }
+  /// The copy that an integer MatMul reads.
+  [[nodiscard]] size_t quantized_input(const graph::Node& matmul) const;
+
   /// Notes that `ids` index a table of `rows` rows, for check_batch().
   void limit_ids(graph::ValueId ids, int64_t rows);
   [[nodiscard]] const BatchLimits& limits() const { return limits_; }
@@ -73,6 +82,7 @@ class Lowering {
  private:
   const graph::Graph& graph_;
   const PlanOptions& options_;
+  std::vector<QuantizedRows> quantized_;
   BatchLimits limits_;
   std::map<const Tensor*, std::shared_ptr<const PackedF32>> packed_f32_;
   std::map<const Tensor*, std::shared_ptr<const PackedBf16>> packed_bf16_;

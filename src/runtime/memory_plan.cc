@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "runtime/quantized_rows.h"
 #include "tensor/arena.h"
 
 namespace tamis::runtime {
@@ -55,9 +56,9 @@ class SlotPool {
 
 }  // namespace
 
-MemoryPlan plan_memory(const graph::Graph& graph) {
+MemoryPlan plan_memory(const graph::Graph& graph, std::span<const QuantizedRows> copies) {
   MemoryPlan plan;
-  plan.slot_of.assign(graph.value_count(), MemoryPlan::kNoSlot);
+  plan.slot_of.assign(graph.value_count() + copies.size(), MemoryPlan::kNoSlot);
   const std::vector<int> last = last_uses(graph);
   SlotPool pool(plan.slots);
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
@@ -67,6 +68,11 @@ MemoryPlan plan_memory(const graph::Graph& graph) {
     if (!graph.is_output(node.output)) {
       const auto bytes = static_cast<int64_t>(dtype_bytes(value.dtype));
       slot = pool.take(value.shape.symbol(), value.shape.elements_per_unit() * bytes);
+    }
+    for (size_t c = 0; c < copies.size(); ++c) {
+      if (copies[c].first_node != static_cast<int>(i)) continue;
+      plan.slot_of[graph.value_count() + c] =
+          pool.take(copies[c].symbol, copies[c].bytes_per_row());
     }
     // Inputs are freed after the output took its slot: a step never writes over what it reads.
     for (size_t k = 0; k < node.inputs.size(); ++k) {
@@ -78,6 +84,11 @@ MemoryPlan plan_memory(const graph::Graph& graph) {
                                    input) != node.inputs.begin() + static_cast<long>(k);
       const int used = plan.slot_of[static_cast<size_t>(input)];
       if (!again && used != MemoryPlan::kNoSlot) pool.give_back(used);
+    }
+    for (size_t c = 0; c < copies.size(); ++c) {
+      if (copies[c].last_node == static_cast<int>(i)) {
+        pool.give_back(plan.slot_of[graph.value_count() + c]);
+      }
     }
     if (slot != MemoryPlan::kNoSlot && last[static_cast<size_t>(node.output)] < 0) {
       pool.give_back(slot);

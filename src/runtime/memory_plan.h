@@ -5,12 +5,15 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "graph/graph.h"
 #include "runtime/block.h"
 
 namespace tamis::runtime {
+
+struct QuantizedRows;
 
 /// Memory reused by values of one symbol, one after the other.
 struct Slot {
@@ -22,13 +25,15 @@ struct Slot {
 struct MemoryPlan {
   static constexpr int kNoSlot = -1;
   std::vector<Slot> slots;
-  std::vector<int> slot_of;  ///< by value id; kNoSlot for inputs, constants and outputs
+  /// By value id, then by quantized copy; kNoSlot for inputs, constants and outputs.
+  std::vector<int> slot_of;
 
   /// Byte offsets of the slots for a block; returns the bytes in all.
   size_t offsets(const Block& block, std::vector<size_t>& out) const;
 };
 
 /// Outputs get no slot: they are written where the caller wants them.
-[[nodiscard]] MemoryPlan plan_memory(const graph::Graph& graph);
+[[nodiscard]] MemoryPlan plan_memory(const graph::Graph& graph,
+                                     std::span<const QuantizedRows> copies = {});
 
 }  // namespace tamis::runtime

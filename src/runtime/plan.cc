@@ -48,10 +48,15 @@ std::shared_ptr<const Plan> Plan::make(const graph::Graph& graph, const PlanOpti
   }
   choose_storage(plan->graph_, options);
   Lowering lowering(plan->graph_, options);
-  for (const graph::Node& node : plan->graph_.nodes()) {
-    plan->steps_.push_back(lower(node, lowering));
+  const std::vector<QuantizedRows>& copies = lowering.quantized_rows();
+  for (size_t i = 0; i < plan->graph_.nodes().size(); ++i) {
+    for (size_t c = 0; c < copies.size(); ++c) {
+      if (copies[c].by_producer || copies[c].first_node != static_cast<int>(i)) continue;
+      plan->steps_.push_back(make_quantize_step(c, lowering));
+    }
+    plan->steps_.push_back(lower(plan->graph_.nodes()[i], lowering));
   }
-  plan->memory_ = plan_memory(plan->graph_);
+  plan->memory_ = plan_memory(plan->graph_, copies);
   plan->limits_ = lowering.limits();
   plan->packed_bytes_ = lowering.packed_bytes();
   return plan;

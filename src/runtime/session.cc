@@ -125,7 +125,7 @@ void Session::ensure_workers(int workers, size_t scratch) {
     if (schedule_.team && i > 0) continue;
     worker.arena.reserve(arena);
     worker.offsets.reserve(plan_->memory().slots.size());
-    worker.values.reserve(plan_->graph().value_count());
+    worker.values.reserve(plan_->memory().slot_of.size());
   }
 }
 
@@ -159,8 +159,8 @@ void Session::bind(const Run& run, const Block& block, WorkerState& state) {
   const graph::Graph& graph = plan_->graph();
   const MemoryPlan& memory = plan_->memory();
   (void)memory.offsets(block, state.offsets);
-  state.values.assign(graph.value_count(), nullptr);
-  for (size_t i = 0; i < graph.value_count(); ++i) {
+  state.values.assign(memory.slot_of.size(), nullptr);
+  for (size_t i = 0; i < memory.slot_of.size(); ++i) {
     const int slot = memory.slot_of[i];
     if (slot == MemoryPlan::kNoSlot) continue;
     state.values[i] = state.arena.data() + state.offsets[static_cast<size_t>(slot)];

@@ -47,6 +47,24 @@ struct Chooser {
     return even && arithmetic_of(graph, node, options) == Arithmetic::kBf16;
   }
 
+  // An integer MatMul's input is quantized to 8 bits next: half precision loses a sixteenth of what
+  // that does at the top of a row's range, less below it.
+  [[nodiscard]] bool reads_f16(const graph::Node& node, size_t operand) const {
+    return node.op == graph::OpKind::kMatMul && operand == 0 &&
+           arithmetic_of(graph, node, options) == Arithmetic::kS8;
+  }
+
+  [[nodiscard]] bool read_as_f16_only(graph::ValueId value) const {
+    const std::vector<int> consumers = graph.consumers(value);
+    return !consumers.empty() && std::all_of(consumers.begin(), consumers.end(), [&](int consumer) {
+      const graph::Node& node = graph.nodes()[static_cast<size_t>(consumer)];
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        if (node.inputs[i] == value && !reads_f16(node, i)) return false;
+      }
+      return true;
+    });
+  }
+
   [[nodiscard]] bool read_as_bf16_only(graph::ValueId value) const {
     for (const int consumer : graph.consumers(value)) {
       const graph::Node& node = graph.nodes()[static_cast<size_t>(consumer)];
@@ -83,6 +101,10 @@ void choose_storage(graph::Graph& graph, const PlanOptions& options) {
     if (value.dtype != DType::kF32 || graph.is_output(node.output)) continue;
     if (chooser.writes_bf16(node) && chooser.read_as_bf16_only(node.output)) {
       value.dtype = DType::kBF16;
+    }
+    if (arithmetic_of(graph, node, options) == Arithmetic::kS8 &&
+        chooser.read_as_f16_only(node.output)) {
+      value.dtype = DType::kF16;
     }
   }
 }

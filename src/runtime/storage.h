@@ -18,7 +18,8 @@ enum class Arithmetic : uint8_t { kF32, kBf16, kS8 };
 /// Names the arithmetic of every Attention.
 void set_attention_arithmetic(graph::Graph& graph, graph::FloatArithmetic arithmetic);
 
-/// Sets the dtype of an inner float value to BF16 where the step that makes it can round and every
+/// Sets the dtype of an inner float value to F16 where an integer MatMul makes it and only integer
+/// MatMuls read it (quantizing it), and to BF16 where the step that makes it can round and every
 /// step that reads it takes bf16. Outputs, taps among them, stay F32: a tap shows a value before
 /// the rounding.
 void choose_storage(graph::Graph& graph, const PlanOptions& options);

@@ -9,57 +9,141 @@
 namespace tamis::kernels {
 namespace {
 
-// y of the columns from j on.
-TAMIS_INLINE Vec scaled(const QuantizeRowsArgs& args, const float* x, int64_t j, int64_t count) {
-  const Vec value = load_count(x + j, count);
-  if (args.multiply == nullptr) return value;
-  const Vec offset = zero() - load_count(args.offset + j, count);
-  return fma(value, load_count(args.multiply + j, count), offset);
+// A row of floats, or of halves that are widened.
+struct FloatRow {
+  const float* p;
+  [[nodiscard]] TAMIS_INLINE Vec at(int64_t j, int64_t count) const {
+    return load_count(p + j, count);
+  }
+  [[nodiscard]] TAMIS_INLINE float one(int64_t j) const { return p[j]; }
+};
+struct HalfRow {
+  const uint16_t* p;
+  [[nodiscard]] TAMIS_INLINE Vec at(int64_t j, int64_t count) const {
+    return count == kLanes ? load_f16(p + j) : load_f16_first(p + j, count);
+  }
+  [[nodiscard]] TAMIS_INLINE float one(int64_t j) const {
+    return first_lane(load_f16_first(p + j, 1));
+  }
+};
+struct Bf16Row {
+  const uint16_t* p;
+  [[nodiscard]] TAMIS_INLINE Vec at(int64_t j, int64_t count) const {
+    return count == kLanes ? load_bf16(p + j) : load_bf16_first(p + j, count);
+  }
+  [[nodiscard]] TAMIS_INLINE float one(int64_t j) const {
+    return first_lane(load_bf16_first(p + j, 1));
+  }
+};
+
+// y of a row; kScaled: of x times multiply less offset.
+template <typename Row, bool kScaled>
+struct ScaledRow {
+  Row x;
+  const float* multiply;
+  const float* offset;
+  [[nodiscard]] TAMIS_INLINE Vec at(int64_t j, int64_t count) const {
+    const Vec value = x.at(j, count);
+    if (!kScaled) return value;
+    return fms(value, load_count(multiply + j, count), load_count(offset + j, count));
+  }
+};
+
+struct RowRange {
+  float low;
+  float high;
+};
+
+template <typename Y>
+TAMIS_INLINE RowRange range_of_row(const Y& y, int64_t width) {
+  constexpr int kChains = 4;  // as many vectors in flight
+  const Vec greatest = set(3.402823466e+38f);
+  Vec least[kChains];
+  Vec most[kChains];
+#pragma GCC unroll 4
+  for (int c = 0; c < kChains; ++c) {
+    least[c] = greatest;
+    most[c] = zero() - greatest;
+  }
+  int64_t j = 0;
+  for (; j + kChains * kLanes <= width; j += kChains * kLanes) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains; ++c) {
+      const Vec value = y.at(j + c * kLanes, kLanes);
+      least[c] = min(least[c], value);
+      most[c] = max(most[c], value);
+    }
+  }
+  for (; j < width; j += kLanes) {
+    const int64_t count = width - j < kLanes ? width - j : kLanes;
+    const Vec value = y.at(j, count);
+    least[0] = min(least[0], keep_first(value, count, greatest));
+    most[0] = max(most[0], keep_first(value, count, zero() - greatest));
+  }
+  const Vec lowest = min(min(least[0], least[1]), min(least[2], least[3]));
+  const Vec highest = max(max(most[0], most[1]), max(most[2], most[3]));
+  return {0.0f - max_lanes(zero() - lowest), max_lanes(highest)};
 }
 
-TAMIS_INLINE void quantize_row(const QuantizeRowsArgs& args, const float* x, int64_t row) {
-  const Vec greatest = set(3.402823466e+38f);
-  Vec least = greatest;
-  Vec most = zero() - greatest;
-  for_each_vector(args.width, [&](int64_t j, int64_t count) TAMIS_LAMBDA {
-    const Vec y = scaled(args, x, j, count);
-    if (count == kLanes) {
-      least = min(least, y);
-      most = max(most, y);
-    } else {
-      least = min(least, keep_first(y, count, greatest));
-      most = max(most, keep_first(y, count, zero() - greatest));
-    }
-  });
-  const float low = 0.0f - max_lanes(zero() - least);
-  const float range = max_lanes(most) - low;
-  const bool flat = !(range >= 1e-30f);
-  args.low[row] = low;
-  args.scale[row] = flat ? 0.0f : range / 255.0f;
-  const Vec inverse = set(flat ? 0.0f : 255.0f / range);
+template <typename Y>
+TAMIS_INLINE void levels_of_row(const Y& y, int64_t width, float low, float inverse, uint8_t* q) {
   const Vec lows = set(low);
-  uint8_t* q = args.q + row * args.ldq;
-  for_each_vector(args.width, [&](int64_t j, int64_t count) TAMIS_LAMBDA {
-    const Vec y = (scaled(args, x, j, count) - lows) * inverse;
-    if (count == kLanes) {
-      store_bytes(q + j, y);
-    } else {
-      store_bytes_first(q + j, keep_first(y, count, zero()), (count + 3) / 4 * 4);
-    }
-  });
+  const Vec factor = set(inverse);
+  const auto level = [&](int64_t j, int64_t count)
+                         TAMIS_LAMBDA { return (y.at(j, count) - lows) * factor; };
+  int64_t j = 0;
+  for (; j + 4 * kLanes <= width; j += 4 * kLanes) {
+    store_bytes_of_four(q + j, level(j, kLanes), level(j + kLanes, kLanes),
+                        level(j + 2 * kLanes, kLanes), level(j + 3 * kLanes, kLanes));
+  }
+  for (; j + kLanes <= width; j += kLanes) store_bytes(q + j, level(j, kLanes));
+  if (j == width) return;
+  const int64_t count = width - j;
+  store_bytes_first(q + j, keep_first(level(j, count), count, zero()), (count + 3) / 4 * 4);
+}
+
+template <typename Row, bool kScaled>
+TAMIS_INLINE void quantize_row(const QuantizeRowsArgs& args, Row x, int64_t row) {
+  const ScaledRow<Row, kScaled> y = {x, args.multiply, args.offset};
+  const RowRange ends = range_of_row(y, args.width);
+  const float range = ends.high - ends.low;
+  const bool flat = !(range >= 1e-30f);
+  args.low[row] = ends.low;
+  args.scale[row] = flat ? 0.0f : range / 255.0f;
+  levels_of_row(y, args.width, ends.low, flat ? 0.0f : 255.0f / range, args.q + row * args.ldq);
   for (int64_t r = 0; r < args.outliers; ++r) {
-    args.outlier_values[row * 8 + r] = x[args.outlier_columns[r]];
+    args.outlier_values[row * 8 + r] = x.one(args.outlier_columns[r]);
+  }
+}
+
+template <typename Row, typename Element>
+TAMIS_INLINE void quantize_all(const QuantizeRowsArgs& args, const Element* x) {
+  if (args.multiply == nullptr) {
+    for (int64_t i = 0; i < args.rows; ++i) {
+      quantize_row<Row, false>(args, Row{x + i * args.ldx}, i);
+    }
+  } else {
+    for (int64_t i = 0; i < args.rows; ++i) {
+      quantize_row<Row, true>(args, Row{x + i * args.ldx}, i);
+    }
   }
 }
 
 inline void quantize_rows(const QuantizeRowsArgs& args) {
-  for (int64_t i = 0; i < args.rows; ++i) quantize_row(args, args.x + i * args.ldx, i);
+  if (args.x_f16 != nullptr) return quantize_all<HalfRow>(args, args.x_f16);
+  if (args.x_bf16 != nullptr) return quantize_all<Bf16Row>(args, args.x_bf16);
+  quantize_all<FloatRow>(args, args.x);
 }
 
 inline void layer_norm_quantized(const LayerNormArgs& norm, const QuantizeRowsArgs& quantize) {
   for (int64_t i = 0; i < norm.rows; ++i) {
     layer_norm_row(norm, i);
-    quantize_row(quantize, norm.y + i * norm.ldy, i);
+    const FloatRow y = {norm.y + i * norm.ldy};
+    if (quantize.multiply == nullptr) {
+      quantize_row<FloatRow, false>(quantize, y, i);
+    } else {
+      quantize_row<FloatRow, true>(quantize, y, i);
+    }
   }
 }
 

@@ -27,7 +27,9 @@ namespace tamis::kernels {
 struct QuantizeRowsArgs {
   int64_t rows = 0;
   int64_t width = 0;
-  const float* x = nullptr;  // [rows, width]
+  const float* x = nullptr;         // [rows, width]; or one of the next two instead
+  const uint16_t* x_f16 = nullptr;  // in half precision
+  const uint16_t* x_bf16 = nullptr;
   int64_t ldx = 0;
   const float* multiply = nullptr;  // [width], 1 / s of each channel; null: all 1
   const float* offset = nullptr;    // [width], z / s; there if multiply is
@@ -45,7 +47,7 @@ struct QuantizeRowsKernel {
   const char* name;  // "quantize_rows_avx512"
   void (*run)(const QuantizeRowsArgs& args);
   /// LayerNorm, then the quantization of its y while a row is in the L1: `quantize` has the same
-  /// rows and width; its x and ldx are not looked at.
+  /// rows and width; its x, x_f16, x_bf16 and ldx are not looked at.
   void (*run_layer_norm)(const LayerNormArgs& norm, const QuantizeRowsArgs& quantize);
 };
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bf16.h"
 #include "kernels/reference/reference.h"
 #include "kernels/testing/guarded.h"
 #include "kernels/testing/rows.h"
@@ -79,8 +80,40 @@ QuantizeRowsArgs arguments(const Problem& problem, bool scaled, int64_t outliers
   return args;
 }
 
+// Inputs in 16 bits are their floats.
+TEST(QuantizeRows, HalvesAreTheirFloats) {
+  for (const int64_t width : {1, 17, 64, 67, 150}) {
+    for (const bool scaled : {false, true}) {
+      Problem problem(3, width);
+      Guarded<uint16_t> f16(problem.x.size());
+      Guarded<uint16_t> bf16(problem.x.size());
+      Problem of_bf16 = problem;
+      for (int64_t i = 0; i < problem.x.size(); ++i) {
+        f16[i] = float_to_f16(problem.x[i]);
+        problem.x[i] = f16_to_float(f16[i]);
+        bf16[i] = float_to_bf16(of_bf16.x[i]);
+        of_bf16.x[i] = bf16_to_float(bf16[i]);
+      }
+      const int64_t outliers = width > 3 ? 2 : 0;
+      for (const auto& row : rows_here(kRows)) {
+        SCOPED_TRACE(::testing::Message() << row.kernel->name << " width=" << width);
+        for (const bool half : {true, false}) {
+          Result truth(problem);
+          row.kernel->run(arguments(half ? problem : of_bf16, scaled, outliers, truth));
+          Result result(problem);
+          QuantizeRowsArgs args = arguments(problem, scaled, outliers, result);
+          args.x = nullptr;
+          (half ? args.x_f16 : args.x_bf16) = half ? f16.data() : bf16.data();
+          row.kernel->run(args);
+          EXPECT_TRUE(result.same_bits(truth));
+        }
+      }
+    }
+  }
+}
+
 TEST(QuantizeRows, EveryRowEqualsTheReference) {
-  for (const int64_t width : {1, 2, 3, 4, 5, 15, 16, 17, 20, 33, 384}) {
+  for (const int64_t width : {1, 2, 3, 4, 5, 15, 16, 17, 20, 33, 64, 80, 100, 384}) {
     for (const int64_t row_count : {0, 1, 9}) {
       for (const bool scaled : {false, true}) {
         const Problem problem(row_count, width);

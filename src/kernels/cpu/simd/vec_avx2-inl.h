@@ -67,6 +67,11 @@ TAMIS_INLINE Vec fma(Vec a, Vec b, Vec c) {
 TAMIS_INLINE Vec fnma(Vec a, Vec b, Vec c) {
   return {_mm256_fnmadd_ps(a.lo, b.lo, c.lo), _mm256_fnmadd_ps(a.hi, b.hi, c.hi)};
 }
+// a * b - c, rounded once.
+TAMIS_INLINE Vec fms(Vec a, Vec b, Vec c) {
+  return {_mm256_fmsub_ps(a.lo, b.lo, c.lo), _mm256_fmsub_ps(a.hi, b.hi, c.hi)};
+}
+TAMIS_INLINE float first_lane(Vec x) { return _mm256_cvtss_f32(x.lo); }
 // One number in every lane, in half the registers of a Vec.
 struct Same {
   __m256 v;
@@ -117,6 +122,13 @@ TAMIS_INLINE __m128i to_bytes(Vec x) {
 TAMIS_INLINE void store_bytes(uint8_t* p, Vec x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_bytes(x));
 }
+// The bytes of four vectors, 64 in a row.
+TAMIS_INLINE void store_bytes_of_four(uint8_t* p, Vec a, Vec b, Vec c, Vec d) {
+  store_bytes(p, a);
+  store_bytes(p + 16, b);
+  store_bytes(p + 32, c);
+  store_bytes(p + 48, d);
+}
 TAMIS_INLINE void store_bytes_first(uint8_t* p, Vec x, int64_t n) {
   const __m128i lane = _mm_setr_epi32(0, 4, 8, 12);
   const __m128i mask = _mm_cmpgt_epi32(_mm_set1_epi32(static_cast<int>(n)), lane);
@@ -152,6 +164,11 @@ TAMIS_INLINE Vec load_bf16(const void* p) {
   const __m256i hi = _mm256_cvtepu16_epi32(_mm_loadu_si128(half + 1));
   return {_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)),
           _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))};
+}
+TAMIS_INLINE Vec load_bf16_first(const uint16_t* p, int64_t n) {
+  uint16_t values[16] = {};
+  for (int64_t i = 0; i < n && i < kLanes; ++i) values[i] = p[i];
+  return load_bf16(values);
 }
 
 // IEEE half precision, rounded to nearest, ties to even, held to +-65504 (NaN becomes 65504).

@@ -47,6 +47,9 @@ TAMIS_INLINE Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
 // a * b + c, and c - a * b, rounded once.
 TAMIS_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 TAMIS_INLINE Vec fnma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+// a * b - c, rounded once.
+TAMIS_INLINE Vec fms(Vec a, Vec b, Vec c) { return {_mm512_fmsub_ps(a.v, b.v, c.v)}; }
+TAMIS_INLINE float first_lane(Vec x) { return _mm512_cvtss_f32(x.v); }
 // One number in every lane.
 using Same = Vec;
 TAMIS_INLINE Same same(const float* p) { return {_mm512_set1_ps(*p)}; }
@@ -76,6 +79,14 @@ TAMIS_INLINE __m128i to_bytes(Vec x) {
 TAMIS_INLINE void store_bytes(uint8_t* p, Vec x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_bytes(x));
 }
+// The bytes of four vectors, 64 in a row.
+TAMIS_INLINE void store_bytes_of_four(uint8_t* p, Vec a, Vec b, Vec c, Vec d) {
+  const __m512i ab = _mm512_packs_epi32(_mm512_cvtps_epi32(a.v), _mm512_cvtps_epi32(b.v));
+  const __m512i cd = _mm512_packs_epi32(_mm512_cvtps_epi32(c.v), _mm512_cvtps_epi32(d.v));
+  // Each 128-bit lane holds four bytes of a, of b, of c and of d.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd)));
+}
 TAMIS_INLINE void store_bytes_first(uint8_t* p, Vec x, int64_t n) {
   _mm_mask_storeu_epi8(p, first_lanes(n), to_bytes(x));
 }
@@ -98,6 +109,10 @@ TAMIS_INLINE void store_bf16(uint16_t* p, Vec x) {
 }
 TAMIS_INLINE Vec load_bf16(const void* p) {
   const __m256i half = _mm256_loadu_si256(static_cast<const __m256i*>(p));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))};
+}
+TAMIS_INLINE Vec load_bf16_first(const uint16_t* p, int64_t n) {
+  const __m256i half = _mm256_maskz_loadu_epi16(first_lanes(n), p);
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))};
 }
 
