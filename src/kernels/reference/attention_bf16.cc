@@ -35,7 +35,7 @@ void attend_row(const AttentionBf16Args& args, int64_t head, int64_t query, int6
   for (int64_t j = 0; j < len; ++j) {
     const double p = std::exp(score(args, column, query, begin + j) - greatest);
     const double rounded = bf16_to_float(float_to_bf16(static_cast<float>(p)));
-    sum += p;
+    sum += rounded;
     for (int64_t d = 0; d < args.head_size; ++d) {
       context[d] += rounded * element(args.v, begin + j, column + d);
     }

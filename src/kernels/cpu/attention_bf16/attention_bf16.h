@@ -4,15 +4,17 @@
 // or biased attention. May use: the contract of attention_f32, so that per-ISA files can include
 // it.
 //
-// Maths. Four operands are rounded to bf16, to nearest, ties to even: q, k, v (exactly as they are
-// where they come as bf16) and p = exp(scale * (score - the row's greatest)) <= 1, before its
-// product with v. Everything else is float32: both products' sums, the softmax, the sum of a row's
-// p (before their rounding), and the quotient out = sum of p v / sum of p.
+// Maths. Four operands are rounded to bf16, to nearest: q, k, v (exactly as they are where they
+// come as bf16) and p = c exp(scale * score), before its product with v; c is a constant of the
+// row. Everything else is float32: the sums of both products, exp, the sum of a row's p as rounded,
+// and the quotient out = sum of p v / sum of p, which is thus an average of v.
 //
-// Exactness. p before rounding is within 2^-12 of exp relatively. Rows with a bf16 dot product
-// (avx512_bf16) add pairs as vdpbf16ps does (gemm_bf16.h), the others (avx2, avx512) widen and run
-// FMA chains; within each of the two kinds all rows give the same bits, and so does every way of
-// splitting heads and query rows over workers. The reference row sums in double.
+// Exactness. p before rounding is within 2^-12 of exp relatively. c is 1, or 1 / exp of the row's
+// greatest where the row's sum would lie outside [2^-60, 2^60]; |v| up to 2^60 cannot overflow.
+// Rows of kernels.inc with a bf16 dot product (avx512_bf16) add pairs as vdpbf16ps does
+// (gemm_bf16.h), the others (avx2, avx512) widen and run FMA chains; within each of the two kinds
+// all rows give the same bits, and so does every way of splitting heads and query rows over
+// workers. The reference row sums in double, with c = 1 / exp of the greatest.
 #pragma once
 
 #include "kernels/cpu/attention_f32/attention_f32.h"

@@ -10,7 +10,6 @@ namespace tamis::kernels {
 namespace {
 
 struct PairsOfBf16 {
-  static constexpr bool kPairsOfVectors = true;
   static constexpr int64_t words_of(int64_t n) { return (n + 1) / 2; }
 
   // Pairs are read whole, so that odd heads are copied beside a zero.
@@ -32,30 +31,30 @@ struct PairsOfBf16 {
   // Sixteen pairs of a row from pair `word` on, zeros behind the head.
   TAMIS_INLINE static Vec load_words(const AttentionOperand& operand, int64_t row, int64_t word,
                                      int64_t head_size) {
-    const int64_t at = row * operand.ld + 2 * word;
-    const int64_t left = head_size - 2 * word;
-    if (operand.bf16 != nullptr) {
-      const auto mask = static_cast<__mmask32>(left >= 32 ? 0xffffffffu : (1u << left) - 1u);
-      return {_mm512_castsi512_ps(_mm512_maskz_loadu_epi16(mask, operand.bf16 + at))};
-    }
-    const Vec low = load_first(operand.f32 + at, left);
-    const Vec high = left > kLanes ? load_first(operand.f32 + at + kLanes, left - kLanes) : zero();
-    return {_mm512_castsi512_ps((__m512i)_mm512_cvtne2ps_pbh(high.v, low.v))};
+    return {_mm512_castsi512_ps(load_row(operand, row, 2 * word, head_size - 2 * word))};
   }
 
-  // Pair `word` of the keys in each of sixteen columns: the first key's in the low half.
-  TAMIS_INLINE static Vec value_words(const AttentionOperand& v, int64_t word, int64_t keys,
-                                      int64_t column, int64_t count) {
-    const __m256i first = load_row(v, 2 * word, column, count);
-    const __m256i second =
-        2 * word + 1 < keys ? load_row(v, 2 * word + 1, column, count) : _mm256_setzero_si256();
-    const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16);
-    return {_mm512_castsi512_ps(_mm512_or_si512(_mm512_cvtepu16_epi32(first), high))};
+  // Pair `word` of the keys in each of the columns, the first key's in the low half.
+  template <int kVecs>
+  TAMIS_INLINE static void load_values(const AttentionOperand& v, int64_t word, int64_t keys,
+                                       int64_t column, int64_t count, Vec (&out)[kVecs]) {
+    static_assert(kVecs <= 2);
+    const __m512i first = load_row(v, 2 * word, column, count);
+    const __m512i second =
+        2 * word + 1 < keys ? load_row(v, 2 * word + 1, column, count) : _mm512_setzero_si512();
+    // Word 2 i is i of the first, 2 i + 1 is i of the second (32 on).
+    __m512i order = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8,
+                                     39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+#pragma GCC unroll 2
+    for (int i = 0; i < kVecs; ++i) {
+      out[i] = {_mm512_castsi512_ps(_mm512_permutex2var_epi16(first, order, second))};
+      order = _mm512_add_epi16(order, _mm512_set1_epi16(16));
+    }
   }
 
   // A cubic for 2^f, f in [0, 1), that is 1 at 0 and 2 at 1 (minimax otherwise, relative error
-  // 2^-13.2), times 2^floor(t). Below 2^-126 the result is subnormal or 0.
-  TAMIS_INLINE static Vec exp2_of_nonpositive(Vec t) {
+  // 2^-13.2), times 2^floor(t); infinity or 0 where that is beyond a float.
+  TAMIS_INLINE static Vec exp2(Vec t) {
     const Vec f = {_mm512_reduce_ps(t.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
     Vec p = fma(set(0.07826797f), f, set(0.22630768f));
     p = fma(p, f, set(0.69542435f));
@@ -63,21 +62,37 @@ struct PairsOfBf16 {
     return {_mm512_scalef_ps(p.v, t.v)};
   }
 
-  TAMIS_INLINE static void store_probabilities(float* row, int64_t j, Vec low, Vec high) {
-    _mm512_storeu_si512(reinterpret_cast<uint16_t*>(row) + j,
-                        (__m512i)_mm512_cvtne2ps_pbh(high.v, low.v));
+  // In the first half of the row. Returns `sum` and what was stored, pair by pair.
+  TAMIS_INLINE static Vec store_probabilities(float* row, int64_t key, const Vec (&p)[2], Vec sum) {
+    const __m512bh rounded = _mm512_cvtne2ps_pbh(p[1].v, p[0].v);
+    _mm512_storeu_si512(reinterpret_cast<uint16_t*>(row) + key, (__m512i)rounded);
+    return add_pairs(rounded, sum);
   }
-  TAMIS_INLINE static void store_probabilities(float* row, int64_t j, Vec p) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(reinterpret_cast<uint16_t*>(row) + j),
-                        (__m256i)_mm512_cvtneps_pbh(p.v));
+  TAMIS_INLINE static Vec store_probabilities(float* row, int64_t key, const Vec (&p)[1], Vec sum) {
+    const auto rounded = (__m256i)_mm512_cvtneps_pbh(p[0].v);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(reinterpret_cast<uint16_t*>(row) + key),
+                        rounded);
+    return add_pairs((__m512bh)_mm512_zextsi256_si512(rounded), sum);
   }
 
  private:
-  TAMIS_INLINE static __m256i load_row(const AttentionOperand& v, int64_t row, int64_t column,
+  TAMIS_INLINE static Vec add_pairs(__m512bh p, Vec sum) {
+    const auto ones = (__m512bh)_mm512_set1_epi16(0x3f80);
+    return {_mm512_dpbf16_ps(sum.v, p, ones)};
+  }
+  // The first `count` of 32 values of a row from `column` on; the others are zero.
+  TAMIS_INLINE static __m512i load_row(const AttentionOperand& operand, int64_t row, int64_t column,
                                        int64_t count) {
-    const int64_t at = row * v.ld + column;
-    if (v.bf16 != nullptr) return _mm256_maskz_loadu_epi16(first_lanes(count), v.bf16 + at);
-    return (__m256i)_mm512_cvtneps_pbh(load_first(v.f32 + at, count).v);
+    const int64_t at = row * operand.ld + column;
+    if (operand.bf16 != nullptr) {
+      const auto mask = static_cast<__mmask32>(count >= 32 ? 0xffffffffu : (1u << count) - 1u);
+      return _mm512_maskz_loadu_epi16(mask, operand.bf16 + at);
+    }
+    const Vec low = load_first(operand.f32 + at, at_most(count, kLanes));
+    const Vec high = count > kLanes
+                         ? load_first(operand.f32 + at + kLanes, at_most(count - kLanes, kLanes))
+                         : zero();
+    return (__m512i)_mm512_cvtne2ps_pbh(high.v, low.v);
   }
 };
 

@@ -13,7 +13,6 @@ namespace tamis::kernels {
 namespace {
 
 struct Floats {
-  static constexpr bool kPairsOfVectors = false;
   static constexpr int64_t words_of(int64_t n) { return n; }
   static bool multiplies_as_it_is(const AttentionOperand&, int64_t) { return true; }
 
@@ -29,15 +28,29 @@ struct Floats {
                                      int64_t head_size) {
     return load_first(operand.f32 + row * operand.ld + word, at_most(head_size - word, kLanes));
   }
-  TAMIS_INLINE static Vec value_words(const AttentionOperand& v, int64_t word, int64_t /*keys*/,
-                                      int64_t column, int64_t count) {
-    return load_first(v.f32 + word * v.ld + column, count);
+  template <int kVecs>
+  TAMIS_INLINE static void load_values(const AttentionOperand& v, int64_t key, int64_t /*keys*/,
+                                       int64_t column, int64_t count, Vec (&out)[kVecs]) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kVecs; ++i) {
+      out[i] =
+          load_first(v.f32 + key * v.ld + column + i * kLanes, at_most(count - i * kLanes, kLanes));
+    }
   }
 
-  TAMIS_INLINE static Vec exp2_of_nonpositive(Vec t) {
-    return kernels::exp2_of_nonpositive(t, kExp2);
+  TAMIS_INLINE static Vec exp2(Vec t) { return kernels::exp2(t, kExp2); }
+  // Returns `sum` and what was stored, vector after vector.
+  template <int kVecs>
+  TAMIS_INLINE static Vec store_probabilities(float* row, int64_t key, const Vec (&p)[kVecs],
+                                              Vec sum) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) {
+      const Vec x = p[v];
+      store(row + key + v * kLanes, x);
+      sum = sum + x;
+    }
+    return sum;
   }
-  TAMIS_INLINE static void store_probabilities(float* row, int64_t j, Vec p) { store(row + j, p); }
 };
 
 template <int kMaxRows, int kVecs>

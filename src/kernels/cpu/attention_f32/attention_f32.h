@@ -3,9 +3,12 @@
 // Is: attention without mask, within each sequence. Is not: causal, cross or biased attention. May
 // use: nothing, so that per-ISA files can include it.
 //
-// Exactness. Scores are FMA chains over the head, contexts FMA chains over the keys, both in order;
-// the softmax adds in 16 lanes that are then summed as a fixed tree. All vector rows give the same
-// bits, and so does every way of splitting heads and query rows over workers.
+// Exactness. Scores are FMA chains over the head, contexts FMA chains over the keys, both in order,
+// of blocks of 512 keys that are then added; the softmax adds in 16 lanes that are then summed as a
+// fixed tree. Its numerators are exp(scale * score), or, where a row's sum would lie outside
+// [2^-60, 2^60], exp(scale * (score - greatest)); |v| up to 2^60 cannot overflow. All vector rows
+// of kernels.inc give the same bits, and so does every way of splitting heads and query rows over
+// workers.
 #pragma once
 
 #include <cstddef>

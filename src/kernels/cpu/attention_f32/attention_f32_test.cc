@@ -189,6 +189,32 @@ TEST(AttentionF32, LargeScoresDoNotOverflow) {
   }
 }
 
+// Scores up to several hundred: rows whose sum of exp(score) no float holds, beside rows that it
+// does.
+TEST(AttentionF32, RowsBeyondTheRangeOfExp) {
+  constexpr float kFactor = 200;
+  for (const int32_t length : {30, 700}) {
+    Problem problem({0, length}, 1, 16);
+    for (int64_t i = 0; i < length; i += 3) {
+      for (int64_t d = 0; d < 16; ++d) problem.qkv[i * 48 + d] *= kFactor;
+    }
+    // A score's error grows by the factor (tolerance()).
+    const double more = 4 * kLimit * kFactor * (17 * kEps * 16 * kLimit * kLimit / 4);
+    Guarded<float> truth(problem.elements());
+    reference::attention(problem.arguments(truth));
+    for (const auto& row : rows_here(kRows)) {
+      SCOPED_TRACE(row.kernel->name);
+      const Guarded<float> out = run(*row.kernel, problem, 1 << 20);
+      for (int64_t i = 0; i < out.size(); ++i) {
+        ASSERT_NEAR(out[i], truth[i], tolerance(problem) + more) << i;
+      }
+      for (const int64_t rows : {1, 5}) {
+        EXPECT_TRUE(run(*row.kernel, problem, rows).same_bits(out)) << rows;
+      }
+    }
+  }
+}
+
 TEST(AttentionF32, SelectionTakesTheBestRowOfTheSet) {
   EXPECT_EQ(std::string_view(select_attention_f32(IsaSet()).name), "attention_f32_reference");
   for (const auto& row : rows_here(kRows)) {

@@ -6,10 +6,14 @@
 // words are loaded and multiplied, and what exp is.
 //
 // K is packed as [panel of keys][words of the head][keys], V as [panel of the head][words of
-// keys][columns], both once a call and head, in panels of kVecs * 16 whose last may be narrower. A
-// tile's scores of up to kKeyBlock keys (12 rows of 512 are 24 KB) stay in the L1 between the two
-// products; probabilities take their place. Longer sequences go block by block: what was summed is
-// scaled down whenever a block raises a row's greatest score.
+// keys][columns], both once a call and head, in panels of kVecs * 16 whose last may be narrower.
+//
+// Two ways to the same quotient. A tile of rows takes p = 2^t straight from the scores t in the
+// registers (scale and log2(e) multiplied in): a float's exponent has room for what subtracting the
+// row's greatest is usually for. p of up to kKeyBlock keys (12 rows of 512 are 24 KB) stay in the
+// L1 for the second product. A row whose sum of p then lies outside [2^-60, 2^60] is done again
+// alone, with its scores kept and its greatest subtracted, and what was summed scaled down whenever
+// a block of keys raises it. Which way a row goes is thus its own matter, never its tile's.
 #pragma once
 
 #include "kernels/cpu/attention_bf16/attention_bf16.h"
@@ -52,13 +56,6 @@ struct AttentionTile {
   float scale;  // with log2(e)
 };
 
-// The softmax of a tile's rows so far.
-struct Running {
-  float greatest[16];
-  float sum[16];
-  float factor[16];  // what the sums before this block count for in it
-};
-
 struct KeyBlock {
   int64_t begin;
   int64_t keys;
@@ -75,107 +72,49 @@ TAMIS_INLINE void set_zero(Vec (&acc)[kRows][kVecs]) {
   }
 }
 
-// Scores of one panel of keys, from `key` of the block on, and their greatest by lanes. Panels are
-// functions of their own: within a larger one g++ 12 keeps other things in the registers of the
-// sums.
+// Tiles of one panel. They are functions of their own: within a larger one g++ 12 keeps other
+// things in the registers of the sums.
+
+// p of one panel of keys, from `key` of the block on, stored and added to `sums` by lanes.
 template <typename Kind, int kRows, int kVecs>
-__attribute__((noinline)) void score_panel(const AttentionTile& tile, const KeyBlock& block,
-                                           int64_t key, Vec* greatest) {
+__attribute__((noinline)) void probability_panel(const AttentionTile& tile, const KeyBlock& block,
+                                                 int64_t key, Vec* sums) {
   const int64_t words = Kind::words_of(tile.head_size);
   Vec acc[kRows][kVecs];
   set_zero(acc);
   Kind::template multiply<kRows, kVecs>(
       words, tile.q, tile.ldq, tile.packed_k + (block.begin + key) * words * kWordBytes, acc);
-  // Missing keys, which only a last panel has, can be no row's greatest.
-  if (key + kVecs * kLanes > block.keys) {
-    const Vec lowest = set(-3.402823466e+38f);
-#pragma GCC unroll 8
-    for (int v = 0; v < kVecs; ++v) {
-      const int64_t left = block.keys - key - v * kLanes;
+  if constexpr (!kVecIsOneRegister) {
+    // Too few registers for exp beside the sums.
 #pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-        acc[i][v] = keep_first(acc[i][v], left < 0 ? 0 : left, lowest);
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) {
+        store(tile.scores + i * tile.lds + key + v * kLanes, acc[i][v]);
       }
     }
   }
+  const Vec scale = set(tile.scale);
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
+    float* row = tile.scores + i * tile.lds;
 #pragma GCC unroll 8
     for (int v = 0; v < kVecs; ++v) {
-      store(tile.scores + i * tile.lds + key + v * kLanes, acc[i][v]);
-      greatest[i] = max(greatest[i], acc[i][v]);
+      const Vec score = kVecIsOneRegister ? acc[i][v] : load(row + key + v * kLanes);
+      acc[i][v] = Kind::exp2(score * scale);
+      // Missing keys, which only a last panel has.
+      const int64_t left = block.keys - key - v * kLanes;
+      if (left < kLanes) acc[i][v] = keep_first(acc[i][v], left < 0 ? 0 : left, zero());
     }
+    sums[i] = Kind::store_probabilities(row, key, acc[i], sums[i]);
   }
 }
 
-// The scores of a row become p, in place, and are summed by lanes, vectors of odd and of even index
-// apart. What missing keys add, 2^-126 or less, is nothing beside the 1 of the greatest.
-template <typename Kind>
-__attribute__((noinline)) void row_probabilities(float* row, int64_t keys, float scale,
-                                                 float greatest, Vec* sum_by_lanes) {
-  const Vec most = set(greatest);
-  const Vec factor = set(scale);
-  const auto p_of = [&](int64_t j) TAMIS_LAMBDA {
-    return Kind::exp2_of_nonpositive((load(row + j) - most) * factor);
-  };
-  Vec even = zero();
-  Vec odd = zero();
-  int64_t j = 0;
-  for (; j + kLanes < keys; j += 2 * kLanes) {
-    const Vec low = p_of(j);
-    even = even + low;
-    // Two at once fit the registers where a Vec is one of 32.
-    if constexpr (Kind::kPairsOfVectors) {
-      const Vec high = p_of(j + kLanes);
-      odd = odd + high;
-      Kind::store_probabilities(row, j, low, high);
-    } else {
-      Kind::store_probabilities(row, j, low);
-      keep_in_register(even);
-      const Vec high = p_of(j + kLanes);
-      odd = odd + high;
-      Kind::store_probabilities(row, j + kLanes, high);
-      keep_in_register(odd);
-    }
-  }
-  if (j < keys) {
-    const Vec p = p_of(j);
-    even = even + p;
-    Kind::store_probabilities(row, j, p);
-  }
-  *sum_by_lanes = even + odd;
-}
-
-template <typename Kind, int kRows>
-TAMIS_INLINE void softmax_block(const AttentionTile& tile, const KeyBlock& block,
-                                const Vec (&greatest)[kRows], Running& running) {
-  float of_block[16];
-  over_lanes(
-      greatest, [](Vec a, Vec b) TAMIS_LAMBDA { return max(a, b); }, of_block);
-  if (block.first) {
-    store(running.greatest, load(of_block));
-  } else {
-    const Vec before = load(running.greatest);
-    const Vec now = max(load(of_block), before);
-    store(running.greatest, now);
-    store(running.factor, Kind::exp2_of_nonpositive((before - now) * set(tile.scale)));
-  }
-  Vec sums[kRows];
-  for (int i = 0; i < kRows; ++i) {
-    row_probabilities<Kind>(tile.scores + i * tile.lds, block.keys, tile.scale, running.greatest[i],
-                            &sums[i]);
-  }
-  float sum[16];
-  over_lanes(
-      sums, [](Vec a, Vec b) TAMIS_LAMBDA { return a + b; }, sum);
-  const Vec of_keys = load(sum);
-  store(running.sum, block.first ? of_keys : fma(load(running.sum), load(running.factor), of_keys));
-}
-
-// Context of one panel of the head, from `column` on; `inverse` holds 1 / sum of each row.
+// Context of one panel of the head, from `column` on: sums of p times what they count for, and at
+// last times `inverse` of each row.
 template <typename Kind, int kRows, int kVecs>
 __attribute__((noinline)) void context_panel(const AttentionTile& tile, const KeyBlock& block,
-                                             int64_t column, const Running& running,
+                                             int64_t column, const float* factor,
                                              const float* inverse) {
   Vec acc[kRows][kVecs];
   set_zero(acc);
@@ -192,7 +131,7 @@ __attribute__((noinline)) void context_panel(const AttentionTile& tile, const Ke
     for (int i = 0; i < kRows; ++i) {
       Vec x = acc[i][v];
       float* sums = tile.context + i * tile.ldc + at;
-      if (!block.first) x = fma(load(sums), set(running.factor[i]), x);
+      if (!block.first) x = fma(load(sums), set(factor[i]), x);
       if (!block.last) {
         store(sums, x);
         continue;
@@ -211,36 +150,117 @@ __attribute__((noinline)) void context_panel(const AttentionTile& tile, const Ke
 }
 
 template <typename Kind, int kRows, int kVecs>
-TAMIS_INLINE void attend_block(const AttentionTile& tile, const KeyBlock& block, Running& running) {
-  constexpr int64_t kColumns = kVecs * kLanes;
-  Vec greatest[kRows];
-  for (int i = 0; i < kRows; ++i) greatest[i] = set(-3.402823466e+38f);
-  const int64_t padded_keys = round_up(block.keys, kLanes);
-  int64_t key = 0;
-  for (; key + kColumns <= padded_keys; key += kColumns) {
-    score_panel<Kind, kRows, kVecs>(tile, block, key, greatest);
-  }
-  for (; key < padded_keys; key += kLanes) score_panel<Kind, kRows, 1>(tile, block, key, greatest);
-  softmax_block<Kind>(tile, block, greatest, running);
-  float inverse[16];
-  store(inverse, set(1.0f) / load(running.sum));
-  const int64_t padded_head = round_up(tile.head_size, kLanes);
+TAMIS_INLINE void context_panels(const AttentionTile& tile, const KeyBlock& block,
+                                 const float* factor, const float* inverse) {
+  const int64_t padded = round_up(tile.head_size, kLanes);
   int64_t column = 0;
-  for (; column + kColumns <= padded_head; column += kColumns) {
-    context_panel<Kind, kRows, kVecs>(tile, block, column, running, inverse);
+  for (; column + kVecs * kLanes <= padded; column += kVecs * kLanes) {
+    context_panel<Kind, kRows, kVecs>(tile, block, column, factor, inverse);
   }
-  for (; column < padded_head; column += kLanes) {
-    context_panel<Kind, kRows, 1>(tile, block, column, running, inverse);
+  for (; column < padded; column += kLanes) {
+    context_panel<Kind, kRows, 1>(tile, block, column, factor, inverse);
   }
+}
+
+// Calls body(block) for each block of keys.
+template <typename Body>
+TAMIS_INLINE void for_each_block(int64_t keys, const Body& body) {
+  for (int64_t begin = 0; begin < keys; begin += kKeyBlock) {
+    const int64_t count = at_most(keys - begin, kKeyBlock);
+    body(KeyBlock{begin, count, begin == 0, begin + count == keys});
+  }
+}
+
+// Scores of one panel of keys, from `key` of the block on, and their greatest by lanes.
+template <typename Kind, int kVecs>
+__attribute__((noinline)) void score_panel(const AttentionTile& tile, const KeyBlock& block,
+                                           int64_t key, Vec* greatest) {
+  const int64_t words = Kind::words_of(tile.head_size);
+  Vec acc[1][kVecs];
+  set_zero(acc);
+  Kind::template multiply<1, kVecs>(words, tile.q, tile.ldq,
+                                    tile.packed_k + (block.begin + key) * words * kWordBytes, acc);
+  const Vec lowest = set(-3.402823466e+38f);
+#pragma GCC unroll 8
+  for (int v = 0; v < kVecs; ++v) {
+    // Missing keys, which only a last panel has, can be no row's greatest, and their p is 2^-126 or
+    // less: nothing beside the 1 of the greatest.
+    const int64_t left = block.keys - key - v * kLanes;
+    if (left < kLanes) acc[0][v] = keep_first(acc[0][v], left < 0 ? 0 : left, lowest);
+    store(tile.scores + key + v * kLanes, acc[0][v]);
+    *greatest = max(*greatest, acc[0][v]);
+  }
+}
+
+// A row's scores become p, in place; returns their sum.
+template <typename Kind>
+float row_probabilities(float* row, int64_t keys, float scale, float greatest) {
+  const Vec most = set(greatest);
+  Vec sum = zero();
+  for (int64_t j = 0; j < keys; j += kLanes) {
+    const Vec p[1] = {Kind::exp2((load(row + j) - most) * set(scale))};
+    sum = Kind::store_probabilities(row, j, p, sum);
+  }
+  return sum_lanes(sum);
+}
+
+// A tile of one row, its greatest score subtracted.
+template <typename Kind, int kVecs>
+__attribute__((noinline)) void attend_row(const AttentionTile& tile) {
+  float greatest = 0;
+  float sum = 0;
+  for_each_block(tile.keys, [&](const KeyBlock& block) {
+    Vec by_lanes = set(-3.402823466e+38f);
+    const int64_t padded = round_up(block.keys, kLanes);
+    int64_t key = 0;
+    for (; key + kVecs * kLanes <= padded; key += kVecs * kLanes) {
+      score_panel<Kind, kVecs>(tile, block, key, &by_lanes);
+    }
+    for (; key < padded; key += kLanes) score_panel<Kind, 1>(tile, block, key, &by_lanes);
+    const float before = greatest;
+    const float of_block = max_lanes(by_lanes);
+    greatest = block.first || of_block > before ? of_block : before;
+    float factor[kLanes];
+    store(factor, Kind::exp2(set((before - greatest) * tile.scale)));
+    const float of_keys = row_probabilities<Kind>(tile.scores, block.keys, tile.scale, greatest);
+    sum = block.first ? of_keys : sum * factor[0] + of_keys;
+    const float inverse = 1.0f / sum;
+    context_panels<Kind, 1, kVecs>(tile, block, factor, &inverse);
+  });
 }
 
 template <typename Kind, int kRows, int kVecs>
 void attend_tile(const AttentionTile& tile) {
-  Running running = {};
-  for (int64_t begin = 0; begin < tile.keys; begin += kKeyBlock) {
-    const int64_t keys = at_most(tile.keys - begin, kKeyBlock);
-    attend_block<Kind, kRows, kVecs>(tile, {begin, keys, begin == 0, begin + keys == tile.keys},
-                                     running);
+  Vec by_lanes[kRows];
+  for (int i = 0; i < kRows; ++i) by_lanes[i] = zero();
+  float ones[16];
+  float sum[16] = {};
+  float inverse[16];
+  store(ones, set(1.0f));
+  for_each_block(tile.keys, [&](const KeyBlock& block) {
+    const int64_t padded = round_up(block.keys, kLanes);
+    int64_t key = 0;
+    for (; key + kVecs * kLanes <= padded; key += kVecs * kLanes) {
+      probability_panel<Kind, kRows, kVecs>(tile, block, key, by_lanes);
+    }
+    for (; key < padded; key += kLanes) {
+      probability_panel<Kind, kRows, 1>(tile, block, key, by_lanes);
+    }
+    over_lanes(
+        by_lanes, [](Vec a, Vec b) TAMIS_LAMBDA { return a + b; }, sum);
+    store(inverse, set(1.0f) / load(sum));
+    context_panels<Kind, kRows, kVecs>(tile, block, ones, inverse);
+  });
+  for (int i = 0; i < kRows; ++i) {
+    if (sum[i] >= 0x1p-60f && sum[i] <= 0x1p60f) continue;
+    AttentionTile row = tile;
+    row.q += i * tile.ldq;
+    if (tile.out_bf16 != nullptr) {
+      row.out_bf16 += i * tile.ldo;
+    } else {
+      row.out += i * tile.ldo;
+    }
+    attend_row<Kind, kVecs>(row);
   }
 }
 
@@ -345,16 +365,27 @@ struct Attention {
   static void pack_values(const AttentionOperand& v, int64_t keys, int64_t head_size,
                           char* packed) {
     const int64_t padded = round_up(head_size, kLanes);
+    int64_t column = 0;
+    for (; column + kColumns <= padded; column += kColumns) {
+      pack_value_panel<kVecs>(v, keys, column, head_size, packed);
+    }
+    for (; column < padded; column += kLanes) {
+      pack_value_panel<1>(v, keys, column, head_size, packed);
+    }
+  }
+
+  template <int kPanelVecs>
+  static void pack_value_panel(const AttentionOperand& v, int64_t keys, int64_t column,
+                               int64_t head_size, char* packed) {
     const int64_t words = Kind::words_of(keys);
-    for (int64_t column = 0; column < padded; column += kLanes) {
-      const int64_t columns = panel_columns(column, padded);
-      const int64_t panel = column / columns * columns;
-      const int64_t count = at_most(head_size - column, kLanes);
-      char* out = packed + (panel * words + (column - panel)) * kWordBytes;
-      for (int64_t word = 0; word < words; ++word) {
-        store(reinterpret_cast<float*>(out + word * columns * kWordBytes),
-              Kind::value_words(v, word, keys, column, count));
-      }
+    const int64_t count = at_most(head_size - column, kPanelVecs * kLanes);
+    auto* out = reinterpret_cast<float*>(packed + column * words * kWordBytes);
+    for (int64_t word = 0; word < words; ++word) {
+      Vec values[kPanelVecs];
+      Kind::load_values(v, word, keys, column, count, values);
+#pragma GCC unroll 8
+      for (int i = 0; i < kPanelVecs; ++i) store(out + i * kLanes, values[i]);
+      out += kPanelVecs * kLanes;
     }
   }
 

@@ -1,4 +1,4 @@
-// 2^t for t <= 0, for a softmax.
+// 2^t, for a softmax.
 //
 // Is: for per-ISA files, included after vec_<isa>-inl.h; all in an anonymous namespace.
 // Coefficients are minimax fits by iteratively reweighted least squares on [-1/2, 1/2] with p(0) =
@@ -8,10 +8,10 @@
 namespace tamis::kernels {
 namespace {
 
-// 2^t = 2^n p(t - n), n the nearest integer; below 2^-126 it is that. NaN gives 2^-126.
+// 2^t = 2^n p(t - n), n the nearest integer, for t held to [-126, 126]. NaN gives 2^-126.
 template <int kDegree>
-TAMIS_INLINE Vec exp2_of_nonpositive(Vec t, const float (&coefficients)[kDegree]) {
-  t = max(t, set(-126.0f));
+TAMIS_INLINE Vec exp2(Vec t, const float (&coefficients)[kDegree]) {
+  t = min(max(t, set(-126.0f)), set(126.0f));
   // 1.5 * 2^23: adding it rounds to an integer that then stands in the low bits.
   const Vec magic = set(12582912.0f);
   const Vec shifted = t + magic;

@@ -7,6 +7,8 @@
 namespace tamis::kernels {
 namespace {
 
+constexpr bool kVecIsOneRegister = false;
+
 struct Four {
   __m128 v;
 };
