@@ -13,6 +13,4 @@ void endpoint_health(const CallPtr& call) {
   call->respond(std::move(response));
 }
 
-void endpoint_root(const CallPtr& call) { endpoint_health(call); }
-
 }  // namespace tamis::serve

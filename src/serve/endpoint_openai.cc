@@ -43,7 +43,11 @@ std::string print(const Reply& reply, bool base64) {
 void write_model(const ModelVersion& model, JsonWriter& json) {
   json.begin_object().member("id", model.name()).member("object", "model");
   json.member("created", model.loaded_at_s()).member("owned_by", "tamis");
-  json.member("task", tasks::task_name(model.info().task)).end_object();
+  // What else the page and curious users look at; OpenAI's own clients ignore it.
+  json.member("version", model.version());
+  json.member("task", tasks::task_name(model.info().task));
+  json.member("precision", model.info().precision);
+  json.member("max_model_len", model.info().max_length).end_object();
 }
 
 }  // namespace

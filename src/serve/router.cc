@@ -13,7 +13,7 @@ namespace {
 
 constexpr Route kRoutes[] = {
 #define X(method, pattern, function, dialect, open) \
-  {method, pattern, function, Dialect::dialect, open},
+  {#function, method, pattern, function, Dialect::dialect, open},
 #include "serve/routes.inc"
 #undef X
 };
@@ -76,6 +76,8 @@ bool method_matches(std::string_view wanted, std::string_view method) {
 }
 
 }  // namespace
+
+std::span<const Route> routes() { return kRoutes; }
 
 RouteMatch find_route(std::string_view method, std::string_view path) {
   RouteMatch result;

@@ -3,6 +3,7 @@
 // Is: the rows of routes.inc and their matching. Is not: an endpoint. May use: call.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,12 +14,16 @@ namespace tamis::serve {
 using Endpoint = void (*)(const CallPtr& call);
 
 struct Route {
+  std::string_view name;  ///< of the function
   std::string_view method;
   std::string_view pattern;
   Endpoint endpoint;
   Dialect dialect;
   bool open;  ///< answered without an API key
 };
+
+/// The rows of routes.inc.
+[[nodiscard]] std::span<const Route> routes();
 
 /// What a path matched.
 struct RouteMatch {
