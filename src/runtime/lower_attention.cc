@@ -1,4 +1,4 @@
-#include <algorithm>
+#include <compare>
 
 #include "kernels/cpu/attention_bf16/attention_bf16.h"
 #include "kernels/cpu/attention_f32/attention_f32.h"
@@ -26,19 +26,69 @@ struct Operands {
   int64_t stride = 0;
 };
 
-// Calls body(work) for the worker's share: (sequence, head) pairs in a line, cut evenly; a cut may
-// lie within a sequence.
+// Rows that a worker takes of a head are not worth packing its K and V for below this many: packing
+// costs as much as about five rows.
+constexpr int64_t kLeastRows = 24;
+
+/// A place in the line of all (sequence, head, row) of a block.
+struct Place {
+  int64_t sequence = 0;
+  int64_t head = 0;
+  int64_t row = 0;
+
+  friend auto operator<=>(const Place&, const Place&) = default;
+};
+
+int64_t length_of(const StepContext& context, int64_t sequence) {
+  return context.cu_seqlens[sequence + 1] - context.cu_seqlens[sequence];
+}
+
+// Where worker `worker`'s share starts: shares have the same number of (query, key) pairs, but for
+// what is gained by not cutting a head.
+Place share_start(const StepContext& context, int64_t heads, int worker) {
+  const int64_t sequences = context.block->sequences();
+  int64_t pairs = context.block->pairs * heads * worker / context.workers;
+  for (int64_t s = 0; s < sequences; ++s) {
+    const int64_t length = length_of(context, s);
+    const int64_t a_head = length * length;
+    if (pairs >= a_head * heads) {
+      pairs -= a_head * heads;
+      continue;
+    }
+    Place place = {s, pairs / a_head, pairs % a_head / length};
+    if (place.row < kLeastRows) {
+      place.row = 0;
+    } else if (place.row > length - kLeastRows) {
+      place.row = 0;
+      ++place.head;
+    }
+    return place.head == heads ? Place{s + 1, 0, 0} : place;
+  }
+  return {sequences, 0, 0};
+}
+
+// Calls body(work) for each piece of the worker's share.
 template <typename Body>
 void for_each_work(const StepContext& context, int64_t heads, const Body& body) {
-  const Share share = share_of(context.block->sequences() * heads, context);
-  for (int64_t unit = share.begin; unit < share.end;) {
+  Place at = share_start(context, heads, context.worker);
+  const Place end = share_start(context, heads, context.worker + 1);
+  while (at < end) {
+    const bool last_sequence = at.sequence == end.sequence;
     kernels::AttentionWork work;
-    work.sequence = unit / heads;
-    work.head_begin = unit % heads;
-    work.head_end = std::min(heads, work.head_begin + share.end - unit);
-    work.row_end = context.cu_seqlens[work.sequence + 1] - context.cu_seqlens[work.sequence];
-    unit += work.head_end - work.head_begin;
-    if (work.row_end > 0) body(work);
+    work.sequence = at.sequence;
+    work.head_begin = at.head;
+    work.head_end = at.head + 1;
+    work.row_begin = at.row;
+    work.row_end = length_of(context, at.sequence);
+    if (last_sequence && at.head == end.head) {
+      work.row_end = end.row;
+    } else if (at.row == 0) {
+      work.head_end = last_sequence ? end.head : heads;
+    }
+    if (work.row_begin < work.row_end) body(work);
+    if (last_sequence && at.head == end.head) return;
+    at = {at.sequence, work.head_end, 0};
+    if (at.head == heads) at = {at.sequence + 1, 0, 0};
   }
 }
 
@@ -94,7 +144,7 @@ class AttentionBf16Step final : public Step {
   AttentionBf16Step(const graph::Node& node, const Lowering& lowering)
       : operands_(node, lowering),
         y_(node.output),
-        rounds_(lowering.is_bf16(node.output)),
+        stored_(lowering.graph().value(node.output).dtype),
         kernel_(&kernels::select_attention_bf16(lowering.isas())) {
     const auto& attributes = node.attribute<graph::AttentionAttributes>();
     for (int i = 0; i < 3; ++i) rounded_[i] = lowering.is_bf16(operands_.value[i]);
@@ -111,8 +161,10 @@ class AttentionBf16Step final : public Step {
     args.q = operand(context, 0);
     args.k = operand(context, 1);
     args.v = operand(context, 2);
-    if (rounds_) {
+    if (stored_ == DType::kBF16) {
       args.out_bf16 = context.value<uint16_t>(y_);
+    } else if (stored_ == DType::kF16) {
+      args.out_f16 = context.value<uint16_t>(y_);
     } else {
       args.out = context.value<float>(y_);
     }
@@ -144,7 +196,7 @@ class AttentionBf16Step final : public Step {
   Operands operands_;
   graph::ValueId y_;
   bool rounded_[3] = {};  // q, k, v
-  bool rounds_;           // its output
+  DType stored_;          // its output
   const kernels::AttentionBf16Kernel* kernel_;
   kernels::AttentionBf16Args args_;
 };

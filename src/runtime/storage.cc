@@ -102,8 +102,10 @@ void choose_storage(graph::Graph& graph, const PlanOptions& options) {
     if (chooser.writes_bf16(node) && chooser.read_as_bf16_only(node.output)) {
       value.dtype = DType::kBF16;
     }
-    if (arithmetic_of(graph, node, options) == Arithmetic::kS8 &&
-        chooser.read_as_f16_only(node.output)) {
+    const bool rounds = node.op == graph::OpKind::kAttention
+                            ? arithmetic_of(graph, node, options) == Arithmetic::kBf16
+                            : arithmetic_of(graph, node, options) == Arithmetic::kS8;
+    if (rounds && chooser.read_as_f16_only(node.output)) {
       value.dtype = DType::kF16;
     }
   }

@@ -45,6 +45,8 @@ void attend_row(const AttentionBf16Args& args, int64_t head, int64_t query, int6
     const int64_t at = query * args.ldo + column + d;
     if (args.out_bf16 != nullptr) {
       args.out_bf16[at] = float_to_bf16(value);
+    } else if (args.out_f16 != nullptr) {
+      args.out_f16[at] = float_to_f16(std::clamp(value, -65504.0f, 65504.0f));
     } else {
       args.out[at] = value;
     }

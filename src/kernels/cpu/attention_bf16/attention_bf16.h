@@ -41,7 +41,8 @@ struct AttentionBf16Args {
   AttentionOperand v;
   float* out = nullptr;
   uint16_t* out_bf16 = nullptr;  // where given, the result goes here, rounded, and not to out
-  int64_t ldo = 0;               // of either
+  uint16_t* out_f16 = nullptr;   // the same in half precision, held to +-65504
+  int64_t ldo = 0;               // of any
 };
 
 /// Thread-safe; each worker has its own scratch.

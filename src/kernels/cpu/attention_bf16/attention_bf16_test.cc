@@ -175,6 +175,10 @@ TEST(AttentionBf16, RoundedOutputIsTheRoundedFloat) {
     args.out_bf16 = rounded.data();
     run_all(*row.kernel, problem, 1 << 20, args);
     for (int64_t i = 0; i < out.size(); ++i) ASSERT_EQ(rounded[i], float_to_bf16(out[i])) << i;
+    args.out_bf16 = nullptr;
+    args.out_f16 = rounded.data();
+    run_all(*row.kernel, problem, 1 << 20, args);
+    for (int64_t i = 0; i < out.size(); ++i) ASSERT_EQ(rounded[i], float_to_f16(out[i])) << i;
   }
 }
 

@@ -49,7 +49,8 @@ struct AttentionTile {
   float* context;  // [rows, ldc]: sums of all key blocks but the last
   int64_t ldc;
   float* out;
-  uint16_t* out_bf16;  // or null
+  uint16_t* out_bf16;  // or null, as
+  uint16_t* out_f16;
   int64_t ldo;
   int64_t keys;
   int64_t head_size;
@@ -62,6 +63,17 @@ struct KeyBlock {
   bool first;
   bool last;
 };
+
+// The output from that element on.
+TAMIS_INLINE void move_output(AttentionTile& tile, int64_t elements) {
+  if (tile.out_bf16 != nullptr) {
+    tile.out_bf16 += elements;
+  } else if (tile.out_f16 != nullptr) {
+    tile.out_f16 += elements;
+  } else {
+    tile.out += elements;
+  }
+}
 
 template <int kRows, int kVecs>
 TAMIS_INLINE void set_zero(Vec (&acc)[kRows][kVecs]) {
@@ -140,6 +152,8 @@ __attribute__((noinline)) void context_panel(const AttentionTile& tile, const Ke
       const int64_t element = i * tile.ldo + at;
       if (tile.out_bf16 != nullptr) {
         store_bf16_first(tile.out_bf16 + element, x, left);
+      } else if (tile.out_f16 != nullptr) {
+        store_f16_first(tile.out_f16 + element, x, left);
       } else if (left == kLanes) {
         store(tile.out + element, x);
       } else {
@@ -255,11 +269,7 @@ void attend_tile(const AttentionTile& tile) {
     if (sum[i] >= 0x1p-60f && sum[i] <= 0x1p60f) continue;
     AttentionTile row = tile;
     row.q += i * tile.ldq;
-    if (tile.out_bf16 != nullptr) {
-      row.out_bf16 += i * tile.ldo;
-    } else {
-      row.out += i * tile.ldo;
-    }
+    move_output(row, i * tile.ldo);
     attend_row<Kind, kVecs>(row);
   }
 }
@@ -410,11 +420,10 @@ struct Attention {
         copy_rows(rows_of_q, count, args.head_size, q);
       }
       const int64_t at = row * args.ldo + column;
-      if (args.out_bf16 != nullptr) {
-        tile.out_bf16 = args.out_bf16 + at;
-      } else {
-        tile.out = args.out + at;
-      }
+      tile.out = args.out;
+      tile.out_bf16 = args.out_bf16;
+      tile.out_f16 = args.out_f16;
+      move_output(tile, at);
       Tiles::kTiles[count - 1](tile);
       row += count;
     }
