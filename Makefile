@@ -5,7 +5,7 @@ SHELL := /bin/sh
 prefix ?= /usr/local
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test model clients setup release install package bench bench-peers format asan tsan tidy fuzz \
+.PHONY: help demo test test-web model clients web setup release install package bench bench-peers format asan tsan tidy fuzz \
         clean
 
 help:  ## list the targets
@@ -22,9 +22,15 @@ model:  ## fetch the real MiniLM into build/models/minilm
 clients:  ## a virtual environment with the referees (PyTorch, transformers...) in build/clients
 	tools/make_clients.sh
 
+web:  ## a virtual environment with what drives a browser and fuzzes /openapi.json in build/web
+	tools/make_web.sh
+
 demo: model release  ## set up, fetch a real model, optimise it, find which sentences are alike
 	cmake --build --preset release --target most_alike
 	tools/demo.sh
+
+test-web: release web  ## the page in a browser, /openapi.json under a fuzzer
+	build/web/bin/python tests/web/web_test.py build/release/tamis
 
 test: setup  ## set up, build, and pass all tests and checks
 	tools/make_test.sh dev

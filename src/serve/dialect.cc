@@ -51,10 +51,8 @@ int http_status(Dialect dialect, ErrorCode code) {
     if (code == ErrorCode::kInvalidArgument) return 422;
     if (code == ErrorCode::kUnsupported || code == ErrorCode::kInternal) return 424;
   }
-  // These clients try again what was answered with 500 or more.
-  const bool retries = dialect == Dialect::kOpenAi || dialect == Dialect::kHuggingFace ||
-                       dialect == Dialect::kCohere;
-  if (retries && code == ErrorCode::kUnsupported) return 400;
+  // Clients try again what was answered with 500 or more, and here it is their choice of model.
+  if (dialect != Dialect::kKserve && code == ErrorCode::kUnsupported) return 400;
   return row_of(code).status;
 }
 
