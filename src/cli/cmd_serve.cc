@@ -110,6 +110,7 @@ void declare_limits(Options& options, serve::ServerOptions& server) {
   options.option("--stall-timeout", server.stall_timeout_ms,
                  "ms after which a batch that still runs turns readiness off");
   options.option("--tokenizer-threads", server.tokenizer_threads, "0: as many as threads");
+  options.flag("--compress", server.compress, "gzip answers for clients that take it");
   options.flag("--log-requests", server.log_requests, "a line for each request");
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "serve/server.h"
 
 namespace tamis::serve {
@@ -23,7 +24,13 @@ JsonView Call::json() {
 }
 
 void Call::respond(HttpResponse response) {
-  response.headers.emplace_back("X-Request-Id", id);
+  finish_response(request(), dialect_, id, options(), response);
+  // What went wrong here is always logged.
+  if (options().log_requests || response.status == 500) {
+    log_.id = id;
+    const int64_t total_us = (core().clock().now_ns() - request().arrived_ns) / 1000;
+    log(LogLevel::kInfo, log_line(request(), log_, response.status, total_us));
+  }
   exchange_->respond(std::move(response));
 }
 
@@ -34,6 +41,7 @@ void Call::respond_json(JsonWriter& json) {
 }
 
 void Call::respond_error(const Error& error, int64_t retry_after_ms) {
+  log_.error = error.what();
   respond(error_response(dialect_, error, retry_after_ms));
 }
 
@@ -94,6 +102,11 @@ KserveCaller Call::kserve_caller() {
 void Call::submit(Request request, std::function<HttpResponse(Call&, Reply&)> print) {
   core().submit(std::move(request),
                 [self = shared_from_this(), print = std::move(print)](Reply&& reply) {
+                  self->log_.model = reply.model;
+                  self->log_.tokens = reply.tokens;
+                  self->log_.tokenize_us = reply.timings.tokenize_us;
+                  self->log_.queue_us = reply.timings.queue_us;
+                  self->log_.run_us = reply.timings.run_us;
                   if (reply.error) {
                     self->respond_error(*reply.error, reply.retry_after_ms);
                     return;

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "serve/core.h"
 #include "serve/dialect.h"
+#include "serve/http_filters.h"
 #include "serve/http_message.h"
 #include "serve/kserve_infer.h"
 #include "serve/server_options.h"
@@ -66,6 +67,7 @@ class Call : public std::enable_shared_from_this<Call> {
   Server& server_;
   HttpExchangePtr exchange_;
   Dialect dialect_;
+  RequestLog log_;
   std::optional<JsonDocument> document_;
 };
 

@@ -17,6 +17,12 @@ CoreShare::Member::~Member() {
   share_.members_.remove(this);
 }
 
+int CoreShare::waiting() {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int>(std::count_if(members_.begin(), members_.end(),
+                                        [](const Member* member) { return member->waiting_; }));
+}
+
 bool CoreShare::is_next(const Member& member) const {
   if (taken_) return false;
   return std::none_of(members_.begin(), members_.end(), [&](const Member* other) {

@@ -38,6 +38,9 @@ class CoreShare {
     bool waiting_ = false;
   };
 
+  /// How many members wait for their turn.
+  [[nodiscard]] int waiting();
+
  private:
   [[nodiscard]] bool is_next(const Member& member) const;
 

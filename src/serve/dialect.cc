@@ -60,12 +60,14 @@ HttpResponse error_response(Dialect dialect, const Error& error, int64_t retry_a
   const ErrorRow& row = row_of(error.code());
   HttpResponse response;
   response.status = http_status(dialect, error.code());
+  const bool empty = dialect == Dialect::kTei && dynamic_cast<const EmptyInput*>(&error) != nullptr;
+  if (empty) response.status = 400;
   JsonWriter json;
   json.begin_object();
   switch (dialect) {
     case Dialect::kTei:
     case Dialect::kHuggingFace:
-      json.member("error", error.what()).member("error_type", row.tei);
+      json.member("error", error.what()).member("error_type", empty ? "Empty" : row.tei);
       break;
     case Dialect::kOpenAi:
       json.key("error").begin_object();

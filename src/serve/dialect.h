@@ -12,6 +12,13 @@ namespace tamis::serve {
 
 enum class Dialect : uint8_t { kTei, kOpenAi, kKserve, kHuggingFace, kCohere, kNative };
 
+/// A request with nothing to do, for which text-embeddings-inference has an error of its own.
+class EmptyInput : public Error {
+ public:
+  explicit EmptyInput(std::string_view key)
+      : Error(ErrorCode::kInvalidArgument, cat("`", key, "` cannot be empty")) {}
+};
+
 [[nodiscard]] int http_status(Dialect dialect, ErrorCode code);
 
 /// `retry_after_ms` counts for kOverloaded and kUnavailable; 0: say nothing.

@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kDocumentsPerUnit = 100;
 
 void check_count(const Call& call, std::string_view key, size_t count) {
-  if (count == 0) fail(ErrorCode::kInvalidArgument, "`", key, "` cannot be empty");
+  if (count == 0) throw EmptyInput(key);
   if (count > static_cast<size_t>(call.options().max_items)) {
     fail(ErrorCode::kInvalidArgument, "`", key, "` has ", count,
          " items; this server takes at most ", call.options().max_items, " a request");

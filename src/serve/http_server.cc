@@ -151,12 +151,21 @@ class Connection final : public ConnectionBase {
                      [this, self = shared_from_this(), last](error_code error, size_t) {
                        writing_ = false;
                        if (closed_) return;
+                       if (refused_ && !error) return say_goodbye();
                        if (error || last) return close();
                        after_write();
                      });
   }
 
  private:
+  // What is still on its way would make the system drop the answer: it is read, and thrown away.
+  void say_goodbye() {
+    constexpr int64_t kLingerNs = 2'000'000'000;
+    error_code ignored;
+    stream_.lowest_layer().shutdown(tcp::socket::shutdown_send, ignored);
+    wait_until(kLingerNs);
+  }
+
   // Bodies of this size are copied behind their heads: one buffer costs less than two.
   static constexpr size_t kJoinBytes = 16384;
   // Read at once; what a header or a small request needs.
@@ -487,7 +496,5 @@ HttpServerCounts HttpServer::counts() const {
   const Hub& hub = impl_->hub;
   return {hub.open.load(), hub.accepted.load(), hub.timed_out.load()};
 }
-
-Executor& HttpServer::executor() { return impl_->hub.executor; }
 
 }  // namespace tamis::serve

@@ -57,7 +57,6 @@ class HttpServer {
   /// for.
   void drain();
   [[nodiscard]] HttpServerCounts counts() const;
-  [[nodiscard]] Executor& executor();
 
  private:
   struct Impl;

@@ -94,6 +94,7 @@ void Server::load() {
 bool Server::drain() {
   core_->start_drain();
   http_->drain();
+  models_->drain();
   const auto until =
       std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.drain_timeout_ms);
   while (core_->in_flight() != 0 || http_->counts().connections != 0) {
@@ -104,7 +105,11 @@ bool Server::drain() {
 }
 
 void Server::handle(const HttpExchangePtr& exchange) {
-  const HttpRequest& request = exchange->request();
+  HttpRequest& request = exchange->request();
+  if (auto answer = answer_preflight(request, options_)) {
+    exchange->respond(std::move(*answer));
+    return;
+  }
   RouteMatch match = find_route(request.method, request.path);
   const auto call = std::make_shared<Call>(*this, exchange, match.dialect);
   const std::string_view given = request.header("X-Request-Id");
@@ -117,10 +122,16 @@ void Server::handle(const HttpExchangePtr& exchange) {
     call->respond(std::move(response));
     return;
   }
+  if (auto refused =
+          match.route->open ? std::nullopt : check_key(request, match.dialect, options_)) {
+    call->respond(std::move(*refused));
+    return;
+  }
   call->path_model = std::move(match.model);
   call->path_version = std::move(match.version);
   call->path_task = std::move(match.task);
   try {
+    decompress_request(request, options_);
     match.route->endpoint(call);
   } catch (const Error& error) {
     call->respond_error(error);

@@ -44,6 +44,7 @@ struct ServerOptions {
   int64_t tokenizer_threads = 0;  ///< 0: by the number of threads
   bool auto_truncate = true;
   bool log_requests = false;
+  bool compress = false;  ///< answers, for clients that take gzip; KServe's always
 };
 
 }  // namespace tamis::serve

@@ -5,7 +5,7 @@ namespace tamis::serve {
 namespace {
 
 void check_count(size_t count, std::string_view key, const Call& call) {
-  if (count == 0) fail(ErrorCode::kInvalidArgument, "`", key, "` cannot be empty");
+  if (count == 0) throw EmptyInput(key);
   const auto most = static_cast<size_t>(call.options().max_items);
   if (count > most) {
     fail(ErrorCode::kInvalidArgument, "`", key, "` has ", count,

@@ -1,0 +1,197 @@
+#include "serve/batcher.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "serve/test_servable.h"
+
+namespace tamis::serve {
+namespace {
+
+// A job of rows of four tokens, each with its first token, and what came of it.
+struct Sent {
+  std::vector<std::unique_ptr<tasks::Sequence>> sequences;
+  std::promise<JobPtr> promise;
+  std::future<JobPtr> ended = promise.get_future();
+
+  JobPtr wait() { return ended.get(); }
+};
+
+class BatcherTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Batcher> make(BatcherOptions options = {}) {
+    options.clock = &clock_;
+    return std::make_unique<Batcher>(model_, share_, options);
+  }
+
+  std::unique_ptr<Sent> send(Batcher& batcher, const std::vector<int32_t>& firsts,
+                             uint64_t client = 1, int64_t deadline_ns = 0,
+                             CancelFlag cancelled = nullptr) {
+    auto sent = std::make_unique<Sent>();
+    auto job = std::make_shared<Job>();
+    for (const int32_t first : firsts) {
+      sent->sequences.push_back(std::make_unique<tasks::Sequence>());
+      sent->sequences.back()->ids = {first, 1, 2, 3};
+      job->rows.push_back({sent->sequences.back().get(), {}});
+      job->tokens += 4;
+    }
+    job->client = client;
+    job->deadline_ns = deadline_ns;
+    job->cancelled = std::move(cancelled);
+    job->done = [to = sent.get()](JobPtr ended) { to->promise.set_value(std::move(ended)); };
+    EXPECT_TRUE(batcher.admit(job->tokens));
+    batcher.push(std::move(job));
+    return sent;
+  }
+
+  static std::vector<float> values(const JobPtr& job) {
+    return job->error ? std::vector<float>() : job->results.at(0).values;
+  }
+
+  ManualClock clock_;
+  TestServable model_;
+  CoreShare share_;
+};
+
+TEST_F(BatcherTest, AnswersARequestOfSeveralRows) {
+  const auto batcher = make();
+  const auto sent = send(*batcher, {7, 8});
+  EXPECT_EQ(values(sent->wait()), (std::vector<float>{7, 4, 8, 4}));
+  EXPECT_EQ(batcher->queued_tokens(), 0);
+  EXPECT_EQ(batcher->queued_jobs(), 0);
+}
+
+TEST_F(BatcherTest, WhatComesDuringABatchSharesTheNext) {
+  const auto batcher = make();
+  model_.close();
+  const auto first = send(*batcher, {1}, 1);
+  model_.wait_until_running();
+  const auto second = send(*batcher, {2}, 2);
+  const auto third = send(*batcher, {3}, 3);
+  model_.open();
+  first->wait();
+  second->wait();
+  third->wait();
+  EXPECT_EQ(model_.batches(), (std::vector<std::vector<int32_t>>{{1}, {2, 3}}));
+}
+
+TEST_F(BatcherTest, HoldMakesBatchesDeterministic) {
+  BatcherOptions options;
+  options.hold_jobs = 3;
+  const auto batcher = make(options);
+  const auto a = send(*batcher, {1}, 1);
+  const auto b = send(*batcher, {2}, 2);
+  const auto c = send(*batcher, {3}, 3);
+  a->wait();
+  b->wait();
+  c->wait();
+  EXPECT_EQ(model_.batches(), (std::vector<std::vector<int32_t>>{{1, 2, 3}}));
+}
+
+TEST_F(BatcherTest, DrainRunsWhatIsHeld) {
+  BatcherOptions options;
+  options.hold_jobs = 10;
+  const auto batcher = make(options);
+  const auto sent = send(*batcher, {5});
+  batcher->drain();
+  EXPECT_EQ(values(sent->wait()), (std::vector<float>{5, 4}));
+}
+
+TEST_F(BatcherTest, AFailingRowFailsOnlyItsOwnRequest) {
+  BatcherOptions options;
+  options.hold_jobs = 3;
+  const auto batcher = make(options);
+  const auto a = send(*batcher, {1}, 1);
+  const auto b = send(*batcher, {TestServable::kPoison}, 2);
+  const auto c = send(*batcher, {3}, 3);
+  EXPECT_EQ(values(a->wait()), (std::vector<float>{1, 4}));
+  EXPECT_EQ(values(c->wait()), (std::vector<float>{3, 4}));
+  const JobPtr failed = b->wait();
+  ASSERT_TRUE(failed->error);
+  EXPECT_STREQ(failed->error->what(), "poison");
+  batcher->drain();
+  // And the batcher lives on.
+  EXPECT_EQ(values(send(*batcher, {4})->wait()), (std::vector<float>{4, 4}));
+}
+
+TEST_F(BatcherTest, ALargeRequestIsPutTogetherFromSeveralBatches) {
+  BatcherOptions options;
+  options.budget.tokens = 8;
+  const auto batcher = make(options);
+  const auto sent = send(*batcher, {1, 2, 3, 4, 5});
+  EXPECT_EQ(values(sent->wait()), (std::vector<float>{1, 4, 2, 4, 3, 4, 4, 4, 5, 4}));
+  EXPECT_EQ(model_.batches().size(), 3U);
+}
+
+TEST_F(BatcherTest, AnExpiredRequestLeavesTheQueueUnrun) {
+  const auto batcher = make();
+  model_.close();
+  const auto first = send(*batcher, {1}, 1);
+  model_.wait_until_running();
+  const auto late = send(*batcher, {2}, 2, 1000);
+  clock_.advance_ns(1000);
+  model_.open();
+  first->wait();
+  const JobPtr job = late->wait();
+  ASSERT_TRUE(job->error);
+  EXPECT_EQ(job->error->code(), ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(model_.batches().size(), 1U);
+}
+
+TEST_F(BatcherTest, ACancelledRequestLeavesTheQueueUnrun) {
+  const auto batcher = make();
+  const auto gone = std::make_shared<std::atomic<bool>>(false);
+  model_.close();
+  const auto first = send(*batcher, {1}, 1);
+  model_.wait_until_running();
+  const auto second = send(*batcher, {2}, 2, 0, gone);
+  gone->store(true);
+  model_.open();
+  first->wait();
+  EXPECT_EQ(second->wait()->error->code(), ErrorCode::kCancelled);
+  EXPECT_EQ(model_.batches().size(), 1U);
+}
+
+TEST_F(BatcherTest, RefusesWhatWouldWaitTooLong) {
+  BatcherOptions options;
+  options.max_queue_latency_ns = 1'000'000'000;
+  const auto batcher = make(options);
+  batcher->set_rate(100);
+  EXPECT_TRUE(batcher->admit(60));
+  EXPECT_TRUE(batcher->admit(40));
+  // 100 tokens a second and 100 queued: one more would wait longer than a second.
+  EXPECT_FALSE(batcher->admit(1));
+  EXPECT_EQ(batcher->expected_wait_ns(), 1'000'000'000);
+  batcher->release(50);
+  EXPECT_TRUE(batcher->admit(50));
+  batcher->release(100);
+  // An empty queue takes what is longer than the limit: it could never be answered otherwise.
+  EXPECT_TRUE(batcher->admit(1000));
+  batcher->release(1000);
+}
+
+TEST_F(BatcherTest, TellsHowLongABatchHasRun) {
+  const auto batcher = make();
+  clock_.advance_ns(5);  // 0 stands for none
+  EXPECT_EQ(batcher->running_for_ns(), 0);
+  model_.close();
+  const auto sent = send(*batcher, {1});
+  model_.wait_until_running();
+  clock_.advance_ns(77);
+  EXPECT_EQ(batcher->running_for_ns(), 77);
+  model_.open();
+  sent->wait();
+}
+
+TEST_F(BatcherTest, EndingAnswersWhatStillWaits) {
+  BatcherOptions options;
+  options.hold_jobs = 10;
+  auto batcher = make(options);
+  const auto sent = send(*batcher, {5});
+  batcher.reset();
+  EXPECT_EQ(sent->wait()->error->code(), ErrorCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace tamis::serve

@@ -1,0 +1,23 @@
+// Paths against patterns: "/v2/models/{model}/infer".
+//
+// Is: matching of segments. Is not: the table of routes (router). May use: nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tamis::serve {
+
+/// What the pattern's places stand for; empty where it has none.
+struct PathMatch {
+  std::string model;
+  std::string version;
+  std::string task;
+};
+
+/// {model} stands for one or more segments ("org/name"), the most that let the rest match;
+/// {version} and {task} for one. Nothing if the path does not match.
+[[nodiscard]] std::optional<PathMatch> match_path(std::string_view pattern, std::string_view path);
+
+}  // namespace tamis::serve

@@ -1,0 +1,59 @@
+#include "serve/router.h"
+
+#include <gtest/gtest.h>
+
+namespace tamis::serve {
+namespace {
+
+struct Case {
+  const char* method;
+  const char* path;
+  const char* pattern;  ///< empty: none
+  const char* model;
+  const char* version;
+};
+
+TEST(Router, FindsTheRow) {
+  const Case cases[] = {
+      {"POST", "/embed", "/embed", "", ""},
+      {"GET", "/", "/", "", ""},
+      {"HEAD", "/health", "/health", "", ""},
+      {"POST", "/models/a", "/models/{model}", "a", ""},
+      {"POST", "/models/org/name", "/models/{model}", "org/name", ""},
+      {"GET", "/v1/models/org/name", "/v1/models/{model}", "org/name", ""},
+      {"GET", "/v2/models/m", "/v2/models/{model}", "m", ""},
+      {"GET", "/v2/models/stats", "/v2/models/stats", "", ""},
+      {"GET", "/v2/models/org/name/ready", "/v2/models/{model}/ready", "org/name", ""},
+      {"POST", "/v2/models/a/versions/3/infer", "/v2/models/{model}/versions/{version}/infer", "a",
+       "3"},
+      {"GET", "/v2/models/org/a b/versions/1/ready", "/v2/models/{model}/versions/{version}/ready",
+       "org/a b", "1"},
+      {"GET", "/nothing", "", "", ""},
+      {"GET", "/v2/models/", "", "", ""},
+      {"POST", "/v2/models//infer", "", "", ""},
+      {"GET", "health", "", "", ""},
+      {"GET", "", "", "", ""},
+  };
+  for (const Case& item : cases) {
+    const RouteMatch match = find_route(item.method, item.path);
+    EXPECT_EQ(match.route == nullptr ? "" : match.route->pattern, item.pattern) << item.path;
+    EXPECT_EQ(match.model, item.model) << item.path;
+    EXPECT_EQ(match.version, item.version) << item.path;
+  }
+}
+
+TEST(Router, KnowsAPathOfAnotherMethod) {
+  const RouteMatch match = find_route("GET", "/embed");
+  EXPECT_EQ(match.route, nullptr);
+  EXPECT_TRUE(match.other_method);
+  EXPECT_FALSE(find_route("GET", "/nothing").other_method);
+}
+
+TEST(Router, AnUnknownPathIsRefusedInItsFamilysForm) {
+  EXPECT_EQ(find_route("GET", "/v2/nothing").dialect, Dialect::kKserve);
+  EXPECT_EQ(find_route("GET", "/v1/nothing").dialect, Dialect::kOpenAi);
+  EXPECT_EQ(find_route("GET", "/nothing").dialect, Dialect::kTei);
+}
+
+}  // namespace
+}  // namespace tamis::serve

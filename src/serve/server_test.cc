@@ -1,0 +1,287 @@
+// The server over real sockets with the identity model: connections, limits, life cycle. What the
+// dialects answer is in tests/server.
+#include "serve/server.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "serve/compression.h"
+#include "serve/test_client.h"
+
+namespace tamis::serve {
+namespace {
+
+ServerOptions identity_options() {
+  ServerOptions options;
+  options.identity_model = "id";
+  options.port = 0;
+  options.tokenizer_threads = 1;
+  return options;
+}
+
+std::unique_ptr<Server> start(const ServerOptions& options) {
+  auto server = std::make_unique<Server>(options);
+  server->load();
+  return server;
+}
+
+constexpr std::string_view kEmbed = R"({"inputs":"ab"})";
+// Bytes of "ab" are 97 and 98.
+constexpr std::string_view kAnswer = "[[2,97,98,195]]";
+
+TEST(ServerTest, KeepsAConnectionForManyRequests) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  for (int i = 0; i < 50; ++i) {
+    const TestAnswer answer = client.request("POST", "/embed", kEmbed);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.body, kAnswer);
+  }
+  EXPECT_EQ(server->http().counts().accepted, 1U);
+}
+
+TEST(ServerTest, AnswersPipelinedRequestsInOrder) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  std::string burst;
+  for (int i = 1; i <= 40; ++i) {
+    burst += TestClient::text(
+        "POST", "/embed", cat(R"({"inputs":")", std::string(static_cast<size_t>(i), 'a'), "\"}"));
+  }
+  client.send(burst);
+  for (int i = 1; i <= 40; ++i)
+    EXPECT_EQ(client.read().body, cat("[[", i, ",97,97,", 97 * i, "]]"));
+}
+
+TEST(ServerTest, TakesChunkedBodiesAndBodiesByteByByte) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  client.send("POST /embed HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+  client.send("6\r\n{\"inpu\r\n9\r\nts\":\"ab\"}\r\n0\r\n\r\n");
+  EXPECT_EQ(client.read().body, kAnswer);
+  for (const char byte : TestClient::text("POST", "/embed", kEmbed)) client.send({&byte, 1});
+  EXPECT_EQ(client.read().body, kAnswer);
+}
+
+TEST(ServerTest, SaysContinueToWhoAsks) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  client.send(cat("POST /embed HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: ",
+                  kEmbed.size(), "\r\n\r\n"));
+  EXPECT_EQ(client.read(true).status, 100);
+  client.send(kEmbed);
+  EXPECT_EQ(client.read().body, kAnswer);
+}
+
+TEST(ServerTest, HeadHasNoBody) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  EXPECT_EQ(client.request("HEAD", "/health").status, 200);
+  EXPECT_EQ(client.request("HEAD", "/info").status, 200);
+  EXPECT_EQ(client.request("GET", "/health").status, 200);
+}
+
+TEST(ServerTest, RefusesWhatIsTooLargeOrNoHttp) {
+  ServerOptions options = identity_options();
+  options.max_body_bytes = 1000;
+  const auto server = start(options);
+  const auto status = [&](std::string_view bytes) {
+    TestClient client(server->http_port());
+    client.send(bytes);
+    const TestAnswer answer = client.read();
+    // And the connection ends.
+    EXPECT_EQ(client.read().status, 0);
+    return answer.status;
+  };
+  EXPECT_EQ(status(TestClient::text("POST", "/embed", std::string(2000, 'x'))), 413);
+  EXPECT_EQ(status("POST /embed HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n"), 400);
+  EXPECT_EQ(status(cat("GET / HTTP/1.1\r\nX: ", std::string(20000, 'x'), "\r\n\r\n")), 431);
+  EXPECT_EQ(status("\x16\x03\x01 not http at all\r\n\r\n"), 400);
+  EXPECT_EQ(status("GET / HTTP/9.9\r\n\r\n"), 400);
+  TestClient client(server->http_port());
+  EXPECT_EQ(client.request("GET", "/%zz").status, 400);
+  EXPECT_EQ(client.request("GET", "/%00").status, 400);
+}
+
+TEST(ServerTest, ClosesSlowSendersAndIdleConnections) {
+  ServerOptions options = identity_options();
+  options.request_timeout_ms = 1;
+  options.idle_timeout_ms = 1;
+  const auto server = start(options);
+  TestClient slow(server->http_port());
+  slow.send("POST /embed HTTP/1.1\r\nContent-Le");
+  EXPECT_EQ(slow.read().status, 0);
+  TestClient idle(server->http_port());
+  EXPECT_EQ(idle.read().status, 0);
+  EXPECT_EQ(server->http().counts().timed_out, 2U);
+}
+
+TEST(ServerTest, AClientThatGoesLeavesTheQueue) {
+  ServerOptions options = identity_options();
+  options.hold_queue = 2;
+  const auto server = start(options);
+  {
+    TestClient gone(server->http_port());
+    gone.send(TestClient::text("POST", "/embed", kEmbed));
+    while (server->core().in_flight() == 0) std::this_thread::yield();
+  }
+  while (server->core().in_flight() != 0) std::this_thread::yield();
+  const ModelLease model = server->core().models().lease("id");
+  EXPECT_EQ(model->stats().view().cancelled, 1U);
+  EXPECT_EQ(model->stats().view().execution_count, 0U);
+}
+
+TEST(ServerTest, RefusesWhatWouldWaitTooLong) {
+  ServerOptions options = identity_options();
+  options.hold_queue = 100;
+  const auto server = start(options);
+  server->core().models().lease("id")->batcher().set_rate(1);
+  TestClient first(server->http_port());
+  first.send(TestClient::text("POST", "/embed", kEmbed));
+  while (server->core().in_flight() == 0) std::this_thread::yield();
+  struct Case {
+    const char* path;
+    const char* body;
+    int status;
+    const char* text;
+  };
+  const Case cases[] = {
+      {"/embed", R"({"inputs":"abcdefgh"})", 429, R"("error_type":"Overloaded")"},
+      {"/v1/embeddings", R"({"input":"abcdefgh"})", 429, R"("type":"rate_limit_error")"},
+      {"/v2/models/id/infer",
+       R"({"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["abcdefgh"]}]})", 503,
+       "Exceeds maximum queue size"},
+      {"/", R"({"inputs":"abcdefgh"})", 429, R"("error_type":"Overloaded")"},
+  };
+  for (const Case& item : cases) {
+    TestClient client(server->http_port());
+    const TestAnswer answer = client.request("POST", item.path, item.body);
+    EXPECT_EQ(answer.status, item.status) << item.path;
+    EXPECT_NE(answer.body.find(item.text), std::string::npos) << answer.body;
+    EXPECT_FALSE(answer.header("Retry-After").empty()) << item.path;
+  }
+}
+
+TEST(ServerTest, TimeoutAndPriorityOfKserveAreHonoured) {
+  ServerOptions options = identity_options();
+  options.hold_queue = 100;
+  const auto server = start(options);
+  TestClient client(server->http_port());
+  const TestAnswer answer = client.request(
+      "POST", "/v2/models/id/infer",
+      R"({"parameters":{"timeout":1000},"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["a"]}]})");
+  EXPECT_EQ(answer.status, 504);
+  EXPECT_NE(answer.body.find("Request timeout expired"), std::string::npos);
+}
+
+TEST(ServerTest, DrainAnswersWhatWasAccepted) {
+  ServerOptions options = identity_options();
+  options.hold_queue = 1000;
+  const auto server = start(options);
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server->http_port()));
+    clients.back()->send(TestClient::text("POST", "/embed", kEmbed));
+  }
+  TestClient idle(server->http_port());
+  while (server->core().in_flight() < 20) std::this_thread::yield();
+  EXPECT_TRUE(server->drain());
+  for (const auto& client : clients) {
+    const TestAnswer answer = client->read();
+    EXPECT_EQ(answer.body, kAnswer);
+    EXPECT_EQ(answer.header("Connection"), "close");
+  }
+  EXPECT_EQ(idle.read().status, 0);
+  EXPECT_FALSE(TestClient(server->http_port()).connected());
+}
+
+TEST(ServerTest, ReadinessFollowsModelsAndDrain) {
+  Server server(identity_options());
+  TestClient client(server.http_port());
+  server.load();
+  EXPECT_EQ(client.request("GET", "/v2/health/ready").status, 200);
+  server.core().start_drain();
+  EXPECT_EQ(client.request("GET", "/v2/health/ready").status, 503);
+  EXPECT_EQ(client.request("GET", "/v2/health/live").status, 200);
+  const TestAnswer answer = client.request("GET", "/health");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_NE(answer.body.find("Unhealthy"), std::string::npos);
+  // What comes while it drains is still answered.
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed).body, kAnswer);
+}
+
+TEST(ServerTest, APortInUseIsAnError) {
+  const auto server = start(identity_options());
+  ServerOptions options = identity_options();
+  options.port = server->http_port();
+  try {
+    Server second(options);
+    FAIL() << "two servers listen on one port";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+  }
+}
+
+TEST(ServerTest, AsksForTheKeyWhereItShould) {
+  ServerOptions options = identity_options();
+  options.api_key = "secret";
+  const auto server = start(options);
+  TestClient client(server->http_port());
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed).status, 401);
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed, "Authorization: Bearer secre\r\n").status,
+            401);
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed, "Authorization: secret\r\n").status, 401);
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed, "Authorization: Bearer secret\r\n").body,
+            kAnswer);
+  EXPECT_EQ(client.request("GET", "/health").status, 200);
+  EXPECT_EQ(client.request("GET", "/metrics").status, 200);
+}
+
+TEST(ServerTest, SpeaksGzipCorsAndTraces) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  const std::string packed = compress_body("gzip", kEmbed);
+  EXPECT_EQ(client.request("POST", "/embed", packed, "Content-Encoding: gzip\r\n").body, kAnswer);
+  EXPECT_EQ(client.request("POST", "/embed", "xx", "Content-Encoding: gzip\r\n").status, 400);
+  EXPECT_EQ(client.request("POST", "/embed", "xx", "Content-Encoding: br\r\n").status, 422);
+  const TestAnswer metadata =
+      client.request("GET", "/v2/models/stats", "", "Accept-Encoding: gzip\r\n");
+  ASSERT_EQ(metadata.header("Content-Encoding"), "gzip");
+  EXPECT_NE(decompress_body("gzip", metadata.body, 1 << 20).find("cache_miss"), std::string::npos);
+  const TestAnswer preflight = client.request(
+      "OPTIONS", "/embed", "", "Origin: http://a\r\nAccess-Control-Request-Method: POST\r\n");
+  EXPECT_EQ(preflight.status, 204);
+  EXPECT_EQ(preflight.header("Access-Control-Allow-Origin"), "*");
+  const TestAnswer traced = client.request("POST", "/embed", kEmbed,
+                                           "traceparent: 00-ab-cd-01\r\nX-Request-Id: mine\r\n");
+  EXPECT_EQ(traced.header("traceparent"), "00-ab-cd-01");
+  EXPECT_EQ(traced.header("X-Request-Id"), "mine");
+}
+
+TEST(ServerTest, ABombIsRefusedBeforeItIsUnpacked) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  const std::string bomb = compress_body("gzip", std::string(64 << 20, ' '));
+  EXPECT_EQ(client.request("POST", "/embed", bomb, "Content-Encoding: gzip\r\n").status, 422);
+}
+
+TEST(ServerTest, HostileJsonIsRefused) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  const std::string deep = cat(R"({"inputs":)", std::string(100, '['), std::string(100, ']'), "}");
+  const std::string cases[] = {
+      deep, R"({"inputs":"a","inputs":"b"})", "{\"inputs\":\"\xff\"}", R"({"inputs":NaN})", "",
+      "{"};
+  for (const std::string& body : cases) {
+    EXPECT_EQ(client.request("POST", "/embed", body).status, 400) << body;
+  }
+  EXPECT_EQ(client.request("POST", "/embed", R"({"inputs":5})").status, 422);
+  const TestAnswer empty = client.request("POST", "/embed", R"({"inputs":[]})");
+  EXPECT_EQ(empty.status, 400);
+  EXPECT_EQ(empty.body, R"({"error":"`inputs` cannot be empty","error_type":"Empty"})");
+  EXPECT_EQ(client.request("POST", "/embed", "[]").status, 422);
+}
+
+}  // namespace
+}  // namespace tamis::serve
