@@ -8,10 +8,17 @@ namespace tamis::api {
 namespace {
 
 // The texts of a row, each with its optional second.
-std::vector<tokenizer::TextInput> inputs_of(const TextRow& row) {
+std::vector<tokenizer::TextInput> inputs_of(const TextRow& row, tasks::TaskKind task) {
   std::vector<tokenizer::TextInput> inputs;
-  if (row.text) {
+  if (row.text && row.text_pair && task == tasks::TaskKind::kEmbed) {
+    inputs.push_back({*row.text, std::nullopt});
+    inputs.push_back({*row.text_pair, std::nullopt});
+  } else if (row.text) {
     inputs.push_back({*row.text, row.text_pair});
+  } else if (!row.tokens.empty()) {
+    std::string text;
+    for (const std::string& token : row.tokens) text += (text.empty() ? "" : " ") + token;
+    inputs.push_back({text, std::nullopt});
   } else if (row.question) {
     inputs.push_back({*row.question, row.context});
   } else if (row.query) {
@@ -39,11 +46,12 @@ tasks::Sequence encode(const LoadedModel& model, const tokenizer::TextInput& inp
 }  // namespace
 
 quant::Quantized calibrate(const LoadedModel& model, std::span<const TextRow> rows,
+                           const quant::QuantizeOptions& options,
                            const std::function<void(double)>& progress) {
   BatchBuffer batch;
   batch.clear();
   for (const TextRow& row : rows) {
-    for (const tokenizer::TextInput& input : inputs_of(row)) {
+    for (const tokenizer::TextInput& input : inputs_of(row, model.task())) {
       const tasks::Sequence sequence = encode(model, input);
       if (sequence.size() > 0) batch.append(sequence);
     }
@@ -53,14 +61,14 @@ quant::Quantized calibrate(const LoadedModel& model, std::span<const TextRow> ro
   }
   const runtime::PackedBatch packed = batch.packed();
   // The truth that the integers are fitted to is float32 throughout.
-  graph::Graph graph = model.graph();
-  runtime::set_attention_arithmetic(graph, graph::FloatArithmetic::kF32);
-  quant::Quantized quantized =
-      quant::quantize(graph, {&packed, 1}, {}, model.engine().pool(), [&progress](double done) {
-        if (progress) progress(done);
-        return true;
-      });
-  runtime::set_attention_arithmetic(quantized.graph, graph::FloatArithmetic::kBf16);
+  quant::Quantized quantized = quant::quantize(model.marked_graph(), {&packed, 1}, options,
+                                               model.engine().pool(), [&progress](double done) {
+                                                 if (progress) progress(done);
+                                                 return true;
+                                               });
+  if (!quant::needs_simulation(quantized.graph)) {
+    runtime::set_attention_arithmetic(quantized.graph, graph::FloatArithmetic::kBf16);
+  }
   return quantized;
 }
 

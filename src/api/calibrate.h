@@ -13,10 +13,11 @@
 
 namespace tamis::api {
 
-/// Quantizes the model's graph on the rows' texts (pairs as pairs, questions with their contexts, a
-/// query with each of its texts). The model was loaded for int8: its marks say what becomes
-/// integer. Throws Error{kInvalidArgument}: no rows, a row without a text; and as quant::quantize.
+/// Quantizes the model's marked_graph() on the rows' texts (pairs as pairs, but each by itself for
+/// embeddings; questions with their contexts; a query with each of its texts). Throws
+/// Error{kInvalidArgument}: no rows, a row without a text; and as quant::quantize.
 [[nodiscard]] quant::Quantized calibrate(const LoadedModel& model, std::span<const TextRow> rows,
+                                         const quant::QuantizeOptions& options,
                                          const std::function<void(double)>& progress);
 
 }  // namespace tamis::api

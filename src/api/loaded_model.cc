@@ -179,17 +179,17 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   graph_ = std::move(built.graph);
   // The quantizers have their names from the start. INT8 made on the fly is plain: the marks' own
   // defaults, ranges found at run time, weights rounded to nearest. In fp32 all are off.
-  quant::add_marks(graph_);
+  quant::add_marks(graph_, options.scheme);
   quant::apply_globs(graph_, options.enable, options.disable);
   manifest_.precision = options.precision.value_or("fp32");
-  for (graph::Node& node : graph_.nodes()) {
-    for (graph::Quantizer& mark : node.quantizers) {
-      mark.enabled = mark.enabled && manifest_.precision == "int8";
-    }
-  }
   reports_ = passes::run_pipeline(graph_, options.skip_passes);
+  marked_graph_ = graph_;
   if (manifest_.precision != "fp32") {
     runtime::set_attention_arithmetic(graph_, graph::FloatArithmetic::kBf16);
+  }
+  if (manifest_.precision == "int8") return;
+  for (graph::Node& node : graph_.nodes()) {
+    for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
   }
 }
 
@@ -219,26 +219,44 @@ void LoadedModel::finish(const ModelOptions& options) {
   task_ = options.task.value_or(manifest_.task);
   task_model_ = api::task_model(manifest_);
   task_model_.tokenizer = tokenizer_.get();
-  std::shared_ptr<ThreadPool> pool = options.pool;
-  if (pool == nullptr) pool = std::make_shared<ThreadPool>(default_thread_count());
-  runtime::PlanOptions plan;
-  plan.isas = options.isas;
-  plan.outputs = {std::string(tasks::task_output(task_))};
-  plan.pool = pool.get();
-  if (manifest_.precision == "bf16") plan.float_arithmetic = runtime::FloatArithmetic::kBf16;
-  graph::Graph graph = graph_;
-  graph.keep_outputs(plan.outputs);
-  for (passes::PassReport& report :
-       passes::run_pipeline(graph, options.skip_passes, passes::Stage::kLoad)) {
-    reports_.push_back(std::move(report));
-  }
-  engine_ = std::make_unique<Engine>(runtime::Plan::make(graph, plan), std::move(pool));
+  pool_ = options.pool;
+  if (pool_ == nullptr) pool_ = std::make_shared<ThreadPool>(default_thread_count());
+  isas_ = options.isas;
+  skip_passes_ = options.skip_passes;
+  engine_ = plan_engine(load_graph(graph_, &reports_), manifest_.precision);
   // A bundle's manifest and graph are two files, and may have come from two bundles.
   if (engine_->plan().outputs()[0].symbol != rows_of(task_)) {
     fail(ErrorCode::kCorruptData, folder_.string(), ": the graph's ",
          engine_->plan().outputs()[0].name, " are not those of a model for ",
          tasks::task_name(task_));
   }
+}
+
+graph::Graph LoadedModel::load_graph(graph::Graph graph,
+                                     std::vector<passes::PassReport>* reports) const {
+  const std::string wanted(tasks::task_output(task_));
+  graph.keep_outputs({&wanted, 1});
+  for (passes::PassReport& report :
+       passes::run_pipeline(graph, skip_passes_, passes::Stage::kLoad)) {
+    if (reports != nullptr) reports->push_back(std::move(report));
+  }
+  return graph;
+}
+
+std::unique_ptr<Engine> LoadedModel::plan_engine(const graph::Graph& graph,
+                                                 std::string_view precision) const {
+  runtime::PlanOptions plan;
+  plan.isas = isas_;
+  plan.outputs = {std::string(tasks::task_output(task_))};
+  plan.pool = pool_.get();
+  plan.simulate_quantization = quant::needs_simulation(graph);
+  if (precision == "bf16") plan.float_arithmetic = runtime::FloatArithmetic::kBf16;
+  return std::make_unique<Engine>(runtime::Plan::make(graph, plan), pool_);
+}
+
+std::unique_ptr<Engine> LoadedModel::make_engine(graph::Graph graph,
+                                                 std::string_view precision) const {
+  return plan_engine(load_graph(std::move(graph)), precision);
 }
 
 const tokenizer::Tokenizer& LoadedModel::tokenizer() const {

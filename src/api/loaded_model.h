@@ -17,6 +17,7 @@
 #include "base/cpu.h"
 #include "graph/graph.h"
 #include "passes/pipeline.h"
+#include "quant/marks.h"
 #include "tasks/task.h"
 #include "tokenizer/tokenizer.h"
 
@@ -35,6 +36,8 @@ struct ModelOptions {
   /// Quantizers to turn on, then off, by glob; for int8 made of a checkpoint.
   std::vector<std::string> enable;
   std::vector<std::string> disable;
+  /// Of the activations of int8 made of a checkpoint; static ones need calibration to run.
+  quant::Scheme scheme = quant::Scheme::kNative;
   /// Passes to leave out. A bundle has been through all but those that run when it is loaded.
   std::vector<std::string> skip_passes;
   /// False: encode() cannot be used; for work on token ids.
@@ -57,10 +60,22 @@ class LoadedModel {
   [[nodiscard]] tasks::TaskKind task() const { return task_; }
   /// All outputs that the model has, fused if passes ran; the plan's own graph has only the task's.
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
+  /// graph() of a checkpoint with the marks on that int8 would have on.
+  [[nodiscard]] const graph::Graph& marked_graph() const { return marked_graph_; }
   [[nodiscard]] const std::vector<passes::PassReport>& pass_reports() const { return reports_; }
   [[nodiscard]] const tokenizer::Tokenizer& tokenizer() const;
   [[nodiscard]] const tasks::TaskModel& task_model() const { return task_model_; }
   [[nodiscard]] Engine& engine() const { return *engine_; }
+
+  /// Another graph of this model (its quantization another) on an engine of its own: same task,
+  /// kernel sets and pool. `precision` as in the manifest. Marks that the integer kernels cannot
+  /// run are simulated in float.
+  [[nodiscard]] std::unique_ptr<Engine> make_engine(graph::Graph graph,
+                                                    std::string_view precision) const;
+  /// What make_engine() plans: only the task's output, through the passes of loading.
+  [[nodiscard]] graph::Graph load_graph(graph::Graph graph,
+                                        std::vector<passes::PassReport>* reports = nullptr) const;
+  [[nodiscard]] IsaSet isas() const { return isas_; }
 
   [[nodiscard]] tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options) const;
   /// Encodes in parallel, runs and decodes; answers in the order of the inputs.
@@ -74,13 +89,19 @@ class LoadedModel {
   void load_checkpoint(const std::filesystem::path& folder, const ModelOptions& options);
   void load_bundle(const std::filesystem::path& folder, const ModelOptions& options);
   void finish(const ModelOptions& options);
+  [[nodiscard]] std::unique_ptr<Engine> plan_engine(const graph::Graph& graph,
+                                                    std::string_view precision) const;
 
   std::filesystem::path folder_;
   bool is_bundle_ = false;
   Manifest manifest_;
   tasks::TaskKind task_ = tasks::TaskKind::kEmbed;
   graph::Graph graph_;
+  graph::Graph marked_graph_;
   std::vector<passes::PassReport> reports_;
+  IsaSet isas_;
+  std::vector<std::string> skip_passes_;
+  std::shared_ptr<ThreadPool> pool_;
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;
   tasks::TaskModel task_model_;
   std::unique_ptr<Engine> engine_;

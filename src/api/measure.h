@@ -50,6 +50,9 @@ class Measure {
 [[nodiscard]] std::unique_ptr<Measure> make_measure(const LoadedModel& model,
                                                     std::span<const TextRow> rows);
 
+/// Throws kInvalidArgument naming the first row whose label the model does not have.
+void check_truth(const LoadedModel& model, std::span<const TextRow> rows, std::string_view source);
+
 // Of measure_labels.cc.
 [[nodiscard]] std::unique_ptr<Measure> measure_classify(const LoadedModel& model,
                                                         std::span<const TextRow> rows);

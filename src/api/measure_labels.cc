@@ -258,6 +258,16 @@ class NerMeasure final : public Measure {
 
 }  // namespace
 
+void check_truth(const LoadedModel& model, std::span<const TextRow> rows, std::string_view source) {
+  if (model.task() != tasks::TaskKind::kClassify) return;
+  const std::vector<std::string>& names = model.manifest().labels;
+  for (const TextRow& row : rows) {
+    const std::string where = cat(source, ":", row.line);
+    if (row.label) (void)label_index(names, *row.label, where);
+    for (const std::string& label : row.labels) (void)label_index(names, label, where);
+  }
+}
+
 std::unique_ptr<Measure> measure_classify(const LoadedModel& model, std::span<const TextRow> rows) {
   return std::make_unique<ClassifyMeasure>(model, rows);
 }

@@ -92,6 +92,7 @@ TEST(Model, SaysWhatItCannotLoad) {
 TEST(Model, MakesABundleThatAnswersAlike) {
   const TempFolder folder;
   BundleOptions options;
+  options.load.precision = "fp32";
   options.load.threads = 2;
   const std::string bundle = (folder.path() / "bundle").string();
   const std::string report = optimize(testdata("models/bert-base").string(), bundle, options);

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "api/evaluate.h"
+#include "api/choose_plan.h"
 #include "api/loaded_model.h"
 #include "formats/text_data.h"
 #include "quant/quantize.h"
@@ -19,11 +19,18 @@
 namespace tamis::api {
 
 struct OptimizeOptions {
+  /// Its precision: nothing for auto (INT8 within the budget, un-quantizing or falling back as
+  /// needed), "int8" (every linear layer, the budget only reported), "bf16" or "fp32".
   ModelOptions model;
   bool force = false;  ///< replace a bundle that is there
-  /// Texts for int8; empty: the built-in ones (calibration_texts.h). Every second one is held out
-  /// to measure the agreement.
+  /// Texts for INT8 and their file's name; empty and no name: the built-in ones. Every second one
+  /// is held out to measure the agreement.
   std::vector<TextRow> calibration;
+  std::string calibration_file;
+  std::optional<Budget> budget;  ///< nothing: the task's default
+  bool certify = false;          ///< Budget::certify, of the default budget too
+  quant::QuantizeOptions quantize;
+  bool measure = false;  ///< decide by the clock instead of the cost table
   double seconds = 1.0;  ///< to time each shape, before and after
 };
 
@@ -40,20 +47,31 @@ struct OptimizeReport {
   std::vector<passes::PassReport> passes;
   std::vector<LatencyRow> latency;
   int64_t checkpoint_bytes = 0;
+  int64_t checkpoint_packed_bytes = 0;
   int64_t bundle_bytes = 0;
   int64_t packed_bytes = 0;
   double largest_difference = 0;  ///< between checkpoint and bundle, over the self-test
-  /// int8 only.
+  double self_test_tolerance = 0;
+  double seconds = 0;  ///< the whole took
+  // INT8 and auto only.
   std::optional<quant::QuantizeReport> quantization;
-  std::string calibration_source;      ///< what the texts were
-  std::optional<Agreement> agreement;  ///< with fp32, on the texts held out
+  quant::Scheme scheme = quant::Scheme::kNative;
+  bool simulated = false;          ///< the plan runs in float, its integers simulated
+  std::string calibration_source;  ///< what the texts were
+  std::optional<PlanChoice> choice;
+  std::vector<quant::QuantizerInfo> quantizers;  ///< of the bundle
+  std::vector<std::string> unchecked;            ///< what was not, in sentences
+
+  /// False if a budget was asked for, or auto, and no plan faster than fp32 keeps it.
+  [[nodiscard]] bool succeeded() const;
 };
 
 /// Called with what is being done and how far the whole is, 0..1.
 using OptimizeProgress = std::function<void(std::string_view stage, double fraction)>;
 
-/// Writes the bundle, whole or not at all. Throws Error: kUnsupported for a bundle as input,
-/// kInvalidArgument if `bundle` exists and `force` is false, and as loading and writing do.
+/// Writes the bundle, whole or not at all. If no plan keeps the budget, the bundle is fp32 and
+/// succeeded() false. Throws Error: kUnsupported for a bundle as input, kInvalidArgument if
+/// `bundle` exists and `force` is false, and as loading, split_rows() and writing do.
 OptimizeReport optimize(const ModelPath& path, const std::filesystem::path& bundle,
                         const OptimizeOptions& options, const OptimizeProgress& progress = {});
 

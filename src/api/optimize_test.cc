@@ -1,9 +1,14 @@
 #include "api/optimize.h"
 
+#include <cstring>
+
 #include "api/bundle.h"
+#include "api/report.h"
 #include "api/self_test.h"
 #include "api/test_util.h"
+#include "base/file.h"
 #include "base/json.h"
+#include "formats/safetensors.h"
 #include "tasks/task_json.h"
 
 namespace tamis::api {
@@ -15,6 +20,7 @@ namespace fs = std::filesystem;
 OptimizeReport make_bundle(const std::string& name, const fs::path& to) {
   OptimizeOptions options;
   options.model = on_threads(2);
+  options.model.precision = "fp32";
   options.seconds = 0;
   return optimize(resolve_model(testdata(name).string()), to, options);
 }
@@ -77,6 +83,7 @@ TEST(Optimize, ReportsStagesUpToTheEnd) {
   const TempFolder folder;
   OptimizeOptions options;
   options.model = on_threads(1);
+  options.model.precision = "fp32";
   options.seconds = 0;
   std::vector<double> fractions;
   const OptimizeReport report = optimize(
@@ -87,6 +94,242 @@ TEST(Optimize, ReportsStagesUpToTheEnd) {
   EXPECT_EQ(report.largest_difference, 0);
   EXPECT_GT(report.bundle_bytes, report.checkpoint_bytes);
   EXPECT_FALSE(report.latency.empty());
+}
+
+/// Rows for a classifier of three labels: what calibration files look like.
+std::vector<TextRow> labelled_rows(int count, const std::string& label) {
+  std::vector<TextRow> rows;
+  for (int i = 0; i < count; ++i) {
+    TextRow row;
+    row.text = cat("Anna sold table number ", i, " to Zürich", i % 3 == 0 ? "." : ", twice.");
+    row.label = label.empty() ? std::to_string(i % 3) : label;
+    row.line = i + 2;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+const char* const kClassifier = "models/bert-sequence-classification";
+
+OptimizeReport optimize_to(const std::string& name, const fs::path& to, OptimizeOptions options) {
+  options.model.pool = std::make_shared<ThreadPool>(2);
+  options.seconds = 0;
+  return optimize(resolve_model(testdata(name).string()), to, options);
+}
+
+// One of each task, so that every budget's metric, and every shape of the built-in texts, runs.
+class EveryTask : public testing::TestWithParam<const char*> {};
+
+TEST_P(EveryTask, IsMeasuredOnTheTextsHeldOut) {
+  const TempFolder folder;
+  const OptimizeReport report = optimize_to(GetParam(), folder.path() / "bundle", {});
+  ASSERT_TRUE(report.choice);
+  const PlanChoice& choice = *report.choice;
+  // Some built-in texts are too long for a tiny model's question, or for its mask.
+  EXPECT_GT(choice.held_out, 100);
+  EXPECT_GT(choice.row().evaluation.against->compared, 0);
+  EXPECT_EQ(report.manifest.precision, choice.row().precision);
+  EXPECT_EQ(choice.rows[0].name, "fp32");
+  // 1 - cosine of equal vectors is what double rounds to, not always 0.
+  EXPECT_NEAR(choice.rows[0].evaluation.against->divergence, 0, 1e-15);
+  EXPECT_TRUE(choice.rows[0].met);
+  EXPECT_EQ(report.succeeded(), choice.met);
+  EXPECT_TRUE(verify_bundle(folder.path() / "bundle").empty());
+  // The files that a load holds against its self-test.
+  EXPECT_NO_THROW(
+      (void)LoadedModel::load({folder.path() / "bundle", ModelKind::kBundle}, on_threads(1)));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EveryTask,
+                         testing::Values("models/bert-base", "models/bert-sequence-classification",
+                                         "models/bert-multi-label", "models/bert-regression",
+                                         "models/bert-rerank", "models/bert-token-classification",
+                                         "models/bert-question-answering", "models/bert-masked-lm",
+                                         "models/roberta-sequence-classification",
+                                         "models/albert-base", "models/distilbert-base"),
+                         [](const auto& row) {
+                           std::string name = std::string(row.param).substr(7);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(OptimizeAuto, ALooseBudgetKeepsEveryLayerInIntegers) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.budget = parse_budget("flips=100%");
+  const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
+  EXPECT_TRUE(report.succeeded());
+  EXPECT_EQ(report.choice->row().precision, "int8");
+  // Every layer in integers, or another plan of the same price that is closer.
+  const auto whole = std::find_if(report.choice->rows.begin(), report.choice->rows.end(),
+                                  [](const PlanRow& row) { return row.name == "int8"; });
+  ASSERT_NE(whole, report.choice->rows.end());
+  EXPECT_LE(report.choice->row().table_us, 1.01 * whole->table_us);
+}
+
+TEST(OptimizeAuto, ABudgetThatNothingKeepsGivesFloatAndSaysSo) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.budget = parse_budget("kl=0");
+  const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
+  EXPECT_FALSE(report.succeeded());
+  EXPECT_EQ(report.manifest.precision, "fp32");
+  EXPECT_NE(report_text(report).find("NOT kept"), std::string::npos);
+}
+
+TEST(OptimizeAuto, ATightBudgetPutsLayersBack) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.model.precision = "int8";
+  const OptimizeReport whole = optimize_to(kClassifier, folder.path() / "whole", options);
+  const Agreement full = *whole.choice->row().evaluation.against;
+  EXPECT_TRUE(whole.succeeded()) << "int8 only reports the budget";
+  options.model.precision.reset();
+  Budget budget;
+  budget.metric = BudgetMetric::kKl;
+  budget.limit = *full.kl * 0.7;
+  options.budget = budget;
+  const OptimizeReport part = optimize_to(kClassifier, folder.path() / "part", options);
+  EXPECT_GT(part.choice->rows.size(), 4u);
+  if (part.manifest.precision == "int8") {
+    EXPECT_GT(part.choice->row().in_float.size(), 0u);
+    EXPECT_LE(*part.choice->row().evaluation.against->kl, budget.limit);
+  }
+  EXPECT_EQ(part.choice->row().met, true);
+}
+
+TEST(OptimizeAuto, TheBoundDecidesIfAsked) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.budget = parse_budget("flips=0.5%");
+  options.certify = true;
+  // 156 texts cannot certify 0.5 %, not even without a flip: 1 - 0.05^(1/156) is 1.9 %.
+  const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
+  EXPECT_FALSE(report.succeeded());
+  EXPECT_NE(report_text(report).find("not certified at n="), std::string::npos);
+}
+
+TEST(OptimizeAuto, LabelsAreHeldAgainstFp32sByMcNemar) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.calibration = labelled_rows(80, "");
+  options.calibration_file = "rows.tsv";
+  options.budget = parse_budget("accuracy=100");
+  const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
+  ASSERT_TRUE(report.choice->row().evaluation.paired);
+  EXPECT_EQ(report.choice->row().evaluation.paired->rows, 40);
+  EXPECT_TRUE(report.succeeded());
+  EXPECT_NE(report.calibration_source.find("rows.tsv, and 156 built-in texts"), std::string::npos)
+      << report.calibration_source;
+}
+
+class EveryScheme : public testing::TestWithParam<quant::Scheme> {};
+
+TEST_P(EveryScheme, MakesABundleThatRunsAsMeasured) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.model.precision = "int8";
+  options.model.scheme = GetParam();
+  options.model.enable = {"*matmul_quantizer*", "*layernorm_quantizer*"};
+  options.calibration = labelled_rows(128, "");
+  options.calibration_file = "rows.tsv";
+  const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
+  EXPECT_TRUE(report.simulated) << "attention and sums have no integer kernels";
+  const auto bundle = LoadedModel::load({folder.path() / "b", ModelKind::kBundle}, on_threads(2));
+  int on = 0;
+  for (const quant::QuantizerInfo& info : quant::list_quantizers(bundle->graph())) {
+    on += info.enabled ? 1 : 0;
+  }
+  // Two layers of 20, and the classifier and pooler, which stay off.
+  EXPECT_EQ(on, 40);
+  // What was measured when it was made is what it does when it is loaded.
+  std::vector<TextRow> held_out;
+  for (size_t i = 1; i < options.calibration.size(); i += 2) {
+    held_out.push_back(options.calibration[i]);
+  }
+  const auto checkpoint = load_checkpoint(kClassifier);
+  const Evaluation again = evaluate(*bundle, checkpoint.get(), held_out, {});
+  ASSERT_TRUE(again.against->kl);
+  EXPECT_GT(*again.against->kl, 0);
+  EXPECT_DOUBLE_EQ(*again.against->kl, *report.choice->row().evaluation.against->kl);
+  EXPECT_EQ(again.against->flips, report.choice->row().evaluation.against->flips);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EveryScheme,
+                         testing::Values(quant::Scheme::kNative, quant::Scheme::kStatic,
+                                         quant::Scheme::kOrt),
+                         [](const auto& row) {
+                           return std::string(quant::scheme_name(row.param));
+                         });
+
+TEST(OptimizeAuto, RefusesTextsThatCannotServe) {
+  const TempFolder folder;
+  const auto refuse = [&](std::vector<TextRow> rows, std::string_view part) {
+    OptimizeOptions options;
+    options.calibration = std::move(rows);
+    options.calibration_file = "rows.tsv";
+    expect_error(ErrorCode::kInvalidArgument, part,
+                 [&] { (void)optimize_to(kClassifier, folder.path() / "b", options); });
+    EXPECT_FALSE(fs::exists(folder.path() / "b"));
+  };
+  refuse({}, "rows.tsv: no texts; at least two are needed");
+  refuse(labelled_rows(1, ""), "rows.tsv: one text; at least two are needed");
+  std::vector<TextRow> same(5, labelled_rows(1, "")[0]);
+  refuse(same, "rows.tsv: all 5 texts are the same");
+  refuse(labelled_rows(6, "joyful"), "rows.tsv:2: label \"joyful\" is none of this model's");
+  refuse(labelled_rows(6, "7"), "rows.tsv:2: label \"7\"");
+  std::vector<TextRow> queries = labelled_rows(4, "");
+  for (TextRow& row : queries) {
+    row.query = row.text;
+    row.text.reset();
+    row.label.reset();
+  }
+  refuse(queries, "classify needs a text");
+}
+
+TEST(OptimizeAuto, RefusesBudgetsThatTheTaskDoesNotHave) {
+  const TempFolder folder;
+  const auto refuse = [&](const char* model, const char* budget, std::string_view part) {
+    OptimizeOptions options;
+    options.budget = parse_budget(budget);
+    expect_error(ErrorCode::kInvalidArgument, part,
+                 [&] { (void)optimize_to(model, folder.path() / "b", options); });
+  };
+  refuse("models/bert-base", "flips=1%", "a model for embed does not have it; it has cosine");
+  refuse(kClassifier, "cosine=0.9", "it has flips, kl, accuracy");
+  refuse("models/bert-regression", "kl=1", "it has spearman");
+  refuse(kClassifier, "accuracy=1", "each row of --calibration needs the truth");
+}
+
+TEST(OptimizeAuto, NamesTheLayerWhoseActivationsAreNotFinite) {
+  const TempFolder folder;
+  const fs::path model = folder.path() / "model";
+  fs::copy(testdata(kClassifier), model);
+  fs::permissions(model / "model.safetensors", fs::perms::owner_write, fs::perm_options::add);
+  // A scale whose products overflow: weights that are not finite are refused when they are read.
+  std::string bytes = read_file(model / "model.safetensors");
+  size_t changed = 0;
+  for (const StoredTensor& stored : read_safetensors(model / "model.safetensors").tensors) {
+    if (stored.name != "bert.encoder.layer.1.attention.output.LayerNorm.weight") continue;
+    const std::string old(reinterpret_cast<const char*>(stored.tensor->view().data()),
+                          stored.tensor->size_bytes());
+    const size_t at = bytes.find(old);
+    ASSERT_NE(at, std::string::npos);
+    const float huge = 3e38f;
+    for (size_t i = 0; i < old.size(); i += sizeof(huge)) {
+      std::memcpy(&bytes[at + i], &huge, sizeof(huge));
+      ++changed;
+    }
+  }
+  ASSERT_GT(changed, 0U);
+  write_file(model / "model.safetensors", bytes);
+  OptimizeOptions options;
+  options.model = on_threads(1);
+  options.seconds = 0;
+  expect_error(
+      ErrorCode::kInvalidArgument, "not finite, at bert.encoder.layer.1.intermediate",
+      [&] { (void)optimize(resolve_model(model.string()), folder.path() / "b", options); });
+  EXPECT_FALSE(fs::exists(folder.path() / "b"));
 }
 
 /// A bundle and its self-test.

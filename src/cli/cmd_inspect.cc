@@ -1,7 +1,12 @@
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <map>
 
 #include "api/bundle.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
 #include "graph/graph.h"
@@ -12,16 +17,38 @@ namespace tamis::cli {
 
 namespace {
 
-void write_quantizers(const graph::Graph& graph, JsonWriter& json) {
+/// Errors by quantizer, as a bundle's record has them; nothing for a checkpoint.
+std::map<std::string, double> recorded_errors(const api::LoadedModel& model) {
+  std::map<std::string, double> errors;
+  const std::filesystem::path path = model.folder() / "quantization.json";
+  if (!model.is_bundle() || !file_exists(path)) return errors;
+  const std::string source = path.string();
+  const JsonDocument document = JsonDocument::parse(read_file(path), source);
+  const JsonView quantizers = document.root().get("quantizers");
+  for (size_t i = 0; i < quantizers.size(); ++i) {
+    const JsonView error = quantizers.at(i).get("error");
+    if (!error.exists()) continue;
+    const std::string name(quantizers.at(i).get("name").as_string(source + ": name"));
+    errors[name] = error.as_double(source + ": error");
+  }
+  return errors;
+}
+
+void write_quantizers(const api::LoadedModel& model, JsonWriter& json) {
+  const std::map<std::string, double> errors = recorded_errors(model);
   json.key("quantizers").begin_array();
-  for (const quant::QuantizerInfo& quantizer : quant::list_quantizers(graph)) {
+  for (const quant::QuantizerInfo& quantizer : quant::list_quantizers(model.graph())) {
     json.begin_object().member("name", quantizer.name).member("enabled", quantizer.enabled);
     json.member("scheme", graph::scheme_name(quantizer.scheme)).key("amax");
-    if (quantizer.high) {
-      json.value(*quantizer.high);
+    if (quantizer.low && quantizer.high) {
+      json.value(std::max(std::abs(*quantizer.low), std::abs(*quantizer.high)));
     } else {
       json.null();
     }
+    if (quantizer.low) json.member("low", *quantizer.low);
+    if (quantizer.high) json.member("high", *quantizer.high);
+    const auto error = errors.find(quantizer.name);
+    if (error != errors.end()) json.member("error", error->second);
     json.end_object();
   }
   json.end_array();
@@ -39,7 +66,7 @@ void print_json(const api::LoadedModel& model) {
   json.member("output_size", manifest.output_size).key("labels").begin_array();
   for (const std::string& label : manifest.labels) json.value(label);
   json.end_array();
-  write_quantizers(model.graph(), json);
+  write_quantizers(model, json);
   std::puts(json.end_object().str().c_str());
 }
 
@@ -69,13 +96,17 @@ void print_text(const api::LoadedModel& model) {
               quant::list_quantizers(model.graph()).size());
 }
 
-void print_quantizers(const graph::Graph& graph) {
-  for (const quant::QuantizerInfo& quantizer : quant::list_quantizers(graph)) {
+void print_quantizers(const api::LoadedModel& model) {
+  const std::map<std::string, double> errors = recorded_errors(model);
+  for (const quant::QuantizerInfo& quantizer : quant::list_quantizers(model.graph())) {
     const std::string range = quantizer.low && quantizer.high
                                   ? cat("[", *quantizer.low, ", ", *quantizer.high, "]")
                                   : "-";
-    std::printf("%-3s %-15s %-24s %s\n", quantizer.enabled ? "on" : "off",
-                std::string(graph::scheme_name(quantizer.scheme)).c_str(), range.c_str(),
+    const auto found = errors.find(quantizer.name);
+    char error[24] = "-";
+    if (found != errors.end()) std::snprintf(error, sizeof(error), "%.2e", found->second);
+    std::printf("%-3s %-15s %-24s %-9s %s\n", quantizer.enabled ? "on" : "off",
+                std::string(graph::scheme_name(quantizer.scheme)).c_str(), range.c_str(), error,
                 quantizer.name.c_str());
   }
 }
@@ -133,7 +164,7 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
   options.positional("MODEL", model, false, "a Hugging Face folder, a cached hub id, or a bundle");
   options.option("--task", task, "the head to build (default: the model's own)");
   options.flag("--graph", graph, "the graph in text form");
-  options.flag("--quantizers", quantizers, "name, scheme and range of every quantizer");
+  options.flag("--quantizers", quantizers, "on, scheme, range, error and name of every quantizer");
   options.flag("--verify", hashes, "hash a bundle's files; exit 1 if one is wrong");
   options.flag("--cpu", cpu, "what was found here, what is used, the measured peak");
   common.add_to(options);
@@ -152,7 +183,7 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
   } else if (common.json) {
     print_json(*loaded);
   } else if (quantizers) {
-    print_quantizers(loaded->graph());
+    print_quantizers(*loaded);
   } else {
     print_text(*loaded);
   }

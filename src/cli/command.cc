@@ -8,6 +8,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "tasks/task_json.h"
@@ -137,18 +138,25 @@ std::vector<TextRow> read_rows(const std::optional<std::string>& input,
 }
 
 Progress::Progress(std::string label, bool quiet)
-    : label_(std::move(label)), shown_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
+    : label_(std::move(label)),
+      shown_(!quiet && ::isatty(STDERR_FILENO) == 1),
+      start_ns_(Clock::steady().now_ns()) {}
 
 Progress::~Progress() {
   if (shown_ && last_percent_ >= 0) std::fputs("\r\033[K", stderr);
 }
 
-void Progress::update(double fraction) {
-  const int percent = static_cast<int>(std::clamp(fraction, 0.0, 1.0) * 100);
+void Progress::update(double fraction, std::string_view stage) {
+  fraction = std::clamp(fraction, 0.0, 1.0);
+  const int percent = static_cast<int>(fraction * 100);
   if (!shown_ || percent == last_percent_) return;
   last_percent_ = percent;
+  const double gone = 1e-9 * static_cast<double>(Clock::steady().now_ns() - start_ns_);
   const std::string bar(static_cast<size_t>(percent) / 4, '#');
-  std::fprintf(stderr, "\r%s [%-25s] %3d%%", label_.c_str(), bar.c_str(), percent);
+  std::fprintf(stderr, "\r\033[K%s [%-25s] %3d%%",
+               stage.empty() ? label_.c_str() : std::string(stage).c_str(), bar.c_str(), percent);
+  // The first hundredths say little about the rest.
+  if (percent >= 3) std::fprintf(stderr, ", about %.0f s left", gone * (1 - fraction) / fraction);
   std::fflush(stderr);
 }
 

@@ -94,11 +94,14 @@ class Progress {
  public:
   Progress(std::string label, bool quiet);
   ~Progress();
-  void update(double fraction);
+  /// With an estimate of the time left, from the time gone; `stage` stands in for the label if it
+  /// is not empty.
+  void update(double fraction, std::string_view stage = {});
 
  private:
   std::string label_;
   bool shown_;
+  int64_t start_ns_;
   int last_percent_ = -1;
 };
 

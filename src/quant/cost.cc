@@ -45,11 +45,6 @@ int64_t columns(const Graph& graph, graph::ValueId id) {
   return shape.rank() < 2 ? 1 : shape[1].size;
 }
 
-bool by_token(const Graph& graph, const Node& node) {
-  const graph::SymbolicShape& shape = graph.value(node.output).shape;
-  return shape.rank() > 0 && shape.symbol() == graph::Symbol::kTokens;
-}
-
 }  // namespace
 
 double table_ns(CostOp op, int64_t n, int64_t k, IsaSet isas) {
@@ -86,19 +81,38 @@ double matmul_ns(const Graph& graph, const Node& matmul, const CostModel& model)
          static_cast<double>(count) * table_ns(CostOp::kOutlier, n, 1, model.isas);
 }
 
+double row_share(graph::Symbol symbol) {
+  constexpr double kTokensASequence = 32;
+  switch (symbol) {
+    case graph::Symbol::kTokens:
+      return 1;
+    case graph::Symbol::kSequences:
+    case graph::Symbol::kSelected:
+    case graph::Symbol::kFirst:
+      return 1 / kTokensASequence;
+    case graph::Symbol::kPairs:
+    case graph::Symbol::kConst:
+      return 0;
+  }
+  return 0;
+}
+
 double graph_ns(const Graph& graph, const CostModel& model) {
   double ns = 0;
   for (const Node& node : graph.nodes()) {
-    if (!by_token(graph, node)) continue;
+    const double share = row_share(graph.value(node.output).shape.symbol());
     const int64_t width = columns(graph, node.output);
     if (node.op == OpKind::kMatMul) {
-      ns += matmul_ns(graph, node, model);
+      ns += share * matmul_ns(graph, node, model);
     } else if (node.op == OpKind::kAttention) {
-      ns += table_ns(CostOp::kAttention, width, model.seq, model.isas);
+      const auto arithmetic = node.attribute<graph::AttentionAttributes>().arithmetic;
+      const bool bf16 = arithmetic == graph::FloatArithmetic::kBf16;
+      ns += share * table_ns(bf16 ? CostOp::kAttentionBf16 : CostOp::kAttention, width, model.seq,
+                             model.isas);
     } else if (node.op == OpKind::kSkipLayerNormalization ||
                node.op == OpKind::kLayerNormalization ||
                node.op == OpKind::kEmbedLayerNormalization) {
-      ns += table_ns(CostOp::kLayerNorm, width, 1, model.isas);
+      ns += share * table_ns(CostOp::kLayerNorm, width, 1, model.isas);
     }
   }
   return ns;

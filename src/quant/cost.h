@@ -14,12 +14,13 @@ namespace tamis::quant {
 
 /// What a row of cost.inc measures; n and k are its two sizes.
 enum class CostOp : uint8_t {
-  kGemmF32,    ///< a row of [n, k]
-  kGemmBf16,   ///< the same, with rounding the input
-  kGemmS8,     ///< the same, with quantizing the input and its scale and shift
-  kOutlier,    ///< one outlier column of kGemmS8, n outputs
-  kAttention,  ///< a token of width n against k keys
-  kLayerNorm,  ///< a token of width n with its residual
+  kGemmF32,        ///< a row of [n, k]
+  kGemmBf16,       ///< the same, with rounding the input
+  kGemmS8,         ///< the same, with quantizing the input and its scale and shift
+  kOutlier,        ///< one outlier column of kGemmS8, n outputs
+  kAttention,      ///< a token of width n against k keys
+  kAttentionBf16,  ///< the same in bf16, as BF16 and INT8 plans have it
+  kLayerNorm,      ///< a token of width n with its residual
 };
 
 /// How a plan's linear layers compute where no integers stand.
@@ -38,7 +39,11 @@ struct CostModel {
 [[nodiscard]] double matmul_ns(const graph::Graph& graph, const graph::Node& matmul,
                                const CostModel& model);
 
-/// A token through all nodes that work by token.
+/// How often a row of this kind comes by for each token: once for tokens, for the rows that a model
+/// picks out of them (one a sequence, or the masks) once in 32.
+[[nodiscard]] double row_share(graph::Symbol symbol);
+
+/// A token through all nodes of a graph as it is run.
 [[nodiscard]] double graph_ns(const graph::Graph& graph, const CostModel& model);
 
 }  // namespace tamis::quant

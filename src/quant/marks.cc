@@ -262,6 +262,19 @@ void apply_globs(Graph& graph, std::span<const std::string> enable,
   switch_marks(graph, disable, false);
 }
 
+bool needs_simulation(const Graph& graph) {
+  for (const Node& node : graph.nodes()) {
+    for (const Quantizer& mark : node.quantizers) {
+      if (!mark.enabled) continue;
+      const bool native = node.op == OpKind::kMatMul &&
+                          (mark.scheme == QuantScheme::kPerChannelS8 ||
+                           (mark.operand == 0 && mark.scheme == QuantScheme::kPerTokenU8));
+      if (!native) return true;
+    }
+  }
+  return false;
+}
+
 std::vector<QuantizerInfo> list_quantizers(const Graph& graph) {
   std::vector<QuantizerInfo> list;
   std::unordered_map<std::string, size_t> index;

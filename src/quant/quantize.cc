@@ -118,10 +118,19 @@ class Calibration {
     input.scheme = mark.scheme;
     input.outlier_count = outlier_count(node);
     if (is_static(mark)) input.range = observe(input.float_input, mark);
-    const TreatedLinear treated = treat_linear(input, options_.treatments, pool_);
+    const TreatedLinear treated = treat(input, mark);
     apply_treatment(graph_, nodes, treated);
     for (const size_t at : nodes) restore_switches(at);
-    add_report(mark, treated);
+    add_report(node, mark, treated);
+  }
+
+  TreatedLinear treat(const LinearInput& input, const Quantizer& mark) {
+    try {
+      return treat_linear(input, options_.treatments, pool_);
+    } catch (const Error& error) {
+      // Which of a hundred layers it was, the layer itself cannot know.
+      fail(error.code(), error.what(), ", at ", mark.names.empty() ? "?" : mark.names[0]);
+    }
   }
 
   static const Quantizer& input_mark(const Node& node) {
@@ -131,10 +140,16 @@ class Calibration {
     return *mark;
   }
 
-  void add_report(const Quantizer& mark, const TreatedLinear& treated) {
+  void add_report(const Node& node, const Quantizer& mark, const TreatedLinear& treated) {
     const double energy = treated.energy > 0 ? treated.energy : 1;
     LinearReport report;
     report.names = mark.names;
+    for (const Quantizer& other : node.quantizers) {
+      if (other.operand != 1) continue;
+      report.weight_names.insert(report.weight_names.end(), other.names.begin(), other.names.end());
+    }
+    report.activation_error = treated.activation_error / energy;
+    report.weight_error = treated.weight_error / energy;
     report.plain_error = treated.plain_error / energy;
     report.error = treated.error / energy;
     report.outliers = static_cast<int64_t>(treated.outlier_columns.size());
@@ -228,12 +243,32 @@ class Calibration {
       const bool probabilities = (node.op == OpKind::kAttention && mark.operand == 3) ||
                                  (node.op == OpKind::kAttentionContext && mark.operand == 0);
       Range range = {-1, 1};  // holds every probability
-      if (!probabilities) range = observe(operand_rows(node, mark), mark);
+      if (!probabilities) {
+        const std::vector<float> rows = operand_rows(node, mark);
+        range = observe(rows, mark);
+        report_.operands.push_back({mark.names, rounding_error(rows, range, mark.scheme)});
+      }
       Quantizer& out = graph_.nodes()[index].quantizers[m];
       out.low = range.low;
       out.high = range.high;
     }
     restore_switches(index);
+  }
+
+  // Mean square of what rounding into the range changes, as a share of the mean square.
+  static double rounding_error(std::span<const float> rows, const Range& range,
+                               QuantScheme scheme) {
+    const bool symmetric = scheme == QuantScheme::kStaticS8;
+    const double step = symmetric ? range.high / 127.0 : (double{range.high} - range.low) / 255;
+    double error = 0;
+    double energy = 0;
+    for (const float value : rows) {
+      const double clipped = std::clamp<double>(value, range.low, range.high);
+      const double level = step > 0 ? std::nearbyint(clipped / step) * step : 0;
+      error += (level - value) * (level - value);
+      energy += double{value} * value;
+    }
+    return energy > 0 ? error / energy : 0;
   }
 
   // The rows a mark stands on; of a merged qkv, its third.

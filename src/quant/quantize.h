@@ -40,19 +40,30 @@ struct QuantizeOptions {
 
 /// What became of one linear layer.
 struct LinearReport {
-  std::vector<std::string> names;  ///< of its input's quantizer
+  std::vector<std::string> names;         ///< of its input's quantizer
+  std::vector<std::string> weight_names;  ///< of its weight's
   double plain_error = 0;  ///< mean squared error of an output, as a share of its variance, ...
-  double error = 0;        ///< ... rounded to nearest, and as kept
+  double error = 0;        ///< ... rounded to nearest, and as kept, ...
+  double activation_error = 0;  ///< ... with only the activations in integers, ...
+  double weight_error = 0;      ///< ... and only the weight
   int64_t outliers = 0;
   bool scaled = false;
   bool gptq = false;
   bool bias_corrected = false;
 };
 
+/// A static quantizer outside the linear layers: mean squared error of its operand, as a share of
+/// the operand's mean square.
+struct OperandReport {
+  std::vector<std::string> names;
+  double error = 0;
+};
+
 struct QuantizeReport {
   int64_t sequences = 0;  ///< used of those given
   int64_t tokens = 0;
   std::vector<LinearReport> linears;
+  std::vector<OperandReport> operands;
   std::vector<std::string>
       dead;  ///< static quantizers that saw nothing finite; their range is a guess
 };

@@ -87,6 +87,10 @@ class Treatment {
     const double uncorrected = error_of(best, false);
     out.used_bias_correction = wanted_.bias_correction && least < uncorrected;
     out.error = out.used_bias_correction ? least : uncorrected;
+    const std::vector<float> unrounded = with_outliers(scaled_weight(best), best);
+    out.activation_error = centred_error({best.rounded, unrounded}, {in_.input, in_.weight});
+    out.weight_error =
+        centred_error({best.rounded, effective_weight(best)}, {best.rounded, unrounded});
     finish(best, out);
     return out;
   }
@@ -246,6 +250,12 @@ class Treatment {
     for (size_t at = 0; at < weight.size(); ++at) {
       weight[at] = candidate.weight.scale[at / k_] * static_cast<float>(candidate.weight.q[at]);
     }
+    return with_outliers(std::move(weight), candidate);
+  }
+
+  // The columns that stay in float, in their places.
+  [[nodiscard]] std::vector<float> with_outliers(std::vector<float> weight,
+                                                 const Candidate& candidate) const {
     for (size_t row = 0; row < weight.size(); row += k_) {
       for (const int32_t j : candidate.outliers) {
         weight[row + static_cast<size_t>(j)] = in_.weight[row + static_cast<size_t>(j)];
@@ -281,6 +291,31 @@ class Treatment {
       sum += off * off;
     }
     return sum / static_cast<double>(std::max<size_t>(1, y.size()));
+  }
+
+  /// Inputs [tokens, k] and a weight [rows, k].
+  struct Factors {
+    std::span<const float> x;
+    std::span<const float> weight;
+  };
+
+  // Mean squared difference of two products less its mean, which the bias takes up; on a part of
+  // the measured tokens, as it is for reading only.
+  [[nodiscard]] double centred_error(const Factors& is, const Factors& should) const {
+    constexpr size_t kTokens = 512;
+    const auto n = static_cast<size_t>(in_.rows);
+    const std::vector<float> y = product(strided_rows(is.x, k_, kTokens), is.weight);
+    const std::vector<float> truth = product(strided_rows(should.x, k_, kTokens), should.weight);
+    std::vector<double> sum(n, 0.0);
+    double squares = 0;
+    for (size_t at = 0; at < y.size(); ++at) {
+      const double off = double{y[at]} - truth[at];
+      sum[at % n] += off;
+      squares += off * off;
+    }
+    const double rows = static_cast<double>(y.size()) / static_cast<double>(n);
+    for (const double column : sum) squares -= column * column / rows;
+    return std::max(0.0, squares) / static_cast<double>(std::max<size_t>(1, y.size()));
   }
 
   void keep_if_better(Candidate candidate, Candidate& best, double& least) const {

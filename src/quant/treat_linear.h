@@ -54,7 +54,9 @@ struct TreatedLinear {
   bool used_bias_correction = false;
   double plain_error = 0;  ///< mean squared error of an output, rounded to nearest and nothing else
   double error = 0;        ///< the same with what was kept
-  double energy = 0;       ///< mean variance of an output of the float layer
+  double activation_error = 0;  ///< with what was kept for the input, and the float weight
+  double weight_error = 0;      ///< the other way about
+  double energy = 0;            ///< mean variance of an output of the float layer
 };
 
 /// Throws Error{kInvalidArgument} for inputs that are not finite.

@@ -21,7 +21,8 @@ const std::string& bundle() {
   static const TempFolder folder;
   static const std::string path = [] {
     std::string made = folder / "bundle";
-    const Outcome outcome = tamis({"optimize", kClassifier, "-o", made, "--json"});
+    const Outcome outcome =
+        tamis({"optimize", kClassifier, "-o", made, "--json", "--precision", "fp32"});
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     const JsonDocument report = JsonDocument::parse(outcome.out, "report");
     EXPECT_GT(report.root().get("latency").size(), 0U);
@@ -56,7 +57,9 @@ TEST(CliBundles, AnswerAsTheirCheckpoint) {
 TEST(CliBundles, AreTheSameBytesEveryTime) {
   const TempFolder folder;
   const std::string again = folder / "again";
-  ASSERT_EQ(tamis({"optimize", kClassifier, "-o", again, "--threads", "1"}).status, 0);
+  ASSERT_EQ(
+      tamis({"optimize", kClassifier, "-o", again, "--threads", "1", "--precision", "fp32"}).status,
+      0);
   int same = 0;
   for (const auto& entry : fs::directory_iterator(bundle())) {
     const std::string name = entry.path().filename().string();
@@ -201,7 +204,9 @@ TEST(CliBundles, ReplaceOnlyBundlesAndOnlyIfAsked) {
   write_file(old / "graph.txt", "broken");
   EXPECT_EQ(tamis({"optimize", kClassifier, "-o", old.string()}).status, 2);
   EXPECT_EQ(read_file(old / "graph.txt"), "broken");
-  EXPECT_EQ(tamis({"optimize", kClassifier, "-o", old.string(), "--force"}).status, 0);
+  EXPECT_EQ(
+      tamis({"optimize", kClassifier, "-o", old.string(), "--force", "--precision", "fp32"}).status,
+      0);
   EXPECT_EQ(tamis({"inspect", old.string(), "--verify"}).status, 0);
   // A bundle is no checkpoint.
   EXPECT_EQ(tamis({"optimize", bundle(), "-o", folder / "again"}).status, 5);

@@ -65,7 +65,7 @@ Graph matmul_graph(int64_t n, int64_t k, bool integers, int64_t outliers) {
   return graph;
 }
 
-Graph attention_graph(int64_t width) {
+Graph attention_graph(int64_t width, graph::FloatArithmetic arithmetic) {
   Graph graph;
   graph.add_input(graph::kInputIds, DType::kI32,
                   graph::SymbolicShape({graph::Dim::of(graph::Symbol::kTokens)}));
@@ -74,6 +74,7 @@ Graph attention_graph(int64_t width) {
   const int64_t head = width % 64 == 0 && width >= 768 ? 64 : 32;
   attributes.heads = width / head;
   attributes.scale = 0.125f;
+  attributes.arithmetic = arithmetic;
   graph.add_output("y", graph.add_node(OpKind::kAttention, {x}, attributes, "m", "y"));
   return graph;
 }
@@ -158,10 +159,15 @@ void print_set(const Set& set) {
     const double without = ns_a_token(matmul_graph(1536, 384, true, 0), isas, false);
     print_row(set.isa, "Outlier", 1536, 1, std::max(0.0, (with - without) / kMostOutliers));
   }
-  if (!set.f32) return;
   for (const int64_t width : kWidths) {
-    print_row(set.isa, "Attention", width, kTokens,
-              ns_a_token(attention_graph(width), isas, false));
+    const auto attention = [&](graph::FloatArithmetic arithmetic) {
+      return ns_a_token(attention_graph(width, arithmetic), isas, false);
+    };
+    if (set.f32 || set.bf16) {
+      print_row(set.isa, "AttentionBf16", width, kTokens, attention(graph::FloatArithmetic::kBf16));
+    }
+    if (!set.f32) continue;
+    print_row(set.isa, "Attention", width, kTokens, attention(graph::FloatArithmetic::kF32));
     print_row(set.isa, "LayerNorm", width, 1, ns_a_token(layer_norm_graph(width), isas, false));
   }
 }
