@@ -58,7 +58,16 @@ class MatMulS8Step final : public Step {
       args.c = context.value<float>(y_);
     }
     if (residual_ != graph::kNoValue) args.residual = context.value<const float>(residual_);
+    if (next_ != nullptr) args.fetch_next = next_->first_weights(context);
     weight_->kernel->run(args, panels.begin, panels.end);
+  }
+
+  void follow_with(const Step* next) override { next_ = next; }
+  [[nodiscard]] bool has_weights() const override { return true; }
+  [[nodiscard]] const void* first_weights(const StepContext& context) const override {
+    const int64_t panels = kernels::gemm_s8_panels(*weight_->kernel, args_.n);
+    return weight_->memory.data() +
+           share_of(panels, context).begin * weight_->kernel->panel_bytes(args_.k);
   }
 
   [[nodiscard]] std::string_view kernel() const override { return weight_->kernel->name; }
@@ -90,6 +99,7 @@ class MatMulS8Step final : public Step {
   DType stored_;
   std::shared_ptr<const PackedS8> weight_;
   kernels::GemmS8Args args_;
+  const Step* next_ = nullptr;
   std::vector<float> outlier_weights_;  // [outliers, n]
 };
 

@@ -56,6 +56,11 @@ std::shared_ptr<const Plan> Plan::make(const graph::Graph& graph, const PlanOpti
     }
     plan->steps_.push_back(lower(plan->graph_.nodes()[i], lowering));
   }
+  const Step* next = nullptr;
+  for (auto step = plan->steps_.rbegin(); step != plan->steps_.rend(); ++step) {
+    (*step)->follow_with(next);
+    if ((*step)->has_weights()) next = step->get();
+  }
   plan->memory_ = plan_memory(plan->graph_, copies);
   plan->limits_ = lowering.limits();
   plan->packed_bytes_ = lowering.packed_bytes();

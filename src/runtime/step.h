@@ -51,6 +51,13 @@ class Step {
   }
   /// The kernel that runs, "gemm_f32_avx512" for instance.
   [[nodiscard]] virtual std::string_view kernel() const = 0;
+  /// The weights that the context's share starts with, for the step before to fetch; null: none.
+  [[nodiscard]] virtual const void* first_weights(const StepContext& /*context*/) const {
+    return nullptr;
+  }
+  /// Called once while a plan is made: the next step in it that answers first_weights(), or null.
+  virtual void follow_with(const Step* /*next*/) {}
+  [[nodiscard]] virtual bool has_weights() const { return false; }
   /// Multiplications and additions that run() executes on a whole block, for the share of the peak.
   [[nodiscard]] virtual double operations(const Block& /*block*/) const { return 0; }
 };

@@ -23,15 +23,20 @@ void embedding(const EmbeddingArgs& args) {
     const float* second = table_row(args, 1, t);
     const float* third = table_row(args, 2, t);
     float* y = args.y + t * args.ldy;
-    Vec sums = zero();
-    for_each_vector(args.width, [&](int64_t j, int64_t count) TAMIS_LAMBDA {
+    // Rows of the word table lie anywhere in memory: asked for two tokens ahead.
+    const float* later = table_row(args, 0, t + 2 < args.tokens ? t + 2 : t);
+    Vec sums[kChains];
+    clear_chains(sums);
+    for_each_in_chains(args.width, [&](int c, int64_t j, int64_t count) TAMIS_LAMBDA {
+      _mm_prefetch(reinterpret_cast<const char*>(later + j), _MM_HINT_T0);
       Vec value = load_count(first + j, count);
       if (second != nullptr) value = value + load_count(second + j, count);
       if (third != nullptr) value = value + load_count(third + j, count);
       store_count(y + j, value, count);
-      sums = sums + value;
+      sums[c] = sums[c] + value;
     });
-    if (args.gamma != nullptr) normalize_row(args.width, y, sums, parameters, y);
+    if (args.gamma == nullptr) continue;
+    normalize_row(args.width, y, sum_chains(sums), parameters, y, Nothing{});
   }
 }
 

@@ -8,7 +8,7 @@
 // others (avx2, avx512) widen and run one FMA chain over k. Within each of the two kinds all rows
 // give the same bits, whatever m, the row's place or the panel range; which kind runs is the ISA
 // set's choice alone. Against the exact sum |error| <= k eps sum|a||w|, eps = 2^-24, plus k 2^-126.
-// GELU and its tanh form are short polynomials here, |error| <= 1e-4 + 2e-6 |x|.
+// GELU and its tanh form are short polynomials here, |error| <= 1e-4.
 #pragma once
 
 #include <cstddef>

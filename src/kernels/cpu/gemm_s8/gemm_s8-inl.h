@@ -159,7 +159,14 @@ struct IntGemm {
     for (int64_t begin = 0; begin < args.m; begin += block) {
       const int64_t end = args.m - begin < block ? args.m : begin + block;
       for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-        run_panel<Tiles>(args, begin, end, panel, panel + 1 < panel_end);
+        const auto* packed = static_cast<const char*>(args.packed);
+        const auto* next = static_cast<const char*>(args.fetch_next);
+        if (panel + 1 < panel_end) {
+          next = packed + (panel + 1) * panel_bytes(args.k);
+        } else if (end < args.m) {
+          next = packed + panel_begin * panel_bytes(args.k);
+        }
+        run_panel<Tiles>(args, begin, end, panel, next);
       }
     }
   }
@@ -180,13 +187,12 @@ struct IntGemm {
   // One block of rows against one panel.
   template <typename Tiles>
   static void run_panel(const GemmS8Args& args, int64_t begin, int64_t end, int64_t panel,
-                        bool has_next) {
+                        const char* next) {
     const auto* bytes = static_cast<const char*>(args.packed);
     const auto* scales = reinterpret_cast<const float*>(bytes + scales_offset(args.n, args.k));
     const int64_t padded = panels_of(args.n) * kColumns;
     const int64_t column = panel * kColumns;
     const char* b = bytes + panel * panel_bytes(args.k);
-    const char* next = has_next ? b + panel_bytes(args.k) : nullptr;
     const int64_t rows = end - begin;
     const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
     IntTile tile = {&args, b,     nullptr, tiles > 1, scales + column, scales + padded + column,

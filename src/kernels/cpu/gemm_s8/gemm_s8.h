@@ -16,7 +16,7 @@
 //   y = fma(outlier_values[i][r], outlier_weights[r][j], y)  for r = 0, 1, ...
 // then activation, then + residual: all vector rows give the same bits, whatever m, the row's place
 // or the panel range. The reference row does the float part in double. GELU and its tanh form are
-// short polynomials here, |error| <= 1e-4 + 2e-6 |x|: a level of the 8 bits that follow is 1e-2.
+// short polynomials here, |error| <= 1e-4: a level of the 8 bits that follow is 1e-2.
 #pragma once
 
 #include <cstddef>
@@ -57,6 +57,7 @@ struct GemmS8Args {
   uint16_t* c_bf16 = nullptr;  // where given, the result goes here, rounded to bf16, and not to c
   uint16_t* c_f16 = nullptr;   // the same in half precision, held to +-65504
   int64_t ldc = 0;             // of any
+  const void* fetch_next = nullptr;  // what is read next from memory, fetched meanwhile; or null
 };
 
 /// W as Hugging Face stores it, quantized: [n, k] row-major, -127 to 127.
@@ -74,6 +75,8 @@ struct GemmS8Kernel {
   int64_t nr;        // columns a panel; there are ceil(n / nr) panels
   /// Bytes that pack() writes for all panels; the memory must be aligned to 64.
   size_t (*packed_bytes)(int64_t n, int64_t k);
+  /// Bytes from the start of one packed panel to the next.
+  int64_t (*panel_bytes)(int64_t k);
   /// Packs panels [panel_begin, panel_end) with their scales and column sums; `packed` is the start
   /// of the whole.
   void (*pack)(const GemmS8Weights& weights, int64_t panel_begin, int64_t panel_end, void* packed);

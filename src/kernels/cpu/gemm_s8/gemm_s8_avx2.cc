@@ -15,7 +15,7 @@ using Tiles = Tiling::Table<1, 2, 3, 4, 5>;
 }  // namespace
 
 extern const GemmS8Kernel gemm_s8_avx2;
-const GemmS8Kernel gemm_s8_avx2 = {"gemm_s8_avx2", Tiling::kColumns, Tiling::packed_bytes,
-                                   Tiling::pack, Tiling::run<Tiles>};
+const GemmS8Kernel gemm_s8_avx2 = {"gemm_s8_avx2",      Tiling::kColumns, Tiling::packed_bytes,
+                                   Tiling::panel_bytes, Tiling::pack,     Tiling::run<Tiles>};
 
 }  // namespace tamis::kernels

@@ -16,6 +16,7 @@ using Tiles = Tiling::Table<1, 2, 3, 4, 5, 6, 7, 8>;
 
 extern const GemmS8Kernel gemm_s8_avx512_vnni;
 const GemmS8Kernel gemm_s8_avx512_vnni = {"gemm_s8_avx512_vnni", Tiling::kColumns,
-                                          Tiling::packed_bytes, Tiling::pack, Tiling::run<Tiles>};
+                                          Tiling::packed_bytes,  Tiling::panel_bytes,
+                                          Tiling::pack,          Tiling::run<Tiles>};
 
 }  // namespace tamis::kernels

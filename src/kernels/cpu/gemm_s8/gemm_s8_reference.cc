@@ -16,6 +16,8 @@ size_t packed_bytes(int64_t n, int64_t k) {
   return static_cast<size_t>(n) * sizeof(float) + static_cast<size_t>(quantized_row_bytes(n * k));
 }
 
+int64_t panel_bytes(int64_t k) { return kColumns * k; }
+
 void pack(const GemmS8Weights& weights, int64_t panel_begin, int64_t panel_end, void* packed) {
   auto* scales = static_cast<float*>(packed);
   auto* w = reinterpret_cast<int8_t*>(scales + weights.n);
@@ -36,6 +38,7 @@ void run(const GemmS8Args& args, int64_t panel_begin, int64_t panel_end) {
 }  // namespace
 
 extern const GemmS8Kernel gemm_s8_reference;
-const GemmS8Kernel gemm_s8_reference = {"gemm_s8_reference", kColumns, packed_bytes, pack, run};
+const GemmS8Kernel gemm_s8_reference = {"gemm_s8_reference", kColumns, packed_bytes,
+                                        panel_bytes,         pack,     run};
 
 }  // namespace tamis::kernels

@@ -111,8 +111,8 @@ Guarded<float> run(const GemmS8Kernel& kernel, const Problem& problem, const Var
   return c;
 }
 
-// Of gemm_s8.h's GELU.
-double short_gelu_error(double x) { return 1e-4 + 2e-6 * std::fabs(x); }
+// Of gemm_s8.h's GELU, and the rounding of a result x.
+double short_gelu_error(double x) { return 1e-4 + kEps * std::fabs(x); }
 
 // Nine roundings (the sum to float, low * colsum, three FMAs, outliers, residual), each of eps
 // times at most this, steepened by 1.13 by the activation: |scale acc|, |low colsum|, bias,

@@ -3,8 +3,8 @@
 // Is: LayerNormalization and SkipLayerNormalization in float32. Is not: RMSNorm. May use: nothing,
 // so that per-ISA files can include it.
 //
-// Exactness. Mean and variance (of the differences from the mean) add in 16 lanes that are then
-// summed as a fixed tree: all vector rows give the same bits.
+// Exactness. Mean and variance (of the differences from the mean) add in four chains of 16 lanes
+// that are then summed as a fixed tree: all vector rows give the same bits.
 #pragma once
 
 #include <cstddef>

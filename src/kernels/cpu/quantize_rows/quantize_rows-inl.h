@@ -54,36 +54,34 @@ struct RowRange {
   float high;
 };
 
-template <typename Y>
-TAMIS_INLINE RowRange range_of_row(const Y& y, int64_t width) {
-  constexpr int kChains = 4;  // as many vectors in flight
-  const Vec greatest = set(3.402823466e+38f);
+// The least and greatest of a row's vectors, taken in chains (for_each_in_chains()).
+struct RangeFinder {
   Vec least[kChains];
   Vec most[kChains];
-#pragma GCC unroll 4
-  for (int c = 0; c < kChains; ++c) {
-    least[c] = greatest;
-    most[c] = zero() - greatest;
-  }
-  int64_t j = 0;
-  for (; j + kChains * kLanes <= width; j += kChains * kLanes) {
+
+  TAMIS_INLINE RangeFinder() {
 #pragma GCC unroll 4
     for (int c = 0; c < kChains; ++c) {
-      const Vec value = y.at(j + c * kLanes, kLanes);
-      least[c] = min(least[c], value);
-      most[c] = max(most[c], value);
+      least[c] = set(3.402823466e+38f);
+      most[c] = zero() - least[c];
     }
   }
-  for (; j < width; j += kLanes) {
-    const int64_t count = width - j < kLanes ? width - j : kLanes;
-    const Vec value = y.at(j, count);
-    least[0] = min(least[0], keep_first(value, count, greatest));
-    most[0] = max(most[0], keep_first(value, count, zero() - greatest));
+  TAMIS_INLINE void take(int c, int64_t count, Vec value) {
+    if (count == kLanes) {
+      least[c] = min(least[c], value);
+      most[c] = max(most[c], value);
+    } else {
+      const Vec greatest = set(3.402823466e+38f);
+      least[c] = min(least[c], keep_first(value, count, greatest));
+      most[c] = max(most[c], keep_first(value, count, zero() - greatest));
+    }
   }
-  const Vec lowest = min(min(least[0], least[1]), min(least[2], least[3]));
-  const Vec highest = max(max(most[0], most[1]), max(most[2], most[3]));
-  return {0.0f - max_lanes(zero() - lowest), max_lanes(highest)};
-}
+  [[nodiscard]] TAMIS_INLINE RowRange range() const {
+    const Vec lowest = min(min(least[0], least[1]), min(least[2], least[3]));
+    const Vec highest = max(max(most[0], most[1]), max(most[2], most[3]));
+    return {0.0f - max_lanes(zero() - lowest), max_lanes(highest)};
+  }
+};
 
 template <typename Y>
 TAMIS_INLINE void levels_of_row(const Y& y, int64_t width, float low, float inverse, uint8_t* q) {
@@ -102,10 +100,11 @@ TAMIS_INLINE void levels_of_row(const Y& y, int64_t width, float low, float inve
   store_bytes_first(q + j, keep_first(level(j, count), count, zero()), (count + 3) / 4 * 4);
 }
 
+// The row whose range is known.
 template <typename Row, bool kScaled>
-TAMIS_INLINE void quantize_row(const QuantizeRowsArgs& args, Row x, int64_t row) {
+TAMIS_INLINE void quantize_row_within(const QuantizeRowsArgs& args, RowRange ends, Row x,
+                                      int64_t row) {
   const ScaledRow<Row, kScaled> y = {x, args.multiply, args.offset};
-  const RowRange ends = range_of_row(y, args.width);
   const float range = ends.high - ends.low;
   const bool flat = !(range >= 1e-30f);
   args.low[row] = ends.low;
@@ -114,6 +113,15 @@ TAMIS_INLINE void quantize_row(const QuantizeRowsArgs& args, Row x, int64_t row)
   for (int64_t r = 0; r < args.outliers; ++r) {
     args.outlier_values[row * 8 + r] = x.one(args.outlier_columns[r]);
   }
+}
+
+template <typename Row, bool kScaled>
+TAMIS_INLINE void quantize_row(const QuantizeRowsArgs& args, Row x, int64_t row) {
+  const ScaledRow<Row, kScaled> y = {x, args.multiply, args.offset};
+  RangeFinder finder;
+  for_each_in_chains(args.width, [&](int c, int64_t j, int64_t count)
+                                     TAMIS_LAMBDA { finder.take(c, count, y.at(j, count)); });
+  quantize_row_within<Row, kScaled>(args, finder.range(), x, row);
 }
 
 template <typename Row, typename Element>
@@ -135,15 +143,26 @@ inline void quantize_rows(const QuantizeRowsArgs& args) {
   quantize_all<FloatRow>(args, args.x);
 }
 
-inline void layer_norm_quantized(const LayerNormArgs& norm, const QuantizeRowsArgs& quantize) {
-  for (int64_t i = 0; i < norm.rows; ++i) {
-    layer_norm_row(norm, i);
-    const FloatRow y = {norm.y + i * norm.ldy};
-    if (quantize.multiply == nullptr) {
-      quantize_row<FloatRow, false>(quantize, y, i);
-    } else {
-      quantize_row<FloatRow, true>(quantize, y, i);
+// One row: its range is found while LayerNorm has it in registers.
+template <bool kScaled>
+TAMIS_INLINE void norm_and_quantize_row(const LayerNormArgs& norm, const QuantizeRowsArgs& quantize,
+                                        int64_t row) {
+  RangeFinder finder;
+  layer_norm_row(norm, row, [&](int c, int64_t j, int64_t count, Vec y) TAMIS_LAMBDA {
+    if (kScaled) {
+      y = fms(y, load_count(quantize.multiply + j, count), load_count(quantize.offset + j, count));
     }
+    finder.take(c, count, y);
+  });
+  quantize_row_within<FloatRow, kScaled>(quantize, finder.range(),
+                                         FloatRow{norm.y + row * norm.ldy}, row);
+}
+
+inline void layer_norm_quantized(const LayerNormArgs& norm, const QuantizeRowsArgs& quantize) {
+  if (quantize.multiply == nullptr) {
+    for (int64_t i = 0; i < norm.rows; ++i) norm_and_quantize_row<false>(norm, quantize, i);
+  } else {
+    for (int64_t i = 0; i < norm.rows; ++i) norm_and_quantize_row<true>(norm, quantize, i);
   }
 }
 

@@ -102,6 +102,16 @@ TAMIS_INLINE Vec where_less(Vec a, Vec b, Vec x, Vec y) {
   return {_mm256_blendv_ps(y.lo, x.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
           _mm256_blendv_ps(y.hi, x.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
 }
+TAMIS_INLINE __m256 look_up_eight(const float (&table)[16], __m256 magic) {
+  const __m256i i = _mm256_castps_si256(magic);
+  const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), i);
+  const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), i);
+  return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+}
+// table[i], where the low bits of `magic` hold the integer i, 0 to 15.
+TAMIS_INLINE Vec look_up(const float (&table)[16], Vec magic) {
+  return {look_up_eight(table, magic.lo), look_up_eight(table, magic.hi)};
+}
 TAMIS_INLINE __m256 add_exponent_eight(__m256 x, __m256 magic) {
   const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(magic), 23);
   return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), n));

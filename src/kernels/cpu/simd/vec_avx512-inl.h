@@ -65,6 +65,10 @@ TAMIS_INLINE Vec with_sign_of(Vec x, Vec sign) {
 TAMIS_INLINE Vec where_less(Vec a, Vec b, Vec x, Vec y) {
   return {_mm512_mask_mov_ps(y.v, _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), x.v)};
 }
+// table[i], where the low bits of `magic` hold the integer i, 0 to 15.
+TAMIS_INLINE Vec look_up(const float (&table)[16], Vec magic) {
+  return {_mm512_permutexvar_ps(_mm512_castps_si512(magic.v), _mm512_loadu_ps(table))};
+}
 // x * 2^n, where the low bits of `magic` hold the integer n and the result is normal.
 TAMIS_INLINE Vec add_exponent(Vec x, Vec magic) {
   const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(magic.v), 23);
