@@ -26,6 +26,10 @@ pkg-config          finding oniguruma
 libsimdjson-dev     reading JSON
 libcli11-dev        the command line
 libboost-dev        HTTP of the server: Asio and Beast, headers only
+libgrpc++-dev       gRPC of the server
+libprotobuf-dev     its messages
+protobuf-compiler   what generates them
+protobuf-compiler-grpc  and its services
 libonig-dev         regular expressions in tokenizer.json
 libssl-dev          hashes of bundles
 zlib1g-dev          PyTorch's zip files

@@ -81,6 +81,7 @@ struct ServeFlags {
 void declare_server(Options& options, serve::ServerOptions& server) {
   options.option("--host", server.host, "the address to listen on; 0.0.0.0 opens it to all");
   options.option("--port", server.port, "of HTTP; 0 for any that is free");
+  options.option("--grpc-port", server.grpc_port, "of gRPC; 0 for any that is free, -1 for none");
   options.option("--model-repository", server.model_repository,
                  "a folder with a folder a model, versions as numbered folders in it");
   options.option("--versions", server.versions, "newest versions of a model that are loaded");
@@ -117,6 +118,9 @@ void declare_limits(Options& options, serve::ServerOptions& server) {
 void check(const serve::ServerOptions& server) {
   if (server.port < 0 || server.port > 65535) {
     fail(ErrorCode::kInvalidArgument, "--port ", server.port, ": must lie in 0..65535");
+  }
+  if (server.grpc_port < -1 || server.grpc_port > 65535) {
+    fail(ErrorCode::kInvalidArgument, "--grpc-port ", server.grpc_port, ": must lie in -1..65535");
   }
   const std::pair<const char*, int64_t> positive[] = {
       {"--versions", server.versions},
@@ -158,6 +162,9 @@ int run(serve::ServerOptions options, bool quiet) {
   }
   std::printf("tamis serves %s://%s:%d\n", tls ? "https" : "http", host.c_str(),
               static_cast<int>(server.http_port()));
+  if (server.grpc_port() != 0) {
+    std::printf("tamis serves grpc://%s:%d\n", host.c_str(), static_cast<int>(server.grpc_port()));
+  }
   std::fflush(stdout);
   signals.wait();
   if (server.drain()) return 0;

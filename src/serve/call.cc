@@ -1,8 +1,7 @@
 #include "serve/call.h"
 
-#include <algorithm>
-
 #include "base/log.h"
+#include "serve/model_route.h"
 #include "serve/server.h"
 
 namespace tamis::serve {
@@ -45,43 +44,10 @@ void Call::respond_error(const Error& error, int64_t retry_after_ms) {
   respond(error_response(dialect_, error, retry_after_ms));
 }
 
-namespace {
-
-std::string names_of(const std::vector<ModelLease>& models) {
-  std::string names;
-  for (const ModelLease& model : models) names += cat(names.empty() ? "" : ", ", model->name());
-  return names.empty() ? "none" : names;
-}
-
-}  // namespace
-
 ModelLease Call::route(std::optional<std::string_view> field,
                        std::initializer_list<tasks::TaskKind> tasks) {
-  ModelRepository& models = core().models();
   const std::string_view name = field && !field->empty() ? *field : std::string_view(path_model);
-  if (!name.empty()) {
-    if (ModelLease found = models.find(std::string(name), path_version)) return found;
-    const std::vector<ModelLease> all = models.loaded();
-    for (const ModelLease& model : all) {
-      if (model->info().source == name) return model;
-    }
-    fail(ErrorCode::kNotFound, "model \"", name, "\" is not loaded; loaded are ", names_of(all));
-  }
-  std::vector<ModelLease> fitting;
-  const std::vector<ModelLease> all = models.loaded();
-  for (const ModelLease& model : all) {
-    const tasks::TaskKind task = model->info().task;
-    if (std::find(tasks.begin(), tasks.end(), task) != tasks.end()) fitting.push_back(model);
-  }
-  if (fitting.size() == 1) return fitting.front();
-  if (all.empty()) fail(ErrorCode::kUnavailable, "no model is loaded");
-  if (fitting.size() > 1) {
-    fail(ErrorCode::kInvalidArgument,
-         "several models can do this; name one as \"model\": ", names_of(fitting));
-  }
-  // The only model there is says itself what it cannot do.
-  if (all.size() == 1) return all.front();
-  fail(ErrorCode::kNotFound, "no loaded model can do this; loaded are ", names_of(all));
+  return route_model(core().models(), name, path_version, tasks);
 }
 
 Request Call::new_request(const ModelLease& model) {

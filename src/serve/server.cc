@@ -72,6 +72,7 @@ Server::Server(ServerOptions options) : options_(std::move(options)) {
   if (!options_.model_repository.empty()) models_->declare_folder();
   http_ = std::make_unique<HttpServer>(
       http_options(options_), [this](const HttpExchangePtr& exchange) { handle(exchange); });
+  if (options_.grpc_port >= 0) grpc_ = std::make_unique<GrpcServer>(*core_, options_);
   http_->start();
 }
 
@@ -79,6 +80,7 @@ Server::Server(ServerOptions options) : options_(std::move(options)) {
 Server::~Server() {
   core_->start_drain();
   core_->close();
+  grpc_.reset();
   http_.reset();
   core_.reset();
   models_.reset();
@@ -97,6 +99,7 @@ bool Server::drain() {
   models_->drain();
   const auto until =
       std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.drain_timeout_ms);
+  if (grpc_) grpc_->drain(options_.drain_timeout_ms);
   while (core_->in_flight() != 0 || http_->counts().connections != 0) {
     if (std::chrono::steady_clock::now() >= until) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -10,6 +10,7 @@
 
 #include "serve/call.h"
 #include "serve/core.h"
+#include "serve/grpc_server.h"
 #include "serve/http_server.h"
 #include "serve/metrics.h"
 #include "serve/model_repository.h"
@@ -35,6 +36,8 @@ class Server {
   [[nodiscard]] bool drain();
 
   [[nodiscard]] uint16_t http_port() const { return http_->port(); }
+  /// 0: there is no gRPC.
+  [[nodiscard]] uint16_t grpc_port() const { return grpc_ ? grpc_->port() : uint16_t{0}; }
   [[nodiscard]] Core& core() { return *core_; }
   [[nodiscard]] const ServerOptions& options() const { return options_; }
   [[nodiscard]] HttpServer& http() { return *http_; }
@@ -49,6 +52,7 @@ class Server {
   std::unique_ptr<ModelRepository> models_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<GrpcServer> grpc_;
 };
 
 }  // namespace tamis::serve

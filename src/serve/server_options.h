@@ -25,7 +25,8 @@ struct ServerOptions {
 
   std::string host = "127.0.0.1";
   int64_t port = 8000;
-  std::string api_key;  ///< empty: no key is asked for
+  int64_t grpc_port = 8001;  ///< below 0: no gRPC
+  std::string api_key;       ///< empty: no key is asked for
   std::string tls_certificate;
   std::string tls_key;
   std::string cors_origin = "*";

@@ -1,0 +1,233 @@
+// inference.GRPCInferenceService: KServe v2 as Triton's clients speak it.
+#include "base/version.h"
+#include "kserve.grpc.pb.h"
+#include "serve/grpc_kserve_messages.h"
+#include "serve/grpc_services.h"
+#include "serve/grpc_stream.h"
+#include "serve/kserve_infer.h"
+
+namespace tamis::serve {
+
+namespace {
+
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+
+constexpr GrpcDialect kDialect = GrpcDialect::kKserve;
+
+using InferStream = GrpcStream<inference::ModelInferRequest, inference::ModelStreamInferResponse>;
+
+// The shorter of the call's deadline and the request's own.
+int64_t shorter(int64_t a, int64_t b) { return a == 0 || b == 0 ? a + b : std::min(a, b); }
+
+void infer(GrpcCaller& caller, const inference::ModelInferRequest& message, KserveDone done) {
+  KserveRequest request = read_infer_request(message);
+  const Request call = caller.new_request();
+  request.timeout_us = shorter(request.timeout_us, call.timeout_us);
+  KserveCaller who;
+  who.client = call.client;
+  who.cancelled = call.cancelled;
+  who.log_id = call.id;
+  kserve_infer(caller.core(), std::move(request), who, std::move(done));
+}
+
+void stream_infer(const InferStream::Ptr& stream, inference::ModelInferRequest&& message,
+                  size_t number) {
+  const auto refuse = [stream, number, id = message.id()](const Error& error) {
+    inference::ModelStreamInferResponse response;
+    response.set_error_message(error.what());
+    response.mutable_infer_response()->set_id(id);
+    stream->answer(number, std::move(response));
+  };
+  try {
+    infer(stream->caller(), message,
+          [stream, number, refuse](KserveResponse&& answer, const std::optional<Error>& error,
+                                   int64_t) {
+            if (error) {
+              refuse(*error);
+              return;
+            }
+            inference::ModelStreamInferResponse response;
+            write_infer_response(std::move(answer), *response.mutable_infer_response());
+            stream->answer(number, std::move(response));
+          });
+  } catch (const Error& error) {
+    refuse(error);
+  }
+}
+
+// A repository is changed by whoever has the key, or from this machine if there is none.
+void check_may_manage(const GrpcCaller& caller) {
+  if (!caller.options().api_key.empty() || caller.from_this_machine()) return;
+  fail(ErrorCode::kUnsupported,
+       "models are loaded and unloaded from this machine only, or with an API key");
+}
+
+template <typename Message>
+void check_repository(const Message& message) {
+  if (message.repository_name().empty()) return;
+  fail(ErrorCode::kUnsupported, "there is one repository, and it has no name");
+}
+
+class KserveService final : public inference::GRPCInferenceService::CallbackService {
+ public:
+  explicit KserveService(const GrpcHost& host) : host_(host) {}
+
+  ServerUnaryReactor* ServerLive(CallbackServerContext* context,
+                                 const inference::ServerLiveRequest*,
+                                 inference::ServerLiveResponse* response) override {
+    return answer(context, [&](UnaryCall&) { response->set_live(true); });
+  }
+
+  ServerUnaryReactor* ServerReady(CallbackServerContext* context,
+                                  const inference::ServerReadyRequest*,
+                                  inference::ServerReadyResponse* response) override {
+    return answer(context, [&](UnaryCall& call) {
+      response->set_ready(call.caller().core().why_not_ready().empty());
+    });
+  }
+
+  ServerUnaryReactor* ModelReady(CallbackServerContext* context,
+                                 const inference::ModelReadyRequest* request,
+                                 inference::ModelReadyResponse* response) override {
+    return answer(context, [&](UnaryCall&) {
+      bool ready = true;
+      try {
+        (void)kserve_target(models(), request->name(), request->version());
+      } catch (const Error&) {
+        ready = false;
+      }
+      response->set_ready(ready);
+    });
+  }
+
+  ServerUnaryReactor* ServerMetadata(CallbackServerContext* context,
+                                     const inference::ServerMetadataRequest*,
+                                     inference::ServerMetadataResponse* response) override {
+    return answer(context, [&](UnaryCall&) {
+      response->set_name("tamis");
+      response->set_version(std::string(tamis::version()));
+      for (const std::string& name : kserve_extensions()) response->add_extensions(name);
+    });
+  }
+
+  ServerUnaryReactor* ModelMetadata(CallbackServerContext* context,
+                                    const inference::ModelMetadataRequest* request,
+                                    inference::ModelMetadataResponse* response) override {
+    return answer(context, [&](UnaryCall&) {
+      const KserveTarget target = kserve_target(models(), request->name(), request->version());
+      write_metadata(kserve_metadata(models(), target), *response);
+    });
+  }
+
+  ServerUnaryReactor* ModelConfig(CallbackServerContext* context,
+                                  const inference::ModelConfigRequest* request,
+                                  inference::ModelConfigResponse* response) override {
+    return answer(context, [&](UnaryCall&) {
+      const KserveTarget target = kserve_target(models(), request->name(), request->version());
+      write_config(kserve_metadata(models(), target), *response->mutable_config());
+    });
+  }
+
+  ServerUnaryReactor* ModelStatistics(CallbackServerContext* context,
+                                      const inference::ModelStatisticsRequest* request,
+                                      inference::ModelStatisticsResponse* response) override {
+    return answer(context, [&](UnaryCall&) {
+      for (const KserveTarget& target :
+           kserve_targets(models(), request->name(), request->version())) {
+        write_statistics(target, *response->add_model_stats());
+      }
+    });
+  }
+
+  ServerUnaryReactor* ModelInfer(CallbackServerContext* context,
+                                 const inference::ModelInferRequest* request,
+                                 inference::ModelInferResponse* response) override {
+    return UnaryCall::start(host_, kDialect, *context, [&](const UnaryCallPtr& call) {
+      infer(call->caller(), *request,
+            [call, response](KserveResponse&& answer, const std::optional<Error>& error,
+                             int64_t retry_after_ms) {
+              if (error) {
+                call->Finish(call->caller().refusal(*error, retry_after_ms));
+                return;
+              }
+              write_infer_response(std::move(answer), *response);
+              call->finish();
+            });
+    });
+  }
+
+  grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
+  ModelStreamInfer(CallbackServerContext* context) override {
+    return InferStream::start(host_, kDialect, *context, stream_infer);
+  }
+
+  ServerUnaryReactor* RepositoryIndex(CallbackServerContext* context,
+                                      const inference::RepositoryIndexRequest* request,
+                                      inference::RepositoryIndexResponse* response) override {
+    return answer(context, [&](UnaryCall&) {
+      check_repository(*request);
+      for (const IndexEntry& entry : models().index()) {
+        if (request->ready() && entry.state != ModelState::kReady) continue;
+        auto* model = response->add_models();
+        model->set_name(entry.name);
+        model->set_version(entry.version);
+        model->set_state(std::string(model_state_name(entry.state)));
+        model->set_reason(entry.reason);
+      }
+    });
+  }
+
+  ServerUnaryReactor* RepositoryModelLoad(CallbackServerContext* context,
+                                          const inference::RepositoryModelLoadRequest* request,
+                                          inference::RepositoryModelLoadResponse*) override {
+    return manage(context, *request, [request](ModelRepository& models) {
+      if (!request->parameters().empty()) {
+        fail(ErrorCode::kUnsupported, "parameter \"", request->parameters().begin()->first,
+             "\": a model is loaded as it lies in the repository");
+      }
+      models.load(request->model_name());
+    });
+  }
+
+  ServerUnaryReactor* RepositoryModelUnload(CallbackServerContext* context,
+                                            const inference::RepositoryModelUnloadRequest* request,
+                                            inference::RepositoryModelUnloadResponse*) override {
+    return manage(context, *request,
+                  [request](ModelRepository& models) { models.unload(request->model_name()); });
+  }
+
+ private:
+  [[nodiscard]] ModelRepository& models() { return host_.core.models(); }
+
+  template <typename Method>
+  ServerUnaryReactor* answer(CallbackServerContext* context, const Method& method) {
+    return UnaryCall::answer(host_, kDialect, *context, method);
+  }
+
+  // Runs `change` on a worker: loading takes long.
+  template <typename Message, typename Change>
+  ServerUnaryReactor* manage(CallbackServerContext* context, const Message& message,
+                             Change change) {
+    return UnaryCall::start(host_, kDialect, *context, [&](const UnaryCallPtr& call) {
+      check_may_manage(call->caller());
+      check_repository(message);
+      host_.core.workers().post([this, call, change] {
+        call->guard([&] {
+          change(models());
+          call->finish();
+        });
+      });
+    });
+  }
+
+  GrpcHost host_;
+};
+
+}  // namespace
+
+void add_kserve_service(const GrpcHost& host, GrpcServices& services) {
+  services.push_back(std::make_unique<KserveService>(host));
+}
+
+}  // namespace tamis::serve

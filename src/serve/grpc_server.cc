@@ -1,0 +1,98 @@
+#include "serve/grpc_server.h"
+
+#include <grpc/grpc.h>
+#include <grpc/support/log.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/security/server_credentials.h>
+
+#include <chrono>
+#include <limits>
+#include <mutex>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "serve/grpc_services.h"
+#include "serve/socket_listener.h"
+
+namespace tamis::serve {
+
+namespace {
+
+void forward_log(gpr_log_func_args* args) {
+  if (args->severity == GPR_LOG_SEVERITY_ERROR) {
+    log(LogLevel::kWarning, cat("gRPC: ", args->message));
+  }
+}
+
+std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& options) {
+  if (options.tls_certificate.empty()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions ssl;
+  ssl.pem_key_cert_pairs.push_back(
+      {read_file(options.tls_key), read_file(options.tls_certificate)});
+  return grpc::SslServerCredentials(ssl);
+}
+
+}  // namespace
+
+struct GrpcServer::Impl {
+  Impl(Core& core, const ServerOptions& options)
+      : host{core, options, streams},
+        listener(options.host, static_cast<uint16_t>(options.grpc_port)) {}
+
+  GrpcStreams streams;
+  GrpcHost host;
+  SocketListener listener;
+  GrpcServices services;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
+  std::unique_ptr<grpc::Server> server;
+  std::once_flag ended;
+
+  void take(int descriptor) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.listener_fd = listener.descriptor();
+    connection.fd = descriptor;
+    acceptor->HandleNewConnection(&connection);
+  }
+
+  void end(std::chrono::milliseconds patience) {
+    std::call_once(ended, [&] {
+      listener.stop();
+      streams.end_all();
+      server->Shutdown(std::chrono::system_clock::now() + patience);
+    });
+  }
+};
+
+GrpcServer::GrpcServer(Core& core, const ServerOptions& options) {
+  gpr_set_log_function(forward_log);
+  gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+  impl_ = std::make_unique<Impl>(core, options);
+  add_health_service(impl_->host, impl_->services);
+  add_tei_services(impl_->host, impl_->services);
+  add_kserve_service(impl_->host, impl_->services);
+
+  grpc::ServerBuilder builder;
+  impl_->acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      credentials(options));
+  for (const auto& service : impl_->services) builder.RegisterService(service.get());
+  // gRPC's own limit of 4 MiB is less than a request of many texts.
+  builder.SetMaxReceiveMessageSize(
+      static_cast<int>(std::min<int64_t>(options.max_body_bytes, std::numeric_limits<int>::max())));
+  builder.SetMaxSendMessageSize(-1);
+  // Triton's clients send keep-alive pings as often as their users like.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  impl_->server = builder.BuildAndStart();
+  if (impl_->server == nullptr) fail(ErrorCode::kInternal, "the gRPC server cannot start");
+  impl_->listener.start([impl = impl_.get()](int descriptor) { impl->take(descriptor); });
+}
+
+GrpcServer::~GrpcServer() { impl_->end(std::chrono::milliseconds(0)); }
+
+uint16_t GrpcServer::port() const { return impl_->listener.port(); }
+
+void GrpcServer::drain(int64_t timeout_ms) { impl_->end(std::chrono::milliseconds(timeout_ms)); }
+
+}  // namespace tamis::serve

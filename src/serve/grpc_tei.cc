@@ -1,0 +1,510 @@
+// tei.v1: text-embeddings-inference's services. Which model: metadata "model", else the only loaded
+// one that can do it.
+#include <set>
+
+#include "base/version.h"
+#include "serve/grpc_services.h"
+#include "serve/grpc_stream.h"
+#include "serve/model_route.h"
+#include "tasks/code_points.h"
+#include "tei.grpc.pb.h"
+
+namespace tamis::serve {
+
+namespace {
+
+namespace pb = ::tei::v1;
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+using tasks::TaskKind;
+
+constexpr GrpcDialect kDialect = GrpcDialect::kTei;
+
+ModelLease route(const GrpcCaller& caller, std::initializer_list<TaskKind> tasks) {
+  return route_model(caller.core().models(), caller.metadata("model"), "", tasks);
+}
+
+template <typename Message>
+Truncation truncation_of(const Message& message) {
+  Truncation truncation;
+  truncation.enabled = message.truncate();
+  truncation.side =
+      message.truncation_direction() == pb::TRUNCATION_DIRECTION_LEFT ? Side::kLeft : Side::kRight;
+  return truncation;
+}
+
+Request request_to(const GrpcCaller& caller, const ModelLease& model) {
+  Request request = caller.new_request();
+  request.model = model->name();
+  request.version = model->version();
+  return request;
+}
+
+uint64_t ns(int64_t us) { return static_cast<uint64_t>(std::max<int64_t>(0, us)) * 1000; }
+
+void write_metadata(const Reply& reply, pb::Metadata& metadata) {
+  const Timings& timings = reply.timings;
+  metadata.set_compute_chars(static_cast<uint32_t>(reply.characters));
+  metadata.set_compute_tokens(static_cast<uint32_t>(reply.tokens));
+  metadata.set_total_time_ns(ns(timings.tokenize_us + timings.queue_us + timings.run_us));
+  metadata.set_tokenization_time_ns(ns(timings.tokenize_us));
+  metadata.set_queue_time_ns(ns(timings.queue_us));
+  metadata.set_inference_time_ns(ns(timings.run_us));
+}
+
+// Each method: the request it makes of a message, and what it writes of the reply.
+struct Embed {
+  using In = pb::EmbedRequest;
+  using Out = pb::EmbedResponse;
+  static Request request(const GrpcCaller& caller, const In& in) {
+    Request request = request_to(caller, route(caller, {TaskKind::kEmbed}));
+    request.inputs.push_back({in.inputs()});
+    tasks::EmbedOptions options;
+    options.normalize = in.normalize();
+    if (in.has_dimensions()) options.dimensions = in.dimensions();
+    if (in.has_prompt_name()) options.prompt_name = in.prompt_name();
+    options.truncation = truncation_of(in);
+    request.options = std::move(options);
+    return request;
+  }
+  static void print(const In&, const Reply& reply, Out& out) {
+    const auto& embedding = std::get<tasks::EmbedResult>(reply.results.at(0)).embedding;
+    out.mutable_embeddings()->Add(embedding.begin(), embedding.end());
+    write_metadata(reply, *out.mutable_metadata());
+  }
+};
+
+struct EmbedAll {
+  using In = pb::EmbedAllRequest;
+  using Out = pb::EmbedAllResponse;
+  static Request request(const GrpcCaller& caller, const In& in) {
+    Request request = request_to(caller, route(caller, {TaskKind::kEmbed}));
+    request.inputs.push_back({in.inputs()});
+    tasks::EmbedOptions options;
+    if (in.has_prompt_name()) options.prompt_name = in.prompt_name();
+    options.truncation = truncation_of(in);
+    request.options = std::move(options);
+    request.raw = true;
+    request.outputs = OutputSet::kTokens;
+    return request;
+  }
+  static void print(const In&, const Reply& reply, Out& out) {
+    for (const RawOutput& output : reply.raw) {
+      if (output.name != "token_embeddings") continue;
+      for (auto at = output.values.begin(); at != output.values.end(); at += output.row_elements) {
+        out.add_token_embeddings()->mutable_embeddings()->Add(at, at + output.row_elements);
+      }
+    }
+    write_metadata(reply, *out.mutable_metadata());
+  }
+};
+
+struct EmbedSparse {
+  using In = pb::EmbedSparseRequest;
+  using Out = pb::EmbedSparseResponse;
+  static Request request(const GrpcCaller&, const In&) {
+    fail(ErrorCode::kUnsupported, "EmbedSparse: no model here gives sparse embeddings");
+  }
+  static void print(const In&, const Reply&, Out&) {}
+};
+
+// Softmax over several labels, sigmoid of one or of labels that do not exclude each other.
+tasks::ScoreFunction score_function(bool raw, const ModelLease& model) {
+  if (raw) return tasks::ScoreFunction::kNone;
+  const tasks::TaskModel* const task = model->model().task_model();
+  const bool several = task != nullptr && task->problem == tasks::Problem::kMultiLabel;
+  const size_t labels = model->info().labels.size();
+  return several || labels == 1 ? tasks::ScoreFunction::kSigmoid : tasks::ScoreFunction::kSoftmax;
+}
+
+template <typename Message>
+Request predict_request(const GrpcCaller& caller, const Message& in, tasks::TaskInput input) {
+  const ModelLease model = route(caller, {TaskKind::kClassify, TaskKind::kRerank});
+  Request request = request_to(caller, model);
+  request.inputs.push_back(std::move(input));
+  tasks::ClassifyOptions options;
+  options.function = score_function(in.raw_scores(), model);
+  options.truncation = truncation_of(in);
+  request.options = options;
+  return request;
+}
+
+void print_predictions(const Reply& reply, pb::PredictResponse& out) {
+  for (const auto& score : std::get<tasks::ClassifyResult>(reply.results.at(0)).scores) {
+    pb::Prediction* prediction = out.add_predictions();
+    prediction->set_label(score.label);
+    prediction->set_score(score.score);
+  }
+  write_metadata(reply, *out.mutable_metadata());
+}
+
+struct Predict {
+  using In = pb::PredictRequest;
+  using Out = pb::PredictResponse;
+  static Request request(const GrpcCaller& caller, const In& in) {
+    return predict_request(caller, in, {in.inputs()});
+  }
+  static void print(const In&, const Reply& reply, Out& out) { print_predictions(reply, out); }
+};
+
+struct PredictPair {
+  using In = pb::PredictPairRequest;
+  using Out = pb::PredictResponse;
+  static Request request(const GrpcCaller& caller, const In& in) {
+    if (in.inputs_size() < 1 || in.inputs_size() > 2) {
+      fail(ErrorCode::kInvalidArgument, "`inputs` has ", in.inputs_size(),
+           " texts, must be a pair");
+    }
+    tasks::TaskInput input{in.inputs(0)};
+    if (in.inputs_size() == 2) input.pair = in.inputs(1);
+    return predict_request(caller, in, std::move(input));
+  }
+  static void print(const In&, const Reply& reply, Out& out) { print_predictions(reply, out); }
+};
+
+struct Rerank {
+  using In = pb::RerankRequest;
+  using Out = pb::RerankResponse;
+  static Request request(const GrpcCaller& caller, const In& in) {
+    const ModelLease model = route(caller, {TaskKind::kRerank, TaskKind::kClassify});
+    if (in.texts_size() == 0) fail(ErrorCode::kInvalidArgument, "`texts` cannot be empty");
+    if (in.texts_size() > caller.options().max_items) {
+      fail(ErrorCode::kInvalidArgument, "`texts` has ", in.texts_size(),
+           " items; this server takes at most ", caller.options().max_items, " a request");
+    }
+    Request request = request_to(caller, model);
+    tasks::TaskInput input{in.query()};
+    input.texts.assign(in.texts().begin(), in.texts().end());
+    request.inputs.push_back(std::move(input));
+    tasks::RerankOptions options;
+    options.raw_scores = in.raw_scores();
+    options.truncation = truncation_of(in);
+    request.options = options;
+    return request;
+  }
+  static void print(const In& in, const Reply& reply, Out& out) {
+    for (const auto& result : std::get<tasks::RerankResult>(reply.results.at(0)).results) {
+      pb::Rank* rank = out.add_ranks();
+      rank->set_index(static_cast<uint32_t>(result.index));
+      rank->set_score(result.score);
+      if (in.return_text()) rank->set_text(result.text);
+    }
+    write_metadata(reply, *out.mutable_metadata());
+  }
+};
+
+const tasks::TaskModel& model_with_tokenizer(const ModelLease& model) {
+  const tasks::TaskModel* const task = model->model().task_model();
+  if (task == nullptr) fail(ErrorCode::kUnsupported, model->name(), " has no tokenizer");
+  return *task;
+}
+
+ModelLease any_model(const GrpcCaller& caller) {
+  return route(caller, {TaskKind::kEmbed, TaskKind::kClassify, TaskKind::kRerank, TaskKind::kNer,
+                        TaskKind::kQa, TaskKind::kFillMask, TaskKind::kZeroShot});
+}
+
+// These need no engine: `run` answers.
+struct Encode {
+  using In = pb::EncodeRequest;
+  using Out = pb::EncodeResponse;
+  static void run(const GrpcCaller& caller, const In& in, Out& out) {
+    const ModelLease model = any_model(caller);
+    const tasks::TaskModel& task = model_with_tokenizer(model);
+    std::string text;
+    if (in.has_prompt_name()) {
+      const auto at = task.prompts.find(in.prompt_name());
+      if (at == task.prompts.end()) {
+        fail(ErrorCode::kInvalidArgument, "the model has no prompt named \"", in.prompt_name(),
+             "\"");
+      }
+      text = at->second;
+    }
+    text += in.inputs();
+    tokenizer::EncodeOptions options;
+    options.add_special_tokens = in.add_special_tokens();
+    const tokenizer::Encoding encoding = task.tokenizer->encode(text, options);
+    const tasks::CodePoints points(text);
+    for (size_t i = 0; i < encoding.ids.size(); ++i) {
+      pb::SimpleToken& token = *out.add_tokens();
+      const bool added = encoding.special_mask[i] != 0;
+      token.set_id(static_cast<uint32_t>(encoding.ids[i]));
+      token.set_special(added);
+      if (added) {
+        token.set_text(std::string(task.tokenizer->id_to_token(encoding.ids[i])));
+        continue;
+      }
+      const tokenizer::Span span = encoding.offsets[i];
+      const std::string_view piece = points.slice(span.start, span.end);
+      const auto start = static_cast<uint32_t>(points.slice(0, span.start).size());
+      token.set_text(std::string(piece));
+      token.set_start(start);
+      token.set_stop(start + static_cast<uint32_t>(piece.size()));
+    }
+  }
+};
+
+struct Decode {
+  using In = pb::DecodeRequest;
+  using Out = pb::DecodeResponse;
+  static void run(const GrpcCaller& caller, const In& in, Out& out) {
+    const ModelLease model = any_model(caller);
+    std::vector<int32_t> ids;
+    for (const uint32_t id : in.ids()) {
+      if (id > static_cast<uint32_t>(INT32_MAX)) {
+        fail(ErrorCode::kInvalidArgument, "`ids`: ", id, " is more than 2147483647");
+      }
+      ids.push_back(static_cast<int32_t>(id));
+    }
+    out.set_text(model_with_tokenizer(model).tokenizer->decode(ids, in.skip_special_tokens()));
+  }
+};
+
+template <typename Method>
+ServerUnaryReactor* unary(const GrpcHost& host, CallbackServerContext* context,
+                          const typename Method::In* in, typename Method::Out* out) {
+  return UnaryCall::start(host, kDialect, *context, [&](const UnaryCallPtr& call) {
+    UnaryCall::submit(call, Method::request(call->caller(), *in),
+                      [in, out](const Reply& reply) { Method::print(*in, reply, *out); });
+  });
+}
+
+// Answers on a worker: a text may be long.
+template <typename Method>
+ServerUnaryReactor* unary_run(const GrpcHost& host, CallbackServerContext* context,
+                              const typename Method::In* in, typename Method::Out* out) {
+  return UnaryCall::start(host, kDialect, *context, [&](const UnaryCallPtr& call) {
+    host.core.workers().post([call, in, out] {
+      call->guard([&] {
+        Method::run(call->caller(), *in, *out);
+        call->finish();
+      });
+    });
+  });
+}
+
+template <typename Method>
+using StreamOf = GrpcStream<typename Method::In, typename Method::Out>;
+
+template <typename Method>
+grpc::ServerBidiReactor<typename Method::In, typename Method::Out>* stream(
+    const GrpcHost& host, CallbackServerContext* context) {
+  using Stream = StreamOf<Method>;
+  return Stream::start(
+      host, kDialect, *context,
+      [](const typename Stream::Ptr& self, typename Method::In&& in, size_t number) {
+        Request request = Method::request(self->caller(), in);
+        const auto done = [self, number, in = std::move(in)](Reply&& reply) {
+          if (reply.error) {
+            self->fail(self->caller().refusal(*reply.error, reply.retry_after_ms));
+            return;
+          }
+          typename Method::Out out;
+          Method::print(in, reply, out);
+          self->answer(number, std::move(out));
+        };
+        self->caller().core().submit(std::move(request), done);
+      });
+}
+
+template <typename Method>
+grpc::ServerBidiReactor<typename Method::In, typename Method::Out>* stream_run(
+    const GrpcHost& host, CallbackServerContext* context) {
+  using Stream = StreamOf<Method>;
+  return Stream::start(
+      host, kDialect, *context,
+      [](const typename Stream::Ptr& self, typename Method::In&& in, size_t number) {
+        self->caller().core().workers().post([self, number, in = std::move(in)] {
+          try {
+            typename Method::Out out;
+            Method::run(self->caller(), in, out);
+            self->answer(number, std::move(out));
+          } catch (const Error& error) {
+            self->fail(self->caller().status(error));
+          }
+        });
+      });
+}
+
+// RerankStream: texts one after the other, ranks once they have all come.
+class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamRequest> {
+ public:
+  static RerankReader* start(const GrpcHost& host, CallbackServerContext& context,
+                             pb::RerankResponse* response) {
+    auto reader = std::make_shared<RerankReader>(host, context, response);
+    reader->self_ = reader;
+    if (reader->caller_.may_call()) {
+      reader->StartRead(&reader->message_);
+    } else {
+      reader->Finish({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+    }
+    return reader.get();
+  }
+
+  RerankReader(const GrpcHost& host, CallbackServerContext& context, pb::RerankResponse* response)
+      : caller_(host, kDialect, context), response_(response) {}
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      submit();
+      return;
+    }
+    if (request_.texts_size() == 0) {
+      request_.set_query(message_.query());
+      request_.set_truncate(message_.truncate());
+      request_.set_truncation_direction(message_.truncation_direction());
+      request_.set_raw_scores(message_.raw_scores());
+      request_.set_return_text(message_.return_text());
+    }
+    if (request_.texts_size() >= caller_.options().max_items) {
+      Finish({grpc::StatusCode::INVALID_ARGUMENT,
+              cat("this server takes at most ", caller_.options().max_items, " texts a request")});
+      return;
+    }
+    request_.add_texts(std::move(*message_.mutable_text()));
+    StartRead(&message_);
+  }
+
+  void OnCancel() override { caller_.cancel(); }
+  void OnDone() override { self_.reset(); }
+
+ private:
+  void submit() {
+    try {
+      caller_.core().submit(Rerank::request(caller_, request_), [self = self_](Reply&& reply) {
+        if (reply.error) {
+          self->Finish(self->caller_.refusal(*reply.error, reply.retry_after_ms));
+          return;
+        }
+        Rerank::print(self->request_, reply, *self->response_);
+        self->Finish(grpc::Status::OK);
+      });
+    } catch (const Error& error) {
+      Finish(caller_.status(error));
+    }
+  }
+
+  GrpcCaller caller_;
+  pb::RerankResponse* response_;
+  std::shared_ptr<RerankReader> self_;
+  pb::RerankStreamRequest message_;
+  pb::RerankRequest request_;
+};
+
+// One override a method: its name, its types' traits, and how it is answered.
+#define TAMIS_GRPC_UNARY(Name, Method, how)                                                        \
+  ServerUnaryReactor* Name(CallbackServerContext* context, const Method::In* in, Method::Out* out) \
+      override {                                                                                   \
+    return how<Method>(host_, context, in, out);                                                   \
+  }
+#define TAMIS_GRPC_STREAM(Name, Method, how)                                             \
+  grpc::ServerBidiReactor<Method::In, Method::Out>* Name(CallbackServerContext* context) \
+      override {                                                                         \
+    return how<Method>(host_, context);                                                  \
+  }
+
+class EmbedService final : public pb::Embed::CallbackService {
+ public:
+  explicit EmbedService(const GrpcHost& host) : host_(host) {}
+  TAMIS_GRPC_UNARY(Embed, serve::Embed, unary)
+  TAMIS_GRPC_UNARY(EmbedSparse, serve::EmbedSparse, unary)
+  TAMIS_GRPC_UNARY(EmbedAll, serve::EmbedAll, unary)
+  TAMIS_GRPC_STREAM(EmbedStream, serve::Embed, stream)
+  TAMIS_GRPC_STREAM(EmbedSparseStream, serve::EmbedSparse, stream)
+  TAMIS_GRPC_STREAM(EmbedAllStream, serve::EmbedAll, stream)
+
+ private:
+  GrpcHost host_;
+};
+
+class PredictService final : public pb::Predict::CallbackService {
+ public:
+  explicit PredictService(const GrpcHost& host) : host_(host) {}
+  TAMIS_GRPC_UNARY(Predict, serve::Predict, unary)
+  TAMIS_GRPC_UNARY(PredictPair, serve::PredictPair, unary)
+  TAMIS_GRPC_STREAM(PredictStream, serve::Predict, stream)
+  TAMIS_GRPC_STREAM(PredictPairStream, serve::PredictPair, stream)
+
+ private:
+  GrpcHost host_;
+};
+
+class RerankService final : public pb::Rerank::CallbackService {
+ public:
+  explicit RerankService(const GrpcHost& host) : host_(host) {}
+  TAMIS_GRPC_UNARY(Rerank, serve::Rerank, unary)
+  grpc::ServerReadReactor<pb::RerankStreamRequest>* RerankStream(
+      CallbackServerContext* context, pb::RerankResponse* response) override {
+    return RerankReader::start(host_, *context, response);
+  }
+
+ private:
+  GrpcHost host_;
+};
+
+class TokenizeService final : public pb::Tokenize::CallbackService {
+ public:
+  explicit TokenizeService(const GrpcHost& host) : host_(host) {}
+  TAMIS_GRPC_UNARY(Tokenize, Encode, unary_run)
+  TAMIS_GRPC_UNARY(Decode, serve::Decode, unary_run)
+  TAMIS_GRPC_STREAM(TokenizeStream, Encode, stream_run)
+  TAMIS_GRPC_STREAM(DecodeStream, serve::Decode, stream_run)
+
+ private:
+  GrpcHost host_;
+};
+
+#undef TAMIS_GRPC_UNARY
+#undef TAMIS_GRPC_STREAM
+
+class InfoService final : public pb::Info::CallbackService {
+ public:
+  explicit InfoService(const GrpcHost& host) : host_(host) {}
+
+  ServerUnaryReactor* Info(CallbackServerContext* context, const pb::InfoRequest*,
+                           pb::InfoResponse* response) override {
+    return UnaryCall::answer(host_, kDialect, *context, [&](UnaryCall& call) {
+      const ModelLease model = first_model(call.caller());
+      const ServableInfo& info = model->info();
+      response->set_version(std::string(version()));
+      response->set_sha(std::string(commit()));
+      response->set_model_id(info.source);
+      response->set_model_dtype(info.precision == "fp32" ? "float32" : info.precision);
+      response->set_model_type(model_type(info.task));
+      response->set_max_concurrent_requests(static_cast<uint32_t>(host_.options.max_connections));
+      response->set_max_input_length(static_cast<uint32_t>(info.max_length));
+      response->set_max_batch_tokens(static_cast<uint32_t>(host_.options.max_batch_tokens));
+      response->set_max_client_batch_size(static_cast<uint32_t>(host_.options.max_items));
+      response->set_tokenization_workers(static_cast<uint32_t>(host_.options.tokenizer_threads));
+    });
+  }
+
+ private:
+  static ModelLease first_model(const GrpcCaller& caller) {
+    ModelRepository& models = caller.core().models();
+    const std::string_view name = caller.metadata("model");
+    if (!name.empty()) return route_model(models, name, "", {});
+    const std::vector<ModelLease> loaded = models.loaded();
+    if (loaded.empty()) fail(ErrorCode::kUnavailable, "no model is loaded");
+    return loaded.front();
+  }
+
+  static pb::ModelType model_type(TaskKind task) {
+    if (task == TaskKind::kEmbed) return pb::MODEL_TYPE_EMBEDDING;
+    return task == TaskKind::kRerank ? pb::MODEL_TYPE_RERANKER : pb::MODEL_TYPE_CLASSIFIER;
+  }
+
+  GrpcHost host_;
+};
+
+}  // namespace
+
+void add_tei_services(const GrpcHost& host, GrpcServices& services) {
+  services.push_back(std::make_unique<InfoService>(host));
+  services.push_back(std::make_unique<EmbedService>(host));
+  services.push_back(std::make_unique<PredictService>(host));
+  services.push_back(std::make_unique<RerankService>(host));
+  services.push_back(std::make_unique<TokenizeService>(host));
+}
+
+}  // namespace tamis::serve

@@ -1,0 +1,46 @@
+#include "serve/model_route.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace tamis::serve {
+
+namespace {
+
+std::string names_of(const std::vector<ModelLease>& models) {
+  std::string names;
+  for (const ModelLease& model : models) names += cat(names.empty() ? "" : ", ", model->name());
+  return names.empty() ? "none" : names;
+}
+
+}  // namespace
+
+ModelLease route_model(ModelRepository& models, std::string_view name, const std::string& version,
+                       std::initializer_list<tasks::TaskKind> tasks) {
+  if (!name.empty()) {
+    if (ModelLease found = models.find(std::string(name), version)) return found;
+    const std::vector<ModelLease> all = models.loaded();
+    for (const ModelLease& model : all) {
+      if (model->info().source == name) return model;
+    }
+    fail(ErrorCode::kNotFound, "model \"", name, "\" is not loaded; loaded are ", names_of(all));
+  }
+  std::vector<ModelLease> fitting;
+  const std::vector<ModelLease> all = models.loaded();
+  for (const ModelLease& model : all) {
+    const tasks::TaskKind task = model->info().task;
+    if (std::find(tasks.begin(), tasks.end(), task) != tasks.end()) fitting.push_back(model);
+  }
+  if (fitting.size() == 1) return fitting.front();
+  if (all.empty()) fail(ErrorCode::kUnavailable, "no model is loaded");
+  if (fitting.size() > 1) {
+    fail(ErrorCode::kInvalidArgument,
+         "several models can do this; name one as \"model\": ", names_of(fitting));
+  }
+  // The only model there is says itself what it cannot do.
+  if (all.size() == 1) return all.front();
+  fail(ErrorCode::kNotFound, "no loaded model can do this; loaded are ", names_of(all));
+}
+
+}  // namespace tamis::serve

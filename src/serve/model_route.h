@@ -1,0 +1,22 @@
+// Which model a request means that names one, or none.
+//
+// Is: the rule that all protocols share. Is not: where a protocol writes the name. May use:
+// model_repository.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "serve/model_repository.h"
+
+namespace tamis::serve {
+
+/// The model `name`, by its name or its MODEL argument; for an empty name the only loaded one that
+/// does one of `tasks`. Throws kNotFound, kInvalidArgument (several could) or kUnavailable (none is
+/// loaded), with the names there are.
+[[nodiscard]] ModelLease route_model(ModelRepository& models, std::string_view name,
+                                     const std::string& version,
+                                     std::initializer_list<tasks::TaskKind> tasks);
+
+}  // namespace tamis::serve
