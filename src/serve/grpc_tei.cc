@@ -1,28 +1,10 @@
-// tei.v1: text-embeddings-inference's services. Which model: metadata "model", else the only loaded
-// one that can do it.
-#include <set>
-
-#include "base/version.h"
+// tei.v1: Embed, Predict and Rerank, which run the model.
+#include "serve/grpc_tei.h"
 #include "serve/grpc_services.h"
-#include "serve/grpc_stream.h"
-#include "serve/model_route.h"
-#include "tasks/code_points.h"
-#include "tei.grpc.pb.h"
 
 namespace tamis::serve {
 
 namespace {
-
-namespace pb = ::tei::v1;
-using grpc::CallbackServerContext;
-using grpc::ServerUnaryReactor;
-using tasks::TaskKind;
-
-constexpr GrpcDialect kDialect = GrpcDialect::kTei;
-
-ModelLease route(const GrpcCaller& caller, std::initializer_list<TaskKind> tasks) {
-  return route_model(caller.core().models(), caller.metadata("model"), "", tasks);
-}
 
 template <typename Message>
 Truncation truncation_of(const Message& message) {
@@ -57,7 +39,7 @@ struct Embed {
   using In = pb::EmbedRequest;
   using Out = pb::EmbedResponse;
   static Request request(const GrpcCaller& caller, const In& in) {
-    Request request = request_to(caller, route(caller, {TaskKind::kEmbed}));
+    Request request = request_to(caller, tei_model(caller, {TaskKind::kEmbed}));
     request.inputs.push_back({in.inputs()});
     tasks::EmbedOptions options;
     options.normalize = in.normalize();
@@ -78,7 +60,7 @@ struct EmbedAll {
   using In = pb::EmbedAllRequest;
   using Out = pb::EmbedAllResponse;
   static Request request(const GrpcCaller& caller, const In& in) {
-    Request request = request_to(caller, route(caller, {TaskKind::kEmbed}));
+    Request request = request_to(caller, tei_model(caller, {TaskKind::kEmbed}));
     request.inputs.push_back({in.inputs()});
     tasks::EmbedOptions options;
     if (in.has_prompt_name()) options.prompt_name = in.prompt_name();
@@ -119,7 +101,7 @@ tasks::ScoreFunction score_function(bool raw, const ModelLease& model) {
 
 template <typename Message>
 Request predict_request(const GrpcCaller& caller, const Message& in, tasks::TaskInput input) {
-  const ModelLease model = route(caller, {TaskKind::kClassify, TaskKind::kRerank});
+  const ModelLease model = tei_model(caller, {TaskKind::kClassify, TaskKind::kRerank});
   Request request = request_to(caller, model);
   request.inputs.push_back(std::move(input));
   tasks::ClassifyOptions options;
@@ -166,7 +148,7 @@ struct Rerank {
   using In = pb::RerankRequest;
   using Out = pb::RerankResponse;
   static Request request(const GrpcCaller& caller, const In& in) {
-    const ModelLease model = route(caller, {TaskKind::kRerank, TaskKind::kClassify});
+    const ModelLease model = tei_model(caller, {TaskKind::kRerank, TaskKind::kClassify});
     if (in.texts_size() == 0) fail(ErrorCode::kInvalidArgument, "`texts` cannot be empty");
     if (in.texts_size() > caller.options().max_items) {
       fail(ErrorCode::kInvalidArgument, "`texts` has ", in.texts_size(),
@@ -193,105 +175,21 @@ struct Rerank {
   }
 };
 
-const tasks::TaskModel& model_with_tokenizer(const ModelLease& model) {
-  const tasks::TaskModel* const task = model->model().task_model();
-  if (task == nullptr) fail(ErrorCode::kUnsupported, model->name(), " has no tokenizer");
-  return *task;
-}
-
-ModelLease any_model(const GrpcCaller& caller) {
-  return route(caller, {TaskKind::kEmbed, TaskKind::kClassify, TaskKind::kRerank, TaskKind::kNer,
-                        TaskKind::kQa, TaskKind::kFillMask, TaskKind::kZeroShot});
-}
-
-// These need no engine: `run` answers.
-struct Encode {
-  using In = pb::EncodeRequest;
-  using Out = pb::EncodeResponse;
-  static void run(const GrpcCaller& caller, const In& in, Out& out) {
-    const ModelLease model = any_model(caller);
-    const tasks::TaskModel& task = model_with_tokenizer(model);
-    std::string text;
-    if (in.has_prompt_name()) {
-      const auto at = task.prompts.find(in.prompt_name());
-      if (at == task.prompts.end()) {
-        fail(ErrorCode::kInvalidArgument, "the model has no prompt named \"", in.prompt_name(),
-             "\"");
-      }
-      text = at->second;
-    }
-    text += in.inputs();
-    tokenizer::EncodeOptions options;
-    options.add_special_tokens = in.add_special_tokens();
-    const tokenizer::Encoding encoding = task.tokenizer->encode(text, options);
-    const tasks::CodePoints points(text);
-    for (size_t i = 0; i < encoding.ids.size(); ++i) {
-      pb::SimpleToken& token = *out.add_tokens();
-      const bool added = encoding.special_mask[i] != 0;
-      token.set_id(static_cast<uint32_t>(encoding.ids[i]));
-      token.set_special(added);
-      if (added) {
-        token.set_text(std::string(task.tokenizer->id_to_token(encoding.ids[i])));
-        continue;
-      }
-      const tokenizer::Span span = encoding.offsets[i];
-      const std::string_view piece = points.slice(span.start, span.end);
-      const auto start = static_cast<uint32_t>(points.slice(0, span.start).size());
-      token.set_text(std::string(piece));
-      token.set_start(start);
-      token.set_stop(start + static_cast<uint32_t>(piece.size()));
-    }
-  }
-};
-
-struct Decode {
-  using In = pb::DecodeRequest;
-  using Out = pb::DecodeResponse;
-  static void run(const GrpcCaller& caller, const In& in, Out& out) {
-    const ModelLease model = any_model(caller);
-    std::vector<int32_t> ids;
-    for (const uint32_t id : in.ids()) {
-      if (id > static_cast<uint32_t>(INT32_MAX)) {
-        fail(ErrorCode::kInvalidArgument, "`ids`: ", id, " is more than 2147483647");
-      }
-      ids.push_back(static_cast<int32_t>(id));
-    }
-    out.set_text(model_with_tokenizer(model).tokenizer->decode(ids, in.skip_special_tokens()));
-  }
-};
-
 template <typename Method>
 ServerUnaryReactor* unary(const GrpcHost& host, CallbackServerContext* context,
                           const typename Method::In* in, typename Method::Out* out) {
-  return UnaryCall::start(host, kDialect, *context, [&](const UnaryCallPtr& call) {
+  return UnaryCall::start(host, kTeiDialect, *context, [&](const UnaryCallPtr& call) {
     UnaryCall::submit(call, Method::request(call->caller(), *in),
                       [in, out](const Reply& reply) { Method::print(*in, reply, *out); });
   });
 }
-
-// Answers on a worker: a text may be long.
-template <typename Method>
-ServerUnaryReactor* unary_run(const GrpcHost& host, CallbackServerContext* context,
-                              const typename Method::In* in, typename Method::Out* out) {
-  return UnaryCall::start(host, kDialect, *context, [&](const UnaryCallPtr& call) {
-    host.core.workers().post([call, in, out] {
-      call->guard([&] {
-        Method::run(call->caller(), *in, *out);
-        call->finish();
-      });
-    });
-  });
-}
-
-template <typename Method>
-using StreamOf = GrpcStream<typename Method::In, typename Method::Out>;
 
 template <typename Method>
 grpc::ServerBidiReactor<typename Method::In, typename Method::Out>* stream(
     const GrpcHost& host, CallbackServerContext* context) {
   using Stream = StreamOf<Method>;
   return Stream::start(
-      host, kDialect, *context,
+      host, kTeiDialect, *context,
       [](const typename Stream::Ptr& self, typename Method::In&& in, size_t number) {
         Request request = Method::request(self->caller(), in);
         const auto done = [self, number, in = std::move(in)](Reply&& reply) {
@@ -304,25 +202,6 @@ grpc::ServerBidiReactor<typename Method::In, typename Method::Out>* stream(
           self->answer(number, std::move(out));
         };
         self->caller().core().submit(std::move(request), done);
-      });
-}
-
-template <typename Method>
-grpc::ServerBidiReactor<typename Method::In, typename Method::Out>* stream_run(
-    const GrpcHost& host, CallbackServerContext* context) {
-  using Stream = StreamOf<Method>;
-  return Stream::start(
-      host, kDialect, *context,
-      [](const typename Stream::Ptr& self, typename Method::In&& in, size_t number) {
-        self->caller().core().workers().post([self, number, in = std::move(in)] {
-          try {
-            typename Method::Out out;
-            Method::run(self->caller(), in, out);
-            self->answer(number, std::move(out));
-          } catch (const Error& error) {
-            self->fail(self->caller().status(error));
-          }
-        });
       });
 }
 
@@ -342,7 +221,7 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
   }
 
   RerankReader(const GrpcHost& host, CallbackServerContext& context, pb::RerankResponse* response)
-      : caller_(host, kDialect, context), response_(response) {}
+      : caller_(host, kTeiDialect, context), response_(response) {}
 
   void OnReadDone(bool ok) override {
     if (!ok) {
@@ -391,18 +270,6 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
   pb::RerankRequest request_;
 };
 
-// One override a method: its name, its types' traits, and how it is answered.
-#define TAMIS_GRPC_UNARY(Name, Method, how)                                                        \
-  ServerUnaryReactor* Name(CallbackServerContext* context, const Method::In* in, Method::Out* out) \
-      override {                                                                                   \
-    return how<Method>(host_, context, in, out);                                                   \
-  }
-#define TAMIS_GRPC_STREAM(Name, Method, how)                                             \
-  grpc::ServerBidiReactor<Method::In, Method::Out>* Name(CallbackServerContext* context) \
-      override {                                                                         \
-    return how<Method>(host_, context);                                                  \
-  }
-
 class EmbedService final : public pb::Embed::CallbackService {
  public:
   explicit EmbedService(const GrpcHost& host) : host_(host) {}
@@ -442,69 +309,13 @@ class RerankService final : public pb::Rerank::CallbackService {
   GrpcHost host_;
 };
 
-class TokenizeService final : public pb::Tokenize::CallbackService {
- public:
-  explicit TokenizeService(const GrpcHost& host) : host_(host) {}
-  TAMIS_GRPC_UNARY(Tokenize, Encode, unary_run)
-  TAMIS_GRPC_UNARY(Decode, serve::Decode, unary_run)
-  TAMIS_GRPC_STREAM(TokenizeStream, Encode, stream_run)
-  TAMIS_GRPC_STREAM(DecodeStream, serve::Decode, stream_run)
-
- private:
-  GrpcHost host_;
-};
-
-#undef TAMIS_GRPC_UNARY
-#undef TAMIS_GRPC_STREAM
-
-class InfoService final : public pb::Info::CallbackService {
- public:
-  explicit InfoService(const GrpcHost& host) : host_(host) {}
-
-  ServerUnaryReactor* Info(CallbackServerContext* context, const pb::InfoRequest*,
-                           pb::InfoResponse* response) override {
-    return UnaryCall::answer(host_, kDialect, *context, [&](UnaryCall& call) {
-      const ModelLease model = first_model(call.caller());
-      const ServableInfo& info = model->info();
-      response->set_version(std::string(version()));
-      response->set_sha(std::string(commit()));
-      response->set_model_id(info.source);
-      response->set_model_dtype(info.precision == "fp32" ? "float32" : info.precision);
-      response->set_model_type(model_type(info.task));
-      response->set_max_concurrent_requests(static_cast<uint32_t>(host_.options.max_connections));
-      response->set_max_input_length(static_cast<uint32_t>(info.max_length));
-      response->set_max_batch_tokens(static_cast<uint32_t>(host_.options.max_batch_tokens));
-      response->set_max_client_batch_size(static_cast<uint32_t>(host_.options.max_items));
-      response->set_tokenization_workers(static_cast<uint32_t>(host_.options.tokenizer_threads));
-    });
-  }
-
- private:
-  static ModelLease first_model(const GrpcCaller& caller) {
-    ModelRepository& models = caller.core().models();
-    const std::string_view name = caller.metadata("model");
-    if (!name.empty()) return route_model(models, name, "", {});
-    const std::vector<ModelLease> loaded = models.loaded();
-    if (loaded.empty()) fail(ErrorCode::kUnavailable, "no model is loaded");
-    return loaded.front();
-  }
-
-  static pb::ModelType model_type(TaskKind task) {
-    if (task == TaskKind::kEmbed) return pb::MODEL_TYPE_EMBEDDING;
-    return task == TaskKind::kRerank ? pb::MODEL_TYPE_RERANKER : pb::MODEL_TYPE_CLASSIFIER;
-  }
-
-  GrpcHost host_;
-};
-
 }  // namespace
 
 void add_tei_services(const GrpcHost& host, GrpcServices& services) {
-  services.push_back(std::make_unique<InfoService>(host));
   services.push_back(std::make_unique<EmbedService>(host));
   services.push_back(std::make_unique<PredictService>(host));
   services.push_back(std::make_unique<RerankService>(host));
-  services.push_back(std::make_unique<TokenizeService>(host));
+  add_tei_tokenize_services(host, services);
 }
 
 }  // namespace tamis::serve
