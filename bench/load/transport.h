@@ -50,10 +50,9 @@ struct Target {
 #ifdef TAMIS_LOAD_GRPC
 /// One HTTP/2 connection a slot; the payloads are serialised messages of `method`
 /// ("/inference.GRPCInferenceService/ModelInfer"). The key goes into the metadata if there is one.
-[[nodiscard]] std::unique_ptr<Transport> make_grpc_transport(const Target& target,
-                                                             const std::string& method,
-                                                             const std::string& api_key,
-                                                             std::vector<std::string> payloads);
+[[nodiscard]] std::unique_ptr<Transport> make_grpc_transport(
+    const Target& target, const std::string& method, const std::string& api_key,
+    const std::vector<std::string>& payloads);
 #endif
 
 }  // namespace tamis::load
