@@ -7,6 +7,8 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: help demo test test-web model clients web setup release install package bench bench-peers format asan tsan tidy fuzz \
         clean
+.PHONY: help demo test model clients setup release install package bench bench-peers format asan tsan tidy fuzz \
+        soak clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -77,6 +79,12 @@ package:  ## a Debian package in build/package
 fuzz:  ## run each fuzz target for FUZZ_SECONDS=60
 	@tools/setup.sh build sanitize
 	tools/fuzz.sh $(FUZZ_SECONDS)
+
+soak: model  ## load the server for ten minutes and reload models a thousand times, watching memory
+	@tools/setup.sh build
+	cmake --preset release
+	cmake --build --preset release --target tamis tamis_load
+	tools/soak.py --build build/release
 
 format:  ## lay out every C++ file with clang-format
 	@tools/setup.sh test

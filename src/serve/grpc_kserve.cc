@@ -76,21 +76,19 @@ class KserveService final : public inference::GRPCInferenceService::CallbackServ
   ServerUnaryReactor* ServerLive(CallbackServerContext* context,
                                  const inference::ServerLiveRequest*,
                                  inference::ServerLiveResponse* response) override {
-    return answer(context, [&](UnaryCall&) { response->set_live(true); });
+    return answer_anyone(context, [&] { response->set_live(true); });
   }
 
   ServerUnaryReactor* ServerReady(CallbackServerContext* context,
                                   const inference::ServerReadyRequest*,
                                   inference::ServerReadyResponse* response) override {
-    return answer(context, [&](UnaryCall& call) {
-      response->set_ready(call.caller().core().why_not_ready().empty());
-    });
+    return answer_anyone(context, [&] { response->set_ready(host_.core.why_not_ready().empty()); });
   }
 
   ServerUnaryReactor* ModelReady(CallbackServerContext* context,
                                  const inference::ModelReadyRequest* request,
                                  inference::ModelReadyResponse* response) override {
-    return answer(context, [&](UnaryCall&) {
+    return answer_anyone(context, [&] {
       bool ready = true;
       try {
         (void)kserve_target(models(), request->name(), request->version());
@@ -199,6 +197,15 @@ class KserveService final : public inference::GRPCInferenceService::CallbackServ
 
  private:
   [[nodiscard]] ModelRepository& models() { return host_.core.models(); }
+
+  // Probes carry no key.
+  template <typename Method>
+  static ServerUnaryReactor* answer_anyone(CallbackServerContext* context, const Method& method) {
+    ServerUnaryReactor* const reactor = context->DefaultReactor();
+    method();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
 
   template <typename Method>
   ServerUnaryReactor* answer(CallbackServerContext* context, const Method& method) {

@@ -8,4 +8,4 @@ if ! "$python" -c 'import tritonclient.grpc, openai, cohere, huggingface_hub' 2>
   echo "skipped: no clients at $python; run 'make clients' or set TAMIS_CLIENTS"
   exit 77
 fi
-exec "$python" tests/server/clients/run.py "$@"
+exec "$python" tests/server/run.py clients "$@"

@@ -4,11 +4,12 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("TAMIS_PROGRAM", str(ROOT / "build/dev/tamis"))
 MODELS = ROOT / "testdata/models"
 
@@ -23,12 +24,14 @@ TEXTS = [
 class Server:
     """Serves until close(); the models are {name: folder in testdata/models}."""
 
-    def __init__(self, models, *flags):
+    def __init__(self, models, *flags, descriptors=None):
         arguments = [f"{name}={MODELS / folder}" for name, folder in models.items()]
         self.process = subprocess.Popen(
             [PROGRAM, "serve", *arguments, "--port", "0", "--grpc-port", "0", "--threads", "2",
              *flags],
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, text=True,
+            preexec_fn=descriptors and (lambda: resource.setrlimit(
+                resource.RLIMIT_NOFILE, (descriptors, descriptors))))
         self.http_port = self._port("http")
         self.grpc_port = self._port("grpc")
         self.http = f"127.0.0.1:{self.http_port}"

@@ -1,6 +1,6 @@
-"""Runs the tests of this folder and writes their report as GoogleTest does, for the summary.
+"""Runs the tests of a folder and writes their report as GoogleTest does, for the summary.
 
-usage: run.py [NAME...]      the report goes where $GTEST_OUTPUT ("xml:PATH") says
+usage: run.py FOLDER [NAME...]      the report goes where $GTEST_OUTPUT ("xml:PATH") says
 """
 
 import os
@@ -20,12 +20,16 @@ def cases_of(suite):
 
 def write_report(path, cases, result):
     root = ElementTree.Element("testsuites")
-    suite = ElementTree.SubElement(root, "testsuite", name="clients")
+    suite = ElementTree.SubElement(root, "testsuite", name=sys.argv[1])
     bad = {str(test.id()): text for test, text in result.failures + result.errors}
+    skipped = {str(test.id()): reason for test, reason in result.skipped}
     for name in [*cases, *(name for name in bad if name not in cases)]:
         case = ElementTree.SubElement(suite, "testcase", name=name, status="run",
                                       result="completed")
-        if name in bad:
+        if name in skipped:
+            case.set("result", "skipped")
+            ElementTree.SubElement(case, "skipped", message=f"skipped {skipped[name]}")
+        elif name in bad:
             ElementTree.SubElement(case, "failure", message=bad[name])
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     ElementTree.ElementTree(root).write(path)
@@ -33,12 +37,13 @@ def write_report(path, cases, result):
 
 def main():
     here = pathlib.Path(__file__).resolve().parent
-    sys.path.insert(0, str(here))
+    folder = here / sys.argv[1]
+    sys.path[:0] = [str(folder), str(here)]
     loader = unittest.defaultTestLoader
-    if len(sys.argv) > 1:
-        suite = loader.loadTestsFromNames(sys.argv[1:])
+    if len(sys.argv) > 2:
+        suite = loader.loadTestsFromNames(sys.argv[2:])
     else:
-        suite = loader.discover(str(here), "test_*.py")
+        suite = loader.discover(str(folder), "test_*.py")
     cases = list(cases_of(suite))
     result = unittest.TextTestRunner(verbosity=2).run(suite)
     output = os.environ.get("GTEST_OUTPUT", "")

@@ -1,0 +1,245 @@
+#include "serve/grpc_server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstring>
+#include <future>
+
+#include "health.grpc.pb.h"
+#include "kserve.grpc.pb.h"
+#include "serve/grpc_kserve_messages.h"
+#include "serve/server.h"
+
+namespace tamis::serve {
+namespace {
+
+using inference::GRPCInferenceService;
+using inference::ModelInferRequest;
+using inference::ModelInferResponse;
+
+constexpr const char* kModel = "echo";
+
+class GrpcServerTest : public testing::Test {
+ protected:
+  void start(ServerOptions options = {}) {
+    options.port = 0;
+    options.grpc_port = 0;
+    options.identity_model = kModel;
+    options.drain_timeout_ms = 60'000;
+    server_ = std::make_unique<Server>(std::move(options));
+    server_->load();
+    channel_ = grpc::CreateChannel(cat("127.0.0.1:", int{server_->grpc_port()}),
+                                   grpc::InsecureChannelCredentials());
+    stub_ = GRPCInferenceService::NewStub(channel_);
+  }
+
+  static ModelInferRequest request(const std::string& text, const std::string& id = "") {
+    ModelInferRequest message;
+    message.set_model_name(kModel);
+    message.set_id(id);
+    auto* input = message.add_inputs();
+    input->set_name("text");
+    input->set_datatype("BYTES");
+    input->add_shape(1);
+    input->mutable_contents()->add_bytes_contents(text);
+    return message;
+  }
+
+  grpc::Status infer(const ModelInferRequest& message, ModelInferResponse& response,
+                     int64_t deadline_ms = 60'000) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(deadline_ms));
+    return stub_->ModelInfer(&context, message, &response);
+  }
+
+  [[nodiscard]] int64_t queued() {
+    return server_->core().models().lease(kModel)->batcher().queued_jobs();
+  }
+
+  std::unique_ptr<Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<GRPCInferenceService::Stub> stub_;
+};
+
+// The identity model's row: tokens, the first, the last, their sum; a token is a byte.
+std::vector<float> row_of(const ModelInferResponse& response) {
+  const std::string& raw = response.raw_output_contents(0);
+  std::vector<float> row(raw.size() / sizeof(float));
+  std::memcpy(row.data(), raw.data(), raw.size());
+  return row;
+}
+
+TEST_F(GrpcServerTest, InfersFromTypedAndRawContents) {
+  start();
+  ModelInferRequest message = request("ab", "r7");
+  ModelInferResponse response;
+  ASSERT_TRUE(infer(message, response).ok());
+  EXPECT_EQ(response.id(), "r7");
+  EXPECT_EQ(row_of(response), (std::vector<float>{2, 97, 98, 195}));
+
+  message.mutable_inputs(0)->clear_contents();
+  message.add_raw_input_contents(std::string("\2\0\0\0ab", 6));
+  ModelInferResponse raw;
+  ASSERT_TRUE(infer(message, raw).ok());
+  EXPECT_EQ(row_of(raw), row_of(response));
+}
+
+TEST_F(GrpcServerTest, ErrorsHaveTheirCodes) {
+  start();
+  const auto code = [&](const std::function<void(ModelInferRequest&)>& change) {
+    ModelInferRequest message = request("ab");
+    change(message);
+    ModelInferResponse response;
+    return infer(message, response).error_code();
+  };
+  using Message = ModelInferRequest;
+  EXPECT_EQ(code([](Message& m) { m.set_model_name("nobody"); }), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(code([](Message& m) { m.set_model_version("9"); }), grpc::StatusCode::NOT_FOUND);
+  const std::function<void(Message&)> invalid[] = {
+      [](Message& m) { m.mutable_inputs(0)->set_datatype("TEXT"); },
+      [](Message& m) { m.mutable_inputs(0)->set_shape(0, -1); },
+      [](Message& m) { m.mutable_inputs(0)->set_shape(0, int64_t{1} << 62); },
+      [](Message& m) { m.mutable_inputs(0)->set_shape(0, 2); },
+      [](Message& m) { m.add_raw_input_contents(std::string("\2\0\0\0ab", 6)); },
+      [](Message& m) { m.add_inputs(); },
+      [](Message& m) { m.clear_inputs(); },
+      [](Message& m) {
+        m.mutable_inputs(0)->clear_contents();
+        m.add_raw_input_contents(std::string("\377\377\377\377ab", 6));
+      },
+      [](Message& m) {
+        m.add_raw_input_contents("");
+        m.add_raw_input_contents("");
+      },
+      [](Message& m) { (*m.mutable_parameters())["timeout"].set_int64_param(-1); },
+      [](Message& m) { (*m.mutable_parameters())["timeout"].set_string_param("soon"); },
+      [](Message& m) { (*m.mutable_parameters())["triton_x"].set_bool_param(true); }};
+  for (size_t i = 0; i < std::size(invalid); ++i) {
+    EXPECT_EQ(code(invalid[i]), grpc::StatusCode::INVALID_ARGUMENT) << i;
+  }
+}
+
+TEST(GrpcMessages, TypedContentsMustFitTheirDatatype) {
+  ModelInferRequest message;
+  auto* input = message.add_inputs();
+  input->set_name("x");
+  input->set_datatype("INT8");
+  input->add_shape(2);
+  input->mutable_contents()->add_int_contents(-128);
+  input->mutable_contents()->add_int_contents(127);
+  EXPECT_EQ(read_infer_request(message).inputs[0].data, "\x80\x7f");
+  input->mutable_contents()->set_int_contents(1, 128);
+  EXPECT_THROW((void)read_infer_request(message), Error);
+  input->set_datatype("FP16");
+  EXPECT_THROW((void)read_infer_request(message), Error);
+}
+
+TEST_F(GrpcServerTest, ADeadlineEndsWhatWaitsInTheQueue) {
+  ServerOptions options;
+  options.hold_queue = 2;
+  start(std::move(options));
+  ModelInferResponse response;
+  EXPECT_EQ(infer(request("ab"), response, 50).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  while (queued() != 0) std::this_thread::yield();
+
+  // The request's own parameter, in us, where the call's deadline is far.
+  ModelInferRequest message = request("ab");
+  (*message.mutable_parameters())["timeout"].set_int64_param(20'000);
+  EXPECT_EQ(infer(message, response).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
+TEST_F(GrpcServerTest, ACancelledCallLeavesTheQueue) {
+  ServerOptions options;
+  options.hold_queue = 2;
+  start(std::move(options));
+  grpc::ClientContext context;
+  auto waiting = std::async(std::launch::async, [&] {
+    ModelInferResponse response;
+    return stub_->ModelInfer(&context, request("ab"), &response).error_code();
+  });
+  while (queued() != 1) std::this_thread::yield();
+  context.TryCancel();
+  EXPECT_EQ(waiting.get(), grpc::StatusCode::CANCELLED);
+  while (queued() != 0) std::this_thread::yield();
+}
+
+TEST_F(GrpcServerTest, DrainAnswersWhatWaitsAndEndsIdleStreams) {
+  ServerOptions options;
+  options.hold_queue = 100;
+  start(std::move(options));
+  grpc::ClientContext context;
+  const auto stream = stub_->ModelStreamInfer(&context);
+  ASSERT_TRUE(stream->Write(request("abc", "s")));
+  auto waiting = std::async(std::launch::async, [&] {
+    ModelInferResponse response;
+    return infer(request("ab"), response).error_code();
+  });
+  while (queued() != 2) std::this_thread::yield();
+  EXPECT_TRUE(server_->drain());
+  EXPECT_EQ(waiting.get(), grpc::StatusCode::OK);
+  inference::ModelStreamInferResponse answer;
+  ASSERT_TRUE(stream->Read(&answer));
+  EXPECT_EQ(answer.infer_response().id(), "s");
+  EXPECT_FALSE(stream->Read(&answer));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(GrpcServerTest, AStreamAnswersInOrder) {
+  start();
+  grpc::ClientContext context;
+  const auto stream = stub_->ModelStreamInfer(&context);
+  constexpr int kMessages = 300;
+  auto writer = std::async(std::launch::async, [&] {
+    for (int i = 0; i < kMessages; ++i) {
+      ModelInferRequest message = request(std::string(static_cast<size_t>(i % 7 + 1), 'a'), cat(i));
+      if (i == 5) message.set_model_name("nobody");
+      stream->Write(message);
+    }
+    stream->WritesDone();
+  });
+  inference::ModelStreamInferResponse answer;
+  int count = 0;
+  for (; stream->Read(&answer); ++count) {
+    EXPECT_EQ(answer.infer_response().id(), cat(count));
+    EXPECT_EQ(answer.error_message().empty(), count != 5);
+  }
+  writer.get();
+  EXPECT_EQ(count, kMessages);
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(GrpcServerTest, HealthAndKey) {
+  ServerOptions options;
+  options.api_key = "secret";
+  start(std::move(options));
+  ModelInferResponse response;
+  EXPECT_EQ(infer(request("ab"), response).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  grpc::ClientContext keyed;
+  keyed.AddMetadata("authorization", "Bearer secret");
+  EXPECT_TRUE(stub_->ModelInfer(&keyed, request("ab"), &response).ok());
+
+  const auto health = grpc::health::v1::Health::NewStub(channel_);
+  grpc::ClientContext context;
+  grpc::health::v1::HealthCheckResponse status;
+  ASSERT_TRUE(health->Check(&context, {}, &status).ok());
+  EXPECT_EQ(status.status(), grpc::health::v1::HealthCheckResponse::SERVING);
+}
+
+TEST_F(GrpcServerTest, APortInUse) {
+  start();
+  ServerOptions options;
+  options.port = 0;
+  options.grpc_port = server_->grpc_port();
+  options.identity_model = kModel;
+  try {
+    Server second(options);
+    FAIL() << "two servers listen on one port";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnavailable) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace tamis::serve

@@ -1,0 +1,237 @@
+"""What clients and systems do to a server: leaving, crowding, ending it. Needs Python alone."""
+
+import json
+import resource
+import socket
+import subprocess
+import threading
+import unittest
+
+from common import PROGRAM, Server, ServerTest
+
+IDENTITY = ("--identity-model", "echo")
+# The client's preface and an empty SETTINGS frame, and the type byte of the server's first frame.
+HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+HTTP2_SETTINGS = 4
+
+
+def connect(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def request_bytes(path, body=None):
+    if body is None:
+        return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    data = json.dumps(body).encode()
+    return (f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(data)}\r\n\r\n").encode() + data
+
+
+EMBED = request_bytes("/embed", {"inputs": ["some text"]})
+
+
+def read_answer(connection):
+    """(status, body), or None if the connection ended first."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        try:
+            more = connection.recv(65536)
+        except (ConnectionError, socket.timeout):
+            return None
+        if not more:
+            return None
+        data += more
+    head, body = data.split(b"\r\n\r\n", 1)
+    length = 0
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    while len(body) < length:
+        more = connection.recv(65536)
+        if not more:
+            return None
+        body += more
+    return int(head.split()[1]), body
+
+
+def ask(port, data):
+    with connect(port) as connection:
+        connection.sendall(data)
+        return read_answer(connection)
+
+
+def speaks_http2(port):
+    with connect(port) as connection:
+        connection.sendall(HTTP2_HELLO)
+        try:
+            frame = connection.recv(9)
+        except (ConnectionError, socket.timeout):
+            return False
+        return len(frame) == 9 and frame[3] == HTTP2_SETTINGS
+
+
+def wait_until_queued(port, count):
+    while True:
+        _, body = ask(port, request_bytes("/metrics"))
+        lines = [line for line in body.decode().splitlines()
+                 if line.startswith("nv_inference_pending_request_count{")]
+        if lines and float(lines[0].split()[-1]) == count:
+            return
+
+
+class IdentityTest(ServerTest):
+    models = {}
+    flags = IDENTITY
+
+    def stat(self, name):
+        _, body = ask(self.server.http_port, request_bytes("/v2/models/echo/stats"))
+        return json.loads(body)["model_stats"][0]["inference_stats"][name]["count"]
+
+
+class CrowdTest(IdentityTest):
+    def test_five_thousand_idle_connections(self):
+        count = 5000
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < count + 100:
+            self.skipTest(f"the system allows {hard} descriptors")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        idle = [connect(self.server.http_port) for _ in range(count)]
+        try:
+            idle[0].sendall(EMBED)
+            self.assertEqual(read_answer(idle[0])[0], 200)
+            self.assertEqual(ask(self.server.http_port, EMBED)[0], 200)
+            idle[-1].sendall(EMBED)
+            self.assertEqual(read_answer(idle[-1])[0], 200)
+        finally:
+            for connection in idle:
+                connection.close()
+        self.assertEqual(ask(self.server.http_port, EMBED)[0], 200)
+
+    def test_garbage_on_the_grpc_port(self):
+        for garbage in (b"", b"\0" * 100, b"GET / HTTP/1.1\r\n\r\n", HTTP2_HELLO + b"\xff" * 200):
+            with connect(self.server.grpc_port) as connection:
+                connection.sendall(garbage)
+        self.assertTrue(speaks_http2(self.server.grpc_port))
+
+
+class DescriptorTest(unittest.TestCase):
+    def test_no_descriptor_left(self):
+        server = Server({}, *IDENTITY, descriptors=160)
+        try:
+            for port in (server.http_port, server.grpc_port):
+                crowd = []
+                for _ in range(250):
+                    crowd.append(connect(port))
+                    try:
+                        crowd[-1].sendall(HTTP2_HELLO)
+                    except ConnectionError:
+                        pass  # refused at once, which is as good as later
+                for connection in crowd:
+                    connection.close()
+                # Those before it in the queue end first; a refused one is tried again.
+                for _ in range(1000):
+                    if speaks_http2(server.grpc_port):
+                        break
+                self.assertTrue(speaks_http2(server.grpc_port))
+                answers = (self.try_embed(server.http_port) for _ in range(1000))
+                self.assertEqual(next(a for a in answers if a is not None)[0], 200)
+        finally:
+            self.assertEqual(server.close(), 0)
+
+    @staticmethod
+    def try_embed(port):
+        try:
+            return ask(port, EMBED)
+        except ConnectionError:
+            return None
+
+
+class EndTest(unittest.TestCase):
+    def test_what_waits_is_answered_at_the_end(self):
+        server = Server({}, *IDENTITY, "--hold-queue", "1000")
+        waiting = [connect(server.http_port) for _ in range(20)]
+        for connection in waiting:
+            connection.sendall(EMBED)
+        wait_until_queued(server.http_port, len(waiting))
+        status = []
+        ending = threading.Thread(target=lambda: status.append(server.close()))
+        ending.start()
+        for connection in waiting:
+            self.assertEqual(read_answer(connection)[0], 200)
+            connection.close()
+        ending.join()
+        self.assertEqual(status, [0])
+
+    def test_requests_sent_before_the_end_are_answered(self):
+        server = Server({}, *IDENTITY)
+        ended = threading.Event()
+        lost = []
+        started = threading.Semaphore(0)
+
+        def send_until_the_end():
+            with connect(server.http_port) as connection:
+                sent = 0
+                while True:
+                    before = not ended.is_set()
+                    try:
+                        connection.sendall(EMBED)
+                    except ConnectionError:
+                        return
+                    answer = read_answer(connection)
+                    if answer is None:
+                        if before and not ended.is_set():
+                            lost.append("no answer before the end")
+                        return
+                    if answer[0] != 200 and before and not ended.is_set():
+                        lost.append(answer)
+                    sent += 1
+                    if sent == 50:
+                        started.release()
+
+        threads = [threading.Thread(target=send_until_the_end) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            started.acquire()
+        ended.set()
+        status = server.close()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(status, 0)
+        self.assertEqual(lost, [])
+
+    def test_a_port_in_use(self):
+        server = Server({}, *IDENTITY)
+        try:
+            for flags in (("--port", str(server.http_port), "--grpc-port", "0"),
+                          ("--port", "0", "--grpc-port", str(server.grpc_port))):
+                second = subprocess.run([PROGRAM, "serve", *IDENTITY, *flags],
+                                        capture_output=True, text=True, timeout=60)
+                self.assertEqual(second.returncode, 9, second.stderr)
+                self.assertIn("in use", second.stderr)
+        finally:
+            server.close()
+
+
+class GoneTest(IdentityTest):
+    flags = (*IDENTITY, "--hold-queue", "2")
+
+    def test_a_client_that_goes_leaves_the_queue(self):
+        port = self.server.http_port
+        gone = connect(port)
+        gone.sendall(EMBED)
+        wait_until_queued(port, 1)
+        gone.close()
+        wait_until_queued(port, 0)
+        self.assertEqual(self.stat("fail"), 1)
+        stays = [connect(port) for _ in range(2)]
+        for connection in stays:
+            connection.sendall(EMBED)
+        for connection in stays:
+            self.assertEqual(read_answer(connection)[0], 200)
+            connection.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
