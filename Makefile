@@ -6,8 +6,6 @@ prefix ?= /usr/local
 FUZZ_SECONDS ?= 60
 
 .PHONY: help demo test test-web model clients web setup release install package bench bench-peers format asan tsan tidy fuzz \
-        clean
-.PHONY: help demo test model clients setup release install package bench bench-peers format asan tsan tidy fuzz \
         soak clean
 
 help:  ## list the targets

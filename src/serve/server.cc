@@ -95,7 +95,6 @@ void Server::load() {
 
 bool Server::drain() {
   core_->start_drain();
-  models_->drain();  // also what --hold-queue holds
   http_->drain();
   models_->drain();
   const auto until =
