@@ -2,6 +2,7 @@
 // equal bits.
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "serve/server.h"
 #include "serve/test_client.h"
@@ -153,6 +154,33 @@ TEST(SameAsCli, FillMask) {
   ASSERT_EQ(lines.size(), 1U);
   const JsonDocument line = JsonDocument::parse(lines[0], "line");
   EXPECT_EQ(text_of(got.root()), text_of(line.root().get("masks").at(0)));
+}
+
+TEST(SameAsCli, ZeroShot) {
+  // A classifier whose third label is what zero-shot looks for.
+  const cli_test::TempFolder folder;
+  const std::filesystem::path model = folder.copy("models/bert-sequence-classification");
+  std::string config = read_file(model / "config.json");
+  const std::string label = "\"positive\"";
+  for (size_t at = 0; (at = config.find(label, at)) != config.npos;) {
+    config.replace(at, label.size(), "\"entailment\"");
+  }
+  (void)folder.write("model/config.json", config);
+  const auto lines =
+      run({"zero-shot", model.string(), kTexts[0], "--label", "weather", "--label", "travel"});
+  ASSERT_EQ(lines.size(), 1U);
+  const JsonDocument line = JsonDocument::parse(lines[0], "line");
+  JsonWriter body;
+  body.begin_object().member("inputs", kTexts[0]).key("parameters").begin_object();
+  body.member("candidate_labels", "weather, travel").end_object().end_object();
+  const JsonDocument got = JsonDocument::parse(
+      ask(model.string(), "/pipeline/zero-shot-classification/m", body.take()), "answer");
+  ASSERT_EQ(got.root().size(), 2U);
+  for (size_t i = 0; i < 2; ++i) {
+    const JsonView found = got.root().at(i);
+    EXPECT_EQ(text_of(found.get("label")), text_of(line.root().get("labels").at(i)));
+    EXPECT_EQ(text_of(found.get("score")), text_of(line.root().get("scores").at(i)));
+  }
 }
 
 // A page for browsers, health for all others.
