@@ -62,18 +62,19 @@ class GrpcTransport final : public Transport {
   }
 
   void poll(int64_t until_ns, std::vector<Completion>& completions) override {
-    auto left = std::chrono::nanoseconds(std::max<int64_t>(0, until_ns - now_ns()));
+    auto until = std::chrono::system_clock::now() +
+                 std::chrono::nanoseconds(std::max<int64_t>(0, until_ns - now_ns()));
     void* tag = nullptr;
     bool ok = false;
     // Waits for one, then takes what else is there.
-    while (queue_.AsyncNext(&tag, &ok, std::chrono::system_clock::now() + left) ==
-           grpc::CompletionQueue::GOT_EVENT) {
+    while (queue_.AsyncNext(&tag, &ok, until) == grpc::CompletionQueue::GOT_EVENT) {
       auto* const slot = static_cast<Slot*>(tag);
       slot->context.reset();
       slot->call.reset();
       completions.push_back({static_cast<size_t>(slot - slots_.data()),
                              static_cast<int>(slot->status.error_code()), slot->response.Length()});
-      left = std::chrono::nanoseconds(0);
+      // gRPC rounds a wait up to a millisecond; what has long passed is not waited for.
+      until = {};
     }
   }
 
