@@ -4,9 +4,11 @@ SHELL := /bin/sh
 
 prefix ?= /usr/local
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
+REF ?= main
 
-.PHONY: help demo test test-web model clients web setup release install package bench bench-peers format asan tsan tidy fuzz \
-        soak clean
+.PHONY: help demo test test-web model clients web setup release install package bench bench-peers bench-compare \
+        format asan tsan tidy fuzz soak clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -62,6 +64,10 @@ bench-peers: model release clients  ## time Tamis and the other engines in turns
 	build/clients/bin/python bench/peers.py --tamis build/release/tamis --minilm build/models/minilm \
 	  --out bench/RESULTS.md
 
+bench-compare: model  ## time this tree against commit REF=main in turns; exit 1 if a shape is over 5 % slower
+	@tools/setup.sh build
+	bench/compare.py $(REF)
+
 install:  ## the program, libtamis, headers, CMake and pkg-config files, under prefix=/usr/local
 	@tools/setup.sh build
 	cmake --preset release
@@ -78,10 +84,11 @@ fuzz:  ## run each fuzz target for FUZZ_SECONDS=60
 	@tools/setup.sh build sanitize
 	tools/fuzz.sh $(FUZZ_SECONDS)
 
-soak: model  ## load the server for ten minutes and reload models a thousand times, watching memory
-	@tools/setup.sh build
+soak: model  ## SOAK_SECONDS=600 of ragged batches, then load on a server that reloads: memory must stay flat
+	@tools/setup.sh build test
 	cmake --preset release
-	cmake --build --preset release --target tamis tamis_load
+	cmake --build --preset release --target tamis tamis_load soak_test
+	TAMIS_SOAK_SECONDS=$(SOAK_SECONDS) build/release/tests/engines/soak_test
 	tools/soak.py --build build/release
 
 format:  ## lay out every C++ file with clang-format
