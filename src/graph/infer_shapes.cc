@@ -222,14 +222,20 @@ SymbolicShape infer_softmax(const Rule& rule) {
 
 SymbolicShape infer_attention(const Rule& rule, const Node& node) {
   const int64_t heads = node.attribute<AttentionAttributes>().heads;
-  const SymbolicShape& q = rule.token_rows(0);
   if (node.inputs.size() == 1) {
-    rule.expect(q[1].size % 3 == 0, 0, "F32[T, 3 * heads * head_size]");
-    check_heads(rule, q[1].size / 3, heads);
-    return token_matrix(q[1].size / 3);
+    const int64_t width = rule.token_rows(0)[1].size;
+    rule.expect(width % 3 == 0, 0, "F32[T, 3 * heads * head_size]");
+    check_heads(rule, width / 3, heads);
+    return token_matrix(width / 3);
   }
-  rule.expect_same(1, q);
-  rule.expect_same(2, q);
+  const SymbolicShape& q = rule.rows(0);
+  rule.expect(counts_tokens(q[0].symbol), 0, "F32 rows [T|S|F, n]");
+  if (node.inputs.size() == 2) {
+    rule.expect_same(1, token_matrix(2 * q[1].size));
+  } else {
+    rule.expect_same(1, token_matrix(q[1].size));
+    rule.expect_same(2, token_matrix(q[1].size));
+  }
   check_heads(rule, q[1].size, heads);
   return q;
 }

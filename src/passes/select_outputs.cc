@@ -103,18 +103,91 @@ class RowDropper {
     for (const graph::GraphOutput& output : graph_.outputs()) need(output.value, Rows::kAll);
     for (auto node = graph_.nodes().rbegin(); node != graph_.nodes().rend(); ++node) {
       if (needed(node->output) == Rows::kNone) continue;
-      if (needed(node->output) == Rows::kSelected && !is_rowwise(node->op)) {
+      if (needed(node->output) == Rows::kSelected && !can_narrow(*node)) {
         need(node->output, Rows::kAll);
       }
       const Rows rows = picks_rows(*node) ? Rows::kSelected : needed(node->output);
-      for (const ValueId input : node->inputs) {
-        need(input, has_token_rows(input) ? rows : Rows::kAll);
+      for (size_t k = 0; k < node->inputs.size(); ++k) {
+        // Of attention's operands only the queries are read row by row.
+        const bool by_row = node->op != OpKind::kAttention || (k == 0 && node->inputs.size() > 1);
+        need(node->inputs[k], by_row && has_token_rows(node->inputs[k]) ? rows : Rows::kAll);
       }
     }
   }
 
+  [[nodiscard]] bool can_narrow(const Node& node) const {
+    if (node.op != OpKind::kAttention) return is_rowwise(node.op);
+    return node.inputs.size() > 1 || merged_projection(node) != nullptr;
+  }
+
+  // The MatMul that makes q, k and v of an Attention in one, if it can be cut in two without
+  // packing a weight twice.
+  [[nodiscard]] const Node* merged_projection(const Node& attention) const {
+    const Uses uses(graph_);
+    const Node* matmul = uses.producer(attention.inputs[0], OpKind::kMatMul);
+    const bool cut = matmul != nullptr && uses.used_once(matmul->output) &&
+                     uses.used_once(matmul->inputs[1]) && graph_.is_constant(matmul->inputs[1]) &&
+                     matmul->input(3) == graph::kNoValue;
+    return cut ? matmul : nullptr;
+  }
+
+  // Gives the Attention at i queries of their own. Returns how many nodes were put before it.
+  size_t cut_queries(size_t i) {
+    const Node matmul = *merged_projection(graph_.nodes()[i]);
+    const int64_t n = graph_.value(matmul.output).shape[1].size / 3;
+    const ValueId q = cut_rows(i, matmul, {0, n, "q"});
+    const ValueId kv = cut_rows(i + 1, matmul, {n, 3 * n, "kv"});
+    graph_.nodes()[i + 2].inputs = {q, kv};
+    return 2;
+  }
+
+  /// Output columns of a MatMul, which are rows of its weight.
+  struct Cut {
+    int64_t begin;
+    int64_t end;
+    std::string_view name;
+  };
+
+  ValueId cut_rows(size_t index, const Node& matmul, const Cut& cut) {
+    // Weight, bias, scales of the weight, weight of outlier columns: a row for each output column.
+    constexpr size_t kByRow[] = {1, 2, 4, 8};
+    std::vector<ValueId> inputs = matmul.inputs;
+    for (const size_t operand : kByRow) {
+      if (matmul.input(operand) == graph::kNoValue) continue;
+      const graph::Value& whole = graph_.value(inputs[operand]);
+      auto part = std::make_shared<const Tensor>(whole.constant->rows(cut.begin, cut.end));
+      inputs[operand] = graph_.add_constant(cat(whole.name, ".", cut.name), std::move(part));
+    }
+    const std::string name = cat(graph_.value(matmul.output).name, ".", cut.name);
+    const ValueId output = graph_.insert_node(index, OpKind::kMatMul, std::move(inputs),
+                                              matmul.attributes, matmul.scope, name);
+    graph_.nodes()[index].quantizers = marks_of(matmul, cut.begin == 0);
+    return output;
+  }
+
+  // The marks of the queries' part, the first of three, or of the rest. Marks that are not three
+  // stand for both parts.
+  static std::vector<graph::Quantizer> marks_of(const Node& matmul, bool queries) {
+    std::vector<graph::Quantizer> marks;
+    std::vector<graph::Quantizer> weights;
+    move_marks(matmul, 0, 0, marks);
+    move_marks(matmul, 1, 1, weights);
+    for (graph::Quantizer& mark : marks) {
+      if (mark.names.size() != 3) continue;
+      const auto second = mark.names.begin() + 1;
+      mark.names.erase(queries ? second : mark.names.begin(), queries ? mark.names.end() : second);
+    }
+    if (weights.size() == 3) {
+      const auto second = weights.begin() + 1;
+      weights.erase(queries ? second : weights.begin(), queries ? weights.end() : second);
+    }
+    marks.insert(marks.end(), weights.begin(), weights.end());
+    return marks;
+  }
+
   // Node i computes the selected rows only. Returns how many nodes were put before it.
   size_t narrow(size_t i) {
+    if (graph_.nodes()[i].op == OpKind::kAttention) return narrow_attention(i);
     size_t added = 0;
     for (size_t k = 0; k < graph_.nodes()[i + added].inputs.size(); ++k) {
       const ValueId input = graph_.nodes()[i + added].inputs[k];
@@ -125,6 +198,25 @@ class RowDropper {
         ++added;
       }
       graph_.nodes()[i + added].inputs[k] = picked_[input];
+    }
+    const Node& node = graph_.nodes()[i + added];
+    graph_.value(node.output).shape = graph::infer_output(graph_, node).shape;
+    return added;
+  }
+
+  size_t narrow_attention(size_t i) {
+    // The cut MatMul for the queries then reads picked rows, like any other.
+    size_t added = 0;
+    if (graph_.nodes()[i].inputs.size() == 1) {
+      added = cut_queries(i);
+      added += narrow(i);
+    } else {
+      const ValueId q = graph_.nodes()[i].inputs[0];
+      if (has_token_rows(q)) {
+        added += picked_.contains(q) ? 0 : 1;
+        if (added > 0) picked_[q] = pick(i, q);
+        graph_.nodes()[i + added].inputs[0] = picked_[q];
+      }
     }
     const Node& node = graph_.nodes()[i + added];
     graph_.value(node.output).shape = graph::infer_output(graph_, node).shape;
@@ -158,8 +250,9 @@ class RowDropper {
 
 }  // namespace
 
-// Rows that no output needs are dropped behind the last attention: a model that is pooled by its
-// first tokens computes one row a sequence there, a masked-word head the selected tokens' rows.
+// Rows that no output needs are dropped from the last attention's queries on: a model that is
+// pooled by its first tokens computes one row a sequence there, a masked-word head the selected
+// tokens'.
 bool select_outputs(graph::Graph& graph) {
   bool changed = false;
   for (const Selection& selection : kSelections) {

@@ -1,5 +1,6 @@
 #include <compare>
 
+#include "base/error.h"
 #include "kernels/cpu/attention_bf16/attention_bf16.h"
 #include "kernels/cpu/attention_f32/attention_f32.h"
 #include "runtime/lowering.h"
@@ -9,21 +10,25 @@ namespace tamis::runtime {
 
 namespace {
 
-/// Where q, k and v are: three values, or columns of one.
+/// Where q, k and v are: three values, or columns of one or two.
 struct Operands {
   Operands(const graph::Node& node, const Lowering& lowering) {
     const int64_t width = lowering.columns(node.output);
-    const bool merged = node.inputs.size() == 1;
-    for (int64_t i = 0; i < 3; ++i) {
-      value[i] = node.inputs[merged ? 0 : static_cast<size_t>(i)];
-      first_column[i] = merged ? i * width : 0;
+    // How many of the operands before this one lie in the same value.
+    constexpr int64_t kPlaces[3][3] = {{0, 1, 2}, {0, 0, 1}, {0, 0, 0}};
+    constexpr size_t kInputs[3][3] = {{0, 0, 0}, {0, 1, 1}, {0, 1, 2}};
+    for (size_t i = 0; i < 3; ++i) {
+      value[i] = node.inputs[kInputs[node.inputs.size() - 1][i]];
+      first_column[i] = kPlaces[node.inputs.size() - 1][i] * width;
+      stride[i] = lowering.columns(value[i]);
     }
-    stride = merged ? 3 * width : width;
+    rows = lowering.shape(node.output)[0].symbol;
   }
 
   graph::ValueId value[3] = {};
   int64_t first_column[3] = {};
-  int64_t stride = 0;
+  int64_t stride[3] = {};
+  graph::Symbol rows;  // of q and the output
 };
 
 // Rows that a worker takes of a head are not worth packing its K and V for below this many: packing
@@ -92,9 +97,78 @@ void for_each_work(const StepContext& context, int64_t heads, const Body& body) 
   }
 }
 
+/// Query rows [first, first + count) of q and the output.
+struct QueryRows {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+
+// Those of one sequence.
+QueryRows query_rows(const StepContext& context, graph::Symbol rows, int64_t sequence) {
+  if (rows == graph::Symbol::kFirst) return {sequence, 1};
+  const int32_t begin = context.cu_seqlens[sequence];
+  const int32_t end = context.cu_seqlens[sequence + 1];
+  if (rows == graph::Symbol::kTokens || context.selected_tokens == nullptr) {
+    return {begin, end - begin};
+  }
+  const int32_t* selected = context.selected_tokens;
+  const int32_t* selected_end = selected + context.block->selected();
+  const int32_t* first = std::lower_bound(selected, selected_end, begin);
+  return {first - selected, std::lower_bound(first, selected_end, end) - first};
+}
+
+void move_rows(kernels::AttentionArgs& args, int64_t query, int64_t key) {
+  args.q += query * args.ldq;
+  args.k += key * args.ldk;
+  args.v += key * args.ldv;
+  args.out += query * args.ldo;
+}
+
+void move_rows(kernels::AttentionOperand& operand, int64_t rows) {
+  if (operand.f32 != nullptr) operand.f32 += rows * operand.ld;
+  if (operand.bf16 != nullptr) operand.bf16 += rows * operand.ld;
+}
+
+void move_rows(kernels::AttentionBf16Args& args, int64_t query, int64_t key) {
+  move_rows(args.q, query);
+  move_rows(args.k, key);
+  move_rows(args.v, key);
+  if (args.out != nullptr) args.out += query * args.ldo;
+  if (args.out_bf16 != nullptr) args.out_bf16 += query * args.ldo;
+}
+
+// The worker's share. Without a mask a query's place in its sequence does not matter, so rows that
+// were picked out are to the kernel the first rows of a batch of one sequence.
+template <typename Args, typename Kernel>
+void attend(const StepContext& context, const Kernel& kernel, const Args& args,
+            graph::Symbol rows) {
+  for_each_work(context, args.heads, [&](const kernels::AttentionWork& whole) {
+    if (rows == graph::Symbol::kTokens) return kernel.run(args, whole, context.scratch);
+    const auto length = static_cast<int32_t>(whole.row_end);
+    const int32_t borders[] = {0, length};
+    QueryRows left = query_rows(context, rows, whole.sequence);
+    while (left.count > 0) {
+      Args one = args;
+      one.cu_seqlens = borders;
+      one.sequences = 1;
+      move_rows(one, left.first, context.cu_seqlens[whole.sequence]);
+      // A batch may select a token twice, and so more rows than there are.
+      const int64_t count = std::min<int64_t>(left.count, length);
+      kernel.run(one, {0, whole.head_begin, whole.head_end, 0, count}, context.scratch);
+      left = {left.first + count, left.count - count};
+    }
+  });
+}
+
 // Two products of 2 operations for each (query, key) pair and channel.
-double attention_operations(const Block& block, int64_t width) {
-  return 4.0 * static_cast<double>(block.pairs) * static_cast<double>(width);
+double attention_operations(const Block& block, graph::Symbol rows, int64_t width) {
+  auto pairs = static_cast<double>(block.pairs);
+  if (rows == graph::Symbol::kFirst) pairs = static_cast<double>(block.tokens());
+  // The selected tokens' share, as if they were spread evenly.
+  if (rows == graph::Symbol::kSelected && block.tokens() > 0) {
+    pairs *= static_cast<double>(block.selected()) / static_cast<double>(block.tokens());
+  }
+  return 4.0 * pairs * static_cast<double>(width);
 }
 
 class AttentionStep final : public Step {
@@ -108,7 +182,9 @@ class AttentionStep final : public Step {
     args_.ldo = lowering.columns(node.output);
     args_.head_size = args_.ldo / attributes.heads;
     args_.scale = attributes.scale;
-    args_.ldq = args_.ldk = args_.ldv = operands_.stride;
+    args_.ldq = operands_.stride[0];
+    args_.ldk = operands_.stride[1];
+    args_.ldv = operands_.stride[2];
   }
 
   void run(const StepContext& context) const noexcept override {
@@ -119,9 +195,7 @@ class AttentionStep final : public Step {
     args.k = context.value<const float>(operands_.value[1]) + operands_.first_column[1];
     args.v = context.value<const float>(operands_.value[2]) + operands_.first_column[2];
     args.out = context.value<float>(y_);
-    for_each_work(context, args.heads, [&](const kernels::AttentionWork& work) {
-      kernel_->run(args, work, context.scratch);
-    });
+    attend(context, *kernel_, args, operands_.rows);
   }
 
   [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
@@ -129,7 +203,7 @@ class AttentionStep final : public Step {
   }
   [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
   [[nodiscard]] double operations(const Block& block) const override {
-    return attention_operations(block, args_.ldo);
+    return attention_operations(block, operands_.rows, args_.ldo);
   }
 
  private:
@@ -168,9 +242,7 @@ class AttentionBf16Step final : public Step {
     } else {
       args.out = context.value<float>(y_);
     }
-    for_each_work(context, args.heads, [&](const kernels::AttentionWork& work) {
-      kernel_->run(args, work, context.scratch);
-    });
+    attend(context, *kernel_, args, operands_.rows);
   }
 
   [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
@@ -178,13 +250,13 @@ class AttentionBf16Step final : public Step {
   }
   [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
   [[nodiscard]] double operations(const Block& block) const override {
-    return attention_operations(block, args_.ldo);
+    return attention_operations(block, operands_.rows, args_.ldo);
   }
 
  private:
   [[nodiscard]] kernels::AttentionOperand operand(const StepContext& context, int i) const {
     kernels::AttentionOperand operand;
-    operand.ld = operands_.stride;
+    operand.ld = operands_.stride[i];
     if (rounded_[i]) {
       operand.bf16 = context.value<const uint16_t>(operands_.value[i]) + operands_.first_column[i];
     } else {
@@ -210,6 +282,10 @@ std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowerin
   for (const graph::Quantizer& mark : node.quantizers) {
     // Those of q, k and v are nodes of their own by now.
     if (!lowering.options().simulate_quantization || !mark.enabled || mark.operand != 3) continue;
+    if (lowering.shape(node.output)[0].symbol != graph::Symbol::kTokens) {
+      fail(ErrorCode::kUnsupported, "Attention at \"", node.scope,
+           "\": probabilities go through integers in a plan for all rows only");
+    }
     return lower_simulated_attention(node, lowering, mark);
   }
   if (arithmetic_of(lowering.graph(), node, lowering.options()) == Arithmetic::kBf16) {

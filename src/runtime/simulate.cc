@@ -70,6 +70,10 @@ class Simulation {
         attributes.columns = graph_.value(node.output).shape[1].size;
         attributes.first_column = attributes.columns * mark.operand;
         operand = 0;
+      } else if (node.inputs.size() == 2 && operand > 0) {
+        attributes.columns = graph_.value(node.output).shape[1].size;
+        attributes.first_column = attributes.columns * (mark.operand - 1);
+        operand = 1;
       }
     } else if (node.op == OpKind::kAttentionScores ||
                (node.op == OpKind::kAttentionContext && operand == 1)) {
