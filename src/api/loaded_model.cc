@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "api/bundle.h"
 #include "api/self_test.h"
@@ -183,7 +184,7 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   quant::apply_globs(graph_, options.enable, options.disable);
   manifest_.precision = options.precision.value_or("fp32");
   reports_ = passes::run_pipeline(graph_, options.skip_passes);
-  marked_graph_ = graph_;
+  if (options.keep_graph) marked_graph_ = graph_;
   if (manifest_.precision != "fp32") {
     runtime::set_attention_arithmetic(graph_, graph::FloatArithmetic::kBf16);
   }
@@ -223,7 +224,8 @@ void LoadedModel::finish(const ModelOptions& options) {
   if (pool_ == nullptr) pool_ = std::make_shared<ThreadPool>(default_thread_count());
   isas_ = options.isas;
   skip_passes_ = options.skip_passes;
-  engine_ = plan_engine(load_graph(graph_, &reports_), manifest_.precision);
+  graph::Graph graph = options.keep_graph ? graph_ : std::exchange(graph_, {});
+  engine_ = plan_engine(load_graph(std::move(graph), &reports_), manifest_.precision);
   // A bundle's manifest and graph are two files, and may have come from two bundles.
   if (engine_->plan().outputs()[0].symbol != rows_of(task_)) {
     fail(ErrorCode::kCorruptData, folder_.string(), ": the graph's ",
@@ -243,7 +245,7 @@ graph::Graph LoadedModel::load_graph(graph::Graph graph,
   return graph;
 }
 
-std::unique_ptr<Engine> LoadedModel::plan_engine(const graph::Graph& graph,
+std::unique_ptr<Engine> LoadedModel::plan_engine(graph::Graph graph,
                                                  std::string_view precision) const {
   runtime::PlanOptions plan;
   plan.isas = isas_;
@@ -251,7 +253,7 @@ std::unique_ptr<Engine> LoadedModel::plan_engine(const graph::Graph& graph,
   plan.pool = pool_.get();
   plan.simulate_quantization = quant::needs_simulation(graph);
   if (precision == "bf16") plan.float_arithmetic = runtime::FloatArithmetic::kBf16;
-  return std::make_unique<Engine>(runtime::Plan::make(graph, plan), pool_);
+  return std::make_unique<Engine>(runtime::Plan::make(std::move(graph), plan), pool_);
 }
 
 std::unique_ptr<Engine> LoadedModel::make_engine(graph::Graph graph,

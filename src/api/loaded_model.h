@@ -42,6 +42,8 @@ struct ModelOptions {
   std::vector<std::string> skip_passes;
   /// False: encode() cannot be used; for work on token ids.
   bool tokenizer = true;
+  /// False: graph() cannot be used, and weights are let go of as soon as they are packed.
+  bool keep_graph = true;
   /// False: a bundle is not held against its own self-test (milliseconds) before it is handed out.
   bool self_test = true;
 };
@@ -59,6 +61,7 @@ class LoadedModel {
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   [[nodiscard]] tasks::TaskKind task() const { return task_; }
   /// All outputs that the model has, fused if passes ran; the plan's own graph has only the task's.
+  /// With ModelOptions::keep_graph alone.
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
   /// graph() of a checkpoint with the marks on that int8 would have on.
   [[nodiscard]] const graph::Graph& marked_graph() const { return marked_graph_; }
@@ -89,7 +92,7 @@ class LoadedModel {
   void load_checkpoint(const std::filesystem::path& folder, const ModelOptions& options);
   void load_bundle(const std::filesystem::path& folder, const ModelOptions& options);
   void finish(const ModelOptions& options);
-  [[nodiscard]] std::unique_ptr<Engine> plan_engine(const graph::Graph& graph,
+  [[nodiscard]] std::unique_ptr<Engine> plan_engine(graph::Graph graph,
                                                     std::string_view precision) const;
 
   std::filesystem::path folder_;

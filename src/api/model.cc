@@ -28,6 +28,7 @@ api::ModelOptions model_options(const LoadOptions& options) {
   if (!options.isa.empty()) out.isas = isas_up_to(options.isa);
   if (!options.precision.empty()) out.precision = options.precision;
   out.max_length = options.max_length;
+  out.keep_graph = false;
   return out;
 }
 
@@ -128,6 +129,7 @@ std::string optimize(const std::string& model, const std::string& bundle,
                      const BundleOptions& options) {
   api::OptimizeOptions internal;
   internal.model = model_options(options.load);
+  internal.model.keep_graph = true;
   internal.force = options.force;
   return api::report_json(
       api::optimize(api::resolve_model(model), bundle, internal, options.progress));

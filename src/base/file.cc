@@ -36,6 +36,11 @@ class Descriptor {
   int fd_;
 };
 
+// A type of its own, by which an owner is known for a mapped file.
+struct DeleteMappedFile {
+  void operator()(const MappedFile* file) const { delete file; }
+};
+
 // Opens a regular file for reading and gives its size.
 int open_regular(const fs::path& path, size_t& size) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -71,14 +76,29 @@ std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
   size_t size = 0;
   const Descriptor fd(open_regular(path, size));
   if (size == 0) {
-    return std::shared_ptr<const MappedFile>(new MappedFile(path, nullptr, 0));
+    return std::shared_ptr<const MappedFile>(new MappedFile(path, nullptr, 0), DeleteMappedFile());
   }
   void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (data == MAP_FAILED) {
     fail(ErrorCode::kUnavailable, path.string(), ": cannot be mapped: ", reason());
   }
   return std::shared_ptr<const MappedFile>(
-      new MappedFile(path, static_cast<const std::byte*>(data), size));
+      new MappedFile(path, static_cast<const std::byte*>(data), size), DeleteMappedFile());
+}
+
+bool is_mapped_file(const std::shared_ptr<const void>& owner) {
+  return std::get_deleter<DeleteMappedFile>(owner) != nullptr;
+}
+
+void release_pages(std::span<const std::byte> bytes) {
+  // Whole pages only: what shares a page with a neighbour stays.
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+  const uintptr_t first = (begin + page - 1) / page * page;
+  const uintptr_t last = (begin + bytes.size()) / page * page;
+  if (first >= last) return;
+  // Advice: where the system does not take it, the pages stay.
+  (void)::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

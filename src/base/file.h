@@ -35,6 +35,13 @@ class MappedFile {
   size_t size_;
 };
 
+/// Whether the owner is a MappedFile, handed on as a keeper of slices.
+[[nodiscard]] bool is_mapped_file(const std::shared_ptr<const void>& owner);
+
+/// Gives the memory of a part of a mapped file back to the system; what is touched again is read
+/// again. `bytes` lie in a MappedFile.
+void release_pages(std::span<const std::byte> bytes);
+
 /// The whole file. Throws Error: kNotFound, kInvalidArgument (a folder), kUnavailable,
 /// kCorruptData (over `max_bytes`).
 [[nodiscard]] std::string read_file(const std::filesystem::path& path,

@@ -229,6 +229,7 @@ std::vector<Contestant> load_models(const BenchFlags& flags, std::shared_ptr<Thr
     options.pool = pool;
     options.precision = flags.precision;
     options.tokenizer = flags.input.has_value();
+    options.keep_graph = false;
     contestants[i].name = flags.models[i];
     contestants[i].model = api::LoadedModel::load(api::resolve_model(flags.models[i]), options);
   }

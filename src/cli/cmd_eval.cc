@@ -33,6 +33,7 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   if (task) load.task = task_flag(*task);
   load.isas = common.isas();
   load.pool = common.make_pool();
+  load.keep_graph = false;
   const std::vector<TextRow> rows = read_text_data(data);
   const auto model = api::LoadedModel::load(api::resolve_model(path), load);
   std::shared_ptr<const api::LoadedModel> other;

@@ -53,6 +53,7 @@ api::ModelOptions ModelFlags::model_options(tasks::TaskKind task) const {
   options.isas = common.isas();
   options.pool = common.make_pool();
   options.precision = precision;
+  options.keep_graph = false;
   return options;
 }
 

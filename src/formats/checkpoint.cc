@@ -133,8 +133,11 @@ std::shared_ptr<const Tensor> Checkpoint::tensor(std::string_view name) const {
     fail(ErrorCode::kNotFound, folder_.string(), ": no tensor ", json_quote(name),
          " in the weights");
   }
+  const std::shared_ptr<const Tensor>& tensor = usable_tensor(found->second);
   require_finite(found->second);
-  return usable_tensor(found->second);
+  // Of an embedding table, which stays mapped, most rows may never be looked up.
+  tensor->release_pages();
+  return tensor;
 }
 
 std::vector<std::string> Checkpoint::names() const {

@@ -90,6 +90,7 @@ std::shared_ptr<const Tensor> as_float32(const std::shared_ptr<const Tensor>& te
   }
   if (tensor->dtype() == DType::kF32) return tensor;
   auto converted = std::make_shared<Tensor>(to_float32(tensor->view()));
+  tensor->release_pages();
   if (tensor->dtype() == DType::kF64 && first_non_finite(converted->view())) {
     fail(ErrorCode::kCorruptData, what, " is F64 and holds values beyond float32");
   }

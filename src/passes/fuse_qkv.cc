@@ -68,6 +68,7 @@ graph::ValueId concatenate(graph::Graph& graph, const std::array<graph::ValueId,
   for (const graph::ValueId part : parts) {
     const auto values = graph.value(part).constant->as<float>();
     out = std::copy(values.begin(), values.end(), out);
+    graph.value(part).constant->release_pages();
   }
   const std::string name = cat(graph.value(parts[0]).name, "+key+value");
   return graph.add_constant(name, std::make_shared<const Tensor>(std::move(whole)));

@@ -117,6 +117,11 @@ class RowDropper {
 
   [[nodiscard]] bool can_narrow(const Node& node) const {
     if (node.op != OpKind::kAttention) return is_rowwise(node.op);
+    // Integers inside the attention are simulated for all rows only.
+    if (std::any_of(node.quantizers.begin(), node.quantizers.end(),
+                    [](const graph::Quantizer& mark) { return mark.enabled; })) {
+      return false;
+    }
     return node.inputs.size() > 1 || merged_projection(node) != nullptr;
   }
 

@@ -102,13 +102,19 @@ struct RoundedWeight {
   std::vector<float> scale;
 };
 
-RoundedWeight round_weight(const float* w, int64_t n, int64_t k) {
+RoundedWeight round_weight(const float* w, int64_t n, int64_t k, ThreadPool* pool) {
   RoundedWeight rounded;
   rounded.w.resize(static_cast<size_t>(n * k));
+  rounded.scale.resize(static_cast<size_t>(n));
   const auto width = static_cast<size_t>(k);
-  for (int64_t i = 0; i < n; ++i) {
-    rounded.scale.push_back(kernels::reference::quantize_weight_row(
-        {w + i * k, width}, {rounded.w.data() + i * k, width}));
+  const auto round_row = [&](int64_t i) {
+    rounded.scale[static_cast<size_t>(i)] = kernels::reference::quantize_weight_row(
+        {w + i * k, width}, {rounded.w.data() + i * k, width});
+  };
+  if (pool == nullptr) {
+    for (int64_t i = 0; i < n; ++i) round_row(i);
+  } else {
+    pool->parallel_for(n, round_row);
   }
   return rounded;
 }
@@ -146,13 +152,19 @@ std::shared_ptr<const PackedS8> Lowering::pack_gemm_s8(const graph::Node& matmul
     weights.w = graph_.value(weight).constant->as<int8_t>().data();
     weights.scale = constant(matmul.inputs[4]);
   } else {
-    rounded = round_weight(constant(weight), weights.n, weights.k);
+    rounded = round_weight(constant(weight), weights.n, weights.k, options_.pool);
     weights.w = rounded.w.data();
     weights.scale = rounded.scale.data();
   }
   entry = pack(kernels::select_gemm_s8(isas()), weights, options_.pool);
   packed_bytes_ += entry->memory.size();
   return entry;
+}
+
+void Lowering::forget_packed(const Tensor& weight) {
+  packed_f32_.erase(&weight);
+  packed_bf16_.erase(&weight);
+  packed_s8_.erase(&weight);
 }
 
 void Lowering::limit_ids(graph::ValueId ids, int64_t rows) {

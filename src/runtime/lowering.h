@@ -73,6 +73,9 @@ class Lowering {
   /// The copy that an integer MatMul reads.
   [[nodiscard]] size_t quantized_input(const graph::Node& matmul) const;
 
+  /// Forgets that the tensor was packed, so that it can be destroyed; steps keep what they have.
+  void forget_packed(const Tensor& weight);
+
   /// Notes that `ids` index a table of `rows` rows, for check_batch().
   void limit_ids(graph::ValueId ids, int64_t rows);
   [[nodiscard]] const BatchLimits& limits() const { return limits_; }

@@ -35,12 +35,36 @@ PlanOutput describe_output(const graph::Graph& graph, const graph::GraphOutput& 
   return {output.name, output.value, symbol, value.shape.elements_per_unit()};
 }
 
+// For each node the weight that it is the last to pack; kNoValue where there is none, or where some
+// step reads the constant itself.
+std::vector<graph::ValueId> weights_to_release(const graph::Graph& graph) {
+  constexpr size_t kWeight = 1;
+  std::vector<int> last(graph.value_count(), -1);
+  std::vector<bool> read(graph.value_count(), false);
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    const graph::Node& node = graph.nodes()[i];
+    for (size_t k = 0; k < node.inputs.size(); ++k) {
+      if (!graph.is_constant(node.inputs[k])) continue;
+      const auto id = static_cast<size_t>(node.inputs[k]);
+      last[id] = static_cast<int>(i);
+      if (node.op != graph::OpKind::kMatMul || k != kWeight) read[id] = true;
+    }
+  }
+  std::vector<graph::ValueId> weights(graph.nodes().size(), graph::kNoValue);
+  for (size_t id = 0; id < last.size(); ++id) {
+    if (last[id] >= 0 && !read[id]) {
+      weights[static_cast<size_t>(last[id])] = static_cast<graph::ValueId>(id);
+    }
+  }
+  return weights;
+}
+
 }  // namespace
 
-std::shared_ptr<const Plan> Plan::make(const graph::Graph& graph, const PlanOptions& options) {
+std::shared_ptr<const Plan> Plan::make(graph::Graph graph, const PlanOptions& options) {
   graph::verify(graph);
   std::shared_ptr<Plan> plan(new Plan());
-  plan->graph_ = graph;
+  plan->graph_ = std::move(graph);
   choose_outputs(plan->graph_, options);
   if (options.simulate_quantization) simulate_marks(plan->graph_);
   for (const graph::GraphOutput& output : plan->graph_.outputs()) {
@@ -49,12 +73,18 @@ std::shared_ptr<const Plan> Plan::make(const graph::Graph& graph, const PlanOpti
   choose_storage(plan->graph_, options);
   Lowering lowering(plan->graph_, options);
   const std::vector<QuantizedRows>& copies = lowering.quantized_rows();
+  const std::vector<graph::ValueId> last_weights = weights_to_release(plan->graph_);
   for (size_t i = 0; i < plan->graph_.nodes().size(); ++i) {
     for (size_t c = 0; c < copies.size(); ++c) {
       if (copies[c].by_producer || copies[c].first_node != static_cast<int>(i)) continue;
       plan->steps_.push_back(make_quantize_step(c, lowering));
     }
     plan->steps_.push_back(lower(plan->graph_.nodes()[i], lowering));
+    if (last_weights[i] == graph::kNoValue) continue;
+    std::shared_ptr<const Tensor>& weight = plan->graph_.value(last_weights[i]).constant;
+    lowering.forget_packed(*weight);
+    weight->release_pages();
+    weight.reset();
   }
   const Step* next = nullptr;
   for (auto step = plan->steps_.rbegin(); step != plan->steps_.rend(); ++step) {

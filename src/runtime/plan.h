@@ -45,11 +45,14 @@ struct PlanOutput {
 /// Thread-safe: immutable after make().
 class Plan {
  public:
-  /// Throws Error: kNotFound (an output or tap that is not there), kUnsupported (an op or dtype
-  /// without a kernel), kInvalidArgument (a graph that does not verify), kOutOfMemory.
-  [[nodiscard]] static std::shared_ptr<const Plan> make(const graph::Graph& graph,
+  /// Keeps of the graph's constants those that steps read; weights that were packed are let go of,
+  /// and the memory of mapped ones is given back. Throws Error: kNotFound (an output or tap that is
+  /// not there), kUnsupported (an op or dtype without a kernel), kInvalidArgument (a graph that
+  /// does not verify), kOutOfMemory.
+  [[nodiscard]] static std::shared_ptr<const Plan> make(graph::Graph graph,
                                                         const PlanOptions& options = {});
 
+  /// Packed weights are no longer there.
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Step>>& steps() const { return steps_; }
   [[nodiscard]] const std::vector<PlanOutput>& outputs() const { return outputs_; }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/bf16.h"
+#include "base/file.h"
 #include "tensor/arena.h"
 
 namespace tamis {
@@ -41,6 +42,21 @@ Tensor::Tensor(DType dtype, const Shape& shape) : writable_(true) {
 
 Tensor::Tensor(TensorView view, std::shared_ptr<const void> keeper)
     : view_(view), keeper_(std::move(keeper)) {}
+
+Tensor Tensor::rows(int64_t begin, int64_t end) const {
+  TAMIS_CHECK(shape().rank() > 0 && begin >= 0 && begin <= end && end <= shape()[0]);
+  std::array<int64_t, Shape::kMaxRank> sizes = {};
+  std::copy(shape().sizes().begin(), shape().sizes().end(), sizes.begin());
+  sizes[0] = end - begin;
+  const Shape part(std::span<const int64_t>(sizes.data(), shape().rank()));
+  const size_t row_bytes = shape()[0] == 0 ? 0 : size_bytes() / static_cast<size_t>(shape()[0]);
+  return {TensorView(dtype(), part, view_.data() + row_bytes * static_cast<size_t>(begin)),
+          keeper_};
+}
+
+void Tensor::release_pages() const {
+  if (is_mapped_file(keeper_)) tamis::release_pages({view_.data(), size_bytes()});
+}
 
 Tensor Tensor::from(const Shape& shape, std::span<const float> values) {
   Tensor tensor(DType::kF32, shape);

@@ -92,6 +92,13 @@ class Tensor {
     return view_.as<T>();
   }
 
+  /// Rows [begin, end) of the outermost size, without a copy.
+  [[nodiscard]] Tensor rows(int64_t begin, int64_t end) const;
+
+  /// Gives the memory back where the bytes are a slice of a mapped file; they are read from it
+  /// again when touched. Does nothing to memory of its own.
+  void release_pages() const;
+
   /// Writable elements; only for memory this tensor allocated itself.
   template <typename T>
   [[nodiscard]] std::span<T> mutable_as() {
