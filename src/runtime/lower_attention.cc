@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <compare>
 
 #include "base/error.h"
@@ -137,27 +138,39 @@ void move_rows(kernels::AttentionBf16Args& args, int64_t query, int64_t key) {
   if (args.out_bf16 != nullptr) args.out_bf16 += query * args.ldo;
 }
 
-// The worker's share. Without a mask a query's place in its sequence does not matter, so rows that
-// were picked out are to the kernel the first rows of a batch of one sequence.
+// One head of the query rows that were picked out of a sequence. Without a mask a query's place in
+// its sequence does not matter: to the kernel they are the first rows of a batch of one sequence.
+template <typename Args, typename Kernel>
+void attend_picked(const StepContext& context, const Kernel& kernel, const Args& args,
+                   QueryRows left, Place place) {
+  const auto length = static_cast<int32_t>(length_of(context, place.sequence));
+  const int32_t borders[] = {0, length};
+  while (left.count > 0 && length > 0) {
+    Args one = args;
+    one.cu_seqlens = borders;
+    one.sequences = 1;
+    move_rows(one, left.first, context.cu_seqlens[place.sequence]);
+    // A batch may select a token twice, and so more rows than there are.
+    const int64_t count = std::min<int64_t>(left.count, length);
+    kernel.run(one, {0, place.head, place.head + 1, 0, count}, context.scratch);
+    left = {left.first + count, left.count - count};
+  }
+}
+
+// The worker's share.
 template <typename Args, typename Kernel>
 void attend(const StepContext& context, const Kernel& kernel, const Args& args,
             graph::Symbol rows) {
-  for_each_work(context, args.heads, [&](const kernels::AttentionWork& whole) {
-    if (rows == graph::Symbol::kTokens) return kernel.run(args, whole, context.scratch);
-    const auto length = static_cast<int32_t>(whole.row_end);
-    const int32_t borders[] = {0, length};
-    QueryRows left = query_rows(context, rows, whole.sequence);
-    while (left.count > 0) {
-      Args one = args;
-      one.cu_seqlens = borders;
-      one.sequences = 1;
-      move_rows(one, left.first, context.cu_seqlens[whole.sequence]);
-      // A batch may select a token twice, and so more rows than there are.
-      const int64_t count = std::min<int64_t>(left.count, length);
-      kernel.run(one, {0, whole.head_begin, whole.head_end, 0, count}, context.scratch);
-      left = {left.first + count, left.count - count};
-    }
-  });
+  if (rows == graph::Symbol::kTokens) {
+    return for_each_work(context, args.heads, [&](const kernels::AttentionWork& work) {
+      kernel.run(args, work, context.scratch);
+    });
+  }
+  const Share share = share_of(context.block->sequences() * args.heads, context);
+  for (int64_t unit = share.begin; unit < share.end; ++unit) {
+    const Place place = {unit / args.heads, unit % args.heads, 0};
+    attend_picked(context, kernel, args, query_rows(context, rows, place.sequence), place);
+  }
 }
 
 // Two products of 2 operations for each (query, key) pair and channel.

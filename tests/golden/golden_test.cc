@@ -9,6 +9,7 @@
 
 #include "models/models.h"
 #include "passes/pipeline.h"
+#include "runtime/storage.h"
 
 namespace tamis::golden {
 namespace {
@@ -108,8 +109,12 @@ TEST_P(GoldenModel, GivesTheSameBitsWithoutTheRowsThatNobodyWants) {
          {runtime::FloatArithmetic::kF32, runtime::FloatArithmetic::kBf16}) {
       SCOPED_TRACE(
           cat(isa_name(isa), arithmetic == runtime::FloatArithmetic::kF32 ? "" : ", bf16"));
-      const auto all = make_plan(model.fused, isa, arithmetic);
-      const auto narrow = make_plan(model.narrow, isa, arithmetic);
+      graph::Graph fused = model.fused;
+      graph::Graph dropped = model.narrow;
+      runtime::set_attention_arithmetic(fused, arithmetic);
+      runtime::set_attention_arithmetic(dropped, arithmetic);
+      const auto all = make_plan(fused, isa, arithmetic);
+      const auto narrow = make_plan(dropped, isa, arithmetic);
       ThreadPool pool(2);
       const std::vector<Result> want = run_together(all, pool, model.golden.cases);
       const std::vector<Result> got = run_together(narrow, pool, model.golden.cases);
