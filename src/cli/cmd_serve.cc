@@ -145,14 +145,33 @@ void check(const serve::ServerOptions& server) {
   }
 }
 
+// A request's line is JSON as it stands; the rest is for a person.
+void log_lines_as_they_are() {
+  set_log_sink([](LogLevel, std::string_view message) {
+    const char* const prefix = message.starts_with('{') ? "" : "tamis: ";
+    std::fprintf(stderr, "%s%.*s\n", prefix, static_cast<int>(message.size()), message.data());
+  });
+}
+
+// One broken model of a repository does not keep the others from being served.
+void load(serve::Server& server) {
+  try {
+    server.load();
+  } catch (const Error&) {
+    const bool others = !server.core().models().loaded().empty();
+    if (server.options().model_repository.empty() || !others) throw;
+  }
+}
+
 int run(serve::ServerOptions options, bool quiet) {
   EndSignals signals;
   raise_descriptor_limit();
   const int64_t drain_ms = options.drain_timeout_ms;
   const bool tls = !options.tls_certificate.empty();
   const std::string host = options.host;
+  log_lines_as_they_are();
   serve::Server server(std::move(options));
-  server.load();
+  load(server);
   if (!quiet) {
     for (const serve::ModelLease& model : server.core().models().loaded()) {
       if (!model->info().checkpoint) continue;

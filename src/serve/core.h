@@ -46,6 +46,8 @@ class Core {
 
   [[nodiscard]] ModelRepository& models() { return models_; }
   [[nodiscard]] WorkerPool& workers() { return workers_; }
+  /// One thread for loading models, which takes seconds that texts must not wait.
+  [[nodiscard]] WorkerPool& loader() { return loader_; }
   [[nodiscard]] const Clock& clock() const { return *options_.clock; }
 
   /// Requests that are not yet answered.
@@ -81,6 +83,7 @@ class Core {
   std::atomic<int64_t> in_flight_{0};
   std::atomic<bool> draining_{false};
   std::atomic<bool> closed_{false};
+  WorkerPool loader_{1};
 };
 
 }  // namespace tamis::serve

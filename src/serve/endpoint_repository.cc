@@ -28,9 +28,8 @@ void check_parameters(const CallPtr& call) {
   }
 }
 
-// Loading takes seconds: a worker does it.
-void on_worker(const CallPtr& call, std::function<void()> work) {
-  call->core().workers().post([call, work = std::move(work)] {
+void on_loader(const CallPtr& call, std::function<void()> work) {
+  call->core().loader().post([call, work = std::move(work)] {
     try {
       work();
       HttpResponse response;
@@ -64,13 +63,13 @@ void endpoint_repository_index(const CallPtr& call) {
 void endpoint_repository_load(const CallPtr& call) {
   check_allowed(*call);
   check_parameters(call);
-  on_worker(call, [call] { call->core().models().load(call->path_model); });
+  on_loader(call, [call] { call->core().models().load(call->path_model); });
 }
 
 void endpoint_repository_unload(const CallPtr& call) {
   check_allowed(*call);
   check_parameters(call);
-  on_worker(call, [call] { call->core().models().unload(call->path_model); });
+  on_loader(call, [call] { call->core().models().unload(call->path_model); });
 }
 
 }  // namespace tamis::serve

@@ -66,7 +66,6 @@ class Exchange final : public HttpExchange {
   Executor& executor() override { return hub_.executor; }
 
  private:
-  friend class ConnectionBase;
   template <typename Stream>
   friend class Connection;
 
@@ -106,7 +105,11 @@ template <typename Stream>
 class Connection final : public ConnectionBase {
  public:
   Connection(Hub& hub, Stream stream, tcp::endpoint peer)
-      : hub_(hub), stream_(std::move(stream)), peer_(std::move(peer)), id_(hub.next_connection++) {}
+      : hub_(hub),
+        stream_(std::move(stream)),
+        peer_(std::move(peer)),
+        peer_text_(cat(peer_.address().to_string(), ":", static_cast<int64_t>(peer_.port()))),
+        id_(hub.next_connection++) {}
 
   void start() override {
     wait_until(hub_.options.request_timeout_ns);
@@ -308,7 +311,7 @@ class Connection final : public ConnectionBase {
           std::string(field.value().data(), field.value().size()));
     }
     request.body = std::move(message.body());
-    request.remote = peer_text_.empty() ? remember_peer() : peer_text_;
+    request.remote = peer_text_;
     request.loopback = peer_.address().is_loopback();
     request.connection = id_;
     request.arrived_ns = hub_.options.clock->now_ns();
@@ -327,11 +330,6 @@ class Connection final : public ConnectionBase {
       log(LogLevel::kError, cat(request.path, ": ", error.what()));
       exchange->respond({500, "application/json", {}, R"({"error":"internal error"})"});
     }
-  }
-
-  const std::string& remember_peer() {
-    peer_text_ = cat(peer_.address().to_string(), ":", static_cast<int64_t>(peer_.port()));
-    return peer_text_;
   }
 
   Hub& hub_;
@@ -406,10 +404,8 @@ struct HttpServer::Impl {
 
   void close_one_idle() {
     for (const auto& connection : hub.connections) {
-      if (!connection->idle()) continue;
-      const std::shared_ptr<ConnectionBase> keep = connection;
-      keep->close();
-      return;
+      // A copy: closing takes it out of the set.
+      if (connection->idle()) return std::shared_ptr<ConnectionBase>(connection)->close();
     }
   }
 
@@ -442,8 +438,8 @@ struct HttpServer::Impl {
       for (const auto& connection : hub.connections) {
         if (connection->expired(now)) slow.push_back(connection);
       }
-      for (const auto& connection : slow) connection->close();
       hub.timed_out.fetch_add(slow.size());
+      for (const auto& connection : slow) connection->close();
       sweep();
     });
   }
@@ -473,9 +469,13 @@ HttpServer::HttpServer(HttpServerOptions options, HttpHandler handler)
   impl_->bound_port = impl_->acceptor.local_endpoint().port();
 }
 
-HttpServer::~HttpServer() {
+void HttpServer::stop() {
   impl_->hub.io.stop();
   if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+HttpServer::~HttpServer() {
+  stop();
   const auto connections = impl_->hub.connections;
   for (const auto& connection : connections) connection->close();
 }

@@ -56,6 +56,8 @@ class HttpServer {
   /// Stops listening, closes idle connections and lets the others end after the answers they wait
   /// for.
   void drain();
+  /// Ends the thread; what is answered from now on goes nowhere.
+  void stop();
   [[nodiscard]] HttpServerCounts counts() const;
 
  private:

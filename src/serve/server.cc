@@ -81,8 +81,11 @@ Server::~Server() {
   core_->start_drain();
   core_->close();
   grpc_.reset();
-  http_.reset();
+  http_->stop();
+  // Workers may still hold exchanges: their connections go last.
   core_.reset();
+  workers_.reset();
+  http_.reset();
   models_.reset();
 }
 
