@@ -124,6 +124,8 @@ class OpenApiTest(Served):
         done = subprocess.run(
             [schemathesis, "run", self.url + "/openapi.json", "--seed", "7",
              "--max-examples", os.environ.get("TAMIS_WEB_EXAMPLES", "30"),
+             # A machine that is busy with other things is no fault.
+             "--request-timeout", "60",
              "--phases", "examples,coverage,fuzzing",
              "--checks", "not_a_server_error,response_schema_conformance,content_type_conformance",
              # They would take the models away that the others ask for.
