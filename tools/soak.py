@@ -32,7 +32,9 @@ class Server:
 
     def __init__(self, build, models):
         self.process = subprocess.Popen(
-            [build / "tamis", "serve", *models, "--port", "0", "--grpc-port", "0", "--quiet"],
+            [build / "tamis", "serve", *models, "--port", "0", "--grpc-port", "0", "--quiet",
+             # All connections wait at once; none is to be refused.
+             "--max-queue-latency", "600000"],
             stdout=subprocess.PIPE, text=True)
         self.http_port = self.port()
         self.grpc_port = self.port()
