@@ -88,6 +88,8 @@ def soak_load(options, text):
             thread.start()
         for thread in threads:
             thread.join()
+        if len(found) != len(threads):
+            sys.exit("soak: load: a generator failed")
         return found
     minute(60)
     before = server.memory_bytes()
