@@ -8,9 +8,9 @@ namespace tamis::kernels {
 
 namespace {
 
-// 10 sums, 2 columns, 1 broadcast and 1 product of 16 registers.
-using Tiling = IntGemm<5, 1>;
-using Tiles = Tiling::Table<1, 2, 3, 4, 5>;
+// 12 sums, 2 columns, 1 broadcast and 1 product of 16 registers.
+using Tiling = IntGemm<6, 1>;
+using Tiles = Tiling::Table<1, 2, 3, 4, 5, 6>;
 
 }  // namespace
 
