@@ -99,6 +99,7 @@ void Batcher::wait_for_work() {
       woken_ = false;
       return;
     }
+    last_end_ns_ = 0;
     if (queue_.empty()) {
       changed_.wait(lock);
     } else if (changed_.wait_for(lock, std::chrono::milliseconds(10)) == std::cv_status::timeout) {
@@ -133,15 +134,20 @@ void Batcher::run_batch() {
   }
   batch_started_ns_.store(started, std::memory_order_relaxed);
   const bool failed = !runner_->run(batch);
-  const int64_t ran = std::max<int64_t>(options_.clock->now_ns() - started, 1);
+  const int64_t ended = options_.clock->now_ns();
+  const int64_t ran = std::max<int64_t>(ended - started, 1);
   batch_started_ns_.store(0, std::memory_order_relaxed);
   turn_.leave(ran);
   if (!failed) {
-    // Averaged over about eight batches: quick to follow, slow to jump.
-    const double rate = static_cast<double>(batch.tokens) * 1e9 / static_cast<double>(ran);
+    // Averaged over about eight batches: quick to follow, slow to jump. While the queue never
+    // empties, what lies between two batches (other models' turns, answers) is paid for by those
+    // who wait, so it counts.
+    const int64_t took = last_end_ns_ == 0 ? ran : std::max<int64_t>(ended - last_end_ns_, 1);
+    const double rate = static_cast<double>(batch.tokens) * 1e9 / static_cast<double>(took);
     const double before = tokens_per_second_.load(std::memory_order_relaxed);
     tokens_per_second_.store(before <= 0 ? rate : before + (rate - before) / 8);
   }
+  last_end_ns_ = ended;
   if (options_.report) options_.report({batch.rows, batch.tokens, ran, failed});
   for (const Piece& piece : batch.pieces) {
     const JobPtr& job = piece.job;

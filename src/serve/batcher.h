@@ -102,6 +102,7 @@ class Batcher {
 
   BatchQueue queue_;  ///< the owner thread's
   std::unique_ptr<BatchRunner> runner_;
+  int64_t last_end_ns_ = 0;  ///< when the last batch ended; 0: the queue has been empty since
   std::atomic<int64_t> queued_tokens_{0};
   std::atomic<int64_t> queued_jobs_{0};
   std::atomic<int64_t> batch_started_ns_{0};

@@ -171,6 +171,24 @@ TEST_F(BatcherTest, RefusesWhatWouldWaitTooLong) {
   batcher->release(1000);
 }
 
+TEST_F(BatcherTest, TimeBetweenBatchesThatFollowEachOtherCountsIntoTheRate) {
+  BatcherOptions options;
+  options.report = [this](const BatchReport&) { clock_.advance_ns(40); };
+  const auto batcher = make(options);
+  model_.close();
+  const auto first = send(*batcher, {1}, 1);
+  model_.wait_until_running();
+  const auto second = send(*batcher, {2}, 2);
+  clock_.advance_ns(10);
+  model_.open();
+  first->wait();
+  second->wait();
+  // 4 tokens in 10 ns, then 4 in the 40 ns until the second batch's end: the second moves the
+  // average by an eighth.
+  const double first_rate = 4e9 / 10;
+  EXPECT_DOUBLE_EQ(batcher->tokens_per_second(), first_rate + (4e9 / 40 - first_rate) / 8);
+}
+
 TEST_F(BatcherTest, TellsHowLongABatchHasRun) {
   const auto batcher = make();
   clock_.advance_ns(5);  // 0 stands for none
