@@ -58,10 +58,9 @@ TEST_P(QuantizedModel, StaysCloseToFloatAndRunsAsSimulated) {
   const runtime::PackedBatch batches[] = {calibration.batch()};
   ThreadPool pool(2);
   const quant::Quantized made = quant::quantize(graph, batches, {}, pool);
-  // Two layers of four linear layers; ALBERT's two share all but Q, K and V, which are stacked anew
-  // in each layer.
+  // Two layers of four linear layers; ALBERT's two share all of them.
   const bool shared = std::string(GetParam()).find("albert") != std::string::npos;
-  EXPECT_EQ(made.report.linears.size(), shared ? 5u : 8u);
+  EXPECT_EQ(made.report.linears.size(), shared ? 4u : 8u);
   for (const quant::LinearReport& report : made.report.linears) {
     EXPECT_LE(report.error, report.plain_error) << report.names[0];
   }
@@ -70,8 +69,10 @@ TEST_P(QuantizedModel, StaysCloseToFloatAndRunsAsSimulated) {
   const std::vector<float> integers = last_output(made.graph, unseen, false);
   EXPECT_GT(kernels::cosine(want, simulated), 0.99);
   // The same integers, but for a value that lies on the edge between two: sums are rounded in
-  // another order before it.
-  EXPECT_GT(kernels::cosine(simulated, integers), 0.9999);
+  // another order before it. Few logits of a random head show one such step several times as large
+  // as hidden states do.
+  const bool head = std::string(GetParam()).find("classification") != std::string::npos;
+  EXPECT_GT(kernels::cosine(simulated, integers), head ? 0.9995 : 0.9999);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, QuantizedModel,
