@@ -15,6 +15,7 @@ namespace tamis::cli {
 namespace {
 
 // Blocks the signals that end the server in this thread and those it starts; wait() takes them.
+// Made before the first thread: one that does not block them would end the process at once.
 class EndSignals {
  public:
   EndSignals() {
@@ -163,8 +164,7 @@ void load(serve::Server& server) {
   }
 }
 
-int run(serve::ServerOptions options, bool quiet) {
-  EndSignals signals;
+int run(EndSignals& signals, serve::ServerOptions options, bool quiet) {
   raise_descriptor_limit();
   const int64_t drain_ms = options.drain_timeout_ms;
   const bool tls = !options.tls_certificate.empty();
@@ -213,10 +213,11 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   server.auto_truncate = !flags.no_truncate;
   server.model.max_length = flags.max_length;
   server.model.isas = flags.common.isas();
+  EndSignals signals;
   server.model.pool = flags.common.make_pool();
   server.model.precision = flags.precision;
   check(server);
-  return run(std::move(server), flags.common.quiet);
+  return run(signals, std::move(server), flags.common.quiet);
 }
 
 }  // namespace tamis::cli
