@@ -136,6 +136,7 @@ void move_rows(kernels::AttentionBf16Args& args, int64_t query, int64_t key) {
   move_rows(args.v, key);
   if (args.out != nullptr) args.out += query * args.ldo;
   if (args.out_bf16 != nullptr) args.out_bf16 += query * args.ldo;
+  if (args.out_f16 != nullptr) args.out_f16 += query * args.ldo;
 }
 
 // One head of the query rows that were picked out of a sequence. Without a mask a query's place in

@@ -11,7 +11,9 @@
 #include "models/test_util.h"
 #include "passes/pipeline.h"
 #include "quant/marks.h"
+#include "quant/plain_plan.h"
 #include "runtime/session.h"
+#include "runtime/storage.h"
 
 namespace tamis {
 namespace {
@@ -86,6 +88,31 @@ INSTANTIATE_TEST_SUITE_P(All, QuantizedModel,
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
+
+// A classifier's plan drops rows behind the last attention: the integers and half-precision values
+// that are left must be those of the plan for all rows.
+TEST(FirstTokensAlone, IntegersGiveTheBitsOfAllRows) {
+  for (const char* name : {"bert-sequence-classification", "electra-sequence-classification"}) {
+    const auto checkpoint = Checkpoint::open(models::testdata_model(name));
+    graph::Graph graph = models::build_model(*checkpoint).graph;
+    quant::add_marks(graph);
+    passes::run_pipeline(graph);
+    quant::make_plain_plan(graph);
+    for (const auto attention : {graph::FloatArithmetic::kF32, graph::FloatArithmetic::kBf16}) {
+      runtime::set_attention_arithmetic(graph, attention);
+      graph::Graph narrow = graph;
+      const std::string logits = "logits";
+      narrow.keep_outputs({&logits, 1});
+      passes::run_pipeline(narrow, {}, passes::Stage::kLoad);
+      EXPECT_TRUE(std::any_of(narrow.nodes().begin(), narrow.nodes().end(), [&](const auto& node) {
+        return node.op == graph::OpKind::kAttention &&
+               narrow.value(node.output).shape.symbol() == graph::Symbol::kFirst;
+      })) << name;
+      const Ids unseen(11);
+      EXPECT_EQ(last_output(narrow, unseen, false), last_output(graph, unseen, false)) << name;
+    }
+  }
+}
 
 // Multiplies elements of a constant in place of the graph's own copy: `stride` apart from `first`.
 void scale_elements(graph::Graph& graph, graph::ValueId id, size_t first, size_t stride,
