@@ -40,7 +40,7 @@ PUBLIC_TYPES = ("tamis/error.h", "tamis/options.h", "tamis/results.h")
 # Angle includes that are the platform's: no dot (C++), C headers, POSIX, Linux, the compiler's.
 PLATFORM = re.compile(
     r"^([a-z0-9_]+|(sys|linux|arpa|netinet)/[a-z0-9_]+\.h|"
-    r"(cpuid|cxxabi|dirent|dlfcn|errno|fcntl|fnmatch|immintrin|netdb|poll|pthread|pwd|sched|signal|stdlib|string|"
+    r"(cpuid|cxxabi|dirent|dlfcn|errno|fcntl|fnmatch|immintrin|malloc|netdb|poll|pthread|pwd|sched|signal|stdlib|string|"
     r"termios|time|unistd|x86intrin)\.h)$")
 
 ISA_FILE = re.compile(r"_(avx2|avx_vnni|avx512|avx512_vnni|avx512_bf16)\.cc$")
