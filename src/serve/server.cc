@@ -82,10 +82,12 @@ Server::~Server() {
   core_->close();
   grpc_.reset();
   http_->stop();
-  // Workers may still hold exchanges: their connections go last.
-  core_.reset();
-  workers_.reset();
+  // What they still do (a model that loads, texts to tokenise) answers exchanges and asks the core:
+  // both go when nobody holds them any more.
+  core_->loader().stop();
+  workers_->stop();
   http_.reset();
+  core_.reset();
   models_.reset();
 }
 

@@ -15,7 +15,7 @@
 
 namespace tamis::serve {
 
-/// Thread-safe. The destructor runs what is queued, then joins.
+/// Thread-safe. The destructor stops.
 class WorkerPool final : public Executor {
  public:
   explicit WorkerPool(int threads);
@@ -24,6 +24,8 @@ class WorkerPool final : public Executor {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   void post(std::function<void()> task) override;
+  /// Runs what is queued and joins the threads; what is posted from then on never runs.
+  void stop();
   [[nodiscard]] int threads() const { return static_cast<int>(threads_.size()); }
 
  private:
