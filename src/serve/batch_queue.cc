@@ -23,17 +23,24 @@ void BatchQueue::push(JobPtr job) {
   Level& level = levels_[level_of(job->priority)];
   Client& client = level.clients[job->client];
   if (client.jobs.empty()) {
-    // One who was away is not owed the time between.
-    client.served = std::max(client.served, level.virtual_time);
-    level.ready.emplace(std::pair(client.served, job->client), &client);
+    // One who was away is not owed the time between, nor does it owe more than a batch.
+    const double batch =
+        static_cast<double>(last_budget_) / static_cast<double>(level.ready.size() + 1);
+    client.served = std::clamp(client.served, level.virtual_time, level.virtual_time + batch);
+    wait_in(level, client);
   }
   client.jobs.push_back(std::move(job));
   ++jobs_;
 }
 
+void BatchQueue::wait_in(Level& level, Client& client) {
+  client.turn = level.turns++;
+  level.ready.emplace(Place(client.served, client.turn), &client);
+}
+
 bool BatchQueue::take_from(Level& level, const BatchBudget& budget, int64_t now_ns, Batch& batch) {
   // Clients whose next row does not fit this batch.
-  std::vector<std::pair<std::pair<int64_t, uint64_t>, Client*>> passed_over;
+  std::vector<std::pair<Place, Client*>> passed_over;
   bool more = true;
   while (!level.ready.empty() && more) {
     const auto first = level.ready.begin();
@@ -59,13 +66,14 @@ bool BatchQueue::take_from(Level& level, const BatchBudget& budget, int64_t now_
     batch.pieces.back().end = ++job->next_row;
     batch.tokens += tokens;
     ++batch.rows;
-    level.virtual_time = std::max(level.virtual_time, client.served);
-    client.served += tokens;
+    const auto cost = static_cast<double>(tokens);
+    level.virtual_time += cost / static_cast<double>(level.ready.size() + passed_over.size() + 1);
+    client.served += cost;
     if (job->next_row == job->rows.size()) {
       client.jobs.pop_front();
       --jobs_;
     }
-    if (!client.jobs.empty()) level.ready.emplace(std::pair(client.served, key.second), &client);
+    if (!client.jobs.empty()) wait_in(level, client);
     more = batch.tokens < budget.tokens && batch.rows < budget.rows;
   }
   for (const auto& [key, client] : passed_over) level.ready.emplace(key, client);
@@ -74,6 +82,7 @@ bool BatchQueue::take_from(Level& level, const BatchBudget& budget, int64_t now_
 
 Batch BatchQueue::pop(const BatchBudget& budget, int64_t now_ns) {
   Batch batch;
+  last_budget_ = budget.tokens;
   for (auto& [number, level] : levels_) {
     if (!take_from(level, budget, now_ns, batch)) break;
   }
@@ -93,7 +102,7 @@ std::vector<JobPtr> BatchQueue::sweep(int64_t now_ns) {
         return true;
       });
       jobs_ -= before - client.jobs.size();
-      if (before != 0 && client.jobs.empty()) level.ready.erase({client.served, id});
+      if (before != 0 && client.jobs.empty()) level.ready.erase({client.served, client.turn});
     }
   }
   forget_idle_clients();
@@ -103,7 +112,7 @@ std::vector<JobPtr> BatchQueue::sweep(int64_t now_ns) {
 // A client that waits for nothing is remembered until all others have caught up with it.
 void BatchQueue::forget_idle_clients() {
   for (auto& [number, level] : levels_) {
-    const int64_t now = level.virtual_time;
+    const double now = level.virtual_time;
     const bool idle = level.ready.empty();
     std::erase_if(level.clients, [&](const auto& item) {
       return item.second.jobs.empty() && (idle || item.second.served <= now);

@@ -37,8 +37,10 @@ struct BatchBudget {
 /// Not thread-safe: one thread owns it.
 ///
 /// A row is taken from the highest priority that waits; within it from the client that has been
-/// served the fewest tokens (start-time fair queueing); within a client in order of arrival. A
-/// large request is thus served row by row beside others', and never all before them. A row that
+/// served the fewest tokens, of equals from the one that came first; within a client in order of
+/// arrival. A large request is thus served row by row beside others', and never all before them.
+/// Who was served and comes back waits for at most a batch of others longer than who is new, so
+/// that what admission promised holds. A row that
 /// does not fit the rest of the budget lets smaller ones of other clients go ahead in this batch
 /// and is the first of the next.
 class BatchQueue {
@@ -63,14 +65,20 @@ class BatchQueue {
  private:
   struct Client {
     std::deque<JobPtr> jobs;
-    int64_t served = 0;  ///< tokens, in the level's virtual time
+    double served = 0;  ///< tokens, in the level's virtual time
+    uint64_t turn = 0;  ///< its place among those with as many
   };
+  using Place = std::pair<double, uint64_t>;
   struct Level {
     std::unordered_map<uint64_t, Client> clients;
-    /// Clients with waiting jobs by (served, client).
-    std::map<std::pair<int64_t, uint64_t>, Client*> ready;
-    int64_t virtual_time = 0;
+    /// Clients with waiting jobs by (served, turn).
+    std::map<Place, Client*> ready;
+    /// Tokens that each waiting client would have had if all were served at once.
+    double virtual_time = 0;
+    uint64_t turns = 0;
   };
+
+  static void wait_in(Level& level, Client& client);
 
   /// Takes rows of one level; true if the batch may take more.
   bool take_from(Level& level, const BatchBudget& budget, int64_t now_ns, Batch& batch);
@@ -78,6 +86,7 @@ class BatchQueue {
 
   std::map<uint32_t, Level> levels_;
   size_t jobs_ = 0;
+  int64_t last_budget_ = 0;  ///< tokens
 };
 
 /// The error of a job that must not run any more; nothing if it may.

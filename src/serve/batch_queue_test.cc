@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 namespace tamis::serve {
@@ -68,7 +69,7 @@ TEST(BatchQueue, ALargeRequestIsSplitAndDoesNotStarveASmallOne) {
   EXPECT_EQ(to_text(queue.pop({40, 100}, 0)), "1:0-4");
   queue.push(jobs.make(2, {10}));
   // One row of each client in turn: the small one is in the next batch.
-  EXPECT_EQ(to_text(queue.pop({40, 100}, 0)), "2:0-1 1:4-7");
+  EXPECT_EQ(to_text(queue.pop({40, 100}, 0)), "1:4-5 2:0-1 1:5-7");
   EXPECT_EQ(to_text(queue.pop({40, 100}, 0)), "1:7-11");
 }
 
@@ -97,6 +98,35 @@ TEST(BatchQueue, WhoWasServedMuchIsRememberedThroughAPause) {
   // Client 1 comes back at once; client 2 has had nothing yet.
   queue.push(jobs.make(1, {10}));
   EXPECT_EQ(to_text(queue.pop({40, 100}, 0)), "2:0-4");
+}
+
+// What admission counted on: those who came before, not those who come after, are waited for.
+TEST(BatchQueue, WhoComesBackIsNotOvertakenByNewcomersForLong) {
+  Jobs jobs;
+  BatchQueue queue;
+  uint64_t next = 1;
+  for (; next <= 20; ++next) queue.push(jobs.make(next, {10}));
+  EXPECT_EQ(to_text(queue.pop({20, 100}, 0)), "1:0-1 2:0-1");
+  queue.push(jobs.make(1, {10}));
+  // Two come as two go, so 18 rows wait in front of client 1: nine batches, its own, and the batch
+  // that it owes, which ends within a second one.
+  int batches = 0;
+  bool served = false;
+  for (; !served && batches < 100; ++batches) {
+    for (int i = 0; i < 2; ++i) queue.push(jobs.make(next++, {10}));
+    const Batch batch = queue.pop({20, 100}, 0);
+    served = std::any_of(batch.pieces.begin(), batch.pieces.end(),
+                         [](const Piece& piece) { return piece.job->client == 1; });
+  }
+  EXPECT_GE(batches, 10);
+  EXPECT_LE(batches, 12);
+}
+
+TEST(BatchQueue, EqualsAreServedAsTheyCame) {
+  Jobs jobs;
+  BatchQueue queue;
+  for (const uint64_t client : {7, 3, 9, 1}) queue.push(jobs.make(client, {10}));
+  EXPECT_EQ(to_text(queue.pop({100, 100}, 0)), "7:0-1 3:0-1 9:0-1 1:0-1");
 }
 
 TEST(BatchQueue, ARowThatDoesNotFitLetsSmallerOnesFillTheBatch) {
