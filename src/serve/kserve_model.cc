@@ -51,6 +51,8 @@ KserveTarget kserve_target(ModelRepository& models, const std::string& name,
     if (ModelLease found = models.find(base, version)) {
       return {std::move(found), suffix == kTensorSuffix, name};
     }
+    if (!models.away(base).empty())
+      return {models.lease(base, version), suffix == kTensorSuffix, name};
   }
   return {models.lease(name, version), false, name};
 }

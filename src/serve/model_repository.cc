@@ -235,6 +235,16 @@ ModelLease ModelRepository::lease(const std::string& name, const std::string& ve
        entry.reason.empty() ? "" : ": ", entry.reason);
 }
 
+std::string ModelRepository::away(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, entry] : entries_) {
+    if (entry.versions.empty() && (key == name || (!name.empty() && entry.source == name))) {
+      return key;
+    }
+  }
+  return "";
+}
+
 std::vector<ModelLease> ModelRepository::loaded() {
   const std::lock_guard lock(mutex_);
   std::vector<ModelLease> newest;

@@ -72,6 +72,9 @@ class ModelRepository {
   [[nodiscard]] ModelLease lease(const std::string& name, const std::string& version = "");
   /// As lease(), null for what lease() throws for.
   [[nodiscard]] ModelLease find(const std::string& name, const std::string& version = "");
+  /// The model of that name or MODEL argument that is known and not loaded, for which lease()
+  /// throws kUnavailable; empty if there is none.
+  [[nodiscard]] std::string away(std::string_view name);
   /// The newest versions of all that are loaded, by name.
   [[nodiscard]] std::vector<ModelLease> loaded();
   /// All loaded versions of a model, oldest first.

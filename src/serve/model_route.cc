@@ -24,6 +24,7 @@ ModelLease route_model(ModelRepository& models, std::string_view name, const std
     for (const ModelLease& model : all) {
       if (model->info().source == name) return model;
     }
+    if (const std::string away = models.away(name); !away.empty()) return models.lease(away);
     fail(ErrorCode::kNotFound, "model \"", name, "\" is not loaded; loaded are ", names_of(all));
   }
   std::vector<ModelLease> fitting;
@@ -38,6 +39,7 @@ ModelLease route_model(ModelRepository& models, std::string_view name, const std
     fail(ErrorCode::kInvalidArgument,
          "several models can do this; name one as \"model\": ", names_of(fitting));
   }
+  if (!models.ready()) fail(ErrorCode::kUnavailable, "models are being loaded");
   // The only model there is says itself what it cannot do.
   if (all.size() == 1) return all.front();
   fail(ErrorCode::kNotFound, "no loaded model can do this; loaded are ", names_of(all));

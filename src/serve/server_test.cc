@@ -211,6 +211,50 @@ TEST(ServerTest, ReadinessFollowsModelsAndDrain) {
   EXPECT_EQ(client.request("POST", "/embed", kEmbed).body, kAnswer);
 }
 
+// Known, and not there yet: "come back", and not "there is no such model".
+TEST(ServerTest, AModelThatIsStillLoadingIsUnavailable) {
+  ServerOptions options;
+  options.port = 0;
+  options.models = {{"m", "/models/of/m"}};
+  Server server(options);
+  const auto status = [&](std::string_view method, std::string_view path, std::string_view body) {
+    const TestAnswer answer = TestClient(server.http_port()).request(method, path, body);
+    EXPECT_EQ(answer.body.find("load") != std::string::npos, method == "POST") << answer.body;
+    return answer.status;
+  };
+  constexpr std::string_view kInfer =
+      R"({"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["a"]}]})";
+  EXPECT_EQ(status("POST", "/v2/models/m/infer", kInfer), 503);
+  EXPECT_EQ(status("POST", "/v2/models/m_model/infer", kInfer), 503);
+  EXPECT_EQ(status("POST", "/embed", R"({"inputs":"a"})"), 503);
+  EXPECT_EQ(status("POST", "/embed", R"({"inputs":"a","model":"m"})"), 503);
+  EXPECT_EQ(status("POST", "/v1/embeddings", R"({"input":"a","model":"/models/of/m"})"), 503);
+  EXPECT_EQ(status("POST", "/models/m", R"({"inputs":"a"})"), 503);
+  TestClient client(server.http_port());
+  EXPECT_EQ(client.request("POST", "/v2/models/n/infer", kInfer).status, 404);
+  EXPECT_EQ(client.request("POST", "/models/n", R"({"inputs":"a"})").status, 404);
+  EXPECT_EQ(TestClient(server.http_port()).request("GET", "/v2/models/m/ready").status, 503);
+  EXPECT_EQ(status("GET", "/v2/health/ready", ""), 503);
+  EXPECT_EQ(status("GET", "/v2/health/live", ""), 200);
+}
+
+// Loads that wait their turn still answer, through a core that is there.
+TEST(ServerTest, EndsWhileModelsAreLoaded) {
+  ServerOptions options;
+  options.port = 0;
+  options.log_requests = true;
+  options.models = {{"m", TAMIS_TESTDATA "/models/bert-base"}};
+  const std::string load = TestClient::text("POST", "/v2/repository/models/m/load");
+  for (int i = 0; i < 5; ++i) {
+    auto server = std::make_unique<Server>(options);
+    TestClient client(server->http_port());
+    for (int k = 0; k < 4; ++k) client.send(load);
+    // Read behind them.
+    EXPECT_EQ(TestClient(server->http_port()).request("GET", "/v2/health/live").status, 200);
+    server.reset();
+  }
+}
+
 TEST(ServerTest, APortInUseIsAnError) {
   const auto server = start(identity_options());
   ServerOptions options = identity_options();
