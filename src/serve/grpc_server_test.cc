@@ -227,6 +227,32 @@ TEST_F(GrpcServerTest, HealthAndKey) {
   EXPECT_EQ(status.status(), grpc::health::v1::HealthCheckResponse::SERVING);
 }
 
+TEST_F(GrpcServerTest, AWatchIsToldOfChanges) {
+  start();
+  using grpc::health::v1::HealthCheckResponse;
+  const auto health = grpc::health::v1::Health::NewStub(channel_);
+  HealthCheckResponse status;
+  grpc::health::v1::HealthCheckRequest nobody;
+  nobody.set_service("nobody");
+  grpc::ClientContext unknown;
+  const auto unknown_watch = health->Watch(&unknown, nobody);
+  ASSERT_TRUE(unknown_watch->Read(&status));
+  EXPECT_EQ(status.status(), HealthCheckResponse::SERVICE_UNKNOWN);
+  unknown.TryCancel();
+  EXPECT_EQ(unknown_watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
+
+  grpc::ClientContext context;
+  const auto watch = health->Watch(&context, {});
+  ASSERT_TRUE(watch->Read(&status));
+  EXPECT_EQ(status.status(), HealthCheckResponse::SERVING);
+  server_->core().start_drain();
+  ASSERT_TRUE(watch->Read(&status));
+  EXPECT_EQ(status.status(), HealthCheckResponse::NOT_SERVING);
+  EXPECT_TRUE(server_->drain());
+  EXPECT_FALSE(watch->Read(&status));
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
 TEST_F(GrpcServerTest, APortInUse) {
   start();
   ServerOptions options;
