@@ -2,6 +2,10 @@
 //
 // Cohere v1 and v2, Jina and Infinity ask alike and read different members: /v1/rerank answers the
 // union of them, and each client takes its own.
+#include <algorithm>
+#include <utility>
+
+#include "serve/batch_queue.h"
 #include "serve/router.h"
 #include "serve/tei.h"
 #include "tasks/code_points.h"
@@ -56,32 +60,104 @@ std::vector<std::string> read_documents(const Call& call, JsonView body) {
   return texts;
 }
 
+// The tokens of a text alone.
+tokenizer::Encoding tokens_of(const tasks::TaskModel& task, const std::string& text) {
+  tokenizer::EncodeOptions options;
+  options.add_special_tokens = false;
+  return task.tokenizer->encode(text, options);
+}
+
+// The model if it has a tokenizer to count with, else null.
+const tasks::TaskModel* counting_model(const ModelLease& model) {
+  const tasks::TaskModel* const task = model->model().task_model();
+  return task == nullptr || task->tokenizer == nullptr ? nullptr : task;
+}
+
 // Cuts what has more tokens than the caller wants to pay for.
 void cut_documents(const ModelLease& model, int64_t max_tokens, std::vector<std::string>& texts) {
-  const tasks::TaskModel* const task = model->model().task_model();
-  if (task == nullptr || task->tokenizer == nullptr) return;
+  const tasks::TaskModel* const task = counting_model(model);
+  if (task == nullptr) return;
   for (std::string& text : texts) {
     // A token is a byte at least.
     if (static_cast<int64_t>(text.size()) <= max_tokens) continue;
-    tokenizer::EncodeOptions options;
-    options.add_special_tokens = false;
-    const tokenizer::Encoding encoding = task->tokenizer->encode(text, options);
+    const tokenizer::Encoding encoding = tokens_of(*task, text);
     if (encoding.size() <= max_tokens) continue;
     const int64_t end = encoding.offsets[static_cast<size_t>(max_tokens) - 1].end;
     text = std::string(tasks::CodePoints(text).slice(0, end));
   }
 }
 
+// Special tokens of a pair, at most: RoBERTa's <s> </s></s> </s>.
+constexpr int64_t kPairSpecials = 4;
+
+// Splits documents that the model cannot read at once into at most `most` chunks; tells which
+// document each of the texts belongs to.
+std::vector<int64_t> split_documents(const ModelLease& model, const std::string& query,
+                                     int64_t most, std::vector<std::string>& texts) {
+  const tasks::TaskModel* const task = counting_model(model);
+  const int64_t longest = model->info().max_length;
+  const int64_t room =
+      task == nullptr || longest == 0
+          ? 0
+          : std::max<int64_t>(1, longest - tokens_of(*task, query).size() - kPairSpecials);
+  std::vector<std::string> chunks;
+  std::vector<int64_t> documents;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const auto document = static_cast<int64_t>(i);
+    int64_t begin = 0;
+    if (room > 0 && static_cast<int64_t>(texts[i].size()) > room) {
+      const tokenizer::Encoding encoding = tokens_of(*task, texts[i]);
+      const tasks::CodePoints points(texts[i]);
+      for (int64_t end = room; end < encoding.size() && (end / room) < most; end += room) {
+        const int64_t cut = encoding.offsets[static_cast<size_t>(end) - 1].end;
+        chunks.emplace_back(points.slice(begin, cut));
+        documents.push_back(document);
+        begin = cut;
+      }
+      // What is left; the model cuts it if it may not become another chunk.
+      chunks.emplace_back(points.slice(begin, points.size()));
+    } else {
+      chunks.push_back(std::move(texts[i]));
+    }
+    documents.push_back(document);
+  }
+  texts = std::move(chunks);
+  return documents;
+}
+
 struct Form {
   std::string_view api_version;
-  bool documents = false;  ///< the texts come back
+  bool with_texts = false;  ///< the texts come back
+  int64_t documents = 0;
+  // Of documents in chunks: the results to give, whose each text is, and the documents whole.
+  int64_t top_n = 0;
+  std::vector<int64_t> document_of;
+  std::vector<std::string> texts;
 };
+
+// A document is as good as the best of its chunks.
+tasks::RerankResult join_chunks(tasks::RerankResult result, const Form& form) {
+  if (form.document_of.empty()) return result;
+  tasks::RerankResult joined;
+  std::vector<bool> seen(static_cast<size_t>(form.documents), false);
+  for (tasks::RankedText& row : result.results) {
+    const int64_t document = form.document_of[static_cast<size_t>(row.index)];
+    const auto at = static_cast<size_t>(document);
+    const bool enough = static_cast<int64_t>(joined.results.size()) == form.top_n;
+    if (seen[at] || enough) continue;
+    seen[at] = true;
+    row.index = document;
+    if (form.with_texts) row.text = form.texts[at];
+    joined.results.push_back(std::move(row));
+  }
+  return joined;
+}
 
 void write_results(const tasks::RerankResult& result, const Form& form, JsonWriter& json) {
   json.key("results").begin_array();
   for (const tasks::RankedText& row : result.results) {
     json.begin_object().member("index", row.index).member("relevance_score", row.score);
-    if (form.documents) {
+    if (form.with_texts) {
       json.key("document").begin_object().member("text", row.text).end_object();
     }
     json.end_object();
@@ -89,12 +165,13 @@ void write_results(const tasks::RerankResult& result, const Form& form, JsonWrit
   json.end_array();
 }
 
-HttpResponse print(Call& call, const Reply& reply, const Form& form, int64_t documents) {
-  const int64_t units = (documents + kDocumentsPerUnit - 1) / kDocumentsPerUnit;
+HttpResponse print(Call& call, Reply& reply, const Form& form) {
+  const int64_t units = (form.documents + kDocumentsPerUnit - 1) / kDocumentsPerUnit;
   JsonWriter json;
   json.begin_object().member("id", call.id).member("object", "rerank");
   json.member("model", reply.model);
-  write_results(std::get<tasks::RerankResult>(reply.results.front()), form, json);
+  auto& result = std::get<tasks::RerankResult>(reply.results.front());
+  write_results(join_chunks(std::move(result), form), form, json);
   json.key("usage").begin_object().member("prompt_tokens", reply.tokens);
   json.member("total_tokens", reply.tokens).end_object();
   json.key("meta").begin_object().key("api_version").begin_object();
@@ -102,6 +179,17 @@ HttpResponse print(Call& call, const Reply& reply, const Form& form, int64_t doc
   json.key("billed_units").begin_object().member("search_units", units).end_object();
   json.end_object().end_object();
   return tei_response(call, reply, json.take());
+}
+
+// Cohere's 0 (what goes without saying) to 999 (last): the queue's default level and those behind.
+uint32_t read_priority(JsonView body) {
+  constexpr int64_t kLast = 999;
+  const int64_t priority = int_field(body, "priority", 0).value_or(0);
+  if (priority > kLast) {
+    fail(ErrorCode::kInvalidArgument, "`priority` is ", priority, ", must lie in 0..", kLast);
+  }
+  constexpr int64_t kLevels = kLastLevel - kDefaultLevel;
+  return kDefaultLevel + static_cast<uint32_t>((priority * kLevels + kLast - 1) / kLast);
 }
 
 void rank_documents(const CallPtr& call, std::string_view api_version) {
@@ -114,17 +202,28 @@ void rank_documents(const CallPtr& call, std::string_view api_version) {
   options.raw_scores = bool_field(body, "raw_scores").value_or(false);
   options.truncation.enabled =
       bool_field(body, "truncation").value_or(call->options().auto_truncate);
-  const Form form{api_version, bool_field(body, "return_documents").value_or(false)};
+  Form form;
+  form.api_version = api_version;
+  form.with_texts = bool_field(body, "return_documents").value_or(false);
+  form.documents = static_cast<int64_t>(input.texts.size());
+  const uint32_t priority = read_priority(body);
+  const auto chunks = int_field(body, "max_chunks_per_doc", 1);
   const ModelLease model = call->route(string_field(body, "model"), {tasks::TaskKind::kRerank});
   if (const auto most = int_field(body, "max_tokens_per_doc", 1)) {
     cut_documents(model, *most, input.texts);
   }
-  const auto documents = static_cast<int64_t>(input.texts.size());
+  if (chunks && *chunks > 1) {
+    if (form.with_texts) form.texts = input.texts;
+    form.document_of = split_documents(model, input.text, *chunks, input.texts);
+    check_count(*call, "documents", input.texts.size());
+    form.top_n = std::exchange(options.top_k, std::nullopt).value_or(form.documents);
+  }
   Request request = call->new_request(model);
+  request.priority = priority;
   request.inputs.push_back(std::move(input));
   request.options = options;
-  call->submit(std::move(request), [form, documents](Call& self, Reply& reply) {
-    return print(self, reply, form, documents);
+  call->submit(std::move(request), [form = std::move(form)](Call& self, Reply& reply) {
+    return print(self, reply, form);
   });
 }
 
