@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/error.h"
 #include "serve/batch_runner.h"
@@ -120,7 +121,9 @@ void Batcher::finish(const JobPtr& job) {
   if (job->ended_ns == 0) job->ended_ns = options_.clock->now_ns();
   queued_tokens_.fetch_sub(job->tokens, std::memory_order_relaxed);
   queued_jobs_.fetch_sub(1, std::memory_order_relaxed);
-  job->done(job);
+  // The job and what `done` keeps alive hold each other.
+  const auto done = std::exchange(job->done, nullptr);
+  done(job);
 }
 
 void Batcher::run_batch() {

@@ -212,14 +212,14 @@ class KserveService final : public inference::GRPCInferenceService::CallbackServ
     return UnaryCall::answer(host_, kDialect, *context, method);
   }
 
-  // Runs `change` on a worker: loading takes long.
+  // Runs `change` on the loader: loading takes long.
   template <typename Message, typename Change>
   ServerUnaryReactor* manage(CallbackServerContext* context, const Message& message,
                              Change change) {
     return UnaryCall::start(host_, kDialect, *context, [&](const UnaryCallPtr& call) {
       check_may_manage(call->caller());
       check_repository(message);
-      host_.core.workers().post([this, call, change] {
+      host_.core.loader().post([this, call, change] {
         call->guard([&] {
           change(models());
           call->finish();

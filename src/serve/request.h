@@ -65,7 +65,8 @@ struct Request {
   uint64_t client = 0;     ///< whom to be fair to: a connection or a key
   CancelFlag cancelled;
   std::string id;  ///< for the logs
-  /// Where small replies are decoded and handed over; null: on the server's worker threads.
+  /// Where small replies are decoded and handed over; null: on the server's worker threads, or on
+  /// the batcher's when it has nothing else to do.
   Executor* reply_on = nullptr;
 };
 
