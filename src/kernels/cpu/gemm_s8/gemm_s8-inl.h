@@ -94,6 +94,14 @@ __attribute__((noinline)) void finish_int_tile(const Epilogue& epilogue, const I
   load_columns_of<kVecs, true>(tile.weight_scale, args.n, 0, weight_scale);
   load_columns_of<kVecs, true>(tile.colsum, args.n, 0, colsum);
   load_columns_of<kVecs, kFull>(args.bias, args.n, tile.column, bias);
+  // Most layers have two outlier columns or none: their weights stay in registers.
+  const float* outlier_weights = args.outlier_weights;
+  Vec held[2][kVecs] = {};
+#pragma GCC unroll 2
+  for (int r = 0; r < 2; ++r) {
+    if (r >= args.outliers) break;
+    load_columns_of<kVecs, kFull>(outlier_weights + r * args.n, args.n, tile.column, held[r]);
+  }
   const int64_t first = tile.row;
   const auto values = [&](int64_t i, Vec(&y)[kVecs]) TAMIS_LAMBDA {
     const Vec low = set(args.low[first + i]);
@@ -104,10 +112,15 @@ __attribute__((noinline)) void finish_int_tile(const Epilogue& epilogue, const I
       y[v] = fma(x, weight_scale[v], bias[v]);
     }
     const float* outliers = args.outlier_values + (first + i) * kMaxOutliers;
-    for (int64_t r = 0; r < args.outliers; ++r) {
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; ++r) {
+      if (r >= args.outliers) return;
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) y[v] = fma(set(outliers[r]), held[r][v], y[v]);
+    }
+    for (int64_t r = 2; r < args.outliers; ++r) {
       Vec weights[kVecs];
-      load_columns_of<kVecs, kFull>(args.outlier_weights + r * args.n, args.n, tile.column,
-                                    weights);
+      load_columns_of<kVecs, kFull>(outlier_weights + r * args.n, args.n, tile.column, weights);
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) y[v] = fma(set(outliers[r]), weights[v], y[v]);
     }

@@ -100,11 +100,18 @@ TAMIS_INLINE void levels_of_row(const Y& y, int64_t width, float low, float inve
   store_bytes_first(q + j, keep_first(level(j, count), count, zero()), (count + 3) / 4 * 4);
 }
 
-// The row whose range is known.
-template <typename Row, bool kScaled>
+// Rows up to this width are kept between the two looks at them, 16 KiB in the L1: halves are
+// widened and rows scaled once (1,536 halves: 155 ns a row instead of 198, scaled 185 instead of
+// 222).
+constexpr int64_t kKeptWidth = 4096;
+struct KeptRow {
+  alignas(64) float values[kKeptWidth];
+};
+
+// The row y whose range is known; outliers come from x.
+template <typename Row, typename Y>
 TAMIS_INLINE void quantize_row_within(const QuantizeRowsArgs& args, RowRange ends, Row x,
-                                      int64_t row) {
-  const ScaledRow<Row, kScaled> y = {x, args.multiply, args.offset};
+                                      const Y& y, int64_t row) {
   const float range = ends.high - ends.low;
   const bool flat = !(range >= 1e-30f);
   args.low[row] = ends.low;
@@ -121,20 +128,38 @@ TAMIS_INLINE void quantize_row(const QuantizeRowsArgs& args, Row x, int64_t row)
   RangeFinder finder;
   for_each_in_chains(args.width, [&](int c, int64_t j, int64_t count)
                                      TAMIS_LAMBDA { finder.take(c, count, y.at(j, count)); });
-  quantize_row_within<Row, kScaled>(args, finder.range(), x, row);
+  quantize_row_within(args, finder.range(), x, y, row);
+}
+
+template <typename Row, bool kScaled>
+TAMIS_INLINE void quantize_kept_row(const QuantizeRowsArgs& args, Row x, int64_t row, float* kept) {
+  const ScaledRow<Row, kScaled> y = {x, args.multiply, args.offset};
+  RangeFinder finder;
+  for_each_in_chains(args.width, [&](int c, int64_t j, int64_t count) TAMIS_LAMBDA {
+    const Vec value = y.at(j, count);
+    store_count(kept + j, value, count);
+    finder.take(c, count, value);
+  });
+  quantize_row_within(args, finder.range(), x, FloatRow{kept}, row);
+}
+
+template <typename Row, bool kScaled>
+inline void quantize_each(const QuantizeRowsArgs& args, const decltype(Row::p) x) {
+  constexpr bool kPlain = !kScaled && sizeof(*x) == sizeof(float);
+  if (kPlain || args.width > kKeptWidth) {
+    for (int64_t i = 0; i < args.rows; ++i) quantize_row<Row, kScaled>(args, {x + i * args.ldx}, i);
+    return;
+  }
+  KeptRow kept;
+  for (int64_t i = 0; i < args.rows; ++i) {
+    quantize_kept_row<Row, kScaled>(args, {x + i * args.ldx}, i, kept.values);
+  }
 }
 
 template <typename Row, typename Element>
 TAMIS_INLINE void quantize_all(const QuantizeRowsArgs& args, const Element* x) {
-  if (args.multiply == nullptr) {
-    for (int64_t i = 0; i < args.rows; ++i) {
-      quantize_row<Row, false>(args, Row{x + i * args.ldx}, i);
-    }
-  } else {
-    for (int64_t i = 0; i < args.rows; ++i) {
-      quantize_row<Row, true>(args, Row{x + i * args.ldx}, i);
-    }
-  }
+  if (args.multiply == nullptr) return quantize_each<Row, false>(args, x);
+  quantize_each<Row, true>(args, x);
 }
 
 inline void quantize_rows(const QuantizeRowsArgs& args) {
@@ -143,7 +168,9 @@ inline void quantize_rows(const QuantizeRowsArgs& args) {
   quantize_all<FloatRow>(args, args.x);
 }
 
-// One row: its range is found while LayerNorm has it in registers.
+// One row: its range is found while LayerNorm has it in registers. Keeping a scaled row is no
+// faster here, where the loop that finds the range stores y already (384 columns: 140 against 130
+// ns).
 template <bool kScaled>
 TAMIS_INLINE void norm_and_quantize_row(const LayerNormArgs& norm, const QuantizeRowsArgs& quantize,
                                         int64_t row) {
@@ -154,8 +181,9 @@ TAMIS_INLINE void norm_and_quantize_row(const LayerNormArgs& norm, const Quantiz
     }
     finder.take(c, count, y);
   });
-  quantize_row_within<FloatRow, kScaled>(quantize, finder.range(),
-                                         FloatRow{norm.y + row * norm.ldy}, row);
+  const FloatRow x = {norm.y + row * norm.ldy};
+  const ScaledRow<FloatRow, kScaled> y = {x, quantize.multiply, quantize.offset};
+  quantize_row_within(quantize, finder.range(), x, y, row);
 }
 
 inline void layer_norm_quantized(const LayerNormArgs& norm, const QuantizeRowsArgs& quantize) {

@@ -113,7 +113,7 @@ TEST(QuantizeRows, HalvesAreTheirFloats) {
 }
 
 TEST(QuantizeRows, EveryRowEqualsTheReference) {
-  for (const int64_t width : {1, 2, 3, 4, 5, 15, 16, 17, 20, 33, 64, 80, 100, 384}) {
+  for (const int64_t width : {1, 2, 3, 4, 5, 15, 16, 17, 20, 33, 64, 80, 100, 384, 4096, 4097}) {
     for (const int64_t row_count : {0, 1, 9}) {
       for (const bool scaled : {false, true}) {
         const Problem problem(row_count, width);
