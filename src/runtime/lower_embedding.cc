@@ -15,7 +15,10 @@ struct TableOperand {
 class EmbeddingStep final : public Step {
  public:
   EmbeddingStep(const graph::Node& node, Lowering& lowering, std::span<const TableOperand> operands)
-      : y_(node.output), kernel_(&kernels::select_embedding(lowering.isas())) {
+      : y_(node.output),
+        kernel_(&kernels::select_embedding(lowering.isas())),
+        quantize_kernel_(&kernels::select_quantize_rows(lowering.isas())),
+        copy_(copy_made_with(node.output, lowering)) {
     args_.width = lowering.columns(node.output);
     args_.ldy = args_.width;
     for (const TableOperand& operand : operands) {
@@ -35,7 +38,8 @@ class EmbeddingStep final : public Step {
   }
 
   void run(const StepContext& context) const noexcept override {
-    const Share rows = share_of(context.block->tokens(), context);
+    const int64_t total = context.block->tokens();
+    const Share rows = share_of(total, context);
     kernels::EmbeddingArgs args = args_;
     args.tokens = rows.end - rows.begin;
     for (size_t i = 0; i < tables_; ++i) {
@@ -43,10 +47,15 @@ class EmbeddingStep final : public Step {
       args.tables[i].ids = ids == nullptr ? nullptr : ids + rows.begin;
     }
     args.y = context.value<float>(y_) + rows.begin * args.width;
-    if (args.tokens > 0) kernel_->run(args);
+    if (args.tokens == 0) return;
+    if (copy_.id == graph::kNoValue) return kernel_->run(args);
+    quantize_kernel_->run_embedding(
+        args, quantize_into(copy_.parameters, context.value<std::byte>(copy_.id), total, rows));
   }
 
-  [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
+  [[nodiscard]] std::string_view kernel() const override {
+    return copy_.id == graph::kNoValue ? kernel_->name : quantize_kernel_->name;
+  }
 
  private:
   graph::ValueId y_;
@@ -54,6 +63,8 @@ class EmbeddingStep final : public Step {
   size_t tables_ = 0;
   const kernels::EmbeddingKernel* kernel_;
   kernels::EmbeddingArgs args_;
+  const kernels::QuantizeRowsKernel* quantize_kernel_;
+  ProducedCopy copy_;
 };
 
 }  // namespace

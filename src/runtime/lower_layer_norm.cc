@@ -14,7 +14,8 @@ class LayerNormStep final : public Step {
         y_(node.output),
         symbol_(lowering.shape(node.output)[0].symbol),
         kernel_(&kernels::select_layer_norm(lowering.isas())),
-        quantize_kernel_(&kernels::select_quantize_rows(lowering.isas())) {
+        quantize_kernel_(&kernels::select_quantize_rows(lowering.isas())),
+        copy_(copy_made_with(node.output, lowering)) {
     const size_t gamma = skip ? 2 : 1;
     args_.width = lowering.columns(node.output);
     args_.ldx = args_.width;
@@ -23,12 +24,6 @@ class LayerNormStep final : public Step {
     args_.gamma = lowering.constant(node.inputs[gamma]);
     args_.beta = lowering.constant(node.inputs[gamma + 1]);
     args_.eps = node.attribute<graph::LayerNormAttributes>().epsilon;
-    for (size_t i = 0; i < lowering.quantized_rows().size(); ++i) {
-      const QuantizedRows& copy = lowering.quantized_rows()[i];
-      if (!copy.by_producer || copy.x != node.output) continue;
-      copy_ = lowering.quantized_id(i);
-      quantize_ = make_quantize_args(copy, lowering);
-    }
   }
 
   void run(const StepContext& context) const noexcept override {
@@ -41,13 +36,13 @@ class LayerNormStep final : public Step {
     if (skip_ != graph::kNoValue) args.residual = context.value<const float>(skip_) + first;
     args.y = context.value<float>(y_) + first;
     if (args.rows == 0) return;
-    if (copy_ == graph::kNoValue) return kernel_->run(args);
+    if (copy_.id == graph::kNoValue) return kernel_->run(args);
     quantize_kernel_->run_layer_norm(
-        args, quantize_into(quantize_, context.value<std::byte>(copy_), total, rows));
+        args, quantize_into(copy_.parameters, context.value<std::byte>(copy_.id), total, rows));
   }
 
   [[nodiscard]] std::string_view kernel() const override {
-    return copy_ == graph::kNoValue ? kernel_->name : quantize_kernel_->name;
+    return copy_.id == graph::kNoValue ? kernel_->name : quantize_kernel_->name;
   }
 
  private:
@@ -57,10 +52,8 @@ class LayerNormStep final : public Step {
   graph::Symbol symbol_;
   const kernels::LayerNormKernel* kernel_;
   kernels::LayerNormArgs args_;
-  // The quantized copy of y that integer MatMuls read, if this step makes it.
-  graph::ValueId copy_ = graph::kNoValue;
   const kernels::QuantizeRowsKernel* quantize_kernel_;
-  kernels::QuantizeRowsArgs quantize_;
+  ProducedCopy copy_;
 };
 
 }  // namespace

@@ -15,7 +15,8 @@ constexpr size_t kOffset = 6;
 constexpr size_t kOutlierColumns = 7;
 
 bool quantizes_its_output(graph::OpKind op) {
-  return op == graph::OpKind::kLayerNormalization || op == graph::OpKind::kSkipLayerNormalization;
+  return op == graph::OpKind::kLayerNormalization || op == graph::OpKind::kSkipLayerNormalization ||
+         op == graph::OpKind::kEmbedLayerNormalization;
 }
 
 bool same_copy(const QuantizedRows& a, const QuantizedRows& b) {
@@ -131,6 +132,16 @@ kernels::QuantizeRowsArgs make_quantize_args(const QuantizedRows& copy, const Lo
     args.outlier_columns = columns.data();
   }
   return args;
+}
+
+ProducedCopy copy_made_with(graph::ValueId x, const Lowering& lowering) {
+  for (size_t i = 0; i < lowering.quantized_rows().size(); ++i) {
+    const QuantizedRows& copy = lowering.quantized_rows()[i];
+    if (copy.by_producer && copy.x == x) {
+      return {lowering.quantized_id(i), make_quantize_args(copy, lowering)};
+    }
+  }
+  return {};
 }
 
 std::unique_ptr<Step> make_quantize_step(size_t index, Lowering& lowering) {

@@ -59,6 +59,13 @@ struct QuantizedView {
 [[nodiscard]] kernels::QuantizeRowsArgs make_quantize_args(const QuantizedRows& copy,
                                                            const Lowering& lowering);
 
+/// A copy that the step which makes a value makes too.
+struct ProducedCopy {
+  graph::ValueId id = graph::kNoValue;  ///< kNoValue: there is none
+  kernels::QuantizeRowsArgs parameters;
+};
+[[nodiscard]] ProducedCopy copy_made_with(graph::ValueId x, const Lowering& lowering);
+
 /// The step that makes the `index`-th copy where its producer does not.
 [[nodiscard]] std::unique_ptr<Step> make_quantize_step(size_t index, Lowering& lowering);
 

@@ -47,8 +47,8 @@ TEST(QuantizedRows, LayerNormsMakeTheCopiesOfTheirOutputs) {
   const std::vector<QuantizedRows> copies = find_quantized_rows(graph, {});
   // QKV, O, FFN1 and FFN2 of two layers, and the head on selected tokens.
   ASSERT_EQ(copies.size(), 9u);
-  // The first layer reads the embeddings.
-  const bool by_norm[] = {false, false, true, false, true, false, true, false, false};
+  // The embeddings' LayerNorm makes the first layer's; attention's and GELU's outputs get steps.
+  const bool by_norm[] = {true, false, true, false, true, false, true, false, false};
   for (size_t i = 0; i < copies.size(); ++i) {
     EXPECT_EQ(copies[i].by_producer, by_norm[i]) << i;
     EXPECT_LE(copies[i].first_node, copies[i].last_node);

@@ -3,6 +3,7 @@
 // Is: for per-ISA files, included after simd/vec_<isa>-inl.h, all in an anonymous namespace.
 #pragma once
 
+#include "kernels/cpu/embedding/embedding-inl.h"
 #include "kernels/cpu/layer_norm/layer_norm-inl.h"
 #include "kernels/cpu/quantize_rows/quantize_rows.h"
 
@@ -168,29 +169,46 @@ inline void quantize_rows(const QuantizeRowsArgs& args) {
   quantize_all<FloatRow>(args, args.x);
 }
 
-// One row: its range is found while LayerNorm has it in registers. Keeping a scaled row is no
-// faster here, where the loop that finds the range stores y already (384 columns: 140 against 130
-// ns).
-template <bool kScaled>
-TAMIS_INLINE void norm_and_quantize_row(const LayerNormArgs& norm, const QuantizeRowsArgs& quantize,
+TAMIS_INLINE const float* normed_row(const LayerNormArgs& norm, int64_t row) {
+  return norm.y + row * norm.ldy;
+}
+TAMIS_INLINE const float* normed_row(const EmbeddingArgs& embedding, int64_t row) {
+  return embedding.y + row * embedding.ldy;
+}
+
+template <typename Each>
+TAMIS_INLINE void norm_row(const LayerNormArgs& norm, int64_t row, const Each& each) {
+  layer_norm_row(norm, row, each);
+}
+template <typename Each>
+TAMIS_INLINE void norm_row(const EmbeddingArgs& embedding, int64_t row, const Each& each) {
+  embedding_row(embedding, row, each);
+}
+
+// One row: its range is found while the LayerNorm that ends `norm` has it in registers. Keeping a
+// scaled row is no faster here, where the loop that finds the range stores y already (384 columns:
+// 140 against 130 ns).
+template <bool kScaled, typename Norm>
+TAMIS_INLINE void norm_and_quantize_row(const Norm& norm, const QuantizeRowsArgs& quantize,
                                         int64_t row) {
   RangeFinder finder;
-  layer_norm_row(norm, row, [&](int c, int64_t j, int64_t count, Vec y) TAMIS_LAMBDA {
+  norm_row(norm, row, [&](int c, int64_t j, int64_t count, Vec y) TAMIS_LAMBDA {
     if (kScaled) {
       y = fms(y, load_count(quantize.multiply + j, count), load_count(quantize.offset + j, count));
     }
     finder.take(c, count, y);
   });
-  const FloatRow x = {norm.y + row * norm.ldy};
+  const FloatRow x = {normed_row(norm, row)};
   const ScaledRow<FloatRow, kScaled> y = {x, quantize.multiply, quantize.offset};
   quantize_row_within(quantize, finder.range(), x, y, row);
 }
 
-inline void layer_norm_quantized(const LayerNormArgs& norm, const QuantizeRowsArgs& quantize) {
+template <typename Norm>
+void norm_and_quantize(const Norm& norm, const QuantizeRowsArgs& quantize) {
   if (quantize.multiply == nullptr) {
-    for (int64_t i = 0; i < norm.rows; ++i) norm_and_quantize_row<false>(norm, quantize, i);
+    for (int64_t i = 0; i < quantize.rows; ++i) norm_and_quantize_row<false>(norm, quantize, i);
   } else {
-    for (int64_t i = 0; i < norm.rows; ++i) norm_and_quantize_row<true>(norm, quantize, i);
+    for (int64_t i = 0; i < quantize.rows; ++i) norm_and_quantize_row<true>(norm, quantize, i);
   }
 }
 

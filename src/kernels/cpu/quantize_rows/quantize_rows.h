@@ -1,7 +1,8 @@
 // q = round((y - low) / scale) to u8, row by row, with low and scale from the row's own range.
 //
-// Is: the per-token quantization of a linear layer's input, alone or behind a LayerNorm. Is not: a
-// quantizer of weights. May use: the contract of layer_norm, so that per-ISA files can include it.
+// Is: the per-token quantization of a linear layer's input, alone, behind a LayerNorm or behind the
+// embedding block. Is not: a quantizer of weights. May use: the contracts of layer_norm and
+// embedding, so that per-ISA files can include it.
 //
 // Maths, one float rounding a line, the same on every row of kernels.inc, reference included:
 //   y = fma(x, multiply, -offset)       (y = x where multiply is null)
@@ -15,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/embedding/embedding.h"
 #include "kernels/cpu/layer_norm/layer_norm.h"
 
 namespace tamis {
@@ -49,6 +51,9 @@ struct QuantizeRowsKernel {
   /// LayerNorm, then the quantization of its y while a row is in the L1: `quantize` has the same
   /// rows and width; its x, x_f16, x_bf16 and ldx are not looked at.
   void (*run_layer_norm)(const LayerNormArgs& norm, const QuantizeRowsArgs& quantize);
+  /// The same behind an embedding block with a LayerNorm; `quantize` has as many rows as there are
+  /// tokens.
+  void (*run_embedding)(const EmbeddingArgs& embedding, const QuantizeRowsArgs& quantize);
 };
 
 /// The first row of kernels.inc that `isas` has.

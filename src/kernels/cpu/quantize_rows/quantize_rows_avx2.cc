@@ -6,6 +6,7 @@ namespace tamis::kernels {
 
 extern const QuantizeRowsKernel quantize_rows_avx2;
 const QuantizeRowsKernel quantize_rows_avx2 = {"quantize_rows_avx2", quantize_rows,
-                                               layer_norm_quantized};
+                                               norm_and_quantize<LayerNormArgs>,
+                                               norm_and_quantize<EmbeddingArgs>};
 
 }  // namespace tamis::kernels

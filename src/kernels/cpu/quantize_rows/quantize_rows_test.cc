@@ -173,30 +173,71 @@ TEST(QuantizeRows, ALeastValueOfZeroHasNoSign) {
   }
 }
 
-TEST(QuantizeRows, BehindALayerNormEqualsTheTwoApart) {
-  const Problem problem(7, 50);
-  for (const auto& row : rows_here(kRows)) {
-    SCOPED_TRACE(row.kernel->name);
-    Result together(problem);
-    Result apart(problem);
-    LayerNormArgs norm;
-    norm.rows = 7;
-    norm.width = norm.ldx = norm.ldy = 50;
-    norm.x = problem.x.data();
-    norm.gamma = problem.gamma.data();
-    norm.beta = problem.beta.data();
-    norm.eps = 1e-5f;
-    norm.y = together.norm.data();
-    QuantizeRowsArgs args = arguments(problem, true, 2, together);
-    args.x = nullptr;
-    row.kernel->run_layer_norm(norm, args);
-    norm.y = apart.norm.data();
-    select_layer_norm(isas_up_to(isa_name(row.isa))).run(norm);
-    args = arguments(problem, true, 2, apart);
-    args.x = apart.norm.data();
-    row.kernel->run(args);
-    EXPECT_TRUE(together.same_bits(apart));
+// Calls body(problem, row, scaled, outliers) for all rows at widths around their vectors.
+template <typename Body>
+void for_each_producer_case(const Body& body) {
+  for (const int64_t width : {1, 4, 15, 16, 17, 50, 64, 67}) {
+    const Problem problem(7, width);
+    for (const bool scaled : {false, true}) {
+      for (const auto& row : rows_here(kRows)) {
+        SCOPED_TRACE(::testing::Message() << row.kernel->name << " width=" << width);
+        body(problem, row, scaled, width > 3 ? 2 : 0);
+      }
+    }
   }
+}
+
+QuantizeRowsArgs of_norm(QuantizeRowsArgs args, const Result& result) {
+  args.x = result.norm.data();
+  return args;
+}
+
+TEST(QuantizeRows, BehindALayerNormEqualsTheTwoApart) {
+  for_each_producer_case(
+      [](const Problem& problem, const auto& row, bool scaled, int64_t outliers) {
+        Result together(problem);
+        Result apart(problem);
+        LayerNormArgs norm;
+        norm.rows = problem.rows;
+        norm.width = norm.ldx = norm.ldy = problem.width;
+        norm.x = problem.x.data();
+        norm.gamma = problem.gamma.data();
+        norm.beta = problem.beta.data();
+        norm.eps = 1e-5f;
+        norm.y = together.norm.data();
+        QuantizeRowsArgs args = arguments(problem, scaled, outliers, together);
+        args.x = nullptr;
+        row.kernel->run_layer_norm(norm, args);
+        norm.y = apart.norm.data();
+        select_layer_norm(isas_up_to(isa_name(row.isa))).run(norm);
+        row.kernel->run(of_norm(arguments(problem, scaled, outliers, apart), apart));
+        EXPECT_TRUE(together.same_bits(apart));
+      });
+}
+
+TEST(QuantizeRows, BehindAnEmbeddingEqualsTheTwoApart) {
+  constexpr int32_t kIds[] = {6, 0, 3, 3, 1, 5, 2};
+  for_each_producer_case(
+      [&](const Problem& problem, const auto& row, bool scaled, int64_t outliers) {
+        Result together(problem);
+        Result apart(problem);
+        EmbeddingArgs embedding;
+        embedding.tokens = problem.rows;
+        embedding.width = embedding.ldy = problem.width;
+        embedding.tables[0] = {problem.x.data(), kIds};
+        embedding.tables[2] = {problem.offset.data(), nullptr};
+        embedding.gamma = problem.gamma.data();
+        embedding.beta = problem.beta.data();
+        embedding.eps = 1e-12f;
+        embedding.y = together.norm.data();
+        QuantizeRowsArgs args = arguments(problem, scaled, outliers, together);
+        args.x = nullptr;
+        row.kernel->run_embedding(embedding, args);
+        embedding.y = apart.norm.data();
+        select_embedding(isas_up_to(isa_name(row.isa))).run(embedding);
+        row.kernel->run(of_norm(arguments(problem, scaled, outliers, apart), apart));
+        EXPECT_TRUE(together.same_bits(apart));
+      });
 }
 
 TEST(QuantizeRows, SelectionTakesTheBestRowOfTheSet) {
