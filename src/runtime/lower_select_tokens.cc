@@ -1,5 +1,5 @@
 // Rows of tokens picked out, and first tokens' rows as rows of sequences.
-#include <algorithm>
+#include <cstring>
 
 #include "runtime/lowering.h"
 
@@ -14,25 +14,28 @@ enum class RowSource : uint8_t {
   kSame,      ///< the row of the same number; zeros where the sequence is empty
 };
 
+// Copies rows of whatever type they are kept in.
 class SelectRowsStep final : public Step {
  public:
   SelectRowsStep(const graph::Node& node, const Lowering& lowering, RowSource source)
       : x_(node.inputs[0]),
         y_(node.output),
         symbol_(lowering.shape(node.output)[0].symbol),
-        width_(lowering.columns(node.output)),
+        row_bytes_(static_cast<size_t>(lowering.columns(node.output)) *
+                   dtype_bytes(lowering.graph().value(node.output).dtype)),
         source_(source) {}
 
   void run(const StepContext& context) const noexcept override {
     const Share rows = share_of(context.block->units(symbol_), context);
-    const auto* x = context.value<const float>(x_);
-    auto* y = context.value<float>(y_);
+    const auto* x = context.value<const std::byte>(x_);
+    auto* y = context.value<std::byte>(y_);
     for (int64_t i = rows.begin; i < rows.end; ++i) {
       const int64_t from = row_of(context, i);
+      std::byte* row = y + static_cast<size_t>(i) * row_bytes_;
       if (from < 0) {
-        std::fill_n(y + i * width_, width_, 0.0f);
+        std::memset(row, 0, row_bytes_);
       } else {
-        std::copy_n(x + from * width_, width_, y + i * width_);
+        std::memcpy(row, x + static_cast<size_t>(from) * row_bytes_, row_bytes_);
       }
     }
   }
@@ -52,7 +55,7 @@ class SelectRowsStep final : public Step {
   graph::ValueId x_;
   graph::ValueId y_;
   graph::Symbol symbol_;
-  int64_t width_;
+  size_t row_bytes_;
   RowSource source_;
 };
 

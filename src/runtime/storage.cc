@@ -35,9 +35,15 @@ struct Chooser {
            arithmetic_of(graph, node, options) != Arithmetic::kF32;
   }
 
+  // The step of such a node moves rows of any type: what reads them decides.
+  [[nodiscard]] static bool copies_rows(const graph::Node& node) {
+    return node.op == graph::OpKind::kSelectTokens || node.op == graph::OpKind::kSelectFirstTokens;
+  }
+
   // The step of such a node takes input `operand` as bf16, because it rounds it anyway or loses
   // less than its own arithmetic does.
   [[nodiscard]] bool reads_bf16(const graph::Node& node, size_t operand) const {
+    if (copies_rows(node)) return !graph.is_output(node.output) && read_as_bf16_only(node.output);
     if (node.op == graph::OpKind::kAttention) {
       return arithmetic_of(graph, node, options) == Arithmetic::kBf16;
     }
@@ -50,6 +56,7 @@ struct Chooser {
   // An integer MatMul's input is quantized to 8 bits next: half precision loses a sixteenth of what
   // that does at the top of a row's range, less below it.
   [[nodiscard]] bool reads_f16(const graph::Node& node, size_t operand) const {
+    if (copies_rows(node)) return !graph.is_output(node.output) && read_as_f16_only(node.output);
     return node.op == graph::OpKind::kMatMul && operand == 0 &&
            arithmetic_of(graph, node, options) == Arithmetic::kS8;
   }
@@ -99,6 +106,10 @@ void choose_storage(graph::Graph& graph, const PlanOptions& options) {
   for (const graph::Node& node : graph.nodes()) {
     graph::Value& value = graph.value(node.output);
     if (value.dtype != DType::kF32 || graph.is_output(node.output)) continue;
+    if (Chooser::copies_rows(node)) {
+      value.dtype = graph.value(node.inputs[0]).dtype;
+      continue;
+    }
     if (chooser.writes_bf16(node) && chooser.read_as_bf16_only(node.output)) {
       value.dtype = DType::kBF16;
     }

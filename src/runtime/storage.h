@@ -20,8 +20,9 @@ void set_attention_arithmetic(graph::Graph& graph, graph::FloatArithmetic arithm
 
 /// Sets the dtype of an inner float value to F16 where an integer MatMul makes it and only integer
 /// MatMuls read it (quantizing it), and to BF16 where the step that makes it can round and every
-/// step that reads it takes bf16. Outputs, taps among them, stay F32: a tap shows a value before
-/// the rounding.
+/// step that reads it takes bf16. Rows that are picked out keep the type of those they come from,
+/// or a plan without the rows that nobody wants would round differently. Outputs, taps among them,
+/// stay F32: a tap shows a value before the rounding.
 void choose_storage(graph::Graph& graph, const PlanOptions& options);
 
 }  // namespace tamis::runtime
