@@ -41,6 +41,23 @@ TEST(Cpu, UnknownNameListsTheKnown) {
   }
 }
 
+TEST(Cpu, WhatTheCpuLacksIsRefusedByName) {
+  int lacking = 0;
+  for (const Isa isa : all_isas()) {
+    if (detected_isas().has(isa)) continue;
+    ++lacking;
+    try {
+      (void)isas_up_to(isa_name(isa));
+      FAIL() << isa_name(isa);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+      EXPECT_EQ(std::string(error.what()),
+                cat("--isa ", isa_name(isa), ": this CPU (", cpu_model(), ") lacks it"));
+    }
+  }
+  if (lacking == 0) GTEST_SKIP() << "this CPU lacks none of the kernel sets";
+}
+
 TEST(Cpu, TellsThreadsAndCache) {
   EXPECT_GE(default_thread_count(), 1);
   EXPECT_GE(l2_cache_bytes(), 1 << 16);

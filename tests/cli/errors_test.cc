@@ -115,6 +115,8 @@ TEST(CliErrors, ArgumentsThatAreNotTaken) {
   refuse({"classify", kClassifier, "a", "--top-k", "0"}, kInvalid, "top_k");
   refuse({"classify", kClassifier, "a", "--function", "max"}, kInvalid, "softmax, sigmoid or none");
   refuse({"bench", kClassifier, "--shape", "0x5"}, kInvalid, "BATCHxLENGTH");
+  refuse({"bench", kClassifier, "--shape", "8"}, kInvalid, "BATCHxLENGTH");
+  refuse({"bench", kClassifier, "--shape", "1x4000"}, kInvalid, "the model takes at most");
   refuse({"ner", kClassifier, "a"}, kUnsupported, "made for another task");
   refuse({"embed", testdata("models/bert-base"), "a", "--dimensions", "99"}, kInvalid, "99");
   refuse({"embed", testdata("models/bert-base"), "a", "--prompt-name", "x"}, kInvalid, "x");
