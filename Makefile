@@ -48,7 +48,7 @@ asan: setup  ## all tests and fuzz corpora under AddressSanitizer and UBSan
 tsan: setup  ## the tests that start threads under ThreadSanitizer
 	cmake --preset tsan
 	cmake --build --preset tsan --target thread_tests
-	tools/run_tests.sh 'tsan:^(base|runtime|api|serve)_test$$'
+	tools/run_tests.sh 'tsan:^(base|runtime|api|serve|golden|soak)_test$$'
 
 tidy:  ## clang-tidy over the tree
 	@tools/setup.sh build test sanitize

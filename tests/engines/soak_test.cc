@@ -20,7 +20,13 @@ namespace tamis::api {
 namespace {
 
 constexpr int kCallers = 2;
-constexpr int kThreads = 3;
+// More than the cores of a small machine, so that workers of a team wait for one that does not run.
+constexpr int kThreads = 8;
+#ifdef TAMIS_SANITIZED
+constexpr bool kMemoryIsOurs = false;
+#else
+constexpr bool kMemoryIsOurs = true;
+#endif
 constexpr int64_t kMostSequences = 24;
 
 double soak_seconds() {
@@ -201,9 +207,11 @@ TEST(Soak, MemoryStaysFlatAndAnswersStayTheSame) {
   // Nothing is kept that a batch needed, but for what a thread's cache of free chunks holds at
   // most: seven of each of 64 sizes up to 1,040 bytes.
   constexpr int64_t kThreadCache = 7 * 64 * 1040 / 2;
-  EXPECT_LE(kept, (kThreads + kCallers + 1) * kThreadCache) << "over " << batches << " batches";
-  // What is free but was touched depends on where the allocator put the last answers.
-  EXPECT_LE(grown, 16 << 20) << "over " << batches << " batches";
+  if (kMemoryIsOurs) {
+    EXPECT_LE(kept, (kThreads + kCallers + 1) * kThreadCache) << "over " << batches << " batches";
+    // What is free but was touched depends on where the allocator put the last answers.
+    EXPECT_LE(grown, 16 << 20) << "over " << batches << " batches";
+  }
   std::printf("soak: %lld batches, %lld bytes kept, %lld bytes grown\n",
               static_cast<long long>(batches), static_cast<long long>(kept),
               static_cast<long long>(grown));

@@ -83,7 +83,7 @@ TEST_P(GoldenModel, GivesTheSameBitsInAnyBatchOnAnyThreads) {
       const auto plan = make_plan(*graph, isa);
       ThreadPool alone(1);
       const std::vector<Result> expected = run_apart(plan, alone, model.golden.cases);
-      for (const int threads : {1, 3}) {
+      for (const int threads : {1, 3, 8}) {
         ThreadPool pool(threads);
         const std::vector<Result> together = run_together(plan, pool, model.golden.cases);
         for (size_t i = 0; i < expected.size(); ++i) {
