@@ -70,8 +70,11 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
 
   void OnReadDone(bool ok) override {
     size_t number = 0;
+    In message;
     {
       const std::lock_guard lock(mutex_);
+      // From here on another thread may start the next read.
+      message = std::move(message_);
       reading_ = false;
       closed_ = closed_ || !ok;
       number = first_number_ + waiting_.size();
@@ -79,7 +82,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
     }
     if (ok) {
       try {
-        handler_(self_, std::move(message_), number);
+        handler_(self_, std::move(message), number);
       } catch (const Error& error) {
         fail(caller_.status(error));
       } catch (const std::exception& error) {
