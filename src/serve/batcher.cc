@@ -142,13 +142,16 @@ void Batcher::run_batch() {
   batch_started_ns_.store(0, std::memory_order_relaxed);
   turn_.leave(ran);
   if (!failed) {
-    // Averaged over about eight batches: quick to follow, slow to jump. While the queue never
+    // Averaged over about eight full batches: quick to follow, slow to jump; one that is nearly
+    // empty says little of what a queue would take. While the queue never
     // empties, what lies between two batches (other models' turns, answers) is paid for by those
     // who wait, so it counts.
     const int64_t took = last_end_ns_ == 0 ? ran : std::max<int64_t>(ended - last_end_ns_, 1);
     const double rate = static_cast<double>(batch.tokens) * 1e9 / static_cast<double>(took);
     const double before = tokens_per_second_.load(std::memory_order_relaxed);
-    tokens_per_second_.store(before <= 0 ? rate : before + (rate - before) / 8);
+    const double fill = std::min(
+        1.0, static_cast<double>(batch.tokens) / static_cast<double>(options_.budget.tokens));
+    tokens_per_second_.store(before <= 0 ? rate : before + (rate - before) * fill / 8);
   }
   last_end_ns_ = ended;
   if (options_.report) options_.report({batch.rows, batch.tokens, ran, failed});
@@ -168,7 +171,12 @@ void Batcher::work() {
       if (stop_) break;
     }
     for (const JobPtr& job : queue_.sweep(options_.clock->now_ns())) finish(job);
-    if (may_start()) run_batch();
+    bool may = false;
+    {
+      const std::lock_guard lock(mutex_);
+      may = may_start();
+    }
+    if (may) run_batch();
   }
   take_inbox();
   for (const JobPtr& job : queue_.drain()) {

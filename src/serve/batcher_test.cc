@@ -173,6 +173,7 @@ TEST_F(BatcherTest, RefusesWhatWouldWaitTooLong) {
 
 TEST_F(BatcherTest, TimeBetweenBatchesThatFollowEachOtherCountsIntoTheRate) {
   BatcherOptions options;
+  options.budget.tokens = 8;
   options.report = [this](const BatchReport&) { clock_.advance_ns(40); };
   const auto batcher = make(options);
   model_.close();
@@ -183,10 +184,10 @@ TEST_F(BatcherTest, TimeBetweenBatchesThatFollowEachOtherCountsIntoTheRate) {
   model_.open();
   first->wait();
   second->wait();
-  // 4 tokens in 10 ns, then 4 in the 40 ns until the second batch's end: the second moves the
-  // average by an eighth.
+  // 4 tokens in 10 ns, then 4 in the 40 ns until the second batch's end: half full, the second
+  // moves the average by half an eighth.
   const double first_rate = 4e9 / 10;
-  EXPECT_DOUBLE_EQ(batcher->tokens_per_second(), first_rate + (4e9 / 40 - first_rate) / 8);
+  EXPECT_DOUBLE_EQ(batcher->tokens_per_second(), first_rate + (4e9 / 40 - first_rate) / 16);
 }
 
 TEST_F(BatcherTest, TellsHowLongABatchHasRun) {
