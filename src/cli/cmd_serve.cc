@@ -96,7 +96,7 @@ void declare_server(Options& options, serve::ServerOptions& server) {
 
 void declare_limits(Options& options, serve::ServerOptions& server) {
   options.option("--max-batch-tokens", server.max_batch_tokens,
-                 "most tokens in one run (default: 512 for each thread)");
+                 "most tokens in one run (default: 768 for each thread)");
   options.option("--max-queue-latency", server.max_queue_latency_ms,
                  "ms; a request that would wait longer is refused");
   options.option("--default-timeout", server.default_timeout_ms,
