@@ -29,6 +29,7 @@ struct Flags {
   int64_t port = 8000;
   int64_t seconds = 5;
   int64_t warmup = 1;
+  int64_t grace = 10;
   int64_t texts = 2000;
   bool json = false;
 };
@@ -101,6 +102,8 @@ void declare(cli::Options& options, Flags& flags) {
   options.option("--requests", flags.load.requests, "ends after so many");
   options.option("--seconds", flags.seconds, "measured");
   options.option("--warmup", flags.warmup, "seconds before that");
+  options.option("--grace", flags.grace,
+                 "seconds that answers under way at the end are waited for");
   options.flag("--json", flags.json, "one JSON object");
 }
 
@@ -116,8 +119,8 @@ void check(const Flags& flags) {
            ": must lie in 1..1000000");
     }
   }
-  if (flags.load.rate < 0 || flags.load.rate > 1'000'000 || flags.warmup < 0) {
-    fail(ErrorCode::kInvalidArgument, "--rate and --warmup must not be negative");
+  if (flags.load.rate < 0 || flags.load.rate > 1'000'000 || flags.warmup < 0 || flags.grace < 0) {
+    fail(ErrorCode::kInvalidArgument, "--rate, --warmup and --grace must not be negative");
   }
   if (flags.texts < flags.payload.batch) {
     fail(ErrorCode::kInvalidArgument, "--texts must be at least --batch");
@@ -148,6 +151,7 @@ int run(const std::vector<std::string>& arguments) {
   flags.target.slots = static_cast<size_t>(flags.load.slots);
   flags.load.duration_ms = flags.seconds * 1000;
   flags.load.warmup_ms = flags.warmup * 1000;
+  flags.load.grace_ms = flags.grace * 1000;
   std::vector<std::string> texts(static_cast<size_t>(flags.texts));
   if (!flags.file.empty()) {
     texts = make_texts(flags.file, parse_word_count(flags.words), texts.size());
