@@ -42,13 +42,15 @@ release:  ## the program users run: build/release/tamis
 	cmake --preset release
 	cmake --build --preset release --target tamis
 
-asan: setup  ## all tests and fuzz corpora under AddressSanitizer and UBSan
+asan: setup  ## all tests, fuzz corpora and a server under load, under AddressSanitizer and UBSan
 	tools/make_test.sh asan
+	tools/serve_storm.py build/asan
 
-tsan: setup  ## the tests that start threads under ThreadSanitizer
+tsan: setup  ## the tests that start threads, and a server under load, under ThreadSanitizer
 	cmake --preset tsan
-	cmake --build --preset tsan --target thread_tests
+	cmake --build --preset tsan --target thread_tests tamis tamis_load
 	tools/run_tests.sh 'tsan:^(base|runtime|api|serve|golden|soak)_test$$'
+	tools/serve_storm.py build/tsan
 
 tidy:  ## clang-tidy over the tree
 	@tools/setup.sh build test sanitize

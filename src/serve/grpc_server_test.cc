@@ -203,7 +203,7 @@ TEST_F(GrpcServerTest, AStreamAnswersInOrder) {
   int count = 0;
   for (; stream->Read(&answer); ++count) {
     EXPECT_EQ(answer.infer_response().id(), cat(count));
-    EXPECT_EQ(answer.error_message().empty(), count != 5);
+    EXPECT_EQ(answer.error_message().empty(), count != 5) << answer.error_message();
   }
   writer.get();
   EXPECT_EQ(count, kMessages);
