@@ -1,6 +1,8 @@
 #include "api/calibrate.h"
 
 #include "base/error.h"
+#include "quant/centre_attention.h"
+#include "quant/token_set.h"
 #include "runtime/storage.h"
 
 namespace tamis::api {
@@ -45,9 +47,9 @@ tasks::Sequence encode(const LoadedModel& model, const tokenizer::TextInput& inp
 
 }  // namespace
 
-quant::Quantized calibrate(const LoadedModel& model, std::span<const TextRow> rows,
-                           const quant::QuantizeOptions& options,
-                           const std::function<void(double)>& progress) {
+Calibrated calibrate(const LoadedModel& model, std::span<const TextRow> rows,
+                     const quant::QuantizeOptions& options,
+                     const std::function<void(double)>& progress) {
   BatchBuffer batch;
   batch.clear();
   for (const TextRow& row : rows) {
@@ -61,15 +63,19 @@ quant::Quantized calibrate(const LoadedModel& model, std::span<const TextRow> ro
   }
   const runtime::PackedBatch packed = batch.packed();
   // The truth that the integers are fitted to is float32 throughout.
-  quant::Quantized quantized = quant::quantize(model.marked_graph(), {&packed, 1}, options,
-                                               model.engine().pool(), [&progress](double done) {
-                                                 if (progress) progress(done);
-                                                 return true;
-                                               });
+  ThreadPool& pool = model.engine().pool();
+  graph::Graph source = model.marked_graph();
+  const quant::TokenSet tokens({&packed, 1}, options.max_tokens);
+  quant::centre_attention(source, tokens.batch(), pool);
+  quant::Quantized quantized =
+      quant::quantize(source, {&packed, 1}, options, pool, [&progress](double done) {
+        if (progress) progress(done);
+        return true;
+      });
   if (!quant::needs_simulation(quantized.graph)) {
     runtime::set_attention_arithmetic(quantized.graph, graph::FloatArithmetic::kBf16);
   }
-  return quantized;
+  return {std::move(source), std::move(quantized)};
 }
 
 }  // namespace tamis::api

@@ -13,11 +13,17 @@
 
 namespace tamis::api {
 
+/// What was made of a model's marked_graph().
+struct Calibrated {
+  graph::Graph source;  ///< in float, as `quantized` was made of it: attention is centred
+  quant::Quantized quantized;
+};
+
 /// Quantizes the model's marked_graph() on the rows' texts (pairs as pairs, but each by itself for
 /// embeddings; questions with their contexts; a query with each of its texts). Throws
 /// Error{kInvalidArgument}: no rows, a row without a text; and as quant::quantize.
-[[nodiscard]] quant::Quantized calibrate(const LoadedModel& model, std::span<const TextRow> rows,
-                                         const quant::QuantizeOptions& options,
-                                         const std::function<void(double)>& progress);
+[[nodiscard]] Calibrated calibrate(const LoadedModel& model, std::span<const TextRow> rows,
+                                   const quant::QuantizeOptions& options,
+                                   const std::function<void(double)>& progress);
 
 }  // namespace tamis::api

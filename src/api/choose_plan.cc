@@ -40,14 +40,14 @@ Graph with_bf16_attention(Graph graph) {
 
 class Chooser {
  public:
-  Chooser(const LoadedModel& model, const Graph& quantized, HeldOut& held_out,
+  Chooser(const LoadedModel& model, const Calibrated& calibrated, HeldOut& held_out,
           const ChooseOptions& options)
       : model_(model),
-        source_(model.marked_graph()),
-        quantized_(quantized),
+        source_(calibrated.source),
+        quantized_(calibrated.quantized.graph),
         held_out_(held_out),
         options_(options),
-        simulated_(quant::needs_simulation(quantized)) {
+        simulated_(quant::needs_simulation(quantized_)) {
     choice_.budget = options.budget;
     choice_.held_out = held_out.rows();
     choice_.decides = options.search;
@@ -55,10 +55,10 @@ class Chooser {
   }
 
   PlanChoice run() {
-    const Graph plain = without_marks(source_);
-    measure(plain, "fp32", "fp32", {});
-    if (model_.isas().has(Isa::kAvx512Bf16))
-      measure(with_bf16_attention(plain), "bf16", "bf16", {});
+    measure(without_marks(model_.marked_graph()), "fp32", "fp32", {});
+    if (model_.isas().has(Isa::kAvx512Bf16)) {
+      measure(with_bf16_attention(without_marks(source_)), "bf16", "bf16", {});
+    }
     progress(0.05);
     if (!simulated_) {
       Graph nearest = with_bf16_attention(source_);
@@ -267,9 +267,9 @@ class Chooser {
 
 }  // namespace
 
-PlanChoice choose_plan(const LoadedModel& model, const Graph& quantized, HeldOut& held_out,
+PlanChoice choose_plan(const LoadedModel& model, const Calibrated& calibrated, HeldOut& held_out,
                        const ChooseOptions& options) {
-  return Chooser(model, quantized, held_out, options).run();
+  return Chooser(model, calibrated, held_out, options).run();
 }
 
 }  // namespace tamis::api

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/budget.h"
+#include "api/calibrate.h"
 #include "api/held_out.h"
 #include "quant/search.h"
 
@@ -57,9 +58,9 @@ struct ChooseOptions {
   std::function<void(double fraction)> progress;  ///< may be empty
 };
 
-/// `model` is the checkpoint in fp32, `quantized` was made of its marked_graph(). Throws what
+/// `model` is the checkpoint in fp32, which `calibrated` was made of. Throws what
 /// evaluate() throws, and as check_budget() and loss_of().
-[[nodiscard]] PlanChoice choose_plan(const LoadedModel& model, const graph::Graph& quantized,
+[[nodiscard]] PlanChoice choose_plan(const LoadedModel& model, const Calibrated& calibrated,
                                      HeldOut& held_out, const ChooseOptions& options);
 
 }  // namespace tamis::api

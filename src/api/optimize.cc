@@ -245,16 +245,16 @@ class Optimization {
     report_.scheme = load_.scheme;
     stage("running fp32", 0.02);
     HeldOut held_out(*checkpoint_, checkpoint_->engine(), rows.held_out, rows.held_source);
-    quant::Quantized quantized =
-        calibrate(*checkpoint_, rows.used, options_.quantize,
-                  [&](double done) { stage("calibrating", 0.05 + 0.55 * done); });
-    report_.quantization = std::move(quantized.report);
+    Calibrated calibrated = calibrate(*checkpoint_, rows.used, options_.quantize, [&](double done) {
+      stage("calibrating", 0.05 + 0.55 * done);
+    });
+    report_.quantization = std::move(calibrated.quantized.report);
     ChooseOptions choose;
     choose.budget = budget;
     choose.search = automatic_;
     choose.measure = options_.measure;
     choose.progress = [&](double done) { stage("choosing", 0.6 + 0.25 * done); };
-    report_.choice = choose_plan(*checkpoint_, quantized.graph, held_out, choose);
+    report_.choice = choose_plan(*checkpoint_, calibrated, held_out, choose);
     report_.manifest.precision = report_.choice->row().precision;
     return std::move(report_.choice->graph);
   }

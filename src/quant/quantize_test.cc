@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "passes/pipeline.h"
+#include "quant/centre_attention.h"
 #include "quant/channel_scale.h"
 #include "quant/gptq.h"
 #include "quant/marks.h"
@@ -357,6 +358,85 @@ TEST(PlainPlan, RoundsWeightsOnly) {
   make_plain_plan(graph);
   EXPECT_EQ(logits(graph, texts, true), want) << "marks alone say the same";
   EXPECT_TRUE(quantizable_linears(graph).empty());
+}
+
+// Softmax takes no notice of what every key has, and an average moves with its values: the sums are
+// rounded elsewhere, 2^-24 of their size each, over some tens of steps.
+TEST(CentreAttention, ChangesNoAnswerAndLeavesNoMean) {
+  const Texts texts(40);
+  ThreadPool pool(2);
+  const graph::Graph before = marked(Scheme::kNative);
+  graph::Graph after = before;
+  centre_attention(after, texts.batch(), pool);
+  EXPECT_LT(relative_error(float_logits(after, texts), float_logits(before, texts)), 1e-5);
+  for (graph::Node& node : after.nodes()) node.quantizers.clear();
+  const runtime::PackedBatch batch = texts.batch();
+  PartialRun run(after, batch, pool);
+  int attentions = 0;
+  for (const graph::Node& node : after.nodes()) {
+    if (node.op != graph::OpKind::kAttention) continue;
+    ++attentions;
+    ColumnMoments moments(24);
+    moments.add(run.get(after.value(node.inputs[0]).name));
+    double queries = 0;
+    for (size_t j = 0; j < 24; ++j) {
+      if (j < 8) queries += std::abs(moments.mean()[j]);
+      EXPECT_NEAR(j < 8 ? 0 : moments.mean()[j], 0, 1e-5);
+    }
+    EXPECT_GT(queries, 0.1) << "queries stay as they are";
+  }
+  EXPECT_EQ(attentions, 1);
+}
+
+// What never changes: rows of one value, and of zeros.
+TEST(TreatLinear, TakesConstantActivations) {
+  ThreadPool pool(2);
+  for (const float constant : {0.0f, 2.5f}) {
+    Layer layer;
+    std::fill(layer.x.begin(), layer.x.end(), constant);
+    for (const graph::QuantScheme scheme :
+         {graph::QuantScheme::kPerTokenU8, graph::QuantScheme::kStaticS8,
+          graph::QuantScheme::kStaticU8}) {
+      LinearInput input = layer.input();
+      input.scheme = scheme;
+      const TreatedLinear treated = treat_linear(input, {}, pool);
+      // The corrected bias gives the one output there is; 0 of any range is exact.
+      EXPECT_LT(treated.error, 1e-8 * (1 + constant)) << graph::scheme_name(scheme);
+      for (const float bias : treated.bias) EXPECT_TRUE(std::isfinite(bias));
+      for (const float m : treated.multiplier) EXPECT_TRUE(std::isfinite(m));
+      for (const float scale : treated.weight.scale) EXPECT_TRUE(std::isfinite(scale));
+    }
+  }
+}
+
+// A static quantizer that saw nothing finite has no range to take: it is named, and gets one.
+TEST(Quantize, NamesDeadQuantizersAndGivesThemARange) {
+  const Texts texts(10);
+  const runtime::PackedBatch batches[] = {texts.batch()};
+  graph::Graph graph = marked(Scheme::kStatic);
+  apply_globs(graph, std::vector<std::string>{"*layernorm_quantizer*"},
+              std::vector<std::string>{"*_input_quantizer", "*_weight_quantizer"});
+  graph::Value& bias = graph.value(graph.find_value("o.bias"));
+  bias.constant = std::make_shared<const Tensor>(
+      Tensor::from(bias.constant->shape(), std::vector<float>(8, NAN)));
+  ThreadPool pool(2);
+  for (const char* observer : {"max", "percentile", "mse"}) {
+    QuantizeOptions options;
+    options.observer = observer;
+    const Quantized made = quantize(graph, batches, options, pool);
+    const std::vector<std::string>& dead = made.report.dead;
+    EXPECT_EQ(std::count(dead.begin(), dead.end(), "m.0.output.layernorm_quantizer_0"), 1);
+    EXPECT_EQ(std::count(dead.begin(), dead.end(), "m.0.output.layernorm_quantizer_1"), 0)
+        << "the other operand is what it was";
+    int found = 0;
+    for (const QuantizerInfo& info : list_quantizers(made.graph)) {
+      if (info.name != "m.0.output.layernorm_quantizer_0") continue;
+      ++found;
+      EXPECT_EQ(info.low, -1.0f);
+      EXPECT_EQ(info.high, 1.0f);
+    }
+    EXPECT_EQ(found, 1) << observer;
+  }
 }
 
 TEST(Extract, ContinuesFromKnownValues) {
