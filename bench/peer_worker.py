@@ -12,6 +12,7 @@ import os
 import pathlib
 import sys
 import time
+import types
 
 import numpy as np
 
@@ -156,16 +157,32 @@ class OpenVino:
         return np.asarray(next(iter(result.values())), dtype=np.float32)
 
 
+def convert_for_ctranslate2(folder, path):
+    """Its loaders ask for a config field that transformers 5 dropped, and for a tokenizer's words,
+    which timing does not need."""
+    import ctranslate2
+    import transformers
+
+    for config in (transformers.BertConfig, transformers.RobertaConfig):
+        if not hasattr(config, "position_embedding_type"):
+            config.position_embedding_type = "absolute"
+    vocab = json.loads((pathlib.Path(folder) / "config.json").read_text())["vocab_size"]
+    words = {f"token{i}": i for i in range(vocab)}
+    converter = ctranslate2.converters.TransformersConverter(str(folder))
+    converter.load_tokenizer = lambda *_, **__: types.SimpleNamespace(
+        get_vocab=lambda: words, unk_token="token0", bos_token="token0", eos_token="token0")
+    converter.convert(str(path), quantization="int8", force=True)
+
+
 class CTranslate2:
-    """Encoders without a head: what its loader takes."""
+    """Encoders without a head: what its loader takes. Of a classifier it runs what lies below."""
 
     def __init__(self, folder, cache, threads, _precision):
         import ctranslate2
 
         path = pathlib.Path(cache) / (pathlib.Path(folder).name + ".ct2")
         if not path.exists():
-            ctranslate2.converters.TransformersConverter(str(folder)).convert(
-                str(path), quantization="int8", force=True)
+            convert_for_ctranslate2(folder, path)
         self.encoder = ctranslate2.Encoder(str(path), device="cpu", compute_type="int8",
                                            intra_threads=threads)
 

@@ -21,7 +21,10 @@ import sys
 
 PEERS = ["torch-fp32", "torch-bf16", "torch-int8", "ort-fp32", "ort-int8", "openvino-fp32",
          "openvino-default", "openvino-int8", "ctranslate2-int8"]
-TAMIS = ["tamis-fp32", "tamis-int8"]
+TAMIS = ["tamis-fp32", "tamis-bf16", "tamis-int8"]
+# What an engine multiplies in decides which peak it is held against.
+PEAKS = {"fp32": "fp32_gflops", "bf16": "bf16_gflops", "default": "bf16_gflops",
+         "int8": "int8_gops"}
 
 # name: (model, batch, length, ragged)
 SHAPES = {
@@ -96,15 +99,18 @@ def make_roberta(python, folder):
 
 
 def measure_shape(arguments, folder, peers, shape, tamis):
-    """Engine -> median ms of every round; engine -> output of the first sequence."""
+    """Engine -> median ms of every round; engine -> output of the first sequence; the operations
+    of a call without padding."""
     _, batch, seq, ragged = shape
     times = {}
     outputs = {}
     longest = seq
+    operations = 0
     for _ in range(arguments.rounds):
         for name in tamis:
             row = ask_tamis(arguments, folder, name.split("-")[1], shape, arguments.seconds)
             longest = row["longest"]
+            operations = row["operations"]
             times.setdefault(name, []).append(row["median_ms"])
         for name, peer in peers.items():
             if not peer.alive:
@@ -114,15 +120,16 @@ def measure_shape(arguments, folder, peers, shape, tamis):
                 continue
             times.setdefault(name, []).append(statistics.median(answer["ms"]))
             outputs[name] = answer["output"]
-    return times, outputs
+    return times, outputs, operations
 
 
-def table(rows, tamis):
-    """Markdown: a line an engine and shape, with the ratio of its time to Tamis' own."""
-    lines = ["| model | shape | engine | median ms | min ms | rounds' spread | "
+def table(rows, tamis, peak):
+    """Markdown: a line an engine and shape, with the ratio of its time to Tamis' own. The share of
+    the peak counts the operations that the answer takes, not those on padding."""
+    lines = ["| model | shape | engine | median ms | min ms | rounds' spread | share of peak | "
              + " | ".join(f"times {name}" for name in tamis) + " | cosine to PyTorch FP32 |",
-             "|---" * (7 + len(tamis)) + "|"]
-    for shape, times, outputs in rows:
+             "|---" * (8 + len(tamis)) + "|"]
+    for shape, times, outputs, operations in rows:
         model, batch, seq, ragged = shape
         label = f"{batch}x{seq}" + (" ragged" if ragged else "")
         own = {name: statistics.median(times[name]) for name in tamis if name in times}
@@ -130,11 +137,15 @@ def table(rows, tamis):
             median = statistics.median(values)
             spread = (max(values) - min(values)) / median
             ratios = [f"{median / own[t]:.2f}" if t in own else "-" for t in tamis]
+            of_type = peak[PEAKS[name.split("-")[1]]]
+            share = f"{operations / (median * 1e4 * of_type):.0f} %" if of_type else "-"
             agreement = "-"
-            if name in outputs and "torch-fp32" in outputs:
-                agreement = f"{cosine(outputs[name], outputs['torch-fp32']):.5f}"
+            # Of a classifier CTranslate2 gives the hidden states, not the logits.
+            exact = outputs.get("torch-fp32", [])
+            if name in outputs and len(outputs[name]) == len(exact):
+                agreement = f"{cosine(outputs[name], exact):.5f}"
             lines.append(f"| {model} | {label} | {name} | {median:.3f} | {min(values):.3f} | "
-                         f"{100 * spread:.0f} % | " + " | ".join(ratios) + f" | {agreement} |")
+                         f"{100 * spread:.0f} % | {share} | " + " | ".join(ratios) + f" | {agreement} |")
     return "\n".join(lines)
 
 
@@ -168,14 +179,14 @@ def main():
                 print(f"{name}: does not take {model}", file=sys.stderr)
         for shape in (s for s in shapes if s[0] == model):
             rows.append((shape, *measure_shape(arguments, folder, peers, shape, tamis)))
-            print(table(rows[-1:], tamis), file=sys.stderr, flush=True)
+            print(table(rows[-1:], tamis, peak["peak"]), file=sys.stderr, flush=True)
         for peer in peers.values():
             peer.close()
     figures = peak["peak"]
     text = (f"{datetime.date.today()}, {peak['cpu']}, threads={peak['threads']}; measured peak: fp32 "
             f"{figures['fp32_gflops']:.0f} GFLOP/s, bf16 {figures['bf16_gflops']:.0f}, int8 "
             f"{figures['int8_gops']:.0f} GOP/s. Medians of {arguments.rounds} interleaved rounds.\n\n"
-            + table(rows, tamis) + "\n")
+            + table(rows, tamis, figures) + "\n")
     print(text)
     if arguments.out:
         arguments.out.write_text(text)

@@ -45,6 +45,7 @@ struct Row {
   int64_t tokens = 0;
   int64_t longest = 0;
   double tokens_per_s = 0;
+  double operations = 0;  ///< of a call
   double share_of_peak = 0;
 };
 
@@ -174,11 +175,11 @@ Row make_row(const Contestant& contestant, const Workload& work, const kernels::
   row.longest = contestant.batch.max_seqlen;
   const double seconds = row.stats.median_ms * 1e-3;
   row.tokens_per_s = static_cast<double>(row.tokens) / seconds;
-  const double operations = contestant.model->engine().plan().operations(contestant.batch.packed());
+  row.operations = contestant.model->engine().plan().operations(contestant.batch.packed());
   const double of_type = row.precision == "int8"   ? peak.int8_gops
                          : row.precision == "bf16" ? peak.bf16_gflops
                                                    : peak.fp32_gflops;
-  row.share_of_peak = of_type > 0 ? operations / seconds / (of_type * 1e9) : 0;
+  row.share_of_peak = of_type > 0 ? row.operations / seconds / (of_type * 1e9) : 0;
   return row;
 }
 
@@ -197,6 +198,7 @@ void print_json(const std::vector<Row>& rows, const kernels::Peak& peak, int thr
     json.member("min_ms", row.stats.min_ms).member("max_ms", row.stats.max_ms);
     json.member("median_ms", row.stats.median_ms).member("p95_ms", row.stats.p95_ms);
     json.member("p99_ms", row.stats.p99_ms).member("tokens_per_s", row.tokens_per_s);
+    json.member("operations", row.operations);
     json.member("share_of_peak", row.share_of_peak).end_object();
   }
   json.end_array().end_object();
