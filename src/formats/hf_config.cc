@@ -365,10 +365,4 @@ ModelConfig ModelConfig::read(const std::filesystem::path& path) {
   return parse(read_file(path, kMaxConfigBytes), path.string());
 }
 
-std::optional<int64_t> ModelConfig::label_id(std::string_view label) const {
-  const auto found = std::find(id2label.begin(), id2label.end(), label);
-  if (found == id2label.end()) return std::nullopt;
-  return found - id2label.begin();
-}
-
 }  // namespace tamis

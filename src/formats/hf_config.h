@@ -59,9 +59,6 @@ struct ModelConfig {
   [[nodiscard]] static ModelConfig parse(std::string_view json, std::string_view source);
   /// parse() of a file. Also throws what read_file() throws.
   [[nodiscard]] static ModelConfig read(const std::filesystem::path& path);
-
-  /// The label's id: a name of id2label, or nothing.
-  [[nodiscard]] std::optional<int64_t> label_id(std::string_view label) const;
 };
 
 /// The activation of a Python path such as "torch.nn.modules.activation.Tanh", nothing if unknown.

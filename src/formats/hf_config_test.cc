@@ -69,8 +69,6 @@ TEST(ModelConfig, ReadsLabels) {
             R"("problem_type":"multi_label_classification"})");
   EXPECT_EQ(config.num_labels, 3);
   EXPECT_EQ(config.id2label, (std::vector<std::string>{"NEG", "POS", "3"}));
-  EXPECT_EQ(config.label_id("POS"), 1);
-  EXPECT_EQ(config.label_id("none"), std::nullopt);
   EXPECT_EQ(config.problem_type, ProblemType::kMultiLabel);
   EXPECT_EQ(parse(R"({"model_type":"bert","num_labels":1})").id2label,
             std::vector<std::string>{"LABEL_0"});

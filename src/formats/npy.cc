@@ -158,14 +158,6 @@ std::string npy_header(const Shape& shape) {
   return header + dict;
 }
 
-void write_npy(const std::filesystem::path& path, const TensorView& values) {
-  TAMIS_CHECK(values.dtype() == DType::kF32);
-  const std::string header = npy_header(values.shape());
-  const std::string_view pieces[] = {
-      header, {reinterpret_cast<const char*>(values.data()), values.size_bytes()}};
-  write_file(path, pieces);
-}
-
 Tensor parse_npy(std::span<const std::byte> bytes, std::string_view source) {
   size_t data = 0;
   HeaderParser header(header_text(bytes, source, data), source);

@@ -1,8 +1,8 @@
 // NumPy's .npy files.
 //
-// Is: a writer of float32, a reader of the dtypes that DType has. Is not: .npz, Fortran order,
-// objects. May use: base, tensor.
-// Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+// Is: the header of float32 arrays, a reader of the dtypes that DType has. Is not: .npz, Fortran
+// order, objects. May use: base, tensor. Source:
+// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,6 @@ namespace tamis {
 /// The bytes before the values of a float32 array of that shape, a multiple of 64 long: for who
 /// writes the values as they come.
 [[nodiscard]] std::string npy_header(const Shape& shape);
-
-/// Writes a float32 tensor. Throws Error{kUnavailable}.
-void write_npy(const std::filesystem::path& path, const TensorView& values);
 
 /// Reads an array of rank 4 or less. Throws Error naming file: kCorruptData, kUnsupported (dtype,
 /// Fortran order), and what read_file() throws.

@@ -12,17 +12,19 @@ std::string npy(const std::string& dict, const std::string& data) {
          little_endian(static_cast<uint16_t>(dict.size())) + dict + data;
 }
 
-TEST(Npy, WritesWhatItReads) {
+TEST(Npy, ReadsValuesBehindItsOwnHeader) {
   const TempFolder folder;
-  const float values[] = {1, -2.5f, 3, 0.1f, 5, 6};
+  const std::vector<float> values = {1, -2.5f, 3, 0.1f, 5, 6};
   for (const Shape& shape : {Shape({2, 3}), Shape({6}), Shape({0, 3}), Shape()}) {
     SCOPED_TRACE(shape.to_string());
     const auto path = folder.path() / "a.npy";
-    write_npy(path, TensorView(DType::kF32, shape, values));
+    const auto count = static_cast<size_t>(shape.elements());
+    write_file(path, npy_header(shape) + std::string(reinterpret_cast<const char*>(values.data()),
+                                                     count * sizeof(float)));
     const Tensor read = read_npy(path);
     EXPECT_EQ(read.shape(), shape);
     ASSERT_EQ(read.dtype(), DType::kF32);
-    EXPECT_TRUE(std::equal(read.as<float>().begin(), read.as<float>().end(), values));
+    EXPECT_TRUE(std::equal(read.as<float>().begin(), read.as<float>().end(), values.begin()));
   }
 }
 

@@ -23,12 +23,6 @@ void softmax(std::span<float> x) {
   for (float& value : x) value = static_cast<float>(std::exp(value - normalizer));
 }
 
-void log_softmax(std::span<float> x) {
-  if (x.empty()) return;
-  const double normalizer = log_sum_exp(x);
-  for (float& value : x) value = static_cast<float>(value - normalizer);
-}
-
 void sigmoid(std::span<float> x) {
   for (float& value : x) value = static_cast<float>(1 / (1 + std::exp(-double{value})));
 }

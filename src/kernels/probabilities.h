@@ -13,9 +13,6 @@ namespace tamis::kernels {
 /// x[i] = exp(x[i]) / sum of exp(x); nothing happens to an empty span.
 void softmax(std::span<float> x);
 
-/// x[i] = log(exp(x[i]) / sum of exp(x)).
-void log_softmax(std::span<float> x);
-
 /// x[i] = 1 / (1 + exp(-x[i])).
 void sigmoid(std::span<float> x);
 

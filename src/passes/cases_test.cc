@@ -8,11 +8,11 @@
 
 #include <cmath>
 #include <filesystem>
-#include <random>
 #include <sstream>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "graph/testing/text_constants.h"
 #include "passes/pipeline.h"
 #include "runtime/session.h"
 
@@ -52,47 +52,6 @@ std::vector<Case> read_cases(const std::string& pass) {
   return cases;
 }
 
-// The tensors that the "constant" lines of a graph text declare, with values drawn from their name.
-class RandomConstants {
- public:
-  explicit RandomConstants(const std::string& text) {
-    std::istringstream lines(text);
-    std::string line;
-    while (std::getline(lines, line)) {
-      if (line.starts_with("constant %")) declare(line);
-    }
-  }
-  static std::shared_ptr<const Tensor> find(void* context, std::string_view name) {
-    const auto& tensors = static_cast<RandomConstants*>(context)->tensors_;
-    const auto found = tensors.find(std::string(name));
-    return found == tensors.end() ? nullptr : found->second;
-  }
-
- private:
-  void declare(const std::string& line) {
-    const size_t colon = line.find(" : F32[");
-    ASSERT_NE(colon, std::string::npos) << line;
-    std::string name = line.substr(10, colon - 10);
-    if (name.front() == '"') name = name.substr(1, name.size() - 2);
-    std::vector<int64_t> sizes;
-    std::istringstream dims(line.substr(colon + 7));
-    int64_t size = 0;
-    while (dims >> size) {
-      sizes.push_back(size);
-      dims.ignore(1, ',');
-    }
-    Tensor tensor(DType::kF32, Shape(sizes));
-    std::mt19937 engine(static_cast<uint32_t>(std::hash<std::string>{}(name)));
-    std::uniform_real_distribution<float> uniform(-0.6f, 0.6f);
-    for (float& value : tensor.mutable_as<float>()) value = uniform(engine);
-    // A number is the scale of an attention, which cases print.
-    if (sizes.empty()) tensor.mutable_as<float>()[0] = 0.5f;
-    tensors_[name] = std::make_shared<const Tensor>(std::move(tensor));
-  }
-
-  std::map<std::string, std::shared_ptr<const Tensor>> tensors_;
-};
-
 std::vector<float> run(const graph::Graph& graph) {
   std::vector<int32_t> ids;
   std::vector<int32_t> types;
@@ -115,9 +74,9 @@ std::vector<float> run(const graph::Graph& graph) {
 
 void check_case(const Pass& pass, const Case& test, bool& fired, bool& stayed) {
   SCOPED_TRACE(cat(test.file, ":", test.line));
-  RandomConstants constants(test.before);
+  graph::testing::TextConstants constants(test.before);
   const graph::Graph before =
-      graph::parse_graph(test.before, test.file, RandomConstants::find, &constants);
+      graph::parse_graph(test.before, test.file, graph::testing::TextConstants::find, &constants);
   graph::Graph after = before;
   const bool changed = pass.run(after);
   graph::verify(after);

@@ -1,63 +1,15 @@
 // Graphs for tests, written as text.
 #pragma once
 
-#include <functional>
-#include <map>
-#include <memory>
-#include <random>
-#include <sstream>
 #include <string>
 
-#include "graph/graph.h"
+#include "graph/testing/text_constants.h"
 
 namespace tamis::quant {
 
-/// Float32 tensors for the "constant" lines of a graph text, drawn from their names and sizes;
-/// those of rank 1 that are called gamma lie around 1.
-class TextConstants {
- public:
-  explicit TextConstants(const std::string& text) {
-    std::istringstream lines(text);
-    std::string line;
-    while (std::getline(lines, line)) {
-      if (line.starts_with("constant %")) declare(line);
-    }
-  }
-  static std::shared_ptr<const Tensor> find(void* context, std::string_view name) {
-    const auto& tensors = static_cast<TextConstants*>(context)->tensors_;
-    const auto found = tensors.find(std::string(name));
-    return found == tensors.end() ? nullptr : found->second;
-  }
-
- private:
-  void declare(const std::string& line) {
-    const size_t colon = line.find(" : F32[");
-    const std::string name = line.substr(10, colon - 10);
-    std::vector<int64_t> sizes;
-    std::istringstream dims(line.substr(colon + 7));
-    int64_t size = 0;
-    while (dims >> size) {
-      sizes.push_back(size);
-      dims.ignore(1, ',');
-    }
-    Tensor tensor(DType::kF32, Shape(sizes));
-    uint32_t seed = 1;
-    for (const char c : name) seed = seed * 31 + static_cast<unsigned char>(c);
-    std::mt19937 engine(seed);
-    const float middle = name.find("gamma") == std::string::npos ? 0.0f : 1.0f;
-    for (float& value : tensor.mutable_as<float>()) {
-      value = middle + (static_cast<float>(engine() >> 8) * 0x1p-24f - 0.5f);
-    }
-    if (sizes.empty()) tensor.mutable_as<float>()[0] = 0.5f;
-    tensors_[name] = std::make_shared<const Tensor>(std::move(tensor));
-  }
-
-  std::map<std::string, std::shared_ptr<const Tensor>> tensors_;
-};
-
 inline graph::Graph graph_of(const std::string& text) {
-  TextConstants constants(text);
-  return graph::parse_graph(text, "test", TextConstants::find, &constants);
+  graph::testing::TextConstants constants(text);
+  return graph::parse_graph(text, "test", graph::testing::TextConstants::find, &constants);
 }
 
 /// One layer of BERT, 8 wide, 2 heads, 16 in between, and a classifier on it.

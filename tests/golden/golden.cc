@@ -205,6 +205,13 @@ bool same_bits(const Result& left, const Result& right) {
       });
 }
 
+std::string test_name(const std::string& folder) {
+  std::string name = folder.substr(folder.find('/') + 1);
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '-' || c == '/'; }, '_');
+  return name;
+}
+
 std::vector<float> normalized(std::span<const float> row) {
   double squares = 0;
   for (const float value : row) squares += static_cast<double>(value) * value;

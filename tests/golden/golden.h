@@ -84,6 +84,9 @@ using Result = std::map<std::string, std::vector<float>>;
 /// True if sizes and all bits are equal.
 [[nodiscard]] bool same_bits(const Result& left, const Result& right);
 
+/// What GoogleTest takes as the name of a folder's tests.
+[[nodiscard]] std::string test_name(const std::string& folder);
+
 /// Rows of length 1, in double.
 [[nodiscard]] std::vector<float> normalized(std::span<const float> row);
 

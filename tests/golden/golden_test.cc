@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstring>
 
 #include "models/models.h"
@@ -147,13 +146,6 @@ TEST(GoldenModels, MaskedWordsWithoutASelectionAreAllTokens) {
 }
 
 TEST(GoldenModels, AreAllHere) { EXPECT_GE(golden_folders("models").size(), 60u); }
-
-std::string test_name(const std::string& folder) {
-  std::string name = folder.substr(folder.find('/') + 1);
-  std::replace_if(
-      name.begin(), name.end(), [](char c) { return c == '-' || c == '/'; }, '_');
-  return name;
-}
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenModel, testing::ValuesIn(golden_folders("models")),
                          [](const auto& row) { return test_name(row.param); });

@@ -161,13 +161,6 @@ TEST_P(GoldenPrecision, Bf16AnswersNearTransformersInAnyBatch) { expect_all(Prec
 
 TEST_P(GoldenPrecision, Int8AnswersNearTransformersInAnyBatch) { expect_all(Precision::kInt8); }
 
-std::string test_name(const std::string& folder) {
-  std::string name = folder.substr(folder.find('/') + 1);
-  std::replace_if(
-      name.begin(), name.end(), [](char c) { return c == '-' || c == '/'; }, '_');
-  return name;
-}
-
 INSTANTIATE_TEST_SUITE_P(All, GoldenPrecision, testing::ValuesIn(golden_folders("models")),
                          [](const auto& row) { return test_name(row.param); });
 
