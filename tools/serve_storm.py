@@ -9,6 +9,7 @@ usage: serve_storm.py BUILD [--seconds 10]        BUILD/tamis is stormed by BUIL
 """
 
 import argparse
+import atexit
 import json
 import os
 import pathlib
@@ -40,6 +41,7 @@ class Storm:
             [build / "tamis", "serve", *arguments, "--identity-model", "id", "--port", "0",
              "--grpc-port", "0", "--threads", "2", "--max-queue-latency", "600000", "--quiet"],
             stdout=subprocess.PIPE, text=True)
+        atexit.register(self.process.kill)
         self.http = self.port()
         self.grpc = self.port()
         self.over = threading.Event()

@@ -10,6 +10,7 @@ usage: soak.py [--minutes 10] [--connections 256] [--cycles 1000] [--build build
 """
 
 import argparse
+import atexit
 import json
 import pathlib
 import re
@@ -36,6 +37,8 @@ class Server:
              # All connections wait at once; none is to be refused.
              "--max-queue-latency", "600000"],
             stdout=subprocess.PIPE, text=True)
+        # Also when a check fails.
+        atexit.register(self.process.kill)
         self.http_port = self.port()
         self.grpc_port = self.port()
 

@@ -8,7 +8,10 @@ namespace tamis::serve {
 
 void answer_similarity(const CallPtr& call, const ModelLease& model, JsonView inputs,
                        JsonView parameters) {
-  check_object(inputs);
+  if (!inputs.is_object()) {
+    fail(ErrorCode::kInvalidArgument,
+         "`inputs` must be an object with `source_sentence` and `sentences`");
+  }
   Request request = call->new_request(model);
   request.inputs.push_back({std::string(required_string(inputs, "source_sentence"))});
   for (std::string& text : strings_of(array_field(inputs, "sentences"), "sentences")) {
