@@ -67,5 +67,16 @@ TEST(Pipeline, SkipsWhatItIsTold) {
   }
 }
 
+TEST(Pipeline, AnyPassCanBeLeftOut) {
+  for (const Pass& pass : all_passes()) {
+    SCOPED_TRACE(std::string(pass.name));
+    graph::Graph graph = linear_with_bias();
+    const std::vector<std::string> skip = {std::string(pass.name)};
+    const std::vector<PassReport> reports = run_pipeline(graph, skip, pass.stage);
+    EXPECT_EQ(reports.size(), passes_of(pass.stage) - 1);
+    for (const PassReport& report : reports) EXPECT_NE(report.name, pass.name);
+  }
+}
+
 }  // namespace
 }  // namespace tamis::passes
