@@ -7,7 +7,7 @@ namespace tamis::runtime {
 namespace {
 
 // Rounds its input to bf16 in scratch, unless it comes as that, and multiplies. Members of a team
-// round all rows each, as in INT8.
+// that take all of few rows round them each.
 class MatMulBf16Step final : public Step {
  public:
   MatMulBf16Step(const graph::Node& node, Lowering& lowering)
@@ -30,18 +30,21 @@ class MatMulBf16Step final : public Step {
   }
 
   void run(const StepContext& context) const noexcept override {
-    const int64_t rows = context.block->units(symbol_);
-    const Share panels = share_of(kernels::gemm_bf16_panels(*weight_->kernel, args_.n), context);
-    if (rows == 0 || panels.begin == panels.end) return;
+    const auto [rows, panels] =
+        share_of_product(context.block->units(symbol_),
+                         kernels::gemm_bf16_panels(*weight_->kernel, args_.n), context);
+    if (rows.begin == rows.end || panels.begin == panels.end) return;
+    const int64_t first = rows.begin * args_.n;
     kernels::GemmBf16Args args = args_;
-    args.m = rows;
-    args.a = rounded_ ? context.value<const uint16_t>(x_) : round(context, rows);
+    args.m = rows.end - rows.begin;
+    args.a =
+        rounded_ ? context.value<const uint16_t>(x_) + rows.begin * args.lda : round(context, rows);
     if (rounds_) {
-      args.c_bf16 = context.value<uint16_t>(y_);
+      args.c_bf16 = context.value<uint16_t>(y_) + first;
     } else {
-      args.c = context.value<float>(y_);
+      args.c = context.value<float>(y_) + first;
     }
-    if (residual_ != graph::kNoValue) args.residual = context.value<const float>(residual_);
+    if (residual_ != graph::kNoValue) args.residual = context.value<const float>(residual_) + first;
     weight_->kernel->run(args, panels.begin, panels.end);
   }
 
@@ -55,14 +58,15 @@ class MatMulBf16Step final : public Step {
   }
 
  private:
-  [[nodiscard]] const uint16_t* round(const StepContext& context, int64_t rows) const {
+  [[nodiscard]] const uint16_t* round(const StepContext& context, Share rows) const {
     auto* a = reinterpret_cast<uint16_t*>(context.scratch);
-    const auto* x = context.value<const float>(x_);
+    const auto* x = context.value<const float>(x_) + rows.begin * args_.k;
+    const int64_t count = rows.end - rows.begin;
     if (args_.lda == args_.k) {
-      elementwise_->to_bf16(rows * args_.k, x, a);
+      elementwise_->to_bf16(count * args_.k, x, a);
       return a;
     }
-    for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t i = 0; i < count; ++i) {
       elementwise_->to_bf16(args_.k, x + i * args_.k, a + i * args_.lda);
       a[i * args_.lda + args_.k] = 0;
     }

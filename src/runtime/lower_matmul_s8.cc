@@ -40,24 +40,24 @@ class MatMulS8Step final : public Step {
   }
 
   void run(const StepContext& context) const noexcept override {
-    const int64_t rows = context.block->units(symbol_);
-    const Share panels = share_of(kernels::gemm_s8_panels(*weight_->kernel, args_.n), context);
-    if (rows == 0 || panels.begin == panels.end) return;
-    const QuantizedView copy(context.value<std::byte>(copy_), rows);
+    const auto [rows, panels] = share(context);
+    if (rows.begin == rows.end || panels.begin == panels.end) return;
+    const QuantizedView copy(context.value<std::byte>(copy_), context.block->units(symbol_));
+    const int64_t first = rows.begin * args_.n;
     kernels::GemmS8Args args = args_;
-    args.m = rows;
-    args.a = copy.q;
-    args.scale = copy.scale;
-    args.low = copy.low;
-    args.outlier_values = copy.outliers;
+    args.m = rows.end - rows.begin;
+    args.a = copy.q + rows.begin * args.lda;
+    args.scale = copy.scale + rows.begin;
+    args.low = copy.low + rows.begin;
+    args.outlier_values = copy.outliers + rows.begin * kernels::kMaxOutliers;
     if (stored_ == DType::kBF16) {
-      args.c_bf16 = context.value<uint16_t>(y_);
+      args.c_bf16 = context.value<uint16_t>(y_) + first;
     } else if (stored_ == DType::kF16) {
-      args.c_f16 = context.value<uint16_t>(y_);
+      args.c_f16 = context.value<uint16_t>(y_) + first;
     } else {
-      args.c = context.value<float>(y_);
+      args.c = context.value<float>(y_) + first;
     }
-    if (residual_ != graph::kNoValue) args.residual = context.value<const float>(residual_);
+    if (residual_ != graph::kNoValue) args.residual = context.value<const float>(residual_) + first;
     if (next_ != nullptr) args.fetch_next = next_->first_weights(context);
     weight_->kernel->run(args, panels.begin, panels.end);
   }
@@ -65,9 +65,8 @@ class MatMulS8Step final : public Step {
   void follow_with(const Step* next) override { next_ = next; }
   [[nodiscard]] bool has_weights() const override { return true; }
   [[nodiscard]] const void* first_weights(const StepContext& context) const override {
-    const int64_t panels = kernels::gemm_s8_panels(*weight_->kernel, args_.n);
     return weight_->memory.data() +
-           share_of(panels, context).begin * weight_->kernel->panel_bytes(args_.k);
+           share(context).panels.begin * weight_->kernel->panel_bytes(args_.k);
   }
 
   [[nodiscard]] std::string_view kernel() const override { return weight_->kernel->name; }
@@ -77,6 +76,10 @@ class MatMulS8Step final : public Step {
   }
 
  private:
+  [[nodiscard]] ProductShare share(const StepContext& context) const {
+    return share_of_product(context.block->units(symbol_),
+                            kernels::gemm_s8_panels(*weight_->kernel, args_.n), context);
+  }
   // The graph holds the outliers' weights as [n, outliers]; the kernel reads them row by row.
   void take_outliers(const graph::Node& node, const Lowering& lowering) {
     if (node.input(kOutlierColumns) == graph::kNoValue) return;

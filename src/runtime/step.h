@@ -1,6 +1,7 @@
 // One kernel call of a plan.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -36,6 +37,25 @@ struct Share {
 /// The worker's share of n, the shares differing by one at most.
 [[nodiscard]] inline Share share_of(int64_t n, const StepContext& context) {
   return {n * context.worker / context.workers, n * (context.worker + 1) / context.workers};
+}
+
+/// The part of a matrix product that a worker does.
+struct ProductShare {
+  Share rows;
+  Share panels;  ///< of weight columns
+};
+
+/// Many rows are shared out, so that each worker's stay in its own level-2 cache; of few rows every
+/// worker takes all, for its share of the panels.
+[[nodiscard]] inline ProductShare share_of_product(int64_t rows, int64_t panels,
+                                                   const StepContext& context) {
+  constexpr int64_t kLeastRows = 32;  // for each worker; below, or in float, measured to be slower
+  constexpr int64_t kTileRows = 8;    // no tile of the widest kernels is cut
+  if (context.workers == 1 || rows < kLeastRows * context.workers) {
+    return {{0, rows}, share_of(panels, context)};
+  }
+  const Share tiles = share_of((rows + kTileRows - 1) / kTileRows, context);
+  return {{tiles.begin * kTileRows, std::min(rows, tiles.end * kTileRows)}, {0, panels}};
 }
 
 /// Immutable; run() is safe from several threads on contexts that differ in worker or in memory.
