@@ -10,19 +10,32 @@ peers = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(peers)
 
 
+PEAK = {"fp32_gflops": 200.0, "bf16_gflops": 0, "int8_gops": 800.0}
+
+
 class Table(unittest.TestCase):
     def test_ratios_are_medians_over_tamis_medians(self):
         times = {"tamis-fp32": [2.0, 1.0, 3.0], "torch-fp32": [10.0, 8.0, 9.0]}
         outputs = {"torch-fp32": [1.0, 0.0]}
-        text = peers.table([(("minilm", 1, 16, False), times, outputs)], ["tamis-fp32"])
-        self.assertIn("| minilm | 1x16 | torch-fp32 | 9.000 | 8.000 | 22 % | 4.50 | 1.00000 |", text)
-        self.assertIn("| minilm | 1x16 | tamis-fp32 | 2.000 | 1.000 | 100 % | 1.00 | - |", text)
+        # 2e8 operations in 2 ms are 100 GFLOP/s.
+        text = peers.table([(("minilm", 1, 16, False), times, outputs, 2e8)], ["tamis-fp32"], PEAK)
+        self.assertIn("| minilm | 1x16 | torch-fp32 | 9.000 | 8.000 | 22 % | 11 % | 4.50 | 1.00000 |", text)
+        self.assertIn("| minilm | 1x16 | tamis-fp32 | 2.000 | 1.000 | 100 % | 50 % | 1.00 | - |", text)
 
     def test_a_wrong_output_shows(self):
         times = {"torch-fp32": [1.0], "ort-int8": [1.0]}
         outputs = {"torch-fp32": [1.0, 0.0], "ort-int8": [0.0, 1.0]}
-        text = peers.table([(("minilm", 1, 16, True), times, outputs)], [])
-        self.assertIn("| minilm | 1x16 ragged | ort-int8 | 1.000 | 1.000 | 0 % |  | 0.00000 |", text)
+        text = peers.table([(("minilm", 1, 16, True), times, outputs, 2e8)], [], PEAK)
+        self.assertIn("| minilm | 1x16 ragged | ort-int8 | 1.000 | 1.000 | 0 % | 25 % |  | 0.00000 |", text)
+
+
+    def test_without_a_peak_or_a_like_output_there_is_no_share_and_no_cosine(self):
+        times = {"torch-bf16": [1.0], "ctranslate2-int8": [1.0]}
+        outputs = {"torch-fp32": [1.0, 0.0], "torch-bf16": [1.0, 0.0],
+                   "ctranslate2-int8": [1.0, 0.0, 0.0]}
+        text = peers.table([(("roberta", 1, 16, False), times, outputs, 2e8)], [], PEAK)
+        self.assertIn("| torch-bf16 | 1.000 | 1.000 | 0 % | - |  | 1.00000 |", text)
+        self.assertIn("| ctranslate2-int8 | 1.000 | 1.000 | 0 % | 25 % |  | - |", text)
 
 
 class Shapes(unittest.TestCase):
