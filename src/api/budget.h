@@ -49,7 +49,8 @@ struct BudgetLoss {
   double upper_95 = 0;  ///< one-sided
 };
 
-/// Throws Error{kInvalidArgument} if the evaluation lacks the figure: no row of the held-out texts
+/// The estimate of flips is the larger of the share counted and twice the share expected. Throws
+/// Error{kInvalidArgument} if the evaluation lacks the figure: no row of the held-out texts
 /// has what is needed.
 [[nodiscard]] BudgetLoss loss_of(const Evaluation& evaluation, const Budget& budget);
 

@@ -61,6 +61,17 @@ TEST(Budget, DefaultsFollowTheTask) {
   EXPECT_EQ(metric(TaskKind::kFillMask), BudgetMetric::kFlips);
 }
 
+TEST(Budget, ExpectedFlipsCountTwiceWhereTheyAreMoreThanTheCounted) {
+  Evaluation evaluation;
+  evaluation.against.emplace();
+  evaluation.against->compared = 200;
+  evaluation.against->flips = 0;
+  evaluation.against->expected_flips = 0.004;
+  EXPECT_DOUBLE_EQ(loss_of(evaluation, parse_budget("flips=0.5%")).estimate, 0.008);
+  evaluation.against->flips = 2;
+  EXPECT_DOUBLE_EQ(loss_of(evaluation, parse_budget("flips=0.5%")).estimate, 0.01);
+}
+
 TEST(Budget, TheBoundIsBesideTheEstimate) {
   Evaluation evaluation;
   evaluation.against.emplace();

@@ -202,6 +202,7 @@ std::string evaluation_json(const Evaluation& evaluation) {
     json.key("against").begin_object();
     write_optional(json, "flips", against.flip_share());
     write_optional(json, "flips_upper_95", against.flips_upper_95());
+    write_optional(json, "flips_expected", against.expected_flips);
     write_optional(json, "kl", against.kl);
     write_optional(json, "cosine_median", against.cosine_median);
     write_optional(json, "cosine_p01", against.cosine_p01);
@@ -230,6 +231,7 @@ std::string evaluation_text(const Evaluation& evaluation) {
                    static_cast<long long>(*against.flips), static_cast<long long>(against.compared),
                    100 * *share, 100 * *against.flips_upper_95());
   }
+  print_percent(text, "flips expected", against.expected_flips);
   print_number(text, "logit KL", against.kl);
   print_number(text, "cosine, median", against.cosine_median);
   print_number(text, "cosine, 1 % quantile", against.cosine_p01);

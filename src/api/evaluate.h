@@ -19,7 +19,10 @@ namespace tamis::api {
 struct Agreement {
   int64_t compared = 0;          ///< decisions: texts, or tokens for ner, or masks for fill-mask
   std::optional<int64_t> flips;  ///< decisions that differ
-  std::optional<double> kl;      ///< mean divergence of this model's logits from the other's, nats
+  /// Share of flips to be expected of rows like these (kernels::expected_flips), where one of
+  /// several labels is chosen.
+  std::optional<double> expected_flips;
+  std::optional<double> kl;  ///< mean divergence of this model's logits from the other's, nats
   std::optional<double> cosine_median;
   std::optional<double> cosine_p01;  ///< 1 % quantile
   std::optional<double> spearman;    ///< of the two models' scores

@@ -312,6 +312,7 @@ Agreement Differences::agreement() const {
   Agreement agreement;
   agreement.compared = compared;
   agreement.flips = flips;
+  if (!margins.empty()) agreement.expected_flips = kernels::expected_flips(margins);
   if (kls.empty()) return agreement;
   double sum = 0;
   for (const double kl : kls) sum += kl;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/evaluate.h"
+#include "kernels/agreement.h"
 
 namespace tamis::api {
 
@@ -87,6 +88,7 @@ struct Differences {
   int64_t compared = 0;
   int64_t flips = 0;
   std::vector<double> kls;
+  std::vector<kernels::DecisionMargin> margins;  ///< where one of several labels is chosen
 
   void add(bool flipped);
   void add_kl(double divergence);

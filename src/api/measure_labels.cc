@@ -88,6 +88,9 @@ class ClassifyMeasure final : public Measure {
                               : kernels::argmax_flips(theirs, mine));
     differences_.add_kl(several_ ? kernels::sigmoid_kl(theirs, mine)
                                  : kernels::softmax_kl(theirs, mine));
+    if (!several_ && mine.size() > 1) {
+      differences_.margins.push_back(kernels::decision_margin(theirs, mine));
+    }
   }
 
   void finish(Evaluation& evaluation) const override {

@@ -81,6 +81,9 @@ std::string agreement_text(const Evaluation& evaluation) {
     add(format("flips %.3g %% (%lld of %lld)", 100 * *flips,
                static_cast<long long>(*agreement.flips),
                static_cast<long long>(agreement.compared)));
+    if (agreement.expected_flips) {
+      text += format(", %.2g %% expected", 100 * *agreement.expected_flips);
+    }
   }
   if (agreement.kl) add(format("KL %.2g", *agreement.kl));
   if (agreement.cosine_median) {

@@ -25,6 +25,7 @@ void write_agreement(JsonWriter& json, const Evaluation& evaluation) {
   json.key("agreement").begin_object().member("compared", agreement.compared);
   write_optional(json, "flips", agreement.flip_share());
   write_optional(json, "flips_upper_95", agreement.flips_upper_95());
+  write_optional(json, "flips_expected", agreement.expected_flips);
   write_optional(json, "kl", agreement.kl);
   write_optional(json, "kl_upper_95", agreement.kl_upper_95);
   write_optional(json, "cosine_median", agreement.cosine_median);

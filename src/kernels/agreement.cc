@@ -171,6 +171,35 @@ bool threshold_flips(std::span<const float> reference, std::span<const float> ot
   return false;
 }
 
+DecisionMargin decision_margin(std::span<const float> reference, std::span<const float> other) {
+  TAMIS_CHECK(reference.size() == other.size() && reference.size() >= 2);
+  size_t first = 0;
+  for (size_t i = 1; i < reference.size(); ++i) {
+    if (reference[i] > reference[first]) first = i;
+  }
+  size_t next = first == 0 ? 1 : 0;
+  for (size_t i = next + 1; i < reference.size(); ++i) {
+    if (i != first && reference[i] > reference[next]) next = i;
+  }
+  const double margin =
+      static_cast<double>(reference[first]) - static_cast<double>(reference[next]);
+  return {margin, margin - (static_cast<double>(other[first]) - static_cast<double>(other[next]))};
+}
+
+double expected_flips(std::span<const DecisionMargin> rows) {
+  if (rows.empty()) return kNan;
+  std::vector<double> shifts;
+  for (const DecisionMargin& row : rows) shifts.push_back(row.shift);
+  std::sort(shifts.begin(), shifts.end());
+  double pairs = 0;
+  for (const DecisionMargin& row : rows) {
+    pairs += static_cast<double>(shifts.end() -
+                                 std::upper_bound(shifts.begin(), shifts.end(), row.margin));
+  }
+  const auto count = static_cast<double>(rows.size());
+  return pairs / (count * count);
+}
+
 double clopper_pearson_upper(int64_t failures, int64_t count, double confidence) {
   TAMIS_CHECK(failures >= 0 && failures <= count && confidence > 0 && confidence < 1);
   if (failures == count) return 1;

@@ -35,6 +35,21 @@ namespace tamis::kernels {
 /// True if any label crosses probability 1/2, logit 0.
 [[nodiscard]] bool threshold_flips(std::span<const float> reference, std::span<const float> other);
 
+/// How far one decision of argmax was from another, and how far it moved.
+struct DecisionMargin {
+  double margin = 0;  ///< of the reference's greatest logit over its next
+  double shift = 0;   ///< what the other model's margin between the same two is smaller by
+};
+
+/// Both of one row of at least two logits; of equals the first counts.
+[[nodiscard]] DecisionMargin decision_margin(std::span<const float> reference,
+                                             std::span<const float> other);
+
+/// The share of flips that these rows let expect of others like them: of all pairs of a margin and
+/// a shift, those where the shift is the larger. Unlike a count of flips it tells apart models that
+/// flip none of a few hundred rows. Takes shifts as independent of margins. NaN for no rows.
+[[nodiscard]] double expected_flips(std::span<const DecisionMargin> rows);
+
 /// The one-sided upper bound of Clopper and Pearson: the share of failures at which `failures` or
 /// fewer of `count` have a chance of 1 - confidence. 1 if all failed or count is 0.
 [[nodiscard]] double clopper_pearson_upper(int64_t failures, int64_t count,

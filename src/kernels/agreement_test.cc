@@ -114,6 +114,27 @@ TEST(Agreement, FlipsAreChangesOfTheDecision) {
   EXPECT_FALSE(threshold_flips(first, on_the_line));
 }
 
+TEST(Agreement, MarginIsOfTheReferencesTwoGreatest) {
+  const std::vector<float> reference = {1, 5, 3, -2};
+  const std::vector<float> other = {9, 4.5f, 3.25f, 0};
+  const DecisionMargin row = decision_margin(reference, other);
+  EXPECT_EQ(row.margin, 2);
+  EXPECT_EQ(row.shift, 0.75);
+  const std::vector<float> tied = {4, 4};
+  EXPECT_EQ(decision_margin(tied, tied).margin, 0);
+  const std::vector<float> first = {7, 1, 2};
+  EXPECT_EQ(decision_margin(first, first).margin, 5);
+}
+
+TEST(Agreement, ExpectedFlipsPairEveryMarginWithEveryShift) {
+  // No row flips; of the nine pairs, shifts 0.75 and 2 pass the margin 0.5, and 2 passes 1.
+  const std::vector<DecisionMargin> rows = {{0.5, -3}, {1, 0.75}, {4, 2}};
+  EXPECT_DOUBLE_EQ(expected_flips(rows), 3.0 / 9);
+  const std::vector<DecisionMargin> still = {{0, 0}, {1, 0}};
+  EXPECT_EQ(expected_flips(still), 0);
+  EXPECT_TRUE(std::isnan(expected_flips({})));
+}
+
 TEST(Agreement, CosineAndQuantileOfNothing) {
   const std::vector<float> zero = {0, 0};
   const std::vector<float> row = {3, 4};
