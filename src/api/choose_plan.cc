@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <span>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -176,17 +178,32 @@ class Chooser {
     const std::vector<double> gains = rank(layers);
     const double limit =
         options_.search ? options_.budget.limit : std::numeric_limits<double>::infinity();
+    quant::SearchResult found = search_over(quantized_, layers, gains, limit, "");
+    if (found.met || simulated_) return found;
+    // What stays in the way is attention.
+    Graph exact = quantized_;
+    runtime::set_attention_arithmetic(exact, graph::FloatArithmetic::kF32);
+    return search_over(exact, layers, gains, limit, ", attention in fp32");
+  }
+
+  quant::SearchResult search_over(const Graph& quantized, std::span<const quant::LayerSet> layers,
+                                  std::span<const double> gains, double limit,
+                                  std::string_view suffix) {
     first_integer_ = choice_.rows.size();
     double done = 0.7;
-    const quant::SearchProblem problem{quantized_, source_, limit, layers, gains, true};
-    return quant::search_within(problem, [&](const Graph& graph) {
+    const quant::SearchProblem problem{quantized, source_, limit, layers, gains, suffix.empty()};
+    quant::SearchResult found = quant::search_within(problem, [&](const Graph& graph) {
       progress(done = std::min(0.98, done + 0.02));
       const size_t count = integer_count(graph);
       const size_t in_float = layers.size() - std::min(layers.size(), count);
       const std::string name =
           in_float == 0 ? "int8" : cat("int8, ", in_float, " of ", layers.size(), " in float");
-      return measure(graph, name, "int8", {});
+      return measure(graph, cat(name, suffix), "int8", {});
     });
+    for (size_t i = 0; i < found.points.size(); ++i) {
+      choice_.rows[first_integer_ + i].in_float = found.points[i].in_float;
+    }
+    return found;
   }
 
   // Integer weights of a graph.
@@ -201,9 +218,6 @@ class Chooser {
   }
 
   void choose(const quant::SearchResult& found) {
-    for (size_t i = 0; i < found.points.size(); ++i) {
-      choice_.rows[first_integer_ + i].in_float = found.points[i].in_float;
-    }
     choice_.chosen = first_integer_ + found.chosen;
     if (!options_.search) choice_.chosen = first_integer_;
     const auto bf16 = std::find_if(choice_.rows.begin(), choice_.rows.end(),
