@@ -190,10 +190,9 @@ class Chooser {
                                   std::span<const double> gains, double limit,
                                   std::string_view suffix) {
     first_integer_ = choice_.rows.size();
-    double done = 0.7;
     const quant::SearchProblem problem{quantized, source_, limit, layers, gains, suffix.empty()};
     quant::SearchResult found = quant::search_within(problem, [&](const Graph& graph) {
-      progress(done = std::min(0.98, done + 0.02));
+      progress(search_done_ = std::min(0.98, search_done_ + 0.02));
       const size_t count = integer_count(graph);
       const size_t in_float = layers.size() - std::min(layers.size(), count);
       const std::string name =
@@ -276,7 +275,8 @@ class Chooser {
   quant::CostModel cost_;
   PlanChoice choice_;
   std::vector<Graph> graphs_;  // of the rows
-  size_t first_integer_ = 0;
+  size_t first_integer_ = 0;   // row of the last search's first plan
+  double search_done_ = 0.7;   // of all progress
 };
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "api/optimize.h"
 
 #include <cstring>
+#include <limits>
+#include <set>
 
 #include "api/bundle.h"
 #include "api/report.h"
@@ -175,6 +177,24 @@ TEST(OptimizeAuto, ABudgetThatNothingKeepsGivesFloatAndSaysSo) {
   EXPECT_FALSE(report.succeeded());
   EXPECT_EQ(report.manifest.precision, "fp32");
   EXPECT_NE(report_text(report).find("NOT kept"), std::string::npos);
+}
+
+TEST(OptimizeAuto, AttentionGoesToFloatWhenLayersDoNotSuffice) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.budget = parse_budget("kl=0");
+  const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
+  double rounded = std::numeric_limits<double>::infinity();
+  double exact = rounded;
+  std::set<std::pair<std::string, std::vector<std::string>>> plans;
+  for (const PlanRow& row : report.choice->rows) {
+    if (row.precision != "int8") continue;
+    EXPECT_TRUE(plans.emplace(row.name, row.in_float).second) << row.name << " measured twice";
+    double& least = row.name.ends_with("attention in fp32") ? exact : rounded;
+    least = std::min(least, *row.evaluation.against->kl);
+  }
+  // All layers in float: what is left is bf16's rounding of attention, 2^-9, or float's, 2^-24.
+  EXPECT_LT(exact, 0.1 * rounded);
 }
 
 TEST(OptimizeAuto, ATightBudgetPutsLayersBack) {

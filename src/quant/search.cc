@@ -160,14 +160,19 @@ class Search {
     for (const size_t layer : tries) {
       Choice fewer = best_;
       std::erase(fewer, layer);
-      if (!fewer.empty() && take(fewer)) best_ = std::move(fewer);
+      if (!fewer.empty() && !was_measured(fewer) && take(fewer)) best_ = std::move(fewer);
     }
   }
 
   void explore() {
     for (size_t count = 1; count < order_.size(); count *= 2) {
-      if (std::find(seen_.begin(), seen_.end(), first(count)) == seen_.end()) measure(first(count));
+      if (!was_measured(first(count))) measure(first(count));
     }
+  }
+
+  // A part of the best choice that was measured before did not meet the limit.
+  [[nodiscard]] bool was_measured(const Choice& choice) const {
+    return std::find(seen_.begin(), seen_.end(), choice) != seen_.end();
   }
 
   // Measures a choice and adds its point.
