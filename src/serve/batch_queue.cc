@@ -1,6 +1,7 @@
 #include "serve/batch_queue.h"
 
 #include <algorithm>
+#include <new>
 
 namespace tamis::serve {
 
@@ -8,52 +9,78 @@ uint32_t level_of(uint32_t priority) {
   return priority == 0 ? kDefaultLevel : std::min(priority, kLastLevel);
 }
 
+namespace {
+
+// Copies of these allocate nothing.
+const Error kGone(ErrorCode::kCancelled, "the client has gone");
+const Error kExpired(ErrorCode::kDeadlineExceeded, "Request timeout expired in the queue");
+
+// False: there is no memory for one more.
+template <typename T>
+bool make_room(std::vector<T>& items) noexcept {
+  try {
+    if (items.size() == items.capacity()) items.reserve(2 * items.size() + 8);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+}  // namespace
+
 std::optional<Error> reason_to_drop(const Job& job, int64_t now_ns) {
   if (job.error) return job.error;
-  if (job.cancelled && job.cancelled->load(std::memory_order_relaxed)) {
-    return Error(ErrorCode::kCancelled, "the client has gone");
-  }
-  if (job.deadline_ns != 0 && now_ns >= job.deadline_ns) {
-    return Error(ErrorCode::kDeadlineExceeded, "Request timeout expired in the queue");
-  }
+  if (job.cancelled && job.cancelled->load(std::memory_order_relaxed)) return kGone;
+  if (job.deadline_ns != 0 && now_ns >= job.deadline_ns) return kExpired;
   return std::nullopt;
 }
 
-void BatchQueue::push(JobPtr job) {
+void BatchQueue::push(const JobPtr& job) {
   Level& level = levels_[level_of(job->priority)];
   Client& client = level.clients[job->client];
-  if (client.jobs.empty()) {
+  const bool first = client.jobs.empty();
+  client.jobs.push_back(job);
+  if (first) {
     // One who was away is not owed the time between, nor does it owe more than a batch.
     const double batch =
         static_cast<double>(last_budget_) / static_cast<double>(level.ready.size() + 1);
     client.served = std::clamp(client.served, level.virtual_time, level.virtual_time + batch);
-    wait_in(level, client);
+    client.turn = level.turns++;
+    try {
+      level.ready.emplace(Place(client.served, client.turn), &client);
+    } catch (...) {
+      client.jobs.pop_back();
+      throw;
+    }
   }
-  client.jobs.push_back(std::move(job));
   ++jobs_;
 }
 
-void BatchQueue::wait_in(Level& level, Client& client) {
+void BatchQueue::wait_in(Level& level, Client& client, Ready::node_type node) {
   client.turn = level.turns++;
-  level.ready.emplace(Place(client.served, client.turn), &client);
+  node.key() = Place(client.served, client.turn);
+  level.ready.insert(std::move(node));
 }
 
 bool BatchQueue::take_from(Level& level, const BatchBudget& budget, int64_t now_ns, Batch& batch) {
   // Clients whose next row does not fit this batch.
-  std::vector<std::pair<Place, Client*>> passed_over;
+  std::vector<Ready::node_type> passed_over;
   bool more = true;
   while (!level.ready.empty() && more) {
-    const auto first = level.ready.begin();
-    const auto key = first->first;
-    Client& client = *first->second;
-    level.ready.erase(first);
+    if (!make_room(batch.pieces) || !make_room(passed_over)) {
+      batch.no_memory = true;
+      more = false;
+      break;
+    }
+    Ready::node_type node = level.ready.extract(level.ready.begin());
+    Client& client = *node.mapped();
     const JobPtr job = client.jobs.front();
     const bool dropped = reason_to_drop(*job, now_ns).has_value();
     const int64_t tokens = dropped ? 0 : job->rows[job->next_row].sequence->size();
     const bool fits = batch.rows == 0 ||
                       (job->outputs == batch.outputs && batch.tokens + tokens <= budget.tokens);
     if (dropped || !fits) {
-      passed_over.emplace_back(key, &client);
+      passed_over.push_back(std::move(node));
       // Looking further than this for a row that fits costs more than it gains.
       constexpr size_t kLookAhead = 64;
       more = passed_over.size() < kLookAhead || dropped;
@@ -73,10 +100,10 @@ bool BatchQueue::take_from(Level& level, const BatchBudget& budget, int64_t now_
       client.jobs.pop_front();
       --jobs_;
     }
-    if (!client.jobs.empty()) wait_in(level, client);
+    if (!client.jobs.empty()) wait_in(level, client, std::move(node));
     more = batch.tokens < budget.tokens && batch.rows < budget.rows;
   }
-  for (const auto& [key, client] : passed_over) level.ready.emplace(key, client);
+  for (Ready::node_type& node : passed_over) level.ready.insert(std::move(node));
   return more;
 }
 
@@ -96,7 +123,7 @@ std::vector<JobPtr> BatchQueue::sweep(int64_t now_ns) {
       const size_t before = client.jobs.size();
       std::erase_if(client.jobs, [&](const JobPtr& job) {
         std::optional<Error> reason = reason_to_drop(*job, now_ns);
-        if (!reason) return false;
+        if (!reason || !make_room(dropped)) return false;
         job->error = std::move(reason);
         dropped.push_back(job);
         return true;
@@ -120,16 +147,18 @@ void BatchQueue::forget_idle_clients() {
   }
 }
 
-std::vector<JobPtr> BatchQueue::drain() {
-  std::vector<JobPtr> all;
+JobPtr BatchQueue::take_first() noexcept {
   for (auto& [number, level] : levels_) {
-    for (auto& [id, client] : level.clients) {
-      all.insert(all.end(), client.jobs.begin(), client.jobs.end());
-    }
+    if (level.ready.empty()) continue;
+    Ready::node_type node = level.ready.extract(level.ready.begin());
+    Client& client = *node.mapped();
+    JobPtr job = std::move(client.jobs.front());
+    client.jobs.pop_front();
+    --jobs_;
+    if (!client.jobs.empty()) wait_in(level, client, std::move(node));
+    return job;
   }
-  levels_.clear();
-  jobs_ = 0;
-  return all;
+  return nullptr;
 }
 
 int64_t BatchQueue::next_deadline_ns() const {

@@ -27,6 +27,7 @@ struct Batch {
   OutputSet outputs = OutputSet::kTask;
   int64_t tokens = 0;
   int64_t rows = 0;
+  bool no_memory = false;  ///< it would have taken more
 };
 
 struct BatchBudget {
@@ -43,19 +44,23 @@ struct BatchBudget {
 /// that what admission promised holds. A row that
 /// does not fit the rest of the budget lets smaller ones of other clients go ahead in this batch
 /// and is the first of the next.
+///
+/// push() alone needs memory that may not be there, and then leaves the queue as it was; a batch
+/// for which there is none ends early.
 class BatchQueue {
  public:
-  void push(JobPtr job);
+  void push(const JobPtr& job);
 
-  /// Takes the next batch; empty if nothing waits. Jobs found expired or cancelled meanwhile are
-  /// left for sweep().
+  /// Takes the next batch; empty if nothing waits, or if there is no memory for a single row
+  /// (Batch::no_memory). Jobs found expired or cancelled meanwhile are left for sweep().
   [[nodiscard]] Batch pop(const BatchBudget& budget, int64_t now_ns);
 
-  /// Takes out every job that is expired, cancelled or has failed, with its error set.
+  /// Takes out every job that is expired, cancelled or has failed, with its error set; where there
+  /// is no memory to name them, the others the next time.
   [[nodiscard]] std::vector<JobPtr> sweep(int64_t now_ns);
 
-  /// Takes out everything.
-  [[nodiscard]] std::vector<JobPtr> drain();
+  /// Takes out the job whose row would be the next; null if nothing waits.
+  [[nodiscard]] JobPtr take_first() noexcept;
 
   [[nodiscard]] size_t jobs() const { return jobs_; }
   [[nodiscard]] bool empty() const { return jobs_ == 0; }
@@ -69,16 +74,18 @@ class BatchQueue {
     uint64_t turn = 0;  ///< its place among those with as many
   };
   using Place = std::pair<double, uint64_t>;
+  using Ready = std::map<Place, Client*>;
   struct Level {
     std::unordered_map<uint64_t, Client> clients;
     /// Clients with waiting jobs by (served, turn).
-    std::map<Place, Client*> ready;
+    Ready ready;
     /// Tokens that each waiting client would have had if all were served at once.
     double virtual_time = 0;
     uint64_t turns = 0;
   };
 
-  static void wait_in(Level& level, Client& client);
+  /// Puts a client whose node was taken out of `ready` back at the end of those with as many.
+  static void wait_in(Level& level, Client& client, Ready::node_type node);
 
   /// Takes rows of one level; true if the batch may take more.
   bool take_from(Level& level, const BatchBudget& budget, int64_t now_ns, Batch& batch);

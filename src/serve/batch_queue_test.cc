@@ -201,13 +201,15 @@ TEST(BatchQueue, PopLeavesTheExpiredForTheSweep) {
   EXPECT_TRUE(queue.empty());
 }
 
-TEST(BatchQueue, DrainGivesEverythingBack) {
+TEST(BatchQueue, TakesFirstWhatWouldRunFirst) {
   Jobs jobs;
   BatchQueue queue;
-  queue.push(jobs.make(1, {10}));
+  queue.push(jobs.make(1, {10, 10}));
   queue.push(jobs.make(2, {10}, 3));
-  EXPECT_EQ(queue.drain().size(), 2U);
+  EXPECT_EQ(queue.take_first()->client, 2U);
+  EXPECT_EQ(queue.take_first()->client, 1U);
   EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.take_first(), nullptr);
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <exception>
 #include <numeric>
 
 #include "base/error.h"
+#include "serve/current_error.h"
 
 namespace tamis::serve {
 
@@ -18,35 +18,25 @@ int64_t rows_of(const RowRef& row, graph::Symbol symbol) {
   return chosen ? static_cast<int64_t>(sequence.selected.size()) : sequence.size();
 }
 
-// Lays out a job's results the first time one of its rows has run.
+// Lays out a job's results the first time one of its rows has run. Changes nothing if it throws.
 void prepare_results(Job& job, const std::vector<OutputInfo>& infos) {
   if (!job.results.empty()) return;
-  job.results.resize(infos.size());
-  job.first_row.resize(infos.size());
+  std::vector<RawOutput> results(infos.size());
+  std::vector<std::vector<int64_t>> first_row(infos.size());
   for (size_t i = 0; i < infos.size(); ++i) {
-    RawOutput& result = job.results[i];
+    RawOutput& result = results[i];
     result.name = infos[i].name;
     result.row_elements = infos[i].row_elements;
     int64_t rows = 0;
     for (const RowRef& row : job.rows) {
-      job.first_row[i].push_back(rows);
+      first_row[i].push_back(rows);
       result.rows_of_input.push_back(rows_of(row, infos[i].symbol));
       rows += result.rows_of_input.back();
     }
     result.values.resize(static_cast<size_t>(rows * result.row_elements));
   }
-}
-
-Error current_error() {
-  try {
-    throw;
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::bad_alloc&) {
-    return {ErrorCode::kOutOfMemory, "out of memory while running the model"};
-  } catch (const std::exception& error) {
-    return {ErrorCode::kInternal, error.what()};
-  }
+  job.results = std::move(results);
+  job.first_row = std::move(first_row);
 }
 
 }  // namespace
@@ -88,9 +78,10 @@ runtime::PackedBatch BatchRunner::packed() const {
 void BatchRunner::scatter(const std::vector<Piece>& pieces, OutputSet set) {
   const std::vector<OutputInfo> infos = model_.outputs(set);
   std::vector<int64_t> next(infos.size(), 0);
+  // Whatever may throw comes before the first row counts as done: a batch that fails runs again.
+  for (const Piece& piece : pieces) prepare_results(*piece.job, infos);
   for (const Piece& piece : pieces) {
     Job& job = *piece.job;
-    prepare_results(job, infos);
     for (size_t i = 0; i < infos.size(); ++i) {
       RawOutput& result = job.results[i];
       int64_t count = 0;

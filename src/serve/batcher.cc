@@ -6,14 +6,27 @@
 
 #include "base/error.h"
 #include "serve/batch_runner.h"
+#include "serve/current_error.h"
 
 namespace tamis::serve {
+
+namespace {
+
+int64_t tokens_of(const Piece& piece) {
+  int64_t tokens = 0;
+  for (size_t r = piece.begin; r < piece.end; ++r) tokens += piece.job->rows[r].sequence->size();
+  return tokens;
+}
+
+}  // namespace
 
 Batcher::Batcher(Servable& model, CoreShare& share, BatcherOptions options)
     : model_(model),
       turn_(share, options.weight),
       options_(std::move(options)),
-      runner_(std::make_unique<BatchRunner>(model_, *options_.clock)) {
+      runner_(std::make_unique<BatchRunner>(model_, *options_.clock)),
+      admission_(std::make_shared<Admission>(options_.max_queue_latency_ns, options_.budget.tokens,
+                                             *options_.clock)) {
   thread_ = std::thread([this] { work(); });
 }
 
@@ -26,32 +39,13 @@ Batcher::~Batcher() {
   thread_.join();
 }
 
-bool Batcher::admit(int64_t tokens) {
-  const double rate = tokens_per_second_.load(std::memory_order_relaxed);
-  const int64_t before = queued_tokens_.fetch_add(tokens, std::memory_order_relaxed);
-  // An empty queue takes anything: a request longer than the limit could never be answered.
-  if (before == 0 || rate <= 0) return true;
-  const double wait_ns = static_cast<double>(before + tokens) / rate * 1e9;
-  if (wait_ns <= static_cast<double>(options_.max_queue_latency_ns)) return true;
-  queued_tokens_.fetch_sub(tokens, std::memory_order_relaxed);
-  return false;
-}
-
-void Batcher::release(int64_t tokens) {
-  queued_tokens_.fetch_sub(tokens, std::memory_order_relaxed);
-}
-
-void Batcher::replace(int64_t estimate, int64_t tokens) {
-  queued_tokens_.fetch_add(tokens - estimate, std::memory_order_relaxed);
-}
-
 void Batcher::push(JobPtr job) {
-  queued_jobs_.fetch_add(1, std::memory_order_relaxed);
   bool first = false;
   {
     const std::lock_guard lock(mutex_);
     first = inbox_.empty();
     inbox_.push_back(std::move(job));
+    queued_jobs_.fetch_add(1, std::memory_order_relaxed);
   }
   if (first) changed_.notify_one();
 }
@@ -73,12 +67,6 @@ void Batcher::drain() {
   changed_.notify_one();
 }
 
-int64_t Batcher::expected_wait_ns() const {
-  const double rate = tokens_per_second_.load(std::memory_order_relaxed);
-  if (rate <= 0) return 0;
-  return static_cast<int64_t>(static_cast<double>(queued_tokens_.load()) / rate * 1e9);
-}
-
 int64_t Batcher::running_for_ns() const {
   const int64_t started = batch_started_ns_.load(std::memory_order_relaxed);
   return started == 0 ? 0 : options_.clock->now_ns() - started;
@@ -89,41 +77,82 @@ bool Batcher::may_start() const {
   return draining_ || static_cast<int64_t>(queue_.jobs()) >= options_.hold_jobs;
 }
 
-// Moves new jobs into the queue; waits while there is nothing to do.
-void Batcher::wait_for_work() {
-  std::unique_lock lock(mutex_);
+// Waits while there is nothing to do; false at the end.
+bool Batcher::wait_for_work() {
   while (true) {
-    for (JobPtr& job : inbox_) queue_.push(std::move(job));
-    inbox_.clear();
-    if (stop_ || may_start()) return;
+    take_inbox();
+    std::unique_lock lock(mutex_);
+    if (stop_) return false;
+    if (may_start()) return true;
     if (woken_) {
       woken_ = false;
-      return;
+      return true;
     }
+    if (!inbox_.empty()) continue;
     last_end_ns_ = 0;
     if (queue_.empty()) {
       changed_.wait(lock);
     } else if (changed_.wait_for(lock, std::chrono::milliseconds(10)) == std::cv_status::timeout) {
       // Held jobs may have expired.
-      return;
+      return true;
     }
   }
 }
 
-void Batcher::take_inbox() {
-  const std::lock_guard lock(mutex_);
-  for (JobPtr& job : inbox_) queue_.push(std::move(job));
-  inbox_.clear();
+// Moves new jobs into the queue.
+void Batcher::take_inbox() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    incoming_.swap(inbox_);
+  }
+  for (const JobPtr& job : incoming_) {
+    try {
+      queue_.push(job);
+    } catch (...) {
+      refuse(job, current_error());
+    }
+  }
+  incoming_.clear();
 }
 
-void Batcher::finish(const JobPtr& job) {
+void Batcher::finish(const JobPtr& job) noexcept {
   job->finished = true;
   if (job->ended_ns == 0) job->ended_ns = options_.clock->now_ns();
-  queued_tokens_.fetch_sub(job->tokens, std::memory_order_relaxed);
+  job->ticket.leave();
   queued_jobs_.fetch_sub(1, std::memory_order_relaxed);
   // The job and what `done` keeps alive hold each other.
   const auto done = std::exchange(job->done, nullptr);
-  done(job);
+  try {
+    done(job);
+  } catch (...) {
+    // Whoever waits for the answer is told when `done` goes (Core's flight).
+  }
+}
+
+void Batcher::refuse(const JobPtr& job, const Error& error) noexcept {
+  job->error = error;
+  finish(job);
+}
+
+// Averaged over about eight full batches: quick to follow, slow to jump; one that is nearly empty
+// says little of what a queue would take. While the queue never empties, what lies between two
+// batches (other models' turns, answers) is paid for by those who wait, so it counts.
+void Batcher::count(const Batch& batch, int64_t ran, int64_t ended, bool failed) noexcept {
+  if (!failed) {
+    const int64_t took = last_end_ns_ == 0 ? ran : std::max<int64_t>(ended - last_end_ns_, 1);
+    const double rate = static_cast<double>(batch.tokens) * 1e9 / static_cast<double>(took);
+    const double before = tokens_per_second_.load(std::memory_order_relaxed);
+    const double fill = std::min(
+        1.0, static_cast<double>(batch.tokens) / static_cast<double>(options_.budget.tokens));
+    tokens_per_second_.store(before <= 0 ? rate : before + (rate - before) * fill / 8);
+  }
+  last_end_ns_ = ended;
+  if (!options_.report) return;
+  try {
+    options_.report({batch.rows, batch.tokens, ran, failed});
+  } catch (...) {
+    // A figure less; the answers go out.
+  }
 }
 
 void Batcher::run_batch() {
@@ -133,28 +162,19 @@ void Batcher::run_batch() {
   Batch batch = queue_.pop(options_.budget, started);
   if (batch.pieces.empty()) {
     turn_.leave(0);
+    if (!batch.no_memory) return;
+    if (const JobPtr job = queue_.take_first()) refuse(job, out_of_memory());
     return;
   }
+  for (const Piece& piece : batch.pieces) piece.job->ticket.take(tokens_of(piece));
   batch_started_ns_.store(started, std::memory_order_relaxed);
   const bool failed = !runner_->run(batch);
   const int64_t ended = options_.clock->now_ns();
   const int64_t ran = std::max<int64_t>(ended - started, 1);
   batch_started_ns_.store(0, std::memory_order_relaxed);
   turn_.leave(ran);
-  if (!failed) {
-    // Averaged over about eight full batches: quick to follow, slow to jump; one that is nearly
-    // empty says little of what a queue would take. While the queue never
-    // empties, what lies between two batches (other models' turns, answers) is paid for by those
-    // who wait, so it counts.
-    const int64_t took = last_end_ns_ == 0 ? ran : std::max<int64_t>(ended - last_end_ns_, 1);
-    const double rate = static_cast<double>(batch.tokens) * 1e9 / static_cast<double>(took);
-    const double before = tokens_per_second_.load(std::memory_order_relaxed);
-    const double fill = std::min(
-        1.0, static_cast<double>(batch.tokens) / static_cast<double>(options_.budget.tokens));
-    tokens_per_second_.store(before <= 0 ? rate : before + (rate - before) * fill / 8);
-  }
-  last_end_ns_ = ended;
-  if (options_.report) options_.report({batch.rows, batch.tokens, ran, failed});
+  admission_->ran();
+  count(batch, ran, ended, failed);
   for (const Piece& piece : batch.pieces) {
     const JobPtr& job = piece.job;
     const bool done = job->error.has_value() || job->rows_done == job->rows.size();
@@ -163,26 +183,27 @@ void Batcher::run_batch() {
   }
 }
 
+void Batcher::step() {
+  for (const JobPtr& job : queue_.sweep(options_.clock->now_ns())) finish(job);
+  bool may = false;
+  {
+    const std::lock_guard lock(mutex_);
+    may = may_start();
+  }
+  if (may) run_batch();
+}
+
 void Batcher::work() {
-  while (true) {
-    wait_for_work();
-    {
-      const std::lock_guard lock(mutex_);
-      if (stop_) break;
+  while (wait_for_work()) {
+    try {
+      step();
+    } catch (...) {
+      if (const JobPtr job = queue_.take_first()) refuse(job, current_error());
     }
-    for (const JobPtr& job : queue_.sweep(options_.clock->now_ns())) finish(job);
-    bool may = false;
-    {
-      const std::lock_guard lock(mutex_);
-      may = may_start();
-    }
-    if (may) run_batch();
   }
   take_inbox();
-  for (const JobPtr& job : queue_.drain()) {
-    job->error = Error(ErrorCode::kUnavailable, "the model is being unloaded");
-    finish(job);
-  }
+  const Error unloaded(ErrorCode::kUnavailable, "the model is being unloaded");
+  while (const JobPtr job = queue_.take_first()) refuse(job, unloaded);
 }
 
 }  // namespace tamis::serve

@@ -1,8 +1,8 @@
 // Runs a model's queue: one thread forms batches and runs them, without a pause while anything
 // waits.
 //
-// Is: the owner thread, admission in tokens, isolation of a failing row. Is not: the policy
-// (batch_queue), texts (core). May use: batch_queue, servable, core_share.
+// Is: the owner thread, isolation of a failing row. Is not: the policy (batch_queue), admission,
+// texts (core). May use: batch_queue, admission, servable, core_share.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "serve/admission.h"
 #include "serve/batch_queue.h"
 #include "serve/core_share.h"
 #include "serve/servable.h"
@@ -53,14 +54,13 @@ class Batcher {
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
 
-  /// Reserves the queue for so many tokens; false: they would wait too long. What is admitted is
-  /// given back by push() (whose job counts as it is) or release().
-  [[nodiscard]] bool admit(int64_t tokens);
-  void release(int64_t tokens);
-  /// Corrects an estimate: as release(estimate), then an admission that cannot be refused.
-  void replace(int64_t estimate, int64_t tokens);
+  /// Asks for a place in the queue; the ticket goes with the job.
+  [[nodiscard]] Admission::Verdict admit(const Demand& demand) {
+    return admission_->admit(demand, tokens_per_second_.load(std::memory_order_relaxed));
+  }
 
-  /// Queues an admitted job; its tokens are released when it is done.
+  /// Queues a job; its ticket is given back when it is done. Throws std::bad_alloc, and then does
+  /// not have it.
   void push(JobPtr job);
 
   /// Makes the batcher look at its queue: a job was cancelled.
@@ -69,9 +69,7 @@ class Batcher {
   /// Runs what waits, whatever hold_jobs says.
   void drain();
 
-  /// How long the tokens now queued and running will take, from the rate of late.
-  [[nodiscard]] int64_t expected_wait_ns() const;
-  [[nodiscard]] int64_t queued_tokens() const { return queued_tokens_.load(); }
+  [[nodiscard]] int64_t queued_tokens() const { return admission_->tokens(); }
   [[nodiscard]] int64_t queued_jobs() const { return queued_jobs_.load(); }
   [[nodiscard]] const BatchBudget& budget() const { return options_.budget; }
   [[nodiscard]] double tokens_per_second() const { return tokens_per_second_.load(); }
@@ -83,11 +81,14 @@ class Batcher {
 
  private:
   void work();
-  void take_inbox();
+  void step();
+  void take_inbox() noexcept;
   [[nodiscard]] bool may_start() const;
-  void wait_for_work();
-  void finish(const JobPtr& job);
+  [[nodiscard]] bool wait_for_work();
+  void finish(const JobPtr& job) noexcept;
+  void refuse(const JobPtr& job, const Error& error) noexcept;
   void run_batch();
+  void count(const Batch& batch, int64_t ran, int64_t ended, bool failed) noexcept;
 
   Servable& model_;
   CoreShare::Member turn_;
@@ -96,6 +97,7 @@ class Batcher {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<JobPtr> inbox_;
+  std::vector<JobPtr> incoming_;  ///< the owner thread's, of what the inbox held
   bool woken_ = false;
   bool draining_ = false;
   bool stop_ = false;
@@ -103,7 +105,7 @@ class Batcher {
   BatchQueue queue_;  ///< the owner thread's
   std::unique_ptr<BatchRunner> runner_;
   int64_t last_end_ns_ = 0;  ///< when the last batch ended; 0: the queue has been empty since
-  std::atomic<int64_t> queued_tokens_{0};
+  std::shared_ptr<Admission> admission_;
   std::atomic<int64_t> queued_jobs_{0};
   std::atomic<int64_t> batch_started_ns_{0};
   std::atomic<double> tokens_per_second_{0};

@@ -40,7 +40,11 @@ class BatcherTest : public ::testing::Test {
     job->deadline_ns = deadline_ns;
     job->cancelled = std::move(cancelled);
     job->done = [to = sent.get()](JobPtr ended) { to->promise.set_value(std::move(ended)); };
-    EXPECT_TRUE(batcher.admit(job->tokens));
+    Demand demand;
+    demand.tokens = job->tokens;
+    demand.client = client;
+    job->ticket = batcher.admit(demand).ticket;
+    EXPECT_TRUE(job->ticket);
     batcher.push(std::move(job));
     return sent;
   }
@@ -153,22 +157,18 @@ TEST_F(BatcherTest, ACancelledRequestLeavesTheQueueUnrun) {
   EXPECT_EQ(model_.batches().size(), 1U);
 }
 
-TEST_F(BatcherTest, RefusesWhatWouldWaitTooLong) {
+TEST_F(BatcherTest, WhatRunsAndWhatWaitsCountsUntilItIsDone) {
   BatcherOptions options;
-  options.max_queue_latency_ns = 1'000'000'000;
+  options.budget.tokens = 8;
   const auto batcher = make(options);
-  batcher->set_rate(100);
-  EXPECT_TRUE(batcher->admit(60));
-  EXPECT_TRUE(batcher->admit(40));
-  // 100 tokens a second and 100 queued: one more would wait longer than a second.
-  EXPECT_FALSE(batcher->admit(1));
-  EXPECT_EQ(batcher->expected_wait_ns(), 1'000'000'000);
-  batcher->release(50);
-  EXPECT_TRUE(batcher->admit(50));
-  batcher->release(100);
-  // An empty queue takes what is longer than the limit: it could never be answered otherwise.
-  EXPECT_TRUE(batcher->admit(1000));
-  batcher->release(1000);
+  model_.close();
+  const auto sent = send(*batcher, {1, 2, 3});
+  model_.wait_until_running();
+  // Two rows run, one waits.
+  EXPECT_EQ(batcher->queued_tokens(), 12);
+  model_.open();
+  sent->wait();
+  EXPECT_EQ(batcher->queued_tokens(), 0);
 }
 
 TEST_F(BatcherTest, TimeBetweenBatchesThatFollowEachOtherCountsIntoTheRate) {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
-#include <new>
+#include <utility>
 
 #include "base/error.h"
+#include "serve/current_error.h"
 
 namespace tamis::serve {
 
@@ -42,14 +42,6 @@ int64_t estimate_tokens(const Request& request, int64_t max_length) {
   return tokens;
 }
 
-Error as_error(const std::exception& error) {
-  if (const auto* own = dynamic_cast<const Error*>(&error)) return *own;
-  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
-    return {ErrorCode::kOutOfMemory, "out of memory"};
-  }
-  return {ErrorCode::kInternal, error.what()};
-}
-
 int64_t unix_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -59,15 +51,34 @@ int64_t unix_ms() {
 }  // namespace
 
 struct Core::Flight {
+  explicit Flight(std::atomic<int64_t>& count) : in_flight(count) { in_flight.fetch_add(1); }
+  ~Flight() { land(); }
+  Flight(const Flight&) = delete;
+  Flight& operator=(const Flight&) = delete;
+
+  // Counts no more; the last touch of the core. A flight that was lost lands when it goes.
+  void land() {
+    if (std::exchange(landed, true)) return;
+    done = nullptr;
+    job.reset();
+    ticket.leave();
+    model.reset();
+    in_flight.fetch_sub(1);
+    in_flight.notify_all();
+  }
+
+  std::atomic<int64_t>& in_flight;
+  bool landed = false;
   Request request;
   ReplyCallback done;
   Reply reply;
   ModelLease model;
+  Admission::Ticket ticket;  ///< until the job has it
   std::vector<tasks::Encoded> encoded;
   JobPtr job;
   int64_t arrived_ns = 0;
   int64_t tokenized_ns = 0;
-  int64_t admitted = 0;  ///< tokens to release if no job is pushed
+  int64_t deadline_ns = 0;  ///< 0: none
   std::atomic<size_t> chunks_left{0};
   std::mutex mutex;  ///< of reply.error while chunks are tokenised
 };
@@ -95,16 +106,23 @@ std::string Core::why_not_ready() {
 }
 
 void Core::submit(Request request, ReplyCallback done) {
-  const auto flight = std::make_shared<Flight>();
-  in_flight_.fetch_add(1);
+  FlightPtr flight;
+  try {
+    flight = std::make_shared<Flight>(in_flight_);
+  } catch (...) {
+    Reply reply;
+    reply.error = current_error();
+    done(std::move(reply));
+    return;
+  }
   flight->request = std::move(request);
   flight->done = std::move(done);
   flight->arrived_ns = options_.clock->now_ns();
   try {
     if (closed_.load()) fail(ErrorCode::kUnavailable, "the server is shutting down");
     start(flight);
-  } catch (const std::exception& error) {
-    fail_flight(flight, as_error(error));
+  } catch (...) {
+    fail_flight(flight, current_error());
   }
 }
 
@@ -125,14 +143,7 @@ void Core::start(const FlightPtr& flight) {
   if (request.outputs == OutputSet::kTokens && !flight->model->info().has_token_embeddings) {
     (void)flight->model->model().outputs(OutputSet::kTokens);  // throws
   }
-  const int64_t tokens = estimate_tokens(request, flight->model->info().max_length);
-  Batcher& batcher = flight->model->batcher();
-  if (!batcher.admit(tokens)) {
-    flight->reply.retry_after_ms = std::max<int64_t>(1, batcher.expected_wait_ns() / 1'000'000);
-    fail(ErrorCode::kOverloaded, "Exceeds maximum queue size: model ", flight->model->name(),
-         " is overloaded");
-  }
-  flight->admitted = tokens;
+  admit(*flight);
   flight->encoded.resize(request.inputs.size());
   if (bytes <= kInlineBytes) {
     tokenize_range(flight, 0, request.inputs.size());
@@ -141,14 +152,42 @@ void Core::start(const FlightPtr& flight) {
   }
 }
 
+void Core::admit(Flight& flight) {
+  const Request& request = flight.request;
+  const int64_t timeout_us =
+      request.timeout_us > 0 ? request.timeout_us : options_.default_timeout_us;
+  if (timeout_us > 0) flight.deadline_ns = flight.arrived_ns + timeout_us * 1000;
+  Demand demand;
+  demand.tokens = estimate_tokens(request, flight.model->info().max_length);
+  demand.level = level_of(request.priority);
+  demand.client = request.client;
+  demand.deadline_ns = flight.deadline_ns;
+  demand.cancelled = request.cancelled;
+  Admission::Verdict verdict = flight.model->batcher().admit(demand);
+  if (!verdict.ticket) {
+    flight.reply.retry_after_ms = std::max<int64_t>(1, verdict.wait_ns / 1'000'000);
+    fail(ErrorCode::kOverloaded, "Exceeds maximum queue size: model ", flight.model->name(),
+         " is overloaded");
+  }
+  flight.ticket = std::move(verdict.ticket);
+}
+
 void Core::tokenize(const FlightPtr& flight) {
   const size_t count = flight->request.inputs.size();
-  const size_t chunks = (count + kChunk - 1) / kChunk;
+  size_t chunks = (count + kChunk - 1) / kChunk;
   flight->chunks_left.store(chunks);
-  for (size_t begin = 0; begin < count; begin += kChunk) {
-    workers_.post([this, flight, begin, end = std::min(count, begin + kChunk)] {
-      tokenize_range(flight, begin, end);
-    });
+  try {
+    for (size_t begin = 0; begin < count; begin += kChunk, --chunks) {
+      workers_.post([this, flight, begin, end = std::min(count, begin + kChunk)] {
+        tokenize_range(flight, begin, end);
+      });
+    }
+  } catch (...) {
+    {
+      const std::lock_guard lock(flight->mutex);
+      flight->reply.error = current_error();
+    }
+    chunks_done(flight, chunks);
   }
 }
 
@@ -161,12 +200,16 @@ void Core::tokenize_range(const FlightPtr& flight, size_t begin, size_t end) {
       flight->encoded[i] =
           flight->model->model().encode(std::move(request.inputs[i]), request.options.value());
     }
-  } catch (const std::exception& error) {
+  } catch (...) {
     const std::lock_guard lock(flight->mutex);
-    if (!flight->reply.error) flight->reply.error = as_error(error);
+    if (!flight->reply.error) flight->reply.error = current_error();
   }
+  chunks_done(flight, 1);
+}
+
+void Core::chunks_done(const FlightPtr& flight, size_t chunks) {
   // Inline there are no chunks to wait for.
-  if (flight->chunks_left.load() != 0 && flight->chunks_left.fetch_sub(1) != 1) return;
+  if (flight->chunks_left.load() != 0 && flight->chunks_left.fetch_sub(chunks) != chunks) return;
   flight->tokenized_ns = options_.clock->now_ns();
   flight->reply.timings.tokenize_us = (flight->tokenized_ns - flight->arrived_ns) / 1000;
   if (flight->reply.error) {
@@ -175,16 +218,16 @@ void Core::tokenize_range(const FlightPtr& flight, size_t begin, size_t end) {
   }
   try {
     enqueue(flight);
-  } catch (const std::exception& error) {
-    fail_flight(flight, as_error(error));
+  } catch (...) {
+    fail_flight(flight, current_error());
   }
 }
 
-void Core::enqueue(const FlightPtr& flight) {
-  const Request& request = flight->request;
+JobPtr Core::make_job(Flight& flight) {
+  const Request& request = flight.request;
   const auto job = std::make_shared<Job>();
-  Reply& reply = flight->reply;
-  for (const tasks::Encoded& encoded : flight->encoded) {
+  Reply& reply = flight.reply;
+  for (const tasks::Encoded& encoded : flight.encoded) {
     for (const tasks::Sequence& sequence : encoded.sequences) job->rows.push_back({&sequence, {}});
     reply.tokens_of_input.push_back(encoded.tokens());
     reply.truncated.push_back(encoded.truncated);
@@ -200,32 +243,47 @@ void Core::enqueue(const FlightPtr& flight) {
   job->priority = request.priority;
   job->client = request.client;
   job->cancelled = request.cancelled;
-  job->arrival_ns = flight->arrived_ns;
-  const int64_t timeout_us =
-      request.timeout_us > 0 ? request.timeout_us : options_.default_timeout_us;
-  if (timeout_us > 0) job->deadline_ns = flight->arrived_ns + timeout_us * 1000;
+  job->arrival_ns = flight.arrived_ns;
+  job->deadline_ns = flight.deadline_ns;
+  return job;
+}
+
+void Core::enqueue(const FlightPtr& flight) {
+  const JobPtr job = make_job(*flight);
   flight->job = job;
   if (job->rows.empty()) {
     decode(flight);  // a query with nothing to rank
     return;
   }
-  job->done = [this, flight](const JobPtr& ended) {
-    size_t floats = 0;
-    for (const RawOutput& output : ended->results) floats += output.values.size();
-    Executor* executor = flight->request.reply_on;
-    const bool large = floats > kInlineFloats;
-    // With nothing behind it a batch's last answer costs nobody time, and a thread switch does.
-    if (executor == nullptr && !large && flight->model->batcher().queued_jobs() == 0) {
-      decode(flight);
-      return;
-    }
-    if (executor == nullptr || large) executor = &workers_;
+  flight->ticket.correct(job->tokens);
+  job->ticket = std::move(flight->ticket);
+  job->done = [this, flight](const JobPtr&) { ended(flight); };
+  try {
+    flight->model->batcher().push(job);
+  } catch (...) {
+    // They hold each other.
+    job->done = nullptr;
+    throw;
+  }
+}
+
+// The job has run, or never will.
+void Core::ended(const FlightPtr& flight) {
+  size_t floats = 0;
+  for (const RawOutput& output : flight->job->results) floats += output.values.size();
+  Executor* executor = flight->request.reply_on;
+  const bool large = floats > kInlineFloats;
+  // With nothing behind it a batch's last answer costs nobody time, and a thread switch does.
+  if (executor == nullptr && !large && flight->model->batcher().queued_jobs() == 0) {
+    decode(flight);
+    return;
+  }
+  if (executor == nullptr || large) executor = &workers_;
+  try {
     executor->post([this, flight] { decode(flight); });
-  };
-  Batcher& batcher = flight->model->batcher();
-  batcher.replace(flight->admitted, job->tokens);
-  flight->admitted = 0;
-  batcher.push(job);
+  } catch (...) {
+    fail_flight(flight, current_error());
+  }
 }
 
 namespace {
@@ -279,7 +337,7 @@ void Core::decode_results(Flight& flight) {
   }
 }
 
-void Core::decode(const FlightPtr& flight) {
+void Core::decode(const FlightPtr& flight) noexcept {
   Job& job = *flight->job;
   Reply& answer = flight->reply;
   if (job.started_ns != 0) {
@@ -289,47 +347,57 @@ void Core::decode(const FlightPtr& flight) {
   try {
     if (job.error) throw Error(*job.error);
     decode_results(*flight);
-  } catch (const std::exception& error) {
+  } catch (...) {
     answer.results.clear();
-    answer.error = as_error(error);
+    answer.error = current_error();
   }
   reply(flight);
 }
 
-void Core::fail_flight(const FlightPtr& flight, Error error) {
-  flight->reply.error = std::move(error);
+void Core::fail_flight(const FlightPtr& flight, const Error& error) noexcept {
+  flight->reply.error = error;
   reply(flight);
 }
 
-void Core::reply(const FlightPtr& flight) {
-  if (flight->admitted != 0) flight->model->batcher().release(flight->admitted);
-  const Reply& answer = flight->reply;
-  const int64_t total = options_.clock->now_ns() - flight->arrived_ns;
-  if (flight->model != nullptr) {
-    RequestStat stat;
-    stat.ok = !answer.error;
-    stat.rejected = answer.error && answer.error->code() == ErrorCode::kOverloaded;
-    stat.cancelled = answer.error && (answer.error->code() == ErrorCode::kCancelled ||
-                                      answer.error->code() == ErrorCode::kDeadlineExceeded);
-    stat.inputs = answer.tokens_of_input.size();
-    stat.total_ns = static_cast<uint64_t>(total);
-    stat.queue_ns = static_cast<uint64_t>(answer.timings.queue_us) * 1000;
-    stat.compute_input_ns = static_cast<uint64_t>(answer.timings.tokenize_us) * 1000;
-    stat.compute_infer_ns = static_cast<uint64_t>(answer.timings.run_us) * 1000;
-    const int64_t run_end = flight->job ? flight->job->ended_ns : 0;
-    if (run_end != 0) {
-      stat.compute_output_ns =
-          static_cast<uint64_t>(std::max<int64_t>(0, options_.clock->now_ns() - run_end));
+void Core::count(Flight& flight) noexcept {
+  const Reply& answer = flight.reply;
+  const int64_t now = options_.clock->now_ns();
+  const int64_t total = now - flight.arrived_ns;
+  try {
+    if (flight.model != nullptr) {
+      RequestStat stat;
+      stat.ok = !answer.error;
+      stat.rejected = answer.error && answer.error->code() == ErrorCode::kOverloaded;
+      stat.cancelled = answer.error && (answer.error->code() == ErrorCode::kCancelled ||
+                                        answer.error->code() == ErrorCode::kDeadlineExceeded);
+      stat.inputs = answer.tokens_of_input.size();
+      stat.total_ns = static_cast<uint64_t>(total);
+      stat.queue_ns = static_cast<uint64_t>(answer.timings.queue_us) * 1000;
+      stat.compute_input_ns = static_cast<uint64_t>(answer.timings.tokenize_us) * 1000;
+      stat.compute_infer_ns = static_cast<uint64_t>(answer.timings.run_us) * 1000;
+      const int64_t run_end = flight.job ? flight.job->ended_ns : 0;
+      if (run_end != 0) {
+        stat.compute_output_ns = static_cast<uint64_t>(std::max<int64_t>(0, now - run_end));
+      }
+      stat.ended_ms = unix_ms();
+      flight.model->stats().add(stat);
     }
-    stat.ended_ms = unix_ms();
-    flight->model->stats().add(stat);
+    if (observer_) observer_({&flight.request, &answer, total});
+  } catch (...) {
+    // A figure less; the answer goes out.
   }
-  if (observer_) observer_({&flight->request, &answer, total});
-  const ReplyCallback done = std::move(flight->done);
-  done(std::move(flight->reply));
-  flight->model.reset();
-  in_flight_.fetch_sub(1);
-  in_flight_.notify_all();
+}
+
+void Core::reply(const FlightPtr& flight) noexcept {
+  flight->ticket.leave();
+  count(*flight);
+  try {
+    const ReplyCallback done = std::exchange(flight->done, nullptr);
+    done(std::move(flight->reply));
+  } catch (...) {
+    // What `done` holds sees to an answer when it goes.
+  }
+  flight->land();
 }
 
 }  // namespace tamis::serve

@@ -41,7 +41,9 @@ class Core {
   /// Refuses what comes from now on, and waits until all else is answered.
   void close();
 
-  /// Calls `done` once: on this thread, on request.reply_on or on a worker. Never throws.
+  /// Calls `done` once: on this thread, on request.reply_on or on a worker. Never throws but what
+  /// `done` throws on this thread. Where memory is short, `done` may go without being called: what
+  /// it holds must see to an answer then.
   void submit(Request request, ReplyCallback done);
 
   [[nodiscard]] ModelRepository& models() { return models_; }
@@ -68,13 +70,18 @@ class Core {
   using FlightPtr = std::shared_ptr<Flight>;
 
   void start(const FlightPtr& flight);
+  void admit(Flight& flight);
   void tokenize(const FlightPtr& flight);
   void tokenize_range(const FlightPtr& flight, size_t begin, size_t end);
+  void chunks_done(const FlightPtr& flight, size_t chunks);
+  std::shared_ptr<Job> make_job(Flight& flight);
   void enqueue(const FlightPtr& flight);
+  void ended(const FlightPtr& flight);
   void decode_results(Flight& flight);
-  void decode(const FlightPtr& flight);
-  void reply(const FlightPtr& flight);
-  void fail_flight(const FlightPtr& flight, Error error);
+  void decode(const FlightPtr& flight) noexcept;
+  void reply(const FlightPtr& flight) noexcept;
+  void count(Flight& flight) noexcept;
+  void fail_flight(const FlightPtr& flight, const Error& error) noexcept;
 
   ModelRepository& models_;
   WorkerPool& workers_;

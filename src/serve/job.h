@@ -1,6 +1,6 @@
 // A request on its way through the queue: rows in, rows of outputs out.
 //
-// Is: what the queue and the batcher share. Is not: text or protocol. May use: request.
+// Is: what the queue and the batcher share. Is not: text or protocol. May use: request, admission.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/admission.h"
 #include "serve/request.h"
 
 namespace tamis::serve {
@@ -35,6 +36,7 @@ struct Job {
   int64_t arrival_ns = 0;
   int64_t deadline_ns = 0;  ///< 0: none
   CancelFlag cancelled;
+  Admission::Ticket ticket;  ///< held until it is done
 
   // What came of it.
   std::optional<Error> error;
@@ -42,7 +44,7 @@ struct Job {
   int64_t started_ns = 0;
   int64_t ended_ns = 0;
 
-  /// Called once, on the batcher's thread; must not block.
+  /// Called once, on the batcher's thread; must not block. What it throws is dropped.
   std::function<void(std::shared_ptr<Job>)> done;
 
   // The queue's own marks.
