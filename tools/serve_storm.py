@@ -39,7 +39,8 @@ class Storm:
                      for name, folder in MODELS.items()]
         self.process = subprocess.Popen(
             [build / "tamis", "serve", *arguments, "--identity-model", "id", "--port", "0",
-             "--grpc-port", "0", "--threads", "2", "--max-queue-latency", "600000", "--quiet"],
+             "--grpc-port", "0", "--threads", "2", "--max-queue-latency", "600000", "--quiet",
+             "--model-control", "explicit"],
             stdout=subprocess.PIPE, text=True)
         atexit.register(self.process.kill)
         self.http = self.port()

@@ -34,6 +34,7 @@ class Server:
     def __init__(self, build, models):
         self.process = subprocess.Popen(
             [build / "tamis", "serve", *models, "--port", "0", "--grpc-port", "0", "--quiet",
+             "--model-control", "explicit",
              # All connections wait at once; none is to be refused.
              "--max-queue-latency", "600000"],
             stdout=subprocess.PIPE, text=True)

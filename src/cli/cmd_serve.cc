@@ -70,11 +70,30 @@ void add_weights(const std::vector<std::string>& weights, serve::ServerOptions& 
   }
 }
 
+serve::ModelControl model_control(const std::string& text) {
+  if (text == "none") return serve::ModelControl::kNone;
+  if (text == "explicit") return serve::ModelControl::kExplicit;
+  fail(ErrorCode::kInvalidArgument, "--model-control ", text, ": must be none or explicit");
+}
+
+// Said once: whoever runs a container sees it in the first lines.
+void warn_of_open_doors(const serve::ServerOptions& server) {
+  const bool local = server.host.starts_with("127.") || server.host == "localhost" ||
+                     server.host == "::1" || server.host == "[::1]";
+  if (local || !server.api_key.empty()) return;
+  log(LogLevel::kWarning,
+      cat("--host ", server.host,
+          " without --api-key: whoever reaches this address may ask the "
+          "models; loading and unloading them is ",
+          server.model_control == serve::ModelControl::kExplicit ? "open to this machine" : "off"));
+}
+
 struct ServeFlags {
   CommonFlags common;
   std::vector<std::string> models;
   std::vector<std::string> weights;
   std::optional<std::string> precision;
+  std::string model_control = "none";
   int64_t max_length = 0;
   bool no_truncate = false;
 };
@@ -91,7 +110,9 @@ void declare_server(Options& options, serve::ServerOptions& server) {
   options.option("--api-key", server.api_key, "what clients must send as a bearer token");
   options.option("--tls-certificate", server.tls_certificate, "a PEM file; HTTP becomes HTTPS");
   options.option("--tls-key", server.tls_key, "its key, a PEM file");
-  options.option("--cors-origin", server.cors_origin, "who may call from a browser; empty: nobody");
+  options.option(
+      "--cors-origin", server.cors_origin,
+      "which pages of other origins may call from a browser: one, or '*' (default: none)");
 }
 
 void declare_limits(Options& options, serve::ServerOptions& server) {
@@ -170,6 +191,7 @@ int run(EndSignals& signals, serve::ServerOptions options, bool quiet) {
   const bool tls = !options.tls_certificate.empty();
   const std::string host = options.host;
   log_lines_as_they_are();
+  warn_of_open_doors(options);
   serve::Server server(std::move(options));
   load(server);
   if (!quiet) {
@@ -201,6 +223,9 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   options.positional("MODEL", flags.models, false, "models as MODEL or NAME=MODEL");
   declare_server(options, server);
   declare_limits(options, server);
+  options.option("--model-control", flags.model_control,
+                 "explicit: programs on this machine may load and unload models without a key; "
+                 "none: only callers with the key");
   options.option("--weight", flags.weights, "NAME=NUMBER: a model's share of the cores");
   options.option("--precision", flags.precision, "fp32, bf16 or int8; a bundle runs as made");
   options.option("--max-length", flags.max_length, "longest input in tokens");
@@ -211,6 +236,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   for (const std::string& model : flags.models) server.models.push_back(model_argument(model));
   add_weights(flags.weights, server);
   server.auto_truncate = !flags.no_truncate;
+  server.model_control = model_control(flags.model_control);
   server.model.max_length = flags.max_length;
   server.model.isas = flags.common.isas();
   EndSignals signals;

@@ -1,4 +1,6 @@
 // POST /v2/repository/index, /v2/repository/models/{model}/load and /unload.
+#include "serve/admin_guard.h"
+#include "serve/current_error.h"
 #include "serve/json_fields.h"
 #include "serve/router.h"
 
@@ -6,11 +8,17 @@ namespace tamis::serve {
 
 namespace {
 
-// Whoever may reach the port must not be able to change what it serves.
-void check_allowed(const Call& call) {
-  if (call.request().loopback || !call.options().api_key.empty()) return;
-  fail(ErrorCode::kUnsupported,
-       "models are loaded and unloaded from this machine only, or with an API key");
+// Whoever may reach the port must not be able to change what it serves. True: it was refused.
+bool refuse(Call& call) {
+  const HttpRequest& request = call.request();
+  const AdminCaller caller{request.loopback, std::string(request.header("Host")), request.headers};
+  const std::string refusal = admin_refusal(caller, call.options());
+  if (refusal.empty()) return false;
+  HttpResponse response =
+      error_response(call.dialect(), Error(ErrorCode::kInvalidArgument, refusal));
+  response.status = 403;
+  call.respond(std::move(response));
+  return true;
 }
 
 JsonView body_of(const CallPtr& call) {
@@ -35,10 +43,8 @@ void on_loader(const CallPtr& call, std::function<void()> work) {
       HttpResponse response;
       response.content_type.clear();
       call->respond(std::move(response));
-    } catch (const Error& error) {
-      call->respond_error(error);
-    } catch (const std::exception& error) {
-      call->respond_error(Error(ErrorCode::kInternal, error.what()));
+    } catch (...) {
+      call->respond_error(current_error());
     }
   });
 }
@@ -61,13 +67,13 @@ void endpoint_repository_index(const CallPtr& call) {
 }
 
 void endpoint_repository_load(const CallPtr& call) {
-  check_allowed(*call);
+  if (refuse(*call)) return;
   check_parameters(call);
   on_loader(call, [call] { call->core().models().load(call->path_model); });
 }
 
 void endpoint_repository_unload(const CallPtr& call) {
-  check_allowed(*call);
+  if (refuse(*call)) return;
   check_parameters(call);
   on_loader(call, [call] { call->core().models().unload(call->path_model); });
 }

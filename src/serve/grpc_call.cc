@@ -100,10 +100,18 @@ Request GrpcCaller::new_request() const {
   return request;
 }
 
-bool GrpcCaller::from_this_machine() const {
+AdminCaller GrpcCaller::admin_caller() const {
   const std::string peer = context_.peer();
-  return peer.starts_with("ipv4:127.") || peer.starts_with("ipv6:[::1]") ||
-         peer.starts_with("ipv6:%5B::1%5D");
+  AdminCaller caller;
+  caller.loopback = peer.starts_with("ipv4:127.") || peer.starts_with("ipv6:[::1]") ||
+                    peer.starts_with("ipv6:%5B::1%5D");
+  const grpc::string_ref authority = context_.ExperimentalGetAuthority();
+  caller.host.assign(authority.data(), authority.size());
+  for (const auto& [name, value] : context_.client_metadata()) {
+    caller.headers.emplace_back(std::string(name.data(), name.size()),
+                                std::string(value.data(), value.size()));
+  }
+  return caller;
 }
 
 grpc::Status GrpcCaller::refusal(const Error& error, int64_t retry_after_ms) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "serve/admin_guard.h"
 #include "serve/core.h"
 #include "serve/server_options.h"
 
@@ -64,8 +65,8 @@ class GrpcCaller {
   [[nodiscard]] const ServerOptions& options() const { return host_.options; }
   /// A request with this call's client, id, deadline and cancellation, to no model yet.
   [[nodiscard]] Request new_request() const;
-  /// True if nobody from another machine can be calling.
-  [[nodiscard]] bool from_this_machine() const;
+  /// What admin_refusal() looks at.
+  [[nodiscard]] AdminCaller admin_caller() const;
   /// The first value of a metadata key; empty if there is none.
   [[nodiscard]] std::string_view metadata(const char* key) const;
   [[nodiscard]] grpc::Status status(const Error& error) const {

@@ -56,13 +56,6 @@ void stream_infer(const InferStream::Ptr& stream, inference::ModelInferRequest&&
   }
 }
 
-// A repository is changed by whoever has the key, or from this machine if there is none.
-void check_may_manage(const GrpcCaller& caller) {
-  if (!caller.options().api_key.empty() || caller.from_this_machine()) return;
-  fail(ErrorCode::kUnsupported,
-       "models are loaded and unloaded from this machine only, or with an API key");
-}
-
 template <typename Message>
 void check_repository(const Message& message) {
   if (message.repository_name().empty()) return;
@@ -217,7 +210,12 @@ class KserveService final : public inference::GRPCInferenceService::CallbackServ
   ServerUnaryReactor* manage(CallbackServerContext* context, const Message& message,
                              Change change) {
     return UnaryCall::start(host_, kDialect, *context, [&](const UnaryCallPtr& call) {
-      check_may_manage(call->caller());
+      const std::string refusal =
+          admin_refusal(call->caller().admin_caller(), call->caller().options());
+      if (!refusal.empty()) {
+        call->Finish({grpc::StatusCode::PERMISSION_DENIED, refusal});
+        return;
+      }
       check_repository(message);
       host_.core.loader().post([this, call, change] {
         call->guard([&] {

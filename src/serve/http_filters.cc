@@ -19,16 +19,28 @@ void add_origin(const HttpRequest& request, const ServerOptions& options, HttpRe
   if (options.cors_origin != "*") response.headers.emplace_back("Vary", "Origin");
 }
 
+// W3C Trace Context: tracestate means nothing without its traceparent.
+void pass_trace_back(const HttpRequest& request, HttpResponse& response) {
+  const std::string_view parent = request.header("traceparent");
+  if (parent.empty()) return;
+  response.headers.emplace_back("traceparent", parent);
+  std::string state;
+  for (const auto& [name, value] : request.headers) {
+    if (equal_ignoring_case(name, "tracestate")) state += cat(state.empty() ? "" : ",", value);
+  }
+  if (!state.empty()) response.headers.emplace_back("tracestate", std::move(state));
+}
+
 }  // namespace
 
-std::optional<HttpResponse> answer_preflight(const HttpRequest& request,
-                                             const ServerOptions& options) {
-  if (request.method != "OPTIONS") return std::nullopt;
-  if (options.cors_origin.empty() || !request.has_header("Access-Control-Request-Method")) {
-    return std::nullopt;
-  }
+HttpResponse answer_options(const HttpRequest& request, const std::string& allowed_methods,
+                            const ServerOptions& options) {
   HttpResponse response;
   response.status = 204;
+  response.headers.emplace_back("Allow", allowed_methods);
+  const bool browser =
+      request.has_header("Origin") && request.has_header("Access-Control-Request-Method");
+  if (!browser || options.cors_origin.empty()) return response;
   response.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
   std::string asked(request.header("Access-Control-Request-Headers"));
   if (asked.empty()) asked = "*";
@@ -60,8 +72,7 @@ std::optional<HttpResponse> check_key(const HttpRequest& request, Dialect dialec
 void finish_response(const HttpRequest& request, Dialect dialect, const std::string& id,
                      const ServerOptions& options, HttpResponse& response) {
   response.headers.emplace_back("X-Request-Id", id);
-  const std::string_view trace = request.header("traceparent");
-  if (!trace.empty()) response.headers.emplace_back("traceparent", trace);
+  pass_trace_back(request, response);
   add_origin(request, options, response);
   const bool asked = options.compress || dialect == Dialect::kKserve;
   if (!asked || response.body.size() < kCompressBytes) return;

@@ -14,9 +14,11 @@
 
 namespace tamis::serve {
 
-/// The answer to a browser that asks whether it may ask; nothing if this is no such question.
-[[nodiscard]] std::optional<HttpResponse> answer_preflight(const HttpRequest& request,
-                                                           const ServerOptions& options);
+/// The answer to OPTIONS: the methods there are and, for a browser that asks whether it may ask,
+/// what `--cors-origin` lets it.
+[[nodiscard]] HttpResponse answer_options(const HttpRequest& request,
+                                          const std::string& allowed_methods,
+                                          const ServerOptions& options);
 
 /// Undoes the request's Content-Encoding. Throws Error as decompress_body.
 void decompress_request(HttpRequest& request, const ServerOptions& options);

@@ -1,5 +1,6 @@
 #include "serve/router.h"
 
+#include "base/error.h"
 #include "serve/path_pattern.h"
 
 namespace tamis::serve {
@@ -32,6 +33,15 @@ bool method_matches(std::string_view wanted, std::string_view method) {
 }  // namespace
 
 std::span<const Route> routes() { return kRoutes; }
+
+std::string allowed_methods(std::string_view path) {
+  std::string methods;
+  for (const char* method : {"GET", "HEAD", "POST"}) {
+    const bool there = path == "*" || find_route(method, path).route != nullptr;
+    if (there) methods += cat(methods.empty() ? "" : ", ", std::string_view(method));
+  }
+  return methods.empty() ? methods : methods + ", OPTIONS";
+}
 
 RouteMatch find_route(std::string_view method, std::string_view path) {
   RouteMatch result;

@@ -35,6 +35,10 @@ struct RouteMatch {
   std::string task;
 };
 
+/// The methods that a path is there for, as Allow lists them; empty: no such path. "*" stands for
+/// the server as a whole.
+[[nodiscard]] std::string allowed_methods(std::string_view path);
+
 /// {model} stands for one or more segments ("org/name"), {version} and {task} for one.
 [[nodiscard]] RouteMatch find_route(std::string_view method, std::string_view path);
 

@@ -115,9 +115,12 @@ bool Server::drain() {
 
 void Server::handle(const HttpExchangePtr& exchange) {
   HttpRequest& request = exchange->request();
-  if (auto answer = answer_preflight(request, options_)) {
-    exchange->respond(std::move(*answer));
-    return;
+  if (request.method == "OPTIONS") {
+    const std::string allowed = allowed_methods(request.path);
+    if (!allowed.empty()) {
+      exchange->respond(answer_options(request, allowed, options_));
+      return;
+    }
   }
   RouteMatch match = find_route(request.method, request.path);
   const auto call = std::make_shared<Call>(*this, exchange, match.dialect);

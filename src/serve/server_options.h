@@ -15,6 +15,12 @@ struct ModelArgument {
   std::string source;
 };
 
+/// Who may load and unload models without an API key.
+enum class ModelControl : uint8_t {
+  kNone,      ///< nobody
+  kExplicit,  ///< callers on this machine (admin_guard)
+};
+
 struct ServerOptions {
   std::vector<ModelArgument> models;
   std::string model_repository;  ///< empty: none
@@ -29,7 +35,8 @@ struct ServerOptions {
   std::string api_key;       ///< empty: no key is asked for
   std::string tls_certificate;
   std::string tls_key;
-  std::string cors_origin = "*";
+  ModelControl model_control = ModelControl::kNone;
+  std::string cors_origin;  ///< what browsers are told; empty: nothing
 
   int64_t max_batch_tokens = 0;  ///< 0: by the number of threads
   int64_t max_queue_latency_ms = 2000;

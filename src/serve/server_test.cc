@@ -244,7 +244,9 @@ TEST(ServerTest, EndsWhileModelsAreLoaded) {
   options.port = 0;
   options.log_requests = true;
   options.models = {{"m", TAMIS_TESTDATA "/models/bert-base"}};
-  const std::string load = TestClient::text("POST", "/v2/repository/models/m/load");
+  options.model_control = ModelControl::kExplicit;
+  const std::string load =
+      TestClient::text("POST", "/v2/repository/models/m/load", "", "Host: localhost\r\n");
   for (int i = 0; i < 5; ++i) {
     auto server = std::make_unique<Server>(options);
     TestClient client(server->http_port());
@@ -282,7 +284,7 @@ TEST(ServerTest, AsksForTheKeyWhereItShould) {
   EXPECT_EQ(client.request("GET", "/metrics").status, 200);
 }
 
-TEST(ServerTest, SpeaksGzipCorsAndTraces) {
+TEST(ServerTest, SpeaksGzipAndTraces) {
   const auto server = start(identity_options());
   TestClient client(server->http_port());
   const std::string packed = compress_body("gzip", kEmbed);
@@ -293,14 +295,87 @@ TEST(ServerTest, SpeaksGzipCorsAndTraces) {
       client.request("GET", "/v2/models/stats", "", "Accept-Encoding: gzip\r\n");
   ASSERT_EQ(metadata.header("Content-Encoding"), "gzip");
   EXPECT_NE(decompress_body("gzip", metadata.body, 1 << 20).find("cache_miss"), std::string::npos);
-  const TestAnswer preflight = client.request(
-      "OPTIONS", "/embed", "", "Origin: http://a\r\nAccess-Control-Request-Method: POST\r\n");
-  EXPECT_EQ(preflight.status, 204);
-  EXPECT_EQ(preflight.header("Access-Control-Allow-Origin"), "*");
-  const TestAnswer traced = client.request("POST", "/embed", kEmbed,
-                                           "traceparent: 00-ab-cd-01\r\nX-Request-Id: mine\r\n");
+  const TestAnswer traced = client.request(
+      "POST", "/embed", kEmbed,
+      "traceparent: 00-ab-cd-01\r\ntracestate: a=1\r\ntracestate: b=2\r\nX-Request-Id: mine\r\n");
   EXPECT_EQ(traced.header("traceparent"), "00-ab-cd-01");
+  EXPECT_EQ(traced.header("tracestate"), "a=1,b=2");
   EXPECT_EQ(traced.header("X-Request-Id"), "mine");
+  const TestAnswer orphan = client.request("GET", "/health", "", "tracestate: a=1\r\n");
+  EXPECT_EQ(orphan.header("tracestate"), "");
+}
+
+TEST(ServerTest, PagesOfOtherOriginsAskOnlyWhereTheyMay) {
+  constexpr std::string_view kAsk = "Origin: http://a\r\nAccess-Control-Request-Method: POST\r\n";
+  ServerOptions options = identity_options();
+  {
+    const auto closed = start(options);
+    TestClient client(closed->http_port());
+    const TestAnswer preflight = client.request("OPTIONS", "/embed", "", kAsk);
+    EXPECT_EQ(preflight.status, 204);
+    EXPECT_EQ(preflight.header("Access-Control-Allow-Origin"), "");
+    EXPECT_EQ(preflight.header("Access-Control-Allow-Methods"), "");
+    const TestAnswer answer = client.request("POST", "/embed", kEmbed, "Origin: http://a\r\n");
+    EXPECT_EQ(answer.body, kAnswer);
+    EXPECT_EQ(answer.header("Access-Control-Allow-Origin"), "");
+  }
+  options.cors_origin = "*";
+  const auto open = start(options);
+  TestClient client(open->http_port());
+  EXPECT_EQ(client.request("OPTIONS", "/embed", "", kAsk).header("Access-Control-Allow-Origin"),
+            "*");
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed, "Origin: http://a\r\n")
+                .header("Access-Control-Allow-Origin"),
+            "*");
+}
+
+TEST(ServerTest, OptionsTellTheMethodsWhoeverAsks) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  struct Case {
+    const char* path;
+    int status;
+    const char* allow;
+  };
+  const Case cases[] = {
+      {"/embed", 204, "POST, OPTIONS"},       {"/health", 204, "GET, HEAD, OPTIONS"},
+      {"/", 204, "GET, HEAD, POST, OPTIONS"}, {"/v1/rerank", 204, "POST, OPTIONS"},
+      {"*", 204, "GET, HEAD, POST, OPTIONS"}, {"/nothing", 404, ""}};
+  for (const Case& item : cases) {
+    const TestAnswer answer = client.request("OPTIONS", item.path);
+    EXPECT_EQ(answer.status, item.status) << item.path;
+    EXPECT_EQ(answer.header("Allow"), item.allow) << item.path;
+  }
+}
+
+TEST(ServerTest, ModelsAreLoadedAndUnloadedOnlyWhereTheyMay) {
+  ServerOptions options = identity_options();
+  constexpr std::string_view kUnload = "/v2/repository/models/id/unload";
+  const auto status = [&](std::string_view headers) {
+    const auto server = start(options);
+    return TestClient(server->http_port())
+        .request("POST", kUnload, "", cat("Host: localhost\r\n", headers))
+        .status;
+  };
+  {
+    const auto server = start(options);
+    TestClient client(server->http_port());
+    const TestAnswer refused = client.request("POST", kUnload);
+    EXPECT_EQ(refused.status, 403);
+    EXPECT_NE(refused.body.find("--model-control explicit"), std::string::npos) << refused.body;
+    // Reading stays open.
+    EXPECT_EQ(client.request("POST", "/v2/repository/index").status, 200);
+    EXPECT_EQ(client.request("GET", "/v2/models/id").status, 200);
+    EXPECT_EQ(client.request("POST", "/embed", kEmbed).body, kAnswer);
+  }
+  options.model_control = ModelControl::kExplicit;
+  EXPECT_EQ(status(""), 200);
+  EXPECT_EQ(status("Origin: http://evil.example\r\n"), 403);
+  EXPECT_EQ(status("X-Forwarded-For: 10.0.0.1\r\n"), 403);
+  options.model_control = ModelControl::kNone;
+  options.api_key = "secret";
+  EXPECT_EQ(status(""), 401);
+  EXPECT_EQ(status("Authorization: Bearer secret\r\nOrigin: http://evil.example\r\n"), 200);
 }
 
 TEST(ServerTest, ABombIsRefusedBeforeItIsUnpacked) {

@@ -142,6 +142,7 @@ class Protocol:
 
 class HttpTest(Protocol, ServerTest):
     models = SERVED
+    flags = ("--model-control", "explicit")
     module = tritonclient.http
 
     @classmethod
@@ -178,6 +179,7 @@ class HttpTest(Protocol, ServerTest):
 
 class GrpcTest(Protocol, ServerTest):
     models = SERVED
+    flags = ("--model-control", "explicit")
     module = tritonclient.grpc
 
     @classmethod
