@@ -213,7 +213,7 @@ class AttentionStep final : public Step {
   }
 
   [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
-    return kernel_->scratch_bytes(max_seqlen, args_.head_size);
+    return kernel_->scratch_bytes(max_seqlen, args_.head_size, args_.terms);
   }
   [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
   [[nodiscard]] double operations(const Block& block) const override {
@@ -260,7 +260,7 @@ class AttentionBf16Step final : public Step {
   }
 
   [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
-    return kernel_->scratch_bytes(max_seqlen, args_.head_size);
+    return kernel_->scratch_bytes(max_seqlen, args_.head_size, args_.terms);
   }
   [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
   [[nodiscard]] double operations(const Block& block) const override {

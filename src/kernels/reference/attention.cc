@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "kernels/reference/attention_terms.h"
 #include "kernels/reference/reference.h"
 
 namespace tamis::kernels::reference {
@@ -24,32 +26,44 @@ void for_each_head_and_sequence(const AttentionArgs& args, const Body& body) {
   }
 }
 
-double score(const AttentionArgs& args, int64_t head, int64_t query, int64_t key) {
-  const float* q = args.q + query * args.ldq + head * args.head_size;
-  const float* k = args.k + key * args.ldk + head * args.head_size;
+double dot(const float* x, const float* y, int64_t n) {
   double sum = 0;
-  for (int64_t d = 0; d < args.head_size; ++d) sum += double{q[d]} * k[d];
-  return sum * args.scale;
+  for (int64_t d = 0; d < n; ++d) sum += double{x[d]} * y[d];
+  return sum;
+}
+
+double score(const AttentionArgs& args, int64_t head, const AttentionPair& pair) {
+  const int64_t column = head * args.head_size;
+  const float* q = args.q + pair.query_row * args.ldq + column;
+  const float* k = args.k + pair.key_row * args.ldk + kv_column(args, head);
+  return score_with_terms(args.terms, head, args.scale, pair, dot(q, k, args.head_size),
+                          [&](AttentionSide side, const float* row) {
+                            const float* x = side == AttentionSide::kQuery ? q : k;
+                            return dot(x, row + column, args.head_size);
+                          });
 }
 
 // One output row straight from q, k, v, keeping nothing: scores are computed three times so that
-// no memory is needed.
-void attend_row(const AttentionArgs& args, int64_t head, int64_t query, int64_t begin,
-                int64_t len) {
-  double greatest = score(args, head, query, begin);
-  for (int64_t j = 1; j < len; ++j) {
-    greatest = std::max(greatest, score(args, head, query, begin + j));
-  }
+// no memory is needed. `pair` holds the query and the sequence's first key.
+void attend_row(const AttentionArgs& args, int64_t head, const AttentionPair& pair, int64_t len) {
+  const auto for_each_seen = [&](const auto& body) {
+    for (int64_t j = 0; j < len; ++j) {
+      const AttentionPair at = {pair.query_row, pair.key_row + j, pair.query_place, j};
+      if (sees(args.terms, at)) body(at, score(args, head, at));
+    }
+  };
+  double greatest = -std::numeric_limits<double>::infinity();
+  for_each_seen([&](const AttentionPair&, double x) { greatest = std::max(greatest, x); });
   constexpr int64_t kMaxHeadSize = 256;
   double context[kMaxHeadSize] = {};
   double sum = 0;
-  for (int64_t j = 0; j < len; ++j) {
-    const double weight = std::exp(score(args, head, query, begin + j) - greatest);
-    const float* v = args.v + (begin + j) * args.ldv + head * args.head_size;
+  for_each_seen([&](const AttentionPair& at, double x) {
+    const double weight = std::exp(x - greatest);
+    const float* v = args.v + at.key_row * args.ldv + kv_column(args, head);
     sum += weight;
     for (int64_t d = 0; d < args.head_size; ++d) context[d] += weight * v[d];
-  }
-  float* out = args.out + query * args.ldo + head * args.head_size;
+  });
+  float* out = args.out + pair.query_row * args.ldo + head * args.head_size;
   for (int64_t d = 0; d < args.head_size; ++d) out[d] = static_cast<float>(context[d] / sum);
 }
 
@@ -72,7 +86,7 @@ void attention_rows(const AttentionArgs& args, const AttentionWork& work) {
   const int64_t len = args.cu_seqlens[work.sequence + 1] - begin;
   for (int64_t head = work.head_begin; head < work.head_end; ++head) {
     for (int64_t i = work.row_begin; i < work.row_end; ++i) {
-      attend_row(args, head, begin + i, begin, len);
+      attend_row(args, head, {begin + i, begin, i + work.shift, 0}, len);
     }
   }
 }
@@ -81,8 +95,10 @@ void attention_scores(const AttentionArgs& args, float* scores) {
   for_each_head_and_sequence(args, [&](int64_t head, int64_t begin, int64_t len, int64_t pairs) {
     for (int64_t i = 0; i < len; ++i) {
       for (int64_t j = 0; j < len; ++j) {
-        const double value = score(args, head, begin + i, begin + j);
-        scores[pairs + i * len + j] = static_cast<float>(value);
+        const AttentionPair pair = {begin + i, begin + j, i, j};
+        scores[pairs + i * len + j] = sees(args.terms, pair)
+                                          ? static_cast<float>(score(args, head, pair))
+                                          : -std::numeric_limits<float>::infinity();
       }
     }
   });
@@ -99,7 +115,7 @@ void attention_context(const AttentionArgs& args, const float* probabilities) {
     for (int64_t i = 0; i < len; ++i) {
       float* out = args.out + (begin + i) * args.ldo + head * args.head_size;
       for (int64_t d = 0; d < args.head_size; ++d) {
-        const float* v = args.v + begin * args.ldv + head * args.head_size + d;
+        const float* v = args.v + begin * args.ldv + kv_column(args, head) + d;
         double sum = 0;
         for (int64_t j = 0; j < len; ++j) {
           sum += double{probabilities[pairs + i * len + j]} * v[j * args.ldv];

@@ -1,13 +1,13 @@
 // out = softmax(scale * Q K^T) V for each sequence and head of a ragged batch, operands in bf16.
 //
-// Is: attention without mask, within each sequence, for BF16 and INT8 plans. Is not: causal, cross
-// or biased attention. May use: the contract of attention_f32, so that per-ISA files can include
-// it.
+// Is: attention_f32 for BF16 and INT8 plans. Is not: cross attention. May use: the contract of
+// attention_f32, so that per-ISA files can include it.
 //
-// Maths. Four operands are rounded to bf16, to nearest: q, k, v (exactly as they are where they
-// come as bf16) and p = c exp(scale * score), before its product with v; c is a constant of the
-// row. Everything else is float32: the sums of both products, exp, the sum of a row's p as rounded,
-// and the quotient out = sum of p v / sum of p, which is thus an average of v.
+// Maths. The operands of products are rounded to bf16, to nearest: q, k, v (exactly as they are
+// where they come as bf16), the position tables that q and k are multiplied with, and p = c
+// exp(scale * score), before its product with v; c is a constant of the row. Everything else is
+// float32: the sums of both products, exp, the sum of a row's p as rounded, and the quotient out =
+// sum of p v / sum of p, which is thus an average of v.
 //
 // Exactness. p before rounding is within 2^-12 of exp relatively. c is 1, or 1 / exp of the row's
 // greatest where the row's sum would lie outside [2^-60, 2^60]; |v| up to 2^60 cannot overflow.
@@ -28,12 +28,12 @@ struct AttentionOperand {
   int64_t ld = 0;  // elements from token to token
 };
 
-/// Head h starts at column h * head_size. Token t of sequence s is row cu_seqlens[s] + t. The
-/// output may not overlap an operand.
+/// As AttentionArgs. The output may not overlap an operand.
 struct AttentionBf16Args {
   const int32_t* cu_seqlens = nullptr;  // [sequences + 1], from 0, never falling
   int64_t sequences = 0;
   int64_t heads = 0;
+  int64_t kv_heads = 0;   // divides heads; 0: as many
   int64_t head_size = 0;  // 1 to 256
   float scale = 1.0f;     // > 0; 1 where it is folded into Q
   AttentionOperand q;
@@ -43,13 +43,14 @@ struct AttentionBf16Args {
   uint16_t* out_bf16 = nullptr;  // where given, the result goes here, rounded, and not to out
   uint16_t* out_f16 = nullptr;   // the same in half precision, held to +-65504
   int64_t ldo = 0;               // of any
+  AttentionTerms terms;
 };
 
 /// Thread-safe; each worker has its own scratch.
 struct AttentionBf16Kernel {
   const char* name;  // "attention_bf16_avx512_bf16"
   /// Bytes of scratch, aligned to 64, that run() needs for sequences of at most `max_seqlen`.
-  size_t (*scratch_bytes)(int64_t max_seqlen, int64_t head_size);
+  size_t (*scratch_bytes)(int64_t max_seqlen, int64_t head_size, const AttentionTerms& terms);
   void (*run)(const AttentionBf16Args& args, const AttentionWork& work, void* scratch);
 };
 

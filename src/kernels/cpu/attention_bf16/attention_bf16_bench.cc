@@ -35,7 +35,7 @@ void run_shape(benchmark::State& state, const AttentionBf16Kernel& kernel, int64
   std::vector<uint16_t> qkv(static_cast<size_t>(length * 3 * width));
   for (size_t i = 0; i < qkv.size(); ++i) qkv[i] = float_to_bf16(std::sin(static_cast<float>(i)));
   std::vector<uint16_t> out(static_cast<size_t>(length * width));
-  const AlignedBuffer scratch(kernel.scratch_bytes(length, head_size));
+  const AlignedBuffer scratch(kernel.scratch_bytes(length, head_size, {}));
   const int32_t cu_seqlens[] = {0, static_cast<int32_t>(length)};
   AttentionBf16Args args;
   args.cu_seqlens = cu_seqlens;

@@ -89,7 +89,7 @@ void run_all(const AttentionBf16Kernel& kernel, const Problem& problem, int64_t 
              const AttentionBf16Args& args) {
   for (int64_t s = 0; s < args.sequences; ++s) {
     const int64_t length = problem.length(s);
-    const auto bytes = static_cast<int64_t>(kernel.scratch_bytes(length, problem.head_size));
+    const auto bytes = static_cast<int64_t>(kernel.scratch_bytes(length, problem.head_size, {}));
     Guarded<float> scratch(bytes / 4);
     for (int64_t row = 0; row < length; row += rows_a_call) {
       const int64_t end = std::min(length, row + rows_a_call);
@@ -208,7 +208,7 @@ TEST(AttentionBf16, ASequenceDoesNotDependOnItsBatch) {
     args.k.bf16 += 33 * args.k.ld;
     args.v.bf16 += 33 * args.v.ld;
     args.out = alone.data();
-    Guarded<float> scratch(static_cast<int64_t>(row.kernel->scratch_bytes(31, 32) / 4));
+    Guarded<float> scratch(static_cast<int64_t>(row.kernel->scratch_bytes(31, 32, {}) / 4));
     row.kernel->run(args, {0, 0, 2, 0, 31}, scratch.data());
     EXPECT_EQ(std::memcmp(alone.data(), batch.data() + 33 * problem.width,
                           sizeof(float) * static_cast<size_t>(31 * problem.width)),
@@ -227,7 +227,7 @@ TEST(AttentionBf16, LongSequence) {
     if (row.isa == Isa::kReference) continue;
     SCOPED_TRACE(row.kernel->name);
     Guarded<float> out(problem.elements());
-    Guarded<float> scratch(static_cast<int64_t>(row.kernel->scratch_bytes(8192, 16) / 4));
+    Guarded<float> scratch(static_cast<int64_t>(row.kernel->scratch_bytes(8192, 16, {}) / 4));
     args.out = out.data();
     row.kernel->run(args, last_rows, scratch.data());
     for (int64_t i = 8180 * 16; i < out.size(); ++i) {

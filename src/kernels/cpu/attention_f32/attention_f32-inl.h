@@ -61,6 +61,7 @@ struct FloatAttention : Attention<Floats, kMaxRows, kVecs> {
     operands.cu_seqlens = args.cu_seqlens;
     operands.sequences = args.sequences;
     operands.heads = args.heads;
+    operands.kv_heads = args.kv_heads;
     operands.head_size = args.head_size;
     operands.scale = args.scale;
     operands.q = {args.q, nullptr, args.ldq};
@@ -68,6 +69,7 @@ struct FloatAttention : Attention<Floats, kMaxRows, kVecs> {
     operands.v = {args.v, nullptr, args.ldv};
     operands.out = args.out;
     operands.ldo = args.ldo;
+    operands.terms = args.terms;
     Attention<Floats, kMaxRows, kVecs>::template run<Tiles>(operands, work, scratch);
   }
 };

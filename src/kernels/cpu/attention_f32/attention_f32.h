@@ -1,14 +1,15 @@
-// out = softmax(scale * Q K^T) V for each sequence and head of a ragged batch, in float32.
+// out = softmax(score) V for each sequence and head of a ragged batch, in float32.
 //
-// Is: attention without mask, within each sequence. Is not: causal, cross or biased attention. May
-// use: nothing, so that per-ISA files can include it.
+// Is: attention within each sequence, over all of its keys or a window of them, with what positions
+// add to the scores (AttentionTerms). Is not: cross attention. May use: nothing, so that per-ISA
+// files can include it.
 //
-// Exactness. Scores are FMA chains over the head, contexts FMA chains over the keys, both in order,
-// of blocks of 512 keys that are then added; the softmax adds in 16 lanes that are then summed as a
-// fixed tree. Its numerators are exp(scale * score), or, where a row's sum would lie outside
-// [2^-60, 2^60], exp(scale * (score - greatest)); |v| up to 2^60 cannot overflow. All vector rows
-// of kernels.inc give the same bits, and so does every way of splitting heads and query rows over
-// workers.
+// Exactness. Products with keys and position tables are FMA chains over the head, contexts FMA
+// chains over the keys, both in order, of blocks of 512 keys that are then added; the softmax adds
+// in 16 lanes that are then summed as a fixed tree. Its numerators are exp(score), or, where a
+// row's sum would lie outside [2^-60, 2^60], exp(score - greatest); |v| up to 2^60 cannot overflow.
+// A key outside the window counts as exactly 0. All vector rows of kernels.inc give the same bits,
+// and so does every way of splitting heads and query rows over workers.
 #pragma once
 
 #include <cstddef>
@@ -20,12 +21,45 @@ class IsaSet;
 
 namespace tamis::kernels {
 
-/// Strides count elements from token to token; head h starts at column h * head_size. Token t of
-/// sequence s is row cu_seqlens[s] + t. out may not overlap q, k or v.
+/// What positions do to scores. A distance is a key's place in its sequence less the query's.
+///
+///   score = scale * (q k + q position_keys[slot] + k position_queries[slot]) + bias
+///
+/// Tables go by distance from -reach to reach; distances beyond count as the nearest of these.
+struct AttentionTerms {
+  static constexpr int64_t kAll = int64_t{1} << 40;
+
+  int64_t left = kAll;          ///< keys before its own that a query sees, >= 0
+  int64_t right = kAll;         ///< and behind; 0: causal
+  const float* bias = nullptr;  ///< [heads, 2 * bias_reach + 1], finite; or null
+  int64_t bias_reach = 0;
+  /// Disentangled attention (DeBERTa): both or either; head h starts at column h * head_size.
+  const float* position_keys = nullptr;     ///< [position_rows, ld_positions], or null
+  const float* position_queries = nullptr;  ///< the same
+  int64_t position_rows = 0;
+  int64_t ld_positions = 0;
+  /// Rows of these; never falling or never rising from one distance to the next.
+  const int32_t* slots = nullptr;  ///< [2 * slot_reach + 1]
+  int64_t slot_reach = 0;
+
+  [[nodiscard]] constexpr bool windowed() const { return left < kAll || right < kAll; }
+  [[nodiscard]] constexpr bool disentangled() const {
+    return position_keys != nullptr || position_queries != nullptr;
+  }
+  /// False: scores are scale * q k over all keys.
+  [[nodiscard]] constexpr bool any() const {
+    return windowed() || bias != nullptr || disentangled();
+  }
+};
+
+/// Strides count elements from token to token; head h starts at column h * head_size, the keys and
+/// values it reads at column h / (heads / kv_heads) * head_size. Token t of sequence s is row
+/// cu_seqlens[s] + t. out may not overlap q, k or v.
 struct AttentionArgs {
   const int32_t* cu_seqlens = nullptr;  // [sequences + 1], from 0, never falling
   int64_t sequences = 0;
   int64_t heads = 0;
+  int64_t kv_heads = 0;   // divides heads; 0: as many
   int64_t head_size = 0;  // 1 to 256
   float scale = 1.0f;     // > 0; 1 where it is folded into Q
   const float* q = nullptr;
@@ -36,22 +70,25 @@ struct AttentionArgs {
   int64_t ldv = 0;
   float* out = nullptr;
   int64_t ldo = 0;
+  AttentionTerms terms;
 };
 
 /// One piece: query rows [row_begin, row_end) of one sequence, for heads [head_begin, head_end).
+/// Row r of q and out is cu_seqlens[sequence] + r; its query's place in the sequence is r + shift.
 struct AttentionWork {
   int64_t sequence = 0;
   int64_t head_begin = 0;
   int64_t head_end = 0;
   int64_t row_begin = 0;
   int64_t row_end = 0;
+  int64_t shift = 0;
 };
 
 /// Thread-safe; each worker has its own scratch.
 struct AttentionF32Kernel {
   const char* name;  // "attention_f32_avx512"
   /// Bytes of scratch, aligned to 64, that run() needs for sequences of at most `max_seqlen`.
-  size_t (*scratch_bytes)(int64_t max_seqlen, int64_t head_size);
+  size_t (*scratch_bytes)(int64_t max_seqlen, int64_t head_size, const AttentionTerms& terms);
   void (*run)(const AttentionArgs& args, const AttentionWork& work, void* scratch);
 };
 

@@ -33,7 +33,7 @@ void run_shape(benchmark::State& state, const AttentionF32Kernel& kernel, int64_
   std::vector<float> qkv(static_cast<size_t>(length * 3 * width));
   for (size_t i = 0; i < qkv.size(); ++i) qkv[i] = std::sin(static_cast<float>(i));
   std::vector<float> out(static_cast<size_t>(length * width));
-  const AlignedBuffer scratch(kernel.scratch_bytes(length, head_size));
+  const AlignedBuffer scratch(kernel.scratch_bytes(length, head_size, {}));
   const int32_t cu_seqlens[] = {0, static_cast<int32_t>(length)};
   AttentionArgs args;
   args.cu_seqlens = cu_seqlens;

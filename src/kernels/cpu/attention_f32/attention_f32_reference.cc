@@ -5,7 +5,10 @@ namespace tamis::kernels {
 
 namespace {
 
-size_t scratch_bytes(int64_t /*max_seqlen*/, int64_t /*head_size*/) { return 0; }
+size_t scratch_bytes(int64_t /*max_seqlen*/, int64_t /*head_size*/,
+                     const AttentionTerms& /*terms*/) {
+  return 0;
+}
 
 void run(const AttentionArgs& args, const AttentionWork& work, void* /*scratch*/) {
   reference::attention_rows(args, work);

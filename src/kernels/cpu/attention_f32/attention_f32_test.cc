@@ -71,7 +71,7 @@ Guarded<float> run(const AttentionF32Kernel& kernel, const Problem& problem, int
   const AttentionArgs args = problem.arguments(out);
   for (int64_t s = 0; s < args.sequences; ++s) {
     const int64_t length = problem.length(s);
-    const auto bytes = static_cast<int64_t>(kernel.scratch_bytes(length, problem.head_size));
+    const auto bytes = static_cast<int64_t>(kernel.scratch_bytes(length, problem.head_size, {}));
     Guarded<float> scratch(bytes / 4);
     for (int64_t row = 0; row < length; row += rows_a_call) {
       const int64_t end = std::min(length, row + rows_a_call);
@@ -149,7 +149,7 @@ TEST(AttentionF32, ASequenceDoesNotDependOnItsBatch) {
     args.q += 33 * args.ldq;
     args.k += 33 * args.ldk;
     args.v += 33 * args.ldv;
-    Guarded<float> scratch(static_cast<int64_t>(row.kernel->scratch_bytes(31, 32) / 4));
+    Guarded<float> scratch(static_cast<int64_t>(row.kernel->scratch_bytes(31, 32, {}) / 4));
     row.kernel->run(args, {0, 0, 2, 0, 31}, scratch.data());
     EXPECT_EQ(std::memcmp(alone.data(), batch.data() + 33 * problem.width,
                           sizeof(float) * static_cast<size_t>(31 * problem.width)),
@@ -166,7 +166,7 @@ TEST(AttentionF32, LongSequence) {
     if (row.isa == Isa::kReference) continue;
     SCOPED_TRACE(row.kernel->name);
     Guarded<float> out(problem.elements());
-    Guarded<float> scratch(static_cast<int64_t>(row.kernel->scratch_bytes(8192, 16) / 4));
+    Guarded<float> scratch(static_cast<int64_t>(row.kernel->scratch_bytes(8192, 16, {}) / 4));
     row.kernel->run(problem.arguments(out), {0, 0, 1, 8180, 8192}, scratch.data());
     for (int64_t i = 8180 * 16; i < out.size(); ++i) {
       ASSERT_NEAR(out[i], truth[i], tolerance(problem)) << i;

@@ -5,27 +5,23 @@
 // namespace. A `Kind` says what a word of a packed operand is (one float32, or a pair of bf16), how
 // words are loaded and multiplied, and what exp is.
 //
-// K is packed as [panel of keys][words of the head][keys], V as [panel of the head][words of
-// keys][columns], both once a call and head, in panels of kVecs * 16 whose last may be narrower.
-//
 // Two ways to the same quotient. A tile of rows takes p = 2^t straight from the scores t in the
 // registers (scale and log2(e) multiplied in): a float's exponent has room for what subtracting the
 // row's greatest is usually for. p of up to kKeyBlock keys (12 rows of 512 are 24 KB) stay in the
 // L1 for the second product. A row whose sum of p then lies outside [2^-60, 2^60] is done again
 // alone, with its scores kept and its greatest subtracted, and what was summed scaled down whenever
 // a block of keys raises it. Which way a row goes is thus its own matter, never its tile's.
+//
+// What positions add (attention_terms-inl.h) is added to t. Panels and blocks of keys that no row
+// of the tile sees are left out; in the others a key outside a row's window counts as p = 0, so
+// that which rows share a tile changes no bit.
 #pragma once
 
 #include "kernels/cpu/attention_bf16/attention_bf16.h"
+#include "kernels/cpu/simd/attention_terms-inl.h"
 
 namespace tamis::kernels {
 namespace {
-
-constexpr int64_t kKeyBlock = 512;
-constexpr int64_t kWordBytes = 4;
-
-TAMIS_INLINE int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-TAMIS_INLINE int64_t at_most(int64_t n, int64_t most) { return n < most ? n : most; }
 
 // out[i] = `combine` over the lanes of x[i].
 template <int kRows, typename Combine>
@@ -54,11 +50,17 @@ struct AttentionTile {
   int64_t ldo;
   int64_t keys;
   int64_t head_size;
-  float scale;  // with log2(e)
+  float scale;        // with log2(e)
+  const float* bias;  // of row 0 and key 0, with log2(e); null: nothing is added
+  int64_t bias_step;  // from row to row
+  const AttentionTerms* terms;
+  int64_t place;  // of row 0, where key 0 is at 0
 };
 
+// Keys [begin + skip, begin + keys) are looked at.
 struct KeyBlock {
   int64_t begin;
+  int64_t skip;
   int64_t keys;
   bool first;
   bool last;
@@ -75,17 +77,14 @@ TAMIS_INLINE void move_output(AttentionTile& tile, int64_t elements) {
   }
 }
 
-template <int kRows, int kVecs>
-TAMIS_INLINE void set_zero(Vec (&acc)[kRows][kVecs]) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-    for (int v = 0; v < kVecs; ++v) acc[i][v] = zero();
-  }
-}
-
 // Tiles of one panel. They are functions of their own: within a larger one g++ 12 keeps other
 // things in the registers of the sums.
+
+// 2^t, 0 for a key outside the window.
+template <typename Kind>
+TAMIS_INLINE Vec seen_exp2(Vec t) {
+  return where_less(t, set(kMasked), zero(), Kind::exp2(t));
+}
 
 // p of one panel of keys, from `key` of the block on, stored and added to `sums` by lanes.
 template <typename Kind, int kRows, int kVecs>
@@ -107,19 +106,29 @@ __attribute__((noinline)) void probability_panel(const AttentionTile& tile, cons
     }
   }
   const Vec scale = set(tile.scale);
+  const auto finish = [&](const auto& to_p) TAMIS_LAMBDA {
 #pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-    float* row = tile.scores + i * tile.lds;
+    for (int i = 0; i < kRows; ++i) {
+      float* row = tile.scores + i * tile.lds;
 #pragma GCC unroll 8
-    for (int v = 0; v < kVecs; ++v) {
-      const Vec score = kVecIsOneRegister ? acc[i][v] : load(row + key + v * kLanes);
-      acc[i][v] = Kind::exp2(score * scale);
-      // Missing keys, which only a last panel has.
-      const int64_t left = block.keys - key - v * kLanes;
-      if (left < kLanes) acc[i][v] = keep_first(acc[i][v], left < 0 ? 0 : left, zero());
+      for (int v = 0; v < kVecs; ++v) {
+        const Vec score = kVecIsOneRegister ? acc[i][v] : load(row + key + v * kLanes);
+        acc[i][v] = to_p(score, i, v);
+        // Missing keys, which only a last panel has.
+        const int64_t left = block.keys - key - v * kLanes;
+        if (left < kLanes) acc[i][v] = keep_first(acc[i][v], left < 0 ? 0 : left, zero());
+      }
+      sums[i] = Kind::store_probabilities(row, key, acc[i], sums[i]);
     }
-    sums[i] = Kind::store_probabilities(row, key, acc[i], sums[i]);
+  };
+  if (tile.bias == nullptr) {
+    finish([&](Vec score, int, int) TAMIS_LAMBDA { return Kind::exp2(score * scale); });
+    return;
   }
+  const float* bias = tile.bias + block.begin + key;
+  finish([&](Vec score, int i, int v) TAMIS_LAMBDA {
+    return seen_exp2<Kind>(fma(score, scale, load(bias + i * tile.bias_step + v * kLanes)));
+  });
 }
 
 // Context of one panel of the head, from `column` on: sums of p times what they count for, and at
@@ -130,10 +139,12 @@ __attribute__((noinline)) void context_panel(const AttentionTile& tile, const Ke
                                              const float* inverse) {
   Vec acc[kRows][kVecs];
   set_zero(acc);
-  const int64_t word =
-      column * Kind::words_of(tile.keys) + Kind::words_of(block.begin) * kVecs * int64_t{kLanes};
+  const int64_t skip = Kind::words_of(block.skip);
+  const int64_t word = column * Kind::words_of(tile.keys) +
+                       (Kind::words_of(block.begin) + skip) * kVecs * int64_t{kLanes};
   Kind::template multiply<kRows, kVecs>(
-      Kind::words_of(block.keys), reinterpret_cast<const char*>(tile.scores),
+      Kind::words_of(block.keys) - skip,
+      reinterpret_cast<const char*>(tile.scores) + skip * kWordBytes,
       tile.lds * static_cast<int64_t>(sizeof(float)), tile.packed_v + word * kWordBytes, acc);
 #pragma GCC unroll 8
   for (int v = 0; v < kVecs; ++v) {
@@ -176,16 +187,24 @@ TAMIS_INLINE void context_panels(const AttentionTile& tile, const KeyBlock& bloc
   }
 }
 
-// Calls body(block) for each block of keys.
-template <typename Body>
-TAMIS_INLINE void for_each_block(int64_t keys, const Body& body) {
-  for (int64_t begin = 0; begin < keys; begin += kKeyBlock) {
-    const int64_t count = at_most(keys - begin, kKeyBlock);
-    body(KeyBlock{begin, count, begin == 0, begin + count == keys});
+// Calls body(block) for each block of keys that some of the tile's rows see, in whole panels.
+template <int64_t kColumns, typename Body>
+TAMIS_INLINE void for_each_block(const AttentionTile& tile, int64_t rows, const Body& body) {
+  KeyRange seen = {0, tile.keys};
+  if (tile.bias != nullptr) {
+    seen = seen_keys(*tile.terms, tile.place, tile.place + rows - 1, tile.keys);
+    seen = {seen.begin / kColumns * kColumns, at_most(round_up(seen.end, kColumns), tile.keys)};
+  }
+  const int64_t first = seen.begin / kKeyBlock * kKeyBlock;
+  for (int64_t begin = first; begin < seen.end; begin += kKeyBlock) {
+    const int64_t count = at_most(seen.end - begin, kKeyBlock);
+    const int64_t skip = begin == first ? seen.begin - begin : 0;
+    body(KeyBlock{begin, skip, count, begin == first, begin + count == seen.end});
   }
 }
 
-// Scores of one panel of keys, from `key` of the block on, and their greatest by lanes.
+// Scores of one panel of keys, from `key` of the block on, and their greatest by lanes; t where
+// something is added.
 template <typename Kind, int kVecs>
 __attribute__((noinline)) void score_panel(const AttentionTile& tile, const KeyBlock& block,
                                            int64_t key, Vec* greatest) {
@@ -195,8 +214,10 @@ __attribute__((noinline)) void score_panel(const AttentionTile& tile, const KeyB
   Kind::template multiply<1, kVecs>(words, tile.q, tile.ldq,
                                     tile.packed_k + (block.begin + key) * words * kWordBytes, acc);
   const Vec lowest = set(-3.402823466e+38f);
+  const float* bias = tile.bias == nullptr ? nullptr : tile.bias + block.begin + key;
 #pragma GCC unroll 8
   for (int v = 0; v < kVecs; ++v) {
+    if (bias != nullptr) acc[0][v] = fma(acc[0][v], set(tile.scale), load(bias + v * kLanes));
     // Missing keys, which only a last panel has, can be no row's greatest, and their p is 2^-126 or
     // less: nothing beside the 1 of the greatest.
     const int64_t left = block.keys - key - v * kLanes;
@@ -208,12 +229,15 @@ __attribute__((noinline)) void score_panel(const AttentionTile& tile, const KeyB
 
 // A row's scores become p, in place; returns their sum.
 template <typename Kind>
-float row_probabilities(float* row, int64_t keys, float scale, float greatest) {
+float row_probabilities(const AttentionTile& tile, const KeyBlock& block, float greatest) {
   const Vec most = set(greatest);
   Vec sum = zero();
-  for (int64_t j = 0; j < keys; j += kLanes) {
-    const Vec p[1] = {Kind::exp2((load(row + j) - most) * set(scale))};
-    sum = Kind::store_probabilities(row, j, p, sum);
+  for (int64_t j = block.skip; j < block.keys; j += kLanes) {
+    const Vec score = load(tile.scores + j);
+    const Vec p[1] = {tile.bias == nullptr
+                          ? Kind::exp2((score - most) * set(tile.scale))
+                          : where_less(score, set(kMasked), zero(), Kind::exp2(score - most))};
+    sum = Kind::store_probabilities(tile.scores, j, p, sum);
   }
   return sum_lanes(sum);
 }
@@ -223,10 +247,11 @@ template <typename Kind, int kVecs>
 __attribute__((noinline)) void attend_row(const AttentionTile& tile) {
   float greatest = 0;
   float sum = 0;
-  for_each_block(tile.keys, [&](const KeyBlock& block) {
+  const float scale = tile.bias == nullptr ? tile.scale : 1;
+  for_each_block<kVecs * kLanes>(tile, 1, [&](const KeyBlock& block) {
     Vec by_lanes = set(-3.402823466e+38f);
     const int64_t padded = round_up(block.keys, kLanes);
-    int64_t key = 0;
+    int64_t key = block.skip;
     for (; key + kVecs * kLanes <= padded; key += kVecs * kLanes) {
       score_panel<Kind, kVecs>(tile, block, key, &by_lanes);
     }
@@ -235,8 +260,8 @@ __attribute__((noinline)) void attend_row(const AttentionTile& tile) {
     const float of_block = max_lanes(by_lanes);
     greatest = block.first || of_block > before ? of_block : before;
     float factor[kLanes];
-    store(factor, Kind::exp2(set((before - greatest) * tile.scale)));
-    const float of_keys = row_probabilities<Kind>(tile.scores, block.keys, tile.scale, greatest);
+    store(factor, Kind::exp2(set((before - greatest) * scale)));
+    const float of_keys = row_probabilities<Kind>(tile, block, greatest);
     sum = block.first ? of_keys : sum * factor[0] + of_keys;
     const float inverse = 1.0f / sum;
     context_panels<Kind, 1, kVecs>(tile, block, factor, &inverse);
@@ -251,9 +276,9 @@ void attend_tile(const AttentionTile& tile) {
   float sum[16] = {};
   float inverse[16];
   store(ones, set(1.0f));
-  for_each_block(tile.keys, [&](const KeyBlock& block) {
+  for_each_block<kVecs * kLanes>(tile, kRows, [&](const KeyBlock& block) {
     const int64_t padded = round_up(block.keys, kLanes);
-    int64_t key = 0;
+    int64_t key = block.skip;
     for (; key + kVecs * kLanes <= padded; key += kVecs * kLanes) {
       probability_panel<Kind, kRows, kVecs>(tile, block, key, by_lanes);
     }
@@ -269,6 +294,8 @@ void attend_tile(const AttentionTile& tile) {
     if (sum[i] >= 0x1p-60f && sum[i] <= 0x1p60f) continue;
     AttentionTile row = tile;
     row.q += i * tile.ldq;
+    row.place += i;
+    if (row.bias != nullptr) row.bias += i * tile.bias_step;
     move_output(row, i * tile.ldo);
     attend_row<Kind, kVecs>(row);
   }
@@ -278,41 +305,53 @@ using AttendTile = void (*)(const AttentionTile&);
 
 template <typename Kind, int kMaxRows, int kVecs>
 struct Attention {
-  static constexpr int64_t kColumns = kVecs * kLanes;
-  static_assert(kKeyBlock % kColumns == 0);
+  using Pack = AttentionPack<Kind, kMaxRows, kVecs>;
+  using Terms = HeadTerms<Kind, kMaxRows, kVecs>;
+  static_assert(kKeyBlock % Pack::kColumns == 0);
 
   template <int... kRows>
   struct Table {
     static constexpr AttendTile kTiles[] = {attend_tile<Kind, kRows, kVecs>...};
   };
 
-  // Where a worker's scratch holds what, in bytes, each a multiple of 64; K is first.
-  struct Scratch {
-    Scratch(int64_t keys, int64_t head_size)
-        : ldq(Kind::words_of(head_size) * kWordBytes),
-          // 16 more than needed: rows at a stride of 2 KB would share a few sets of the L1.
-          lds(round_up(at_most(keys, kKeyBlock), kLanes) + kLanes),
-          ldc(round_up(head_size, kLanes)),
-          v(round_up(keys, kLanes) * ldq),
-          q(v + Kind::words_of(keys) * ldc * kWordBytes),
-          scores(q + round_up(kMaxRows * ldq, 64)),
-          context(scores + kMaxRows * lds * kWordBytes),
-          bytes(context + (keys > kKeyBlock ? kMaxRows * ldc * kWordBytes : 0)) {}
-
-    int64_t ldq, lds, ldc;
-    int64_t v, q, scores, context, bytes;
-  };
-
-  static size_t scratch_bytes(int64_t max_seqlen, int64_t head_size) {
-    return static_cast<size_t>(Scratch(max_seqlen, head_size).bytes);
+  static size_t scratch_bytes(int64_t max_seqlen, int64_t head_size, const AttentionTerms& terms) {
+    return static_cast<size_t>(typename Pack::Scratch(max_seqlen, head_size, terms).bytes);
   }
 
   template <typename Tiles>
   static void run(const AttentionBf16Args& args, const AttentionWork& work, void* memory) {
-    const int64_t begin = args.cu_seqlens[work.sequence];
-    const int64_t keys = args.cu_seqlens[work.sequence + 1] - begin;
-    if (work.row_end <= work.row_begin || keys <= 0) return;
-    const Scratch scratch(keys, args.head_size);
+    const int64_t length = args.cu_seqlens[work.sequence + 1] - args.cu_seqlens[work.sequence];
+    if (work.row_end <= work.row_begin || length <= 0) return;
+    const int64_t group = args.kv_heads == 0 ? 1 : args.heads / args.kv_heads;
+    for (int64_t head = work.head_begin; head < work.head_end;) {
+      // Heads that share keys and values.
+      AttentionWork part = work;
+      part.head_begin = head;
+      head = part.head_end = at_most((head / group + 1) * group, work.head_end);
+      if (!args.terms.windowed()) {
+        run_rows_and_keys<Tiles>(args, part, {0, length}, memory);
+        continue;
+      }
+      // So many rows at once that the keys around them stay in the L2.
+      for (int64_t row = work.row_begin; row < work.row_end; row += kKeyBlock) {
+        part.row_begin = row;
+        part.row_end = at_most(row + kKeyBlock, work.row_end);
+        const KeyRange seen = seen_keys(args.terms, part.row_begin + work.shift,
+                                        part.row_end - 1 + work.shift, length);
+        // Blocks stay where they are for all rows.
+        const KeyRange keys = {seen.begin / kKeyBlock * kKeyBlock, seen.end};
+        run_rows_and_keys<Tiles>(args, part, keys, memory);
+      }
+    }
+  }
+
+ private:
+  // All heads of `work` read the same keys and values.
+  template <typename Tiles>
+  static void run_rows_and_keys(const AttentionBf16Args& args, const AttentionWork& work,
+                                KeyRange keys, void* memory) {
+    const int64_t count = keys.end - keys.begin;
+    const typename Pack::Scratch scratch(count, args.head_size, args.terms);
     auto* packed = static_cast<char*>(memory);
     AttentionTile tile = {};
     tile.packed_k = packed;
@@ -322,93 +361,38 @@ struct Attention {
     tile.context = reinterpret_cast<float*>(packed + scratch.context);
     tile.ldc = scratch.ldc;
     tile.ldo = args.ldo;
-    tile.keys = keys;
+    tile.keys = count;
     tile.head_size = args.head_size;
-    tile.scale = args.scale * 1.44269504f;
+    tile.scale = args.scale * kLog2E;
+    tile.terms = &args.terms;
+    tile.place = work.row_begin + work.shift - keys.begin;
+    const int64_t group = args.kv_heads == 0 ? 1 : args.heads / args.kv_heads;
+    const int64_t begin = args.cu_seqlens[work.sequence] + keys.begin;
+    const int64_t kv_column = work.head_begin / group * args.head_size;
+    const AttentionOperand k = Pack::rows_of(args.k, begin, kv_column);
+    const AttentionOperand v = Pack::rows_of(args.v, begin, kv_column);
+    Pack::pack_keys(k, count, args.head_size, packed);
+    Pack::pack_values(v, count, args.head_size, packed + scratch.v);
+    const int64_t last_place = tile.place + work.row_end - work.row_begin - 1;
     for (int64_t head = work.head_begin; head < work.head_end; ++head) {
-      const int64_t column = head * args.head_size;
-      pack_keys(rows_of(args.k, begin, column), keys, args.head_size, packed);
-      pack_values(rows_of(args.v, begin, column), keys, args.head_size, packed + scratch.v);
-      run_rows<Tiles>(args, work, column, packed + scratch.q, tile);
-    }
-  }
-
- private:
-  // The operand from that row and column on.
-  static AttentionOperand rows_of(AttentionOperand operand, int64_t row, int64_t column) {
-    const int64_t at = row * operand.ld + column;
-    if (operand.bf16 != nullptr) {
-      operand.bf16 += at;
-    } else {
-      operand.f32 += at;
-    }
-    return operand;
-  }
-
-  // Columns of the panel that `column` (a multiple of 16) lies in: a whole one, or 16 each at the
-  // end.
-  static int64_t panel_columns(int64_t column, int64_t padded) {
-    return column / kColumns * kColumns + kColumns <= padded ? kColumns : kLanes;
-  }
-
-  static void pack_keys(const AttentionOperand& k, int64_t keys, int64_t head_size, char* packed) {
-    const int64_t padded = round_up(keys, kLanes);
-    const int64_t words = Kind::words_of(head_size);
-    for (int64_t key = 0; key < padded; key += kLanes) {
-      const int64_t columns = panel_columns(key, padded);
-      const int64_t panel = key / columns * columns;
-      char* out = packed + (panel * words + (key - panel)) * kWordBytes;
-      for (int64_t word = 0; word < words; word += kLanes) {
-        Vec rows[16];
-        for (int j = 0; j < 16; ++j) {
-          rows[j] = key + j < keys ? Kind::load_words(k, key + j, word, head_size) : zero();
-        }
-        transpose(rows);
-        const int64_t depth = at_most(words - word, kLanes);
-        for (int64_t i = 0; i < depth; ++i) {
-          store(reinterpret_cast<float*>(out + (word + i) * columns * kWordBytes), rows[i]);
-        }
-      }
-    }
-  }
-
-  static void pack_values(const AttentionOperand& v, int64_t keys, int64_t head_size,
-                          char* packed) {
-    const int64_t padded = round_up(head_size, kLanes);
-    int64_t column = 0;
-    for (; column + kColumns <= padded; column += kColumns) {
-      pack_value_panel<kVecs>(v, keys, column, head_size, packed);
-    }
-    for (; column < padded; column += kLanes) {
-      pack_value_panel<1>(v, keys, column, head_size, packed);
-    }
-  }
-
-  template <int kPanelVecs>
-  static void pack_value_panel(const AttentionOperand& v, int64_t keys, int64_t column,
-                               int64_t head_size, char* packed) {
-    const int64_t words = Kind::words_of(keys);
-    const int64_t count = at_most(head_size - column, kPanelVecs * kLanes);
-    auto* out = reinterpret_cast<float*>(packed + column * words * kWordBytes);
-    for (int64_t word = 0; word < words; ++word) {
-      Vec values[kPanelVecs];
-      Kind::load_values(v, word, keys, column, count, values);
-#pragma GCC unroll 8
-      for (int i = 0; i < kPanelVecs; ++i) store(out + i * kLanes, values[i]);
-      out += kPanelVecs * kLanes;
+      const Terms terms = args.terms.any()
+                              ? Terms::make(args, head, {k, count}, last_place, scratch, packed)
+                              : Terms{};
+      run_rows<Tiles>(args, work, head * args.head_size, terms, packed + scratch.q, tile);
     }
   }
 
   template <typename Tiles>
   static void run_rows(const AttentionBf16Args& args, const AttentionWork& work, int64_t column,
-                       char* q, AttentionTile& tile) {
+                       const Terms& terms, char* q, AttentionTile tile) {
     const int64_t rows = work.row_end - work.row_begin;
     const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
     int64_t row = args.cu_seqlens[work.sequence] + work.row_begin;
-    const bool as_it_is = Kind::multiplies_as_it_is(args.q, args.head_size);
+    const bool as_it_is =
+        terms.slots == nullptr && Kind::multiplies_as_it_is(args.q, args.head_size);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t count = rows / tiles + (t < rows % tiles ? 1 : 0);
-      const AttentionOperand rows_of_q = rows_of(args.q, row, column);
+      const AttentionOperand rows_of_q = Pack::rows_of(args.q, row, column);
       if (as_it_is) {
         const bool bf16 = rows_of_q.bf16 != nullptr;
         tile.q = bf16 ? reinterpret_cast<const char*>(rows_of_q.bf16)
@@ -417,26 +401,21 @@ struct Attention {
       } else {
         tile.q = q;
         tile.ldq = Kind::words_of(args.head_size) * kWordBytes;
-        copy_rows(rows_of_q, count, args.head_size, q);
+        Pack::copy_rows(rows_of_q, count, args.head_size, q);
       }
       const int64_t at = row * args.ldo + column;
       tile.out = args.out;
       tile.out_bf16 = args.out_bf16;
       tile.out_f16 = args.out_f16;
       move_output(tile, at);
+      if (terms.line != nullptr) {
+        const TileBias bias = terms.bias_of({tile.q, count, tile.place, tile.keys, tile.scale});
+        tile.bias = bias.first;
+        tile.bias_step = bias.step;
+      }
       Tiles::kTiles[count - 1](tile);
       row += count;
-    }
-  }
-
-  static void copy_rows(const AttentionOperand& q, int64_t rows, int64_t head_size, char* out) {
-    const int64_t words = Kind::words_of(head_size);
-    auto* to = reinterpret_cast<float*>(out);
-    for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t word = 0; word < words; word += kLanes) {
-        store_first(to + i * words + word, Kind::load_words(q, i, word, head_size),
-                    at_most(words - word, kLanes));
-      }
+      tile.place += count;
     }
   }
 };

@@ -112,6 +112,16 @@ TAMIS_INLINE __m256 look_up_eight(const float (&table)[16], __m256 magic) {
 TAMIS_INLINE Vec look_up(const float (&table)[16], Vec magic) {
   return {look_up_eight(table, magic.lo), look_up_eight(table, magic.hi)};
 }
+TAMIS_INLINE __m256 gather_eight(const float* p, const int32_t* indices, int64_t stride) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i begin = _mm256_mullo_epi32(lane, _mm256_set1_epi32(static_cast<int>(stride)));
+  const __m256i index = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(indices));
+  return _mm256_i32gather_ps(p, _mm256_add_epi32(begin, index), 4);
+}
+// Lane i: p[i * stride + indices[i]], below 2^31.
+TAMIS_INLINE Vec gather(const float* p, const int32_t* indices, int64_t stride) {
+  return {gather_eight(p, indices, stride), gather_eight(p + 8 * stride, indices + 8, stride)};
+}
 TAMIS_INLINE __m256 add_exponent_eight(__m256 x, __m256 magic) {
   const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(magic), 23);
   return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), n));

@@ -69,6 +69,12 @@ TAMIS_INLINE Vec where_less(Vec a, Vec b, Vec x, Vec y) {
 TAMIS_INLINE Vec look_up(const float (&table)[16], Vec magic) {
   return {_mm512_permutexvar_ps(_mm512_castps_si512(magic.v), _mm512_loadu_ps(table))};
 }
+// Lane i: p[i * stride + indices[i]], below 2^31.
+TAMIS_INLINE Vec gather(const float* p, const int32_t* indices, int64_t stride) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i begin = _mm512_mullo_epi32(lane, _mm512_set1_epi32(static_cast<int>(stride)));
+  return {_mm512_i32gather_ps(_mm512_add_epi32(begin, _mm512_loadu_si512(indices)), p, 4)};
+}
 // x * 2^n, where the low bits of `magic` hold the integer n and the result is normal.
 TAMIS_INLINE Vec add_exponent(Vec x, Vec magic) {
   const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(magic.v), 23);
