@@ -7,12 +7,22 @@ namespace tamis {
 
 namespace {
 
-void append_quoted(std::string& out, std::string_view text) {
+void append_unicode_escape(std::string& out, unsigned char code) {
   constexpr char kHex[] = "0123456789abcdef";
+  out.append("\\u00");
+  out.push_back(kHex[code >> 4]);
+  out.push_back(kHex[code & 15]);
+}
+
+void append_quoted(std::string& out, std::string_view text) {
   out.push_back('"');
-  for (const char c : text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+    if (byte == 0xc2 && i + 1 < text.size() && (text[i + 1] & 0xe0) == 0x80) {
+      // C1 controls, U+0080 to U+009F: terminals obey them as they do escape sequences.
+      append_unicode_escape(out, static_cast<unsigned char>(text[++i]));
+    } else if (c == '"' || c == '\\') {
       out.push_back('\\');
       out.push_back(c);
     } else if (byte >= 0x20 && byte != 0x7f) {
@@ -24,9 +34,7 @@ void append_quoted(std::string& out, std::string_view text) {
     } else if (c == '\r') {
       out.append("\\r");
     } else {
-      out.append("\\u00");
-      out.push_back(kHex[byte >> 4]);
-      out.push_back(kHex[byte & 15]);
+      append_unicode_escape(out, byte);
     }
   }
   out.push_back('"');

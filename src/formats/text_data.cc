@@ -7,42 +7,25 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/plain_text.h"
 #include "formats/text_data_json.h"
+#include "formats/text_reader.h"
 
 namespace tamis {
 
 namespace {
-
-// Length of the UTF-8 sequence at `at`, 0 if there is none: RFC 3629, so no surrogates, nothing
-// over U+10FFFF, no longer spelling than needed.
-size_t sequence_length(std::string_view text, size_t at) {
-  const auto byte = [text, at](size_t i) {
-    return at + i < text.size() ? static_cast<uint8_t>(text[at + i]) : uint8_t{0};
-  };
-  const uint8_t lead = byte(0);
-  const auto follows = [&byte](size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return follows(1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) > 0x9f)) return 0;
-    return follows(1) && follows(2) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    if ((lead == 0xf0 && byte(1) < 0x90) || (lead == 0xf4 && byte(1) > 0x8f)) return 0;
-    return follows(1) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
-}
 
 struct Line {
   std::string_view text;
   int64_t number = 0;
 };
 
-// The lines of a text without their ends, checked to be UTF-8.
+// The lines of a text without their ends, checked to be UTF-8. Lines end with LF or CR LF; where
+// the text has no LF at all, with CR.
 class LineReader {
  public:
-  LineReader(std::string_view bytes, std::string_view source) : rest_(bytes), source_(source) {
+  LineReader(std::string_view bytes, std::string_view source)
+      : rest_(bytes), source_(source), end_(bytes.find('\n') == bytes.npos ? '\r' : '\n') {
     if (rest_.starts_with("\xff\xfe") || rest_.starts_with("\xfe\xff")) {
       fail(ErrorCode::kCorruptData, source_, ": UTF-16; only UTF-8 is accepted");
     }
@@ -51,13 +34,13 @@ class LineReader {
 
   std::optional<Line> next() {
     if (rest_.empty()) return std::nullopt;
-    const size_t end = std::min(rest_.find('\n'), rest_.size());
+    const size_t end = std::min(rest_.find(end_), rest_.size());
     std::string_view text = rest_.substr(0, end);
     rest_.remove_prefix(std::min(end + 1, rest_.size()));
     ++number_;
-    if (text.ends_with('\r')) text.remove_suffix(1);
+    if (end_ == '\n' && text.ends_with('\r')) text.remove_suffix(1);
     for (size_t at = 0; at < text.size();) {
-      const size_t length = sequence_length(text, at);
+      const size_t length = utf8_sequence_length(text, at);
       if (length == 0) {
         fail(ErrorCode::kCorruptData, source_, ":", number_, ": byte ", at + 1,
              " of the line is not UTF-8");
@@ -70,6 +53,7 @@ class LineReader {
  private:
   std::string_view rest_;
   std::string_view source_;
+  char end_;
   int64_t number_ = 0;
 };
 
@@ -115,18 +99,27 @@ constexpr Column kColumns[] = {
      [](TextRow& row, std::string_view field, std::string_view) { row.texts.emplace_back(field); }},
 };
 
-class TsvReader {
+// The header of a .tsv file, and how it makes a row of a line.
+class TsvHeader {
  public:
-  TsvReader(std::string_view bytes, std::string_view source)
-      : lines_(bytes, source), source_(source) {}
+  TsvHeader(std::string_view header, std::string_view source) : source_(source) {
+    read_header(header);
+  }
 
-  std::vector<TextRow> read() {
-    const auto header = lines_.next();
-    if (!header) return {};
-    read_header(header->text);
-    std::vector<TextRow> rows;
-    while (const auto line = lines_.next()) rows.push_back(read_row(*line));
-    return rows;
+  [[nodiscard]] TextRow read_row(const Line& line) const {
+    const std::string where = cat(source_, ":", line.number);
+    const auto fields = split_tabs(line.text);
+    if (fields.size() < columns_.size() || (fields.size() > columns_.size() && !open_ended_)) {
+      fail(ErrorCode::kCorruptData, where, ": ", fields.size(), " fields, but the header has ",
+           columns_.size(), open_ended_ ? " or more" : "");
+    }
+    TextRow row;
+    row.line = line.number;
+    for (size_t i = 0; i < fields.size(); ++i) {
+      const Column* column = columns_[std::min(i, columns_.size() - 1)];
+      if (column != nullptr) column->set(row, fields[i], where);
+    }
+    return row;
   }
 
  private:
@@ -157,23 +150,6 @@ class TsvReader {
     }
   }
 
-  TextRow read_row(const Line& line) const {
-    const std::string where = cat(source_, ":", line.number);
-    const auto fields = split_tabs(line.text);
-    if (fields.size() < columns_.size() || (fields.size() > columns_.size() && !open_ended_)) {
-      fail(ErrorCode::kCorruptData, where, ": ", fields.size(), " fields, but the header has ",
-           columns_.size(), open_ended_ ? " or more" : "");
-    }
-    TextRow row;
-    row.line = line.number;
-    for (size_t i = 0; i < fields.size(); ++i) {
-      const Column* column = columns_[std::min(i, columns_.size() - 1)];
-      if (column != nullptr) column->set(row, fields[i], where);
-    }
-    return row;
-  }
-
-  LineReader lines_;
   std::string_view source_;
   std::vector<const Column*> columns_;  // null: passed over
   bool open_ended_ = false;
@@ -188,39 +164,79 @@ constexpr FormatRow kFormats[] = {
 
 }  // namespace
 
+bool has_extension(const std::filesystem::path& path, std::string_view extension) {
+  const std::string own = path.extension().string();
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(own.begin(), own.end(), extension.begin(), extension.end(),
+                    [&](char a, char b) { return lower(a) == lower(b); });
+}
+
 std::optional<TextFormat> text_format_of(const std::filesystem::path& path) {
-  const std::string extension = path.extension().string();
   for (const FormatRow& row : kFormats) {
-    if (row.extension == extension) return row.format;
+    if (has_extension(path, row.extension)) return row.format;
+  }
+  return std::nullopt;
+}
+
+TextFormat require_text_format(const std::filesystem::path& path) {
+  const auto format = text_format_of(path);
+  if (!format) {
+    fail(ErrorCode::kInvalidArgument, path.string(),
+         ": unknown kind of file; accepted are .txt, .tsv and .jsonl");
+  }
+  return *format;
+}
+
+struct TextReader::Impl {
+  Impl(std::string_view bytes, TextFormat text_format, std::string_view name)
+      : format(text_format), source(name), lines(bytes, source) {
+    if (format != TextFormat::kTsv) return;
+    if (const auto line = lines.next()) header.emplace(line->text, source);
+  }
+
+  TextFormat format;
+  std::string source;
+  LineReader lines;
+  std::optional<TsvHeader> header;
+};
+
+TextReader::TextReader(std::string_view bytes, TextFormat format, std::string_view source)
+    : impl_(std::make_unique<Impl>(bytes, format, source)) {}
+
+TextReader::~TextReader() = default;
+
+std::optional<TextRow> TextReader::next() {
+  while (const auto line = impl_->lines.next()) {
+    TextRow row;
+    switch (impl_->format) {
+      case TextFormat::kTxt:
+        row.text = line->text;
+        break;
+      case TextFormat::kTsv:
+        row = impl_->header->read_row(*line);
+        break;
+      case TextFormat::kJsonl:
+        if (line->text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+        row = parse_json_row(line->text, cat(impl_->source, ":", line->number));
+        break;
+    }
+    row.line = line->number;
+    return row;
   }
   return std::nullopt;
 }
 
 std::vector<TextRow> parse_text_data(std::string_view bytes, TextFormat format,
                                      std::string_view source) {
-  if (format == TextFormat::kTsv) return TsvReader(bytes, source).read();
-  LineReader lines(bytes, source);
+  TextReader reader(bytes, format, source);
   std::vector<TextRow> rows;
-  while (const auto line = lines.next()) {
-    if (format == TextFormat::kTxt) {
-      TextRow& row = rows.emplace_back();
-      row.text = line->text;
-      row.line = line->number;
-    } else if (line->text.find_first_not_of(" \t\r") != std::string_view::npos) {
-      rows.push_back(parse_json_row(line->text, cat(source, ":", line->number)));
-      rows.back().line = line->number;
-    }
-  }
+  while (auto row = reader.next()) rows.push_back(std::move(*row));
   return rows;
 }
 
 std::vector<TextRow> read_text_data(const std::filesystem::path& path) {
-  const auto format = text_format_of(path);
-  if (!format) {
-    fail(ErrorCode::kInvalidArgument, path.string(),
-         ": unknown kind of file; accepted are .txt, .tsv and .jsonl");
-  }
-  return parse_text_data(read_file(path), *format, path.string());
+  const TextFormat format = require_text_format(path);
+  return parse_text_data(read_file(path), format, path.string());
 }
 
 }  // namespace tamis
