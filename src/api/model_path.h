@@ -13,9 +13,9 @@ struct ModelPath {
   ModelKind kind = ModelKind::kCheckpoint;
 };
 
-/// A folder with tamis.json is a bundle, one with config.json or modules.json a checkpoint; a name
-/// "org/name" that is no folder is looked up in the local Hugging Face cache (HF_HUB_CACHE,
-/// HF_HOME, ~/.cache/huggingface). Throws Error{kNotFound} saying what was looked for.
+/// A folder with tamis.json is a bundle, one with config.json or modules.json a checkpoint; a hub
+/// id that is no folder is looked up in the local Hugging Face caches, where huggingface_hub's own
+/// variables say (model_path.cc lists them). Throws Error{kNotFound} saying where it looked.
 [[nodiscard]] ModelPath resolve_model(std::string_view model);
 
 }  // namespace tamis::api
