@@ -118,7 +118,9 @@ void Engine::run(std::span<const tasks::Encoded> requests, int64_t max_batch_tok
     for (size_t request = begin; request < end; ++request) {
       for (size_t i = 0; i < outputs.size(); ++i) {
         const RowRange range{next_row[i], rows_of(requests[request], outputs[i].symbol)};
-        views[i] = {outputs[i].name, rows(worker->outputs.view(i), outputs[i].row_elements, range)};
+        // Where no request of the batch has a row, nothing ran, and there is no output to look at.
+        const TensorView all = tokens > 0 ? worker->outputs.view(i) : TensorView();
+        views[i] = {outputs[i].name, rows(all, outputs[i].row_elements, range)};
         next_row[i] += range.count;
       }
       consume(request, views);

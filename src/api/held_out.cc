@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "tasks/finite.h"
 
 namespace tamis::api {
 
@@ -25,6 +26,10 @@ HeldOut::HeldOut(const LoadedModel& model, Engine& reference, std::span<const Te
   for (size_t r = 0; r < rows_.size(); ++r) all_rows_.push_back(r);
   reference.run(encoded_, kMaxBatchTokens,
                 [&](size_t i, std::span<const tasks::OutputView> outputs) {
+                  const std::string_view where = chunk_.wheres[chunk_.row_of[i]];
+                  for (const tasks::OutputView& output : outputs) {
+                    tasks::require_finite(output, where);
+                  }
                   reference_[i] = make_run(encoded_[i], outputs, model_);
                   reference_[i].encoded = encoded_[i];
                 });

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/bundle.h"
+#include "api/input_error.h"
 #include "api/self_test.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -280,16 +281,29 @@ std::vector<tasks::TaskResult> LoadedModel::run(std::vector<tasks::TaskInput> in
                                                 const tasks::TaskOptions& options,
                                                 int64_t max_batch_tokens,
                                                 const runtime::RunControl& control) const {
-  std::vector<tasks::Encoded> encoded(inputs.size());
-  engine_->pool().parallel_for(static_cast<int64_t>(inputs.size()), [&](int64_t i) {
+  const size_t count = inputs.size();
+  std::vector<tasks::Encoded> encoded(count);
+  std::vector<std::optional<Error>> refused(count);
+  engine_->pool().parallel_for(static_cast<int64_t>(count), [&](int64_t i) {
     const auto at = static_cast<size_t>(i);
-    encoded[at] = encode(std::move(inputs[at]), options);
+    try {
+      encoded[at] = encode(std::move(inputs[at]), options);
+    } catch (const Error& error) {
+      refused[at] = error;
+    }
   });
-  std::vector<tasks::TaskResult> results(encoded.size());
+  for (size_t i = 0; i < count; ++i) {
+    if (refused[i]) throw InputError(i, count, *refused[i]);
+  }
+  std::vector<tasks::TaskResult> results(count);
   engine_->run(
       encoded, max_batch_tokens,
       [&](size_t request, std::span<const tasks::OutputView> outputs) {
-        results[request] = tasks::decode(encoded[request], outputs, task_model_);
+        try {
+          results[request] = tasks::decode(encoded[request], outputs, task_model_);
+        } catch (const Error& error) {
+          throw InputError(request, count, error);
+        }
       },
       control);
   return results;

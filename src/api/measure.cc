@@ -102,7 +102,9 @@ class ScoreMeasure final : public Measure {
     if (!rerank_) return {text_input(row, where)};
     if (row.query) return {{*row.query, std::nullopt, row.texts}};
     if (!row.text || !row.text_pair) {
-      fail(kInvalid, where, ": rerank needs query and texts, or text and text_pair");
+      fail(kInvalid, where,
+           ": rerank needs query and texts, or text and text_pair; rows of one "
+           "text are for --task classify");
     }
     return {{*row.text, std::nullopt, {*row.text_pair}}};
   }

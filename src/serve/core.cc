@@ -4,8 +4,10 @@
 #include <chrono>
 #include <utility>
 
+#include "api/input_error.h"
 #include "base/error.h"
 #include "serve/current_error.h"
+#include "tasks/finite.h"
 
 namespace tamis::serve {
 
@@ -302,6 +304,22 @@ std::vector<tasks::OutputView> views_of(const Job& job, size_t first, size_t cou
   return views;
 }
 
+// As tasks::decode() does for answers.
+void check_raw(const RawOutput& output, size_t inputs) {
+  const auto width = static_cast<size_t>(output.row_elements);
+  std::span<const float> rest = output.values;
+  for (size_t i = 0; i < output.rows_of_input.size(); ++i) {
+    const auto rows = static_cast<size_t>(output.rows_of_input[i]);
+    try {
+      tasks::require_finite(output.name, rest.first(rows * width), output.row_elements,
+                            rows > 1 ? "token" : "");
+    } catch (const Error& error) {
+      throw api::InputError(i, inputs, error);
+    }
+    rest = rest.subspan(rows * width);
+  }
+}
+
 }  // namespace
 
 // Turns the outputs of a job that ran into the reply's results.
@@ -309,6 +327,7 @@ void Core::decode_results(Flight& flight) {
   Job& job = *flight.job;
   Reply& reply = flight.reply;
   if (flight.request.raw) {
+    for (const RawOutput& output : job.results) check_raw(output, reply.tokens_of_input.size());
     reply.raw = std::move(job.results);
     return;
   }
@@ -332,7 +351,11 @@ void Core::decode_results(Flight& flight) {
                          TensorView(DType::kF32, {0, info.row_elements}, nullptr)});
       }
     }
-    reply.results.push_back(model.decode(encoded, views));
+    try {
+      reply.results.push_back(model.decode(encoded, views));
+    } catch (const Error& error) {
+      throw api::InputError(reply.results.size(), flight.encoded.size(), error);
+    }
     first += count;
   }
 }

@@ -203,16 +203,20 @@ void ModelRepository::load_all() {
       if (!entry.added) names.push_back(name);
     }
   }
-  std::exception_ptr first;
+  std::optional<Error> first;
   for (const std::string& name : names) {
     try {
       load(name);
     } catch (const std::exception& error) {
-      log(LogLevel::kError, cat(name, ": ", error.what()));
-      if (!first) first = std::current_exception();
+      const auto* const own = dynamic_cast<const Error*>(&error);
+      const Error named(own == nullptr ? ErrorCode::kInternal : own->code(),
+                        cat(name, ": ", error.what()));
+      // The caller says the first: nothing is said twice.
+      if (first) log(LogLevel::kError, named.what());
+      if (!first) first = named;
     }
   }
-  if (first) std::rethrow_exception(first);
+  if (first) throw Error(*first);
 }
 
 ModelLease ModelRepository::find(const std::string& name, const std::string& version) {

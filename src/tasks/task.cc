@@ -1,8 +1,11 @@
 #include "tasks/task.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "kernels/finite.h"
+#include "tasks/finite.h"
 #include "tasks/steps.h"
 
 namespace tamis::tasks {
@@ -46,15 +49,62 @@ Encoded encode(TaskInput input, TaskOptions options, const TaskModel& model) {
   return encoded;
 }
 
-TaskResult decode(const Encoded& encoded, std::span<const OutputView> outputs,
-                  const TaskModel& model) {
+namespace {
+
+const OutputView& output_of(const Encoded& encoded, std::span<const OutputView> outputs) {
   const std::string_view name = task_output(kind_of(encoded.options));
   const auto output = std::find_if(outputs.begin(), outputs.end(),
                                    [name](const OutputView& view) { return view.name == name; });
   TAMIS_CHECK(output != outputs.end());
+  return *output;
+}
+
+// Where several rows of an output each stand for something that the caller knows.
+std::string_view rows_name(const Encoded& encoded) {
+  const bool texts =
+      encoded.input.texts.size() > 1 && encoded.sequences.size() == encoded.input.texts.size();
+  return texts ? "text" : "";
+}
+
+}  // namespace
+
+void require_finite(std::string_view output, std::span<const float> values, int64_t row_elements,
+                    std::string_view rows) {
+  if (kernels::all_finite(values)) return;
+  const auto bad =
+      std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
+  const int64_t at = bad - values.begin();
+  const std::string where = rows.empty() ? "" : cat(" of ", rows, " ", at / row_elements);
+  fail(ErrorCode::kUnsupported, "the model's output ", output, where, " is not finite (",
+       std::isnan(*bad) ? "NaN" : "infinity", " at ", at % row_elements,
+       "): its arithmetic overflows for this input, so there is no answer");
+}
+
+void require_finite(const OutputView& output, std::string_view where) {
+  if (output.tensor.elements() == 0) return;
+  try {
+    require_finite(output.name, output.tensor.as<float>(), output.tensor.shape()[1]);
+  } catch (const Error& error) {
+    fail(error.code(), where, ": ", error.what());
+  }
+}
+
+TaskResult decode(const Encoded& encoded, std::span<const OutputView> outputs,
+                  const TaskModel& model) {
+  const OutputView& output = output_of(encoded, outputs);
+  if (output.tensor.elements() > 0) {
+    require_finite(output.name, output.tensor.as<float>(), output.tensor.shape()[1],
+                   rows_name(encoded));
+  }
+  return decode_unchecked(encoded, outputs, model);
+}
+
+TaskResult decode_unchecked(const Encoded& encoded, std::span<const OutputView> outputs,
+                            const TaskModel& model) {
+  const OutputView& output = output_of(encoded, outputs);
   return std::visit(
       [&](const auto& own) -> TaskResult {
-        return decode_task(own, model, encoded, output->tensor);
+        return decode_task(own, model, encoded, output.tensor);
       },
       encoded.options);
 }
