@@ -1,7 +1,8 @@
 #!/bin/sh
 # Fetches the model, builds a preset and runs its tests; for a preset without sanitizers, the fuzz
 # corpora are replayed under AddressSanitizer as well. Without the model its tests are skipped and
-# counted, except with CI=true, where that is a failure.
+# counted. With CI=true that is a failure, the modules' and the command line's tests run under
+# AddressSanitizer too, and clang-tidy looks at what changed.
 #
 #   tools/make_test.sh PRESET
 set -eu
@@ -16,9 +17,21 @@ fi
 cmake --preset "$preset"
 cmake --build --preset "$preset"
 set -- "$preset"
+status=0
 if [ "$preset" != asan ]; then
+  targets=fuzz_targets
+  tests='^fuzz_replay_'
+  if [ "${CI:-}" = true ]; then
+    tools/setup.sh tidy
+    tools/tidy_changed.sh "$preset" || status=$?
+    targets="$targets module_tests"
+    modules=$(sed -n 's/^\([a-z]*\):.*/\1/p' tools/layers.txt | paste -s -d '|')
+    tests="$tests|^($modules|options)_test\$"
+  fi
   cmake --preset asan
-  cmake --build --preset asan --target fuzz_targets
-  set -- "$@" asan:^fuzz_replay_
+  # shellcheck disable=SC2086  # targets have no spaces
+  cmake --build --preset asan --target $targets
+  set -- "$@" "asan:$tests"
 fi
-tools/run_tests.sh "$@"
+tools/run_tests.sh "$@" || status=$?
+exit "$status"

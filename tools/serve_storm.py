@@ -156,6 +156,7 @@ def main():
     options = parser.parse_args()
     suppressions = f"suppressions={ROOT / 'tools/tsan.supp'}"
     os.environ["TSAN_OPTIONS"] = f"halt_on_error=0 exitcode=66 {suppressions}"
+    os.environ["LSAN_OPTIONS"] = f"suppressions={ROOT / 'tools/lsan.supp'} print_suppressions=0"
     with tempfile.TemporaryDirectory() as folder:
         text = pathlib.Path(folder) / "texts.txt"
         text.write_text("the cat sat on a mat while nobody knew of it\n" * 20)

@@ -8,7 +8,8 @@
 #         test     the checks of `make test`
 #         clients  the virtual environment of `make clients`
 #         package  what `make package` needs
-#         sanitize clang for `make fuzz` and the tidy preset
+#         sanitize clang for `make fuzz`
+#         tidy     clang-tidy for `make tidy` and for CI
 set -eu
 
 # One package a row, with what needs it.
@@ -24,7 +25,6 @@ ccache              faster rebuilds
 git                 the commit in `tamis --version`
 pkg-config          finding oniguruma
 libsimdjson-dev     reading JSON
-libcli11-dev        the command line
 libboost-dev        HTTP of the server: Asio and Beast, headers only
 libgrpc++-dev       gRPC of the server
 libprotobuf-dev     its messages
@@ -56,11 +56,15 @@ LIST
     sanitize) cat <<'LIST'
 clang               the compiler with libFuzzer
 libclang-rt-dev     its runtime
-clang-tidy          the tidy preset
+LIST
+      ;;
+    tidy) cat <<'LIST'
+clang               its own headers
+clang-tidy          the lint
 LIST
       ;;
     *)
-      echo "setup: unknown group '$1'; known: build test clients package sanitize" >&2
+      echo "setup: unknown group '$1'; known: build test clients package sanitize tidy" >&2
       exit 2
       ;;
   esac
