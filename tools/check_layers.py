@@ -21,7 +21,6 @@ TEST_FILES = ("src/*_test.cc", "src/*test*.h", "src/*test*.cc", "tests/*")
 # Header prefix: files that may include it, as fnmatch patterns ("*" also crosses folders).
 THIRD_PARTY = {
     "simdjson": ("src/base/json_reader.cc",),
-    "CLI/": ("src/cli/options.cc",),
     "oniguruma.h": ("src/tokenizer/*.cc",),
     "openssl/": ("src/base/sha256.cc", "src/serve/*.cc"),
     "zlib.h": ("src/formats/*.cc", "src/serve/compression.cc"),

@@ -1,14 +1,15 @@
 // Times models in turns, shape by shape, and checks that what was timed computed the right thing.
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <random>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/plain_text.h"
 #include "cli/command.h"
 #include "kernels/cpu/peak/peak.h"
+#include "kernels/finite.h"
 #include "runtime/timing.h"
 
 namespace tamis::cli {
@@ -133,8 +134,9 @@ void time_in_turns(std::vector<Contestant>& contestants, int64_t seconds) {
   }
 }
 
-// The batch's first and last sequence once more, alone: the same bits, and finite.
-bool output_is_right(Contestant& contestant) {
+// The batch's first and last sequence once more, alone: the same bits, and finite. What is wrong,
+// null if nothing is.
+const char* fault_of(Contestant& contestant) {
   const runtime::PackedBatch batch = contestant.batch.packed();
   const std::vector<runtime::PlanOutput>& outputs = contestant.model->engine().plan().outputs();
   for (const int64_t s : {int64_t{0}, batch.sequences() - 1}) {
@@ -157,12 +159,13 @@ bool output_is_right(Contestant& contestant) {
       const auto part =
           whole.subspan((by_sequence ? at : begin) * width, (by_sequence ? 1 : count) * width);
       const auto alone = single.view(i).as<float>();
-      const bool finite =
-          std::all_of(alone.begin(), alone.end(), [](float value) { return std::isfinite(value); });
-      if (!finite || std::memcmp(part.data(), alone.data(), part.size_bytes()) != 0) return false;
+      if (!kernels::all_finite(alone)) return "an output is not finite (NaN or infinity)";
+      if (std::memcmp(part.data(), alone.data(), part.size_bytes()) != 0) {
+        return "the batch's outputs differ from a single run's";
+      }
     }
   }
-  return true;
+  return nullptr;
 }
 
 Row make_row(const Contestant& contestant, const Workload& work, const kernels::Peak& peak) {
@@ -215,9 +218,10 @@ void print_table(const std::vector<Row>& rows, const kernels::Peak& peak, int th
     const std::string shape =
         cat(row.workload.batch, "x", row.workload.seq, row.workload.ragged ? "r" : "");
     std::printf("%-28s %-5s %10s %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %11.0f %5.1f%%\n",
-                row.model.c_str(), row.precision.c_str(), shape.c_str(), row.stats.median_ms,
-                row.stats.mean_ms, row.stats.sd_ms, row.stats.min_ms, row.stats.max_ms,
-                row.stats.p95_ms, row.stats.p99_ms, row.tokens_per_s, 100 * row.share_of_peak);
+                plain_text(row.model).c_str(), row.precision.c_str(), shape.c_str(),
+                row.stats.median_ms, row.stats.mean_ms, row.stats.sd_ms, row.stats.min_ms,
+                row.stats.max_ms, row.stats.p95_ms, row.stats.p99_ms, row.tokens_per_s,
+                100 * row.share_of_peak);
   }
   std::printf("milliseconds a call; a shape is batch x length, r: ragged\n");
 }
@@ -268,9 +272,9 @@ class Bench {
     time_in_turns(contestants_, flags_.seconds);
     for (size_t i = 0; i < contestants_.size(); ++i) {
       rows_.push_back(make_row(contestants_[i], works[i], peak_));
-      if (output_is_right(contestants_[i])) continue;
-      std::fprintf(stderr, "tamis: %s: the batch's outputs differ from a single run's\n",
-                   contestants_[i].name.c_str());
+      const char* const fault = fault_of(contestants_[i]);
+      if (fault == nullptr) continue;
+      std::fprintf(stderr, "tamis: %s: %s\n", plain_text(contestants_[i].name).c_str(), fault);
       all_right_ = false;
     }
   }

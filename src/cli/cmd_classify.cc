@@ -25,11 +25,12 @@ int cmd_classify(const std::vector<std::string>& arguments) {
            ": must be softmax, sigmoid or none");
     }
   }
-  TaskInputs inputs = read_text_inputs(flags.input, texts);
-  for (tasks::TaskInput& item : inputs.items) {
+  const auto make = [&pair](const TextRow& row, std::string_view place) {
+    tasks::TaskInput item = text_input(row, place);
     if (pair) item.pair = pair;
-  }
-  return run_task_to_json(flags, inputs, classify);
+    return item;
+  };
+  return run_task_to_json(flags, InputReader(flags.input, std::move(texts), make), classify);
 }
 
 }  // namespace tamis::cli

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "formats/npy.h"
+#include "formats/text_reader.h"
 #include "tasks/task_json.h"
 
 namespace tamis::cli {
@@ -8,21 +9,17 @@ namespace tamis::cli {
 namespace {
 
 // The .npy form: float32 [texts, dimensions].
-int embed_to_npy(const ModelFlags& flags, const TaskInputs& inputs,
-                 const tasks::EmbedOptions& embed) {
+int embed_to_npy(const ModelFlags& flags, InputReader&& inputs, const tasks::EmbedOptions& embed) {
   const auto model = api::LoadedModel::load(api::resolve_model(flags.model),
                                             flags.model_options(tasks::TaskKind::kEmbed));
-  std::vector<float> rows;
-  int64_t width = embed.dimensions.value_or(model->manifest().output_size);
+  const int64_t width = embed.dimensions.value_or(model->manifest().output_size);
+  OutputSink sink(flags.output);
+  sink.write(npy_header({inputs.count(), width}));
   run_task(*model, flags, inputs, embed, [&](size_t, const tasks::TaskResult& result) {
     const std::vector<float>& row = std::get<tasks::EmbedResult>(result).embedding;
-    width = static_cast<int64_t>(row.size());
-    rows.insert(rows.end(), row.begin(), row.end());
+    TAMIS_CHECK(static_cast<int64_t>(row.size()) == width);
+    sink.write({reinterpret_cast<const char*>(row.data()), row.size() * sizeof(float)});
   });
-  const auto count = static_cast<int64_t>(inputs.items.size());
-  OutputSink sink(flags.output);
-  sink.write(npy_header({count, width}));
-  sink.write({reinterpret_cast<const char*>(rows.data()), rows.size() * sizeof(float)});
   sink.finish();
   return 0;
 }
@@ -51,9 +48,9 @@ int cmd_embed(const std::vector<std::string>& arguments) {
     fail(ErrorCode::kInvalidArgument, "--normalize and --no-normalize exclude each other");
   }
   if (normalize || no_normalize) embed.normalize = normalize;
-  const TaskInputs inputs = read_text_inputs(flags.input, texts);
-  if (flags.output.ends_with(".npy")) return embed_to_npy(flags, inputs, embed);
-  return run_task_to_json(flags, inputs, embed);
+  InputReader inputs(flags.input, std::move(texts));
+  if (has_extension(flags.output, ".npy")) return embed_to_npy(flags, std::move(inputs), embed);
+  return run_task_to_json(flags, std::move(inputs), embed);
 }
 
 }  // namespace tamis::cli

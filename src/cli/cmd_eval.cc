@@ -4,6 +4,22 @@
 
 namespace tamis::cli {
 
+namespace {
+
+// A head of one label ranks texts or scores them one by one: the rows say which. Nothing if they
+// are for the task that the model was loaded for.
+std::optional<tasks::TaskKind> task_of_rows(const api::LoadedModel& model,
+                                            const std::vector<TextRow>& rows) {
+  if (model.manifest().labels.size() != 1 || rows.empty()) return std::nullopt;
+  const TextRow& row = rows.front();
+  const bool alone = row.text && !row.text_pair;
+  if (model.task() == tasks::TaskKind::kRerank && alone) return tasks::TaskKind::kClassify;
+  if (model.task() == tasks::TaskKind::kClassify && row.query) return tasks::TaskKind::kRerank;
+  return std::nullopt;
+}
+
+}  // namespace
+
 int cmd_eval(const std::vector<std::string>& arguments) {
   Options options(
       "eval", "How right a model is on rows with the truth, and how far it agrees with another.",
@@ -20,7 +36,8 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   options.option("--data", data,
                  "a .tsv or .jsonl file of rows with the truth; see docs/formats.md");
   options.option("--against", against, "a model to compare with, text by text");
-  options.option("--task", task, "the task to measure (default: the model's own)");
+  options.option("--task", task,
+                 "the task to measure (default: what the model and the rows are for)");
   options.option("--precision", load.precision, "fp32, or what the bundle was made with");
   options.option("--max-length", load.max_length, "longest input in tokens (default: the model's)");
   options.option("--max-batch-tokens", evaluate.max_batch_tokens, "most tokens in one run");
@@ -35,7 +52,11 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   load.pool = common.make_pool();
   load.keep_graph = false;
   const std::vector<TextRow> rows = read_text_data(data);
-  const auto model = api::LoadedModel::load(api::resolve_model(path), load);
+  auto model = api::LoadedModel::load(api::resolve_model(path), load);
+  if (const auto other_task = task ? std::nullopt : task_of_rows(*model, rows)) {
+    load.task = other_task;
+    model = api::LoadedModel::load(api::resolve_model(path), load);
+  }
   std::shared_ptr<const api::LoadedModel> other;
   if (against) {
     load.task = model->task();

@@ -14,7 +14,7 @@ int cmd_fill_mask(const std::vector<std::string>& arguments) {
   options.option("--target", fill.targets, "only these words (repeatable)");
   if (!options.parse(arguments)) return 0;
 
-  return run_task_to_json(flags, read_text_inputs(flags.input, texts), fill);
+  return run_task_to_json(flags, InputReader(flags.input, std::move(texts)), fill);
 }
 
 }  // namespace tamis::cli

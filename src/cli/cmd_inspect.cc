@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/plain_text.h"
 #include "cli/command.h"
 #include "graph/graph.h"
 #include "kernels/cpu/peak/peak.h"
@@ -74,9 +75,9 @@ void print_text(const api::LoadedModel& model) {
   const api::Manifest& manifest = model.manifest();
   const runtime::Plan& plan = model.engine().plan();
   const double mib = 1.0 / (1 << 20);
-  std::printf("family        %s\n", manifest.family.c_str());
+  std::printf("family        %s\n", plain_text(manifest.family).c_str());
   std::printf("task          %s\n", std::string(tasks::task_name(model.task())).c_str());
-  std::printf("precision     %s\n", manifest.precision.c_str());
+  std::printf("precision     %s\n", plain_text(manifest.precision).c_str());
   std::printf("parameters    %lld\n", static_cast<long long>(manifest.parameters));
   std::printf("weights       %.1f MiB, %.1f MiB of them packed for this CPU\n",
               static_cast<double>(api::count_constant_bytes(model.graph())) * mib,
@@ -86,7 +87,7 @@ void print_text(const api::LoadedModel& model) {
               static_cast<long long>(manifest.hidden_size),
               static_cast<long long>(manifest.output_size));
   for (size_t i = 0; i < manifest.labels.size(); ++i) {
-    std::printf("label %-7zu %s\n", i, manifest.labels[i].c_str());
+    std::printf("label %-7zu %s\n", i, plain_text(manifest.labels[i]).c_str());
   }
   for (const passes::PassReport& report : model.pass_reports()) {
     std::printf("pass          %-24s %-9s %8.3f ms\n", std::string(report.name).c_str(),
@@ -107,7 +108,7 @@ void print_quantizers(const api::LoadedModel& model) {
     if (found != errors.end()) std::snprintf(error, sizeof(error), "%.2e", found->second);
     std::printf("%-3s %-15s %-24s %-9s %s\n", quantizer.enabled ? "on" : "off",
                 std::string(graph::scheme_name(quantizer.scheme)).c_str(), range.c_str(), error,
-                quantizer.name.c_str());
+                plain_text(quantizer.name).c_str());
   }
 }
 
@@ -143,7 +144,7 @@ int verify(const std::string& model) {
   }
   const std::vector<api::BadFile> bad = api::verify_bundle(path.folder);
   for (const api::BadFile& file : bad) {
-    std::printf("%s: %s\n", file.name.c_str(), file.reason.c_str());
+    std::printf("%s: %s\n", plain_text(file.name).c_str(), plain_text(file.reason).c_str());
   }
   if (bad.empty()) std::puts("all files are what tamis.json says");
   return bad.empty() ? 0 : 1;
@@ -179,7 +180,7 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
   if (task) load.task = task_flag(*task);
   const auto loaded = api::LoadedModel::load(api::resolve_model(model), load);
   if (graph) {
-    std::fputs(graph::print(loaded->graph()).c_str(), stdout);
+    print_lines(graph::print(loaded->graph()));
   } else if (common.json) {
     print_json(*loaded);
   } else if (quantizers) {

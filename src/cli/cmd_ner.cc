@@ -26,7 +26,7 @@ int cmd_ner(const std::vector<std::string>& arguments) {
   }
   ner.aggregation = *found;
   if (!ignore.empty()) ner.ignore_labels = ignore;
-  return run_task_to_json(flags, read_text_inputs(flags.input, texts), ner);
+  return run_task_to_json(flags, InputReader(flags.input, std::move(texts)), ner);
 }
 
 }  // namespace tamis::cli

@@ -107,8 +107,7 @@ int cmd_optimize(const std::vector<std::string>& arguments) {
   const api::OptimizeReport report = api::optimize(
       api::resolve_model(flags.model), flags.bundle, optimize,
       [&progress](std::string_view stage, double fraction) { progress.update(fraction, stage); });
-  std::fputs(common.json ? api::report_json(report).c_str() : api::report_text(report).c_str(),
-             stdout);
+  print_lines(common.json ? api::report_json(report) : api::report_text(report));
   if (report.succeeded()) return 0;
   std::fprintf(stderr, "tamis: no plan faster than fp32 keeps the budget %s; the bundle is %s\n",
                api::budget_text(report.choice->budget).c_str(), report.manifest.precision.c_str());

@@ -30,19 +30,16 @@ int cmd_qa(const std::vector<std::string>& arguments) {
     fail(ErrorCode::kInvalidArgument,
          "give --question and --context, or --input with rows of question and context");
   }
-  TaskInputs inputs;
   if (question) {
-    inputs.add({*question, *context}, "");
-  } else {
-    for (const TextRow& row : read_rows(flags.input, {})) {
-      const std::string place = place_of(flags.input, row);
-      if (!row.question) {
-        fail(ErrorCode::kInvalidArgument, place, ": needs question and context");
-      }
-      inputs.add({*row.question, row.context.value_or("")}, place);
-    }
+    return run_task_to_json(flags, InputReader(tasks::TaskInput{*question, *context}), qa);
   }
-  return run_task_to_json(flags, inputs, qa);
+  const auto make = [](const TextRow& row, std::string_view place) {
+    if (!row.question) {
+      fail(ErrorCode::kInvalidArgument, place, ": needs question and context");
+    }
+    return tasks::TaskInput{*row.question, row.context.value_or("")};
+  };
+  return run_task_to_json(flags, InputReader(flags.input, {}, make), qa);
 }
 
 }  // namespace tamis::cli

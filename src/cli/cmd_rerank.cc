@@ -17,26 +17,23 @@ int cmd_rerank(const std::vector<std::string>& arguments) {
   options.flag("--raw-scores", rerank.raw_scores, "the model's logits as they are");
   if (!options.parse(arguments)) return 0;
 
-  TaskInputs inputs;
   if (query) {
     tasks::TaskInput item;
     item.text = *query;
-    for (tasks::TaskInput& text : read_text_inputs(flags.input, texts).items) {
-      item.texts.push_back(std::move(text.text));
+    for (const TextRow& row : read_rows(flags.input, texts)) {
+      item.texts.push_back(text_input(row, place_of(flags.input, row)).text);
     }
-    inputs.add(std::move(item), "");
-    return run_task_to_json(flags, inputs, rerank);
+    return run_task_to_json(flags, InputReader(std::move(item)), rerank);
   }
   if (!flags.input) {
     fail(ErrorCode::kInvalidArgument,
          "give --query and texts, or --input with rows of query and texts");
   }
-  for (const TextRow& row : read_rows(flags.input, texts)) {
-    const std::string place = place_of(flags.input, row);
+  const auto make = [](const TextRow& row, std::string_view place) {
     if (!row.query) fail(ErrorCode::kInvalidArgument, place, ": needs query and texts");
-    inputs.add({*row.query, std::nullopt, row.texts}, place);
-  }
-  return run_task_to_json(flags, inputs, rerank);
+    return tasks::TaskInput{*row.query, std::nullopt, row.texts};
+  };
+  return run_task_to_json(flags, InputReader(flags.input, std::move(texts), make), rerank);
 }
 
 }  // namespace tamis::cli

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/plain_text.h"
 #include "cli/command.h"
 #include "serve/server.h"
 
@@ -171,7 +172,7 @@ void check(const serve::ServerOptions& server) {
 void log_lines_as_they_are() {
   set_log_sink([](LogLevel, std::string_view message) {
     const char* const prefix = message.starts_with('{') ? "" : "tamis: ";
-    std::fprintf(stderr, "%s%.*s\n", prefix, static_cast<int>(message.size()), message.data());
+    std::fprintf(stderr, "%s%s\n", prefix, plain_text(message).c_str());
   });
 }
 
@@ -179,9 +180,10 @@ void log_lines_as_they_are() {
 void load(serve::Server& server) {
   try {
     server.load();
-  } catch (const Error&) {
+  } catch (const Error& error) {
     const bool others = !server.core().models().loaded().empty();
     if (server.options().model_repository.empty() || !others) throw;
+    log(LogLevel::kError, error.what());
   }
 }
 
@@ -201,10 +203,10 @@ int run(EndSignals& signals, serve::ServerOptions options, bool quiet) {
                                " -o BUNDLE` makes it faster"));
     }
   }
-  std::printf("tamis serves %s://%s:%d\n", tls ? "https" : "http", host.c_str(),
-              static_cast<int>(server.http_port()));
+  print_lines(
+      cat("tamis serves ", tls ? "https" : "http", "://", host, ":", server.http_port(), "\n"));
   if (server.grpc_port() != 0) {
-    std::printf("tamis serves grpc://%s:%d\n", host.c_str(), static_cast<int>(server.grpc_port()));
+    print_lines(cat("tamis serves grpc://", host, ":", server.grpc_port(), "\n"));
   }
   std::fflush(stdout);
   signals.wait();

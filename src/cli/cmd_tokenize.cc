@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "base/json.h"
 #include "cli/command.h"
 #include "formats/sentence_transformers.h"
@@ -59,10 +57,7 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
   if (!options.parse(arguments)) return 0;
 
   const tokenizer::Tokenizer tokenizer = tokenizer::Tokenizer::load(tokenizer_folder(model));
-  TaskInputs inputs = read_text_inputs(input, texts);
-  for (tasks::TaskInput& item : inputs.items) {
-    if (pair) item.pair = pair;
-  }
+  InputReader inputs(input, std::move(texts));
   tokenizer::EncodeOptions encode;
   encode.tokens = true;
   encode.max_length = max_length;
@@ -71,10 +66,10 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
   const auto pool = common.make_pool();
   OutputSink sink(output);
   constexpr size_t kChunk = 4096;
-  for (size_t begin = 0; begin < inputs.items.size(); begin += kChunk) {
+  for (TaskInputs chunk = inputs.next(kChunk); !chunk.items.empty(); chunk = inputs.next(kChunk)) {
     std::vector<tokenizer::TextInput> views;
-    for (size_t i = begin; i < std::min(inputs.items.size(), begin + kChunk); ++i) {
-      const tasks::TaskInput& item = inputs.items[i];
+    for (tasks::TaskInput& item : chunk.items) {
+      if (pair) item.pair = pair;
       views.push_back(
           {item.text, item.pair ? std::optional<std::string_view>(*item.pair) : std::nullopt});
     }

@@ -18,9 +18,12 @@ int cmd_zero_shot(const std::vector<std::string>& arguments) {
   if (!options.parse(arguments)) return 0;
 
   if (labels.empty()) fail(ErrorCode::kInvalidArgument, "give at least one --label");
-  TaskInputs inputs = read_text_inputs(flags.input, texts);
-  for (tasks::TaskInput& item : inputs.items) item.texts = labels;
-  return run_task_to_json(flags, inputs, zero_shot);
+  const auto make = [&labels](const TextRow& row, std::string_view place) {
+    tasks::TaskInput item = text_input(row, place);
+    item.texts = labels;
+    return item;
+  };
+  return run_task_to_json(flags, InputReader(flags.input, std::move(texts), make), zero_shot);
 }
 
 }  // namespace tamis::cli

@@ -1,4 +1,4 @@
-// What every command shares: its signature, the common flags, input and output.
+// What every command shares: its signature, the common flags, running a task.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "api/loaded_model.h"
+#include "cli/inputs.h"
 #include "cli/options.h"
-#include "formats/text_data.h"
+#include "cli/output.h"
 
 namespace tamis::cli {
 
@@ -50,45 +51,6 @@ struct ModelFlags {
   [[nodiscard]] api::ModelOptions model_options(tasks::TaskKind task) const;
 };
 
-/// Where results go: standard output for "-", else a file that appears when finish() is called.
-class OutputSink {
- public:
-  explicit OutputSink(std::string path);
-  ~OutputSink();
-  void write(std::string_view bytes);
-  void write_line(std::string_view line);
-  /// Puts the file in place. Throws Error{kUnavailable} if anything could not be written.
-  void finish();
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
-/// The rows of --input FILE ("-": standard input, lines of text or of JSON objects), or one row a
-/// positional text.
-[[nodiscard]] std::vector<TextRow> read_rows(const std::optional<std::string>& input,
-                                             const std::vector<std::string>& texts);
-
-/// "FILE:LINE" of a row of --input, "standard input:LINE", or "" for a positional text.
-[[nodiscard]] std::string place_of(const std::optional<std::string>& input, const TextRow& row);
-
-/// The row as text and optional pair. Throws kInvalidArgument naming `place` if it is another kind
-/// of row.
-[[nodiscard]] tasks::TaskInput text_input(const TextRow& row, std::string_view place);
-
-/// What to run, and the place of each for errors.
-struct TaskInputs {
-  std::vector<tasks::TaskInput> items;
-  std::vector<std::string> places;
-
-  void add(tasks::TaskInput item, std::string place);
-};
-
-/// read_rows() as texts and optional pairs.
-[[nodiscard]] TaskInputs read_text_inputs(const std::optional<std::string>& input,
-                                          const std::vector<std::string>& texts);
-
 /// A bar on standard error if that is a terminal and nobody asked for quiet; else nothing.
 class Progress {
  public:
@@ -106,13 +68,13 @@ class Progress {
 };
 
 /// Runs the task on the inputs in chunks, in order, and hands each result on. An input that cannot
-/// be run is named by its place.
-void run_task(const api::LoadedModel& model, const ModelFlags& flags, const TaskInputs& inputs,
+/// be run is named by its place. Memory does not grow with the number of inputs.
+void run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader& inputs,
               const tasks::TaskOptions& options,
               const std::function<void(size_t, const tasks::TaskResult&)>& consume);
 
 /// run_task with one JSON line a result, to --output.
-int run_task_to_json(const ModelFlags& flags, const TaskInputs& inputs,
+int run_task_to_json(const ModelFlags& flags, InputReader&& inputs,
                      const tasks::TaskOptions& options);
 
 /// The value of --task. Throws kInvalidArgument naming the known tasks.

@@ -12,6 +12,7 @@
 #include "api/manifest.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/plain_text.h"
 #include "base/version.h"
 #include "cli/command.h"
 
@@ -53,21 +54,13 @@ void print_version() {
               static_cast<int>(api::kBundleVersion), isas.c_str());
 }
 
-bool asks_for_version(const std::vector<std::string>& arguments) {
-  const auto end = std::find(arguments.begin(), arguments.end(), "--");
-  return std::find(arguments.begin(), end, "--version") != end;
-}
-
 int run(const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" ||
       arguments[0] == "help") {
     print_help();
     return arguments.empty() ? exit_status(ErrorCode::kInvalidArgument) : 0;
   }
-  if (asks_for_version(arguments)) {
-    print_version();
-    return 0;
-  }
+  if (arguments[0] == "--version") throw VersionAsked();
   for (const Command& command : kCommands) {
     if (command.name == arguments[0]) {
       return command.run({arguments.begin() + 1, arguments.end()});
@@ -96,7 +89,7 @@ int checked(int status) {
 }
 
 int report(ErrorCode code, const char* message) {
-  std::fprintf(stderr, "tamis: %s\n", message);
+  std::fprintf(stderr, "tamis: %s\n", plain_text(message).c_str());
   return exit_status(code);
 }
 
@@ -107,10 +100,15 @@ int main(int argc, char** argv) {
   using namespace tamis;
   cli::occupy_standard_streams();
   set_log_sink([](LogLevel, std::string_view message) {
-    std::fprintf(stderr, "tamis: %.*s\n", static_cast<int>(message.size()), message.data());
+    std::fprintf(stderr, "tamis: %s\n", plain_text(message).c_str());
   });
   try {
-    return cli::checked(cli::run({argv + 1, argv + argc}));
+    try {
+      return cli::checked(cli::run({argv + 1, argv + argc}));
+    } catch (const cli::VersionAsked&) {
+      cli::print_version();
+      return cli::checked(0);
+    }
   } catch (const Error& error) {
     return cli::report(error.code(), error.what());
   } catch (const std::bad_alloc&) {

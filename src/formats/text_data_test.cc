@@ -1,6 +1,7 @@
 #include "formats/text_data.h"
 
 #include "formats/test_util.h"
+#include "formats/text_reader.h"
 
 namespace tamis {
 namespace {
@@ -42,6 +43,34 @@ TEST(TextData, TxtKeepsEveryLine) {
   EXPECT_EQ(texts_of(txt("a\rb\tc\0d\n"s)), Texts{"a\rb\tc\0d"s});
   EXPECT_EQ(texts_of(txt("ß\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf")).size(), 1u);
   EXPECT_EQ(txt("a\nb")[1].line, 2);
+}
+
+// As old editors write them: CR ends a line where there is no LF at all.
+TEST(TextData, LinesMayEndWithCrAlone) {
+  EXPECT_EQ(texts_of(txt("a\rb\r")), (Texts{"a", "b"}));
+  EXPECT_EQ(texts_of(txt("a\r\rb")), (Texts{"a", "", "b"}));
+  EXPECT_EQ(texts_of(tsv("text\tlabel\ra\t1\rb\t2")), (Texts{"a", "b"}));
+  EXPECT_EQ(texts_of(jsonl("{\"text\":\"a\"}\r\r{\"text\":\"b\"}\r")), (Texts{"a", "b"}));
+  EXPECT_EQ(txt("a\rb")[1].line, 2);
+  EXPECT_EQ(texts_of(txt("a\rb\nc")), (Texts{"a\rb", "c"}));
+}
+
+TEST(TextData, NamesEndInLettersOfEitherCase) {
+  EXPECT_EQ(text_format_of("a.TSV"), TextFormat::kTsv);
+  EXPECT_EQ(text_format_of("a.b.Jsonl"), TextFormat::kJsonl);
+  EXPECT_EQ(text_format_of("a.txt.gz"), std::nullopt);
+  EXPECT_TRUE(has_extension("out.NPY", ".npy"));
+  EXPECT_FALSE(has_extension("npy", ".npy"));
+  expect_error(ErrorCode::kInvalidArgument, "a.csv: unknown kind of file; accepted are .txt",
+               [] { (void)require_text_format("a.csv"); });
+}
+
+TEST(TextData, RowsComeOneByOne) {
+  const std::string bytes = "text\tlabel\na\t1\nb\t2\nc\n";
+  TextReader reader(bytes, TextFormat::kTsv, "x.tsv");
+  EXPECT_EQ(reader.next()->label, "1");
+  EXPECT_EQ(reader.next()->line, 3);
+  expect_error(ErrorCode::kCorruptData, "x.tsv:4: 1 fields", [&] { (void)reader.next(); });
 }
 
 TEST(TextData, NamesBytesThatAreNotUtf8) {

@@ -106,8 +106,10 @@ Outcome tamis(const std::vector<std::string>& arguments, const Surroundings& sur
   check(child >= 0, "cannot fork");
   if (child == 0) become_tamis(pointers.data(), surroundings, files);
   int status = 0;
-  check(::waitpid(child, &status, 0) == child, "lost the child");
+  rusage usage = {};
+  check(::wait4(child, &status, 0, &usage) == child, "lost the child");
   Outcome outcome;
+  outcome.peak_kib = usage.ru_maxrss;
   outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
   outcome.out = read_if_there(files / "out");
   outcome.err = read_if_there(files / "err");

@@ -38,6 +38,7 @@ struct Outcome {
   int status = 0;  ///< exit status; 1000 + signal if one ended it
   std::string out;
   std::string err;
+  int64_t peak_kib = 0;  ///< the most memory that was resident
 };
 
 /// How a run differs from the ordinary.

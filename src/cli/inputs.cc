@@ -1,0 +1,173 @@
+#include "cli/inputs.h"
+
+#include <iostream>
+#include <iterator>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "formats/text_reader.h"
+
+namespace tamis::cli {
+
+namespace {
+
+constexpr std::string_view kStandardInput = "standard input";
+
+// The bytes of --input and what they are.
+struct Source {
+  std::string name;
+  TextFormat format = TextFormat::kTxt;
+  std::string owned;                       // of standard input
+  std::shared_ptr<const MappedFile> file;  // null for standard input
+
+  [[nodiscard]] std::string_view bytes() const {
+    if (file == nullptr) return owned;
+    return {reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()};
+  }
+};
+
+// Lines of JSON objects if the first line is one, else lines of text.
+Source read_standard_input() {
+  Source source;
+  source.name = kStandardInput;
+  source.owned.assign(std::istreambuf_iterator<char>(std::cin), {});
+  const size_t first = source.owned.find_first_not_of(" \t\r\n");
+  const bool json = first != std::string::npos && source.owned[first] == '{';
+  source.format = json ? TextFormat::kJsonl : TextFormat::kTxt;
+  return source;
+}
+
+Source open_source(const std::string& input) {
+  if (input == "-") return read_standard_input();
+  Source source;
+  source.name = input;
+  source.format = require_text_format(input);
+  source.file = MappedFile::open(input);
+  return source;
+}
+
+void check_given(const std::optional<std::string>& input, const std::vector<std::string>& texts) {
+  if (input && !texts.empty()) {
+    fail(ErrorCode::kInvalidArgument, "give texts or --input, not both");
+  }
+  if (!input && texts.empty()) {
+    fail(ErrorCode::kInvalidArgument, "no input; give texts or --input FILE");
+  }
+}
+
+}  // namespace
+
+std::vector<TextRow> read_rows(const std::optional<std::string>& input,
+                               const std::vector<std::string>& texts) {
+  check_given(input, texts);
+  if (input) {
+    const Source source = open_source(*input);
+    return parse_text_data(source.bytes(), source.format, source.name);
+  }
+  std::vector<TextRow> rows;
+  for (const std::string& text : texts) rows.emplace_back().text = text;
+  return rows;
+}
+
+std::string place_of(const std::optional<std::string>& input, const TextRow& row) {
+  if (!input || row.line == 0) return "";
+  return cat(*input == "-" ? kStandardInput : *input, ":", row.line);
+}
+
+tasks::TaskInput text_input(const TextRow& row, std::string_view place) {
+  if (!row.text) {
+    fail(ErrorCode::kInvalidArgument, place, place.empty() ? "" : ": ",
+         "this command needs a \"text\"");
+  }
+  tasks::TaskInput input;
+  input.text = *row.text;
+  input.pair = row.text_pair;
+  return input;
+}
+
+struct InputReader::Impl {
+  std::vector<tasks::TaskInput> given;  // without a file
+  Source source;
+  std::unique_ptr<TextReader> reader;  // null without a file
+  MakeInput make;
+  int64_t count = 0;
+  int64_t taken = 0;
+
+  void rewind() {
+    reader = std::make_unique<TextReader>(source.bytes(), source.format, source.name);
+  }
+  // Pages of the file that have been read; what is needed again is read again.
+  void let_go() const {
+    if (source.file != nullptr) release_pages(source.file->bytes());
+  }
+  void read_once();
+  TaskInputs next_rows(size_t most);
+};
+
+void InputReader::Impl::read_once() {
+  constexpr int64_t kRowsBetween = 4096;
+  rewind();
+  while (const auto row = reader->next()) {
+    (void)make(*row, cat(source.name, ":", row->line));
+    if (++count % kRowsBetween == 0) let_go();
+  }
+  let_go();
+  rewind();
+}
+
+TaskInputs InputReader::Impl::next_rows(size_t most) {
+  TaskInputs chunk;
+  while (chunk.items.size() < most) {
+    const auto row = reader->next();
+    if (!row) break;
+    std::string place = cat(source.name, ":", row->line);
+    chunk.items.push_back(make(*row, place));
+    chunk.places.push_back(std::move(place));
+  }
+  taken += static_cast<int64_t>(chunk.items.size());
+  if (taken > count || (chunk.items.size() < most && taken < count)) {
+    fail(ErrorCode::kCorruptData, source.name, ": has changed while it was read");
+  }
+  let_go();
+  return chunk;
+}
+
+InputReader::InputReader(const std::optional<std::string>& input, std::vector<std::string> texts,
+                         MakeInput make)
+    : impl_(std::make_unique<Impl>()) {
+  check_given(input, texts);
+  impl_->make = std::move(make);
+  if (input) {
+    impl_->source = open_source(*input);
+    impl_->read_once();
+    return;
+  }
+  for (std::string& text : texts) {
+    TextRow row;
+    row.text = std::move(text);
+    impl_->given.push_back(impl_->make(row, ""));
+  }
+  impl_->count = static_cast<int64_t>(impl_->given.size());
+}
+
+InputReader::InputReader(tasks::TaskInput only) : impl_(std::make_unique<Impl>()) {
+  impl_->given.push_back(std::move(only));
+  impl_->count = 1;
+}
+
+InputReader::~InputReader() = default;
+InputReader::InputReader(InputReader&&) noexcept = default;
+
+int64_t InputReader::count() const { return impl_->count; }
+
+TaskInputs InputReader::next(size_t most) {
+  if (impl_->reader != nullptr) return impl_->next_rows(most);
+  TaskInputs chunk;
+  while (chunk.items.size() < most && impl_->taken < impl_->count) {
+    chunk.items.push_back(std::move(impl_->given[static_cast<size_t>(impl_->taken++)]));
+    chunk.places.emplace_back();
+  }
+  return chunk;
+}
+
+}  // namespace tamis::cli
