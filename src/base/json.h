@@ -67,6 +67,9 @@ struct JsonView::Member {
 struct JsonLimits {
   size_t max_depth = 64;
   size_t max_bytes = size_t{1} << 30;
+  /// Reads NaN, Infinity and -Infinity, which Python writes, as doubles; else they are named in the
+  /// error.
+  bool python_numbers = false;
 };
 
 /// Owns a parsed text. Immutable after parse(), so safe to read from any thread.

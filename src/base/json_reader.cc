@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <limits>
+#include <map>
 #include <memory_resource>
 #include <unordered_set>
 
@@ -35,15 +38,23 @@ namespace {
 // Objects up to this many keys are searched for duplicates pair by pair (45 comparisons at most).
 constexpr size_t kPairwiseKeys = 10;
 
+// Numbers of Python's that stand as nulls in a rewritten text, by the null's index in it.
+using PythonNumbers = std::map<size_t, double>;
+
 class TreeBuilder {
  public:
-  TreeBuilder(std::pmr::memory_resource& arena, std::string_view source)
-      : arena_(arena), source_(source) {}
+  TreeBuilder(std::pmr::memory_resource& arena, std::string_view source,
+              const PythonNumbers& numbers)
+      : arena_(arena), source_(source), numbers_(numbers) {}
 
   void build(simdjson::dom::element element, JsonNode& node) {
     using simdjson::dom::element_type;
     switch (element.type()) {
       case element_type::NULL_VALUE:
+        if (const auto number = numbers_.find(nulls_++); number != numbers_.end()) {
+          node.kind = JsonKind::kDouble;
+          node.number = number->second;
+        }
         break;
       case element_type::BOOL:
         node.kind = JsonKind::kBool;
@@ -137,6 +148,8 @@ class TreeBuilder {
 
   std::pmr::memory_resource& arena_;
   std::string_view source_;
+  const PythonNumbers& numbers_;
+  size_t nulls_ = 0;
 };
 
 std::string_view kind_name(JsonKind kind) {
@@ -188,6 +201,73 @@ std::string with_large_integers_as_doubles(std::string_view text) {
   return out;
 }
 
+struct PythonLiteral {
+  std::string_view text;
+  double value;
+};
+constexpr PythonLiteral kPythonLiterals[] = {
+    {"NaN", std::numeric_limits<double>::quiet_NaN()},
+    {"Infinity", std::numeric_limits<double>::infinity()},
+    {"-Infinity", -std::numeric_limits<double>::infinity()},
+};
+
+const PythonLiteral* python_literal_at(std::string_view text) {
+  for (const PythonLiteral& literal : kPythonLiterals) {
+    if (text.starts_with(literal.text)) return &literal;
+  }
+  return nullptr;
+}
+
+struct PythonText {
+  std::string json;  // with null in the place of each literal
+  PythonNumbers numbers;
+  std::string_view first;  // the first literal, empty if there is none
+  size_t first_at = 0;
+};
+
+PythonText without_python_numbers(std::string_view text) {
+  PythonText out;
+  bool in_string = false;
+  size_t nulls = 0;
+  for (size_t i = 0; i < text.size();) {
+    if (!in_string) {
+      if (const PythonLiteral* literal = python_literal_at(text.substr(i))) {
+        if (out.numbers.empty()) {
+          out.first = literal->text;
+          out.first_at = i;
+        }
+        out.numbers.emplace(nulls++, literal->value);
+        out.json += "null";
+        i += literal->text.size();
+        continue;
+      }
+      if (text.substr(i).starts_with("null")) ++nulls;
+    }
+    if (text[i] == '"') in_string = !in_string;
+    if (in_string && text[i] == '\\' && i + 1 < text.size()) out.json += text[i++];
+    out.json += text[i++];
+  }
+  return out;
+}
+
+// Python and some editors of Windows write it before UTF-8.
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+void refuse_byte_order_mark(std::string_view text, std::string_view source) {
+  if (!text.starts_with(kByteOrderMark)) return;
+  fail(ErrorCode::kCorruptData, source,
+       ": not valid JSON: begins with a byte order mark (BOM); save it as UTF-8 without one");
+}
+
+// With a second try for integers that simdjson does not hold.
+simdjson::error_code parse_text(simdjson::dom::parser& parser, std::string_view text,
+                                simdjson::dom::element& element) {
+  const simdjson::error_code error = parser.parse(text.data(), text.size()).get(element);
+  if (error != simdjson::NUMBER_ERROR) return error;
+  const std::string widened = with_large_integers_as_doubles(text);
+  return parser.parse(widened.data(), widened.size()).get(element);
+}
+
 // The largest magnitude at which every integer is a double: 2^53.
 constexpr double kExactIntegers = 9007199254740992.0;
 
@@ -206,14 +286,21 @@ JsonDocument JsonDocument::parse(std::string_view text, std::string_view source,
   }
   // The library copies from the text's address, which an empty text need not have.
   if (text.empty()) fail(ErrorCode::kCorruptData, source, ": not valid JSON: it is empty");
+  refuse_byte_order_mark(text, source);
   auto impl = std::make_unique<Impl>();
   simdjson::error_code error =
       impl->parser.allocate(std::max<size_t>(text.size(), 64), limits.max_depth);
   simdjson::dom::element element;
-  if (!error) error = impl->parser.parse(text.data(), text.size()).get(element);
-  if (error == simdjson::NUMBER_ERROR) {
-    const std::string widened = with_large_integers_as_doubles(text);
-    error = impl->parser.parse(widened.data(), widened.size()).get(element);
+  if (!error) error = parse_text(impl->parser, text, element);
+  PythonText python;
+  if (error && error != simdjson::DEPTH_ERROR) {
+    python = without_python_numbers(text);
+    if (!python.numbers.empty() && limits.python_numbers) {
+      error = parse_text(impl->parser, python.json, element);
+    } else if (!python.numbers.empty()) {
+      fail(ErrorCode::kCorruptData, source, ": not valid JSON: ", python.first, " at byte ",
+           python.first_at, "; numbers must be finite");
+    }
   }
   if (error) {
     if (error == simdjson::DEPTH_ERROR) {
@@ -223,7 +310,7 @@ JsonDocument JsonDocument::parse(std::string_view text, std::string_view source,
     fail(ErrorCode::kCorruptData, source,
          ": not valid JSON: ", std::string_view(simdjson::error_message(error)));
   }
-  TreeBuilder(impl->arena, source).build(element, impl->root);
+  TreeBuilder(impl->arena, source, python.numbers).build(element, impl->root);
   return JsonDocument(std::move(impl));
 }
 

@@ -86,6 +86,38 @@ TEST(Json, RefusesBadTexts) {
   EXPECT_NE(error_of("[1,2,3]", {3, 4}).find("over the limit of 4 bytes"), std::string::npos);
 }
 
+TEST(Json, NamesAByteOrderMark) {
+  EXPECT_EQ(error_of("\xef\xbb\xbf{}"),
+            "file.json: not valid JSON: begins with a byte order mark (BOM); save it as UTF-8 "
+            "without one");
+}
+
+TEST(Json, NamesPythonsNumbers) {
+  EXPECT_EQ(error_of(R"({"NaN":[1,-Infinity]})"),
+            "file.json: not valid JSON: -Infinity at byte 10; numbers must be finite");
+  EXPECT_NE(error_of(R"({"a":"NaN",})").find("not valid JSON"), std::string::npos);
+  EXPECT_EQ(error_of(R"({"a":"NaN",})").find("finite"), std::string::npos);
+}
+
+TEST(Json, ReadsPythonsNumbersWhereAsked) {
+  JsonLimits limits;
+  limits.python_numbers = true;
+  const JsonDocument doc = JsonDocument::parse(
+      R"({"null":null,"a\"NaN":NaN,"b":[null,-Infinity,"null Infinity",Infinity],"c":18446744073709551616})",
+      "file.json", limits);
+  const JsonView root = doc.root();
+  EXPECT_TRUE(root.get("null").is_null());
+  EXPECT_TRUE(std::isnan(root.get("a\"NaN").as_double("a")));
+  const JsonView b = root.get("b");
+  EXPECT_TRUE(b.at(0).is_null());
+  EXPECT_EQ(b.at(1).as_double("b"), -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(b.at(2).as_string("b"), "null Infinity");
+  EXPECT_EQ(b.at(3).as_double("b"), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(root.get("c").as_double("c"), 18446744073709551616.0);
+  EXPECT_THROW((void)b.at(3).as_int("b"), Error);
+  EXPECT_NE(error_of("[NaNa]", limits).find("not valid JSON"), std::string::npos);
+}
+
 TEST(JsonWriter, WritesWhatReadsBack) {
   JsonWriter writer;
   const float third = 1.0f / 3.0f;
