@@ -46,7 +46,10 @@ def main():
     os.chdir(out)
     torch.save(tensors(), "torch.bin")
     torch.save(tensors(), "torch_protocol4.bin", pickle_protocol=4)
-    torch.save({"a": torch.zeros(2)}, "torch_legacy.bin", _use_new_zipfile_serialization=False)
+    legacy = tensors()
+    del legacy["uint16"]  # torch cannot read back its own
+    torch.save(legacy, "torch_legacy.bin", _use_new_zipfile_serialization=False)
+    torch.save(legacy, "torch_legacy4.bin", pickle_protocol=4, _use_new_zipfile_serialization=False)
     torch.save({"a": torch.zeros(2), "b": Trap()}, "torch_object.bin")
     return 0
 

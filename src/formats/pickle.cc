@@ -95,6 +95,8 @@ class PickleMachine {
     return std::move(out_);
   }
 
+  size_t consumed() const { return at_; }
+
  private:
   template <typename... Parts>
   [[noreturn]] void corrupt(const Parts&... parts) const {
@@ -430,6 +432,15 @@ class PickleMachine {
 Pickle Pickle::parse(std::string_view bytes, const std::string& source,
                      std::span<const std::string_view> allowed, std::string_view what) {
   return PickleMachine(bytes, source, allowed, what).run();
+}
+
+Pickle Pickle::parse_first(std::string_view bytes, const std::string& source,
+                           std::span<const std::string_view> allowed, std::string_view what,
+                           size_t& consumed) {
+  PickleMachine machine(bytes.substr(0, kMaxPickleBytes), source, allowed, what);
+  Pickle pickle = machine.run();
+  consumed = machine.consumed();
+  return pickle;
 }
 
 }  // namespace tamis

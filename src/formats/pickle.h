@@ -51,6 +51,14 @@ class Pickle {
                                     std::span<const std::string_view> allowed,
                                     std::string_view what);
 
+  /// As parse(), of the pickle that `bytes` begin with; what follows it, from `consumed` on, is not
+  /// looked at.
+  [[nodiscard]] static Pickle parse_first(std::string_view bytes, const std::string& source,
+                                          std::span<const std::string_view> allowed,
+                                          std::string_view what, size_t& consumed);
+
+  /// Every value of the pickle, in the order in which they were made.
+  [[nodiscard]] const std::deque<PickleValue>& values() const { return values_; }
   [[nodiscard]] const PickleValue& root() const { return *root_; }
 
  private:
