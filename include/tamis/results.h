@@ -18,6 +18,8 @@ struct EmbedResult {
 struct LabelScore {
   std::string label;
   float score = 0;
+  /// The label's place in the model's labels; -1 for labels of the caller's.
+  int64_t id = -1;
 };
 
 struct ClassifyResult {

@@ -40,12 +40,13 @@ HeadKind head_of(TaskKind task) {
 }
 
 // A head of one label that is no regression scores pairs: that is how cross-encoders are saved.
-TaskKind task_of(const models::BuiltModel& model) {
+TaskKind task_of(const models::BuiltModel& model, bool is_cross_encoder) {
   switch (model.head) {
     case HeadKind::kEmbedding:
       return TaskKind::kEmbed;
     case HeadKind::kSequenceClassification:
-      return model.labels.size() == 1 && model.problem_type != ProblemType::kRegression
+      return model.labels.size() == 1 &&
+                     (is_cross_encoder || model.problem_type != ProblemType::kRegression)
                  ? TaskKind::kRerank
                  : TaskKind::kClassify;
     case HeadKind::kTokenClassification:
@@ -153,6 +154,7 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
       sentence.transformer_folder.empty() ? folder : sentence.transformer_folder;
   const auto checkpoint = Checkpoint::open(weights);
   models::BuildOptions build;
+  if (sentence.is_cross_encoder) build.head = HeadKind::kSequenceClassification;
   if (options.task) build.head = head_of(*options.task);
   if (sentence.has_modules) build.sentence_transformer = sentence;
   models::BuiltModel built = models::build_model(*checkpoint, build);
@@ -161,7 +163,7 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   }
 
   manifest_.family = built.family;
-  manifest_.task = options.task.value_or(task_of(built));
+  manifest_.task = options.task.value_or(task_of(built, sentence.is_cross_encoder));
   const auto tokenizer_length =
       tokenizer_ == nullptr ? std::optional<int64_t>() : tokenizer_->model_max_length();
   manifest_.max_length = longest_input(options.max_length, sentence.max_seq_length,
@@ -170,8 +172,11 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   manifest_.output_size = built.output_size;
   manifest_.uses_type_ids = built.type_vocab_size > 1;
   manifest_.labels = built.labels;
+  manifest_.entailment_id = built.entailment_id;
   manifest_.problem = problem_of(built.problem_type);
-  manifest_.cross_encoder_activation = checkpoint->config().cross_encoder_activation;
+  manifest_.cross_encoder_activation = sentence.cross_encoder_activation
+                                           ? sentence.cross_encoder_activation
+                                           : checkpoint->config().cross_encoder_activation;
   manifest_.normalize = built.normalize;
   manifest_.do_lower_case = sentence.do_lower_case;
   manifest_.include_prompt = !sentence.pooling || sentence.pooling->include_prompt;

@@ -93,6 +93,7 @@ std::string write_manifest(const Manifest& manifest) {
   json.member("uses_type_ids", manifest.uses_type_ids).key("labels").begin_array();
   for (const std::string& label : manifest.labels) json.value(label);
   json.end_array();
+  if (manifest.entailment_id) json.member("entailment_id", *manifest.entailment_id);
   json.member("problem_type", kProblemNames[static_cast<size_t>(manifest.problem)]);
   json.key("cross_encoder_activation");
   if (manifest.cross_encoder_activation) {
@@ -144,6 +145,9 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
   for (size_t i = 0; i < labels.size(); ++i) {
     manifest.labels.emplace_back(labels.at(i).as_string(fields.where("labels")));
   }
+  if (const JsonView id = fields.get("entailment_id"); !id.is_null()) {
+    manifest.entailment_id = id.as_int(fields.where("entailment_id"));
+  }
   manifest.problem = problem_of(fields);
   if (const auto name = fields.optional_string("cross_encoder_activation")) {
     manifest.cross_encoder_activation = activation_from_name(*name);
@@ -170,6 +174,7 @@ tasks::TaskModel task_model(const Manifest& manifest) {
   model.max_length = manifest.max_length;
   model.uses_type_ids = manifest.uses_type_ids;
   model.labels = manifest.labels;
+  model.entailment_id = manifest.entailment_id;
   model.problem = manifest.problem;
   model.cross_encoder_activation = manifest.cross_encoder_activation;
   model.normalize = manifest.normalize;

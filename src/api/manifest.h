@@ -34,6 +34,7 @@ struct Manifest {
   int64_t parameters = 0;
   bool uses_type_ids = true;
   std::vector<std::string> labels;
+  std::optional<int64_t> entailment_id;  ///< config.json's label2id; zero-shot checks it
   tasks::Problem problem = tasks::Problem::kUnknown;
   std::optional<Activation> cross_encoder_activation;
   bool normalize = false;

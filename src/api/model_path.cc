@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "formats/checkpoint.h"
 
 namespace tamis::api {
 
@@ -187,6 +188,7 @@ ModelPath resolve_model(std::string_view model) {
   if (file_exists(folder / "config.json") || file_exists(folder / "modules.json")) {
     return {folder, ModelKind::kCheckpoint};
   }
+  refuse_foreign_folder(folder);
   fail(ErrorCode::kNotFound, "\"", folder.string(),
        "\": not a model; a folder with config.json (Hugging Face) or tamis.json (a bundle) is");
 }

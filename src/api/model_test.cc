@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <tamis/model.h>
 
+#include <cmath>
 #include <thread>
 
 #include "api/test_util.h"
@@ -53,6 +54,38 @@ TEST(Model, DoesEveryTask) {
   EXPECT_EQ(load("bert-token-classification").ner({"Anna.", "Lagos."}).size(), 2U);
   EXPECT_EQ(load("bert-question-answering").answer("Who?", "Anna did.").answers.size(), 1U);
   EXPECT_EQ(load("bert-masked-lm").fill_mask({"The [MASK]."}).at(0).masks.at(0).size(), 5U);
+}
+
+// As CrossEncoder.save_pretrained() lays it out since sentence-transformers 5.4.
+TEST(Model, ACrossEncoderAmongModulesReranks) {
+  const TempFolder folder;
+  fs::copy(testdata("models/bert-rerank"), folder.path(),
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  folder.write("modules.json",
+               R"([{"idx":0,"name":"0","path":"",)"
+               R"("type":"sentence_transformers.base.modules.transformer.Transformer"}])");
+  folder.write("sentence_bert_config.json",
+               R"({"transformer_task":"sequence-classification","module_output_name":"scores"})");
+  RerankOptions raw;
+  raw.raw_scores = true;
+  const std::vector<std::string> texts = {"Anna.", "No one.", "A table."};
+  const RerankResult logits = load("bert-rerank").rerank("Who?", texts, raw);
+  const auto scores = [&](std::string_view activation) {
+    folder.write(
+        "config_sentence_transformers.json",
+        cat(R"({"model_type":"CrossEncoder","prompts":{},"activation_fn":")", activation, "\"}"));
+    const Model model = Model::load(folder.path().string());
+    EXPECT_EQ(model.info().task, "rerank");
+    std::vector<float> found;
+    for (const RankedText& row : model.rerank("Who?", texts).results) found.push_back(row.score);
+    return found;
+  };
+  const std::vector<float> identity = scores("torch.nn.modules.linear.Identity");
+  const std::vector<float> sigmoid = scores("torch.nn.modules.activation.Sigmoid");
+  for (size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ(identity[i], logits.results[i].score);
+    EXPECT_NEAR(sigmoid[i], 1 / (1 + std::exp(-logits.results[i].score)), 1e-6F);
+  }
 }
 
 TEST(Model, AnswersNothingForNothing) {

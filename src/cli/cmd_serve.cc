@@ -89,10 +89,20 @@ void warn_of_open_doors(const serve::ServerOptions& server) {
           server.model_control == serve::ModelControl::kExplicit ? "open to this machine" : "off"));
 }
 
+// "TASK" for every model, or "NAME=TASK".
+void add_tasks(const std::vector<std::string>& tasks, serve::ServerOptions& server) {
+  for (const std::string& text : tasks) {
+    const size_t equals = text.rfind('=');
+    const std::string name = equals == text.npos ? "" : text.substr(0, equals);
+    server.tasks[name] = task_flag(equals == text.npos ? text : text.substr(equals + 1));
+  }
+}
+
 struct ServeFlags {
   CommonFlags common;
   std::vector<std::string> models;
   std::vector<std::string> weights;
+  std::vector<std::string> tasks;
   std::optional<std::string> precision;
   std::string model_control = "none";
   int64_t max_length = 0;
@@ -229,6 +239,9 @@ int cmd_serve(const std::vector<std::string>& arguments) {
                  "explicit: programs on this machine may load and unload models without a key; "
                  "none: only callers with the key");
   options.option("--weight", flags.weights, "NAME=NUMBER: a model's share of the cores");
+  options.option(
+      "--task", flags.tasks,
+      "TASK, or NAME=TASK for one model: what it answers, where its files leave a choice");
   options.option("--precision", flags.precision, "fp32, bf16 or int8; a bundle runs as made");
   options.option("--max-length", flags.max_length, "longest input in tokens");
   options.flag("--no-auto-truncate", flags.no_truncate, "refuse texts that are too long");
@@ -237,6 +250,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   if (!options.parse(arguments)) return 0;
   for (const std::string& model : flags.models) server.models.push_back(model_argument(model));
   add_weights(flags.weights, server);
+  add_tasks(flags.tasks, server);
   server.auto_truncate = !flags.no_truncate;
   server.model_control = model_control(flags.model_control);
   server.model.max_length = flags.max_length;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "formats/peft_adapter.h"
 #include "formats/pytorch_bin.h"
 #include "formats/safetensors.h"
 
@@ -33,6 +34,21 @@ struct WeightFormat {
 constexpr WeightFormat kWeightFormats[] = {
     {"model.safetensors", "model.safetensors.index.json", read_safetensors_file},
     {"pytorch_model.bin", "pytorch_model.bin.index.json", read_pytorch_bin},
+};
+
+// Files by which a folder without config.json shows what it is.
+struct ForeignFile {
+  std::string_view name;
+  std::string_view what;
+};
+constexpr ForeignFile kForeignFiles[] = {
+    {"adapter_config.json",
+     "a PEFT adapter without its base; accepted is the adapter in the base's folder, beside "
+     "config.json and the weights, or what merge_and_unload() saves"},
+    {"gliner_config.json",
+     "a GLiNER model, which is not built; accepted are token classification models"},
+    {"model_index.json", "a diffusers pipeline, which is not built; accepted are text encoders"},
+    {"open_clip_config.json", "an OpenCLIP model, which is not built; accepted are text encoders"},
 };
 
 struct WeightMap {
@@ -102,6 +118,13 @@ std::vector<StoredTensor> read_weights(const fs::path& folder) {
   fail(ErrorCode::kNotFound, folder.string(), ": no weights here; accepted are ", accepted);
 }
 
+void refuse_foreign_folder(const fs::path& folder) {
+  for (const ForeignFile& file : kForeignFiles) {
+    if (!file_exists(folder / file.name)) continue;
+    fail(ErrorCode::kUnsupported, (folder / file.name).string(), ": ", file.what);
+  }
+}
+
 Checkpoint::Checkpoint(fs::path folder, ModelConfig config, std::vector<StoredTensor> tensors)
     : folder_(std::move(folder)), config_(std::move(config)) {
   for (StoredTensor& tensor : tensors) {
@@ -117,8 +140,11 @@ std::shared_ptr<const Checkpoint> Checkpoint::open(const fs::path& folder) {
          ": no such folder; a model is a folder with "
          "config.json and model.safetensors");
   }
+  if (!file_exists(folder / "config.json")) refuse_foreign_folder(folder);
   ModelConfig config = ModelConfig::read(folder / "config.json");
-  return std::make_shared<const Checkpoint>(folder, std::move(config), read_weights(folder));
+  std::vector<StoredTensor> tensors = read_weights(folder);
+  apply_peft_adapter(folder, tensors);
+  return std::make_shared<const Checkpoint>(folder, std::move(config), std::move(tensors));
 }
 
 std::optional<TensorView> Checkpoint::find(std::string_view name) const {

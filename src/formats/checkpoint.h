@@ -21,7 +21,8 @@ namespace tamis {
 class Checkpoint {
  public:
   /// Reads config.json and the first that is there of model.safetensors,
-  /// model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json.
+  /// model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json, and adds a
+  /// PEFT adapter that lies beside them (peft_adapter.h).
   /// Throws Error: kNotFound (the folder, config.json or all of these), kCorruptData, kUnsupported.
   [[nodiscard]] static std::shared_ptr<const Checkpoint> open(const std::filesystem::path& folder);
 
@@ -48,6 +49,10 @@ class Checkpoint {
   ModelConfig config_;
   std::map<std::string, StoredTensor, std::less<>> tensors_;
 };
+
+/// Throws Error{kUnsupported} naming the file if a folder without config.json shows by another file
+/// what it is: a PEFT adapter alone, a GLiNER model.
+void refuse_foreign_folder(const std::filesystem::path& folder);
 
 /// The tensors of a folder's weights, looked for as Checkpoint::open() does. Each name once.
 [[nodiscard]] std::vector<StoredTensor> read_weights(const std::filesystem::path& folder);

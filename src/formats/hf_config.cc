@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
+#include "formats/hf_config_keys.h"
 
 namespace tamis {
 
@@ -39,7 +41,7 @@ struct Defaults {
   std::string_view hidden_act;
 };
 
-// The first row also serves a model_type that is not listed.
+// One row a family of models/families.inc.
 constexpr Defaults kDefaults[] = {
     {"bert", 30522, 768, 12, 12, 3072, 2, 0, 0, "gelu"},
     {"distilbert", 30522, 768, 6, 12, 3072, 0, 0, 0, "gelu"},
@@ -50,11 +52,11 @@ constexpr Defaults kDefaults[] = {
     {"electra", 30522, 256, 12, 4, 1024, 2, 128, 0, "gelu"},
 };
 
-const Defaults& defaults_of(std::string_view model_type) {
+const Defaults* defaults_of(std::string_view model_type) {
   for (const Defaults& row : kDefaults) {
-    if (row.model_type == model_type) return row;
+    if (row.model_type == model_type) return &row;
   }
-  return kDefaults[0];
+  return nullptr;
 }
 
 // Configs from before model_type existed name only their class.
@@ -83,8 +85,11 @@ class ConfigReader {
   ConfigReader(JsonView root, std::string_view source) : root_(root), source_(source) {}
 
   ModelConfig read() {
-    refuse_unbuilt();
     read_names();
+    defaults_ = defaults_of(config_.model_type);
+    // Another family's fields mean other things: its name is what the caller refuses.
+    if (defaults_ == nullptr) return std::move(config_);
+    check_keys(root_, source_, hf_config_keys());
     read_sizes();
     read_details();
     read_labels();
@@ -110,34 +115,6 @@ class ConfigReader {
   template <typename... Parts>
   [[noreturn]] void unsupported(const Parts&... parts) const {
     fail(ErrorCode::kUnsupported, source_, ": ", parts...);
-  }
-
-  void refuse_unbuilt() const {
-    if (const JsonView type = get("position_embedding_type")) {
-      const std::string_view name = type.as_string(what("position_embedding_type"));
-      if (name != "absolute") {
-        unsupported("position_embedding_type ", json_quote(name),
-                    " is not built; only \"absolute\" is accepted");
-      }
-    }
-    for (const std::string_view key : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
-      if (flag(key, false)) {
-        unsupported(key, " is true, but only encoders are built; false is accepted");
-      }
-    }
-    if (get("auto_map").size() != 0) {
-      unsupported(
-          "auto_map names the model's own Python code, which is never run; accepted are the "
-          "architectures built into transformers");
-    }
-    if (get("pruned_heads").size() != 0) {
-      unsupported("pruned_heads is not built; only {} is accepted");
-    }
-    if (get("quantization_config")) {
-      unsupported(
-          "quantization_config: weights quantized by other tools are not built; accepted are "
-          "float weights");
-    }
   }
 
   void read_names() {
@@ -181,7 +158,7 @@ class ConfigReader {
   }
 
   void read_sizes() {
-    const Defaults& row = defaults_of(config_.model_type);
+    const Defaults& row = *defaults_;
     const bool distil = config_.model_type == "distilbert";
     const auto alias = [distil](std::string_view name) {
       return distil ? name : std::string_view();
@@ -221,9 +198,9 @@ class ConfigReader {
   }
 
   void read_details() {
-    const Defaults& row = defaults_of(config_.model_type);
-    const bool distil = config_.model_type == "distilbert" && get("activation");
-    config_.hidden_act = activation(distil ? "activation" : "hidden_act", row.hidden_act);
+    // DistilBERT's class has no hidden_act, and passes over one.
+    const bool distil = config_.model_type == "distilbert";
+    config_.hidden_act = activation(distil ? "activation" : "hidden_act", defaults_->hidden_act);
     if (const JsonView eps = get("layer_norm_eps")) {
       config_.layer_norm_eps = eps.as_double(what("layer_norm_eps"));
       if (!(config_.layer_norm_eps >= 0 && config_.layer_norm_eps <= 1)) {
@@ -247,10 +224,14 @@ class ConfigReader {
     if (names && !names.is_object()) {
       fail(ErrorCode::kCorruptData, what("id2label"), " must be an object from id to label");
     }
-    // Old configs write _num_labels; where it differs from id2label, transformers takes id2label.
+    // Old configs write _num_labels.
     const int64_t fallback = size("_num_labels", {}, 2, 0, kMaxLabels);
     const int64_t asked = size("num_labels", {}, fallback, 0, kMaxLabels);
     config_.num_labels = names ? static_cast<int64_t>(names.size()) : asked;
+    if (names && get("num_labels") && asked != config_.num_labels) {
+      log(LogLevel::kWarning, cat(what("num_labels"), " is ", asked, ", but id2label names ",
+                                  config_.num_labels, " labels, which are taken"));
+    }
     if (config_.num_labels > kMaxLabels) {
       fail(ErrorCode::kCorruptData, what("id2label"), " has ", config_.num_labels,
            " labels; at most ", kMaxLabels, " are accepted");
@@ -259,6 +240,8 @@ class ConfigReader {
       config_.id2label.push_back(cat("LABEL_", id));
     }
     for (size_t i = 0; i < names.size(); ++i) read_label(names.member(i));
+    // Without id2label transformers makes both anew.
+    if (names) read_entailment();
     read_problem_type();
   }
 
@@ -279,10 +262,36 @@ class ConfigReader {
     }
   }
 
+  // The first of label2id whose name begins with "entail", as the zero-shot pipeline looks for it.
+  void read_entailment() {
+    const JsonView ids = get("label2id");
+    if (ids && !ids.is_object()) {
+      fail(ErrorCode::kCorruptData, what("label2id"), " must be an object from label to id");
+    }
+    for (size_t i = 0; i < ids.size() && !config_.entailment_id; ++i) {
+      const JsonView::Member member = ids.member(i);
+      if (!begins_with_entail(member.key)) continue;
+      // What is no label's id is an error only where zero-shot asks for it.
+      const bool whole = member.value.is_int();
+      config_.entailment_id = whole ? member.value.as_int(what("label2id")) : -1;
+    }
+  }
+
+  static bool begins_with_entail(std::string_view label) {
+    constexpr std::string_view kEntail = "entail";
+    if (label.size() < kEntail.size()) return false;
+    for (size_t i = 0; i < kEntail.size(); ++i) {
+      const char c = label[i];
+      if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != kEntail[i]) return false;
+    }
+    return true;
+  }
+
   void read_problem_type() {
     const JsonView type = get("problem_type");
     if (!type) return;
     const std::string_view name = type.as_string(what("problem_type"));
+    if (name.empty()) return;  // as transformers' pipelines take it
     if (name == "regression") {
       config_.problem_type = ProblemType::kRegression;
     } else if (name == "single_label_classification") {
@@ -331,6 +340,7 @@ class ConfigReader {
 
   JsonView root_;
   std::string_view source_;
+  const Defaults* defaults_ = nullptr;
   ModelConfig config_;
 };
 
@@ -354,7 +364,9 @@ std::string known_python_activations() {
 }
 
 ModelConfig ModelConfig::parse(std::string_view json, std::string_view source) {
-  const JsonDocument document = JsonDocument::parse(json, source);
+  JsonLimits limits;
+  limits.python_numbers = true;
+  const JsonDocument document = JsonDocument::parse(json, source, limits);
   if (!document.root().is_object()) {
     fail(ErrorCode::kCorruptData, source, ": must be a JSON object");
   }

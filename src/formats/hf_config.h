@@ -21,7 +21,9 @@ enum class ProblemType : uint8_t { kRegression, kSingleLabel, kMultiLabel };
 /// DistilBERT's own names are mapped onto BERT's: dim is hidden_size, n_layers num_hidden_layers,
 /// n_heads num_attention_heads, hidden_dim intermediate_size, activation hidden_act. A value type.
 struct ModelConfig {
-  std::string model_type;  ///< "bert", "distilbert", "roberta", ...; any value is let through
+  /// "bert", "distilbert", "roberta", ...; any value is let through, but of a family that is not
+  /// built nothing else but `architectures` is read.
+  std::string model_type;
   std::vector<std::string> architectures;  ///< ["BertForSequenceClassification"]; may be empty
 
   int64_t vocab_size = 0;
@@ -46,6 +48,8 @@ struct ModelConfig {
 
   int64_t num_labels = 2;
   std::vector<std::string> id2label;  ///< num_labels names, "LABEL_0" where the file names none
+  /// label2id's, not checked against num_labels; nothing if it names none.
+  std::optional<int64_t> entailment_id;
   std::optional<ProblemType> problem_type;
 
   /// What sentence-transformers applies to a cross-encoder's logits; nothing: its default (sigmoid
@@ -54,8 +58,8 @@ struct ModelConfig {
 
   /// Throws Error naming `source` and the key: kCorruptData (not JSON, a wrong kind of value, a
   /// value out of its limits, a model over kMaxParameters), kUnsupported for what changes the maths
-  /// and is not built: an activation, position_embedding_type other than absolute, is_decoder,
-  /// add_cross_attention, auto_map, pruned_heads, quantization_config.
+  /// and is not built: an activation, and the refused keys of hf_config_keys.h. Logs a warning for
+  /// each key that is not in that table.
   [[nodiscard]] static ModelConfig parse(std::string_view json, std::string_view source);
   /// parse() of a file. Also throws what read_file() throws.
   [[nodiscard]] static ModelConfig read(const std::filesystem::path& path);

@@ -1,5 +1,6 @@
 #include "formats/hf_config.h"
 
+#include "base/log.h"
 #include "formats/test_util.h"
 
 namespace tamis {
@@ -46,7 +47,8 @@ TEST(ModelConfig, TakesTransformersDefaults) {
 TEST(ModelConfig, MapsDistilBertNames) {
   const ModelConfig config = parse(
       R"({"model_type":"distilbert","dim":64,"n_layers":3,"n_heads":4,"hidden_dim":128,)"
-      R"("activation":"relu","sinusoidal_pos_embds":true,"hidden_size":7,"type_vocab_size":2})");
+      R"("activation":"relu","sinusoidal_pos_embds":true,"hidden_size":7,"type_vocab_size":2,)"
+      R"("hidden_act":"silu"})");
   EXPECT_EQ(config.hidden_size, 64);
   EXPECT_EQ(config.embedding_size, 64);
   EXPECT_EQ(config.num_hidden_layers, 3);
@@ -61,6 +63,52 @@ TEST(ModelConfig, FindsTheTypeOfOldConfigs) {
   EXPECT_EQ(parse(R"({"architectures":["BertForMaskedLM"]})").model_type, "bert");
   EXPECT_EQ(parse(R"({"architectures":["XLMRobertaModel"]})").model_type, "xlm-roberta");
   EXPECT_EQ(parse(R"({"model_type":"t5","architectures":["BertModel"]})").model_type, "t5");
+}
+
+TEST(ModelConfig, OfAnotherFamilyOnlyTheNameIsRead) {
+  const ModelConfig config = parse(
+      R"({"model_type":"fnet","hidden_act":"snake","hidden_size":"wide","auto_map":{"a":"b"}})");
+  EXPECT_EQ(config.model_type, "fnet");
+  EXPECT_EQ(config.hidden_size, 0);
+}
+
+// What the program logs while the config is parsed.
+std::vector<std::string> warnings(std::string_view members) {
+  std::vector<std::string> found;
+  set_log_sink([&found](LogLevel, std::string_view message) { found.emplace_back(message); });
+  (void)parse(cat(R"({"model_type":"bert",)", members, "}"));
+  set_log_sink({});
+  return found;
+}
+
+TEST(ModelConfig, NamesKeysThatItDoesNotKnow) {
+  using Strings = std::vector<std::string>;
+  EXPECT_EQ(warnings(R"("initializer_range":NaN,"transformers_version":"5","n_heads":3)"),
+            Strings());
+  EXPECT_EQ(warnings(R"("hidden_sizes":3)"),
+            Strings{"config.json: the key \"hidden_sizes\" is unknown and not looked at"});
+  EXPECT_EQ(warnings(R"("num_labels":4,"id2label":{"0":"a","1":"b"})"),
+            Strings{"config.json: num_labels is 4, but id2label names 2 labels, which are taken"});
+}
+
+TEST(ModelConfig, Label2idNamesEntailment) {
+  const auto entailment = [](std::string_view label2id) {
+    return parse(cat(R"({"model_type":"bert","id2label":{"0":"x","1":"y"},"label2id":)", label2id,
+                     "}"))
+        .entailment_id;
+  };
+  EXPECT_EQ(entailment(R"({"no":0,"ENTAILment":1})"), 1);
+  EXPECT_EQ(entailment(R"({"not entailment":0,"entail":0,"entailed":1})"), 0);
+  EXPECT_EQ(entailment(R"({"no":0,"yes":1})"), std::nullopt);
+  EXPECT_EQ(entailment(R"({"entailment":7})"), 7);
+  EXPECT_EQ(entailment(R"({"entailment":"1"})"), -1);
+  // Without id2label transformers makes label2id anew.
+  EXPECT_EQ(parse(R"({"model_type":"bert","label2id":{"entailment":1}})").entailment_id,
+            std::nullopt);
+}
+
+TEST(ModelConfig, AnEmptyProblemTypeIsNone) {
+  EXPECT_EQ(parse(R"({"model_type":"bert","problem_type":""})").problem_type, std::nullopt);
 }
 
 TEST(ModelConfig, ReadsLabels) {
@@ -106,10 +154,12 @@ struct BadConfig {
 TEST(ModelConfig, NamesWhatIsWrong) {
   const BadConfig cases[] = {
       {R"("position_embedding_type":"relative_key")", ErrorCode::kUnsupported,
-       "config.json: position_embedding_type \"relative_key\" is not built; only \"absolute\""},
+       "config.json: position_embedding_type is \"relative_key\": other positions than absolute "
+       "are "
+       "not built; accepted are null, \"absolute\""},
       {R"("is_decoder":true)", ErrorCode::kUnsupported, "is_decoder is true"},
       {R"("add_cross_attention":true)", ErrorCode::kUnsupported, "add_cross_attention is true"},
-      {R"("auto_map":{"AutoModel":"m.py"})", ErrorCode::kUnsupported, "auto_map names"},
+      {R"("auto_map":{"AutoModel":"m.py"})", ErrorCode::kUnsupported, "auto_map is {\"AutoModel\""},
       {R"("pruned_heads":{"0":[1]})", ErrorCode::kUnsupported, "pruned_heads"},
       {R"("quantization_config":{"bits":4})", ErrorCode::kUnsupported, "quantization_config"},
       {R"("hidden_act":"snake")", ErrorCode::kUnsupported,
@@ -125,7 +175,9 @@ TEST(ModelConfig, NamesWhatIsWrong) {
       {R"("num_hidden_layers":-1)", ErrorCode::kCorruptData, "num_hidden_layers is -1"},
       {R"("layer_norm_eps":-1e-5)", ErrorCode::kCorruptData, "layer_norm_eps is"},
       {R"("pad_token_id":30522)", ErrorCode::kCorruptData, "pad_token_id is 30522"},
-      {R"("is_decoder":"no")", ErrorCode::kCorruptData, "is_decoder must be a boolean"},
+      {R"("is_decoder":"no")", ErrorCode::kUnsupported, "is_decoder is \"no\""},
+      {R"("layer_norm_eps":NaN)", ErrorCode::kCorruptData, "layer_norm_eps is nan"},
+      {R"("vocab_size":Infinity)", ErrorCode::kCorruptData, "vocab_size must be an integer"},
       {R"("architectures":"BertModel")", ErrorCode::kCorruptData, "must be an array"},
       {R"("id2label":[])", ErrorCode::kCorruptData, "id2label must be an object"},
       {R"("id2label":{"x":"y"})", ErrorCode::kCorruptData, "the id \"x\" is not one of 0 to 0"},

@@ -3,7 +3,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "formats/checkpoint.h"
+#include "formats/config_file.h"
+#include "formats/hf_config.h"
 
 namespace tamis {
 
@@ -31,66 +34,64 @@ constexpr PoolingRow kPoolingRows[] = {
     {PoolingMode::kLastToken, "lasttoken", "pooling_mode_lasttoken"},
 };
 
-// sentence-transformers looks for these, in this order.
-constexpr std::string_view kTransformerConfigs[] = {
-    "sentence_bert_config.json",       "sentence_roberta_config.json",
-    "sentence_distilbert_config.json", "sentence_camembert_config.json",
-    "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
+constexpr KeyRow kModuleKeys[] = {
+    honored("type"),
+    honored("path"),
+    harmless("idx"),  // modules apply in the order of the file
+    harmless("name"),
+    refused("kwargs", "arguments for a module's call are not built", {"[]", "{}"}),
 };
+static_assert(keys_are_distinct(kModuleKeys));
 
-// A JSON object in a file, with messages that name the file.
-class ConfigFile {
- public:
-  ConfigFile(std::string_view json, std::string source)
-      : source_(std::move(source)), document_(JsonDocument::parse(json, source_)) {
-    if (!document_.root().is_object()) {
-      fail(ErrorCode::kCorruptData, source_, ": must be a JSON object");
-    }
-  }
-  explicit ConfigFile(const fs::path& path)
-      : ConfigFile(read_file(path, kMaxConfigBytes), path.string()) {}
-
-  [[nodiscard]] const std::string& source() const { return source_; }
-  [[nodiscard]] std::string what(std::string_view key) const { return cat(source_, ": ", key); }
-
-  // Absent also where the file says null.
-  [[nodiscard]] JsonView get(std::string_view key) const {
-    const JsonView value = document_.root().get(key);
-    return value.is_null() ? JsonView() : value;
-  }
-  [[nodiscard]] bool flag(std::string_view key, bool otherwise) const {
-    const JsonView value = get(key);
-    return value ? value.as_bool(what(key)) : otherwise;
-  }
-  [[nodiscard]] std::optional<std::string> text(std::string_view key) const {
-    const JsonView value = get(key);
-    if (!value) return std::nullopt;
-    return std::string(value.as_string(what(key)));
-  }
-  [[nodiscard]] std::optional<int64_t> count(std::string_view key, int64_t most) const {
-    const JsonView value = get(key);
-    if (!value) return std::nullopt;
-    const int64_t number = value.as_int(what(key));
-    if (number < 1 || number > most) {
-      fail(ErrorCode::kCorruptData, what(key), " is ", number, "; accepted are 1 to ", most);
-    }
-    return number;
-  }
-  // Refuses a module that works on something else than the pooled vector.
-  void require_pooled(std::string_view key) const {
-    const auto name = text(key);
-    if (name && *name != "sentence_embedding") {
-      fail(ErrorCode::kUnsupported, what(key), " ", json_quote(*name),
-           " is not built; only \"sentence_embedding\" is accepted");
-    }
-  }
-
- private:
-  std::string source_;
-  JsonDocument document_;
+constexpr KeyRow kPoolingKeys[] = {
+    honored("word_embedding_dimension"),
+    honored("embedding_dimension"),
+    honored("pooling_mode"),
+    honored("include_prompt"),
+    honored("pooling_mode_cls_token"),
+    honored("pooling_mode_max_tokens"),
+    honored("pooling_mode_mean_tokens"),
+    honored("pooling_mode_mean_sqrt_len_tokens"),
+    honored("pooling_mode_weightedmean_tokens"),
+    honored("pooling_mode_lasttoken"),
 };
+static_assert(keys_are_distinct(kPoolingKeys));
 
-PoolingMode pooling_mode(JsonView value, const ConfigFile& file) {
+constexpr std::string_view kPooledAlone = "only the pooled vector is worked on";
+
+constexpr KeyRow kDenseKeys[] = {
+    honored("in_features"),
+    honored("out_features"),
+    honored("bias"),
+    honored("activation_function"),
+    refused("use_residual", "a residual Dense is not built", {"false"}),
+    refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
+    refused("module_output_name", kPooledAlone, {"\"sentence_embedding\""}),
+};
+static_assert(keys_are_distinct(kDenseKeys));
+
+constexpr KeyRow kNormalizeKeys[] = {
+    refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
+    refused("module_output_name", kPooledAlone, {"\"sentence_embedding\""}),
+};
+static_assert(keys_are_distinct(kNormalizeKeys));
+
+constexpr KeyRow kFolderKeys[] = {
+    honored("prompts"),
+    honored("default_prompt_name"),
+    honored("similarity_fn_name"),
+    honored("model_type"),
+    honored("activation_fn"),
+    harmless("__version__"),
+    harmless("requirements"),
+    harmless("keep_in_fp32_modules"),
+    refused("truncate_dim",
+            "embeddings cut to fewer dimensions by default are not built; ask for "
+            "dimensions with each request"),
+};
+static_assert(keys_are_distinct(kFolderKeys));
+
+PoolingMode pooling_mode(JsonView value, const ConfigObject& file) {
   const std::string_view name = value.as_string(file.what("pooling_mode"));
   const auto mode = pooling_mode_from_name(name);
   if (mode) return *mode;
@@ -99,7 +100,8 @@ PoolingMode pooling_mode(JsonView value, const ConfigFile& file) {
        "lasttoken");
 }
 
-PoolingConfig read_pooling(const ConfigFile& file) {
+PoolingConfig read_pooling(const ConfigObject& file) {
+  file.check(kPoolingKeys);
   PoolingConfig pooling;
   pooling.embedding_dimension = file.count("word_embedding_dimension", kMaxFeatures);
   if (file.get("embedding_dimension")) {
@@ -150,25 +152,20 @@ std::shared_ptr<const Tensor> dense_tensor(const std::vector<StoredTensor>& weig
 
 DenseConfig read_dense(const fs::path& folder, std::string_view name) {
   const ConfigFile file(folder / "config.json");
+  file->check(kDenseKeys);
   DenseConfig dense;
   dense.folder = name;
-  const auto in = file.count("in_features", kMaxFeatures);
-  const auto out = file.count("out_features", kMaxFeatures);
+  const auto in = file->count("in_features", kMaxFeatures);
+  const auto out = file->count("out_features", kMaxFeatures);
   if (!in || !out) {
-    fail(ErrorCode::kCorruptData, file.source(), ": in_features and out_features are needed");
+    fail(ErrorCode::kCorruptData, file->source(), ": in_features and out_features are needed");
   }
   dense.in_features = *in;
   dense.out_features = *out;
-  file.require_pooled("module_input_name");
-  file.require_pooled("module_output_name");
-  if (file.flag("use_residual", false)) {
-    fail(ErrorCode::kUnsupported, file.source(),
-         ": use_residual is true, which is not built; false is accepted");
-  }
-  if (const auto path = file.text("activation_function")) {
+  if (const auto path = file->text("activation_function")) {
     const auto activation = activation_from_python_path(*path);
     if (!activation) {
-      fail(ErrorCode::kUnsupported, file.what("activation_function"), " ",
+      fail(ErrorCode::kUnsupported, file->what("activation_function"), " ",
            json_quote(path->substr(0, 200)), " is not built; accepted are ",
            known_python_activations());
     }
@@ -176,7 +173,7 @@ DenseConfig read_dense(const fs::path& folder, std::string_view name) {
   }
   const std::vector<StoredTensor> weights = read_weights(folder);
   dense.weight = dense_tensor(weights, "linear.weight", {*out, *in}, folder);
-  if (file.flag("bias", true)) dense.bias = dense_tensor(weights, "linear.bias", {*out}, folder);
+  if (file->flag("bias", true)) dense.bias = dense_tensor(weights, "linear.bias", {*out}, folder);
   return dense;
 }
 
@@ -224,6 +221,7 @@ class ModulesReader {
     config_.has_modules = true;
     for (size_t i = 0; i < modules.size(); ++i) {
       const JsonView module = modules.at(i);
+      check_keys(module, source_, kModuleKeys);
       const std::string_view type = module.get("type").as_string(source_ + ": a module's type");
       const std::string_view path = module.get("path").as_string(source_ + ": a module's path");
       add(module_kind(type, source_), path, i);
@@ -238,7 +236,7 @@ class ModulesReader {
   [[noreturn]] void misplaced(std::string_view what) const {
     fail(ErrorCode::kUnsupported, source_, ": ", what,
          "; accepted is one Transformer, then at most one Pooling, then any number of Dense, then "
-         "at most one Normalize");
+         "Normalize");
   }
 
   void add(ModuleKind kind, std::string_view path, size_t index) {
@@ -250,15 +248,16 @@ class ModulesReader {
         config_.transformer_folder = inside(path);
         return;
       case ModuleKind::kPooling:
-        if (config_.pooling || config_.normalize) misplaced("Pooling in another place");
-        config_.pooling = read_pooling(ConfigFile(inside(path) / "config.json"));
+        if (config_.pooling || config_.normalize || !config_.dense.empty()) {
+          misplaced("Pooling in another place");
+        }
+        config_.pooling = read_pooling(ConfigFile(inside(path) / "config.json").root());
         return;
       case ModuleKind::kDense:
-        if (!config_.pooling || config_.normalize) misplaced("Dense in another place");
+        if (config_.normalize) misplaced("Dense behind Normalize");
         add_dense(inside(path), path);
         return;
       case ModuleKind::kNormalize:
-        if (!config_.pooling || config_.normalize) misplaced("Normalize in another place");
         add_normalize(inside(path));
         return;
       case ModuleKind::kDropout:
@@ -271,7 +270,7 @@ class ModulesReader {
     std::optional<int64_t> width;
     if (!config_.dense.empty()) {
       width = config_.dense.back().out_features;
-    } else if (config_.pooling->embedding_dimension) {
+    } else if (config_.pooling && config_.pooling->embedding_dimension) {
       width = *config_.pooling->embedding_dimension *
               static_cast<int64_t>(config_.pooling->modes.size());
     }
@@ -285,9 +284,7 @@ class ModulesReader {
   // The folder and its config are there only since version 5.2.
   void add_normalize(const fs::path& folder) {
     if (folder != folder_ && file_exists(folder / "config.json")) {
-      const ConfigFile file(folder / "config.json");
-      file.require_pooled("module_input_name");
-      file.require_pooled("module_output_name");
+      ConfigFile(folder / "config.json")->check(kNormalizeKeys);
     }
     config_.normalize = true;
   }
@@ -297,20 +294,28 @@ class ModulesReader {
   SentenceTransformerConfig& config_;
 };
 
-void read_transformer_config(SentenceTransformerConfig& config) {
-  for (const std::string_view name : kTransformerConfigs) {
-    const fs::path path = config.transformer_folder / name;
-    if (!file_exists(path)) continue;
-    const ConfigFile file(path);
-    config.max_seq_length = file.count("max_seq_length", kMaxLength);
-    config.do_lower_case = file.flag("do_lower_case", false);
-    return;
+// What the modules make of the Transformer's output must be a sentence's vector or a pair's score.
+void check_output(const SentenceTransformerConfig& config, const std::string& source) {
+  switch (config.output) {
+    case TransformerOutput::kTokenEmbeddings:
+      if (config.pooling) return;
+      fail(ErrorCode::kUnsupported, source,
+           ": no Pooling module behind the Transformer, so that there is no sentence embedding; "
+           "accepted is one Pooling, or a sentence_bert_config.json with \"pooler_output\"");
+    case TransformerOutput::kPoolerOutput:
+      if (!config.pooling) return;
+      fail(ErrorCode::kUnsupported, source,
+           ": a Pooling module behind a Transformer that gives pooler_output; accepted is "
+           "last_hidden_state with Pooling, or pooler_output without");
+    case TransformerOutput::kScores:
+      if (!config.pooling && config.dense.empty() && !config.normalize) return;
+      fail(ErrorCode::kUnsupported, source,
+           ": modules behind a Transformer for sequence classification are not built; accepted is "
+           "the Transformer alone");
   }
 }
 
-void read_prompts(const fs::path& path, SentenceTransformerConfig& config) {
-  if (!file_exists(path)) return;
-  const ConfigFile file(path);
+void read_prompts(const ConfigObject& file, SentenceTransformerConfig& config) {
   const JsonView prompts = file.get("prompts");
   if (prompts && !prompts.is_object()) {
     fail(ErrorCode::kCorruptData, file.what("prompts"), " must be an object from name to text");
@@ -326,7 +331,57 @@ void read_prompts(const fs::path& path, SentenceTransformerConfig& config) {
     fail(ErrorCode::kCorruptData, file.what("default_prompt_name"), " ",
          json_quote(*config.default_prompt_name), " is not one of the prompts");
   }
-  config.similarity_fn_name = file.text("similarity_fn_name");
+}
+
+void read_cross_encoder(const ConfigObject& file, SentenceTransformerConfig& config) {
+  config.is_cross_encoder = true;
+  if (const auto path = file.text("activation_fn")) {
+    config.cross_encoder_activation = activation_from_python_path(*path);
+    if (!config.cross_encoder_activation) {
+      fail(ErrorCode::kUnsupported, file.what("activation_fn"), " ",
+           json_quote(path->substr(0, 200)), " is not built; accepted are ",
+           known_python_activations());
+    }
+  }
+  if (config.default_prompt_name && !config.prompts.at(*config.default_prompt_name).empty()) {
+    fail(ErrorCode::kUnsupported, file.what("default_prompt_name"), " ",
+         json_quote(*config.default_prompt_name),
+         ": prompts of a CrossEncoder are not built; accepted is null");
+  }
+}
+
+void read_folder_config(const fs::path& path, SentenceTransformerConfig& config) {
+  if (!file_exists(path)) return;
+  const ConfigFile file(path);
+  file->check(kFolderKeys);
+  read_prompts(file.root(), config);
+  config.similarity_fn_name = file->text("similarity_fn_name");
+  const std::string kind = file->text("model_type").value_or("SentenceTransformer");
+  if (kind == "CrossEncoder") {
+    read_cross_encoder(file.root(), config);
+  } else if (kind != "SentenceTransformer") {
+    fail(ErrorCode::kUnsupported, file->what("model_type"), " ", json_quote(kind),
+         " is not built; accepted are \"SentenceTransformer\" and \"CrossEncoder\"");
+  }
+}
+
+// sentence-transformers makes default modules then, and reads neither file.
+void warn_of_files_without_modules(const fs::path& folder) {
+  for (const std::string_view name :
+       {"sentence_bert_config.json", "config_sentence_transformers.json"}) {
+    if (!file_exists(folder / name)) continue;
+    log(LogLevel::kWarning,
+        cat((folder / name).string(), ": not looked at, as there is no modules.json beside it"));
+  }
+}
+
+// A cross-encoder's scores need its head, and only it may have them.
+void check_kind(const SentenceTransformerConfig& config, const std::string& source) {
+  const bool scores = config.output == TransformerOutput::kScores;
+  if (!config.is_cross_encoder || scores) return;
+  fail(ErrorCode::kUnsupported, source,
+       ": a CrossEncoder without a sequence classification head is not built; accepted is "
+       "\"transformer_task\": \"sequence-classification\" in sentence_bert_config.json");
 }
 
 }  // namespace
@@ -346,15 +401,26 @@ std::optional<PoolingMode> pooling_mode_from_name(std::string_view name) {
 }
 
 PoolingConfig parse_pooling_config(std::string_view json, std::string_view source) {
-  return read_pooling(ConfigFile(json, std::string(source)));
+  return read_pooling(ConfigFile(json, std::string(source)).root());
 }
 
 SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
   SentenceTransformerConfig config;
   config.transformer_folder = folder;
-  if (file_exists(folder / "modules.json")) ModulesReader(folder, config).read();
-  read_transformer_config(config);
-  read_prompts(folder / "config_sentence_transformers.json", config);
+  if (!file_exists(folder / "modules.json")) {
+    warn_of_files_without_modules(folder);
+    return config;
+  }
+  ModulesReader(folder, config).read();
+  const TransformerModule transformer = read_transformer_module(config.transformer_folder);
+  config.output = transformer.output;
+  config.max_seq_length = transformer.max_seq_length;
+  config.do_lower_case = transformer.do_lower_case;
+  read_folder_config(folder / "config_sentence_transformers.json", config);
+  const std::string source = (folder / "modules.json").string();
+  check_output(config, source);
+  check_kind(config, source);
+  config.is_cross_encoder |= config.output == TransformerOutput::kScores;
   return config;
 }
 

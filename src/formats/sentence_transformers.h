@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/activation.h"
+#include "formats/transformer_module.h"
 #include "tensor/tensor.h"
 
 namespace tamis {
@@ -46,12 +47,17 @@ struct DenseConfig {
 struct SentenceTransformerConfig {
   bool has_modules = false;  ///< there is a modules.json; else only the later fields are set
   std::filesystem::path transformer_folder;  ///< where config.json and the weights lie
-  std::optional<PoolingConfig> pooling;      ///< nothing: the model gives token embeddings
-  std::vector<DenseConfig> dense;            ///< applied behind the pooling, in this order
-  bool normalize = false;                    ///< to unit length, last of all
+  TransformerOutput output = TransformerOutput::kTokenEmbeddings;
+  std::optional<PoolingConfig> pooling;  ///< of token embeddings; has_modules: never absent
+  std::vector<DenseConfig> dense;        ///< applied behind the pooling, in this order
+  bool normalize = false;                ///< to unit length, last of all
 
   std::optional<int64_t> max_seq_length;  ///< in tokens, special ones included
-  bool do_lower_case = false;             ///< lower-case the text before the tokenizer
+  bool do_lower_case = false;             ///< a normalizer before the tokenizer's own
+
+  bool is_cross_encoder = false;  ///< saved by CrossEncoder: scores pairs
+  /// What it applies to its logits; nothing: as config.json says.
+  std::optional<Activation> cross_encoder_activation;
 
   std::map<std::string, std::string> prompts;      ///< by name
   std::optional<std::string> default_prompt_name;  ///< a key of prompts
@@ -59,9 +65,11 @@ struct SentenceTransformerConfig {
 };
 
 /// Reads modules.json and what it names, sentence_bert_config.json (or its siblings for other
-/// families) and config_sentence_transformers.json; each may be absent. Throws Error: kUnsupported
-/// (an unknown module, activation or pooling mode, Normalize before Dense, a residual Dense),
-/// kCorruptData, kNotFound (a folder that modules.json names lacks its files).
+/// families) and config_sentence_transformers.json. Without modules.json nothing else is read, as
+/// in sentence-transformers, and a warning names what lies there. Throws Error: kUnsupported (an
+/// unknown module, activation or pooling mode, an order that gives no sentence embedding, Normalize
+/// before Dense, a residual Dense), kCorruptData, kNotFound (a folder that modules.json names lacks
+/// its files).
 [[nodiscard]] SentenceTransformerConfig read_sentence_transformer(
     const std::filesystem::path& folder);
 

@@ -1,5 +1,6 @@
 #include "formats/sentence_transformers.h"
 
+#include "base/log.h"
 #include "formats/safetensors.h"
 #include "formats/test_util.h"
 
@@ -85,6 +86,20 @@ TEST_F(SentenceTransformerFolder, ReadsAPlainHuggingFaceFolder) {
   EXPECT_EQ(config.max_seq_length, std::nullopt);
 }
 
+TEST_F(SentenceTransformerFolder, WithoutModulesNothingElseIsRead) {
+  folder_.write("sentence_bert_config.json", R"({"max_seq_length":7})");
+  folder_.write("config_sentence_transformers.json",
+                R"({"prompts":{"q":"x"},"default_prompt_name":"q"})");
+  std::string logged;
+  set_log_sink([&logged](LogLevel, std::string_view message) { logged += message; });
+  const SentenceTransformerConfig config = read();
+  set_log_sink({});
+  EXPECT_EQ(config.max_seq_length, std::nullopt);
+  EXPECT_EQ(config.default_prompt_name, std::nullopt);
+  EXPECT_NE(logged.find("sentence_bert_config.json: not looked at"), logged.npos);
+  EXPECT_NE(logged.find("config_sentence_transformers.json: not looked at"), logged.npos);
+}
+
 TEST_F(SentenceTransformerFolder, ReadsAllModules) {
   modules({"Transformer:0_Transformer", "Pooling:1_Pooling", "Dropout:1_Dropout", "Dense:2_Dense",
            "Normalize:3_Normalize"});
@@ -149,13 +164,103 @@ TEST_F(SentenceTransformerFolder, RefusesOrdersThatAreNotBuilt) {
   modules({"Transformer:", "Transformer:"});
   expect(ErrorCode::kUnsupported, "the only one");
   modules({"Transformer:", "Pooling:1", "Normalize:3", "Dense:2_Dense"});
-  expect(ErrorCode::kUnsupported, "Dense in another place");
+  expect(ErrorCode::kUnsupported, "Dense behind Normalize");
   modules({"Transformer:", "Dense:2_Dense"});
-  expect(ErrorCode::kUnsupported, "Dense in another place");
+  expect(ErrorCode::kUnsupported, "no Pooling module behind the Transformer");
   modules({"Transformer:", "Pooling:1", "Pooling:1"});
   expect(ErrorCode::kUnsupported, "Pooling in another place");
-  modules({"Transformer:", "Normalize:1"});
-  expect(ErrorCode::kUnsupported, "Normalize in another place");
+  modules({"Transformer:", "Normalize:3"});
+  expect(ErrorCode::kUnsupported, "no Pooling module behind the Transformer");
+}
+
+TEST_F(SentenceTransformerFolder, NormalizesTwiceAsOnce) {
+  folder_.write("1/config.json", "{}");
+  modules({"Transformer:", "Pooling:1", "Normalize:2", "Dropout:3", "Normalize:4"});
+  EXPECT_TRUE(read().normalize);
+}
+
+constexpr std::string_view kScores =
+    R"({"transformer_task":"sequence-classification","module_output_name":"scores",)"
+    R"("modality_config":{"text":{"method":"forward","method_output_name":"logits"}}})";
+
+TEST_F(SentenceTransformerFolder, ReadsACrossEncoder) {
+  modules({"Transformer:"});
+  folder_.write("sentence_bert_config.json", kScores);
+  folder_.write(
+      "config_sentence_transformers.json",
+      R"({"model_type":"CrossEncoder","activation_fn":"torch.nn.modules.linear.Identity",)"
+      R"("prompts":{"q":""},"default_prompt_name":"q"})");
+  const SentenceTransformerConfig config = read();
+  EXPECT_TRUE(config.is_cross_encoder);
+  EXPECT_EQ(config.output, TransformerOutput::kScores);
+  EXPECT_EQ(config.cross_encoder_activation, Activation::kNone);
+
+  folder_.write("config_sentence_transformers.json",
+                R"({"model_type":"CrossEncoder","activation_fn":null})");
+  EXPECT_EQ(read().cross_encoder_activation, std::nullopt);
+  folder_.write("config_sentence_transformers.json",
+                R"({"model_type":"CrossEncoder","activation_fn":"my.code.Act"})");
+  expect(ErrorCode::kUnsupported, "activation_fn \"my.code.Act\" is not built");
+  folder_.write("config_sentence_transformers.json",
+                R"({"model_type":"CrossEncoder","prompts":{"q":"Q: "},"default_prompt_name":"q"})");
+  expect(ErrorCode::kUnsupported, "default_prompt_name \"q\": prompts of a CrossEncoder");
+  folder_.write("config_sentence_transformers.json", R"({"model_type":"SparseEncoder"})");
+  expect(ErrorCode::kUnsupported, "model_type \"SparseEncoder\" is not built");
+}
+
+TEST_F(SentenceTransformerFolder, ACrossEncoderIsTheTransformerAlone) {
+  folder_.write("sentence_bert_config.json", kScores);
+  folder_.write("1/config.json", "{}");
+  modules({"Transformer:", "Pooling:1"});
+  expect(ErrorCode::kUnsupported, "modules behind a Transformer for sequence classification");
+  folder_.write("sentence_bert_config.json", "{}");
+  folder_.write("config_sentence_transformers.json", R"({"model_type":"CrossEncoder"})");
+  expect(ErrorCode::kUnsupported, "a CrossEncoder without a sequence classification head");
+}
+
+TEST_F(SentenceTransformerFolder, TakesThePoolersOutput) {
+  const auto config = [](std::string_view method, std::string_view module) {
+    return cat(R"({"modality_config":{"text":{"method":"forward","method_output_name":)", method,
+               R"(}},"module_output_name":)", module, "}");
+  };
+  folder_.write("1/config.json", "{}");
+  modules({"Transformer:"});
+  folder_.write("sentence_bert_config.json", config("\"pooler_output\"", "\"sentence_embedding\""));
+  EXPECT_EQ(read().output, TransformerOutput::kPoolerOutput);
+  modules({"Transformer:", "Pooling:1"});
+  expect(ErrorCode::kUnsupported, "a Pooling module behind a Transformer that gives pooler_output");
+  folder_.write("sentence_bert_config.json",
+                config("[\"last_hidden_state\"]", "\"token_embeddings\""));
+  EXPECT_EQ(read().output, TransformerOutput::kTokenEmbeddings);
+  folder_.write("sentence_bert_config.json",
+                config("\"last_hidden_state\"", "\"sentence_embedding\""));
+  expect(ErrorCode::kUnsupported, "with method_output_name \"last_hidden_state\" and");
+  folder_.write("sentence_bert_config.json", config("[\"hidden_states\",-2]", "null"));
+  expect(ErrorCode::kUnsupported, "method_output_name is [\"hidden_states\",-2]; accepted are");
+  folder_.write("sentence_bert_config.json", R"({"transformer_task":"fill-mask"})");
+  expect(ErrorCode::kUnsupported, "transformer_task \"fill-mask\" is not built");
+  folder_.write("sentence_bert_config.json", R"({"modality_config":{"image":{}}})");
+  expect(ErrorCode::kUnsupported, "modality_config: has no \"text\"");
+}
+
+TEST_F(SentenceTransformerFolder, ReadsTheTokenizersArguments) {
+  folder_.write("1/config.json", "{}");
+  modules({"Transformer:", "Pooling:1"});
+  for (const std::string_view key : {"tokenizer_args", "processor_kwargs"}) {
+    folder_.write("sentence_bert_config.json",
+                  cat(R"({"max_seq_length":64,")", key, R"(":{"model_max_length":5}})"));
+    EXPECT_EQ(read().max_seq_length, 5);
+    folder_.write("sentence_bert_config.json", cat("{\"", key, R"(":{"do_lower_case":true}})"));
+    expect(ErrorCode::kUnsupported,
+           cat(key, ": do_lower_case is true: arguments that change the tokenizer"));
+  }
+  folder_.write("sentence_bert_config.json",
+                R"({"config_args":{"use_cache":true},"model_args":{"torch_dtype":"float16"}})");
+  EXPECT_EQ(read().max_seq_length, std::nullopt);
+  folder_.write("sentence_bert_config.json", R"({"config_kwargs":{"hidden_act":"relu"}})");
+  expect(ErrorCode::kUnsupported, "config_kwargs: the key \"hidden_act\" overrides config.json");
+  folder_.write("sentence_bert_config.json", R"({"query_length":32})");
+  expect(ErrorCode::kUnsupported, "query_length is 32");
 }
 
 TEST_F(SentenceTransformerFolder, NamesWhatIsWrong) {
@@ -167,7 +272,8 @@ TEST_F(SentenceTransformerFolder, NamesWhatIsWrong) {
   expect(ErrorCode::kCorruptData, "leaves the model's folder");
   modules({"Transformer:", "Pooling:gone"});
   expect(ErrorCode::kNotFound, "config.json: no such file");
-  modules({"Transformer:"});
+  modules({"Transformer:", "Pooling:1_Pooling"});
+  folder_.write("1_Pooling/config.json", "{}");
   folder_.write("sentence_bert_config.json", R"({"max_seq_length":0})");
   expect(ErrorCode::kCorruptData, "max_seq_length is 0; accepted are 1");
   folder_.write("sentence_bert_config.json", "{}");
@@ -197,9 +303,9 @@ TEST_F(SentenceTransformerFolder, ChecksDense) {
   dense(R"({"in_features":4,"out_features":2,"activation_function":"os.system"})");
   expect(ErrorCode::kUnsupported, "activation_function \"os.system\" is not built");
   dense(R"({"in_features":4,"out_features":2,"use_residual":true})");
-  expect(ErrorCode::kUnsupported, "use_residual is true");
+  expect(ErrorCode::kUnsupported, "use_residual is true: a residual Dense is not built");
   dense(R"({"in_features":4,"out_features":2,"module_input_name":"token_embeddings"})");
-  expect(ErrorCode::kUnsupported, "module_input_name \"token_embeddings\" is not built");
+  expect(ErrorCode::kUnsupported, "module_input_name is \"token_embeddings\"");
 }
 
 }  // namespace

@@ -56,12 +56,15 @@ ValueId encoder(Builder& b) {
   return hidden;
 }
 
+ValueId pooler(Builder& b, ValueId hidden) {
+  const std::string module = b.path("pooler");
+  const ValueId first = b.first_token(hidden, module);
+  const ValueId dense = b.linear(first, module, b.config().hidden_size);
+  return b.activation(dense, Activation::kTanh, b.path("pooler_activation"));
+}
+
 ValueId classifier(Builder& b, ValueId hidden) {
-  const std::string pooler = b.path("pooler");
-  const ValueId first = b.first_token(hidden, pooler);
-  const ValueId dense = b.linear(first, pooler, b.config().hidden_size);
-  const ValueId pooled = b.activation(dense, Activation::kTanh, b.path("pooler_activation"));
-  return b.linear(pooled, "classifier", b.config().num_labels);
+  return b.linear(pooler(b, hidden), "classifier", b.config().num_labels);
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -78,6 +81,7 @@ int64_t max_positions(const ModelConfig& config) { return config.max_position_em
 constinit const FamilyParts kAlbert = {
     .encoder = encoder,
     .classifier = classifier,
+    .pooler = pooler,
     .masked_lm = masked_lm,
     .max_positions = max_positions,
     .classifier_weights = {"albert.pooler.weight", "classifier.weight"},

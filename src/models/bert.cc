@@ -11,11 +11,7 @@ ValueId encoder(Builder& b) { return bert_layers(b, bert_embeddings(b, {})); }
 
 // The pooler on [CLS], then a linear layer.
 ValueId classifier(Builder& b, ValueId hidden) {
-  const std::string pooler = b.path("pooler");
-  const ValueId first = b.first_token(hidden, pooler);
-  const ValueId dense = b.linear(first, pooler + ".dense", b.config().hidden_size);
-  const ValueId pooled = b.activation(dense, Activation::kTanh, pooler + ".activation");
-  return b.linear(pooled, "classifier", b.config().num_labels);
+  return b.linear(bert_pooler(b, hidden), "classifier", b.config().num_labels);
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -33,6 +29,7 @@ int64_t max_positions(const ModelConfig& config) { return config.max_position_em
 constinit const FamilyParts kBert = {
     .encoder = encoder,
     .classifier = classifier,
+    .pooler = bert_pooler,
     .masked_lm = masked_lm,
     .max_positions = max_positions,
     .classifier_weights = {"bert.pooler.dense.weight", "classifier.weight"},

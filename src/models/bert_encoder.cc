@@ -55,4 +55,11 @@ ValueId bert_layers(Builder& b, ValueId hidden) {
   return hidden;
 }
 
+ValueId bert_pooler(Builder& b, ValueId hidden) {
+  const std::string pooler = b.path("pooler");
+  const ValueId first = b.first_token(hidden, pooler);
+  const ValueId dense = b.linear(first, pooler + ".dense", b.config().hidden_size);
+  return b.activation(dense, Activation::kTanh, pooler + ".activation");
+}
+
 }  // namespace tamis::models

@@ -13,4 +13,7 @@ graph::ValueId bert_embeddings(Builder& b, const graph::PositionIdsAttributes& r
 /// `encoder.layer.0` and on, applied to hidden [T, hidden].
 graph::ValueId bert_layers(Builder& b, graph::ValueId hidden);
 
+/// `pooler` on the first token of hidden [T, hidden]: [B, hidden].
+graph::ValueId bert_pooler(Builder& b, graph::ValueId hidden);
+
 }  // namespace tamis::models

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "models/builder.h"
 #include "models/models.h"
+#include "models/unused_weights.h"
 
 namespace tamis::models {
 
@@ -167,15 +168,26 @@ ValueId dense(graph::Graph& graph, ValueId x, const DenseConfig& layer) {
                         cat(layer.folder, ".activation_function"));
 }
 
-ValueId sentence_embedding(graph::Graph& graph, ValueId hidden,
-                           const SentenceTransformerConfig& config) {
+ValueId pooled(Builder& b, ValueId hidden, const SentenceTransformerConfig& config) {
+  if (config.output == TransformerOutput::kPoolerOutput) {
+    if (b.family().parts->pooler != nullptr) return b.family().parts->pooler(b, hidden);
+    fail(ErrorCode::kUnsupported,
+         "sentence_bert_config.json: method_output_name is "
+         "\"pooler_output\", but ",
+         b.config().model_type,
+         " has no pooler; accepted is \"last_hidden_state\" with a Pooling module");
+  }
   graph::PoolAttributes pooling;
   if (config.pooling) {
     for (const PoolingMode mode : config.pooling->modes) pooling.modes.push_back(pool_mode(mode));
   }
   if (pooling.modes.empty()) pooling.modes = {graph::PoolMode::kMean};
-  ValueId x = graph.add_node(OpKind::kSequencePool, {hidden}, pooling, "pooling");
-  for (const DenseConfig& layer : config.dense) x = dense(graph, x, layer);
+  return b.graph().add_node(OpKind::kSequencePool, {hidden}, pooling, "pooling");
+}
+
+ValueId sentence_embedding(Builder& b, ValueId hidden, const SentenceTransformerConfig& config) {
+  ValueId x = pooled(b, hidden, config);
+  for (const DenseConfig& layer : config.dense) x = dense(b.graph(), x, layer);
   return x;
 }
 
@@ -215,6 +227,7 @@ BuiltModel describe(const Builder& b, HeadKind head) {
   model.max_positions = b.family().parts->max_positions(config);
   if (head == HeadKind::kSequenceClassification || head == HeadKind::kTokenClassification) {
     model.labels = config.id2label;
+    model.entailment_id = config.entailment_id;
     model.problem_type = config.problem_type;
   }
   return model;
@@ -261,7 +274,7 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
   if (head == HeadKind::kEmbedding) {
     const SentenceTransformerConfig pooling =
         options.sentence_transformer.value_or(SentenceTransformerConfig{});
-    result = sentence_embedding(b.graph(), hidden, pooling);
+    result = sentence_embedding(b, hidden, pooling);
     model.normalize = pooling.normalize;
     b.graph().add_output(kTokenEmbeddings, hidden);
     b.graph().add_output(kSentenceEmbedding, result);
@@ -269,6 +282,7 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
     result = logits(b, head, hidden);
     b.graph().add_output(kLogits, result);
   }
+  check_unused_weights(checkpoint, head, b.used());
   model.output_size = b.graph().value(result).shape[1].size;
   model.graph = std::move(b.graph());
   graph::verify(model.graph);

@@ -34,6 +34,7 @@ ValueId Builder::constant(std::initializer_list<std::string_view> names, const S
   const std::string_view name = *names.begin();
   const ValueId known = graph_.find_value(name);
   if (known != graph::kNoValue) return known;
+  used_.insert(weights_.stored_name(names));
   return graph_.add_constant(name, weights_.load(names, shape));
 }
 

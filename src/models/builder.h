@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,8 @@ class Builder {
   [[nodiscard]] const Family& family() const { return family_; }
   [[nodiscard]] const Weights& weights() const { return weights_; }
   [[nodiscard]] graph::Graph& graph() { return graph_; }
+  /// Names of the checkpoint's tensors that were read.
+  [[nodiscard]] const std::set<std::string>& used() const { return used_; }
 
   /// "<prefix>.<module>": a module of the encoder.
   [[nodiscard]] std::string path(std::string_view module) const;
@@ -65,6 +68,7 @@ class Builder {
   const ModelConfig& config_;
   const Family& family_;
   Weights weights_;
+  std::set<std::string> used_;
   graph::Graph graph_;
   graph::ValueId input_ids_;
 };

@@ -68,6 +68,7 @@ int64_t max_positions(const ModelConfig& config) { return config.max_position_em
 constinit const FamilyParts kDistilBert = {
     .encoder = encoder,
     .classifier = classifier,
+    .pooler = nullptr,
     .masked_lm = masked_lm,
     .max_positions = max_positions,
     .classifier_weights = {"pre_classifier.weight", "classifier.weight"},

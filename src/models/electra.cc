@@ -39,6 +39,7 @@ int64_t max_positions(const ModelConfig& config) { return config.max_position_em
 constinit const FamilyParts kElectra = {
     .encoder = encoder,
     .classifier = classifier,
+    .pooler = nullptr,
     .masked_lm = masked_lm,
     .max_positions = max_positions,
     .classifier_weights = {"classifier.dense.weight", "classifier.out_proj.weight"},

@@ -20,6 +20,9 @@ struct FamilyParts {
   graph::ValueId (*encoder)(Builder&);
   /// Appends the sequence classification head to hidden [T, hidden]; logits [B, num_labels].
   graph::ValueId (*classifier)(Builder&, graph::ValueId hidden);
+  /// Appends the encoder's own pooler to hidden [T, hidden]: transformers' pooler_output
+  /// [B, hidden]; null for families without one.
+  graph::ValueId (*pooler)(Builder&, graph::ValueId hidden);
   /// Appends the head of masked words to hidden [S, hidden]; logits [S, vocab].
   graph::ValueId (*masked_lm)(Builder&, graph::ValueId hidden);
   /// Tokens of the longest sequence.

@@ -49,7 +49,8 @@ struct BuiltModel {
   graph::Graph graph;
   std::string family;  ///< model_type: a row of families.inc
   HeadKind head = HeadKind::kEmbedding;
-  std::vector<std::string> labels;  ///< by id; for the two classifications only
+  std::vector<std::string> labels;       ///< by id; for the two classifications only
+  std::optional<int64_t> entailment_id;  ///< ModelConfig's
   std::optional<ProblemType> problem_type;
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;

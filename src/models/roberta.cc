@@ -53,6 +53,7 @@ ValueId masked_lm(Builder& b, ValueId hidden) {
 constinit const FamilyParts kRoberta = {
     .encoder = encoder,
     .classifier = classifier,
+    .pooler = bert_pooler,
     .masked_lm = masked_lm,
     .max_positions = max_positions,
     .classifier_weights = {"classifier.dense.weight", "classifier.out_proj.weight"},

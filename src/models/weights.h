@@ -34,12 +34,14 @@ class Weights {
   /// `"a", "b"`: the spellings that are looked for.
   [[nodiscard]] std::string spelled(std::initializer_list<std::string_view> names) const;
 
+  /// The checkpoint's own spelling of the first of `names` that is there; "" if none is.
+  [[nodiscard]] std::string stored_name(std::initializer_list<std::string_view> names) const;
+
   /// True if both are there and hold the same bytes.
   [[nodiscard]] bool same(std::string_view left, std::string_view right) const;
 
  private:
   std::vector<std::string> spellings(std::string_view name) const;
-  std::string stored_name(std::initializer_list<std::string_view> names) const;
 
   const Checkpoint& checkpoint_;
   std::string prefix_;

@@ -152,17 +152,10 @@ void check_outputs(Core& core, const Plan& plan) {
 }
 
 // Scores in the order of the model's labels, as its logits are.
-std::vector<float> in_label_order(const tasks::ClassifyResult& result,
-                                  const std::vector<std::string>& labels) {
-  std::vector<float> scores(labels.size(), 0.0F);
-  std::vector<bool> used(labels.size(), false);
+std::vector<float> in_label_order(const tasks::ClassifyResult& result, size_t labels) {
+  std::vector<float> scores(labels, 0.0F);
   for (const tasks::LabelScore& item : result.scores) {
-    for (size_t i = 0; i < labels.size(); ++i) {
-      if (used[i] || labels[i] != item.label) continue;
-      used[i] = true;
-      scores[i] = item.score;
-      break;
-    }
+    scores[static_cast<size_t>(item.id)] = item.score;
   }
   return scores;
 }
@@ -174,7 +167,7 @@ void add_classes(const Reply& reply, const ServableInfo& info, KserveResponse& r
   for (const tasks::TaskResult& result : reply.results) {
     const auto& classes = std::get<tasks::ClassifyResult>(result);
     logits.insert(logits.end(), classes.logits.begin(), classes.logits.end());
-    const std::vector<float> row = in_label_order(classes, info.labels);
+    const std::vector<float> row = in_label_order(classes, info.labels.size());
     scores.insert(scores.end(), row.begin(), row.end());
     names.push_back(classes.scores.front().label);
   }

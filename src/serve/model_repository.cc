@@ -166,7 +166,7 @@ void ModelRepository::load(const std::string& name) {
   try {
     for (const auto& [number, path] : sources) {
       const std::string version = cat(number);
-      fresh.emplace(number, make(name, version, options_.load(path)));
+      fresh.emplace(number, make(name, version, options_.load(name, path)));
     }
   } catch (const std::exception& error) {
     const std::lock_guard lock(mutex_);

@@ -31,8 +31,9 @@ struct IndexEntry {
 };
 
 struct RepositoryOptions {
-  /// How a model is made of its MODEL argument; load_servable() unless a test replaces it.
-  std::function<std::unique_ptr<Servable>(const std::string& model)> load;
+  /// How a model of that name is made of its MODEL argument; load_servable() unless a test replaces
+  /// it.
+  std::function<std::unique_ptr<Servable>(const std::string& name, const std::string& model)> load;
   BatcherOptions batcher;
   /// Share of the cores by name; 1 for the others.
   std::map<std::string, double> weights;

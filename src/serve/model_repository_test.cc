@@ -23,7 +23,8 @@ class ModelRepositoryTest : public ::testing::Test {
   RepositoryOptions options() {
     RepositoryOptions options;
     options.folder = folder_;
-    options.load = [this](const std::string& source) -> std::unique_ptr<Servable> {
+    options.load = [this](const std::string&,
+                          const std::string& source) -> std::unique_ptr<Servable> {
       loaded_.push_back(source.substr(std::min(source.size(), folder_.string().size() + 1)));
       if (broken_) fail(ErrorCode::kCorruptData, source, ": broken");
       return std::make_unique<TestServable>();

@@ -34,8 +34,14 @@ BatcherOptions batcher_options(const ServerOptions& options) {
 
 RepositoryOptions repository_options(const ServerOptions& options, Metrics& metrics) {
   RepositoryOptions repository;
-  repository.load = [model = options.model](const std::string& source) {
-    return load_servable(source, model);
+  repository.load = [model = options.model, tasks = options.tasks](const std::string& name,
+                                                                   const std::string& source) {
+    api::ModelOptions own = model;
+    const auto all = tasks.find("");
+    const auto named = tasks.find(name);
+    if (all != tasks.end()) own.task = all->second;
+    if (named != tasks.end()) own.task = named->second;
+    return load_servable(source, own);
   };
   repository.batcher = batcher_options(options);
   repository.batcher.report = [&metrics, budget = repository.batcher.budget](

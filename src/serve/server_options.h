@@ -27,6 +27,8 @@ struct ServerOptions {
   int64_t versions = 1;
   std::string identity_model;  ///< the name it gets; empty: there is none
   std::map<std::string, double> weights;
+  /// By model's name; under "" that of all others. Nothing: what the model was made for.
+  std::map<std::string, tasks::TaskKind> tasks;
   api::ModelOptions model;  ///< precision, isas, max_length, pool
 
   std::string host = "127.0.0.1";

@@ -49,7 +49,7 @@ ClassifyResult decode_task(const ClassifyOptions& options, const TaskModel& mode
       break;
   }
   for (const int64_t i : top_indices(scores, options.top_k.value_or(INT64_MAX))) {
-    result.scores.push_back({label_of(model, i), scores[static_cast<size_t>(i)]});
+    result.scores.push_back({label_of(model, i), scores[static_cast<size_t>(i)], i});
   }
   return result;
 }

@@ -78,6 +78,8 @@ struct TaskModel {
   bool uses_type_ids = true;
 
   std::vector<std::string> labels;  ///< id2label
+  /// What label2id names for entailment; nothing: the label that begins with "entail".
+  std::optional<int64_t> entailment_id;
   Problem problem = Problem::kUnknown;
   /// What config.json names for a cross-encoder; nothing: sigmoid for one label, else none.
   std::optional<Activation> cross_encoder_activation;

@@ -1,6 +1,9 @@
 #include "tasks/task_json.h"
 
 #include <set>
+#include <string>
+
+#include "base/error.h"
 
 namespace tamis::tasks {
 
@@ -10,16 +13,21 @@ void write_members(const EmbedResult& result, JsonWriter& json) {
   json.key("embedding").array(result.embedding);
 }
 
+// id2label may name two ids alike, but a key can stand once: the greater score, which comes first,
+// has the label, the others "label (LABEL_id)".
+std::string distinct_key(const LabelScore& row, std::set<std::string>& seen) {
+  std::string key = row.label;
+  while (!seen.insert(key).second) key += cat(" (LABEL_", row.id, ")");
+  return key;
+}
+
 void write_members(const ClassifyResult& result, JsonWriter& json) {
   if (!result.scores.empty()) {
     json.member("label", result.scores[0].label).member("score", result.scores[0].score);
   }
   json.key("scores").begin_object();
-  // id2label may name two ids alike; a key can stand once, and the greater score came first.
-  std::set<std::string_view> seen;
-  for (const LabelScore& row : result.scores) {
-    if (seen.insert(row.label).second) json.member(row.label, row.score);
-  }
+  std::set<std::string> seen;
+  for (const LabelScore& row : result.scores) json.member(distinct_key(row, seen), row.score);
   json.end_object();
   json.key("logits").array(result.logits);
 }

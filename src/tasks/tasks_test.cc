@@ -194,7 +194,8 @@ TEST(Classify, WritesTheObjectOfTheDocuments) {
   options.function = ScoreFunction::kNone;
   const Encoded encoded = encode({"cat"}, options, model);
   EXPECT_EQ(to_json(decode_rows(encoded, {0.25F, 0.5F}, 2, model)),
-            R"({"label":"same","score":0.5,"scores":{"same":0.5},"logits":[0.25,0.5]})");
+            R"-({"label":"same","score":0.5,"scores":{"same":0.5,"same (LABEL_0)":0.25},)-"
+            R"("logits":[0.25,0.5]})");
 }
 
 // --- rerank --------------------------------------------------------------------------------------
@@ -276,10 +277,39 @@ TEST(ZeroShot, NeedsAnEntailmentLabelALabelAndATemplate) {
   };
   EXPECT_ERROR(run(test_model({"a", "b"}), "{}", {"x"}), ErrorCode::kUnsupported, "entail");
   EXPECT_ERROR(run(model, "no place", {"x"}), ErrorCode::kInvalidArgument, "one {}");
-  EXPECT_ERROR(run(model, "{} {}", {"x"}), ErrorCode::kInvalidArgument, "one {}");
+  for (const char* form :
+       {"{} {}", "{} {0}", "{0} {}", "{1}", "{0!r}", "{0:>9}", "{{}}", "{}}", "{"}) {
+    EXPECT_ERROR(run(model, form, {"x"}), ErrorCode::kInvalidArgument,
+                 "one {} or any number of {0}");
+  }
   EXPECT_ERROR(run(model, "}{}", {"x"}), ErrorCode::kInvalidArgument, "one {}");
   EXPECT_ERROR(run(model, "{}", {}), ErrorCode::kInvalidArgument, "at least one label");
   EXPECT_EQ(run(model, "{}", {"x"}).sequences.size(), 1U);
+}
+
+TEST(ZeroShot, FormatsAsPythonDoes) {
+  const TaskModel model = test_model({"entailment", "contradiction"});
+  const auto ids = [&model](const std::string& form) {
+    ZeroShotOptions options;
+    options.hypothesis_template = form;
+    return encode({"cat", std::nullopt, {"anna"}}, options, model).sequences.at(0).ids;
+  };
+  EXPECT_EQ(ids("{0} in {0}"), ids("anna in {}"));
+  EXPECT_EQ(ids("{{{}}}"), ids("{{{0}}}"));
+  EXPECT_NE(ids("{{{}}}"), ids("{}"));
+}
+
+TEST(ZeroShot, TakesTheIdThatTheConfigGivesEntailment) {
+  TaskModel model = test_model({"LABEL_0", "LABEL_1"});
+  const Encoded encoded = [&model] {
+    model.entailment_id = 1;
+    return encode({"cat", std::nullopt, {"paris", "anna"}}, ZeroShotOptions{}, model);
+  }();
+  const auto scores = std::get<ZeroShotResult>(decode_rows(encoded, {9, 0, 0, 5}, 2, model)).scores;
+  EXPECT_EQ(scores[0].label, "anna");
+  model.entailment_id = 2;
+  EXPECT_ERROR(encode({"cat", std::nullopt, {"x"}}, ZeroShotOptions{}, model),
+               ErrorCode::kUnsupported, "label2id gives entailment the id 2; accepted are 0 to 1");
 }
 
 TEST(Decode, TripsOverOutputsOfOtherRows) {

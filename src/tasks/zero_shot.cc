@@ -11,6 +11,12 @@ namespace tamis::tasks {
 namespace {
 
 int64_t entailment_label(const TaskModel& model) {
+  const auto labels = static_cast<int64_t>(model.labels.size());
+  if (model.entailment_id) {
+    if (*model.entailment_id >= 0 && *model.entailment_id < labels) return *model.entailment_id;
+    fail(ErrorCode::kUnsupported, "zero-shot: config.json: label2id gives entailment the id ",
+         *model.entailment_id, "; accepted are 0 to ", labels - 1);
+  }
   const auto found = std::find_if(
       model.labels.begin(), model.labels.end(),
       [](const std::string& label) { return lower_case(label).starts_with("entail"); });
@@ -22,23 +28,56 @@ int64_t entailment_label(const TaskModel& model) {
   return found - model.labels.begin();
 }
 
-/// The template around its "{}".
-struct Hypothesis {
-  std::string_view before;
-  std::string_view after;
-};
-
-Hypothesis parse_template(std::string_view text) {
-  const size_t at = text.find('{');
-  const bool once = at != std::string_view::npos && text.substr(at, 2) == "{}" &&
-                    text.find('{', at + 1) == std::string_view::npos && text.find('}') == at + 1 &&
-                    text.find('}', at + 2) == std::string_view::npos;
-  if (!once) {
-    fail(ErrorCode::kInvalidArgument, "hypothesis_template must have one {} for the label: \"",
-         text, "\"");
+/// A template as Python's str.format takes it with one argument: the label stands between any two
+/// neighboring pieces.
+class Hypothesis {
+ public:
+  explicit Hypothesis(std::string_view text) : text_(text) {
+    pieces_.emplace_back();
+    for (size_t at = 0; at < text.size();) at = read(at);
+    if (pieces_.size() == 1) refuse();
   }
-  return {text.substr(0, at), text.substr(at + 2)};
-}
+
+  [[nodiscard]] std::string about(std::string_view label) const {
+    std::string sentence = pieces_.front();
+    for (size_t i = 1; i < pieces_.size(); ++i) sentence += cat(label, pieces_[i]);
+    return sentence;
+  }
+
+ private:
+  // Takes one character, doubled brace or field; where the next one begins.
+  size_t read(size_t at) {
+    const std::string_view rest = text_.substr(at);
+    const char c = rest.front();
+    if (c != '{' && c != '}') {
+      pieces_.back() += c;
+      return at + 1;
+    }
+    if (rest.size() > 1 && rest[1] == c) {
+      pieces_.back() += c;
+      return at + 2;
+    }
+    // Unnumbered fields are arguments one after the other, of which there is one.
+    const bool numbered = rest.starts_with("{0}");
+    const bool first = pieces_.size() == 1;
+    if (!numbered && !(rest.starts_with("{}") && first)) refuse();
+    if (!first && numbered != numbered_) refuse();
+    numbered_ = numbered;
+    pieces_.emplace_back();
+    return at + (numbered ? 3 : 2);
+  }
+
+  [[noreturn]] void refuse() const {
+    fail(ErrorCode::kInvalidArgument,
+         "hypothesis_template must have one {} or any number of {0} for the label, and other "
+         "braces doubled: \"",
+         text_, "\"");
+  }
+
+  std::string_view text_;
+  std::vector<std::string> pieces_;
+  bool numbered_ = false;
+};
 
 /// Each label for itself: entailment against contradiction.
 std::vector<float> independent_scores(const TensorView& logits, int64_t entailment) {
@@ -66,7 +105,7 @@ std::vector<float> competing_scores(const TensorView& logits, int64_t entailment
 }  // namespace
 
 void encode_task(const ZeroShotOptions& options, const TaskModel& model, Encoded& encoded) {
-  const Hypothesis hypothesis = parse_template(options.hypothesis_template);
+  const Hypothesis hypothesis(options.hypothesis_template);
   if (encoded.input.pair) {
     fail(ErrorCode::kInvalidArgument, "zero-shot takes a text and labels, not a pair");
   }
@@ -80,7 +119,7 @@ void encode_task(const ZeroShotOptions& options, const TaskModel& model, Encoded
   // Only the text is cut, never the label.
   encode.strategy = tokenizer::TruncationStrategy::kOnlyFirst;
   for (const std::string& label : encoded.input.texts) {
-    const std::string pair = cat(hypothesis.before, label, hypothesis.after);
+    const std::string pair = hypothesis.about(label);
     append_sequence({encoded.input.text, pair}, encode, options.truncation, model, encoded);
   }
 }

@@ -1,0 +1,230 @@
+#include "formats/transformer_module.h"
+
+#include <string_view>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "formats/config_file.h"
+
+namespace tamis {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int64_t kMaxLength = 1 << 30;
+
+// sentence-transformers looks for these, in this order.
+constexpr std::string_view kFiles[] = {
+    "sentence_bert_config.json",       "sentence_roberta_config.json",
+    "sentence_distilbert_config.json", "sentence_camembert_config.json",
+    "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+};
+
+constexpr KeyRow kKeys[] = {
+    honored("max_seq_length"),
+    honored("do_lower_case"),
+    honored("transformer_task"),
+    honored("modality_config"),
+    honored("module_output_name"),
+    honored("tokenizer_args"),
+    honored("processor_kwargs"),
+    honored("config_args"),
+    honored("config_kwargs"),
+    honored("model_args"),
+    honored("model_kwargs"),
+    harmless("unpad_inputs"),  // there is no padding here
+    harmless("backend"),
+    refused("tokenizer_name_or_path", "a tokenizer from another place is not built"),
+    refused("processing_kwargs", "arguments of each tokenizer call are not built", {"{}"}),
+    refused("query_length", "a limit of queries alone is not built"),
+    refused("document_length", "a limit of documents alone is not built"),
+    refused("query_expansion", "queries filled up with tokens are not built"),
+};
+static_assert(keys_are_distinct(kKeys));
+
+constexpr std::string_view kOtherTokenizer = "arguments that change the tokenizer are not built";
+
+// Arguments of AutoTokenizer.from_pretrained().
+constexpr KeyRow kProcessorKeys[] = {
+    honored("model_max_length"),
+    harmless("padding_side"),
+    harmless("padding"),
+    harmless("use_fast"),
+    harmless("token"),
+    harmless("use_auth_token"),
+    harmless("revision"),
+    harmless("local_files_only"),
+    harmless("trust_remote_code"),
+    harmless("cache_dir"),
+    harmless("clean_up_tokenization_spaces"),
+    refused("truncation_side", kOtherTokenizer, {"\"right\""}),
+    refused("do_lower_case", kOtherTokenizer),
+    refused("strip_accents", kOtherTokenizer),
+    refused("tokenize_chinese_chars", kOtherTokenizer),
+    refused("add_prefix_space", kOtherTokenizer),
+    refused("add_special_tokens", kOtherTokenizer, {"true"}),
+    refused("additional_special_tokens", kOtherTokenizer, {"[]"}),
+    refused("extra_special_tokens", kOtherTokenizer, {"[]", "{}"}),
+    refused("tokenizer_type", kOtherTokenizer),
+    refused("subfolder", kOtherTokenizer, {"\"\""}),
+    refused("bos_token", kOtherTokenizer),
+    refused("eos_token", kOtherTokenizer),
+    refused("unk_token", kOtherTokenizer),
+    refused("sep_token", kOtherTokenizer),
+    refused("pad_token", kOtherTokenizer),
+    refused("cls_token", kOtherTokenizer),
+    refused("mask_token", kOtherTokenizer),
+};
+static_assert(keys_are_distinct(kProcessorKeys));
+
+// Arguments of AutoModel.from_pretrained(): where and in which dtype the weights lie.
+constexpr KeyRow kModelKeys[] = {
+    harmless("torch_dtype"),
+    harmless("dtype"),
+    harmless("attn_implementation"),
+    harmless("device_map"),
+    harmless("low_cpu_mem_usage"),
+    harmless("use_safetensors"),
+    harmless("add_pooling_layer"),
+    harmless("token"),
+    harmless("use_auth_token"),
+    harmless("revision"),
+    harmless("local_files_only"),
+    harmless("trust_remote_code"),
+    harmless("cache_dir"),
+    refused("quantization_config", "weights quantized at load are not built"),
+    refused("load_in_8bit", "weights quantized at load are not built", {"false"}),
+    refused("load_in_4bit", "weights quantized at load are not built", {"false"}),
+    refused("subfolder", "weights in another folder are not built", {"\"\""}),
+    refused("variant", "weights of another name are not built"),
+};
+static_assert(keys_are_distinct(kModelKeys));
+
+// Arguments of AutoConfig.from_pretrained() that change no number.
+constexpr std::string_view kHarmlessConfigKeys[] = {
+    "use_cache",
+    "attn_implementation",
+    "token",
+    "use_auth_token",
+    "revision",
+    "cache_dir",
+    "trust_remote_code",
+    "local_files_only",
+    "output_attentions",
+};
+
+// Any other of them overrides config.json.
+void check_config_arguments(const ConfigObject& arguments) {
+  for (size_t i = 0; i < arguments.view().size(); ++i) {
+    const JsonView::Member member = arguments.view().member(i);
+    bool harmless = member.value.is_null();
+    for (const std::string_view key : kHarmlessConfigKeys) harmless |= key == member.key;
+    if (harmless) continue;
+    fail(ErrorCode::kUnsupported, arguments.source(), ": the key ",
+         json_quote(member.key.substr(0, 200)),
+         " overrides config.json, which is not built; write its value into config.json");
+  }
+}
+
+struct OutputRow {
+  std::string_view task;
+  std::string_view method_output;
+  std::string_view module_output;
+  TransformerOutput output;
+};
+constexpr OutputRow kOutputs[] = {
+    {"feature-extraction", "last_hidden_state", "token_embeddings",
+     TransformerOutput::kTokenEmbeddings},
+    {"feature-extraction", "pooler_output", "sentence_embedding", TransformerOutput::kPoolerOutput},
+    {"sequence-classification", "logits", "scores", TransformerOutput::kScores},
+};
+
+// "last_hidden_state", or a list that holds this one name.
+std::string method_output(const ConfigObject& text) {
+  const std::string key = text.what("method_output_name");
+  JsonView name = text.get("method_output_name");
+  if (name.is_array() && name.size() == 1) name = name.at(0);
+  if (name.is_string()) return std::string(name.as_string(key));
+  JsonWriter json;
+  json.value(name);
+  fail(ErrorCode::kUnsupported, key, " is ", std::string_view(json.str()).substr(0, 200),
+       "; accepted are \"last_hidden_state\", \"pooler_output\" and \"logits\"");
+}
+
+constexpr KeyRow kTextKeys[] = {
+    honored("method_output_name"),
+    harmless("format"),
+    refused("method", "only the model's forward() is built", {"\"forward\""}),
+};
+static_assert(keys_are_distinct(kTextKeys));
+
+TransformerOutput read_output(const ConfigObject& file) {
+  const std::string task = file.text("transformer_task").value_or("feature-extraction");
+  const OutputRow* row = nullptr;
+  for (const OutputRow& each : kOutputs) {
+    if (row == nullptr && each.task == task) row = &each;
+  }
+  if (row == nullptr) {
+    fail(ErrorCode::kUnsupported, file.what("transformer_task"), " ", json_quote(task),
+         " is not built; accepted are \"feature-extraction\" and \"sequence-classification\"");
+  }
+  std::string method(row->method_output);
+  if (const auto modalities = file.object("modality_config")) {
+    const auto text = modalities->object("text");
+    if (!text) {
+      fail(ErrorCode::kUnsupported, modalities->source(),
+           ": has no \"text\", and other inputs are not built");
+    }
+    text->check(kTextKeys);
+    method = method_output(*text);
+  }
+  const std::string module =
+      file.text("module_output_name").value_or(std::string(row->module_output));
+  for (const OutputRow& each : kOutputs) {
+    if (each.task == task && each.method_output == method && each.module_output == module) {
+      return each.output;
+    }
+  }
+  fail(ErrorCode::kUnsupported, file.source(), ": transformer_task ", json_quote(task),
+       " with method_output_name ", json_quote(method), " and module_output_name ",
+       json_quote(module),
+       " is not built; accepted are feature-extraction with last_hidden_state as token_embeddings "
+       "or pooler_output as sentence_embedding, and sequence-classification with logits as scores");
+}
+
+TransformerModule read(const ConfigObject& file) {
+  file.check(kKeys);
+  TransformerModule module;
+  module.output = read_output(file);
+  module.max_seq_length = file.count("max_seq_length", kMaxLength);
+  module.do_lower_case = file.flag("do_lower_case", false);
+  for (const std::string_view key : {"tokenizer_args", "processor_kwargs"}) {
+    const auto arguments = file.object(key);
+    if (!arguments) continue;
+    arguments->check(kProcessorKeys);
+    // Handed to the tokenizer as it is, so it wins over max_seq_length.
+    if (const auto length = arguments->count("model_max_length", kMaxLength)) {
+      module.max_seq_length = length;
+    }
+  }
+  for (const std::string_view key : {"config_args", "config_kwargs"}) {
+    if (const auto arguments = file.object(key)) check_config_arguments(*arguments);
+  }
+  for (const std::string_view key : {"model_args", "model_kwargs"}) {
+    if (const auto arguments = file.object(key)) arguments->check(kModelKeys);
+  }
+  return module;
+}
+
+}  // namespace
+
+TransformerModule read_transformer_module(const fs::path& folder) {
+  for (const std::string_view name : kFiles) {
+    if (file_exists(folder / name)) return read(ConfigFile(folder / name).root());
+  }
+  return {};
+}
+
+}  // namespace tamis

@@ -1,0 +1,88 @@
+#include "models/unused_weights.h"
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/log.h"
+
+namespace tamis::models {
+
+namespace {
+
+struct DroppedHead {
+  std::string_view module;  // of the tensor, before its last dot
+  HeadKind head;            // the answer that it would change
+  std::string_view what;
+};
+constexpr DroppedHead kDroppedHeads[] = {
+    {"linear", HeadKind::kEmbedding, "ColBERT's projection to a vector for each token"},
+    {"colbert_linear", HeadKind::kEmbedding, "ColBERT's projection to a vector for each token"},
+    {"sparse_linear", HeadKind::kEmbedding, "the weights of a sparse embedding"},
+    {"crf", HeadKind::kTokenClassification, "a CRF behind the labels of the tokens"},
+};
+
+// Left behind by the family's own classes: what another of them reads.
+constexpr std::string_view kUsual[] = {
+    "pooler.",
+    "cls.",
+    "lm_head.",
+    "predictions.",
+    "sop_classifier.",
+    "classifier.",
+    "pre_classifier.",
+    "qa_outputs.",
+    "vocab_transform.",
+    "vocab_layer_norm.",
+    "vocab_projector.",
+    "generator_predictions.",
+    "generator_lm_head.",
+    "discriminator_predictions.",
+};
+
+// Module prefixes of classes with a head.
+constexpr std::string_view kPrefixes[] = {"bert.", "roberta.", "distilbert.", "albert.",
+                                          "electra."};
+
+bool is_usual(std::string_view name) {
+  if (name.ends_with("position_ids") || name.ends_with("token_type_ids")) return true;
+  for (const std::string_view prefix : kPrefixes) {
+    if (!name.starts_with(prefix)) continue;
+    name.remove_prefix(prefix.size());
+    break;
+  }
+  return std::ranges::any_of(kUsual,
+                             [name](std::string_view usual) { return name.starts_with(usual); });
+}
+
+void refuse_dropped(const Checkpoint& checkpoint, HeadKind head, std::string_view name) {
+  for (const DroppedHead& row : kDroppedHeads) {
+    if (row.head != head || name.substr(0, name.find('.')) != row.module) continue;
+    fail(ErrorCode::kUnsupported, checkpoint.folder().string(), ": tensor ", json_quote(name),
+         " is ", row.what, ", which is not built; accepted are checkpoints for ", head_name(head),
+         " without it");
+  }
+}
+
+}  // namespace
+
+void check_unused_weights(const Checkpoint& checkpoint, HeadKind head,
+                          const std::set<std::string>& used) {
+  constexpr size_t kNamed = 3;
+  size_t count = 0;
+  std::string names;
+  for (const std::string& name : checkpoint.names()) {
+    if (used.contains(name)) continue;
+    refuse_dropped(checkpoint, head, name);
+    if (is_usual(name)) continue;
+    if (count++ < kNamed) names += cat(names.empty() ? "" : ", ", json_quote(name.substr(0, 200)));
+  }
+  if (count == 0) return;
+  log(LogLevel::kWarning,
+      cat(checkpoint.folder().string(), ": ", count,
+          " tensors of the weights are not used: ", names, count > kNamed ? ", ..." : ""));
+}
+
+}  // namespace tamis::models

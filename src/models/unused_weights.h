@@ -1,0 +1,22 @@
+// Tensors that a checkpoint holds and a graph does not read: said once, or refused.
+//
+// Is: which of them are usual, which show a head that is dropped. Is not: the reading. May use:
+// formats.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "formats/checkpoint.h"
+#include "models/models.h"
+
+namespace tamis::models {
+
+/// Throws Error{kUnsupported} naming the tensor if one that is not in `used` belongs to a head that
+/// changes what `head` answers and is not built (ColBERT's projection, a CRF). Logs one warning
+/// that counts and names the others, but for what any class of a family may leave behind: poolers,
+/// heads for other tasks, position ids.
+void check_unused_weights(const Checkpoint& checkpoint, HeadKind head,
+                          const std::set<std::string>& used);
+
+}  // namespace tamis::models
