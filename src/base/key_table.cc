@@ -13,8 +13,12 @@ namespace {
 constexpr size_t kMaxShown = 200;  // bytes of a key or value in a message
 
 const KeyRow* find_row(std::string_view key, std::span<const KeyRow> table) {
-  const auto found = std::ranges::find(table, key, &KeyRow::key);
-  return found == table.end() ? nullptr : &*found;
+  const auto exact = std::ranges::find(table, key, &KeyRow::key);
+  if (exact != table.end()) return &*exact;
+  const auto ending = std::ranges::find_if(table, [&](const KeyRow& row) {
+    return row.key.starts_with('*') && key.ends_with(row.key.substr(1));
+  });
+  return ending == table.end() ? nullptr : &*ending;
 }
 
 std::string accepted_values(const KeyRow& row) {

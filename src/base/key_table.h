@@ -21,6 +21,7 @@ enum class KeyUse : uint8_t {
 
 /// One key of a file. Make rows with honored(), harmless() and refused().
 struct KeyRow {
+  /// "*_token" covers every key with that ending that no other row names.
   std::string_view key;
   KeyUse use = KeyUse::kHonored;
   /// Of a refused key: why it is, in the form "... is not built".

@@ -16,6 +16,8 @@ constexpr KeyRow kTable[] = {
     harmless("author"),
     refused("causal", "attention to the left only is not built", {"false"}),
     refused("scale", "scaling is not built", {"1", "\"none\"", "{}"}),
+    honored("*_token"),
+    refused("bad_token", "it is not built"),
 };
 static_assert(keys_are_distinct(kTable));
 constexpr KeyRow kTwice[] = {honored("a"), harmless("b"), harmless("a")};
@@ -40,6 +42,12 @@ std::vector<std::string> messages(std::string_view text) {
 }
 
 using Messages = std::vector<std::string>;
+
+TEST(KeyTable, AnEndingCoversKeysThatNoOtherRowNames) {
+  EXPECT_TRUE(messages(R"({"cls_token":1,"_token":2})").empty());
+  EXPECT_EQ(messages(R"({"bad_token":1})").size(), 1u);
+  EXPECT_EQ(messages(R"({"token":1})").size(), 1u);
+}
 
 TEST(KeyTable, HonoredAndHarmlessAreSilent) {
   EXPECT_EQ(messages(R"({"width":3,"author":{"name":"x"}})"), Messages());

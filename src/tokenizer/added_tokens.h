@@ -25,6 +25,7 @@ struct AddedToken {
   bool rstrip = false;
   bool normalized = true;
   bool special = false;
+  friend bool operator==(const AddedToken&, const AddedToken&) = default;
 };
 
 /// Immutable after finish(), then thread-safe.

@@ -155,6 +155,33 @@ TEST(Loading, PatternThatBacktracksForeverIsAnError) {
       << error.what();
 }
 
+TEST(Loading, SearchesOfOneTextHaveOneBudget) {
+  // Each search alone stays far below the limit of one; a text has many of them.
+  const Tokenizer tokenizer =
+      load(R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a|a)*b|c"},)"
+           R"("behavior":"Removed","invert":false})");
+  std::string part = std::string(19, 'a') + "c";
+  EXPECT_NO_THROW((void)tokenizer.encode(part));
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += part;
+  const Error error = error_of([&] { (void)tokenizer.encode(text); });
+  EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+  EXPECT_NE(std::string_view(error.what()).find("the searches of this text together"),
+            std::string_view::npos)
+      << error.what();
+}
+
+TEST(Metaspace, FirstMeansTheBeginningOfTheOriginal) {
+  const Tokenizer tokenizer = Tokenizer::load_json(
+      R"({"normalizer":{"type":"Strip","strip_left":true,"strip_right":false},
+          "pre_tokenizer":{"type":"Metaspace","replacement":"_","prepend_scheme":"first",
+          "split":true},
+          "model":{"type":"WordLevel","unk_token":"u","vocab":{"a":0,"_a":1,"u":2}}})",
+      "t.json");
+  EXPECT_EQ(tokenizer.encode("a a").ids, (std::vector<int32_t>{1, 1}));
+  EXPECT_EQ(tokenizer.encode(" a a").ids, (std::vector<int32_t>{0, 1}));
+}
+
 TEST(Bpe, ByteFallbackUnknownsAndFusing) {
   const std::string vocab = R"("vocab":{"?":0,"a":1,"b":2,"ab":3,"<0xC3>":4,"<0xA9>":5},)"
                             R"("merges":[["a","b"]],"unk_token":"?")";

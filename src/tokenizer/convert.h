@@ -1,35 +1,36 @@
-// Older vocabulary files to tokenizer.json.
+// Vocabulary files older than tokenizer.json.
 //
-// Is: the same conversions that Hugging Face transformers makes. Is not: a loader; the text goes
-// through load_json like any other. May use: base, sentencepiece.
+// Is: their vocabulary as the "model" of a tokenizer.json, and nothing a class decides. Is not: a
+// tokenizer; resolve.h makes one of it. May use: base, sentencepiece.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "base/json.h"
+#include "tokenizer/special_tokens.h"
+#include "tokenizer/tokenizer_classes.h"
 
 namespace tamis::tokenizer {
 
-/// Files beside the vocabulary; absent ones are absent views.
-struct SideFiles {
-  JsonView tokenizer_config;
-  JsonView special_tokens_map;
-  JsonView model_config;
+/// vocab.txt, a token a line; white space at the end of a line is no part of the token, and of
+/// equal tokens the last counts.
+[[nodiscard]] std::string convert_wordpiece(std::string_view vocab_txt, const std::string& source);
 
-  /// Content of a special token ("cls_token"), `fallback` if no file names it.
-  [[nodiscard]] std::string_view special(std::string_view key, std::string_view fallback) const;
+/// vocab.json and merges.txt.
+[[nodiscard]] std::string convert_byte_bpe(std::string_view vocab_json, std::string_view merges_txt,
+                                           const std::string& source);
+
+struct ConvertedPieces {
+  std::string json;
+  /// The model's control and user-defined pieces.
+  std::vector<TokenValue> tokens;
 };
 
-/// vocab.txt, a token a line (BERT, DistilBERT, ELECTRA).
-[[nodiscard]] std::string convert_wordpiece(std::string_view vocab_txt, const SideFiles& files,
-                                            const std::string& source);
-/// vocab.json and merges.txt (RoBERTa).
-[[nodiscard]] std::string convert_byte_bpe(std::string_view vocab_json, std::string_view merges_txt,
-                                           const SideFiles& files, const std::string& source);
-/// A SentencePiece model of XLM-RoBERTa, CamemBERT or ALBERT, by config.json's model_type. Throws
-/// Error{kUnsupported} for other families and for SentencePiece BPE.
-[[nodiscard]] std::string convert_sentencepiece(std::string_view model, const SideFiles& files,
-                                                const std::string& source);
+/// A SentencePiece model, numbered as the class numbers it: kXlmRoberta, kCamembert or kAlbert.
+/// Throws Error{kUnsupported} for SentencePiece BPE.
+[[nodiscard]] ConvertedPieces convert_sentencepiece(std::string_view model, ClassRules rules,
+                                                    const SpecialTokens& tokens,
+                                                    const std::string& source);
 
 }  // namespace tamis::tokenizer

@@ -82,6 +82,162 @@ TEST_F(Folder, AddsTokensThatOnlyTheConfigNames) {
   EXPECT_FALSE(tokenizer.is_special(6));
 }
 
+// A cased vocabulary whose tokenizer.json keeps case, accents and Chinese words.
+constexpr std::string_view kCasedJson =
+    R"({"version":"1.0","added_tokens":[],"normalizer":{"type":"BertNormalizer","clean_text":true,
+"handle_chinese_chars":false,"strip_accents":false,"lowercase":false},
+"pre_tokenizer":{"type":"BertPreTokenizer"},"post_processor":null,"decoder":null,
+"model":{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##",
+"max_input_chars_per_word":100,"vocab":{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3,"[MASK]":4,
+"\u00c9a":5,"\u00e9a":6,"ea":7,"Ea":8,"\u4e2d":9,"\u4e2d\u4e2d":10,"new":11}}})";
+
+TEST_F(Folder, ClassAndConfigDecideOverTokenizerJson) {
+  struct Case {
+    const char* config;
+    std::vector<int32_t> ids;
+  };
+  const Case cases[] = {
+      {R"({"tokenizer_class":"PreTrainedTokenizerFast","do_lower_case":true})", {5, 10}},
+      {R"({"tokenizer_class":"TokenizersBackend"})", {5, 10}},
+      {R"({"tokenizer_class":"ClassOfNoLibrary"})", {5, 10}},
+      {R"({"tokenizer_class":"BertTokenizer"})", {2, 7, 9, 9, 3}},
+      {R"({"tokenizer_class":"BertTokenizerFast","do_lower_case":false})", {2, 5, 9, 9, 3}},
+      {R"({"tokenizer_class":"ElectraTokenizer","strip_accents":false})", {2, 6, 9, 9, 3}},
+      {R"({"tokenizer_class":"DistilBertTokenizer","do_lower_case":false,"strip_accents":true})",
+       {2, 8, 9, 9, 3}},
+      {R"({"tokenizer_class":"BertTokenizer","tokenize_chinese_chars":false})", {2, 7, 10, 3}},
+  };
+  write("tokenizer.json", kCasedJson);
+  for (const Case& c : cases) {
+    write("tokenizer_config.json", c.config);
+    EXPECT_EQ(Tokenizer::load(path_)
+                  .encode("\xC3\x89"
+                          "a \xE4\xB8\xAD\xE4\xB8\xAD")
+                  .ids,
+              c.ids)
+        << c.config;
+  }
+}
+
+TEST_F(Folder, ClassOfTheModelTypeStandsWhereNoneIsNamed) {
+  write("tokenizer.json", kCasedJson);
+  write("config.json", R"({"model_type":"electra"})");
+  EXPECT_EQ(Tokenizer::load(path_).encode("Ea").ids, (std::vector<int32_t>{2, 7, 3}));
+  write("config.json", R"({"model_type":"electra","tokenizer_class":"PreTrainedTokenizerFast"})");
+  EXPECT_EQ(Tokenizer::load(path_).encode("Ea").ids, (std::vector<int32_t>{8}));
+}
+
+TEST_F(Folder, TokensThatOnlySideFilesNameAreAdded) {
+  struct Case {
+    const char* file;
+    const char* content;
+    std::vector<int32_t> ids;  // of "new<a>NEW"
+  };
+  const std::vector<int32_t> split = {2, 11, 1, 1, 1, 11, 3};
+  const std::vector<int32_t> found = {2, 11, 12, 11, 3};
+  const Case cases[] = {
+      {"tokenizer_config.json", "{}", split},
+      {"tokenizer_config.json", R"({"additional_special_tokens":["<a>"]})", found},
+      {"tokenizer_config.json", R"({"extra_special_tokens":["<a>"]})", found},
+      {"tokenizer_config.json", R"({"extra_special_tokens":{"tag_token":"<a>"}})", found},
+      {"tokenizer_config.json", R"({"tag_token":"<a>"})", found},
+      {"tokenizer_config.json", R"({"eos_token":"<a>"})", found},
+      {"special_tokens_map.json", R"({"additional_special_tokens":["<a>"]})", found},
+      {"special_tokens_map.json",
+       R"({"additional_special_tokens":[{"content":"<a>","lstrip":false}]})", found},
+      {"special_tokens_map.json", R"({"bos_token":{"content":"<a>"}})", found},
+      {"added_tokens.json", R"({"<a>":12})", found},
+  };
+  for (const Case& c : cases) {
+    fs::remove_all(path_);
+    fs::create_directories(path_);
+    write("tokenizer.json", kCasedJson);
+    write("config.json", R"({"model_type":"bert"})");
+    write(c.file, c.content);
+    EXPECT_EQ(Tokenizer::load(path_).encode("new<a>NEW").ids, c.ids) << c.file << c.content;
+  }
+}
+
+TEST_F(Folder, FlagsOfAddedTokensDecoderReplaceThoseOfTokenizerJson) {
+  std::string json(kCasedJson);
+  json.replace(json.find("\"added_tokens\":[]"), 17,
+               R"("added_tokens":[{"id":11,"content":"new","single_word":false,"lstrip":false,
+               "rstrip":false,"normalized":false,"special":false}])");
+  write("tokenizer.json", json);
+  write("tokenizer_config.json", R"({"tokenizer_class":"PreTrainedTokenizerFast"})");
+  EXPECT_EQ(Tokenizer::load(path_).encode("renew").ids, (std::vector<int32_t>{1, 11}));
+  write("tokenizer_config.json", R"({"tokenizer_class":"PreTrainedTokenizerFast",
+      "added_tokens_decoder":{"11":{"content":"new","single_word":true}}})");
+  EXPECT_EQ(Tokenizer::load(path_).encode("renew").ids, (std::vector<int32_t>{1}));
+}
+
+TEST_F(Folder, RefusesClassesAndKeysByName) {
+  write("vocab.txt", "[UNK]\na\n");
+  for (const char* name : {"BertJapaneseTokenizer", "HerbertTokenizer", "BertweetTokenizer",
+                           "PhobertTokenizer", "T5TokenizerFast"}) {
+    write("tokenizer_config.json", std::string(R"({"tokenizer_class":")") + name + "\"}");
+    EXPECT_NE(message().find(std::string("tokenizer_class \"") + name +
+                             "\": how it cuts text is not built; built are BertTokenizer"),
+              std::string::npos)
+        << message();
+  }
+  write("tokenizer_config.json", R"({"word_tokenizer_type":"mecab"})");
+  EXPECT_NE(message().find("word_tokenizer_type is \"mecab\""), std::string::npos) << message();
+  write("tokenizer_config.json", R"({"split_special_tokens":true})");
+  EXPECT_NE(message().find("split_special_tokens is true"), std::string::npos) << message();
+  write("tokenizer_config.json",
+        R"({"tokenizer_class":"MyTokenizer","auto_map":{"AutoTokenizer":["m.My",null]}})");
+  EXPECT_NE(message().find("is code beside the checkpoint"), std::string::npos) << message();
+  write("tokenizer_config.json", R"({"tokenizer_class":"RobertaTokenizer"})");
+  EXPECT_NE(message().find("\"RobertaTokenizer\" is read from tokenizer.json or vocab.json"),
+            std::string::npos)
+      << message();
+  write("tokenizer.json", kCasedJson);
+  EXPECT_NE(message().find("model \"WordPiece\" under RobertaTokenizer, which has BPE"),
+            std::string::npos)
+      << message();
+}
+
+TEST_F(Folder, WhatIsWrittenForABundleIsTheSameTokenizer) {
+  write("tokenizer.json", kCasedJson);
+  write("tokenizer_config.json", R"({"tokenizer_class":"BertTokenizer","do_lower_case":false,
+      "extra_special_tokens":["<a>"],"truncation_side":"left","max_len":9,"tag_token":"ea"})");
+  EXPECT_EQ(Tokenizer::keys_that_change(path_),
+            (std::vector<std::string>{"a token with a role", "extra_special_tokens",
+                                      "strip_accents", "tokenize_chinese_chars"}));
+  const Tokenizer first = Tokenizer::load(path_, {.lowercase_first = true});
+  const std::string json = first.to_json();
+  write("tokenizer_config.json", first.config_json());
+  write("tokenizer.json", json);
+  const Tokenizer again = Tokenizer::load(path_);
+  EXPECT_EQ(again.to_json(), json);
+  EXPECT_EQ(again.config_json(), first.config_json());
+  EXPECT_EQ(Tokenizer::keys_that_change(path_), std::vector<std::string>{});
+  EXPECT_EQ(again.model_max_length(), 9);
+  EXPECT_EQ(again.truncation_side(), Side::kLeft);
+  const std::string_view text =
+      "<a>\xC3\x89"
+      "A [MASK] EA";
+  EXPECT_EQ(again.encode(text).ids, (std::vector<int32_t>{2, 12, 6, 4, 7, 3}));
+  EXPECT_EQ(first.encode(text).ids, again.encode(text).ids);
+}
+
+TEST_F(Folder, OptionsStandInPlaceOfTheConfig) {
+  write("tokenizer.json", kCasedJson);
+  write("tokenizer_config.json", R"({"tokenizer_class":"BertTokenizer","model_max_length":9})");
+  const Tokenizer tokenizer =
+      Tokenizer::load(path_, {.overrides = R"({"do_lower_case":false,"model_max_length":5})"});
+  EXPECT_EQ(tokenizer.encode("Ea").ids, (std::vector<int32_t>{2, 8, 3}));
+  EXPECT_EQ(tokenizer.model_max_length(), 5);
+}
+
+TEST_F(Folder, TypeIdsAreUnusedOnlyWhereTheInputsLackThem) {
+  write("tokenizer.json", kCasedJson);
+  EXPECT_TRUE(Tokenizer::load(path_).uses_type_ids());
+  write("tokenizer_config.json", R"({"model_input_names":["input_ids","attention_mask"]})");
+  EXPECT_FALSE(Tokenizer::load(path_).uses_type_ids());
+}
+
 TEST_F(Folder, SentencePieceFamiliesNumberPiecesAsTheirTokenizerJsonDoes) {
   struct Case {
     const char* model;

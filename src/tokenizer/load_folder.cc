@@ -1,13 +1,12 @@
 // Tokenizer::load: a checkpoint folder to a Tokenizer.
-#include <charconv>
-#include <map>
 #include <optional>
-#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "tokenizer/convert.h"
 #include "tokenizer/json_fields.h"
+#include "tokenizer/resolve.h"
+#include "tokenizer/side_file_keys.h"
 #include "tokenizer/tokenizer_impl.h"
 
 namespace tamis::tokenizer {
@@ -19,138 +18,218 @@ namespace fs = std::filesystem;
 /// A JSON file that may be missing.
 class OptionalJson {
  public:
-  explicit OptionalJson(const fs::path& path) {
-    if (file_exists(path)) document_.emplace(JsonDocument::parse(read_file(path), path.string()));
+  explicit OptionalJson(const fs::path& path) : path_(path.string()) {
+    if (file_exists(path)) document_.emplace(JsonDocument::parse(read_file(path), path_));
   }
   [[nodiscard]] JsonView root() const { return document_ ? document_->root() : JsonView(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
+  std::string path_;
   std::optional<JsonDocument> document_;
 };
 
-std::string convert_folder(const fs::path& folder, const SideFiles& files) {
-  const auto path = [&](std::string_view name) { return folder / name; };
-  if (file_exists(path("vocab.txt"))) {
-    return convert_wordpiece(read_file(path("vocab.txt")), files, path("vocab.txt").string());
-  }
-  if (file_exists(path("vocab.json")) && file_exists(path("merges.txt"))) {
-    return convert_byte_bpe(read_file(path("vocab.json")), read_file(path("merges.txt")), files,
-                            path("vocab.json").string());
-  }
-  for (const char* name : {"sentencepiece.bpe.model", "spiece.model", "tokenizer.model"}) {
-    if (file_exists(path(name))) {
-      return convert_sentencepiece(read_file(path(name)), files, path(name).string());
+/// The files of one folder, parsed.
+class Folder {
+ public:
+  Folder(const fs::path& folder, const LoadOptions& options)
+      : folder_(folder),
+        json_path_(folder / "tokenizer.json"),
+        config_(folder / "tokenizer_config.json"),
+        map_(folder / "special_tokens_map.json"),
+        added_(folder / "added_tokens.json"),
+        model_config_(folder / "config.json"),
+        lowercase_first_(options.lowercase_first) {
+    if (!options.overrides.empty()) {
+      overrides_.emplace(JsonDocument::parse(options.overrides, "tokenizer options"));
     }
+    check_tokenizer_config_keys(config_.root(), config_.path());
+    check_tokenizer_config_keys(config().overrides, "tokenizer options");
+    check_special_tokens_map_keys(map_.root(), map_.path());
   }
-  fail(ErrorCode::kNotFound, folder.string(),
-       ": no tokenizer; expected tokenizer.json, vocab.txt, vocab.json with merges.txt, "
-       "sentencepiece.bpe.model, spiece.model or tokenizer.model");
-}
 
-/// Re-emits tokenizer.json with the tokens that only the files beside it name.
-std::string with_extra_tokens(std::string text, const JsonView& config, const JsonView& added,
-                              const std::string& source) {
-  const JsonView decoder = config.get("added_tokens_decoder");
-  if (decoder.size() == 0 && added.size() == 0) return text;
-  const JsonDocument document = JsonDocument::parse(text, source);
-  const JsonView root = document.root();
-  const JsonView list = root.get("added_tokens");
-  std::set<std::string_view> known;
-  for (size_t i = 0; i < list.size(); ++i) {
-    known.insert(string_field(list.at(i), "content", source));
+  [[nodiscard]] ConfigView config() const {
+    return {config_.root(), overrides_ ? overrides_->root() : JsonView(), config_.path()};
   }
-  // In the order of their ids, so that new ones get the ids that they are listed with.
-  std::map<int64_t, JsonView> by_id;
-  std::map<int64_t, std::string_view> plain;
-  for (size_t i = 0; i < decoder.size(); ++i) {
-    const auto member = decoder.member(i);
-    int64_t id = 0;
-    const auto parsed =
-        std::from_chars(member.key.data(), member.key.data() + member.key.size(), id);
-    if (parsed.ec != std::errc() || parsed.ptr != member.key.data() + member.key.size()) {
-      fail(ErrorCode::kCorruptData, source, ": added_tokens_decoder has the key ",
-           json_quote(member.key), "; expected an id");
-    }
-    if (known.insert(string_field(member.value, "content", source)).second) {
-      by_id[id] = member.value;
-    }
-  }
-  for (size_t i = 0; i < added.size(); ++i) {
-    const auto member = added.member(i);
-    if (known.insert(member.key).second) plain[member.value.as_int(source)] = member.key;
-  }
-  if (by_id.empty() && plain.empty()) return text;
-  JsonWriter json;
-  json.begin_object();
-  for (size_t i = 0; i < root.size(); ++i) {
-    const auto member = root.member(i);
-    if (member.key != "added_tokens") json.key(member.key).value(member.value);
-  }
-  json.key("added_tokens").begin_array();
-  for (size_t i = 0; i < list.size(); ++i) json.value(list.at(i));
-  for (const auto& [id, token] : by_id) {
-    const bool special = bool_field_or(token, "special", false, source);
-    json.begin_object().member("id", id).member("content", string_field(token, "content", source));
-    for (const std::string_view flag : {"single_word", "lstrip", "rstrip"}) {
-      json.member(flag, bool_field_or(token, flag, false, source));
-    }
-    json.member("normalized", bool_field_or(token, "normalized", !special, source));
-    json.member("special", special).end_object();
-  }
-  for (const auto& [id, content] : plain) {
-    json.begin_object().member("id", id).member("content", content);
-    for (const std::string_view flag : {"single_word", "lstrip", "rstrip"})
-      json.member(flag, false);
-    json.member("normalized", true).member("special", false).end_object();
-  }
-  json.end_array().end_object();
-  return json.take();
-}
+  [[nodiscard]] bool has_json() const { return file_exists(json_path_); }
+  [[nodiscard]] std::string json_path() const { return json_path_.string(); }
 
-Side side_from(const JsonView& config, std::string_view key, const std::string& source) {
-  const std::string_view name = string_field_or(config, key, "right", source);
+  [[nodiscard]] TokenFiles token_files() const {
+    return {config(),      map_.root(), map_.path(), added_.root(),
+            added_.path(), JsonView(),  json_path()};
+  }
+
+  /// tokenizer.json or older files, and the class that reads them.
+  [[nodiscard]] ResolveInput resolve_input() const {
+    ResolveInput input;
+    input.files = token_files();
+    input.tokenizer_class = tokenizer_class_of(config_.root(), model_config_.root(),
+                                               config_.root() ? config_.path() : json_path());
+    input.lowercase_first = lowercase_first_;
+    if (has_json()) {
+      input.json = read_file(json_path_);
+    } else {
+      input.from_tokenizer_json = false;
+      read_older(input);
+    }
+    return input;
+  }
+
+ private:
+  [[nodiscard]] bool has(std::string_view name) const { return file_exists(folder_ / name); }
+  [[nodiscard]] std::string path(std::string_view name) const { return (folder_ / name).string(); }
+  [[nodiscard]] std::string bytes(std::string_view name) const { return read_file(folder_ / name); }
+
+  /// The class of a folder that names none, by the files it has.
+  [[nodiscard]] TokenizerClass guess_class() const {
+    if (has("vocab.txt")) return {"BertTokenizer", ClassRules::kBert};
+    if (has("vocab.json") && has("merges.txt")) return {"RobertaTokenizer", ClassRules::kRoberta};
+    for (const char* name : {"sentencepiece.bpe.model", "spiece.model", "tokenizer.model"}) {
+      if (!has(name)) continue;
+      const JsonView type = model_config_.root().get("model_type");
+      fail(ErrorCode::kUnsupported, path(name), ": a SentencePiece model of model_type ",
+           type.is_string() ? json_quote(type.as_string("model_type")) : "\"\"",
+           "; only xlm-roberta, camembert and albert are supported without a tokenizer.json");
+    }
+    fail(ErrorCode::kNotFound, folder_.string(),
+         ": no tokenizer; expected tokenizer.json, vocab.txt, vocab.json with merges.txt, "
+         "sentencepiece.bpe.model, spiece.model or tokenizer.model");
+  }
+
+  [[noreturn]] void fail_missing(const TokenizerClass& found, std::string_view files) const {
+    fail(ErrorCode::kNotFound, folder_.string(), ": no tokenizer; tokenizer_class ",
+         json_quote(found.name), " is read from tokenizer.json", files);
+  }
+
+  void read_older(ResolveInput& input) const {
+    TokenizerClass& found = input.tokenizer_class;
+    if (found.name.empty()) found = guess_class();
+    switch (found.rules) {
+      case ClassRules::kGeneric:
+      case ClassRules::kUnbuilt:
+        fail_missing(found, "");
+      case ClassRules::kBert:
+      case ClassRules::kMpnet:
+        if (!has("vocab.txt")) fail_missing(found, " or vocab.txt");
+        input.files.json_source = path("vocab.txt");
+        input.json = convert_wordpiece(bytes("vocab.txt"), input.files.json_source);
+        return;
+      case ClassRules::kRoberta:
+        if (!has("vocab.json") || !has("merges.txt")) {
+          fail_missing(found, " or vocab.json with merges.txt");
+        }
+        input.files.json_source = path("vocab.json");
+        input.json =
+            convert_byte_bpe(bytes("vocab.json"), bytes("merges.txt"), input.files.json_source);
+        return;
+      case ClassRules::kXlmRoberta:
+      case ClassRules::kCamembert:
+      case ClassRules::kAlbert:
+        read_pieces(input);
+        return;
+    }
+  }
+
+  void read_pieces(ResolveInput& input) const {
+    const bool albert = input.tokenizer_class.rules == ClassRules::kAlbert;
+    const std::string_view own = albert ? "spiece.model" : "sentencepiece.bpe.model";
+    const std::string_view name = has("tokenizer.model") ? "tokenizer.model" : own;
+    if (!has(name)) fail_missing(input.tokenizer_class, cat(", ", own, " or tokenizer.model"));
+    input.files.json_source = path(name);
+    ConvertedPieces pieces =
+        convert_sentencepiece(bytes(name), input.tokenizer_class.rules,
+                              read_special_tokens(input.files), input.files.json_source);
+    input.json = std::move(pieces.json);
+    input.piece_tokens = std::move(pieces.tokens);
+  }
+
+  fs::path folder_;
+  fs::path json_path_;
+  OptionalJson config_;
+  OptionalJson map_;
+  OptionalJson added_;
+  OptionalJson model_config_;
+  std::optional<JsonDocument> overrides_;
+  bool lowercase_first_;
+};
+
+/// The side that tokenizer_config.json names, else that of tokenizer.json, else right.
+Side side_of(const ConfigView& config, std::string_view key, std::string_view json_side) {
+  const JsonView value = config.get(key);
+  if (value.is_null()) return json_side == "Left" ? Side::kLeft : Side::kRight;
+  const std::string_view name = value.as_string(cat(config.source, ": ", key));
   if (name == "left") return Side::kLeft;
   if (name == "right") return Side::kRight;
-  fail(ErrorCode::kCorruptData, source, ": ", key, " ", json_quote(name),
+  fail(ErrorCode::kCorruptData, config.source, ": ", key, " ", json_quote(name),
        " is neither left nor right");
+}
+
+/// Checkpoints without a limit write 1e30.
+std::optional<int64_t> max_length_of(const ConfigView& config) {
+  constexpr double kLongest = 1e6;
+  JsonView length = config.get("model_max_length");
+  if (!length.exists()) length = config.get("max_len");
+  if (!length.is_number()) return std::nullopt;
+  const double value = length.as_double("model_max_length");
+  if (value < 1 || value >= kLongest) return std::nullopt;
+  return static_cast<int64_t>(value);
+}
+
+/// False if tokenizer_config.json lists a model's inputs and type ids are not among them.
+bool lists_type_ids(const ConfigView& config) {
+  const JsonView names = config.get("model_input_names");
+  if (!names.is_array()) return true;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names.at(i).as_string("model_input_names") == "token_type_ids") return true;
+  }
+  return false;
+}
+
+void set_roles(const SpecialTokens& tokens, const Tokenizer& tokenizer, SpecialIds& special) {
+  const auto set = [&](Role role, std::optional<int32_t>& id) {
+    const std::optional<TokenValue>& token = tokens.role(role);
+    if (!token || token->content.empty()) return;
+    const auto found = tokenizer.token_to_id(token->content);
+    if (found) id = found;
+  };
+  set(Role::kCls, special.cls);
+  set(Role::kSep, special.sep);
+  set(Role::kMask, special.mask);
+  set(Role::kPad, special.pad);
+  set(Role::kUnk, special.unk);
+  set(Role::kBos, special.bos);
+  set(Role::kEos, special.eos);
 }
 
 }  // namespace
 
-Tokenizer Tokenizer::load(const std::filesystem::path& folder) {
-  const fs::path config_path = folder / "tokenizer_config.json";
-  const OptionalJson config(config_path);
-  const OptionalJson map(folder / "special_tokens_map.json");
-  const OptionalJson added(folder / "added_tokens.json");
-  const OptionalJson model_config(folder / "config.json");
-  const SideFiles files{config.root(), map.root(), model_config.root()};
-  const fs::path path = folder / "tokenizer.json";
-  std::string text = file_exists(path) ? read_file(path) : convert_folder(folder, files);
-  text = with_extra_tokens(std::move(text), config.root(), added.root(), path.string());
-  Tokenizer tokenizer = load_json(text, path.string());
-  Impl& impl = *tokenizer.impl_;
-  const JsonView length = config.root().get("model_max_length");
-  // Checkpoints without a limit write 1e30.
-  if (length.is_number() && length.as_double("model_max_length") >= 1 &&
-      length.as_double("model_max_length") < 1e6) {
-    impl.max_length = static_cast<int64_t>(length.as_double("model_max_length"));
+Tokenizer Tokenizer::load(const std::filesystem::path& folder, const LoadOptions& options) {
+  const Folder files(folder, options);
+  Resolved resolved;
+  std::string source = files.json_path();
+  if (options.as_written) {
+    resolved.json = read_file(folder / "tokenizer.json");
+    resolved.tokens = read_special_tokens(files.token_files());
+  } else {
+    ResolveInput input = files.resolve_input();
+    source = input.files.json_source;
+    resolved = resolve_tokenizer(std::move(input));
   }
-  impl.truncation_side = side_from(config.root(), "truncation_side", config_path.string());
-  impl.padding_side = side_from(config.root(), "padding_side", config_path.string());
-  const auto named = [&](std::string_view key, std::optional<int32_t>& id) {
-    const std::string_view content = files.special(key, "");
-    if (content.empty()) return;
-    const auto found = tokenizer.token_to_id(content);
-    if (found) id = found;
-  };
-  named("cls_token", impl.special.cls);
-  named("sep_token", impl.special.sep);
-  named("mask_token", impl.special.mask);
-  named("pad_token", impl.special.pad);
-  named("unk_token", impl.special.unk);
-  named("bos_token", impl.special.bos);
-  named("eos_token", impl.special.eos);
+  Tokenizer tokenizer = load_json(resolved.json, source);
+  Impl& impl = *tokenizer.impl_;
+  const ConfigView config = files.config();
+  impl.max_length = max_length_of(config);
+  impl.truncation_side = side_of(config, "truncation_side", resolved.truncation_side);
+  impl.padding_side = side_of(config, "padding_side", resolved.padding_side);
+  impl.type_ids = lists_type_ids(config);
+  set_roles(resolved.tokens, tokenizer, impl.special);
   return tokenizer;
+}
+
+std::vector<std::string> Tokenizer::keys_that_change(const std::filesystem::path& folder) {
+  const Folder files(folder, {});
+  if (!files.has_json()) return {};
+  return resolve_tokenizer(files.resolve_input()).changed_by;
 }
 
 }  // namespace tamis::tokenizer

@@ -21,7 +21,7 @@ class ReplaceNormalizer : public Normalizer {
   void normalize(Text& text, Scratch& scratch) const override {
     if (text.bytes().empty()) return;
     scratch.matches.clear();
-    pattern_.find_all(text.bytes(), scratch.matches);
+    pattern_.find_all(text.bytes(), scratch.regex, scratch.matches);
     if (scratch.matches.empty()) return;
     Rewriter rewriter(text);
     rewriter.begin(text.pieces[0]);
@@ -49,9 +49,10 @@ class ReplaceDecoder : public Decoder {
 
   void decode(std::vector<std::string>& tokens) const override {
     std::vector<Match> matches;
+    RegexBudget budget;
     for (std::string& token : tokens) {
       matches.clear();
-      if (!token.empty()) pattern_.find_all(token, matches);
+      if (!token.empty()) pattern_.find_all(token, budget, matches);
       if (matches.empty()) continue;
       std::string out;
       size_t at = 0;

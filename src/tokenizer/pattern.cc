@@ -2,6 +2,7 @@
 
 #include <oniguruma.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include "base/error.h"
@@ -16,6 +17,11 @@ namespace {
 // that for one search over all starting points.
 constexpr unsigned long kRetriesInMatch = 10'000'000;
 constexpr unsigned long kRetriesInSearch = 100'000'000;
+// Oniguruma does not tell how many retries a search took, so a search first gets few, then four
+// times as many until they suffice. The first step is free: it bounds the work by the number of
+// matches, and searches of usual patterns end in it.
+constexpr unsigned long kFreeRetries = 256;
+constexpr unsigned long kRetriesFactor = 4;
 // Compiling is quadratic at worst; real patterns have a few hundred bytes before classes are
 // written out.
 constexpr size_t kMaxPattern = 1 << 16;
@@ -70,19 +76,36 @@ struct Pattern::Regex {
   Regex(const Regex&) = delete;
   Regex& operator=(const Regex&) = delete;
 
-  void find_all(std::string_view text, std::vector<Match>& out) const {
+  /// One search from `at`, in the text's budget.
+  int search(std::string_view text, size_t at, OnigRegion* region, OnigMatchParam* param,
+             RegexBudget& budget) const {
+    const OnigUChar* begin = bytes_of(text.data());
+    const OnigUChar* end = begin + text.size();
+    for (unsigned long limit = kFreeRetries;; limit *= kRetriesFactor) {
+      const unsigned long retries = std::min({limit, kRetriesInSearch, budget.retries});
+      onig_set_retry_limit_in_match_of_match_param(param, std::min(retries, kRetriesInMatch));
+      onig_set_retry_limit_in_search_of_match_param(param, retries);
+      const int code = onig_search_with_param(compiled, begin, end, begin + at, end, region,
+                                              ONIG_OPTION_NONE, param);
+      if (limit > kFreeRetries) budget.retries -= retries;
+      const bool over =
+          code == ONIGERR_RETRY_LIMIT_IN_MATCH_OVER || code == ONIGERR_RETRY_LIMIT_IN_SEARCH_OVER;
+      if (!over || retries == kRetriesInSearch) return code;
+      if (budget.retries == 0) {
+        fail(ErrorCode::kUnsupported, where,
+             ": the searches of this text together take too many steps");
+      }
+    }
+  }
+
+  void find_all(std::string_view text, RegexBudget& budget, std::vector<Match>& out) const {
     const std::unique_ptr<OnigRegion, FreeRegion> region(onig_region_new());
     const std::unique_ptr<OnigMatchParam, FreeParam> param(onig_new_match_param());
     onig_initialize_match_param(param.get());
-    onig_set_retry_limit_in_match_of_match_param(param.get(), kRetriesInMatch);
-    onig_set_retry_limit_in_search_of_match_param(param.get(), kRetriesInSearch);
-    const OnigUChar* begin = bytes_of(text.data());
-    const OnigUChar* end = begin + text.size();
     size_t at = 0;
     int64_t last_end = -1;
     while (at <= text.size()) {
-      const int code = onig_search_with_param(compiled, begin, end, begin + at, end, region.get(),
-                                              ONIG_OPTION_NONE, param.get());
+      const int code = search(text, at, region.get(), param.get(), budget);
       if (code == ONIG_MISMATCH) return;
       if (code < 0) {
         fail(ErrorCode::kUnsupported, where,
@@ -118,9 +141,9 @@ Pattern Pattern::from_json(const JsonView& json, const std::string& where) {
   return Pattern("", std::make_unique<Regex>(string_field(json, "Regex", where), where));
 }
 
-void Pattern::find_all(std::string_view text, std::vector<Match>& out) const {
+void Pattern::find_all(std::string_view text, RegexBudget& budget, std::vector<Match>& out) const {
   if (regex_) {
-    regex_->find_all(text, out);
+    regex_->find_all(text, budget, out);
     return;
   }
   for (size_t at = text.find(literal_); at != std::string_view::npos;

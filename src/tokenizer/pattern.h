@@ -26,8 +26,8 @@ class Pattern {
 
   /// Appends all matches of valid UTF-8 from left to right, not overlapping; an empty match right
   /// after another match does not count. Throws Error{kUnsupported} for a pattern that needs too
-  /// many steps.
-  void find_all(std::string_view text, std::vector<Match>& out) const;
+  /// many steps, or more than `budget` has left.
+  void find_all(std::string_view text, RegexBudget& budget, std::vector<Match>& out) const;
 
  private:
   struct Regex;

@@ -18,7 +18,7 @@ class SplitPreTokenizer : public PreTokenizer {
   void split(Text& text, Scratch& scratch) const override {
     split_pieces(text, [&](const Piece& piece) {
       scratch.matches.clear();
-      pattern_.find_all(text.view(piece), scratch.matches);
+      pattern_.find_all(text.view(piece), scratch.regex, scratch.matches);
       scratch.segments.clear();
       uint32_t done = piece.begin;
       const auto add = [&](uint32_t begin, uint32_t end, bool is_match) {

@@ -72,6 +72,7 @@ struct Scratch {
   std::u32string code_points;
   std::vector<ChangedCodePoint> changes;
   std::vector<Match> matches;
+  RegexBudget regex;
   std::vector<Segment> segments;
   // For models.
   struct Symbol {

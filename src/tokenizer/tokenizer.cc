@@ -25,6 +25,9 @@ void prepare(const Tokenizer::Impl& impl, std::string_view text, bool ascii, Scr
       work.commit_pieces();
     } else if (work.bytes().empty()) {
       work.pieces.clear();
+    } else {
+      // The library slices anew here, too: the piece begins where its first byte came from.
+      work.pieces[0].origin = work.align(0).start;
     }
     return;
   }
@@ -93,6 +96,7 @@ void encode_sequence(const Tokenizer::Impl& impl, std::string_view text, size_t 
   bool ascii = false;
   check_text(text, ascii);
   if (text.empty()) return;
+  scratch.regex.start(text.size());
   prepare(impl, text, ascii, scratch);
   if (impl.pre_tokenizer) impl.pre_tokenizer->split(scratch.text, scratch);
   impl.model->tokenize(scratch.text, scratch, limit, out);
@@ -251,6 +255,35 @@ int64_t Tokenizer::num_special_tokens(bool pair) const { return impl_->post.num_
 std::optional<int64_t> Tokenizer::model_max_length() const { return impl_->max_length; }
 Side Tokenizer::truncation_side() const { return impl_->truncation_side; }
 Side Tokenizer::padding_side() const { return impl_->padding_side; }
+bool Tokenizer::uses_type_ids() const { return impl_->type_ids; }
 const std::string& Tokenizer::to_json() const { return impl_->json; }
+
+std::string Tokenizer::config_json() const {
+  const auto name_of = [](Side side) { return side == Side::kLeft ? "left" : "right"; };
+  JsonWriter json(2);
+  json.begin_object().member("tokenizer_class", "PreTrainedTokenizerFast");
+  if (impl_->max_length) json.member("model_max_length", *impl_->max_length);
+  json.member("truncation_side", name_of(impl_->truncation_side));
+  json.member("padding_side", name_of(impl_->padding_side));
+  if (!impl_->type_ids) {
+    json.key("model_input_names").begin_array().value("input_ids").value("attention_mask");
+    json.end_array();
+  }
+  const SpecialIds& special = impl_->special;
+  const std::pair<const char*, std::optional<int32_t>> roles[] = {
+      {"bos_token", special.bos},  {"eos_token", special.eos}, {"unk_token", special.unk},
+      {"sep_token", special.sep},  {"pad_token", special.pad}, {"cls_token", special.cls},
+      {"mask_token", special.mask}};
+  for (const auto& [role, id] : roles) {
+    if (id) json.member(role, id_content(*id));
+  }
+  json.end_object();
+  return json.take();
+}
+
+std::string_view Tokenizer::id_content(int32_t id) const {
+  const AddedToken* token = impl_->added.token(id);
+  return token != nullptr ? std::string_view(token->content) : impl_->model->vocab().token(id);
+}
 
 }  // namespace tamis::tokenizer

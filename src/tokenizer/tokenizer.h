@@ -32,6 +32,19 @@ struct SpecialIds {
   std::optional<int32_t> cls, sep, mask, pad, unk, bos, eos;
 };
 
+/// What a caller decides over a folder's files.
+struct LoadOptions {
+  /// A JSON object whose members stand in place of tokenizer_config.json's, as keyword arguments do
+  /// in transformers (sentence-transformers' tokenizer_args or processor_kwargs); empty for none.
+  std::string overrides = {};
+  /// Puts the normalizer Lowercase before the folder's own, unless that has one: do_lower_case of
+  /// sentence_bert_config.json. Special tokens in a text are found as they are written.
+  bool lowercase_first = false;
+  /// tokenizer.json stands as it is written and the files beside it give lengths, sides and roles
+  /// alone: for the folder of a bundle.
+  bool as_written = false;
+};
+
 /// Immutable and thread-safe once loaded.
 class Tokenizer {
  public:
@@ -40,11 +53,20 @@ class Tokenizer {
   /// kUnsupported for a component or option that is not built, naming it.
   [[nodiscard]] static Tokenizer load_json(std::string_view bytes, std::string_view source);
 
-  /// Reads a checkpoint folder: tokenizer.json, else vocab.txt, else vocab.json + merges.txt, else
-  /// a SentencePiece model; beside it tokenizer_config.json, special_tokens_map.json,
-  /// added_tokens.json and config.json where they exist. Throws Error: kNotFound if the folder has
-  /// none of them, and as load_json.
-  [[nodiscard]] static Tokenizer load(const std::filesystem::path& folder);
+  /// Reads a checkpoint folder as transformers 5 does: tokenizer.json, else vocab.txt, else
+  /// vocab.json + merges.txt, else a SentencePiece model; beside it tokenizer_config.json,
+  /// special_tokens_map.json, added_tokens.json and config.json where they exist. The tokenizer
+  /// class that they name decides what becomes of the vocabulary (tokenizer_classes.inc); a generic
+  /// class leaves tokenizer.json as it stands. Keys that no table knows are warned of. Throws
+  /// Error: kNotFound if the folder has no vocabulary, kUnsupported naming a class or key that is
+  /// not built, and as load_json.
+  [[nodiscard]] static Tokenizer load(const std::filesystem::path& folder,
+                                      const LoadOptions& options = {});
+
+  /// Keys of the files beside tokenizer.json that make load() give other ids than tokenizer.json as
+  /// it is written; empty if there are none or no tokenizer.json. Throws as load().
+  [[nodiscard]] static std::vector<std::string> keys_that_change(
+      const std::filesystem::path& folder);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
@@ -90,13 +112,23 @@ class Tokenizer {
   /// Sides that tokenizer_config.json names; right where it names none.
   [[nodiscard]] Side truncation_side() const;
   [[nodiscard]] Side padding_side() const;
-  /// The tokenizer.json that gives this same tokenizer, for a bundle.
+  /// False if tokenizer_config.json lists the model's inputs and token_type_ids is not among them.
+  [[nodiscard]] bool uses_type_ids() const;
+  /// The resolved tokenizer as one tokenizer.json: all that class, options and side files decided
+  /// is written in, so that load_json() of it, or load() of a folder with it and config_json(),
+  /// gives this same tokenizer.
   [[nodiscard]] const std::string& to_json() const;
+  /// The tokenizer_config.json that goes with to_json(): a generic class, so that tokenizer.json
+  /// stands, and lengths, sides and roles of special tokens.
+  [[nodiscard]] std::string config_json() const;
 
   /// What it consists of; known only inside this module.
   struct Impl;
 
  private:
+  /// The token as it is written, added or not.
+  [[nodiscard]] std::string_view id_content(int32_t id) const;
+
   explicit Tokenizer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

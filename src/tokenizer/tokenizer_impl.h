@@ -47,6 +47,7 @@ struct Tokenizer::Impl {
   std::optional<int64_t> max_length;
   Side truncation_side = Side::kRight;
   Side padding_side = Side::kRight;
+  bool type_ids = true;
   std::string json;
   mutable ScratchPool scratches;
 };

@@ -1,0 +1,100 @@
+#include "tokenizer/side_file_keys.h"
+
+#include <array>
+
+#include "base/key_table.h"
+
+namespace tamis::tokenizer {
+
+namespace {
+
+constexpr std::string_view kOtherCutter = "another way of cutting words is not built";
+
+constexpr std::array kConfigKeys = {
+    // The class and what it takes.
+    honored("tokenizer_class"),
+    honored("do_lower_case"),
+    honored("strip_accents"),
+    honored("tokenize_chinese_chars"),
+    honored("add_prefix_space"),
+    honored("trim_offsets"),
+    honored("keep_accents"),
+    honored("auto_map"),
+    // Tokens; any *_token that is none of the seven roles is one of the model's own.
+    honored("*_token"),
+    honored("added_tokens_decoder"),
+    honored("additional_special_tokens"),
+    honored("extra_special_tokens"),
+    // Lengths and sides.
+    honored("model_max_length"),
+    honored("max_len"),
+    honored("truncation_side"),
+    honored("padding_side"),
+    honored("model_input_names"),
+    // Read by no class here, or only when tokens are made into text or batches.
+    harmless("add_bos_token"),
+    harmless("add_eos_token"),
+    harmless("backend"),
+    harmless("chat_control_tokens"),
+    harmless("chat_template"),
+    harmless("clean_text"),
+    harmless("clean_up_tokenization_spaces"),
+    harmless("do_basic_tokenize"),
+    harmless("errors"),
+    harmless("from_slow"),
+    harmless("init_inputs"),
+    harmless("is_local"),
+    harmless("legacy"),
+    harmless("local_files_only"),
+    harmless("max_length"),
+    harmless("merges_file"),
+    harmless("name_or_path"),
+    harmless("never_split"),
+    harmless("pad_to_multiple_of"),
+    harmless("pad_token_type_id"),
+    harmless("processor_class"),
+    harmless("remove_space"),
+    harmless("response_schema"),
+    harmless("response_template"),
+    harmless("sp_model_kwargs"),
+    harmless("special_tokens_map_file"),
+    harmless("stride"),
+    harmless("tokenizer_file"),
+    harmless("truncation_strategy"),
+    harmless("use_fast"),
+    harmless("verbose"),
+    harmless("vocab_file"),
+    harmless("wordpieces_prefix"),
+    // What would give other ids.
+    refused("split_special_tokens", "special tokens of a text taken as text are not built",
+            {"false"}),
+    refused("fast_tokenizer_files", "a tokenizer.json of another name is not built",
+            {"[]", R"(["tokenizer.json"])"}),
+    refused("word_tokenizer_type", kOtherCutter, {R"("basic")"}),
+    refused("subword_tokenizer_type", kOtherCutter, {R"("wordpiece")"}),
+    refused("do_subword_tokenize", kOtherCutter, {"true"}),
+    refused("do_word_tokenize", kOtherCutter, {"true"}),
+    refused("mecab_kwargs", kOtherCutter, {"{}"}),
+    refused("sudachi_kwargs", kOtherCutter, {"{}"}),
+    refused("jumanpp_kwargs", kOtherCutter, {"{}"}),
+};
+static_assert(keys_are_distinct(kConfigKeys));
+
+constexpr std::array kMapKeys = {
+    honored("*_token"),
+    honored("additional_special_tokens"),
+    honored("extra_special_tokens"),
+};
+static_assert(keys_are_distinct(kMapKeys));
+
+}  // namespace
+
+void check_tokenizer_config_keys(const JsonView& config, const std::string& source) {
+  check_keys(config, source, kConfigKeys);
+}
+
+void check_special_tokens_map_keys(const JsonView& map, const std::string& source) {
+  check_keys(map, source, kMapKeys);
+}
+
+}  // namespace tamis::tokenizer
