@@ -178,7 +178,7 @@ class Resolver {
   /// with a role and further special ones that nothing listed.
   [[nodiscard]] std::vector<AddedToken> new_tokens() const {
     std::vector<TokenValue> tokens;
-    std::set<std::string_view> known;
+    std::set<std::string> known;
     for (const AddedToken& token : kept_) known.insert(token.content);
     for (const auto& [id, token] : out_.tokens.listed) {
       if (std::ranges::find(kept_, token.added()) != kept_.end()) continue;

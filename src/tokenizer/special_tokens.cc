@@ -79,6 +79,7 @@ class Reader {
       read_added();
       read_json_added();
     }
+    if (!out_.extras) out_.extras = std::move(additional_);
     return std::move(out_);
   }
 
@@ -120,18 +121,16 @@ class Reader {
     read_extras();
   }
 
-  /// additional_special_tokens is the older name; an object gives tokens of the model's own.
+  /// additional_special_tokens is the older name, which counts only where the newer gives no list;
+  /// an object gives tokens of the model's own.
   void read_extras() {
-    std::string_view key = "extra_special_tokens";
-    JsonView value = files_.config.get(key);
+    const JsonView value = files_.config.get("extra_special_tokens");
     const JsonView older = files_.config.get("additional_special_tokens");
-    if (older.exists() && value.size() == 0) {
-      key = "additional_special_tokens";
-      value = older;
-    }
-    set_extras(value, false, place(key));
-    if (value.is_object() && older.exists() && value.size() > 0) {
-      set_extras(older, false, place("additional_special_tokens"));
+    const bool renamed = older.exists() && value.size() == 0;
+    set_extras(renamed ? older : value, false,
+               place(renamed ? "additional_special_tokens" : "extra_special_tokens"));
+    if (older.exists() && !renamed) {
+      additional_ = token_list(older, false, place("additional_special_tokens"));
     }
   }
 
@@ -181,8 +180,7 @@ class Reader {
       } else if (member.key == "extra_special_tokens") {
         join_extras(member.value, where);
       } else if (member.key == "additional_special_tokens") {
-        // The newer name counts where both are given.
-        if (!out_.extras) set_extras(member.value, true, where);
+        additional_ = token_list(member.value, true, where);
       } else {
         read_own_role(member.key, member.value, true, where);
       }
@@ -236,6 +234,8 @@ class Reader {
 
   const TokenFiles& files_;
   SpecialTokens out_;
+  /// What additional_special_tokens lists, for want of extra_special_tokens.
+  std::optional<std::vector<TokenValue>> additional_;
   /// Roles whose token is a text, or comes from special_tokens_map.json.
   std::array<bool, kRoles.size()> text_{};
 };
