@@ -218,7 +218,9 @@ void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOp
     manifest_.max_length = std::min(options.max_length, manifest_.max_length);
   }
   if (options.tokenizer) {
-    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(tokenizer::Tokenizer::load(folder));
+    // As it was certified, whatever the files beside it say.
+    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(
+        tokenizer::Tokenizer::load(folder, {.as_written = true}));
   }
 }
 
