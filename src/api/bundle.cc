@@ -65,7 +65,7 @@ std::vector<BadFile> verify_bundle(const fs::path& folder) {
     const fs::path path = folder / file.first;
     if (!file_exists(path)) {
       bad.push_back({file.first, "missing"});
-    } else if (sha256_hex(MappedFile::open(path)->bytes()) != file.second.sha256) {
+    } else if (hash_file(path).sha256 != file.second.sha256) {
       bad.push_back({file.first, "its SHA-256 is not what tamis.json says"});
     }
   }
@@ -86,8 +86,8 @@ std::map<std::string, FileRecord> record_files(const fs::path& folder,
                                                std::span<const std::string> names) {
   std::map<std::string, FileRecord> records;
   for (const std::string& name : names) {
-    const auto file = MappedFile::open(folder / name);
-    records[name] = {static_cast<int64_t>(file->bytes().size()), sha256_hex(file->bytes())};
+    HashedFile file = hash_file(folder / name);
+    records[name] = {file.bytes, std::move(file.sha256)};
   }
   return records;
 }

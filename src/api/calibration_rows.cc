@@ -90,14 +90,7 @@ bool can_be_encoded(const LoadedModel& model, const TextRow& row) {
 }
 
 std::vector<TextRow> built_in_rows(const LoadedModel& model) {
-  const std::span<const std::string_view> texts = calibration_texts();
-  std::vector<TextRow> rows;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    TextRow row = shaped(model.task(), texts, i);
-    if (model.task() == TaskKind::kFillMask) add_mask(model, row);
-    if (can_be_encoded(model, row)) rows.push_back(std::move(row));
-  }
-  return rows;
+  return shaped_rows(model, calibration_texts());
 }
 
 // What tells one row from another for the model.
@@ -155,6 +148,17 @@ void drop_truth(TextRow& row) {
 }
 
 }  // namespace
+
+std::vector<TextRow> shaped_rows(const LoadedModel& model,
+                                 std::span<const std::string_view> texts) {
+  std::vector<TextRow> rows;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    TextRow row = shaped(model.task(), texts, i);
+    if (model.task() == TaskKind::kFillMask) add_mask(model, row);
+    if (can_be_encoded(model, row)) rows.push_back(std::move(row));
+  }
+  return rows;
+}
 
 CalibrationRows split_rows(const LoadedModel& model, std::vector<TextRow> rows,
                            const std::string& source) {

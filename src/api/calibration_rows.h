@@ -7,6 +7,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/loaded_model.h"
@@ -34,5 +35,9 @@ struct CalibrationRows {
 /// that are all the same, a label that the model does not have.
 [[nodiscard]] CalibrationRows split_rows(const LoadedModel& model, std::vector<TextRow> rows,
                                          const std::string& source);
+
+/// The texts in the shape that the model's task takes, without those that it has no room for.
+[[nodiscard]] std::vector<TextRow> shaped_rows(const LoadedModel& model,
+                                               std::span<const std::string_view> texts);
 
 }  // namespace tamis::api

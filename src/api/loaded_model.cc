@@ -6,9 +6,12 @@
 
 #include "api/bundle.h"
 #include "api/input_error.h"
+#include "api/int8_check.h"
 #include "api/self_test.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_states.h"
+#include "base/log.h"
 #include "formats/sentence_transformers.h"
 #include "models/models.h"
 #include "quant/marks.h"
@@ -131,6 +134,29 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
     fail(ErrorCode::kInvalidArgument, "--max-length ", options.max_length, " must not be negative");
   }
   check_precision(options);
+  // Files of two states of a folder must not make one model: a bundle that is replaced meanwhile is
+  // read again, whole.
+  for (int left = 3;; --left) {
+    const FileStates files(path.folder);
+    std::exception_ptr failure;
+    std::shared_ptr<const LoadedModel> model;
+    try {
+      model = load_once(path, options);
+    } catch (const Error&) {
+      failure = std::current_exception();
+    }
+    const auto changed = files.changed();
+    if (!changed && failure) std::rethrow_exception(failure);
+    if (!changed) return model;
+    if (left == 1) {
+      fail(ErrorCode::kUnavailable, changed->string(),
+           ": changes while the model is loaded; load it again when it is written");
+    }
+  }
+}
+
+std::shared_ptr<const LoadedModel> LoadedModel::load_once(const ModelPath& path,
+                                                          const ModelOptions& options) {
   std::shared_ptr<LoadedModel> model(new LoadedModel());
   model->folder_ = path.folder;
   model->is_bundle_ = path.kind == ModelKind::kBundle;
@@ -232,14 +258,39 @@ void LoadedModel::finish(const ModelOptions& options) {
   if (pool_ == nullptr) pool_ = std::make_shared<ThreadPool>(default_thread_count());
   isas_ = options.isas;
   skip_passes_ = options.skip_passes;
-  graph::Graph graph = options.keep_graph ? graph_ : std::exchange(graph_, {});
-  engine_ = plan_engine(load_graph(std::move(graph), &reports_), manifest_.precision);
+  make_engine_of(options.keep_graph ? graph_ : std::exchange(graph_, {}), options);
   // A bundle's manifest and graph are two files, and may have come from two bundles.
   if (engine_->plan().outputs()[0].symbol != rows_of(task_)) {
     fail(ErrorCode::kCorruptData, folder_.string(), ": the graph's ",
          engine_->plan().outputs()[0].name, " are not those of a model for ",
          tasks::task_name(task_));
   }
+}
+
+void LoadedModel::make_engine_of(graph::Graph graph, const ModelOptions& options) {
+  const bool checked =
+      !is_bundle_ && manifest_.precision == "int8" && tokenizer_ != nullptr && options.check_int8;
+  std::optional<Int8Check> check;
+  // A text that the model has no finite answer to is no reason to refuse the model.
+  const auto try_to = [this](auto&& step) {
+    try {
+      step();
+    } catch (const Error& error) {
+      log(LogLevel::kWarning, cat(folder_.string(), ": int8 could not be held against float on ",
+                                  "built-in texts: ", error.what()));
+    }
+  };
+  if (checked) try_to([&] { check.emplace(*this, graph, *pool_); });
+  engine_ = plan_engine(load_graph(std::move(graph), &reports_), manifest_.precision);
+  std::optional<Int8Agreement> agreement;
+  if (check) try_to([&] { agreement = check->compare(*engine_); });
+  if (!agreement) return;
+  int8_agreement_ = std::make_shared<const Int8Agreement>(*agreement);
+  if (agreement->good()) return;
+  log(LogLevel::kWarning,
+      cat(folder_.string(), ": int8 rounded to nearest is far from float on ", agreement->texts,
+          " built-in texts: ", agreement->figures(), "; `tamis optimize ", folder_.string(),
+          " -o BUNDLE` finds what must stay in float"));
 }
 
 graph::Graph LoadedModel::load_graph(graph::Graph graph,

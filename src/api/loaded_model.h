@@ -23,6 +23,8 @@
 
 namespace tamis::api {
 
+struct Int8Agreement;
+
 struct ModelOptions {
   /// The task to be done; nothing: what the model was made for.
   std::optional<tasks::TaskKind> task;
@@ -46,6 +48,8 @@ struct ModelOptions {
   bool keep_graph = true;
   /// False: a bundle is not held against its own self-test (milliseconds) before it is handed out.
   bool self_test = true;
+  /// False: int8 made of a checkpoint is not held against float (int8_check.h).
+  bool check_int8 = true;
 };
 
 /// Immutable and thread-safe.
@@ -79,6 +83,9 @@ class LoadedModel {
   [[nodiscard]] graph::Graph load_graph(graph::Graph graph,
                                         std::vector<passes::PassReport>* reports = nullptr) const;
   [[nodiscard]] IsaSet isas() const { return isas_; }
+  /// Of int8 made of a checkpoint while it was loaded; null for all others, and where nothing could
+  /// be compared.
+  [[nodiscard]] const Int8Agreement* int8_agreement() const { return int8_agreement_.get(); }
 
   [[nodiscard]] tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options) const;
   /// Encodes in parallel, runs and decodes; answers in the order of the inputs.
@@ -89,9 +96,12 @@ class LoadedModel {
 
  private:
   LoadedModel() = default;
+  [[nodiscard]] static std::shared_ptr<const LoadedModel> load_once(const ModelPath& path,
+                                                                    const ModelOptions& options);
   void load_checkpoint(const std::filesystem::path& folder, const ModelOptions& options);
   void load_bundle(const std::filesystem::path& folder, const ModelOptions& options);
   void finish(const ModelOptions& options);
+  void make_engine_of(graph::Graph graph, const ModelOptions& options);
   [[nodiscard]] std::unique_ptr<Engine> plan_engine(graph::Graph graph,
                                                     std::string_view precision) const;
 
@@ -108,6 +118,7 @@ class LoadedModel {
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;
   tasks::TaskModel task_model_;
   std::unique_ptr<Engine> engine_;
+  std::shared_ptr<const Int8Agreement> int8_agreement_;
 };
 
 /// Elements of all constants of a graph, each tensor once.

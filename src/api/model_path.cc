@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/staged_folder.h"
 #include "formats/checkpoint.h"
 
 namespace tamis::api {
@@ -178,7 +179,7 @@ fs::path find_in_caches(std::string_view model) {
 
 ModelPath resolve_model(std::string_view model) {
   if (model.empty()) fail(ErrorCode::kInvalidArgument, "the model's path is empty");
-  fs::path folder(model);
+  fs::path folder = settled_folder(model);
   std::error_code ignored;
   if (!fs::exists(folder, ignored)) {
     if (!is_hub_id(model)) fail(ErrorCode::kNotFound, "\"", model, "\": no such folder");

@@ -11,6 +11,8 @@
 #include "api/self_test.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_states.h"
+#include "base/staged_folder.h"
 #include "formats/sentence_transformers.h"
 #include "runtime/storage.h"
 
@@ -185,6 +187,28 @@ std::vector<std::string> unchecked_of(const OptimizeReport& report) {
   return list;
 }
 
+/// What the bundle is made of. A file that changes in the minutes of the work would leave a bundle
+/// that is neither the old model's nor the new one's, or no longer that of the folder's contents.
+class InputFiles {
+ public:
+  InputFiles(const ModelPath& path, const OptimizeOptions& options) {
+    states_.emplace_back(path.folder);
+    if (!options.calibration_file.empty()) states_.emplace_back(options.calibration_file);
+  }
+
+  void check() const {
+    for (const FileStates& states : states_) {
+      if (const auto changed = states.changed()) {
+        fail(ErrorCode::kUnavailable, changed->string(),
+             ": changed while the bundle was made; nothing was written, optimize again");
+      }
+    }
+  }
+
+ private:
+  std::vector<FileStates> states_;
+};
+
 /// Loads, quantizes and chooses; the graph that the bundle gets.
 class Optimization {
  public:
@@ -278,10 +302,12 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
   check_paths(path, bundle, options.force);
   const Clock& clock = Clock::steady();
   const int64_t start = clock.now_ns();
+  const InputFiles inputs(path, options);
   // First, so that a destination that cannot be written is known before the work.
   StagedFolder staged(bundle, options.force);
   Optimization work(path, options, progress);
   const graph::Graph graph = work.make_graph();
+  inputs.check();  // again below; here it spares the rest of the work
   OptimizeReport& report = work.report();
 
   work.stage("writing", 0.85);
@@ -310,6 +336,7 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
   report.bundle_bytes = folder_bytes(staged.path());
   write_file(staged.path() / "report.json", report_json(report));
   write_file(staged.path() / "report.html", report_html(report));
+  inputs.check();
   staged.commit();
   work.stage("done", 1.0);
   return std::move(report);

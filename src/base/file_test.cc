@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/mapped_file.h"
 
 namespace tamis {
 namespace {
@@ -19,9 +20,6 @@ class FileTest : public ::testing::Test {
     folder_ = pattern;
   }
   void TearDown() override { fs::remove_all(folder_); }
-  [[nodiscard]] size_t entries() const {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {}));
-  }
   fs::path folder_;
 };
 
@@ -51,31 +49,6 @@ TEST_F(FileTest, NamesWhatIsWrong) {
   EXPECT_EQ(code([&] { write_file(folder_ / "no" / "such", "x"); }), ErrorCode::kUnavailable);
   EXPECT_EQ(code([&] { write_file("/dev/full", "x"); }), ErrorCode::kUnavailable);
   EXPECT_TRUE(fs::exists("/dev/full"));
-}
-
-TEST_F(FileTest, StagedFolderAppearsWholeOrNotAtAll) {
-  {
-    const StagedFolder staged(folder_ / "out", false);
-    write_file(staged.path() / "x", "1");
-  }
-  EXPECT_EQ(entries(), 0u);
-  {
-    StagedFolder staged(folder_ / "out", false);
-    write_file(staged.path() / "x", "1");
-    EXPECT_FALSE(fs::exists(folder_ / "out"));
-    staged.commit();
-  }
-  EXPECT_EQ(read_file(folder_ / "out" / "x"), "1");
-  EXPECT_EQ(entries(), 1u);
-  EXPECT_THROW(StagedFolder(folder_ / "out", false), Error);
-  {
-    StagedFolder staged(folder_ / "out/", true);
-    write_file(staged.path() / "y", "2");
-    staged.commit();
-  }
-  EXPECT_FALSE(fs::exists(folder_ / "out" / "x"));
-  EXPECT_EQ(read_file(folder_ / "out" / "y"), "2");
-  EXPECT_EQ(entries(), 1u);
 }
 
 TEST_F(FileTest, NamesThatLeaveTheFolderAreRefused) {

@@ -7,6 +7,7 @@
 #include "api/report.h"
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/stage_signals.h"
 
 namespace tamis::cli {
 
@@ -104,6 +105,7 @@ int cmd_optimize(const std::vector<std::string>& arguments) {
   optimize.model.isas = common.isas();
   optimize.model.pool = common.make_pool();
   Progress progress("optimizing", common.quiet);
+  const StageSignals signals;
   const api::OptimizeReport report = api::optimize(
       api::resolve_model(flags.model), flags.bundle, optimize,
       [&progress](std::string_view stage, double fraction) { progress.update(fraction, stage); });

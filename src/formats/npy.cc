@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
+#include "base/mapped_file.h"
 #include "formats/stored_tensor.h"
 
 namespace tamis {

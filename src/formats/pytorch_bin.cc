@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
+#include "base/mapped_file.h"
 #include "formats/pickle.h"
 #include "formats/pytorch_legacy.h"
 #include "formats/state_dict.h"

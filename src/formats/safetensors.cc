@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/mapped_file.h"
 
 namespace tamis {
 
@@ -148,7 +149,8 @@ class HeaderReader {
   void attach(StoredTensor& stored, Range range) const {
     const auto bytes = data_.subspan(static_cast<size_t>(range.begin),
                                      static_cast<size_t>(range.end - range.begin));
-    attach_bytes(stored, {dtype_from_name(stored.dtype), bytes, keeper_});
+    // The tensors do not overlap, so each may let go of its own bytes.
+    attach_bytes(stored, {dtype_from_name(stored.dtype), bytes, keep_slice(keeper_, bytes)});
   }
 
   // The tensors lie one behind the other from 0 to the end of the data.

@@ -47,7 +47,14 @@ void write_model(const ModelVersion& model, JsonWriter& json) {
   json.member("version", model.version());
   json.member("task", tasks::task_name(model.info().task));
   json.member("precision", model.info().precision);
-  json.member("max_model_len", model.info().max_length).end_object();
+  json.member("max_model_len", model.info().max_length);
+  if (const auto& int8 = model.info().int8_agreement) {
+    json.key("int8_against_float").begin_object().member("texts", int8->texts);
+    if (int8->cosine) json.member("cosine", *int8->cosine);
+    if (int8->flip_share) json.member("flips", *int8->flip_share);
+    json.member("good", int8->good()).end_object();
+  }
+  json.end_object();
 }
 
 }  // namespace

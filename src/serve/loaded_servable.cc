@@ -27,6 +27,7 @@ class LoadedServable final : public Servable {
     info_.weight_bytes = api::count_constant_bytes(model_->graph());
     info_.labels = manifest.labels;
     info_.checkpoint = !model_->is_bundle();
+    if (model_->int8_agreement() != nullptr) info_.int8_agreement = *model_->int8_agreement();
     const auto& outputs = model_->graph().outputs();
     for (const graph::Node& node : model_->graph().nodes()) {
       const auto* const pool = std::get_if<graph::PoolAttributes>(&node.attributes);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/staged_folder.h"
 
 namespace tamis::serve {
 
@@ -35,7 +36,7 @@ int64_t number_of(std::string_view name) {
 
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name.front() != '.' && name.find('/') == name.npos &&
-         name.find('\\') == name.npos && name.find('\0') == name.npos;
+         name.find('\\') == name.npos && name.find('\0') == name.npos && !is_stage_name(name);
 }
 
 [[noreturn]] void refuse_unknown(const std::string& name, const std::string& version) {
@@ -97,6 +98,7 @@ void ModelRepository::add(const std::string& name, std::unique_ptr<Servable> mod
 }
 
 void ModelRepository::declare_folder() {
+  settle_inside(options_.folder);
   std::error_code error;
   fs::directory_iterator items(options_.folder, error);
   if (error) {
@@ -132,7 +134,7 @@ std::map<int64_t, std::string> ModelRepository::sources_of(const std::string& na
                                                            const std::string& source) const {
   if (!source.empty()) return {{1, source}};
   if (!is_plain_name(name) || options_.folder.empty()) refuse_unknown(name, "");
-  const fs::path folder = options_.folder / name;
+  const fs::path folder = settled_folder(options_.folder / name);
   std::error_code error;
   if (!fs::is_directory(folder, error)) refuse_unknown(name, "");
   std::map<int64_t, std::string> sources;

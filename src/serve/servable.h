@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "api/int8_check.h"
 #include "api/loaded_model.h"
 #include "base/cpu.h"
 #include "base/thread_pool.h"
@@ -31,7 +32,8 @@ struct ServableInfo {
   std::vector<std::string> labels;
   std::string pooling;  ///< of an embedding, "mean" for instance
   bool has_token_embeddings = false;
-  bool checkpoint = false;  ///< not optimised
+  bool checkpoint = false;                           ///< not optimised
+  std::optional<api::Int8Agreement> int8_agreement;  ///< of int8 made while loading
 };
 
 /// An output of a set: its name, row width, and whether rows are counted by token.

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/bf16.h"
-#include "base/file.h"
+#include "base/mapped_file.h"
 #include "tensor/arena.h"
 
 namespace tamis {

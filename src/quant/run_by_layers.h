@@ -1,0 +1,24 @@
+// A float graph over one batch, a layer's weights at a time.
+//
+// Is: the reference of a model whose float weights are never packed all together. Is not: fast over
+// many batches: every call packs every weight once. May use: runtime, partial_run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/cpu.h"
+#include "base/thread_pool.h"
+#include "graph/graph.h"
+#include "runtime/batch.h"
+
+namespace tamis::quant {
+
+/// The rows of an output. Marks do not count, and attention computes in fp32. Memory: the packed
+/// weights between two places where a single value carries the model on (a LayerNormalization), and
+/// the activations.
+[[nodiscard]] std::vector<float> run_by_layers(graph::Graph graph, const std::string& output,
+                                               const runtime::PackedBatch& batch, ThreadPool& pool,
+                                               IsaSet isas);
+
+}  // namespace tamis::quant
