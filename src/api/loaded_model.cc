@@ -325,14 +325,17 @@ const tokenizer::Tokenizer& LoadedModel::tokenizer() const {
   return *tokenizer_;
 }
 
-tasks::Encoded LoadedModel::encode(tasks::TaskInput input, tasks::TaskOptions options) const {
+void LoadedModel::check_task(TaskKind asked) const {
+  if (head_of(asked) == head_of(task_)) return;
+  fail(ErrorCode::kUnsupported, "a model loaded for ", tasks::task_name(task_), " cannot ",
+       tasks::task_name(asked));
+}
+
+tasks::Encoded LoadedModel::encode(tasks::TaskInput input, tasks::TaskOptions options,
+                                   int64_t most_tokens) const {
   TAMIS_CHECK(tokenizer_ != nullptr);
-  const TaskKind asked = tasks::kind_of(options);
-  if (head_of(asked) != head_of(task_)) {
-    fail(ErrorCode::kUnsupported, "a model loaded for ", tasks::task_name(task_), " cannot ",
-         tasks::task_name(asked));
-  }
-  return tasks::encode(std::move(input), std::move(options), task_model_);
+  check_task(tasks::kind_of(options));
+  return tasks::encode(std::move(input), std::move(options), task_model_, most_tokens);
 }
 
 std::vector<tasks::TaskResult> LoadedModel::run(std::vector<tasks::TaskInput> inputs,

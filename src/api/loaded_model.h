@@ -87,7 +87,11 @@ class LoadedModel {
   /// be compared.
   [[nodiscard]] const Int8Agreement* int8_agreement() const { return int8_agreement_.get(); }
 
-  [[nodiscard]] tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options) const;
+  /// `most_tokens` as tasks::encode.
+  [[nodiscard]] tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options,
+                                      int64_t most_tokens = 0) const;
+  /// Throws kUnsupported if the model was loaded for a task with another head.
+  void check_task(tasks::TaskKind asked) const;
   /// Encodes in parallel, runs and decodes; answers in the order of the inputs.
   [[nodiscard]] std::vector<tasks::TaskResult> run(std::vector<tasks::TaskInput> inputs,
                                                    const tasks::TaskOptions& options,

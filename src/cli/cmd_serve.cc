@@ -35,10 +35,13 @@ class EndSignals {
   sigset_t set_;
 };
 
-// "NAME=MODEL", or MODEL named by its last path component.
+// "NAME=MODEL", or MODEL named by its last path component. A name may hold "/", as clients'
+// configurations do ("org/name"); a path that holds '=' begins like one, or lies there.
 serve::ModelArgument model_argument(const std::string& text) {
   const size_t equals = text.find('=');
-  if (equals != text.npos && text.find('/') > equals) {
+  std::error_code error;
+  const bool is_path = text.find_first_of("/.~") == 0 || std::filesystem::exists(text, error);
+  if (equals != text.npos && !is_path) {
     if (equals == 0) fail(ErrorCode::kInvalidArgument, text, ": a name must stand before '='");
     return {text.substr(0, equals), text.substr(equals + 1)};
   }
@@ -136,7 +139,9 @@ void declare_limits(Options& options, serve::ServerOptions& server) {
   options.option("--hold-queue", server.hold_queue,
                  "start a batch only when so many requests wait; for tests");
   options.option("--max-body", server.max_body_bytes, "bytes");
-  options.option("--max-items", server.max_items, "inputs of one request");
+  options.option("--max-items", server.max_items, "texts, labels or ids in a list of a request");
+  options.option("--max-answer", server.max_answer_bytes,
+                 "bytes that an answer and what it is made of may take");
   options.option("--max-connections", server.max_connections, "open at once");
   options.option("--idle-timeout", server.idle_timeout_ms, "ms between a connection's requests");
   options.option("--request-timeout", server.request_timeout_ms, "ms for a request to arrive");
@@ -160,6 +165,7 @@ void check(const serve::ServerOptions& server) {
       {"--max-queue-latency", server.max_queue_latency_ms},
       {"--max-body", server.max_body_bytes},
       {"--max-items", server.max_items},
+      {"--max-answer", server.max_answer_bytes},
       {"--max-connections", server.max_connections},
       {"--idle-timeout", server.idle_timeout_ms},
       {"--request-timeout", server.request_timeout_ms},

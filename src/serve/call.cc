@@ -30,6 +30,7 @@ void Call::respond(HttpResponse response) {
     const int64_t total_us = (core().clock().now_ns() - request().arrived_ns) / 1000;
     log(LogLevel::kInfo, log_line(request(), log_, response.status, total_us));
   }
+  core().note_work(static_cast<int64_t>(response.body.size()));
   exchange_->respond(std::move(response));
 }
 
@@ -50,6 +51,11 @@ ModelLease Call::route(std::optional<std::string_view> field,
   return route_model(core().models(), name, path_version, tasks);
 }
 
+bool Call::packs_answers() const {
+  const bool asked = options().compress || dialect_ == Dialect::kKserve;
+  return asked && request().has_header("Accept-Encoding");
+}
+
 Request Call::new_request(const ModelLease& model) {
   Request made;
   made.model = model->name();
@@ -57,12 +63,27 @@ Request Call::new_request(const ModelLease& model) {
   made.client = request().connection;
   made.cancelled = exchange_->cancelled();
   made.id = id;
+  made.budget = budget();
   made.reply_on = &exchange_->executor();
+  // Packing an answer takes longer than printing it.
+  if (packs_answers()) made.reply_on = &core().workers();
   return made;
 }
 
+const BudgetPtr& Call::budget() {
+  if (budget_ == nullptr) budget_ = std::make_shared<Budget>(core().limits());
+  return budget_;
+}
+
 KserveCaller Call::kserve_caller() {
-  return {request().connection, exchange_->cancelled(), &exchange_->executor(), id};
+  KserveCaller caller;
+  caller.client = request().connection;
+  caller.cancelled = exchange_->cancelled();
+  caller.reply_on = &exchange_->executor();
+  if (packs_answers()) caller.reply_on = &core().workers();
+  caller.log_id = id;
+  caller.auto_truncate = options().auto_truncate;
+  return caller;
 }
 
 void Call::submit(Request request, std::function<HttpResponse(Call&, Reply&)> print) {

@@ -57,6 +57,9 @@ class Call : public std::enable_shared_from_this<Call> {
   /// A request to that model with this call's client, id, deadline and cancellation.
   [[nodiscard]] Request new_request(const ModelLease& model);
 
+  /// What this call's request may take.
+  [[nodiscard]] const BudgetPtr& budget();
+
   /// The same for KServe's own requests.
   [[nodiscard]] KserveCaller kserve_caller();
 
@@ -64,11 +67,14 @@ class Call : public std::enable_shared_from_this<Call> {
   void submit(Request request, std::function<HttpResponse(Call&, Reply&)> print);
 
  private:
+  [[nodiscard]] bool packs_answers() const;
+
   Server& server_;
   HttpExchangePtr exchange_;
   Dialect dialect_;
   RequestLog log_;
   std::optional<JsonDocument> document_;
+  BudgetPtr budget_;
 };
 
 using CallPtr = std::shared_ptr<Call>;

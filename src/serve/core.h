@@ -11,8 +11,10 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <thread>
 
 #include "base/clock.h"
+#include "serve/memory_return.h"
 #include "serve/model_repository.h"
 #include "serve/request.h"
 #include "serve/worker_pool.h"
@@ -23,6 +25,7 @@ struct CoreOptions {
   int64_t default_timeout_us = 0;     ///< for requests that name none; 0: none
   int64_t stall_ns = 60'000'000'000;  ///< a batch that runs longer turns readiness off
   const Clock* clock = &Clock::steady();
+  BudgetLimits limits;
 };
 
 /// How a request went, for metrics and logs.
@@ -51,6 +54,15 @@ class Core {
   /// One thread for loading models, which takes seconds that texts must not wait.
   [[nodiscard]] WorkerPool& loader() { return loader_; }
   [[nodiscard]] const Clock& clock() const { return *options_.clock; }
+  [[nodiscard]] const BudgetLimits& limits() const { return options_.limits; }
+  /// Gives what large requests took back to the system.
+  [[nodiscard]] MemoryReturn& memory() { return memory_; }
+
+  /// The thread that answers health, and what an event did there: bytes read or printed, numbers
+  /// decoded. The largest says whether a caller can make it long.
+  void set_protocol_thread() { protocol_thread_.store(std::this_thread::get_id()); }
+  void note_work(int64_t steps);
+  [[nodiscard]] int64_t largest_protocol_work() const { return largest_work_.load(); }
 
   /// Requests that are not yet answered.
   [[nodiscard]] int64_t in_flight() const { return in_flight_.load(); }
@@ -91,6 +103,9 @@ class Core {
   std::atomic<bool> draining_{false};
   std::atomic<bool> closed_{false};
   WorkerPool loader_{1};
+  MemoryReturn memory_;
+  std::atomic<std::thread::id> protocol_thread_{};
+  std::atomic<int64_t> largest_work_{0};
 };
 
 }  // namespace tamis::serve

@@ -1,5 +1,6 @@
 // KServe v2: health, server and model metadata, model configuration.
 #include "base/version.h"
+#include "serve/batch_queue.h"
 #include "serve/kserve_model.h"
 #include "serve/router.h"
 
@@ -40,9 +41,18 @@ void write_config_specs(std::string_view key, const std::vector<KserveTensorSpec
     json.member("data_type", cat("TYPE_", spec.type == KserveType::kBytes ? "STRING" : type));
     json.key("dims").begin_array();
     for (const int64_t size : spec.shape) json.value(size);
-    json.end_array().end_object();
+    json.end_array();
+    if (spec.optional) json.member("optional", true);
+    json.end_object();
   }
   json.end_array();
+}
+
+// As the gRPC form of the same message.
+void write_batching(JsonWriter& json) {
+  json.key("dynamic_batching").begin_object();
+  json.member("priority_levels", int64_t{kLastLevel});
+  json.member("default_priority_level", int64_t{kDefaultLevel}).end_object();
 }
 
 }  // namespace
@@ -88,6 +98,7 @@ void endpoint_kserve_config(const CallPtr& call) {
   json.member("num_versions", call->options().versions).end_object().end_object();
   write_config_specs("input", metadata.inputs, json);
   write_config_specs("output", metadata.outputs, json);
+  write_batching(json);
   json.key("model_transaction_policy").begin_object().member("decoupled", false).end_object();
   json.end_object();
   call->respond_json(json);

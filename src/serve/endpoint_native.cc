@@ -82,43 +82,44 @@ void submit(const CallPtr& call, Request request) {
   });
 }
 
-// The request's object and a request to its model.
-JsonView read_body(const CallPtr& call, std::initializer_list<tasks::TaskKind> tasks,
-                   Request& request) {
+// The request's fields and a request to its model.
+Fields read_body(const CallPtr& call, std::string_view form,
+                 std::initializer_list<tasks::TaskKind> tasks, Request& request) {
   const JsonView body = call->json();
   check_object(body);
-  request = call->new_request(call->route(string_field(body, "model"), tasks));
-  return body;
+  const Fields fields(form, body);
+  request = call->new_request(call->route(fields.text("model"), tasks));
+  return fields;
 }
 
 }  // namespace
 
 void endpoint_native_classify(const CallPtr& call) {
   Request request;
-  const JsonView body =
-      read_body(call, {tasks::TaskKind::kClassify, tasks::TaskKind::kRerank}, request);
-  read_items(body.get("input"), "input", *call, read_text_or_pair, request.inputs);
-  request.options = read_classify_options(body, *call);
+  const Fields fields = read_body(call, "ClassifyRequest",
+                                  {tasks::TaskKind::kClassify, tasks::TaskKind::kRerank}, request);
+  read_items(fields.json("input"), "input", read_text_or_pair, request);
+  request.options = read_classify_options(fields, *call);
   submit(call, std::move(request));
 }
 
 void endpoint_native_ner(const CallPtr& call) {
   Request request;
-  const JsonView body = read_body(call, {tasks::TaskKind::kNer}, request);
-  read_items(body.get("input"), "input", *call, read_text, request.inputs);
-  request.options = read_ner_options(body, *call);
+  const Fields fields = read_body(call, "NerRequest", {tasks::TaskKind::kNer}, request);
+  read_items(fields.json("input"), "input", read_text, request);
+  request.options = read_ner_options(fields, *call);
   submit(call, std::move(request));
 }
 
 void endpoint_native_qa(const CallPtr& call) {
   Request request;
-  const JsonView body = read_body(call, {tasks::TaskKind::kQa}, request);
-  if (const JsonView input = body.get("input"); !input.is_null()) {
-    read_items(input, "input", *call, read_question, request.inputs);
+  const Fields fields = read_body(call, "QaRequest", {tasks::TaskKind::kQa}, request);
+  if (fields.has("input")) {
+    read_items(fields.json("input"), "input", read_question, request);
   } else {
-    request.inputs.push_back(read_question(body, "input"));
+    request.inputs.push_back(read_question(call->json(), "input"));
   }
-  request.options = read_qa_options(body);
+  request.options = read_qa_options(fields);
   submit(call, std::move(request));
 }
 

@@ -1,4 +1,6 @@
 // POST /v1/embeddings, GET /v1/models, GET /v1/models/{id}.
+#include <algorithm>
+
 #include "base/base64.h"
 #include "serve/router.h"
 #include "serve/tei.h"
@@ -8,12 +10,52 @@ namespace tamis::serve {
 namespace {
 
 // True for base64, which the official clients ask for.
-bool wants_base64(JsonView body) {
-  const std::string_view format = string_field(body, "encoding_format").value_or("float");
-  if (format != "float" && format != "base64") {
-    fail(ErrorCode::kInvalidArgument, "`encoding_format` must be float or base64");
+bool wants_base64(const Fields& fields) {
+  const auto format = fields.word("encoding_format");
+  return (format ? *format : fields.word("embedding_type").value_or("float")) == "base64";
+}
+
+// Each client has its own words: NVIDIA's name the end from which texts are cut.
+Truncation read_openai_truncation(const Fields& fields, const Call& call) {
+  Truncation truncation;
+  truncation.enabled = call.options().auto_truncate;
+  for (const std::string_view key : {"truncation", "truncate"}) {
+    if (const auto on = fields.flag(key)) truncation.enabled = *on;
   }
-  return format == "base64";
+  if (const auto word = fields.word("truncate")) {
+    truncation.enabled = *word != "none";
+    if (*word == "start") truncation.side = Side::kLeft;
+    if (*word == "end") truncation.side = Side::kRight;
+  }
+  if (const auto most = fields.integer("truncate_prompt_tokens")) {
+    if (*most == 0) {
+      fail(ErrorCode::kInvalidArgument,
+           "`truncate_prompt_tokens` must be -1 (the model's length) or at least 1");
+    }
+    truncation.enabled = true;
+    truncation.max_length = std::max<int64_t>(*most, 0);
+  }
+  return truncation;
+}
+
+// `input_type` chooses a prompt if the model has it, as models without prompts need none; `task`
+// is one of the model's own.
+std::optional<std::string> read_prompt(const Fields& fields, const ModelLease& model) {
+  if (auto task = fields.string("task")) return task;
+  auto type = fields.string("input_type");
+  const tasks::TaskModel* const known = model->model().task_model();
+  if (!type || known == nullptr || !known->prompts.contains(*type)) return std::nullopt;
+  return type;
+}
+
+tasks::EmbedOptions read_options(const Fields& fields, const Call& call, const ModelLease& model) {
+  tasks::EmbedOptions options;
+  options.normalize = fields.flag("normalized").value_or(true);
+  options.dimensions = fields.integer("dimensions");
+  if (!options.dimensions) options.dimensions = fields.integer("output_dimension");
+  options.prompt_name = read_prompt(fields, model);
+  options.truncation = read_openai_truncation(fields, call);
+  return options;
 }
 
 void write_embedding(const std::vector<float>& row, bool base64, JsonWriter& json) {
@@ -62,16 +104,12 @@ void write_model(const ModelVersion& model, JsonWriter& json) {
 void endpoint_openai_embeddings(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
-  const ModelLease model = call->route(string_field(body, "model"), {tasks::TaskKind::kEmbed});
+  const Fields fields("EmbeddingsRequest", body);
+  const ModelLease model = call->route(fields.text("model"), {tasks::TaskKind::kEmbed});
   Request request = call->new_request(model);
-  read_inputs(body.get("input"), "input", *call, request);
-  const bool base64 = wants_base64(body);
-  (void)string_field(body, "user");  // taken, if it is a string
-  tasks::EmbedOptions options;
-  options.normalize = true;
-  options.dimensions = int_field(body, "dimensions", 1);
-  options.truncation.enabled = call->options().auto_truncate;
-  request.options = std::move(options);
+  read_inputs(fields.json("input"), "input", request);
+  const bool base64 = wants_base64(fields);
+  request.options = read_options(fields, *call, model);
   call->submit(std::move(request), [base64](Call& self, Reply& reply) {
     return tei_response(self, reply, print(reply, base64));
   });

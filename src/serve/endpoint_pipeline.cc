@@ -12,34 +12,49 @@ namespace {
 
 using tasks::TaskKind;
 
-// The pipelines' names and the models that can do them.
+// The pipelines' names, the models that can do them, and what each makes of such a model.
 struct Pipeline {
   std::string_view name;
   TaskKind task;
+  bool zero_shot = false;
+  bool similarity = false;
 };
 
 constexpr Pipeline kPipelines[] = {
     {"feature-extraction", TaskKind::kEmbed},
-    {"sentence-similarity", TaskKind::kEmbed},
+    {"sentence-similarity", TaskKind::kEmbed, false, true},
     {"text-classification", TaskKind::kClassify},
     {"sentiment-analysis", TaskKind::kClassify},
-    {"zero-shot-classification", TaskKind::kClassify},
+    {"zero-shot-classification", TaskKind::kClassify, true},
     {"token-classification", TaskKind::kNer},
     {"ner", TaskKind::kNer},
     {"question-answering", TaskKind::kQa},
     {"fill-mask", TaskKind::kFillMask},
 };
 
-// The only member that tells the task before a model is known.
-std::optional<TaskKind> task_of(const Call& call, JsonView body) {
-  if (!call.path_task.empty()) {
-    for (const Pipeline& row : kPipelines) {
-      if (row.name == call.path_task) return row.task;
-    }
-    std::string names;
-    for (const Pipeline& row : kPipelines) names += cat(names.empty() ? "" : ", ", row.name);
-    fail(ErrorCode::kNotFound, "no pipeline \"", call.path_task, "\"; there are ", names);
+// The pipeline that the path names; null: it names none. Throws kNotFound for another name.
+const Pipeline* pipeline_of(const Call& call) {
+  if (call.path_task.empty()) return nullptr;
+  std::string names;
+  for (const Pipeline& row : kPipelines) {
+    if (row.name == call.path_task) return &row;
+    names += cat(names.empty() ? "" : ", ", row.name);
   }
+  fail(ErrorCode::kNotFound, "no pipeline \"", call.path_task, "\"; there are ", names);
+}
+
+// A cross-encoder classifies texts; else the model's task is the pipeline's.
+void check_pipeline(const Pipeline& pipeline, const ModelLease& model) {
+  const TaskKind task = model->info().task;
+  const bool cross = task == TaskKind::kRerank && pipeline.task == TaskKind::kClassify;
+  if (task == pipeline.task || (cross && !pipeline.zero_shot)) return;
+  fail(ErrorCode::kUnsupported, "model ", model->name(), " is for ", tasks::task_name(task),
+       " and cannot do ", pipeline.name);
+}
+
+// The only members that tell the task before a model is known.
+std::optional<TaskKind> task_of(const Pipeline* pipeline, JsonView body) {
+  if (pipeline != nullptr) return pipeline->task;
   const JsonView inputs = body.get("inputs");
   if (inputs.get("source_sentence").exists()) return TaskKind::kEmbed;
   if (inputs.get("question").exists()) return TaskKind::kQa;
@@ -50,23 +65,34 @@ std::optional<TaskKind> task_of(const Call& call, JsonView body) {
 tasks::TaskOptions options_of(const Call& call, TaskKind task, JsonView body) {
   const JsonView parameters = body.get("parameters");
   switch (task) {
-    case TaskKind::kEmbed:
+    case TaskKind::kEmbed: {
       // Its options stand at the top level; other clients put them under parameters.
-      return read_embed_options(parameters.is_object() && parameters.size() > 0 ? parameters : body,
-                                call);
+      const bool own = parameters.is_object() && parameters.size() > 0;
+      return read_embed_options(Fields("EmbedParameters", own ? parameters : body), call);
+    }
     case TaskKind::kClassify:
     case TaskKind::kRerank:
-      return read_classify_options(parameters, call);
+      return read_classify_options(Fields("ClassifyParameters", parameters), call);
     case TaskKind::kNer:
-      return read_ner_options(parameters, call);
+      return read_ner_options(Fields("NerParameters", parameters), call);
     case TaskKind::kQa:
-      return read_qa_options(parameters);
+      return read_qa_options(Fields("QaParameters", parameters));
     case TaskKind::kFillMask:
-      return read_fill_mask_options(parameters, call);
+      return read_fill_mask_options(Fields("FillMaskParameters", parameters), call);
     case TaskKind::kZeroShot:
-      return read_zero_shot_options(parameters, call);
+      return read_zero_shot_options(Fields("ZeroShotParameters", parameters), call);
   }
   return tasks::default_options(task);
+}
+
+// Each text is read with each label: priced before the labels are copied.
+void add_labels(JsonView parameters, Request& request) {
+  const std::vector<std::string> labels =
+      read_candidate_labels(Fields("ZeroShotParameters", parameters));
+  request.budget->check_items("candidate_labels", labels.size());
+  tasks::TaskInput one{"", std::nullopt, labels};
+  check_texts(*request.budget, one, static_cast<int64_t>(request.inputs.size()));
+  for (tasks::TaskInput& input : request.inputs) input.texts = labels;
 }
 
 auto* reader_of(TaskKind task) {
@@ -105,25 +131,26 @@ HttpResponse print(Call& call, Reply& reply, Shape shape) {
 void answer_pipeline(const CallPtr& call, const ModelLease& model) {
   const JsonView body = call->json();
   check_object(body);
-  const JsonView inputs = body.get("inputs");
-  const JsonView parameters = body.get("parameters");
-  if (!parameters.is_null() && !parameters.is_object()) {
-    fail(ErrorCode::kInvalidArgument, "`parameters` must be an object");
-  }
+  const Fields fields("PipelineRequest", body);
+  const JsonView inputs = fields.json("inputs");
+  const JsonView parameters = fields.json("parameters");
+  const Pipeline* const pipeline = pipeline_of(*call);
+  if (pipeline != nullptr) check_pipeline(*pipeline, model);
   TaskKind task = model->info().task;
-  if (task == TaskKind::kEmbed && inputs.get("source_sentence").exists()) {
+  const bool similar = pipeline != nullptr
+                           ? pipeline->similarity
+                           : task == TaskKind::kEmbed && inputs.get("source_sentence").exists();
+  if (similar) {
     answer_similarity(call, model, inputs, parameters);
     return;
   }
-  const bool zero_shot = !parameters.get("candidate_labels").is_null();
+  const bool zero_shot =
+      pipeline != nullptr ? pipeline->zero_shot : !parameters.get("candidate_labels").is_null();
   if (zero_shot) task = TaskKind::kZeroShot;
   Request request = call->new_request(model);
   request.options = options_of(*call, task, body);
-  const bool list = read_items(inputs, "inputs", *call, reader_of(task), request.inputs);
-  if (zero_shot) {
-    const std::vector<std::string> labels = read_candidate_labels(parameters);
-    for (tasks::TaskInput& input : request.inputs) input.texts = labels;
-  }
+  const bool list = read_items(inputs, "inputs", reader_of(task), request);
+  if (zero_shot) add_labels(parameters, request);
   Shape shape;
   // InferenceClient sends one text of zero-shot as a list from JavaScript, and reads a flat answer.
   shape.list = list && !(zero_shot && request.inputs.size() == 1);
@@ -137,7 +164,7 @@ void endpoint_pipeline(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
   const auto name = string_field(body, "model");
-  const std::optional<TaskKind> task = task_of(*call, body);
+  const std::optional<TaskKind> task = task_of(pipeline_of(*call), body);
   if (task == TaskKind::kClassify) {
     answer_pipeline(call, call->route(name, {TaskKind::kClassify, TaskKind::kRerank}));
   } else if (task) {

@@ -1,7 +1,7 @@
 // POST /v2/repository/index, /v2/repository/models/{model}/load and /unload.
 #include "serve/admin_guard.h"
 #include "serve/current_error.h"
-#include "serve/json_fields.h"
+#include "serve/fields.h"
 #include "serve/router.h"
 
 namespace tamis::serve {
@@ -27,7 +27,7 @@ JsonView body_of(const CallPtr& call) {
 }
 
 void check_parameters(const CallPtr& call) {
-  const JsonView parameters = body_of(call).get("parameters");
+  const JsonView parameters = Fields("RepositoryRequest", body_of(call)).json("parameters");
   for (size_t i = 0; i < parameters.size(); ++i) {
     const std::string_view key = parameters.member(i).key;
     if (key == "unload_dependents") continue;
@@ -52,7 +52,8 @@ void on_loader(const CallPtr& call, std::function<void()> work) {
 }  // namespace
 
 void endpoint_repository_index(const CallPtr& call) {
-  const bool ready_only = bool_field(body_of(call), "ready").value_or(false);
+  const Fields fields("IndexRequest", body_of(call));
+  const bool ready_only = fields.flag("ready").value_or(false);
   JsonWriter json;
   json.begin_array();
   for (const IndexEntry& entry : call->core().models().index()) {

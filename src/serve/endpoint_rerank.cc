@@ -17,12 +17,9 @@ namespace {
 // One of Cohere's search units is a query with up to so many documents.
 constexpr int64_t kDocumentsPerUnit = 100;
 
-void check_count(const Call& call, std::string_view key, size_t count) {
+void check_count(const CallPtr& call, std::string_view key, size_t count) {
   if (count == 0) throw EmptyInput(key);
-  if (count > static_cast<size_t>(call.options().max_items)) {
-    fail(ErrorCode::kInvalidArgument, "`", key, "` has ", count,
-         " items; this server takes at most ", call.options().max_items, " a request");
-  }
+  call->budget()->check_items(key, count);
 }
 
 // What of an object is ranked: its `rank_fields`, a line each, else its `text`.
@@ -38,13 +35,11 @@ std::string text_of(JsonView document, const std::vector<std::string>& fields) {
   return text;
 }
 
-std::vector<std::string> read_documents(const Call& call, JsonView body) {
-  const JsonView list = array_field(body, "documents");
+std::vector<std::string> read_documents(const CallPtr& call, const Fields& body) {
+  const JsonView list = body.json("documents");
+  if (!list.is_array()) fail(ErrorCode::kInvalidArgument, "`documents` must be a list");
   check_count(call, "documents", list.size());
-  std::vector<std::string> fields;
-  if (const JsonView named = body.get("rank_fields"); !named.is_null()) {
-    fields = strings_of(named, "rank_fields");
-  }
+  const std::vector<std::string> fields = body.texts("rank_fields");
   std::vector<std::string> texts;
   texts.reserve(list.size());
   for (size_t i = 0; i < list.size(); ++i) {
@@ -93,7 +88,8 @@ constexpr int64_t kPairSpecials = 4;
 // Splits documents that the model cannot read at once into at most `most` chunks; tells which
 // document each of the texts belongs to.
 std::vector<int64_t> split_documents(const ModelLease& model, const std::string& query,
-                                     int64_t most, std::vector<std::string>& texts) {
+                                     int64_t most, const Budget& budget,
+                                     std::vector<std::string>& texts) {
   const tasks::TaskModel* const task = counting_model(model);
   const int64_t longest = model->info().max_length;
   const int64_t room =
@@ -107,6 +103,8 @@ std::vector<int64_t> split_documents(const ModelLease& model, const std::string&
     int64_t begin = 0;
     if (room > 0 && static_cast<int64_t>(texts[i].size()) > room) {
       const tokenizer::Encoding encoding = tokens_of(*task, texts[i]);
+      const int64_t parts = std::min(most, (encoding.size() + room - 1) / room);
+      budget.check_items("documents", chunks.size() + static_cast<size_t>(parts));
       const tasks::CodePoints points(texts[i]);
       for (int64_t end = room; end < encoding.size() && (end / room) < most; end += room) {
         const int64_t cut = encoding.offsets[static_cast<size_t>(end) - 1].end;
@@ -125,7 +123,7 @@ std::vector<int64_t> split_documents(const ModelLease& model, const std::string&
   return documents;
 }
 
-struct Form {
+struct Answer {
   std::string_view api_version;
   bool with_texts = false;  ///< the texts come back
   int64_t documents = 0;
@@ -136,7 +134,7 @@ struct Form {
 };
 
 // A document is as good as the best of its chunks.
-tasks::RerankResult join_chunks(tasks::RerankResult result, const Form& form) {
+tasks::RerankResult join_chunks(tasks::RerankResult result, const Answer& form) {
   if (form.document_of.empty()) return result;
   tasks::RerankResult joined;
   std::vector<bool> seen(static_cast<size_t>(form.documents), false);
@@ -153,7 +151,7 @@ tasks::RerankResult join_chunks(tasks::RerankResult result, const Form& form) {
   return joined;
 }
 
-void write_results(const tasks::RerankResult& result, const Form& form, JsonWriter& json) {
+void write_results(const tasks::RerankResult& result, const Answer& form, JsonWriter& json) {
   json.key("results").begin_array();
   for (const tasks::RankedText& row : result.results) {
     json.begin_object().member("index", row.index).member("relevance_score", row.score);
@@ -165,7 +163,7 @@ void write_results(const tasks::RerankResult& result, const Form& form, JsonWrit
   json.end_array();
 }
 
-HttpResponse print(Call& call, Reply& reply, const Form& form) {
+HttpResponse print(Call& call, Reply& reply, const Answer& form) {
   const int64_t units = (form.documents + kDocumentsPerUnit - 1) / kDocumentsPerUnit;
   JsonWriter json;
   json.begin_object().member("id", call.id).member("object", "rerank");
@@ -182,40 +180,38 @@ HttpResponse print(Call& call, Reply& reply, const Form& form) {
 }
 
 // Cohere's 0 (what goes without saying) to 999 (last): the queue's default level and those behind.
-uint32_t read_priority(JsonView body) {
+uint32_t read_priority(const Fields& fields) {
   constexpr int64_t kLast = 999;
-  const int64_t priority = int_field(body, "priority", 0).value_or(0);
-  if (priority > kLast) {
-    fail(ErrorCode::kInvalidArgument, "`priority` is ", priority, ", must lie in 0..", kLast);
-  }
   constexpr int64_t kLevels = kLastLevel - kDefaultLevel;
+  const int64_t priority = fields.integer("priority").value_or(0);
   return kDefaultLevel + static_cast<uint32_t>((priority * kLevels + kLast - 1) / kLast);
 }
 
 void rank_documents(const CallPtr& call, std::string_view api_version) {
   const JsonView body = call->json();
   check_object(body);
-  tasks::TaskInput input{std::string(required_string(body, "query"))};
-  input.texts = read_documents(*call, body);
+  const Fields fields("RerankRequest", body);
+  tasks::TaskInput input{fields.string("query").value()};
+  input.texts = read_documents(call, fields);
   tasks::RerankOptions options;
-  options.top_k = int_field(body, "top_n", 1);
-  options.raw_scores = bool_field(body, "raw_scores").value_or(false);
-  options.truncation.enabled =
-      bool_field(body, "truncation").value_or(call->options().auto_truncate);
-  Form form;
+  options.top_k = fields.integer("top_n");
+  if (!options.top_k) options.top_k = fields.integer("top_k");
+  options.raw_scores = fields.flag("raw_scores").value_or(false);
+  options.truncation.enabled = fields.flag("truncation").value_or(call->options().auto_truncate);
+  Answer form;
   form.api_version = api_version;
-  form.with_texts = bool_field(body, "return_documents").value_or(false);
+  form.with_texts = fields.flag("return_documents").value_or(false);
   form.documents = static_cast<int64_t>(input.texts.size());
-  const uint32_t priority = read_priority(body);
-  const auto chunks = int_field(body, "max_chunks_per_doc", 1);
-  const ModelLease model = call->route(string_field(body, "model"), {tasks::TaskKind::kRerank});
-  if (const auto most = int_field(body, "max_tokens_per_doc", 1)) {
+  const uint32_t priority = read_priority(fields);
+  const auto chunks = fields.integer("max_chunks_per_doc");
+  const ModelLease model = call->route(fields.text("model"), {tasks::TaskKind::kRerank});
+  if (const auto most = fields.integer("max_tokens_per_doc")) {
     cut_documents(model, *most, input.texts);
   }
   if (chunks && *chunks > 1) {
     if (form.with_texts) form.texts = input.texts;
-    form.document_of = split_documents(model, input.text, *chunks, input.texts);
-    check_count(*call, "documents", input.texts.size());
+    form.document_of = split_documents(model, input.text, *chunks, *call->budget(), input.texts);
+    check_count(call, "documents", input.texts.size());
     form.top_n = std::exchange(options.top_k, std::nullopt).value_or(form.documents);
   }
   Request request = call->new_request(model);
@@ -228,15 +224,15 @@ void rank_documents(const CallPtr& call, std::string_view api_version) {
 }
 
 void rank_texts(const CallPtr& call) {
-  const JsonView body = call->json();
-  tasks::TaskInput input{std::string(required_string(body, "query"))};
-  input.texts = strings_of(array_field(body, "texts"), "texts");
-  check_count(*call, "texts", input.texts.size());
+  const Fields fields("TeiRerankRequest", call->json());
+  tasks::TaskInput input{fields.string("query").value()};
+  input.texts = fields.texts("texts");
+  check_count(call, "texts", input.texts.size());
   tasks::RerankOptions options;
-  options.raw_scores = bool_field(body, "raw_scores").value_or(false);
-  options.truncation = read_truncation(body, *call);
-  const bool with_text = bool_field(body, "return_text").value_or(false);
-  const ModelLease model = call->route(string_field(body, "model"), {tasks::TaskKind::kRerank});
+  options.raw_scores = fields.flag("raw_scores").value_or(false);
+  options.truncation = read_truncation(fields, *call);
+  const bool with_text = fields.flag("return_text").value_or(false);
+  const ModelLease model = call->route(fields.text("model"), {tasks::TaskKind::kRerank});
   Request request = call->new_request(model);
   request.inputs.push_back(std::move(input));
   request.options = options;

@@ -8,23 +8,19 @@ namespace tamis::serve {
 
 void answer_similarity(const CallPtr& call, const ModelLease& model, JsonView inputs,
                        JsonView parameters) {
-  if (!inputs.is_object()) {
-    fail(ErrorCode::kInvalidArgument,
-         "`inputs` must be an object with `source_sentence` and `sentences`");
-  }
+  const Fields fields("SimilarityInputs", inputs);
+  const Fields others("SimilarityParameters", parameters);
   Request request = call->new_request(model);
-  request.inputs.push_back({std::string(required_string(inputs, "source_sentence"))});
-  for (std::string& text : strings_of(array_field(inputs, "sentences"), "sentences")) {
-    request.inputs.push_back({std::move(text)});
-  }
-  if (request.inputs.size() == 1) {
+  request.inputs.push_back({fields.string("source_sentence").value()});
+  std::vector<std::string> sentences = fields.texts("sentences");
+  if (sentences.empty()) {
     fail(ErrorCode::kInvalidArgument, "`inputs.sentences` cannot be empty");
   }
+  request.budget->check_items("inputs.sentences", sentences.size());
+  for (std::string& text : sentences) request.inputs.push_back({std::move(text)});
   tasks::EmbedOptions options;
-  options.truncation = read_truncation(parameters, *call);
-  if (const auto name = string_field(parameters, "prompt_name")) {
-    options.prompt_name = std::string(*name);
-  }
+  options.truncation = read_truncation(others, *call);
+  options.prompt_name = others.string("prompt_name");
   request.options = std::move(options);
   call->submit(std::move(request), [](Call& self, Reply& reply) {
     const auto vector_of = [&](size_t i) -> const std::vector<float>& {
@@ -43,8 +39,9 @@ void answer_similarity(const CallPtr& call, const ModelLease& model, JsonView in
 void endpoint_tei_similarity(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
-  const ModelLease model = call->route(string_field(body, "model"), {tasks::TaskKind::kEmbed});
-  answer_similarity(call, model, body.get("inputs"), body.get("parameters"));
+  const Fields fields("SimilarityRequest", body);
+  const ModelLease model = call->route(fields.text("model"), {tasks::TaskKind::kEmbed});
+  answer_similarity(call, model, fields.json("inputs"), fields.json("parameters"));
 }
 
 }  // namespace tamis::serve

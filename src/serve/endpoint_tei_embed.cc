@@ -6,25 +6,30 @@ namespace tamis::serve {
 
 namespace {
 
-// The request and its options, less those that only pooled vectors have.
-Request read_request(const CallPtr& call, tasks::EmbedOptions& options) {
+// The request, with the options that /embed and /embed_all share.
+Request read_request(const CallPtr& call, const Fields& fields, tasks::EmbedOptions& options) {
+  const ModelLease model = call->route(fields.text("model"), {tasks::TaskKind::kEmbed});
+  Request request = call->new_request(model);
+  read_inputs(fields.json("inputs"), "inputs", request);
+  options.prompt_name = fields.string("prompt_name");
+  options.truncation = read_truncation(fields, *call);
+  return request;
+}
+
+Fields read_fields(const CallPtr& call, std::string_view form) {
   const JsonView body = call->json();
   check_object(body);
-  const ModelLease model = call->route(string_field(body, "model"), {tasks::TaskKind::kEmbed});
-  Request request = call->new_request(model);
-  read_inputs(body.get("inputs"), "inputs", *call, request);
-  if (const auto name = string_field(body, "prompt_name")) options.prompt_name = std::string(*name);
-  options.truncation = read_truncation(body, *call);
-  return request;
+  return {form, body};
 }
 
 }  // namespace
 
 void endpoint_tei_embed(const CallPtr& call) {
   tasks::EmbedOptions options;
-  Request request = read_request(call, options);
-  options.normalize = bool_field(call->json(), "normalize").value_or(true);
-  options.dimensions = int_field(call->json(), "dimensions", 1);
+  const Fields fields = read_fields(call, "EmbedRequest");
+  Request request = read_request(call, fields, options);
+  options.normalize = fields.flag("normalize").value_or(true);
+  options.dimensions = fields.integer("dimensions");
   request.options = std::move(options);
   call->submit(std::move(request), [](Call& self, Reply& reply) {
     JsonWriter json;
@@ -39,7 +44,7 @@ void endpoint_tei_embed(const CallPtr& call) {
 
 void endpoint_tei_embed_all(const CallPtr& call) {
   tasks::EmbedOptions options;
-  Request request = read_request(call, options);
+  Request request = read_request(call, read_fields(call, "EmbedAllRequest"), options);
   request.options = std::move(options);
   request.raw = true;
   request.outputs = OutputSet::kTokens;

@@ -20,17 +20,13 @@ tasks::TaskInput text_or_pair(JsonView item) {
 }
 
 // "a" and ["a"] are one text, ["a","b"] a pair, [["a"],["a","b"]] a batch. True for a batch.
-bool read_predict_inputs(const Call& call, JsonView inputs, Request& request) {
-  if (inputs.is_null()) fail(ErrorCode::kInvalidArgument, "`inputs` is missing");
+bool read_predict_inputs(JsonView inputs, Request& request) {
   const bool batch = inputs.is_array() && inputs.size() > 0 && inputs.at(0).is_array();
   if (!batch) {
     request.inputs.push_back(text_or_pair(inputs));
     return false;
   }
-  if (inputs.size() > static_cast<size_t>(call.options().max_items)) {
-    fail(ErrorCode::kInvalidArgument, "`inputs` has ", inputs.size(),
-         " items; this server takes at most ", call.options().max_items, " a request");
-  }
+  request.budget->check_items("inputs", inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) request.inputs.push_back(text_or_pair(inputs.at(i)));
   return true;
 }
@@ -50,13 +46,14 @@ tasks::ScoreFunction score_function(bool raw, const ModelLease& model) {
 void endpoint_tei_predict(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
-  const ModelLease model = call->route(string_field(body, "model"),
-                                       {tasks::TaskKind::kClassify, tasks::TaskKind::kRerank});
+  const Fields fields("PredictRequest", body);
+  const ModelLease model =
+      call->route(fields.text("model"), {tasks::TaskKind::kClassify, tasks::TaskKind::kRerank});
   Request request = call->new_request(model);
-  const bool batch = read_predict_inputs(*call, body.get("inputs"), request);
+  const bool batch = read_predict_inputs(fields.json("inputs"), request);
   tasks::ClassifyOptions options;
-  options.function = score_function(bool_field(body, "raw_scores").value_or(false), model);
-  options.truncation = read_truncation(body, *call);
+  options.function = score_function(fields.flag("raw_scores").value_or(false), model);
+  options.truncation = read_truncation(fields, *call);
   request.options = options;
   call->submit(std::move(request), [batch](Call& self, Reply& reply) {
     JsonWriter json;

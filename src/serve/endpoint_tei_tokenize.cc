@@ -8,12 +8,11 @@ namespace tamis::serve {
 namespace {
 
 // Any model has a tokenizer, so any may be meant.
-ModelLease model_with_tokenizer(const CallPtr& call, JsonView body) {
-  ModelLease model =
-      call->route(string_field(body, "model"),
-                  {tasks::TaskKind::kEmbed, tasks::TaskKind::kClassify, tasks::TaskKind::kRerank,
-                   tasks::TaskKind::kNer, tasks::TaskKind::kQa, tasks::TaskKind::kFillMask,
-                   tasks::TaskKind::kZeroShot});
+ModelLease model_with_tokenizer(const CallPtr& call, const Fields& fields) {
+  ModelLease model = call->route(
+      fields.text("model"), {tasks::TaskKind::kEmbed, tasks::TaskKind::kClassify,
+                             tasks::TaskKind::kRerank, tasks::TaskKind::kNer, tasks::TaskKind::kQa,
+                             tasks::TaskKind::kFillMask, tasks::TaskKind::kZeroShot});
   if (model->model().task_model() == nullptr) {
     fail(ErrorCode::kUnsupported, model->name(), " has no tokenizer");
   }
@@ -21,10 +20,11 @@ ModelLease model_with_tokenizer(const CallPtr& call, JsonView body) {
 }
 
 void write_tokens(const tokenizer::Tokenizer& tokenizer, std::string_view text, bool special,
-                  JsonWriter& json) {
+                  Budget& budget, JsonWriter& json) {
   tokenizer::EncodeOptions options;
   options.add_special_tokens = special;
   const tokenizer::Encoding encoding = tokenizer.encode(text, options);
+  budget.take("tokens", encoding.size(), kListedTokenBytes);
   const tasks::CodePoints points(text);
   json.begin_array();
   for (size_t i = 0; i < encoding.ids.size(); ++i) {
@@ -62,10 +62,11 @@ void answer_on_worker(const CallPtr& call, std::function<void(JsonWriter&)> prin
   });
 }
 
-std::vector<std::vector<int32_t>> read_id_lists(JsonView ids) {
+std::vector<std::vector<int32_t>> read_id_lists(JsonView ids, const Budget& budget) {
   if (!ids.is_array()) fail(ErrorCode::kInvalidArgument, "`ids` must be a list of token ids");
   std::vector<std::vector<int32_t>> lists;
   if (ids.size() > 0 && ids.at(0).is_array()) {
+    budget.check_items("ids", ids.size());
     for (size_t i = 0; i < ids.size(); ++i) lists.push_back(ids_of(ids.at(i), "ids"));
   } else {
     lists.push_back(ids_of(ids, "ids"));
@@ -78,42 +79,42 @@ std::vector<std::vector<int32_t>> read_id_lists(JsonView ids) {
 void endpoint_tei_tokenize(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
-  const ModelLease model = model_with_tokenizer(call, body);
-  const bool special = bool_field(body, "add_special_tokens").value_or(true);
+  const Fields fields("TokenizeRequest", body);
+  const ModelLease model = model_with_tokenizer(call, fields);
+  const bool special = fields.flag("add_special_tokens").value_or(true);
   std::string prompt;
-  if (const auto name = string_field(body, "prompt_name")) {
+  if (const auto name = fields.string("prompt_name")) {
     const auto& prompts = model->model().task_model()->prompts;
-    const auto at = prompts.find(std::string(*name));
+    const auto at = prompts.find(*name);
     if (at == prompts.end()) {
       fail(ErrorCode::kInvalidArgument, "the model has no prompt named \"", *name, "\"");
     }
     prompt = at->second;
   }
-  const JsonView inputs = body.get("inputs");
-  std::vector<std::string> texts;
-  if (inputs.is_string()) {
-    texts.emplace_back(inputs.as_string("inputs"));
-  } else {
-    texts = strings_of(inputs, "inputs");
-  }
-  answer_on_worker(call, [model, special, prompt, texts = std::move(texts)](JsonWriter& json) {
-    json.begin_array();
-    for (const std::string& text : texts) {
-      write_tokens(*model->model().task_model()->tokenizer, prompt + text, special, json);
-    }
-    json.end_array();
-  });
+  std::vector<std::string> texts = fields.texts("inputs");
+  call->budget()->check_items("inputs", texts.size());
+  answer_on_worker(call,
+                   [call, model, special, prompt, texts = std::move(texts)](JsonWriter& json) {
+                     json.begin_array();
+                     for (const std::string& text : texts) {
+                       write_tokens(*model->model().task_model()->tokenizer, prompt + text, special,
+                                    *call->budget(), json);
+                     }
+                     json.end_array();
+                   });
 }
 
 void endpoint_tei_decode(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
-  const ModelLease model = model_with_tokenizer(call, body);
-  const bool skip = bool_field(body, "skip_special_tokens").value_or(true);
-  const auto lists = read_id_lists(body.get("ids"));
-  answer_on_worker(call, [model, skip, lists](JsonWriter& json) {
+  const Fields fields("DecodeRequest", body);
+  const ModelLease model = model_with_tokenizer(call, fields);
+  const bool skip = fields.flag("skip_special_tokens").value_or(true);
+  const auto lists = read_id_lists(fields.json("ids"), *call->budget());
+  answer_on_worker(call, [call, model, skip, lists](JsonWriter& json) {
     json.begin_array();
     for (const std::vector<int32_t>& ids : lists) {
+      call->budget()->take("token ids", static_cast<int64_t>(ids.size()), kListedTokenBytes);
       json.value(model->model().task_model()->tokenizer->decode(ids, skip));
     }
     json.end_array();

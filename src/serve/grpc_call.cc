@@ -43,6 +43,14 @@ grpc::Status grpc_status(GrpcDialect dialect, const Error& error) {
   return {status_code(dialect, error.code()), error.what()};
 }
 
+void check_message_bytes(int64_t bytes) {
+  // Names and keys beside the numbers.
+  constexpr int64_t kMost = (int64_t{1} << 31) - (int64_t{1} << 20);
+  if (bytes <= kMost) return;
+  fail(ErrorCode::kInvalidArgument, "the answer has ", bytes, " bytes; a gRPC message has at most ",
+       kMost, ": split the request");
+}
+
 void GrpcStreams::add(std::weak_ptr<GrpcOpenStream> stream) {
   bool ending = false;
   {
@@ -90,6 +98,8 @@ Request GrpcCaller::new_request() const {
   // A peer is an address and a port, so this tells connections apart, as over HTTP.
   request.client = std::hash<std::string>()(context_.peer());
   request.cancelled = cancelled_;
+  request.budget = std::make_shared<Budget>(core().limits());
+  request.float_bytes = kRawFloatBytes;
   request.id = std::string(metadata("x-request-id"));
   const auto deadline = context_.deadline();
   if (deadline != std::chrono::system_clock::time_point::max()) {

@@ -26,6 +26,9 @@ enum class GrpcDialect : uint8_t { kKserve, kTei };
 /// The status of design's table; KServe says UNAVAILABLE where TEI says RESOURCE_EXHAUSTED.
 [[nodiscard]] grpc::Status grpc_status(GrpcDialect dialect, const Error& error);
 
+/// Throws kInvalidArgument for an answer that protobuf cannot send: it ends the process at 2 GiB.
+void check_message_bytes(int64_t bytes);
+
 /// A call that stays open between messages.
 class GrpcOpenStream {
  public:
@@ -63,6 +66,16 @@ class GrpcCaller {
   [[nodiscard]] bool may_call() const;
   [[nodiscard]] Core& core() const { return host_.core; }
   [[nodiscard]] const ServerOptions& options() const { return host_.options; }
+  /// Runs `work` now if a message of so many bytes is soon read, else on a worker.
+  template <typename Work>
+  void read(size_t message_bytes, Work work) const {
+    constexpr size_t kHere = 4096;
+    if (message_bytes <= kHere) {
+      work();
+    } else {
+      core().workers().post(std::move(work));
+    }
+  }
   /// A request with this call's client, id, deadline and cancellation, to no model yet.
   [[nodiscard]] Request new_request() const;
   /// What admin_refusal() looks at.

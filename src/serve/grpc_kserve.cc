@@ -28,11 +28,13 @@ void infer(GrpcCaller& caller, const inference::ModelInferRequest& message, Kser
   who.client = call.client;
   who.cancelled = call.cancelled;
   who.log_id = call.id;
+  who.auto_truncate = caller.options().auto_truncate;
+  who.float_bytes = kRawFloatBytes;
   kserve_infer(caller.core(), std::move(request), who, std::move(done));
 }
 
-void stream_infer(const InferStream::Ptr& stream, inference::ModelInferRequest&& message,
-                  size_t number) {
+void answer_in_stream(const InferStream::Ptr& stream, const inference::ModelInferRequest& message,
+                      size_t number) {
   const auto refuse = [stream, number, id = message.id()](const Error& error) {
     inference::ModelStreamInferResponse response;
     response.set_error_message(error.what());
@@ -48,12 +50,40 @@ void stream_infer(const InferStream::Ptr& stream, inference::ModelInferRequest&&
               return;
             }
             inference::ModelStreamInferResponse response;
-            write_infer_response(std::move(answer), *response.mutable_infer_response());
+            try {
+              write_infer_response(std::move(answer), *response.mutable_infer_response());
+            } catch (const Error& own) {
+              return refuse(own);
+            }
             stream->answer(number, std::move(response));
           });
   } catch (const Error& error) {
     refuse(error);
   }
+}
+
+void stream_infer(const InferStream::Ptr& stream, inference::ModelInferRequest&& message,
+                  size_t number) {
+  const auto kept = std::make_shared<inference::ModelInferRequest>(std::move(message));
+  stream->caller().read(kept->ByteSizeLong(), [stream, kept, number] {
+    stream->guard([&] { answer_in_stream(stream, *kept, number); });
+  });
+}
+
+void answer_infer(const UnaryCallPtr& call, const inference::ModelInferRequest& request,
+                  inference::ModelInferResponse* response) {
+  infer(call->caller(), request,
+        [call, response](KserveResponse&& answer, const std::optional<Error>& error,
+                         int64_t retry_after_ms) {
+          if (error) {
+            call->Finish(call->caller().refusal(*error, retry_after_ms));
+            return;
+          }
+          call->guard([&] {
+            write_infer_response(std::move(answer), *response);
+            call->finish();
+          });
+        });
 }
 
 template <typename Message>
@@ -135,16 +165,9 @@ class KserveService final : public inference::GRPCInferenceService::CallbackServ
                                  const inference::ModelInferRequest* request,
                                  inference::ModelInferResponse* response) override {
     return UnaryCall::start(host_, kDialect, *context, [&](const UnaryCallPtr& call) {
-      infer(call->caller(), *request,
-            [call, response](KserveResponse&& answer, const std::optional<Error>& error,
-                             int64_t retry_after_ms) {
-              if (error) {
-                call->Finish(call->caller().refusal(*error, retry_after_ms));
-                return;
-              }
-              write_infer_response(std::move(answer), *response);
-              call->finish();
-            });
+      call->caller().read(request->ByteSizeLong(), [call, request, response] {
+        call->guard([&] { answer_infer(call, *request, response); });
+      });
     });
   }
 

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "serve/batch_queue.h"
+#include "serve/fields.h"
+#include "serve/grpc_call.h"
 
 namespace tamis::serve {
 
@@ -96,6 +98,11 @@ void read_parameter(KserveRequest& request, const std::string& key,
                                parameter.uint64_param(), std::numeric_limits<int64_t>::max())));
       return;
     case Choice::kBoolParam:
+      if (key == "truncate") {
+        request.truncate = parameter.bool_param();
+        return;
+      }
+      break;
     case Choice::kStringParam:
     case Choice::kDoubleParam:
     case Choice::PARAMETER_CHOICE_NOT_SET:
@@ -103,15 +110,24 @@ void read_parameter(KserveRequest& request, const std::string& key,
   }
   check_kserve_parameter_key(key);
   if (key == "priority" || key == "timeout") refuse("parameter \"", key, "\" must be an integer");
+  if (key == "truncate") refuse("parameter \"", key, "\" must be a bool");
+}
+
+template <typename Parameters>
+void refuse_region(const Parameters& parameters, std::string_view what, std::string_view name) {
+  if (!parameters.contains("shared_memory_region")) return;
+  refuse(what, " \"", name, "\": parameter \"shared_memory_region\": shared memory is not spoken");
 }
 
 KserveOutputRequest read_output(
     const inference::ModelInferRequest::InferRequestedOutputTensor& output) {
   KserveOutputRequest wanted;
   wanted.name = output.name();
+  refuse_region(output.parameters(), "output", output.name());
   const auto at = output.parameters().find("classification");
   if (at != output.parameters().end()) {
     wanted.classification = at->second.int64_param();
+    checked_integer("InferOutputParameters", "classification", wanted.classification);
     if (wanted.classification < 1) {
       refuse("output \"", output.name(), "\": parameter \"classification\" must be at least 1");
     }
@@ -177,6 +193,7 @@ KserveRequest read_infer_request(const inference::ModelInferRequest& message) {
     tensor.name = input.name();
     tensor.type = kserve_type_from_name(input.datatype(), input.name());
     tensor.shape.assign(input.shape().begin(), input.shape().end());
+    refuse_region(input.parameters(), "input", input.name());
     if (raw == 0) {
       tensor.data = raw_form(input.contents(), tensor.type, input.name());
     } else if (input.has_contents()) {
@@ -191,6 +208,11 @@ KserveRequest read_infer_request(const inference::ModelInferRequest& message) {
 }
 
 void write_infer_response(KserveResponse&& response, inference::ModelInferResponse& message) {
+  int64_t bytes = 0;
+  for (const KserveTensor& tensor : response.outputs) {
+    bytes += static_cast<int64_t>(tensor.data.size());
+  }
+  check_message_bytes(bytes);
   message.set_model_name(response.model);
   message.set_model_version(response.version);
   message.set_id(response.id);
@@ -228,8 +250,7 @@ void write_config(const KserveMetadata& metadata, inference::ModelConfig& messag
   for (const KserveTensorSpec& spec : metadata.inputs) {
     auto* input = message.add_input();
     write(spec, input);
-    // The first is what the model cannot do without.
-    input->set_optional(&spec != &metadata.inputs.front());
+    input->set_optional(spec.optional);
   }
   for (const KserveTensorSpec& spec : metadata.outputs) write(spec, message.add_output());
   message.mutable_dynamic_batching()->set_priority_levels(kLastLevel);

@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "serve/current_error.h"
 #include "serve/grpc_call.h"
 
 namespace tamis::serve {
@@ -59,6 +60,16 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
     advance();
   }
 
+  /// Ends the stream with what `body` throws.
+  template <typename Body>
+  void guard(const Body& body) {
+    try {
+      body();
+    } catch (...) {
+      fail(caller_.status(current_error()));
+    }
+  }
+
   /// Ends the stream.
   void fail(grpc::Status status) {
     {
@@ -80,15 +91,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
       number = first_number_ + waiting_.size();
       if (!closed_) waiting_.emplace_back();
     }
-    if (ok) {
-      try {
-        handler_(self_, std::move(message), number);
-      } catch (const Error& error) {
-        fail(caller_.status(error));
-      } catch (const std::exception& error) {
-        fail({grpc::StatusCode::INTERNAL, error.what()});
-      }
-    }
+    if (ok) guard([&] { handler_(self_, std::move(message), number); });
     advance();
   }
 

@@ -150,11 +150,8 @@ struct Rerank {
   static Request request(const GrpcCaller& caller, const In& in) {
     const ModelLease model = tei_model(caller, {TaskKind::kRerank, TaskKind::kClassify});
     if (in.texts_size() == 0) fail(ErrorCode::kInvalidArgument, "`texts` cannot be empty");
-    if (in.texts_size() > caller.options().max_items) {
-      fail(ErrorCode::kInvalidArgument, "`texts` has ", in.texts_size(),
-           " items; this server takes at most ", caller.options().max_items, " a request");
-    }
     Request request = request_to(caller, model);
+    request.budget->check_items("texts", static_cast<size_t>(in.texts_size()));
     tasks::TaskInput input{in.query()};
     input.texts.assign(in.texts().begin(), in.texts().end());
     request.inputs.push_back(std::move(input));
@@ -179,8 +176,15 @@ template <typename Method>
 ServerUnaryReactor* unary(const GrpcHost& host, CallbackServerContext* context,
                           const typename Method::In* in, typename Method::Out* out) {
   return UnaryCall::start(host, kTeiDialect, *context, [&](const UnaryCallPtr& call) {
-    UnaryCall::submit(call, Method::request(call->caller(), *in),
-                      [in, out](const Reply& reply) { Method::print(*in, reply, *out); });
+    call->caller().read(in->ByteSizeLong(), [call, in, out] {
+      call->guard([&] {
+        UnaryCall::submit(call, Method::request(call->caller(), *in),
+                          [in, out](const Reply& reply) {
+                            Method::print(*in, reply, *out);
+                            check_message_bytes(static_cast<int64_t>(out->ByteSizeLong()));
+                          });
+      });
+    });
   });
 }
 
@@ -191,17 +195,23 @@ grpc::ServerBidiReactor<typename Method::In, typename Method::Out>* stream(
   return Stream::start(
       host, kTeiDialect, *context,
       [](const typename Stream::Ptr& self, typename Method::In&& in, size_t number) {
-        Request request = Method::request(self->caller(), in);
-        const auto done = [self, number, in = std::move(in)](Reply&& reply) {
+        const auto kept = std::make_shared<typename Method::In>(std::move(in));
+        const auto done = [self, number, kept](Reply&& reply) {
           if (reply.error) {
             self->fail(self->caller().refusal(*reply.error, reply.retry_after_ms));
             return;
           }
-          typename Method::Out out;
-          Method::print(in, reply, out);
-          self->answer(number, std::move(out));
+          self->guard([&] {
+            typename Method::Out out;
+            Method::print(*kept, reply, out);
+            check_message_bytes(static_cast<int64_t>(out.ByteSizeLong()));
+            self->answer(number, std::move(out));
+          });
         };
-        self->caller().core().submit(std::move(request), done);
+        self->caller().read(kept->ByteSizeLong(), [self, kept, done] {
+          self->guard(
+              [&] { self->caller().core().submit(Method::request(self->caller(), *kept), done); });
+        });
       });
 }
 
@@ -240,6 +250,14 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
               cat("this server takes at most ", caller_.options().max_items, " texts a request")});
       return;
     }
+    // All messages of the stream are one request, which is as long as one over HTTP may be.
+    text_bytes_ += static_cast<int64_t>(message_.text().size());
+    if (text_bytes_ > caller_.options().max_body_bytes) {
+      Finish({grpc::StatusCode::INVALID_ARGUMENT,
+              cat("the texts are longer than ", caller_.options().max_body_bytes,
+                  " bytes (--max-body)")});
+      return;
+    }
     request_.add_texts(std::move(*message_.mutable_text()));
     StartRead(&message_);
   }
@@ -268,6 +286,7 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
   std::shared_ptr<RerankReader> self_;
   pb::RerankStreamRequest message_;
   pb::RerankRequest request_;
+  int64_t text_bytes_ = 0;
 };
 
 class EmbedService final : public pb::Embed::CallbackService {

@@ -39,6 +39,7 @@ struct Encode {
     tokenizer::EncodeOptions options;
     options.add_special_tokens = in.add_special_tokens();
     const tokenizer::Encoding encoding = task.tokenizer->encode(text, options);
+    Budget(caller.core().limits()).take("tokens", encoding.size(), kListedTokenBytes);
     const tasks::CodePoints points(text);
     for (size_t i = 0; i < encoding.ids.size(); ++i) {
       pb::SimpleToken& token = *out.add_tokens();
@@ -65,6 +66,7 @@ struct Decode {
   static void run(const GrpcCaller& caller, const In& in, Out& out) {
     const ModelLease model = any_model(caller);
     std::vector<int32_t> ids;
+    Budget(caller.core().limits()).take("token ids", in.ids_size(), kListedTokenBytes);
     for (const uint32_t id : in.ids()) {
       if (id > static_cast<uint32_t>(INT32_MAX)) {
         fail(ErrorCode::kInvalidArgument, "`ids`: ", id, " is more than 2147483647");

@@ -25,10 +25,15 @@ class IdentityModel final : public Servable {
   const tasks::TaskModel* task_model() const override { return nullptr; }
 
   // A token is a byte of the text.
-  tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options) const override {
-    if (!std::holds_alternative<tasks::EmbedOptions>(options)) {
+  void check_task(tasks::TaskKind task) const override {
+    if (task != tasks::TaskKind::kEmbed) {
       fail(ErrorCode::kUnsupported, "the identity model only embeds");
     }
+  }
+
+  tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options,
+                        int64_t) const override {
+    check_task(tasks::kind_of(options));
     tasks::Encoded encoded;
     encoded.truncated = static_cast<int64_t>(input.text.size()) > info_.max_length;
     const std::string_view text =

@@ -22,6 +22,7 @@ struct Plan {
   KserveTarget target;
   std::string id;
   std::vector<KserveOutputRequest> outputs;
+  BudgetPtr budget;
   // Token ids: the padded shape, and where each row's tokens stood in it.
   int64_t batch = 0;
   int64_t length = 0;
@@ -44,16 +45,26 @@ std::map<std::string_view, const KserveTensor*> by_name(const KserveRequest& req
   return inputs;
 }
 
-tasks::TaskOptions text_options(tasks::TaskKind task) {
+tasks::TaskOptions text_options(tasks::TaskKind task, bool truncate) {
   // A cross-encoder's pair is classified: logits and scores in the order they came.
   const bool scores = task == tasks::TaskKind::kRerank || task == tasks::TaskKind::kZeroShot;
-  return tasks::default_options(scores ? tasks::TaskKind::kClassify : task);
+  tasks::TaskOptions options = tasks::default_options(scores ? tasks::TaskKind::kClassify : task);
+  std::visit(
+      [truncate](auto& own) {
+        if constexpr (requires { own.truncation; }) own.truncation.enabled = truncate;
+      },
+      options);
+  return options;
 }
 
-void read_texts(const KserveRequest& request, Request& made, tasks::TaskKind task) {
-  const auto inputs = by_name(request, {"text", "text_pair"});
+void read_texts(const KserveRequest& request, Request& made, const Plan& plan,
+                const KserveMetadata& metadata, bool truncate) {
+  std::set<std::string_view> known;
+  for (const KserveTensorSpec& spec : metadata.inputs) known.insert(spec.name);
+  const auto inputs = by_name(request, known);
   const auto text = inputs.find("text");
   if (text == inputs.end()) refuse("input \"text\" is missing");
+  made.budget->check_items("text", static_cast<size_t>(kserve_elements(*text->second)));
   std::vector<std::string> texts = kserve_strings(*text->second);
   std::vector<std::string> pairs;
   if (const auto pair = inputs.find("text_pair"); pair != inputs.end()) {
@@ -69,7 +80,7 @@ void read_texts(const KserveRequest& request, Request& made, tasks::TaskKind tas
     if (!pairs.empty()) input.pair = std::move(pairs[i]);
     made.inputs.push_back(std::move(input));
   }
-  made.options = text_options(task);
+  made.options = text_options(plan.target.model->info().task, truncate);
 }
 
 // One padded row to a sequence: tokens whose mask is 0 are left out, with their places kept.
@@ -104,12 +115,32 @@ std::vector<int32_t> slice(const std::vector<int32_t>& values, int64_t row, int6
   return {begin, begin + length};
 }
 
+bool wants_tokens(const Plan& plan) {
+  return std::any_of(
+      plan.outputs.begin(), plan.outputs.end(),
+      [](const KserveOutputRequest& output) { return output.name == "token_embeddings"; });
+}
+
+// Places of padding are cheap to ask for, and cost as much as tokens in every output by token.
+void price_padding(const std::vector<int64_t>& shape, const Plan& plan, Budget& budget,
+                   int64_t float_bytes) {
+  // The three inputs as int32, a row's copies of them, and where its tokens stood.
+  constexpr int64_t kPlaceBytes = 32;
+  budget.check_items("input_ids", static_cast<size_t>(shape[0]));
+  int64_t width = wants_tokens(plan) ? plan.target.model->info().hidden_size : 0;
+  for (const OutputInfo& output : plan.target.model->model().outputs(OutputSet::kTask)) {
+    if (output.symbol != graph::Symbol::kSequences) width += output.row_elements;
+  }
+  budget.take("padded tokens", shape[0] * shape[1], kPlaceBytes + width * float_bytes);
+}
+
 void read_ids(const KserveRequest& request, Request& made, Plan& plan) {
   const auto inputs = by_name(request, {"input_ids", "attention_mask", "token_type_ids"});
   const auto ids = inputs.find("input_ids");
   if (ids == inputs.end()) refuse("input \"input_ids\" is missing");
   const std::vector<int64_t>& shape = ids->second->shape;
   if (shape.size() != 2) refuse("input_ids has ", shape.size(), " dimensions, must have 2");
+  price_padding(shape, plan, *made.budget, made.float_bytes);
   const auto values_of = [&](std::string_view name) -> std::vector<int32_t> {
     const auto at = inputs.find(name);
     if (at == inputs.end()) return {};
@@ -130,15 +161,14 @@ void read_ids(const KserveRequest& request, Request& made, Plan& plan) {
     made.rows.push_back(std::move(row));
   }
   made.raw = true;
-  for (const KserveOutputRequest& output : plan.outputs) {
-    if (output.name == "token_embeddings") made.outputs = OutputSet::kTokens;
-  }
+  if (wants_tokens(plan)) made.outputs = OutputSet::kTokens;
 }
 
-// The outputs a request names are the model's.
-void check_outputs(Core& core, const Plan& plan) {
-  const KserveMetadata metadata = kserve_metadata(core.models(), plan.target);
+// The outputs a request names are the model's, and each comes once.
+void check_outputs(const KserveMetadata& metadata, const Plan& plan) {
+  std::set<std::string_view> seen;
   for (const KserveOutputRequest& output : plan.outputs) {
+    if (!seen.insert(output.name).second) refuse("output \"", output.name, "\" came twice");
     const bool known =
         std::any_of(metadata.outputs.begin(), metadata.outputs.end(),
                     [&](const KserveTensorSpec& spec) { return spec.name == output.name; });
@@ -233,7 +263,7 @@ std::string float_text(float value) {
 
 // Triton's classification extension: the best k of each row as "value:index:label".
 KserveTensor best_classes(const KserveTensor& tensor, int64_t k,
-                          const std::vector<std::string>& labels) {
+                          const std::vector<std::string>& labels, Budget& budget) {
   if (tensor.type != KserveType::kFp32 || tensor.shape.size() < 2) {
     refuse("output \"", tensor.name, "\" has no classes");
   }
@@ -241,6 +271,9 @@ KserveTensor best_classes(const KserveTensor& tensor, int64_t k,
   const auto* const values = reinterpret_cast<const float*>(tensor.data.data());
   const size_t rows = width == 0 ? 0 : tensor.data.size() / sizeof(float) / width;
   const auto count = static_cast<size_t>(std::min<int64_t>(k, tensor.shape.back()));
+  // A string with a number and an index, its copy in the tensor, and its JSON.
+  constexpr int64_t kClassBytes = 128;
+  budget.take("classes", static_cast<int64_t>(rows * count), kClassBytes);
   std::vector<std::string> texts;
   std::vector<size_t> order(width);
   for (size_t r = 0; r < rows; ++r) {
@@ -274,9 +307,12 @@ KserveResponse answer(const Plan& plan, const Reply& reply) {
   for (const KserveOutputRequest& wanted : plan.outputs) {
     for (KserveTensor& output : response.outputs) {
       if (output.name != wanted.name) continue;
-      chosen.push_back(wanted.classification > 0 ? best_classes(output, wanted.classification,
-                                                                plan.target.model->info().labels)
-                                                 : output);
+      if (wanted.classification > 0) {
+        output = best_classes(output, wanted.classification, plan.target.model->info().labels,
+                              *plan.budget);
+      }
+      chosen.push_back(std::move(output));
+      break;
     }
   }
   response.outputs = std::move(chosen);
@@ -291,7 +327,8 @@ void kserve_infer(Core& core, KserveRequest request, const KserveCaller& caller,
     plan->target = kserve_target(core.models(), request.model, request.version);
     plan->id = request.id;
     plan->outputs = std::move(request.outputs);
-    check_outputs(core, *plan);
+    const KserveMetadata metadata = kserve_metadata(core.models(), plan->target);
+    check_outputs(metadata, *plan);
     Request made;
     made.model = plan->target.model->name();
     made.version = plan->target.model->version();
@@ -301,10 +338,13 @@ void kserve_infer(Core& core, KserveRequest request, const KserveCaller& caller,
     made.cancelled = caller.cancelled;
     made.reply_on = caller.reply_on;
     made.id = caller.log_id;
+    plan->budget = std::make_shared<Budget>(core.limits());
+    made.budget = plan->budget;
+    made.float_bytes = caller.float_bytes;
     if (plan->target.tensors) {
       read_ids(request, made, *plan);
     } else {
-      read_texts(request, made, plan->target.model->info().task);
+      read_texts(request, made, *plan, metadata, request.truncate.value_or(caller.auto_truncate));
     }
     core.submit(std::move(made), [plan, done](Reply&& reply) {
       if (reply.error) return done({}, reply.error, reply.retry_after_ms);

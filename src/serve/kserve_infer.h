@@ -18,6 +18,8 @@ struct KserveCaller {
   CancelFlag cancelled;
   Executor* reply_on = nullptr;
   std::string log_id;
+  bool auto_truncate = true;  ///< for requests that do not say
+  int64_t float_bytes = kPrintedFloatBytes;
 };
 
 /// Called once: with the answer, or with an error and, for kOverloaded, when to come back.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "serve/fields.h"
 #include "serve/json_fields.h"
 
 namespace tamis::serve {
@@ -106,9 +107,11 @@ int64_t append_elements(JsonView data, const KserveTensor& tensor, std::string& 
 // Takes the input's bytes from the front of `binary`, or its "data".
 KserveTensor read_input(JsonView item, std::string_view& binary) {
   check_object(item);
+  const Fields fields("InferInput", item);
+  const Fields parameters("InferInputParameters", fields.json("parameters"));
   KserveTensor tensor;
-  tensor.name = required_string(item, "name");
-  tensor.type = kserve_type_from_name(required_string(item, "datatype"), tensor.name);
+  tensor.name = fields.string("name").value();
+  tensor.type = kserve_type_from_name(fields.text("datatype").value(), tensor.name);
   const JsonView shape = array_field(item, "shape");
   if (shape.size() > 8) refuse("input \"", tensor.name, "\": more than 8 dimensions");
   for (size_t i = 0; i < shape.size(); ++i) {
@@ -116,7 +119,7 @@ KserveTensor read_input(JsonView item, std::string_view& binary) {
     tensor.shape.push_back(shape.at(i).as_int("shape"));
   }
   const int64_t elements = kserve_elements(tensor);
-  const auto bytes = int_field(item.get("parameters"), "binary_data_size", 0);
+  const auto bytes = parameters.integer("binary_data_size");
   if (bytes) {
     if (static_cast<uint64_t>(*bytes) > binary.size()) {
       refuse("input \"", tensor.name, "\": binary_data_size is ", *bytes, ", ", binary.size(),
@@ -138,25 +141,24 @@ KserveTensor read_input(JsonView item, std::string_view& binary) {
 
 KserveOutputRequest read_output(JsonView item) {
   check_object(item);
+  const Fields fields("InferOutput", item);
+  const Fields parameters("InferOutputParameters", fields.json("parameters"));
   KserveOutputRequest output;
-  output.name = required_string(item, "name");
-  const JsonView parameters = item.get("parameters");
-  output.binary = bool_field(parameters, "binary_data");
-  output.classification = int_field(parameters, "classification", 0).value_or(0);
+  output.name = fields.string("name").value();
+  output.binary = parameters.flag("binary_data");
+  output.classification = parameters.integer("classification").value_or(0);
   return output;
 }
 
 void read_parameters(JsonView parameters, KserveBody& body) {
-  if (parameters.is_null()) return;
-  check_object(parameters);
+  const Fields fields("InferParameters", parameters);
   for (size_t i = 0; i < parameters.size(); ++i) {
-    const JsonView::Member item = parameters.member(i);
-    check_kserve_parameter_key(item.key);
-    if (item.key == "binary_data_output") {
-      body.binary_by_default = bool_field(parameters, item.key).value_or(false);
-    } else if (item.key == "priority" || item.key == "timeout") {
-      set_kserve_parameter(body.request, item.key, int_field(parameters, item.key, 0).value_or(0));
-    }
+    check_kserve_parameter_key(parameters.member(i).key);
+  }
+  body.binary_by_default = fields.flag("binary_data_output").value_or(false);
+  body.request.truncate = fields.flag("truncate");
+  for (const std::string_view key : {"priority", "timeout"}) {
+    set_kserve_parameter(body.request, key, fields.integer(key).value_or(0));
   }
 }
 
@@ -189,9 +191,10 @@ KserveBody parse_kserve_body(std::string_view body, std::optional<std::string_vi
   const JsonDocument document = JsonDocument::parse(body.substr(0, json_size), "request", limits);
   const JsonView root = document.root();
   check_object(root);
+  const Fields fields("InferRequest", root);
   KserveBody parsed;
-  parsed.request.id = string_field(root, "id").value_or("");
-  read_parameters(root.get("parameters"), parsed);
+  parsed.request.id = fields.text("id").value_or("");
+  read_parameters(fields.json("parameters"), parsed);
   const JsonView inputs = array_field(root, "inputs");
   for (size_t i = 0; i < inputs.size(); ++i) {
     parsed.request.inputs.push_back(read_input(inputs.at(i), binary));

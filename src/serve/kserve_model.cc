@@ -7,6 +7,35 @@ namespace {
 constexpr std::string_view kTextSuffix = "_inference";
 constexpr std::string_view kTensorSuffix = "_model";
 
+std::vector<KserveTensorSpec> text_inputs(tasks::TaskKind task) {
+  std::vector<KserveTensorSpec> specs = {{"text", KserveType::kBytes, {-1}}};
+  switch (task) {
+    case tasks::TaskKind::kClassify:
+    case tasks::TaskKind::kRerank:
+    case tasks::TaskKind::kZeroShot:
+      specs.push_back({"text_pair", KserveType::kBytes, {-1}, true});
+      break;
+    case tasks::TaskKind::kQa:
+      specs.push_back({"text_pair", KserveType::kBytes, {-1}});
+      break;
+    case tasks::TaskKind::kEmbed:
+    case tasks::TaskKind::kNer:
+    case tasks::TaskKind::kFillMask:
+      break;
+  }
+  return specs;
+}
+
+std::vector<KserveTensorSpec> tensor_inputs(const Servable& model) {
+  std::vector<KserveTensorSpec> specs = {{"input_ids", KserveType::kInt64, {-1, -1}},
+                                         {"attention_mask", KserveType::kInt64, {-1, -1}, true}};
+  const tasks::TaskModel* const task = model.task_model();
+  if (task != nullptr && task->uses_type_ids) {
+    specs.push_back({"token_type_ids", KserveType::kInt64, {-1, -1}, true});
+  }
+  return specs;
+}
+
 std::vector<KserveTensorSpec> text_outputs(const ServableInfo& info) {
   const auto labels = static_cast<int64_t>(info.labels.size());
   switch (info.task) {
@@ -42,19 +71,35 @@ std::vector<KserveTensorSpec> tensor_outputs(const KserveTarget& target) {
 
 }  // namespace
 
+namespace {
+
+// By name, else by the MODEL argument that it was loaded with, as every other dialect does.
+ModelLease find_model(ModelRepository& models, const std::string& name,
+                      const std::string& version) {
+  if (ModelLease found = models.find(name, version)) return found;
+  for (const ModelLease& model : models.loaded()) {
+    if (model->info().source == name) return models.find(model->name(), version);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 KserveTarget kserve_target(ModelRepository& models, const std::string& name,
                            const std::string& version) {
-  if (ModelLease found = models.find(name, version)) return {std::move(found), false, name};
+  if (ModelLease found = find_model(models, name, version)) return {std::move(found), false, name};
   for (const std::string_view suffix : {kTextSuffix, kTensorSuffix}) {
     if (!name.ends_with(suffix)) continue;
     const std::string base = name.substr(0, name.size() - suffix.size());
-    if (ModelLease found = models.find(base, version)) {
+    if (ModelLease found = find_model(models, base, version)) {
       return {std::move(found), suffix == kTensorSuffix, name};
     }
-    if (!models.away(base).empty())
-      return {models.lease(base, version), suffix == kTensorSuffix, name};
+    if (const std::string away = models.away(base); !away.empty()) {
+      return {models.lease(away, version), suffix == kTensorSuffix, name};
+    }
   }
-  return {models.lease(name, version), false, name};
+  const std::string away = models.away(name);
+  return {models.lease(away.empty() ? name : away, version), false, name};
 }
 
 KserveMetadata kserve_metadata(ModelRepository& models, const KserveTarget& target) {
@@ -65,12 +110,10 @@ KserveMetadata kserve_metadata(ModelRepository& models, const KserveTarget& targ
   }
   metadata.platform = "tamis";
   if (target.tensors) {
-    metadata.inputs = {{"input_ids", KserveType::kInt64, {-1, -1}},
-                       {"attention_mask", KserveType::kInt64, {-1, -1}},
-                       {"token_type_ids", KserveType::kInt64, {-1, -1}}};
+    metadata.inputs = tensor_inputs(target.model->model());
     metadata.outputs = tensor_outputs(target);
   } else {
-    metadata.inputs = {{"text", KserveType::kBytes, {-1}}, {"text_pair", KserveType::kBytes, {-1}}};
+    metadata.inputs = text_inputs(target.model->info().task);
     metadata.outputs = text_outputs(target.model->info());
   }
   return metadata;

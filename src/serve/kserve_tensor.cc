@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "serve/fields.h"
 
 namespace tamis::serve {
 
@@ -161,7 +162,7 @@ void check_kserve_parameter_key(std::string_view key) {
 void set_kserve_parameter(KserveRequest& request, std::string_view key, int64_t value) {
   check_kserve_parameter_key(key);
   if (key != "priority" && key != "timeout") return;
-  if (value < 0) refuse("parameter \"", key, "\" is ", value, ", must not be negative");
+  checked_integer("InferParameters", key, value);
   if (key == "priority") {
     request.priority = static_cast<uint32_t>(std::min<int64_t>(value, 1 << 30));
   } else {

@@ -44,6 +44,7 @@ struct KserveTensorSpec {
   std::string name;
   KserveType type = KserveType::kFp32;
   std::vector<int64_t> shape;
+  bool optional = false;  ///< an input that may be left out
 };
 
 struct KserveTensor {
@@ -87,6 +88,7 @@ struct KserveRequest {
   std::string id;
   uint32_t priority = 0;
   int64_t timeout_us = 0;
+  std::optional<bool> truncate;  ///< of texts that are too long; nothing: the server's way
   std::vector<KserveTensor> inputs;
   std::vector<KserveOutputRequest> outputs;  ///< empty: all that cost nothing extra
 };
@@ -99,7 +101,8 @@ struct KserveResponse {
 };
 
 /// Takes a scheduling parameter into the request: `priority`, `timeout`. Throws kInvalidArgument
-/// for a negative number, and for a key that begins with "triton_".
+/// for a number that the form InferParameters does not allow, and for a key that begins with
+/// "triton_".
 void set_kserve_parameter(KserveRequest& request, std::string_view key, int64_t value);
 void check_kserve_parameter_key(std::string_view key);
 

@@ -43,9 +43,12 @@ class LoadedServable final : public Servable {
   const ServableInfo& info() const override { return info_; }
   const tasks::TaskModel* task_model() const override { return &model_->task_model(); }
 
-  tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options) const override {
-    return model_->encode(std::move(input), std::move(options));
+  tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options,
+                        int64_t most_tokens) const override {
+    return model_->encode(std::move(input), std::move(options), most_tokens);
   }
+
+  void check_task(tasks::TaskKind task) const override { model_->check_task(task); }
 
   tasks::TaskResult decode(const tasks::Encoded& encoded,
                            std::span<const tasks::OutputView> outputs) const override {

@@ -184,6 +184,8 @@ std::string Metrics::print(Core& core, const HttpServerCounts& http) const {
   out += cat("tamis_http_connections_total ", http.accepted, "\n");
   type_line("tamis_http_timeouts_total", "counter", out);
   out += cat("tamis_http_timeouts_total ", http.timed_out, "\n");
+  type_line("tamis_protocol_thread_largest_work", "gauge", out);
+  out += cat("tamis_protocol_thread_largest_work ", core.largest_protocol_work(), "\n");
   print_models(core, out);
   return out;
 }

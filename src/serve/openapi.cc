@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/version.h"
+#include "serve/fields.h"
 #include "serve/router.h"
 
 namespace tamis::serve {
@@ -173,6 +174,10 @@ std::string openapi_json() {
   json.key("securitySchemes").begin_object().key("key").begin_object();
   json.member("type", "http").member("scheme", "bearer").end_object().end_object();
   json.key("schemas").begin_object();
+  for (const Form& form : forms()) {
+    json.key(form.name);
+    write_form_schema(form, json);
+  }
   for (const Schema& schema : kSchemas) {
     const JsonDocument document = JsonDocument::parse(schema.json, schema.name);
     json.key(schema.name).value(document.root());

@@ -1,38 +1,39 @@
 // The parameters of Hugging Face's pipelines as the tasks' options.
 //
-// Is: one reader a task, shared by the pipeline routes and this program's own. Is not: inputs or
-// answers. May use: call, json_fields.
-//
-// All throw Error{kInvalidArgument} that names the parameter and what would be accepted; unknown
-// parameters are ignored, as the clients send what their version knows.
+// Is: one reader a task, shared by the pipeline routes and this program's own; `parameters` are of
+// a form with the task's rows. Is not: inputs or answers. May use: call, fields, json_fields.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "serve/call.h"
+#include "serve/fields.h"
 #include "serve/json_fields.h"
 
 namespace tamis::serve {
 
 /// `truncate` or `truncation` (default: the server's), `truncation_direction`, `max_length`.
-[[nodiscard]] Truncation read_pipeline_truncation(JsonView parameters, const Call& call);
+[[nodiscard]] Truncation read_pipeline_truncation(const Fields& parameters, const Call& call);
 
 /// `normalize`, `dimensions`, `prompt_name`.
-[[nodiscard]] tasks::EmbedOptions read_embed_options(JsonView parameters, const Call& call);
+[[nodiscard]] tasks::EmbedOptions read_embed_options(const Fields& parameters, const Call& call);
 /// `top_k`, `function_to_apply`.
-[[nodiscard]] tasks::ClassifyOptions read_classify_options(JsonView parameters, const Call& call);
+[[nodiscard]] tasks::ClassifyOptions read_classify_options(const Fields& parameters,
+                                                           const Call& call);
 /// `aggregation_strategy`, `ignore_labels`, `stride`.
-[[nodiscard]] tasks::NerOptions read_ner_options(JsonView parameters, const Call& call);
+[[nodiscard]] tasks::NerOptions read_ner_options(const Fields& parameters, const Call& call);
 /// `top_k`, `max_answer_len`, `handle_impossible_answer`, `align_to_words`, `max_seq_len`,
 /// `doc_stride`, `max_question_len`.
-[[nodiscard]] tasks::QaOptions read_qa_options(JsonView parameters);
+[[nodiscard]] tasks::QaOptions read_qa_options(const Fields& parameters);
 /// `top_k`, `targets`.
-[[nodiscard]] tasks::FillMaskOptions read_fill_mask_options(JsonView parameters, const Call& call);
+[[nodiscard]] tasks::FillMaskOptions read_fill_mask_options(const Fields& parameters,
+                                                            const Call& call);
 /// `hypothesis_template`, `multi_label`.
-[[nodiscard]] tasks::ZeroShotOptions read_zero_shot_options(JsonView parameters, const Call& call);
+[[nodiscard]] tasks::ZeroShotOptions read_zero_shot_options(const Fields& parameters,
+                                                            const Call& call);
 /// `candidate_labels`: a list, or one string with commas.
-[[nodiscard]] std::vector<std::string> read_candidate_labels(JsonView parameters);
+[[nodiscard]] std::vector<std::string> read_candidate_labels(const Fields& parameters);
 
 /// A text.
 [[nodiscard]] tasks::TaskInput read_text(JsonView item, std::string_view key);
@@ -43,8 +44,7 @@ namespace tamis::serve {
 
 /// One item or a list of them, each read by `read`; true for a list. Throws for an empty list and
 /// for more items than the server takes.
-bool read_items(JsonView items, std::string_view key, const Call& call,
-                tasks::TaskInput (*read)(JsonView, std::string_view),
-                std::vector<tasks::TaskInput>& inputs);
+bool read_items(JsonView items, std::string_view key,
+                tasks::TaskInput (*read)(JsonView, std::string_view), Request& request);
 
 }  // namespace tamis::serve

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "serve/budget.h"
 #include "tasks/task.h"
 
 namespace tamis::serve {
@@ -31,6 +32,7 @@ struct Row {
   /// The position of each token; empty: the family's rule. For masks with holes or padding on the
   /// left.
   std::vector<int32_t> positions = {};
+  bool truncated = false;  ///< tokens were cut off
 };
 
 /// Where time went, each stage's own.
@@ -59,6 +61,9 @@ struct Request {
   /// True: the reply holds the outputs' rows as they are, and no results.
   bool raw = false;
   OutputSet outputs = OutputSet::kTask;
+  /// What it may take; null: the server's limits, of which nothing is taken yet.
+  BudgetPtr budget;
+  int64_t float_bytes = kPrintedFloatBytes;  ///< of a number in the answer
 
   uint32_t priority = 0;   ///< 1 is the highest; 0 the default
   int64_t timeout_us = 0;  ///< from submit() to the reply; 0: the server's default

@@ -51,8 +51,11 @@ class Servable {
   /// Null: the model has none, and takes rows only or texts as they are.
   [[nodiscard]] virtual const tasks::TaskModel* task_model() const = 0;
   /// Throws Error as tasks::encode.
-  [[nodiscard]] virtual tasks::Encoded encode(tasks::TaskInput input,
-                                              tasks::TaskOptions options) const = 0;
+  /// `most_tokens`: of all windows of the text; more are kInvalidArgument before they are made.
+  [[nodiscard]] virtual tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options,
+                                              int64_t most_tokens) const = 0;
+  /// Throws kUnsupported if the model cannot do the task.
+  virtual void check_task(tasks::TaskKind task) const = 0;
   /// Throws Error as tasks::decode.
   [[nodiscard]] virtual tasks::TaskResult decode(
       const tasks::Encoded& encoded, std::span<const tasks::OutputView> outputs) const = 0;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "serve/current_error.h"
 #include "serve/router.h"
 
 namespace tamis::serve {
@@ -12,6 +13,8 @@ namespace tamis::serve {
 namespace {
 
 constexpr int64_t kMillisecond = 1'000'000;
+// Bodies that are read where they arrive: about 10 us, what two thread switches cost under load.
+constexpr size_t kInlineBodyBytes = 4096;
 
 int default_workers(const ServerOptions& options) {
   if (options.tokenizer_threads > 0) return static_cast<int>(options.tokenizer_threads);
@@ -73,6 +76,7 @@ Server::Server(ServerOptions options) : options_(std::move(options)) {
   CoreOptions core;
   core.default_timeout_us = options_.default_timeout_ms * 1000;
   core.stall_ns = options_.stall_timeout_ms * kMillisecond;
+  core.limits = {options_.max_items, options_.max_answer_bytes};
   core_ = std::make_unique<Core>(*models_, *workers_, core);
   core_->set_observer([this](const RequestReport& report) { metrics_.observe(report); });
   for (const ModelArgument& model : options_.models) models_->declare(model.name, model.source);
@@ -148,15 +152,30 @@ void Server::handle(const HttpExchangePtr& exchange) {
   call->path_model = std::move(match.model);
   call->path_version = std::move(match.version);
   call->path_task = std::move(match.task);
-  try {
-    decompress_request(request, options_);
-    match.route->endpoint(call);
-  } catch (const Error& error) {
-    call->respond_error(error);
-  } catch (const std::exception& error) {
-    log(LogLevel::kError, cat(request.path, ": ", error.what()));
-    call->respond_error(Error(ErrorCode::kInternal, error.what()));
+  dispatch(call, match.route->endpoint, request);
+}
+
+// A body that takes long to unpack or to read goes to a worker: this thread answers health.
+void Server::dispatch(const CallPtr& call, Endpoint endpoint, HttpRequest& request) {
+  core_->set_protocol_thread();
+  const auto answer = [this, call, endpoint, &request] {
+    try {
+      decompress_request(request, options_);
+      endpoint(call);
+    } catch (const Error& error) {
+      call->respond_error(error);  // as it is: dialects tell some errors apart by their types
+    } catch (...) {
+      call->respond_error(current_error());
+    }
+  };
+  const size_t bytes = request.body.size();
+  core_->memory().gave(static_cast<int64_t>(bytes));
+  if (bytes > kInlineBodyBytes || request.has_header("Content-Encoding")) {
+    workers_->post(answer);
+    return;
   }
+  core_->note_work(static_cast<int64_t>(bytes));
+  answer();
 }
 
 }  // namespace tamis::serve

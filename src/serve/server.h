@@ -14,6 +14,7 @@
 #include "serve/http_server.h"
 #include "serve/metrics.h"
 #include "serve/model_repository.h"
+#include "serve/router.h"
 #include "serve/server_options.h"
 #include "serve/worker_pool.h"
 
@@ -45,6 +46,7 @@ class Server {
 
  private:
   void handle(const HttpExchangePtr& exchange);
+  void dispatch(const CallPtr& call, Endpoint endpoint, HttpRequest& request);
 
   ServerOptions options_;
   Metrics metrics_;

@@ -45,7 +45,8 @@ struct ServerOptions {
   int64_t default_timeout_ms = 0;
   int64_t hold_queue = 0;
   int64_t max_body_bytes = int64_t{16} << 20;
-  int64_t max_items = 4096;  ///< inputs of one request
+  int64_t max_items = 4096;                       ///< of each list of one request
+  int64_t max_answer_bytes = int64_t{256} << 20;  ///< an answer and all that it is made of
   int64_t max_connections = 16384;
   int64_t idle_timeout_ms = 75'000;
   int64_t request_timeout_ms = 30'000;

@@ -4,15 +4,6 @@ namespace tamis::serve {
 
 namespace {
 
-void check_count(size_t count, std::string_view key, const Call& call) {
-  if (count == 0) throw EmptyInput(key);
-  const auto most = static_cast<size_t>(call.options().max_items);
-  if (count > most) {
-    fail(ErrorCode::kInvalidArgument, "`", key, "` has ", count,
-         " items; this server takes at most ", most, " a request");
-  }
-}
-
 void add_ids(JsonView list, std::string_view key, Request& request) {
   Row row;
   row.sequence.ids = ids_of(list, key);
@@ -21,7 +12,7 @@ void add_ids(JsonView list, std::string_view key, Request& request) {
 
 }  // namespace
 
-void read_inputs(JsonView inputs, std::string_view key, const Call& call, Request& request) {
+void read_inputs(JsonView inputs, std::string_view key, Request& request) {
   if (inputs.is_null()) fail(ErrorCode::kInvalidArgument, "`", key, "` is missing");
   if (inputs.is_string()) {
     request.inputs.push_back({std::string(inputs.as_string(key))});
@@ -31,11 +22,12 @@ void read_inputs(JsonView inputs, std::string_view key, const Call& call, Reques
     fail(ErrorCode::kInvalidArgument, "`", key,
          "` must be a string, a list of strings, or token ids");
   }
-  check_count(inputs.size(), key, call);
+  if (inputs.size() == 0) throw EmptyInput(key);
   if (inputs.at(0).is_int()) {
     add_ids(inputs, key, request);
     return;
   }
+  request.budget->check_items(key, inputs.size());
   if (inputs.at(0).is_array()) {
     for (size_t i = 0; i < inputs.size(); ++i) add_ids(inputs.at(i), key, request);
     return;
@@ -43,18 +35,16 @@ void read_inputs(JsonView inputs, std::string_view key, const Call& call, Reques
   for (std::string& text : strings_of(inputs, key)) request.inputs.push_back({std::move(text)});
 }
 
-Truncation read_truncation(JsonView body, const Call& call) {
+std::optional<Side> side_of(const Fields& fields) {
+  const auto side = fields.word("truncation_direction");
+  if (!side) return std::nullopt;
+  return *side == "left" ? Side::kLeft : Side::kRight;
+}
+
+Truncation read_truncation(const Fields& fields, const Call& call) {
   Truncation truncation;
-  truncation.enabled = bool_field(body, "truncate").value_or(call.options().auto_truncate);
-  if (const auto side = string_field(body, "truncation_direction")) {
-    if (equal_ignoring_case(*side, "left")) {
-      truncation.side = Side::kLeft;
-    } else if (equal_ignoring_case(*side, "right")) {
-      truncation.side = Side::kRight;
-    } else {
-      fail(ErrorCode::kInvalidArgument, "`truncation_direction` must be left or right");
-    }
-  }
+  truncation.enabled = fields.flag("truncate").value_or(call.options().auto_truncate);
+  truncation.side = side_of(fields);
   return truncation;
 }
 

@@ -51,7 +51,8 @@ class TestServable final : public Servable {
 
   const ServableInfo& info() const override { return info_; }
   const tasks::TaskModel* task_model() const override { return nullptr; }
-  tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options) const override {
+  tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options,
+                        int64_t) const override {
     tasks::Encoded encoded;
     tasks::Sequence sequence;
     for (const char c : input.text) sequence.ids.push_back(static_cast<uint8_t>(c));
@@ -67,6 +68,7 @@ class TestServable final : public Servable {
     const auto row = outputs.front().tensor.as<float>();
     return tasks::EmbedResult{{row.begin(), row.end()}};
   }
+  void check_task(tasks::TaskKind) const override {}
   std::vector<OutputInfo> outputs(OutputSet set) override {
     if (set == OutputSet::kTokens) fail(ErrorCode::kUnsupported, "no token embeddings");
     return {{"sentence_embedding", 2, graph::Symbol::kSequences}};

@@ -2,6 +2,14 @@
 
 namespace tamis::serve {
 
+namespace {
+
+thread_local const WorkerPool* pool_of_thread = nullptr;
+
+}  // namespace
+
+bool WorkerPool::is_worker() const { return pool_of_thread == this; }
+
 WorkerPool::WorkerPool(int threads) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
@@ -28,6 +36,7 @@ void WorkerPool::post(std::function<void()> task) {
 }
 
 void WorkerPool::work() {
+  pool_of_thread = this;
   while (true) {
     std::function<void()> task;
     {

@@ -26,6 +26,8 @@ class WorkerPool final : public Executor {
   void post(std::function<void()> task) override;
   /// Runs what is queued and joins the threads; what is posted from then on never runs.
   void stop();
+  /// True on one of its threads.
+  [[nodiscard]] bool is_worker() const;
   [[nodiscard]] int threads() const { return static_cast<int>(threads_.size()); }
 
  private:

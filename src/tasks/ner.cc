@@ -234,8 +234,7 @@ void encode_task(const NerOptions& options, const TaskModel& model, Encoded& enc
     fail(ErrorCode::kInvalidArgument, "stride must be less than the window of ", encode.max_length,
          " tokens, not ", *options.stride);
   }
-  encode.stride = *options.stride;
-  encode.return_overflowing = true;
+  read_in_windows(*options.stride, encoded, encode);
   auto first = model.tokenizer->encode(encoded.input.text, encode);
   append_row(first, model, encoded);
   keep_details(first, encoded.windows.back());

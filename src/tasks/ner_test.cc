@@ -133,6 +133,19 @@ TEST(Ner, RefusesAStrideItCannotKeep) {
                "stride must be at least 0");
 }
 
+// A window of 16 tokens has room for 14 of the text: one step makes as many windows as tokens.
+TEST(Ner, CountsWindowsBeforeItMakesThem) {
+  NerOptions options;
+  options.stride = 13;
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "anna ";
+  EXPECT_EQ(encode({text}, options, test_model(kLabels), 87 * 16).sequences.size(), 87U);
+  EXPECT_ERROR(encode({text}, options, test_model(kLabels), 86 * 16), ErrorCode::kInvalidArgument,
+               "the text makes 87 windows of 16 tokens that share 13; at most 86 are taken");
+  options.stride.reset();
+  EXPECT_EQ(encode({text}, options, test_model(kLabels), 1).sequences.size(), 1U);
+}
+
 TEST(Ner, SaysThatATextWasCut) {
   NerOptions options;
   options.truncation.max_length = 3;

@@ -2,6 +2,8 @@
 // finds it with fast tokenizers.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
@@ -18,7 +20,8 @@ bool question_first(const TaskModel& model) {
 }
 
 /// max_seq_len and doc_stride with their defaults, checked.
-tokenizer::EncodeOptions window_options(const QaOptions& options, const TaskModel& model) {
+tokenizer::EncodeOptions window_options(const QaOptions& options, const TaskModel& model,
+                                        const Encoded& encoded) {
   check_least("max_seq_len", options.max_seq_len, 1);
   check_least("doc_stride", options.doc_stride, 0);
   check_least("max_question_len", options.max_question_len, 1);
@@ -38,8 +41,7 @@ tokenizer::EncodeOptions window_options(const QaOptions& options, const TaskMode
   }
   tokenizer::EncodeOptions encode;
   encode.max_length = length;
-  encode.stride = stride;
-  encode.return_overflowing = true;
+  read_in_windows(stride, encoded, encode);
   encode.truncation_side = model.tokenizer->truncation_side();
   encode.strategy = question_first(model) ? tokenizer::TruncationStrategy::kOnlySecond
                                           : tokenizer::TruncationStrategy::kOnlyFirst;
@@ -132,35 +134,48 @@ std::vector<Candidate> best_candidates(const std::vector<float>& start,
   return found;
 }
 
-/// Code points of the words that hold the tokens; nothing where a token is in no word of the
-/// context.
-std::optional<tokenizer::Span> word_span(const Window& window, int32_t context, size_t start,
-                                         size_t end) {
-  const auto word_of = [&](size_t token) { return window.word_ids[token]; };
-  std::optional<int32_t> begins;
-  std::optional<int32_t> ends;
-  for (size_t i = 0; i < window.word_ids.size(); ++i) {
-    if (window.sequence_ids[i] != context || word_of(i) < 0) continue;
-    if (!begins && word_of(i) == word_of(start)) begins = window.offsets[i].start;
-    if (word_of(i) == word_of(end)) ends = window.offsets[i].end;
+/// Where each word of a window's context begins and ends, in code points: found in one pass, as a
+/// window may have as many candidates as pairs of tokens.
+class WordSpans {
+ public:
+  WordSpans(const Window& window, int32_t context) : word_ids_(window.word_ids) {
+    for (size_t i = 0; i < word_ids_.size(); ++i) {
+      if (window.sequence_ids[i] != context || word_ids_[i] < 0) continue;
+      const auto [at, is_first] = spans_.try_emplace(word_ids_[i], window.offsets[i]);
+      if (!is_first) at->second.end = window.offsets[i].end;
+    }
   }
-  if (!begins || !ends) return std::nullopt;
-  return tokenizer::Span{*begins, *ends};
-}
 
-/// Collects answers over the windows; what reads alike is one answer.
+  /// The words that hold the tokens; nothing where a token is in no word of the context.
+  [[nodiscard]] std::optional<tokenizer::Span> around(size_t start, size_t end) const {
+    const auto first = spans_.find(word_ids_[start]);
+    const auto last = spans_.find(word_ids_[end]);
+    if (first == spans_.end() || last == spans_.end()) return std::nullopt;
+    return tokenizer::Span{first->second.start, last->second.end};
+  }
+
+ private:
+  const std::vector<int32_t>& word_ids_;
+  std::unordered_map<int32_t, tokenizer::Span> spans_;
+};
+
+/// Collects answers over the windows; what reads alike is one answer. Keeps no texts: they are
+/// slices of the context until the best are known.
 class AnswerList {
  public:
   explicit AnswerList(std::string_view context) : context_(context) {}
 
   void add(tokenizer::Span span, double score) {
-    const std::string_view text = context_.slice(span.start, span.end);
-    const auto [row, is_first] = row_of_key_.try_emplace(lower_case(text), rows_.size());
-    if (is_first) {
-      rows_.push_back({{std::string(text), 0, span.start, span.end}, score});
-    } else {
-      rows_[row->second].score += score;
+    const std::string key = lower_case(text_of(span));
+    const auto [begin, end] = rows_of_hash_.equal_range(std::hash<std::string>()(key));
+    for (auto row = begin; row != end; ++row) {
+      Row& same = rows_[row->second];
+      if (lower_case(text_of(same.span)) != key) continue;
+      same.score += score;
+      return;
     }
+    rows_of_hash_.emplace(std::hash<std::string>()(key), rows_.size());
+    rows_.push_back({span, score});
   }
 
   void add_impossible(double score) { rows_.push_back({{}, score}); }
@@ -170,20 +185,26 @@ class AnswerList {
                      [](const Row& a, const Row& b) { return a.score > b.score; });
     std::vector<Answer> answers;
     for (size_t i = 0; i < std::min(count, rows_.size()); ++i) {
-      answers.push_back(std::move(rows_[i].answer));
-      answers.back().score = static_cast<float>(rows_[i].score);
+      const Row& row = rows_[i];
+      answers.push_back({std::string(text_of(row.span)), static_cast<float>(row.score),
+                         row.span.start, row.span.end});
     }
     return answers;
   }
 
  private:
   struct Row {
-    Answer answer;
+    tokenizer::Span span;
     double score = 0;
   };
+
+  [[nodiscard]] std::string_view text_of(tokenizer::Span span) const {
+    return context_.slice(span.start, span.end);
+  }
+
   CodePoints context_;
   std::vector<Row> rows_;
-  std::unordered_map<std::string, size_t> row_of_key_;
+  std::unordered_multimap<size_t, size_t> rows_of_hash_;
 };
 
 }  // namespace
@@ -197,7 +218,7 @@ void encode_task(const QaOptions& options, const TaskModel& model, Encoded& enco
     fail(ErrorCode::kInvalidArgument, input.text.empty() ? "question" : "context",
          " cannot be empty");
   }
-  const auto encode = window_options(options, model);
+  const auto encode = window_options(options, model, encoded);
   const std::string_view question = cut_question(input.text, options, model);
   const std::string_view context = *input.pair;
   auto first = question_first(model) ? model.tokenizer->encode({question, context}, encode)
@@ -231,13 +252,14 @@ QaResult decode_task(const QaOptions& options, const TaskModel& model, const Enc
     least_null = std::min(least_null, double{start[0] * end[0]});
     start[0] = end[0] = 0;
     const auto max_length = static_cast<size_t>(options.max_answer_len);
+    const WordSpans words(window, context);
     for (const Candidate& found : best_candidates(start, end, candidates, max_length)) {
       if (allowed[found.start] == 0 || allowed[found.end] == 0) continue;
       const tokenizer::Span tokens{window.offsets[found.start].start,
                                    window.offsets[found.end].end};
-      const auto words = options.align_to_words ? word_span(window, context, found.start, found.end)
-                                                : std::nullopt;
-      answers.add(words.value_or(tokens), found.score);
+      const auto whole =
+          options.align_to_words ? words.around(found.start, found.end) : std::nullopt;
+      answers.add(whole.value_or(tokens), found.score);
     }
   }
   if (options.handle_impossible_answer) answers.add_impossible(least_null);

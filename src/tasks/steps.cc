@@ -19,6 +19,13 @@ tokenizer::EncodeOptions encode_options(const Truncation& truncation, const Task
   return options;
 }
 
+void read_in_windows(int64_t stride, const Encoded& encoded, tokenizer::EncodeOptions& options) {
+  options.stride = stride;
+  options.return_overflowing = true;
+  if (encoded.most_tokens <= 0 || options.max_length <= 0) return;
+  options.max_windows = std::max<int64_t>(1, encoded.most_tokens / options.max_length);
+}
+
 void append_row(const tokenizer::Encoding& encoding, const TaskModel& model, Encoded& encoded) {
   if (encoding.ids.empty()) {
     fail(ErrorCode::kInvalidArgument,

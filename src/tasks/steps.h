@@ -33,6 +33,9 @@ tokenizer::Encoding append_sequence(const tokenizer::TextInput& text,
                                     const Truncation& truncation, const TaskModel& model,
                                     Encoded& encoded);
 
+/// Reads the text in windows that share `stride` tokens, no more than the request may have.
+void read_in_windows(int64_t stride, const Encoded& encoded, tokenizer::EncodeOptions& options);
+
 /// Appends an encoding as it is. Throws kInvalidArgument if it has no tokens.
 void append_row(const tokenizer::Encoding& encoding, const TaskModel& model, Encoded& encoded);
 

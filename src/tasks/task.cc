@@ -39,11 +39,12 @@ int64_t Encoded::tokens() const {
   return sum;
 }
 
-Encoded encode(TaskInput input, TaskOptions options, const TaskModel& model) {
+Encoded encode(TaskInput input, TaskOptions options, const TaskModel& model, int64_t most_tokens) {
   TAMIS_CHECK(model.tokenizer != nullptr);
   Encoded encoded;
   encoded.input = std::move(input);
   encoded.options = std::move(options);
+  encoded.most_tokens = most_tokens;
   std::visit([&](const auto& own) { encode_task(own, model, encoded); }, encoded.options);
   TAMIS_CHECK(encoded.windows.size() == encoded.sequences.size());
   return encoded;

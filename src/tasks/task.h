@@ -136,6 +136,7 @@ struct Encoded {
   std::vector<Sequence> sequences;
   std::vector<Window> windows;  ///< one a sequence
   bool truncated = false;       ///< tokens of the input were cut off
+  int64_t most_tokens = 0;      ///< of all windows; more are kInvalidArgument; 0: no limit
 
   [[nodiscard]] int64_t tokens() const;
 };
@@ -149,8 +150,10 @@ struct OutputView {
 
 /// Tokenizes. Throws Error: kInvalidArgument (an option out of its range, a text that is not UTF-8
 /// or has no tokens, no mask token, a text that is too long with truncation off), kUnsupported (the
-/// model cannot do the task).
-[[nodiscard]] Encoded encode(TaskInput input, TaskOptions options, const TaskModel& model);
+/// model cannot do the task). `most_tokens`: of all windows of a text that is read in windows; 0:
+/// no limit.
+[[nodiscard]] Encoded encode(TaskInput input, TaskOptions options, const TaskModel& model,
+                             int64_t most_tokens = 0);
 
 /// Turns outputs into the answer; result and options hold the same task. Throws Error: kInternal if
 /// the output task_output() names is absent or has other rows than were encoded, kUnsupported if

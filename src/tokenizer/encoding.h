@@ -57,6 +57,9 @@ struct EncodeOptions {
   int64_t stride = 0;
   /// Fills Encoding::overflowing.
   bool return_overflowing = false;
+  /// Most windows that overflowing may make of a text; more are kInvalidArgument before they are
+  /// made. 0 = no limit.
+  int64_t max_windows = 0;
   /// Off: Encoding::offsets stays empty.
   bool offsets = true;
   /// On: Encoding::tokens is filled.

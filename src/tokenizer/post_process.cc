@@ -48,6 +48,15 @@ std::vector<Window> cut_windows(size_t size, size_t keep, const EncodeOptions& o
   }
 }
 
+/// A small step makes many windows of a short text: they are counted before they are made.
+void check_windows(size_t first, size_t second, const EncodeOptions& options) {
+  const auto most = static_cast<size_t>(options.max_windows);
+  if (options.max_windows <= 0 || first <= most / std::max<size_t>(second, 1)) return;
+  fail(ErrorCode::kInvalidArgument, "the text makes ", first * second, " windows of ",
+       options.max_length, " tokens that share ", options.stride, "; at most ", most,
+       " are taken: a smaller stride makes fewer");
+}
+
 /// Joins one window of each text.
 class Joiner {
  public:
@@ -259,6 +268,7 @@ void post_process(const PostProcessor& post, const TokenSpaces& spaces,
   }
   const auto a = cut_windows(first, limits.keep[0], options);
   const auto b = cut_windows(second, is_pair ? limits.keep[1] : 0, options);
+  if (options.return_overflowing) check_windows(a.size(), b.size(), options);
   joiner.join(is_pair, {a[0], b[0]}, out);
   if (!options.return_overflowing) return;
   const auto add = [&](const Window& x, const Window& y) {

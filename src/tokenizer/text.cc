@@ -1,5 +1,7 @@
 #include "tokenizer/text.h"
 
+#include <algorithm>
+
 namespace tamis::tokenizer {
 
 void Text::assign(std::string_view original, bool ascii) {
@@ -65,10 +67,10 @@ Piece Text::append(const Text& from, const Piece& piece) {
 
 void Text::shrink() {
   constexpr size_t kKeepBytes = size_t{1} << 20;
-  if (bytes_.capacity() <= kKeepBytes && align_.capacity() <= kKeepBytes &&
-      spare_align_.capacity() <= kKeepBytes) {
-    return;
-  }
+  const size_t most =
+      std::max({bytes_.capacity(), align_.capacity(), spare_bytes_.capacity(),
+                spare_align_.capacity(), pieces.capacity(), next_pieces.capacity()});
+  if (most <= kKeepBytes) return;
   *this = Text();
 }
 

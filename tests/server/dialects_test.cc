@@ -135,6 +135,7 @@ class DialectsTest : public ::testing::TestWithParam<std::string> {
     ServerOptions options;
     options.port = 0;
     options.identity_model = "id";
+    options.model_control = ModelControl::kExplicit;
     const fs::path models = fs::path(TAMIS_TESTDATA) / "models";
     const std::pair<const char*, const char*> rows[] = {{"cls", "bert-sequence-classification"},
                                                         {"emb", "bert-base"},

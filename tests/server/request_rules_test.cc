@@ -1,0 +1,245 @@
+// What a request says is done or refused by name, alike in every dialect that can say it.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "serve/kserve_model.h"
+#include "serve/server.h"
+#include "serve/test_client.h"
+
+namespace tamis::serve {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Longer than the tiny models' 64 and 128 tokens.
+const std::string& long_text() {
+  static const std::string text = [] {
+    std::string words;
+    for (int i = 0; i < 300; ++i) words += "a ";
+    return words;
+  }();
+  return text;
+}
+
+// [CLS], `count` ids of words, [SEP].
+std::string long_ids(int count) {
+  std::string list = "[2";
+  for (int i = 0; i < count; ++i) list += ",7";
+  return list + ",3]";
+}
+
+struct Row {
+  std::string path;
+  std::string body;
+  int status = 200;
+  std::string says = "";  ///< what the answer holds
+};
+
+class RequestRules : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    server_ = start(true);
+    strict_ = start(false);
+  }
+  static void TearDownTestSuite() {
+    server_.reset();
+    strict_.reset();
+  }
+
+  static std::unique_ptr<Server> start(bool auto_truncate) {
+    ServerOptions options;
+    options.port = 0;
+    options.grpc_port = -1;
+    options.auto_truncate = auto_truncate;
+    options.max_items = 3;
+    const fs::path models = fs::path(TAMIS_TESTDATA) / "models";
+    for (const auto& [name, folder] : {std::pair{"org/emb", "bert-base"},
+                                       {"cls", "bert-sequence-classification"},
+                                       {"ner", "bert-token-classification"},
+                                       {"roberta", "roberta-base"}}) {
+      options.models.push_back({name, (models / folder).string()});
+    }
+    auto server = std::make_unique<Server>(options);
+    server->load();
+    return server;
+  }
+
+  static TestAnswer post(std::string_view path, std::string_view body, bool strict = false) {
+    return TestClient((strict ? strict_ : server_)->http_port()).request("POST", path, body);
+  }
+  static std::string get(std::string_view path) {
+    return TestClient(server_->http_port()).request("GET", path).body;
+  }
+
+  static void check(const std::vector<Row>& rows) {
+    for (const Row& row : rows) {
+      SCOPED_TRACE(cat(row.path, " ", row.body.substr(0, 200)));
+      const TestAnswer answer = post(row.path, row.body);
+      EXPECT_EQ(answer.status, row.status) << answer.body;
+      EXPECT_NE(answer.body.find(row.says), std::string::npos) << answer.body;
+    }
+  }
+
+  static std::unique_ptr<Server> server_;
+  static std::unique_ptr<Server> strict_;
+};
+
+std::unique_ptr<Server> RequestRules::server_;
+std::unique_ptr<Server> RequestRules::strict_;
+
+std::string infer(std::string_view text, std::string_view parameters = "{}",
+                  std::string_view outputs = "") {
+  return cat(R"({"parameters":)", parameters, outputs,
+             R"(,"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":[")", text,
+             R"("]}]})");
+}
+
+// A pipeline of the path is one that the model can do.
+TEST_F(RequestRules, PipelinesOfAPath) {
+  check({
+      {"/models/org/emb/pipeline/text-classification", R"({"inputs":"a"})", 400, "is for embed"},
+      {"/pipeline/token-classification/org/emb", R"({"inputs":"a"})", 400, "token-classification"},
+      {"/models/cls/pipeline/feature-extraction", R"({"inputs":"a"})", 400, "is for classify"},
+      {"/models/cls/pipeline/nonsense", R"({"inputs":"a"})", 404, "no pipeline"},
+      {"/models/cls/pipeline/zero-shot-classification", R"({"inputs":"a"})", 400,
+       "`candidate_labels` is missing"},
+      {"/models/cls/pipeline/text-classification", R"({"inputs":"a"})"},
+      {"/models/org/emb/pipeline/feature-extraction", R"({"inputs":"a"})"},
+      {"/models/org/emb/pipeline/sentence-similarity",
+       R"({"inputs":{"source_sentence":"a","sentences":["a"]}})", 200, "[1"},
+      {"/models/org/emb/pipeline/sentence-similarity", R"({"inputs":"a"})", 400,
+       "`source_sentence` is missing"},
+  });
+}
+
+// What a dialect's clients know is done, or refused by name.
+TEST_F(RequestRules, FieldsThatAreNotBuilt) {
+  const std::string emb = R"({"model":"org/emb","input":"a",)";
+  check({
+      {"/v1/embeddings", emb + R"("output_dtype":"int8"})", 400, "`output_dtype` must be float"},
+      {"/v1/embeddings", emb + R"("output_dtype":"float"})"},
+      {"/v1/embeddings", emb + R"("late_chunking":true})", 400, "`late_chunking` must be false"},
+      {"/v1/embeddings", emb + R"("embedding_type":"binary"})", 400, "`embedding_type`"},
+      {"/v1/embeddings", emb + R"("embedding_type":"base64","output_dimension":3})", 200, "==\""},
+      {"/v1/embeddings", emb + R"("task":"nothing"})", 400, "unknown prompt \"nothing\""},
+      {"/v1/embeddings", emb + R"("input_type":"query"})"},
+      {"/v1/embeddings", emb + R"("truncate":"maybe"})", 400, "none, start or end"},
+  });
+}
+
+// Token ids are held to what texts are: the task, the length.
+TEST_F(RequestRules, TokenIds) {
+  check({
+      {"/v1/embeddings", R"({"model":"cls","input":[2,3]})", 400, "cannot embed"},
+      {"/embed", R"({"model":"cls","inputs":[[2,3]]})", 424, "cannot embed"},
+      {"/embed", R"({"model":"org/emb","inputs":[2,3],"prompt_name":"x"})", 422, "prompt"},
+      {"/v1/embeddings", cat(R"({"model":"org/emb","input":)", long_ids(300), "}"), 200,
+       "\"total_tokens\":64"},
+      {"/embed", cat(R"({"model":"org/emb","inputs":)", long_ids(62), R"(,"truncate":false})")},
+      {"/embed", cat(R"({"model":"org/emb","inputs":)", long_ids(63), R"(,"truncate":false})"), 422,
+       "65 token ids is longer than 64"},
+  });
+}
+
+// KServe cuts as it is told to, and gives each output once.
+TEST_F(RequestRules, KserveParameters) {
+  check({
+      {"/v2/models/org/emb/infer", infer("a"), 200, "\"embedding\""},
+      {"/v2/models/org/emb/infer", infer(long_text()), 200},
+      {"/v2/models/org/emb/infer", infer(long_text(), R"({"truncate":false})"), 400,
+       "truncation is off"},
+      {"/v2/models/org/emb/infer", infer("a", R"({"truncate":1})"), 400,
+       "`truncate` must be true or false"},
+      {"/v2/models/org/emb/infer",
+       infer("a", "{}", R"(,"outputs":[{"name":"embedding"},{"name":"embedding"}])"), 400,
+       "came twice"},
+      {"/v2/models/org/emb/infer",
+       infer("a", "{}",
+             R"(,"outputs":[{"name":"embedding","parameters":{"shared_memory_region":"x"}}])"),
+       400, "`shared_memory_region`"},
+  });
+}
+
+TEST_F(RequestRules, EveryListIsCounted) {
+  check({
+      {"/v2/models/org/emb/infer",
+       R"({"inputs":[{"name":"text","shape":[4],"datatype":"BYTES","data":["a","b","c","d"]}]})",
+       400, "4 items"},
+      {"/v2/models/org/emb_model/infer",
+       R"({"inputs":[{"name":"input_ids","shape":[4,1],"datatype":"INT32","data":[2,2,2,2]}]})",
+       400, "4 items"},
+      {"/similarity",
+       R"({"model":"org/emb","inputs":{"source_sentence":"a","sentences":["a","b","c","d"]}})", 422,
+       "4 items"},
+      {"/tokenize", R"({"model":"cls","inputs":["a","b","c","d"]})", 422, "4 items"},
+      {"/decode", R"({"model":"cls","ids":[[2],[2],[2],[2]]})", 422, "4 items"},
+      {"/models/cls", R"({"inputs":"a","parameters":{"candidate_labels":["a","b","c","d"]}})", 400,
+       "4 items"},
+  });
+}
+
+TEST_F(RequestRules, NoAutoTruncateCountsInEveryDialect) {
+  const std::string text = long_text();
+  const Row rows[] = {
+      {"/v1/embeddings", cat(R"({"model":"org/emb","input":")", text, "\"}"), 400},
+      {"/v1/embeddings", cat(R"({"model":"org/emb","input":)", long_ids(300), "}"), 400},
+      {"/embed", cat(R"({"model":"org/emb","inputs":")", text, "\"}"), 422},
+      {"/models/cls", cat(R"({"inputs":")", text, "\"}"), 400},
+      {"/v2/models/org/emb/infer", infer(text), 400},
+      {"/v2/models/cls/infer", infer(text), 400},
+      {"/v2/models/ner/infer", infer(text), 400},
+      {"/v2/models/ner/infer", infer(text, R"({"truncate":true})"), 200},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.path);
+    EXPECT_EQ(post(row.path, row.body, true).status, row.status);
+  }
+}
+
+// The special tokens at both ends stay, whichever side is cut.
+TEST_F(RequestRules, CutIdsKeepTheirEnds) {
+  const std::string cut = post("/embed", cat(R"({"model":"org/emb","inputs":)", long_ids(300),
+                                             R"(,"truncation_direction":"left"})"))
+                              .body;
+  const std::string same =
+      post("/embed", cat(R"({"model":"org/emb","inputs":)", long_ids(62), "}")).body;
+  EXPECT_EQ(cut, same);
+}
+
+TEST_F(RequestRules, AModelsOwnIdWorksInKserveToo) {
+  ModelRepository& models = server_->core().models();
+  const std::string source = (fs::path(TAMIS_TESTDATA) / "models" / "bert-base").string();
+  EXPECT_EQ(kserve_target(models, source, "").model->name(), "org/emb");
+  EXPECT_EQ(kserve_target(models, source, "1").model->name(), "org/emb");
+  const KserveTarget tensors = kserve_target(models, source + "_model", "");
+  EXPECT_EQ(tensors.model->name(), "org/emb");
+  EXPECT_TRUE(tensors.tensors);
+  EXPECT_THROW((void)kserve_target(models, source, "2"), Error);
+}
+
+TEST_F(RequestRules, MetadataListsTheInputsThereAre) {
+  const auto inputs = [&](std::string_view path, std::string_view key) {
+    const std::string body = get(path);
+    const JsonDocument document = JsonDocument::parse(body, "metadata");
+    const JsonView list = document.root().get(key);
+    std::string names;
+    for (size_t i = 0; i < list.size(); ++i) {
+      names += cat(i == 0 ? "" : " ", list.at(i).get("name").as_string("name"),
+                   list.at(i).get("optional").exists() ? "?" : "");
+    }
+    return names;
+  };
+  EXPECT_EQ(inputs("/v2/models/org/emb", "inputs"), "text");
+  EXPECT_EQ(inputs("/v2/models/ner", "inputs"), "text");
+  EXPECT_EQ(inputs("/v2/models/cls/config", "input"), "text text_pair?");
+  EXPECT_EQ(inputs("/v2/models/cls_model/config", "input"),
+            "input_ids attention_mask? token_type_ids?");
+  EXPECT_EQ(inputs("/v2/models/roberta_model/config", "input"), "input_ids attention_mask?");
+  EXPECT_NE(get("/v2/models/cls/config").find("dynamic_batching"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tamis::serve
