@@ -135,6 +135,30 @@ TEST(JsonWriter, WritesWhatReadsBack) {
   EXPECT_EQ(again.str().find("{\"a\":1,\"b\":["), 0u);
 }
 
+TEST(JsonWriter, WritesUtf8WhateverItIsGiven) {
+  constexpr const char* kMark = "\xef\xbf\xbd";
+  struct Case {
+    std::string text;
+    std::string written;
+  };
+  const Case cases[] = {
+      {"a\xc3\xa9\xe2\x80\xa8\xf0\x9f\x98\x80", "a\xc3\xa9\xe2\x80\xa8\xf0\x9f\x98\x80"},
+      {"\xf4\x8f\xbf\xbf\xee\x80\x80", "\xf4\x8f\xbf\xbf\xee\x80\x80"},
+      {"a\xff"
+       "b",
+       cat("a", kMark, "b")},
+      {"\xc3", kMark},
+      {"\xc0\xaf", cat(kMark, kMark)},
+      {"\xe0\x80\xaf", cat(kMark, kMark, kMark)},
+      {"\xed\xa0\x80", cat(kMark, kMark, kMark)},
+      {"\xf0\x80\x80\x80", cat(kMark, kMark, kMark, kMark)},
+      {"\xf4\x90\x80\x80", cat(kMark, kMark, kMark, kMark)},
+      {"\xe2\x80x", cat(kMark, kMark, "x")},
+      {"\xf0\x9f\x98", cat(kMark, kMark, kMark)},
+  };
+  for (const Case& item : cases) EXPECT_EQ(json_quote(item.text), cat("\"", item.written, "\""));
+}
+
 TEST(JsonWriter, KeepsTheSignOfZero) {
   JsonWriter writer;
   writer.begin_array().value(-0.0).value(-0.0f).value(0.0).end_array();

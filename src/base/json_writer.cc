@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "base/json.h"
+#include "base/plain_text.h"
 
 namespace tamis {
 
@@ -22,6 +23,11 @@ void append_quoted(std::string& out, std::string_view text) {
     if (byte == 0xc2 && i + 1 < text.size() && (text[i + 1] & 0xe0) == 0x80) {
       // C1 controls, U+0080 to U+009F: terminals obey them as they do escape sequences.
       append_unicode_escape(out, static_cast<unsigned char>(text[++i]));
+    } else if (byte >= 0x80) {
+      const size_t length = utf8_sequence_length(text, i);
+      // Nobody reads JSON that is not UTF-8.
+      out.append(length == 0 ? std::string_view("\xef\xbf\xbd") : text.substr(i, length));
+      if (length > 0) i += length - 1;
     } else if (c == '"' || c == '\\') {
       out.push_back('\\');
       out.push_back(c);
