@@ -24,7 +24,7 @@ THIRD_PARTY = {
     "oniguruma.h": ("src/tokenizer/*.cc",),
     "openssl/": ("src/base/sha256.cc", "src/serve/*.cc"),
     "zlib.h": ("src/formats/*.cc", "src/serve/compression.cc"),
-    "boost/": ("src/serve/http_server.cc",),
+    "boost/": ("src/serve/http_hub.*", "src/serve/http_connection.cc", "src/serve/http_server.cc"),
     "grpc": ("src/serve/grpc_*.cc", "src/serve/grpc_*.h", "bench/load/grpc_*.cc"),
     "google/protobuf/": ("src/serve/grpc_*.cc", "src/onnx/*.cc"),
     "gtest/": TEST_FILES,

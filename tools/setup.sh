@@ -25,7 +25,7 @@ ccache              faster rebuilds
 git                 the commit in `tamis --version`
 pkg-config          finding oniguruma
 libsimdjson-dev     reading JSON
-libboost-dev        HTTP of the server: Asio and Beast, headers only
+libboost-dev        event loop of the server: Asio, headers only
 libgrpc++-dev       gRPC of the server
 libprotobuf-dev     its messages
 protobuf-compiler   what generates them

@@ -1,39 +1,26 @@
-#include <pthread.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
+#include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/plain_text.h"
 #include "cli/command.h"
+#include "cli/end_signals.h"
+#include "serve/http_host.h"
+#include "serve/log_writer.h"
 #include "serve/server.h"
 
 namespace tamis::cli {
 
 namespace {
-
-// Blocks the signals that end the server in this thread and those it starts; wait() takes them.
-// Made before the first thread: one that does not block them would end the process at once.
-class EndSignals {
- public:
-  EndSignals() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGTERM);
-    sigaddset(&set_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  }
-  int wait() {
-    int signal = 0;
-    sigwait(&set_, &signal);
-    return signal;
-  }
-
- private:
-  sigset_t set_;
-};
 
 // "NAME=MODEL", or MODEL named by its last path component. A name may hold "/", as clients'
 // configurations do ("org/name"); a path that holds '=' begins like one, or lies there.
@@ -101,6 +88,12 @@ void add_tasks(const std::vector<std::string>& tasks, serve::ServerOptions& serv
   }
 }
 
+bool needs_all(const std::string& ready) {
+  if (ready == "all") return true;
+  if (ready == "any") return false;
+  fail(ErrorCode::kInvalidArgument, "--ready ", ready, ": must be all or any");
+}
+
 struct ServeFlags {
   CommonFlags common;
   std::vector<std::string> models;
@@ -108,12 +101,14 @@ struct ServeFlags {
   std::vector<std::string> tasks;
   std::optional<std::string> precision;
   std::string model_control = "none";
+  std::string ready = "all";
   int64_t max_length = 0;
   bool no_truncate = false;
 };
 
 void declare_server(Options& options, serve::ServerOptions& server) {
-  options.option("--host", server.host, "the address to listen on; 0.0.0.0 opens it to all");
+  options.option("--host", server.host,
+                 "the address or name to listen on; 0.0.0.0 opens it to all");
   options.option("--port", server.port, "of HTTP; 0 for any that is free");
   options.option("--grpc-port", server.grpc_port, "of gRPC; 0 for any that is free, -1 for none");
   options.option("--model-repository", server.model_repository,
@@ -142,8 +137,12 @@ void declare_limits(Options& options, serve::ServerOptions& server) {
   options.option("--max-items", server.max_items, "texts, labels or ids in a list of a request");
   options.option("--max-answer", server.max_answer_bytes,
                  "bytes that an answer and what it is made of may take");
-  options.option("--max-connections", server.max_connections, "open at once");
+  options.option("--max-held-bytes", server.max_held_bytes,
+                 "bytes of bodies that all HTTP connections hold together");
+  options.option("--max-connections", server.max_connections, "open at once, on each port");
   options.option("--idle-timeout", server.idle_timeout_ms, "ms between a connection's requests");
+  options.option("--header-timeout", server.header_timeout_ms,
+                 "ms for a request's head, or for TLS's handshake");
   options.option("--request-timeout", server.request_timeout_ms, "ms for a request to arrive");
   options.option("--drain-timeout", server.drain_timeout_ms, "ms to answer what waits at the end");
   options.option("--stall-timeout", server.stall_timeout_ms,
@@ -166,8 +165,10 @@ void check(const serve::ServerOptions& server) {
       {"--max-body", server.max_body_bytes},
       {"--max-items", server.max_items},
       {"--max-answer", server.max_answer_bytes},
+      {"--max-held-bytes", server.max_held_bytes},
       {"--max-connections", server.max_connections},
       {"--idle-timeout", server.idle_timeout_ms},
+      {"--header-timeout", server.header_timeout_ms},
       {"--request-timeout", server.request_timeout_ms},
       {"--drain-timeout", server.drain_timeout_ms},
       {"--stall-timeout", server.stall_timeout_ms}};
@@ -184,12 +185,16 @@ void check(const serve::ServerOptions& server) {
   }
 }
 
-// A request's line is JSON as it stands; the rest is for a person.
-void log_lines_as_they_are() {
-  set_log_sink([](LogLevel, std::string_view message) {
-    const char* const prefix = message.starts_with('{') ? "" : "tamis: ";
-    std::fprintf(stderr, "%s%s\n", prefix, plain_text(message).c_str());
+// A request's line is JSON as it stands; the rest is for a person. Whoever reads standard error may
+// be slow or gone: the server goes on.
+std::shared_ptr<serve::LogWriter> log_to_standard_error() {
+  std::signal(SIGPIPE, SIG_IGN);
+  auto writer = std::make_shared<serve::LogWriter>(STDERR_FILENO);
+  set_log_sink([writer](LogLevel, std::string_view message) {
+    const std::string line = plain_text(message);
+    writer->write(line.starts_with('{') ? line : cat("tamis: ", line));
   });
+  return writer;
 }
 
 // One broken model of a repository does not keep the others from being served.
@@ -203,32 +208,72 @@ void load(serve::Server& server) {
   }
 }
 
+// False: told to end first, while a model is still being read; the server must then outlive the
+// process.
+bool load_unless_ended(EndSignals& signals, serve::Server& server) {
+  struct Loading {
+    std::atomic<bool> ended = false;
+    std::exception_ptr error;
+  };
+  const auto loading = std::make_shared<Loading>();
+  std::thread loader([&signals, &server, loading] {
+    try {
+      load(server);
+    } catch (...) {
+      loading->error = std::current_exception();
+    }
+    loading->ended.store(true);
+    signals.notify();
+  });
+  signals.wait([&] { return loading->ended.load(); });
+  if (!loading->ended.load()) {
+    loader.detach();
+    return false;
+  }
+  loader.join();
+  if (loading->error) std::rethrow_exception(loading->error);
+  return true;
+}
+
+// At once, whatever still runs.
+[[noreturn]] void end_process(serve::LogWriter& log_writer, int status) {
+  log_writer.flush(1000);
+  std::_Exit(status);
+}
+
+void say_where(const serve::Server& server) {
+  const std::string host = serve::host_in_url(server.options().host);
+  const bool tls = !server.options().tls_certificate.empty();
+  print_lines(cat("tamis serves ", tls ? "https" : "http", "://", host, ":",
+                  int{server.http_port()}, "\n"));
+  if (server.grpc_port() != 0) {
+    print_lines(cat("tamis serves grpc://", host, ":", int{server.grpc_port()}, "\n"));
+  }
+  std::fflush(stdout);
+}
+
 int run(EndSignals& signals, serve::ServerOptions options, bool quiet) {
   raise_descriptor_limit();
-  const int64_t drain_ms = options.drain_timeout_ms;
-  const bool tls = !options.tls_certificate.empty();
-  const std::string host = options.host;
-  log_lines_as_they_are();
+  const auto log_writer = log_to_standard_error();
   warn_of_open_doors(options);
   serve::Server server(std::move(options));
-  load(server);
-  if (!quiet) {
+  const bool loaded = load_unless_ended(signals, server);
+  if (loaded) {
     for (const serve::ModelLease& model : server.core().models().loaded()) {
-      if (!model->info().checkpoint) continue;
+      if (quiet || !model->info().checkpoint) continue;
       log(LogLevel::kInfo, cat(model->name(), " runs fp32; `tamis optimize ", model->info().source,
                                " -o BUNDLE` makes it faster"));
     }
+    say_where(server);
+    signals.wait([] { return false; });
   }
-  print_lines(
-      cat("tamis serves ", tls ? "https" : "http", "://", host, ":", server.http_port(), "\n"));
-  if (server.grpc_port() != 0) {
-    print_lines(cat("tamis serves grpc://", host, ":", server.grpc_port(), "\n"));
+  const bool answered = server.drain();
+  if (!answered) {
+    log(LogLevel::kError, cat("not everything was answered within --drain-timeout ",
+                              server.options().drain_timeout_ms));
   }
-  std::fflush(stdout);
-  signals.wait();
-  if (server.drain()) return 0;
-  log(LogLevel::kError, cat("not everything was answered within --drain-timeout ", drain_ms));
-  std::_Exit(1);
+  if (!answered || !loaded) end_process(*log_writer, answered ? 0 : 1);
+  return 0;
 }
 
 }  // namespace
@@ -244,6 +289,8 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   options.option("--model-control", flags.model_control,
                  "explicit: programs on this machine may load and unload models without a key; "
                  "none: only callers with the key");
+  options.option("--ready", flags.ready,
+                 "all: not ready while a model could not be loaded; any: ready with the others");
   options.option("--weight", flags.weights, "NAME=NUMBER: a model's share of the cores");
   options.option(
       "--task", flags.tasks,
@@ -259,6 +306,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   add_tasks(flags.tasks, server);
   server.auto_truncate = !flags.no_truncate;
   server.model_control = model_control(flags.model_control);
+  server.ready_needs_all = needs_all(flags.ready);
   server.model.max_length = flags.max_length;
   server.model.isas = flags.common.isas();
   EndSignals signals;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "serve/http_message.h"
+#include "serve/status_error.h"
 
 namespace tamis::serve {
 
@@ -20,8 +21,9 @@ int bits_of(std::string_view encoding) {
     return kGzipBits;
   }
   if (equal_ignoring_case(encoding, "deflate")) return kZlibBits;
-  fail(ErrorCode::kInvalidArgument, "Content-Encoding \"", encoding,
-       "\"; gzip and deflate are taken");
+  throw StatusError(
+      415, ErrorCode::kInvalidArgument,
+      cat("Content-Encoding \"", encoding, "\": gzip, deflate and identity are taken"));
 }
 
 Bytef* bytes_of(std::string_view text) {
@@ -34,15 +36,34 @@ struct Inflater {
   ~Inflater() { inflateEnd(&stream); }
 };
 
+// Makes room for `bytes`, charged before they are taken.
+void grow(std::string& out, size_t bytes, ByteBudget* budget, ByteCharge& charge) {
+  if (bytes <= out.capacity()) return;
+  const size_t wanted = std::max(bytes, 2 * out.capacity());
+  if (budget != nullptr) {
+    ByteCharge larger = budget->charge(wanted);
+    if (larger.bytes() == 0) {
+      throw StatusError(503, ErrorCode::kUnavailable,
+                        "the server holds as many bytes of requests as it may");
+    }
+    out.reserve(wanted);
+    charge = std::move(larger);
+    return;
+  }
+  out.reserve(wanted);
+}
+
 }  // namespace
 
-std::string decompress_body(std::string_view encoding, std::string_view body, size_t max_bytes) {
+std::string decompress_body(std::string_view encoding, std::string_view body, size_t max_bytes,
+                            ByteCharge* charge) {
   const int bits = bits_of(encoding);
   Inflater inflater;
   if (inflateInit2(&inflater.stream, bits) != Z_OK) fail(ErrorCode::kOutOfMemory, "out of memory");
   inflater.stream.next_in = bytes_of(body);
   inflater.stream.avail_in = static_cast<uInt>(body.size());
   std::string out;
+  ByteCharge inflated;
   char buffer[16384];
   int status = Z_OK;
   while (status != Z_STREAM_END) {
@@ -52,12 +73,16 @@ std::string decompress_body(std::string_view encoding, std::string_view body, si
     if (status != Z_OK && status != Z_STREAM_END) {
       fail(ErrorCode::kCorruptData, "the body is no ", encoding);
     }
-    out.append(buffer, sizeof(buffer) - inflater.stream.avail_out);
-    if (out.size() > max_bytes) {
-      fail(ErrorCode::kInvalidArgument, "the body is larger than ", max_bytes,
-           " bytes when decompressed");
+    const size_t got = sizeof(buffer) - inflater.stream.avail_out;
+    if (got > max_bytes - out.size()) {
+      throw StatusError(
+          413, ErrorCode::kInvalidArgument,
+          cat("the body is larger than --max-body ", max_bytes, " when decompressed"));
     }
+    grow(out, out.size() + got, charge == nullptr ? nullptr : charge->budget(), inflated);
+    out.append(buffer, got);
   }
+  if (charge != nullptr) *charge = std::move(inflated);
   return out;
 }
 

@@ -102,6 +102,8 @@ void Core::close() {
 std::string Core::why_not_ready() {
   if (draining()) return "the server is shutting down";
   if (!models_.ready()) return "models are being loaded";
+  const std::string failed = options_.ready_needs_all ? models_.why_incomplete() : "";
+  if (!failed.empty()) return failed;
   for (const ModelLease& model : models_.loaded()) {
     if (model->batcher().running_for_ns() > options_.stall_ns) {
       return cat("model ", model->name(), " has stalled");

@@ -24,6 +24,7 @@ namespace tamis::serve {
 struct CoreOptions {
   int64_t default_timeout_us = 0;     ///< for requests that name none; 0: none
   int64_t stall_ns = 60'000'000'000;  ///< a batch that runs longer turns readiness off
+  bool ready_needs_all = true;        ///< not ready while a model could not be loaded
   const Clock* clock = &Clock::steady();
   BudgetLimits limits;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "serve/status_error.h"
 
 namespace tamis::serve {
 
@@ -62,6 +63,7 @@ HttpResponse error_response(Dialect dialect, const Error& error, int64_t retry_a
   response.status = http_status(dialect, error.code());
   const bool empty = dialect == Dialect::kTei && dynamic_cast<const EmptyInput*>(&error) != nullptr;
   if (empty) response.status = 400;
+  if (const auto* own = dynamic_cast<const StatusError*>(&error)) response.status = own->status();
   JsonWriter json;
   json.begin_object();
   switch (dialect) {

@@ -25,6 +25,10 @@ void forward_log(gpr_log_func_args* args) {
   }
 }
 
+int to_int(int64_t value) {
+  return static_cast<int>(std::min<int64_t>(value, std::numeric_limits<int>::max()));
+}
+
 std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& options) {
   if (options.tls_certificate.empty()) return grpc::InsecureServerCredentials();
   grpc::SslServerCredentialsOptions ssl;
@@ -33,12 +37,29 @@ std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& option
   return grpc::SslServerCredentials(ssl);
 }
 
+// What a client may take of this library, whose own limits are none or generous.
+void limit(const ServerOptions& options, grpc::ServerBuilder& builder) {
+  // Calls under way on one connection: more than a client of many threads has.
+  constexpr int kMaxStreams = 1024;
+  // Of all calls' buffers together; below this a handful of large messages would wait for each
+  // other.
+  constexpr int64_t kLeastQuota = int64_t{64} << 20;
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             to_int(options.header_timeout_ms));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, to_int(options.idle_timeout_ms));
+  grpc::ResourceQuota quota("tamis");
+  quota.Resize(static_cast<size_t>(std::max(kLeastQuota, options.max_held_bytes)));
+  builder.SetResourceQuota(quota);
+}
+
 }  // namespace
 
 struct GrpcServer::Impl {
   Impl(Core& core, const ServerOptions& options)
       : host{core, options, streams},
-        listener(options.host, static_cast<uint16_t>(options.grpc_port)) {}
+        listener({options.host, static_cast<uint16_t>(options.grpc_port),
+                  static_cast<size_t>(options.max_connections), options.header_timeout_ms}) {}
 
   GrpcStreams streams;
   GrpcHost host;
@@ -78,8 +99,7 @@ GrpcServer::GrpcServer(Core& core, const ServerOptions& options) {
       credentials(options));
   for (const auto& service : impl_->services) builder.RegisterService(service.get());
   // gRPC's own limit of 4 MiB is less than a request of many texts.
-  builder.SetMaxReceiveMessageSize(
-      static_cast<int>(std::min<int64_t>(options.max_body_bytes, std::numeric_limits<int>::max())));
+  builder.SetMaxReceiveMessageSize(to_int(options.max_body_bytes));
   builder.SetMaxSendMessageSize(-1);
   // Triton's clients send keep-alive pings as often as their users like.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
@@ -88,6 +108,7 @@ GrpcServer::GrpcServer(Core& core, const ServerOptions& options) {
   // time; so much may be under way instead.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 << 20);
+  limit(options, builder);
   // Nobody can ask for its counters and traces of calls.
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
   impl_->server = builder.BuildAndStart();

@@ -51,10 +51,15 @@ HttpResponse answer_options(const HttpRequest& request, const std::string& allow
 }
 
 void decompress_request(HttpRequest& request, const ServerOptions& options) {
-  const std::string_view encoding = request.header("Content-Encoding");
+  // Several fields are one list (RFC 9110 5.3), and no list of two encodings is taken.
+  std::string encoding;
+  for (const auto& [name, value] : request.headers) {
+    if (!equal_ignoring_case(name, "Content-Encoding")) continue;
+    encoding += cat(encoding.empty() ? "" : ", ", value);
+  }
   if (encoding.empty() || equal_ignoring_case(encoding, "identity")) return;
-  request.body =
-      decompress_body(encoding, request.body, static_cast<size_t>(options.max_body_bytes));
+  request.body = decompress_body(encoding, request.body,
+                                 static_cast<size_t>(options.max_body_bytes), &request.body_charge);
 }
 
 std::optional<HttpResponse> check_key(const HttpRequest& request, Dialect dialect,
@@ -75,7 +80,9 @@ void finish_response(const HttpRequest& request, Dialect dialect, const std::str
   pass_trace_back(request, response);
   add_origin(request, options, response);
   const bool asked = options.compress || dialect == Dialect::kKserve;
-  if (!asked || response.body.size() < kCompressBytes) return;
+  if (!asked) return;
+  response.headers.emplace_back("Vary", "Accept-Encoding");
+  if (response.body.size() < kCompressBytes) return;
   const std::string_view encoding = accepted_encoding(request.header("Accept-Encoding"));
   if (encoding.empty()) return;
   response.body = compress_body(encoding, response.body);

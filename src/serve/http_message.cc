@@ -1,6 +1,8 @@
 #include "serve/http_message.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <ctime>
 
 #include "base/error.h"
 
@@ -85,14 +87,41 @@ std::string_view http_reason(int status) {
   return "Unknown";
 }
 
-std::string response_head(const HttpResponse& response, bool keep_alive) {
-  std::string head = cat("HTTP/1.1 ", response.status, " ", http_reason(response.status), "\r\n");
+std::string http_date(int64_t unix_seconds) {
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const time_t time = unix_seconds;
+  std::tm parts = {};
+  gmtime_r(&time, &parts);
+  char text[64];
+  // strftime would take the names from the locale.
+  const int size = std::snprintf(text, sizeof(text), "%s, %02d %s %04d %02d:%02d:%02d GMT",
+                                 kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon],
+                                 parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  return {text, static_cast<size_t>(size)};
+}
+
+std::string response_head(const HttpResponse& response, ConnectionField connection,
+                          std::string_view date) {
+  std::string head = cat("HTTP/1.1 ", response.status, " ", http_reason(response.status),
+                         "\r\nDate: ", date, "\r\n");
   if (!response.content_type.empty() && response.status != 204) {
     head += cat("Content-Type: ", response.content_type, "\r\n");
   }
   if (response.status != 204) head += cat("Content-Length: ", response.body.size(), "\r\n");
   for (const auto& [name, value] : response.headers) head += cat(name, ": ", value, "\r\n");
-  head += keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
+  switch (connection) {
+    case ConnectionField::kNone:
+      break;
+    case ConnectionField::kKeepAlive:
+      head += "Connection: keep-alive\r\n";
+      break;
+    case ConnectionField::kClose:
+      head += "Connection: close\r\n";
+      break;
+  }
+  head += "\r\n";
   return head;
 }
 

@@ -1,6 +1,7 @@
 // A request and its answer as the endpoints see them.
 //
-// Is: plain data. Is not: Boost's (http_server.cc alone knows that). May use: request.
+// Is: plain data. Is not: a socket or a parser (http_connection, http_head). May use: request,
+// byte_budget.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "serve/byte_budget.h"
 #include "serve/request.h"
 
 namespace tamis::serve {
@@ -22,8 +24,9 @@ struct HttpRequest {
   std::string query;  ///< as it came, without the '?'
   HttpHeaders headers;
   std::string body;
-  std::string remote;     ///< the peer's address
-  bool loopback = false;  ///< the peer is this machine
+  ByteCharge body_charge;  ///< of the body's memory, for as long as it is held
+  std::string remote;      ///< the peer's address
+  bool loopback = false;   ///< the peer is this machine
   uint64_t connection = 0;
   int64_t arrived_ns = 0;
 
@@ -48,8 +51,19 @@ struct HttpResponse {
 /// "Not Found".
 [[nodiscard]] std::string_view http_reason(int status);
 
+/// What an answer says of its connection.
+enum class ConnectionField : uint8_t {
+  kNone,       ///< HTTP/1.1's default: it stays
+  kKeepAlive,  ///< it stays, for a client of HTTP/1.0 that asked
+  kClose,
+};
+
+/// A time as Date wants it: "Sun, 06 Nov 1994 08:49:37 GMT".
+[[nodiscard]] std::string http_date(int64_t unix_seconds);
+
 /// The status line and headers, with the empty line. Content-Length is the body's, also for HEAD.
-[[nodiscard]] std::string response_head(const HttpResponse& response, bool keep_alive);
+[[nodiscard]] std::string response_head(const HttpResponse& response, ConnectionField connection,
+                                        std::string_view date);
 
 /// A request that waits for its answer. Thread-safe.
 class HttpExchange : public std::enable_shared_from_this<HttpExchange> {

@@ -174,7 +174,8 @@ void ModelRepository::load(const std::string& name) {
     const std::lock_guard lock(mutex_);
     Entry& entry = entries_[name];
     entry.reason = error.what();
-    if (entry.versions.empty()) entry.state = ModelState::kUnavailable;
+    entry.failed = entry.versions.empty();
+    if (entry.failed) entry.state = ModelState::kUnavailable;
     throw;
   }
   // `fresh` then holds the old versions, whose last requests keep them until they are answered.
@@ -183,6 +184,7 @@ void ModelRepository::load(const std::string& name) {
   entry.versions.swap(fresh);
   entry.state = ModelState::kReady;
   entry.reason.clear();
+  entry.failed = false;
 }
 
 void ModelRepository::unload(const std::string& name) {
@@ -195,6 +197,7 @@ void ModelRepository::unload(const std::string& name) {
   for (auto& [number, version] : old) version->batcher().drain();
   at->second.state = ModelState::kUnavailable;
   at->second.reason = "unloaded";
+  at->second.failed = false;
 }
 
 void ModelRepository::load_all() {
@@ -279,6 +282,14 @@ std::vector<IndexEntry> ModelRepository::index() {
     if (entry.versions.empty()) index.push_back({name, "", entry.state, entry.reason});
   }
   return index;
+}
+
+std::string ModelRepository::why_incomplete() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, entry] : entries_) {
+    if (entry.failed) return cat("model ", name, " could not be loaded: ", entry.reason);
+  }
+  return "";
 }
 
 bool ModelRepository::ready() {

@@ -83,6 +83,8 @@ class ModelRepository {
   [[nodiscard]] std::vector<IndexEntry> index();
   /// True if something is loaded and nothing is still to be loaded for the first time.
   [[nodiscard]] bool ready();
+  /// Which model could not be loaded and has no older version either, and why; empty: none.
+  [[nodiscard]] std::string why_incomplete();
   /// Runs what waits in every queue, whatever hold_jobs says.
   void drain();
   [[nodiscard]] CoreShare& share() { return share_; }
@@ -93,6 +95,7 @@ class ModelRepository {
     bool added = false;  ///< made elsewhere
     ModelState state = ModelState::kLoading;
     std::string reason;
+    bool failed = false;  ///< the last load() did, and nothing is loaded
     /// By number, rising.
     std::map<int64_t, ModelLease> versions;
   };

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "serve/current_error.h"
 #include "serve/router.h"
+#include "serve/status_error.h"
 
 namespace tamis::serve {
 
@@ -15,6 +16,8 @@ namespace {
 constexpr int64_t kMillisecond = 1'000'000;
 // Bodies that are read where they arrive: about 10 us, what two thread switches cost under load.
 constexpr size_t kInlineBodyBytes = 4096;
+// When to come back with a body that there was no room for.
+constexpr int64_t kRetryMs = 1000;
 
 int default_workers(const ServerOptions& options) {
   if (options.tokenizer_threads > 0) return static_cast<int>(options.tokenizer_threads);
@@ -55,16 +58,41 @@ RepositoryOptions repository_options(const ServerOptions& options, Metrics& metr
   return repository;
 }
 
+ErrorCode code_of(int status) {
+  switch (status) {
+    case 501:
+      return ErrorCode::kUnsupported;
+    case 503:
+      return ErrorCode::kUnavailable;
+    case 500:
+      return ErrorCode::kInternal;
+    default:
+      return ErrorCode::kInvalidArgument;
+  }
+}
+
+// What the connection refuses is said in the form of the route that was asked, where it is known.
+HttpResponse refuse_in_dialect(const HttpRequest& request, const HttpRefusal& refusal) {
+  const RouteMatch match = find_route(request.method, request.path);
+  return error_response(
+      match.dialect,
+      StatusError(refusal.status, code_of(refusal.status), std::string(refusal.reason)),
+      refusal.status == 503 ? kRetryMs : 0);
+}
+
 HttpServerOptions http_options(const ServerOptions& options) {
   HttpServerOptions http;
   http.host = options.host;
   http.port = static_cast<uint16_t>(options.port);
   http.max_body_bytes = static_cast<size_t>(options.max_body_bytes);
+  http.max_held_bytes = static_cast<size_t>(options.max_held_bytes);
   http.max_connections = static_cast<size_t>(options.max_connections);
   http.idle_timeout_ns = options.idle_timeout_ms * kMillisecond;
+  http.header_timeout_ns = options.header_timeout_ms * kMillisecond;
   http.request_timeout_ns = options.request_timeout_ms * kMillisecond;
   http.tls_certificate = options.tls_certificate;
   http.tls_key = options.tls_key;
+  http.refuse = refuse_in_dialect;
   return http;
 }
 
@@ -77,12 +105,15 @@ Server::Server(ServerOptions options) : options_(std::move(options)) {
   core.default_timeout_us = options_.default_timeout_ms * 1000;
   core.stall_ns = options_.stall_timeout_ms * kMillisecond;
   core.limits = {options_.max_items, options_.max_answer_bytes};
+  core.ready_needs_all = options_.ready_needs_all;
   core_ = std::make_unique<Core>(*models_, *workers_, core);
   core_->set_observer([this](const RequestReport& report) { metrics_.observe(report); });
   for (const ModelArgument& model : options_.models) models_->declare(model.name, model.source);
   if (!options_.model_repository.empty()) models_->declare_folder();
+  HttpServerOptions http = http_options(options_);
+  http.freed = [this](int64_t bytes) { core_->memory().gave(bytes); };
   http_ = std::make_unique<HttpServer>(
-      http_options(options_), [this](const HttpExchangePtr& exchange) { handle(exchange); });
+      std::move(http), [this](const HttpExchangePtr& exchange) { handle(exchange); });
   if (options_.grpc_port >= 0) grpc_ = std::make_unique<GrpcServer>(*core_, options_);
   http_->start();
 }
@@ -140,7 +171,10 @@ void Server::handle(const HttpExchangePtr& exchange) {
     HttpResponse response = error_response(
         match.dialect,
         Error(ErrorCode::kNotFound, match.other_method ? "Method Not Allowed" : "Not Found"));
-    if (match.other_method) response.status = 405;
+    if (match.other_method) {
+      response.status = 405;
+      response.headers.emplace_back("Allow", allowed_methods(request.path));
+    }
     call->respond(std::move(response));
     return;
   }

@@ -47,12 +47,16 @@ struct ServerOptions {
   int64_t max_body_bytes = int64_t{16} << 20;
   int64_t max_items = 4096;                       ///< of each list of one request
   int64_t max_answer_bytes = int64_t{256} << 20;  ///< an answer and all that it is made of
-  int64_t max_connections = 16384;
+  int64_t max_held_bytes = int64_t{512} << 20;    ///< of bodies, over all HTTP connections
+  int64_t max_connections = 16384;                ///< of each port
   int64_t idle_timeout_ms = 75'000;
+  int64_t header_timeout_ms = 10'000;
   int64_t request_timeout_ms = 30'000;
   int64_t drain_timeout_ms = 30'000;
   int64_t stall_timeout_ms = 60'000;
   int64_t tokenizer_threads = 0;  ///< 0: by the number of threads
+  /// A declared model that could not be loaded keeps the server from being ready.
+  bool ready_needs_all = true;
   bool auto_truncate = true;
   bool log_requests = false;
   bool compress = false;  ///< answers, for clients that take gzip; KServe's always

@@ -93,7 +93,7 @@ class TestClient {
   [[nodiscard]] static std::string text(std::string_view method, std::string_view path,
                                         std::string_view body = "", std::string_view headers = "") {
     std::string out = std::string(method) + " " + std::string(path) + " HTTP/1.1\r\n";
-    if (!headers.starts_with("Host: ")) out += "Host: x\r\n";
+    if (!headers.starts_with("Host: ")) out += "Host: localhost\r\n";
     out += headers;
     if (!body.empty()) out += "Content-Length: " + std::to_string(body.size()) + "\r\n";
     return out + "\r\n" + std::string(body);

@@ -24,12 +24,12 @@ TEXTS = [
 class Server:
     """Serves until close(); the models are {name: folder in testdata/models}."""
 
-    def __init__(self, models, *flags, descriptors=None):
+    def __init__(self, models, *flags, descriptors=None, stderr=None):
         arguments = [f"{name}={MODELS / folder}" for name, folder in models.items()]
         self.process = subprocess.Popen(
             [PROGRAM, "serve", *arguments, "--port", "0", "--grpc-port", "0", "--threads", "2",
              *flags],
-            stdout=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=stderr, text=True,
             preexec_fn=descriptors and (lambda: resource.setrlimit(
                 resource.RLIMIT_NOFILE, (descriptors, descriptors))))
         self.http_port = self._port("http")

@@ -123,8 +123,8 @@ TEST_F(RequestRules, FieldsThatAreNotBuilt) {
       {"/v1/embeddings", emb + R"("output_dtype":"float"})"},
       {"/v1/embeddings", emb + R"("late_chunking":true})", 400, "`late_chunking` must be false"},
       {"/v1/embeddings", emb + R"("embedding_type":"binary"})", 400, "`embedding_type`"},
-      {"/v1/embeddings", emb + R"("embedding_type":"base64","output_dimension":3})", 200, "==\""},
-      {"/v1/embeddings", emb + R"("task":"nothing"})", 400, "unknown prompt \"nothing\""},
+      {"/v1/embeddings", emb + R"("embedding_type":"base64","output_dimension":4})", 200, "==\""},
+      {"/v1/embeddings", emb + R"("task":"nothing"})", 400, R"(unknown prompt \"nothing\")"},
       {"/v1/embeddings", emb + R"("input_type":"query"})"},
       {"/v1/embeddings", emb + R"("truncate":"maybe"})", 400, "none, start or end"},
   });

@@ -1,13 +1,18 @@
 """What clients and systems do to a server: leaving, crowding, ending it. Needs Python alone."""
 
 import json
+import os
 import resource
+import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import threading
+import time
 import unittest
 
-from common import PROGRAM, Server, ServerTest
+from common import MODELS, PROGRAM, Server, ServerTest
 
 IDENTITY = ("--identity-model", "echo")
 # The client's preface and an empty SETTINGS frame, and the type byte of the server's first frame.
@@ -17,6 +22,13 @@ HTTP2_SETTINGS = 4
 
 def connect(port):
     return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def blocks(pid, number):
+    """Whether the process has blocked that signal."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        masks = [line.split()[1] for line in status if line.startswith("SigBlk:")]
+    return bool(masks) and bool(int(masks[0], 16) >> (number - 1) & 1)
 
 
 def request_bytes(path, body=None):
@@ -58,6 +70,13 @@ def ask(port, data):
     with connect(port) as connection:
         connection.sendall(data)
         return read_answer(connection)
+
+
+def ask_or_none(port, data):
+    try:
+        return ask(port, data)
+    except ConnectionError:
+        return None
 
 
 def speaks_http2(port):
@@ -134,17 +153,34 @@ class DescriptorTest(unittest.TestCase):
                     if speaks_http2(server.grpc_port):
                         break
                 self.assertTrue(speaks_http2(server.grpc_port))
-                answers = (self.try_embed(server.http_port) for _ in range(1000))
+                answers = (ask_or_none(server.http_port, EMBED) for _ in range(1000))
                 self.assertEqual(next(a for a in answers if a is not None)[0], 200)
         finally:
             self.assertEqual(server.close(), 0)
 
-    @staticmethod
-    def try_embed(port):
+
+class LimitTest(unittest.TestCase):
+    def test_connections_of_the_grpc_port_have_a_limit(self):
+        server = Server({}, *IDENTITY, "--max-connections", "4")
         try:
-            return ask(port, EMBED)
-        except ConnectionError:
-            return None
+            silent = [connect(server.grpc_port) for _ in range(4)]
+            # The oldest that has said nothing makes room.
+            self.assertTrue(speaks_http2(server.grpc_port))
+            self.assertEqual(silent[0].recv(1), b"")
+            talking = []
+            for _ in range(4):
+                talking.append(connect(server.grpc_port))
+                talking[-1].sendall(HTTP2_HELLO)
+                self.assertTrue(talking[-1].recv(9))
+            # All four places are taken by those who are served.
+            self.assertFalse(speaks_http2(server.grpc_port))
+            talking.pop().close()
+            while not speaks_http2(server.grpc_port):
+                pass
+            for connection in silent + talking:
+                connection.close()
+        finally:
+            self.assertEqual(server.close(), 0)
 
 
 class EndTest(unittest.TestCase):
@@ -212,6 +248,81 @@ class EndTest(unittest.TestCase):
                 self.assertIn("in use", second.stderr)
         finally:
             server.close()
+
+
+    def test_a_second_signal_ends_at_once(self):
+        server = Server({}, *IDENTITY)
+        with connect(server.http_port) as unfinished:
+            unfinished.sendall(b"POST /embed HTTP/1.1\r\n")
+            # Read behind it.
+            self.assertEqual(ask(server.http_port, EMBED)[0], 200)
+            server.process.send_signal(signal.SIGTERM)
+            while ask_or_none(server.http_port, EMBED) is not None:
+                pass
+            self.assertIsNone(server.process.poll())
+            self.assertEqual(server.close(), 128 + signal.SIGTERM)
+
+    def test_a_signal_counts_while_models_are_read(self):
+        # So many that they are not all read by the time the signals are blocked.
+        models = [f"m{i}={MODELS / 'bert-base'}" for i in range(300)]
+        process = subprocess.Popen([PROGRAM, "serve", *models, "--port", "0", "--grpc-port", "0"],
+                                   stdout=subprocess.PIPE, text=True)
+        while not blocks(process.pid, signal.SIGTERM):
+            time.sleep(0.001)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertEqual(process.stdout.read(), "")
+        process.stdout.close()
+
+
+class LogTest(unittest.TestCase):
+    LONG = request_bytes("/" + "x" * 8000)
+
+    def test_nobody_reads_standard_error(self):
+        reader, writer = os.pipe()
+        server = Server({}, *IDENTITY, "--log-requests", stderr=writer)
+        os.close(writer)
+        with connect(server.http_port) as connection:
+            for _ in range(300):  # 2.4 MB: more than the pipe and what waits for it hold
+                connection.sendall(self.LONG)
+                self.assertEqual(read_answer(connection)[0], 404)
+        self.assertEqual(server.close(), 0)
+        os.close(reader)
+
+    def test_the_reader_of_standard_error_has_gone(self):
+        reader, writer = os.pipe()
+        server = Server({}, *IDENTITY, "--log-requests", stderr=writer)
+        os.close(writer)
+        os.close(reader)
+        for _ in range(3):
+            self.assertEqual(ask(server.http_port, EMBED)[0], 200)
+        self.assertEqual(server.close(), 0)
+
+    def test_log_lines_are_json_whatever_is_sent(self):
+        with tempfile.TemporaryFile() as log:
+            server = Server({}, *IDENTITY, "--log-requests", stderr=log)
+            ids = (b"a\xff\"b", b"\xc3\x28", b"\xed\xa0\x80", b"\\")
+            for one in ids:
+                ask(server.http_port, b"GET /%0a%7b%ff%e2%80%a8 HTTP/1.1\r\nHost: x\r\n"
+                    b"X-Request-Id: " + one + b"\r\ntraceparent: \xfe\r\n\r\n")
+            self.assertEqual(server.close(), 0)
+            log.seek(0)
+            lines = [json.loads(line) for line in log.read().decode("utf-8").split("\n")
+                     if line.startswith("{")]
+            self.assertEqual(len(lines), len(ids))
+            self.assertEqual({line["status"] for line in lines}, {404})
+
+
+class ReadyTest(unittest.TestCase):
+    def test_a_model_that_cannot_be_loaded(self):
+        for mode, status in (("all", 503), ("any", 200)):
+            with tempfile.TemporaryDirectory() as folder:
+                shutil.copytree(MODELS / "bert-base", os.path.join(folder, "good"))
+                os.mkdir(os.path.join(folder, "bad"))
+                server = Server({}, "--model-repository", folder, "--ready", mode)
+                for path in ("/health", "/v2/health/ready"):
+                    self.assertEqual(ask(server.http_port, request_bytes(path))[0], status, mode)
+                self.assertEqual(server.close(), 0)
 
 
 class GoneTest(IdentityTest):
