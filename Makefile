@@ -49,7 +49,7 @@ asan: setup  ## all tests, fuzz corpora and a server under load, under AddressSa
 tsan: setup  ## the tests that start threads, and a server under load, under ThreadSanitizer
 	cmake --preset tsan
 	cmake --build --preset tsan --target thread_tests tamis tamis_load
-	tools/run_tests.sh 'tsan:^(base|runtime|api|serve|golden|soak)_test$$'
+	tools/run_tests.sh 'tsan:^(base|engines_cpu|api|serve|golden|soak)_test$$'
 	tools/serve_storm.py build/tsan
 
 tidy:  ## clang-tidy over the tree
@@ -60,7 +60,7 @@ tidy:  ## clang-tidy over the tree
 bench: model release  ## time the real model end to end, and every kernel
 	build/release/tamis bench build/models/minilm --shape 1x16 --shape 1x128 --shape 32x128
 	cmake --build --preset release --target kernels_bench
-	build/release/src/kernels/kernels_bench
+	build/release/src/kernels/cpu/kernels_bench
 
 bench-peers: model release clients  ## time Tamis and the other engines in turns, into bench/RESULTS.md
 	build/clients/bin/python bench/peers.py --tamis build/release/tamis --minilm build/models/minilm \

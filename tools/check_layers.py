@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Fails on an include that the architecture does not allow.
 
-  * between modules: only what tools/layers.txt allows (the transitive closure of a row);
-  * CMake: USES of each tamis_module() equals its row, its test links nothing outside the closure;
+  * between modules: only what tools/layers.txt allows (the transitive closure of a row). Rows may
+    name folders inside each other, of which the longest counts; `private` arrows are not passed on;
+    rows with "(tests)" are for *_test* files alone;
+  * CMake: tamis_module() reads the same rows and links nothing outside them by hand;
+  * the diagram in docs/architecture.md is drawn from the rows (--write-diagram draws it anew);
   * third-party headers: only in the files THIRD_PARTY names, so that each stays replaceable;
   * per-ISA kernel files: their contract header, -inl.h files and three standard headers, or the
     linker could hand AVX-512 code of a shared inline function to a machine without it.
 
-usage: check_layers.py [--root FOLDER]
+usage: check_layers.py [--root FOLDER] [--write-diagram]
 """
 
 import argparse
@@ -49,39 +52,110 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 SOURCE_SUFFIXES = {".h", ".cc", ".inc"}
 
 
+class Layers:
+    """The rows of layers.txt: public and private arrows of modules, and what their tests add."""
+
+    def __init__(self):
+        self.uses = {}      # module -> modules that its row names, in file order
+        self.private = {}   # module -> those of them that are not passed on
+        self.tests = {}     # module -> modules that its tests may use as well
+
+    def __contains__(self, module):
+        return module in self.uses
+
+    def module_of(self, path):
+        """The longest row that `path`, below src/, lies in; None if none."""
+        parts = path.split("/")[:-1]
+        for count in range(len(parts), 0, -1):
+            if "/".join(parts[:count]) in self.uses:
+                return "/".join(parts[:count])
+        return None
+
+
 def read_layers(text):
-    """Module -> the modules its row names, in file order."""
-    layers = {}
+    """The rows of layers.txt."""
+    layers = Layers()
     for line in text.splitlines():
         line = line.split("#", 1)[0].strip()
         if not line:
             continue
-        name, _, uses = line.partition(":")
-        layers[name.strip()] = uses.split()
+        name, _, words = line.partition(":")
+        name, words = name.strip(), words.split()
+        if name.endswith("(tests)"):
+            layers.tests[name.removesuffix("(tests)").strip()] = words
+            continue
+        private = {word for before, word in zip(words, words[1:]) if before == "private"}
+        layers.uses[name] = [word for word in words if word != "private"]
+        layers.private[name] = private
     return layers
 
 
-def closure(layers, module):
-    """All modules that `module` may include, itself among them."""
-    seen, pending = set(), [module]
+def closure(layers, module, tests=False):
+    """All modules that `module` may include, itself among them; with those of its tests."""
+    seen = {module}
+    pending = list(layers.uses.get(module, []))
+    if tests:
+        pending += layers.tests.get(module, [])
     while pending:
         name = pending.pop()
         if name not in seen:
             seen.add(name)
-            pending.extend(layers.get(name, []))
+            hidden = layers.private.get(name, set())
+            pending.extend(used for used in layers.uses.get(name, []) if used not in hidden)
     return seen
+
+
+def reaches(layers, start, target):
+    """Whether `start` uses `target` over any arrows, private ones too."""
+    seen, pending = set(), [start]
+    while pending:
+        name = pending.pop()
+        if name == target:
+            return True
+        if name not in seen:
+            seen.add(name)
+            pending.extend(layers.uses.get(name, []))
+    return False
 
 
 def check_rows(layers):
     """Faults of layers.txt itself: unknown names, circles."""
     faults = []
-    for module, uses in layers.items():
+    for module, uses in layers.uses.items():
         for used in uses:
             if used not in layers:
                 faults.append(f"tools/layers.txt: '{module}' uses '{used}', which has no row")
-            elif module in closure(layers, used):
+            elif reaches(layers, used, module):
                 faults.append(f"tools/layers.txt: '{module}' and '{used}' use each other")
+    for module, uses in layers.tests.items():
+        for used in [module] + uses:
+            if used not in layers:
+                faults.append(f"tools/layers.txt: '{module} (tests)' names '{used}', which has no "
+                              "row")
     return faults
+
+
+def diagram(layers):
+    """The rows as a mermaid flowchart, an arrow a pair; dotted where it is private."""
+    lines = ["```mermaid", "flowchart BT"]
+    for module, uses in layers.uses.items():
+        for used in uses:
+            arrow = "-.->" if used in layers.private[module] else "-->"
+            lines.append(f"  {module} {arrow} {used}")
+    return "\n".join(lines + ["```"])
+
+
+ARCHITECTURE = "docs/architecture.md"
+DIAGRAM = re.compile(r"```mermaid\nflowchart BT\n.*?\n```", re.DOTALL)
+
+
+def check_diagram(path, text, layers):
+    """Faults of the document that shows the rows."""
+    found = DIAGRAM.search(text)
+    if found and found.group(0) == diagram(layers):
+        return []
+    return [f"{path}: the diagram is not that of tools/layers.txt; run tools/check_layers.py "
+            "--write-diagram"]
 
 
 def matches(path, patterns):
@@ -116,14 +190,17 @@ def check_isa_file(path, includes):
 def check_source(path, text, layers):
     """Faults of one file; `path` is relative to the tree's root, with slashes."""
     includes = INCLUDE.findall(text)
-    parts = path.split("/")
-    module = parts[1] if parts[0] == "src" and len(parts) > 2 else None
-    if module is not None and module not in layers:
-        return [f"{path}: module '{module}' has no row in tools/layers.txt"]
+    module = None
+    if path.startswith("src/") and path.count("/") > 1:
+        module = layers.module_of(path.removeprefix("src/"))
+        if module is None:
+            folder = path.split("/")[1]
+            return [f"{path}: module '{folder}' has no row in tools/layers.txt"]
     faults = []
     if "/kernels/cpu/" in path and ISA_FILE.search(path):
         faults += check_isa_file(path, includes)
-    allowed = closure(layers, module) if module else set(layers)
+    in_tests = matches(path, TEST_FILES)
+    allowed = closure(layers, module, in_tests) if module else set(layers.uses)
     for bracket, header in includes:
         first = header.split("/", 1)[0]
         if bracket == "<" and first != "tamis":
@@ -131,7 +208,8 @@ def check_source(path, text, layers):
             if fault:
                 faults.append(fault)
             continue
-        if first in layers and first not in allowed:
+        target = layers.module_of(header)
+        if target is not None and target not in allowed:
             faults.append(f"{path}: '{module}' may not include {header}: tools/layers.txt allows "
                           f"{' '.join(sorted(allowed - {module})) or 'nothing'}")
         elif first == "tamis" and header not in PUBLIC_TYPES and module not in (
@@ -160,13 +238,14 @@ def check_cmake(path, text, layers):
         if name not in layers:
             faults.append(f"{path}: module '{name}' has no row in tools/layers.txt")
             continue
-        if set(lists.get("USES", [])) != set(layers[name]):
-            faults.append(f"{path}: USES {' '.join(lists.get('USES', [])) or '(none)'}, but the "
-                          f"row in tools/layers.txt is '{name}: {' '.join(layers[name])}'")
-        allowed = {f"tamis_{module}" for module in closure(layers, name)}
-        for library in lists.get("LIBRARIES", []) + lists.get("TEST_LIBRARIES", []):
-            if library.removeprefix("tamis_") in layers and library not in allowed:
-                faults.append(f"{path}: '{name}' may not link {library}")
+        if "USES" in words:
+            faults.append(f"{path}: '{name}' links what its row in tools/layers.txt names; no USES")
+        modules = {f"tamis_{module.replace('/', '_')}": module for module in layers.uses}
+        for kind, tests in (("LIBRARIES", False), ("TEST_LIBRARIES", True)):
+            allowed = closure(layers, name, tests)
+            for library in lists.get(kind, []):
+                if library in modules and modules[library] not in allowed:
+                    faults.append(f"{path}: '{name}' may not link {library}")
     return faults
 
 
@@ -174,6 +253,7 @@ def check_tree(root):
     """All faults under `root`."""
     layers = read_layers((root / "tools/layers.txt").read_text())
     faults = check_rows(layers)
+    faults += check_diagram(ARCHITECTURE, (root / ARCHITECTURE).read_text(), layers)
     for top in ("include", "src", "tests", "examples"):
         for file in sorted((root / top).rglob("*")):
             path = file.relative_to(root).as_posix()
@@ -188,7 +268,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=pathlib.Path,
                         default=pathlib.Path(__file__).resolve().parent.parent)
-    faults = check_tree(parser.parse_args().root)
+    parser.add_argument("--write-diagram", action="store_true",
+                        help="draw the diagram of docs/architecture.md from the rows")
+    arguments = parser.parse_args()
+    if arguments.write_diagram:
+        page = arguments.root / ARCHITECTURE
+        layers = read_layers((arguments.root / "tools/layers.txt").read_text())
+        page.write_text(DIAGRAM.sub(lambda _: diagram(layers), page.read_text()))
+    faults = check_tree(arguments.root)
     for fault in faults:
         print(fault)
     print(f"check_layers: {len(faults)} faults")

@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "quant/centre_attention.h"
 #include "quant/token_set.h"
-#include "runtime/storage.h"
 
 namespace tamis::api {
 
@@ -50,20 +49,19 @@ tasks::Sequence encode(const LoadedModel& model, const tokenizer::TextInput& inp
 Calibrated calibrate(const LoadedModel& model, std::span<const TextRow> rows,
                      const quant::QuantizeOptions& options,
                      const std::function<void(double)>& progress) {
-  BatchBuffer batch;
-  batch.clear();
+  engine::BatchBuilder batch;
   for (const TextRow& row : rows) {
     for (const tokenizer::TextInput& input : inputs_of(row, model.task())) {
       const tasks::Sequence sequence = encode(model, input);
-      if (sequence.size() > 0) batch.append(sequence);
+      if (sequence.size() > 0) batch.append(sequence.view());
     }
   }
-  if (batch.input_ids.empty()) {
+  if (batch.tokens() == 0) {
     fail(ErrorCode::kInvalidArgument, "calibration: the file has no texts; at least one is needed");
   }
-  const runtime::PackedBatch packed = batch.packed();
+  const engine::PackedBatch packed = batch.batch();
   // The truth that the integers are fitted to is float32 throughout.
-  ThreadPool& pool = model.engine().pool();
+  ThreadPool& pool = model.runner().pool();
   graph::Graph source = model.marked_graph();
   const quant::TokenSet tokens({&packed, 1}, options.max_tokens);
   quant::centre_attention(source, tokens.batch(), pool);
@@ -73,7 +71,7 @@ Calibrated calibrate(const LoadedModel& model, std::span<const TextRow> rows,
         return true;
       });
   if (!quant::needs_simulation(quantized.graph)) {
-    runtime::set_attention_arithmetic(quantized.graph, graph::FloatArithmetic::kBf16);
+    graph::set_attention_arithmetic(quantized.graph, graph::FloatArithmetic::kBf16);
   }
   return {std::move(source), std::move(quantized)};
 }

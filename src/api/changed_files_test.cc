@@ -1,7 +1,6 @@
 // Models whose files change once they are loaded, or while they are.
 #include "api/test_util.h"
 #include "base/file.h"
-#include "runtime/plan.h"
 
 namespace tamis::api {
 namespace {
@@ -38,9 +37,9 @@ TEST(ChangedFiles, LeaveALoadedModelAsItIs) {
       const auto untouched = load_checkpoint(name);
       change(copy.path());
       EXPECT_EQ(raw_outputs(*model, inputs, 4096), raw_outputs(*untouched, inputs, 4096)) << name;
-      // A second plan of the graph, as a server makes it for outputs by token.
-      const auto again = model->make_engine(model->graph(), "fp32");
-      EXPECT_EQ(again->plan().packed_bytes(), model->engine().plan().packed_bytes());
+      // A second engine of the graph, as a server makes it for outputs by token.
+      const auto again = model->make_runner(model->graph(), engine::Precision::kFp32);
+      EXPECT_EQ(again->info().packed_bytes, model->runner().info().packed_bytes);
     }
   }
 }

@@ -11,12 +11,12 @@
 #include "base/error.h"
 #include "quant/cost.h"
 #include "quant/plain_plan.h"
-#include "runtime/storage.h"
 
 namespace tamis::api {
 
 namespace {
 
+using engine::Precision;
 using graph::Graph;
 using graph::Node;
 
@@ -36,7 +36,7 @@ Graph without_marks(Graph graph) {
 
 // What plans of bf16 and INT8 compute attention in.
 Graph with_bf16_attention(Graph graph) {
-  runtime::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
+  graph::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
   return graph;
 }
 
@@ -57,15 +57,15 @@ class Chooser {
   }
 
   PlanChoice run() {
-    measure(without_marks(model_.marked_graph()), "fp32", "fp32", {});
+    measure(without_marks(model_.marked_graph()), "fp32", Precision::kFp32, {});
     if (model_.isas().has(Isa::kAvx512Bf16)) {
-      measure(with_bf16_attention(without_marks(source_)), "bf16", "bf16", {});
+      measure(with_bf16_attention(without_marks(source_)), "bf16", Precision::kBf16, {});
     }
     progress(0.05);
     if (!simulated_) {
       Graph nearest = with_bf16_attention(source_);
       quant::make_plain_plan(nearest);
-      measure(nearest, "int8, rounded to nearest", "int8", {});
+      measure(nearest, "int8, rounded to nearest", Precision::kInt8, {});
     }
     const quant::SearchResult found = search();
     choose(found);
@@ -73,7 +73,8 @@ class Chooser {
     mark_front();
     choice_.faster = price(choice_.row()) < kFaster * price(choice_.rows[0]);
     // Integers that are simulated are for hardware elsewhere; fp32 itself keeps any budget.
-    choice_.met = choice_.row().met && (choice_.faster || choice_.row().precision == "int8");
+    choice_.met =
+        choice_.row().met && (choice_.faster || choice_.row().precision == Precision::kInt8);
     progress(1);
     return std::move(choice_);
   }
@@ -84,21 +85,21 @@ class Chooser {
   }
 
   // Adds a row for a graph; the loss that decides.
-  double measure(const Graph& graph, std::string name, const std::string& precision,
+  double measure(const Graph& graph, std::string name, Precision precision,
                  std::vector<std::string> in_float) {
     PlanRow row;
     row.name = std::move(name);
     row.precision = precision;
     row.in_float = std::move(in_float);
     quant::CostModel cost = cost_;
-    cost.bf16 = precision == "bf16";
-    const auto engine = model_.make_engine(graph, precision);
-    const bool in_float_arithmetic = precision == "int8" && simulated_;
+    cost.bf16 = precision == Precision::kBf16;
+    const auto runner = model_.make_runner(graph, precision);
+    const bool in_float_arithmetic = precision == Precision::kInt8 && simulated_;
     row.table_us =
         1e-3 * quant::graph_ns(
                    in_float_arithmetic ? without_marks(source_) : model_.load_graph(graph), cost);
-    if (options_.measure) row.clock_us = time(*engine);
-    row.evaluation = held_out_.compare(*engine);
+    if (options_.measure) row.clock_us = time(*runner);
+    row.evaluation = held_out_.compare(*runner);
     row.loss = loss_of(row.evaluation, options_.budget);
     const double decides = deciding_loss(row.loss, options_.budget);
     row.met = decides <= options_.budget.limit;
@@ -108,26 +109,25 @@ class Chooser {
   }
 
   // Microseconds a token, the best of some runs of 8 x 128 tokens on all threads.
-  [[nodiscard]] double time(Engine& engine) const {
+  [[nodiscard]] double time(Runner& runner) const {
     constexpr int32_t kSequences = 8;
     const auto length = static_cast<int32_t>(std::min<int64_t>(128, model_.manifest().max_length));
-    const int64_t vocab = engine.plan().limits().vocab_size;
+    const int64_t vocab = runner.info().limits.vocab_size;
     std::mt19937 random(7);
-    BatchBuffer batch;
-    batch.clear();
+    engine::BatchBuilder batch;
     for (int32_t s = 0; s < kSequences; ++s) {
       tasks::Sequence sequence;
       for (int32_t t = 0; t < length; ++t) {
         sequence.ids.push_back(static_cast<int32_t>(random() % static_cast<uint32_t>(vocab)));
       }
-      batch.append(sequence);
+      batch.append(sequence.view());
     }
-    runtime::Outputs outputs;
+    engine::Outputs outputs;
     const Clock& clock = Clock::steady();
     int64_t least = std::numeric_limits<int64_t>::max();
     for (int i = 0; i < 5; ++i) {
       const int64_t start = clock.now_ns();
-      engine.run(batch.packed(), outputs);
+      runner.run(batch.batch(), outputs);
       least = std::min(least, clock.now_ns() - start);
     }
     return 1e-3 * static_cast<double>(least) / static_cast<double>(kSequences * length);
@@ -150,7 +150,7 @@ class Chooser {
                                     std::string(tasks::task_output(model_.task())),
                                     simulated_,
                                     model_.isas(),
-                                    model_.engine().pool()};
+                                    model_.runner().pool()};
     const std::vector<double> gains = quant::rank_layers(
         input, sets, [&](const TensorView& rows) { return held_out_.divergence(rows); },
         [&](double done) {
@@ -182,7 +182,7 @@ class Chooser {
     if (found.met || simulated_) return found;
     // What stays in the way is attention.
     Graph exact = quantized_;
-    runtime::set_attention_arithmetic(exact, graph::FloatArithmetic::kF32);
+    graph::set_attention_arithmetic(exact, graph::FloatArithmetic::kF32);
     return search_over(exact, layers, gains, limit, ", attention in fp32");
   }
 
@@ -197,7 +197,7 @@ class Chooser {
       const size_t in_float = layers.size() - std::min(layers.size(), count);
       const std::string name =
           in_float == 0 ? "int8" : cat("int8, ", in_float, " of ", layers.size(), " in float");
-      return measure(graph, cat(name, suffix), "int8", {});
+      return measure(graph, cat(name, suffix), Precision::kInt8, {});
     });
     for (size_t i = 0; i < found.points.size(); ++i) {
       choice_.rows[first_integer_ + i].in_float = found.points[i].in_float;
@@ -219,8 +219,9 @@ class Chooser {
   void choose(const quant::SearchResult& found) {
     choice_.chosen = first_integer_ + found.chosen;
     if (!options_.search) choice_.chosen = first_integer_;
-    const auto bf16 = std::find_if(choice_.rows.begin(), choice_.rows.end(),
-                                   [](const PlanRow& row) { return row.precision == "bf16"; });
+    const auto bf16 =
+        std::find_if(choice_.rows.begin(), choice_.rows.end(),
+                     [](const PlanRow& row) { return row.precision == Precision::kBf16; });
     const double fp32 = price(choice_.rows[0]);
     // Integers with so much in float that bf16 is faster, or nothing is won, are no use.
     const auto useful = [&](const PlanRow& row) {

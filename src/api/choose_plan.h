@@ -19,8 +19,8 @@ namespace tamis::api {
 
 /// One plan that was measured.
 struct PlanRow {
-  std::string name;                   ///< "fp32", "int8", "int8, 2 layers in float"
-  std::string precision;              ///< as the manifest has it
+  std::string name;  ///< "fp32", "int8", "int8, 2 layers in float"
+  engine::Precision precision = engine::Precision::kFp32;
   std::vector<std::string> in_float;  ///< quantizers switched off on top of the marks' own state
   double table_us = 0;                ///< a token on one thread at 128 tokens, by the cost table
   std::optional<double> clock_us;     ///< the same by the clock; only if asked for

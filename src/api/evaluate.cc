@@ -7,7 +7,7 @@
 #include "api/measure.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "kernels/agreement.h"
+#include "math/agreement.h"
 #include "tasks/finite.h"
 
 namespace tamis::api {
@@ -22,7 +22,7 @@ std::vector<Run> run_chunk(const LoadedModel& model, const Chunk& chunk,
                            const tasks::TaskOptions& options, int64_t max_batch_tokens) {
   std::vector<tasks::Encoded> encoded = encode_chunk(model, chunk, options);
   std::vector<Run> runs(encoded.size());
-  model.engine().run(encoded, max_batch_tokens,
+  model.runner().run(encoded, max_batch_tokens,
                      [&](size_t i, std::span<const tasks::OutputView> outputs) {
                        const std::string_view where = chunk.wheres[chunk.row_of[i]];
                        for (const tasks::OutputView& output : outputs) {
@@ -97,7 +97,7 @@ Chunk make_chunk(const Measure& measure, std::span<const TextRow> rows, std::str
 std::vector<tasks::Encoded> encode_chunk(const LoadedModel& model, const Chunk& chunk,
                                          const tasks::TaskOptions& options) {
   std::vector<tasks::Encoded> encoded(chunk.inputs.size());
-  model.engine().pool().parallel_for(static_cast<int64_t>(encoded.size()), [&](int64_t i) {
+  model.runner().pool().parallel_for(static_cast<int64_t>(encoded.size()), [&](int64_t i) {
     const auto at = static_cast<size_t>(i);
     try {
       encoded[at] = model.encode(chunk.inputs[at], options);
@@ -128,11 +128,11 @@ double PairedTruth::drop() const {
 
 double PairedTruth::drop_upper_95() const {
   constexpr double kHalf = 0.975;
-  return kernels::clopper_pearson_upper(broken, rows, kHalf) -
-         kernels::clopper_pearson_lower(fixed, rows, kHalf);
+  return math::clopper_pearson_upper(broken, rows, kHalf) -
+         math::clopper_pearson_lower(fixed, rows, kHalf);
 }
 
-double PairedTruth::p_value() const { return kernels::mcnemar_p(broken, fixed); }
+double PairedTruth::p_value() const { return math::mcnemar_p(broken, fixed); }
 
 std::optional<double> Agreement::flip_share() const {
   if (!flips || compared == 0) return std::nullopt;
@@ -141,7 +141,7 @@ std::optional<double> Agreement::flip_share() const {
 
 std::optional<double> Agreement::flips_upper_95() const {
   if (!flips || compared == 0) return std::nullopt;
-  return kernels::clopper_pearson_upper(*flips, compared);
+  return math::clopper_pearson_upper(*flips, compared);
 }
 
 Evaluation evaluate(const LoadedModel& model, const LoadedModel* other,

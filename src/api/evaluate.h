@@ -1,7 +1,7 @@
 // How well a model does on rows with the truth, and how far it agrees with another.
 //
 // Is: the figures of tamis eval. Is not: reading of files (formats), nor the formulas
-// (tasks/metrics.h, kernels/agreement.h). May use: all of api.
+// (tasks/metrics.h, math/agreement.h). May use: all of api.
 #pragma once
 
 #include <functional>
@@ -19,14 +19,14 @@ namespace tamis::api {
 struct Agreement {
   int64_t compared = 0;          ///< decisions: texts, or tokens for ner, or masks for fill-mask
   std::optional<int64_t> flips;  ///< decisions that differ
-  /// Share of flips to be expected of rows like these (kernels::expected_flips), where one of
+  /// Share of flips to be expected of rows like these (math::expected_flips), where one of
   /// several labels is chosen.
   std::optional<double> expected_flips;
   std::optional<double> kl;  ///< mean divergence of this model's logits from the other's, nats
   std::optional<double> cosine_median;
   std::optional<double> cosine_p01;  ///< 1 % quantile
   std::optional<double> spearman;    ///< of the two models' scores
-  // What 95 % confidence, one-sided, leaves of them (kernels/agreement.h).
+  // What 95 % confidence, one-sided, leaves of them (math/agreement.h).
   std::optional<double> kl_upper_95;
   std::optional<double> cosine_lower_95;  ///< of the median
   std::optional<double> spearman_lower_95;

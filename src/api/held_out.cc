@@ -14,7 +14,7 @@ constexpr int64_t kMaxBatchTokens = 16384;
 
 }  // namespace
 
-HeldOut::HeldOut(const LoadedModel& model, Engine& reference, std::span<const TextRow> rows,
+HeldOut::HeldOut(const LoadedModel& model, Runner& reference, std::span<const TextRow> rows,
                  std::string source)
     : model_(model),
       rows_(rows),
@@ -35,9 +35,9 @@ HeldOut::HeldOut(const LoadedModel& model, Engine& reference, std::span<const Te
                 });
 }
 
-Evaluation HeldOut::compare(Engine& engine) const {
+Evaluation HeldOut::compare(Runner& runner) const {
   std::vector<Run> runs(encoded_.size());
-  engine.run(encoded_, kMaxBatchTokens, [&](size_t i, std::span<const tasks::OutputView> outputs) {
+  runner.run(encoded_, kMaxBatchTokens, [&](size_t i, std::span<const tasks::OutputView> outputs) {
     runs[i] = make_run(encoded_[i], outputs, model_);
     runs[i].encoded = encoded_[i];
   });
@@ -69,7 +69,7 @@ Evaluation HeldOut::evaluate_runs(std::span<const Run> runs, std::span<const siz
   return result;
 }
 
-runtime::PackedBatch HeldOut::batch_of(int64_t max_tokens) {
+engine::PackedBatch HeldOut::batch_of(int64_t max_tokens) {
   int64_t all = 0;
   for (const tasks::Encoded& request : encoded_) all += request.tokens();
   // Every stride-th row, so that files sorted by label give every label.
@@ -82,16 +82,16 @@ runtime::PackedBatch HeldOut::batch_of(int64_t max_tokens) {
     batch_rows_.push_back(r);
     for (size_t i = chunk_.begin[r]; i < chunk_.begin[r + 1]; ++i) {
       batch_requests_.push_back(encoded_[i]);
-      for (const tasks::Sequence& sequence : encoded_[i].sequences) batch_.append(sequence);
+      for (const tasks::Sequence& sequence : encoded_[i].sequences) batch_.append(sequence.view());
     }
   }
-  return batch_.packed();
+  return batch_.batch();
 }
 
 double HeldOut::divergence(const TensorView& output) const {
   std::vector<Run> runs(batch_requests_.size());
   const tasks::OutputView view = {tasks::task_output(model_.task()), output};
-  hand_out(batch_requests_, view, model_.engine().plan().outputs()[0].symbol,
+  hand_out(batch_requests_, batch_.batch(), view, model_.runner().info().outputs[0].unit,
            [&](size_t i, std::span<const tasks::OutputView> outputs) {
              runs[i] = make_run(batch_requests_[i], outputs, model_);
              runs[i].encoded = batch_requests_[i];

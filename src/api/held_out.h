@@ -18,17 +18,17 @@ class HeldOut {
  public:
   /// Runs `reference` on the rows. `model` encodes and decodes, and outlives this; so do the rows.
   /// Throws what evaluate() throws.
-  HeldOut(const LoadedModel& model, Engine& reference, std::span<const TextRow> rows,
+  HeldOut(const LoadedModel& model, Runner& reference, std::span<const TextRow> rows,
           std::string source);
 
   [[nodiscard]] int64_t rows() const { return static_cast<int64_t>(rows_.size()); }
 
   /// Another plan of the model against the reference, on all rows.
-  [[nodiscard]] Evaluation compare(Engine& engine) const;
+  [[nodiscard]] Evaluation compare(Runner& runner) const;
 
   /// Rows evenly spaced, of about `max_tokens` tokens together and at least one, as one batch for
   /// inner work. Valid until the next call.
-  [[nodiscard]] runtime::PackedBatch batch_of(int64_t max_tokens);
+  [[nodiscard]] engine::PackedBatch batch_of(int64_t max_tokens);
   /// Agreement::divergence over the rows of batch_of(), from the task's output for that batch.
   [[nodiscard]] double divergence(const TensorView& output) const;
 
@@ -44,7 +44,7 @@ class HeldOut {
   Chunk chunk_;
   std::vector<tasks::Encoded> encoded_;
   std::vector<Run> reference_;
-  BatchBuffer batch_;
+  engine::BatchBuilder batch_;
   std::vector<size_t> all_rows_;
   std::vector<size_t> batch_rows_;
   std::vector<tasks::Encoded> batch_requests_;

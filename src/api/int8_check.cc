@@ -5,7 +5,7 @@
 
 #include "api/calibration_rows.h"
 #include "base/error.h"
-#include "kernels/agreement.h"
+#include "math/agreement.h"
 #include "quant/run_by_layers.h"
 
 namespace tamis::api {
@@ -55,13 +55,12 @@ std::string Int8Agreement::figures() const {
 Int8Check::Int8Check(const LoadedModel& model, const graph::Graph& graph, ThreadPool& pool)
     : model_(model), rows_(shaped_rows(model, kTexts)), measure_(measure_of(model, rows_)) {
   chunk_ = make_chunk(*measure_, rows_, "built-in text");
-  BatchBuffer batch;
-  batch.clear();
+  engine::BatchBuilder batch;
   for (const tasks::TaskInput& input : chunk_.inputs) {
     encoded_.push_back(model.encode(input, measure_->options()));
-    for (const tasks::Sequence& sequence : encoded_.back().sequences) batch.append(sequence);
+    for (const tasks::Sequence& sequence : encoded_.back().sequences) batch.append(sequence.view());
   }
-  if (batch.input_ids.empty()) return;
+  if (batch.tokens() == 0) return;
   const std::string name(tasks::task_output(model.task()));
   const auto& outputs = graph.outputs();
   const auto output = std::find_if(outputs.begin(), outputs.end(),
@@ -69,22 +68,22 @@ Int8Check::Int8Check(const LoadedModel& model, const graph::Graph& graph, Thread
   TAMIS_CHECK(output != outputs.end());
   const graph::SymbolicShape& shape = graph.value(output->value).shape;
   const std::vector<float> values =
-      quant::run_by_layers(graph, name, batch.packed(), pool, model.isas());
+      quant::run_by_layers(graph, name, batch.batch(), pool, model.isas());
   const int64_t width = shape.elements_per_unit();
   const TensorView view(DType::kF32, {static_cast<int64_t>(values.size()) / width, width},
                         values.data());
   reference_.resize(encoded_.size());
-  hand_out(encoded_, {name, view}, shape.symbol(),
+  hand_out(encoded_, batch.batch(), {name, view}, output_unit(model.task()),
            [&](size_t i, std::span<const tasks::OutputView> rows) {
              reference_[i] = make_run(encoded_[i], rows, model_);
              reference_[i].encoded = encoded_[i];
            });
 }
 
-std::optional<Int8Agreement> Int8Check::compare(Engine& engine) const {
+std::optional<Int8Agreement> Int8Check::compare(Runner& runner) const {
   if (reference_.empty()) return std::nullopt;
   std::vector<Run> runs(encoded_.size());
-  engine.run(encoded_, kMaxBatchTokens, [&](size_t i, std::span<const tasks::OutputView> rows) {
+  runner.run(encoded_, kMaxBatchTokens, [&](size_t i, std::span<const tasks::OutputView> rows) {
     runs[i] = make_run(encoded_[i], rows, model_);
     runs[i].encoded = encoded_[i];
   });
@@ -102,7 +101,7 @@ std::optional<Int8Agreement> Int8Check::compare(Engine& engine) const {
       theirs.insert(theirs.end(), reference[i].raw.begin(), reference[i].raw.end());
       mine.insert(mine.end(), own[i].raw.begin(), own[i].raw.end());
       if (model_.task() != tasks::TaskKind::kEmbed) continue;
-      const double cosine = kernels::cosine(reference[i].raw, own[i].raw);
+      const double cosine = math::cosine(reference[i].raw, own[i].raw);
       agreement.cosine = std::min(agreement.cosine.value_or(1.0), cosine);
     }
   }
@@ -110,7 +109,7 @@ std::optional<Int8Agreement> Int8Check::compare(Engine& engine) const {
   evaluation.against.emplace();
   measure_->finish(evaluation);
   agreement.flip_share = evaluation.against->flip_share();
-  if (!agreement.cosine && !agreement.flip_share) agreement.cosine = kernels::cosine(theirs, mine);
+  if (!agreement.cosine && !agreement.flip_share) agreement.cosine = math::cosine(theirs, mine);
   return agreement;
 }
 

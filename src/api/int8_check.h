@@ -36,7 +36,7 @@ class Int8Check {
 
   /// The integers on the same texts; nothing if the model takes none of them (its longest input is
   /// a few tokens).
-  [[nodiscard]] std::optional<Int8Agreement> compare(Engine& engine) const;
+  [[nodiscard]] std::optional<Int8Agreement> compare(Runner& runner) const;
 
  private:
   const LoadedModel& model_;

@@ -53,7 +53,7 @@ std::string warnings_of(const ModelPath& path, std::shared_ptr<const LoadedModel
     if (level == LogLevel::kWarning) said += cat(message, "\n");
   });
   ModelOptions options = on_threads(2);
-  options.precision = "int8";
+  options.precision = engine::Precision::kInt8;
   model = LoadedModel::load(path, options);
   set_log_sink({});
   return said;
@@ -87,8 +87,8 @@ TEST(Int8Check, AgreesWithTheWholeFloatModel) {
     std::shared_ptr<const LoadedModel> int8;
     (void)warnings_of(resolve_model(testdata(name).string()), int8);
     const auto fp32 = load_checkpoint(name);
-    const Int8Check check(*fp32, fp32->graph(), fp32->engine().pool());
-    const auto same = check.compare(fp32->engine());
+    const Int8Check check(*fp32, fp32->graph(), fp32->runner().pool());
+    const auto same = check.compare(fp32->runner());
     if (!same) continue;
     EXPECT_GT(same->cosine.value_or(1), 0.999999) << name;
     EXPECT_EQ(same->flip_share.value_or(0), 0) << name;

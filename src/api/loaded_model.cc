@@ -15,7 +15,6 @@
 #include "formats/sentence_transformers.h"
 #include "models/models.h"
 #include "quant/marks.h"
-#include "runtime/storage.h"
 
 namespace tamis::api {
 
@@ -86,21 +85,6 @@ int64_t sum_constants(const graph::Graph& graph, Measure measure) {
   return total;
 }
 
-// What a row of the task's output stands for.
-graph::Symbol rows_of(TaskKind task) {
-  switch (head_of(task)) {
-    case HeadKind::kEmbedding:
-    case HeadKind::kSequenceClassification:
-      return graph::Symbol::kSequences;
-    case HeadKind::kTokenClassification:
-    case HeadKind::kQuestionAnswering:
-      return graph::Symbol::kTokens;
-    case HeadKind::kMaskedLM:
-      return graph::Symbol::kSelected;
-  }
-  return graph::Symbol::kSequences;
-}
-
 // The longest input: what was asked for, else sentence_bert_config, else tokenizer_config, else the
 // table; never above the table.
 int64_t longest_input(int64_t asked, std::optional<int64_t> sentence_bert,
@@ -109,15 +93,29 @@ int64_t longest_input(int64_t asked, std::optional<int64_t> sentence_bert,
   return positions > 0 ? std::min(wanted, positions) : wanted;
 }
 
-void check_precision(const ModelOptions& options) {
-  if (!options.precision) return;
-  const std::string& wanted = *options.precision;
-  if (wanted != "fp32" && wanted != "bf16" && wanted != "int8") {
-    fail(ErrorCode::kInvalidArgument, "--precision ", wanted, ": must be fp32, bf16 or int8");
+}  // namespace
+
+engine::RowUnit output_unit(TaskKind task) {
+  switch (head_of(task)) {
+    case HeadKind::kEmbedding:
+    case HeadKind::kSequenceClassification:
+      return engine::RowUnit::kSequence;
+    case HeadKind::kTokenClassification:
+    case HeadKind::kQuestionAnswering:
+      return engine::RowUnit::kToken;
+    case HeadKind::kMaskedLM:
+      return engine::RowUnit::kSelectedToken;
   }
+  return engine::RowUnit::kSequence;
 }
 
-}  // namespace
+engine::Precision precision_option(std::string_view name) {
+  const std::optional<engine::Precision> precision = engine::precision_from_name(name);
+  if (!precision) {
+    fail(ErrorCode::kInvalidArgument, "--precision ", name, ": must be fp32, bf16 or int8");
+  }
+  return *precision;
+}
 
 int64_t count_parameters(const graph::Graph& graph) {
   return sum_constants(graph, [](const Tensor& tensor) { return tensor.elements(); });
@@ -133,7 +131,6 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
   if (options.max_length < 0) {
     fail(ErrorCode::kInvalidArgument, "--max-length ", options.max_length, " must not be negative");
   }
-  check_precision(options);
   // Files of two states of a folder must not make one model: a bundle that is replaced meanwhile is
   // read again, whole.
   for (int left = 3;; --left) {
@@ -214,13 +211,13 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   // defaults, ranges found at run time, weights rounded to nearest. In fp32 all are off.
   quant::add_marks(graph_, options.scheme);
   quant::apply_globs(graph_, options.enable, options.disable);
-  manifest_.precision = options.precision.value_or("fp32");
+  manifest_.precision = options.precision.value_or(engine::Precision::kFp32);
   reports_ = passes::run_pipeline(graph_, options.skip_passes);
   if (options.keep_graph) marked_graph_ = graph_;
-  if (manifest_.precision != "fp32") {
-    runtime::set_attention_arithmetic(graph_, graph::FloatArithmetic::kBf16);
+  if (manifest_.precision != engine::Precision::kFp32) {
+    graph::set_attention_arithmetic(graph_, graph::FloatArithmetic::kBf16);
   }
-  if (manifest_.precision == "int8") return;
+  if (manifest_.precision == engine::Precision::kInt8) return;
   for (graph::Node& node : graph_.nodes()) {
     for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
   }
@@ -231,8 +228,9 @@ void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOp
   manifest_ = std::move(bundle.manifest);
   graph_ = std::move(bundle.graph);
   if (options.precision && *options.precision != manifest_.precision) {
-    fail(ErrorCode::kUnsupported, "--precision ", *options.precision, ": ", folder.string(),
-         " was made ", manifest_.precision, "; a bundle runs as it was made");
+    fail(ErrorCode::kUnsupported, "--precision ", engine::precision_name(*options.precision), ": ",
+         folder.string(), " was made ", engine::precision_name(manifest_.precision),
+         "; a bundle runs as it was made");
   }
   if (options.task && head_of(*options.task) != head_of(manifest_.task)) {
     fail(ErrorCode::kUnsupported, folder.string(), ": a bundle made for ",
@@ -260,16 +258,16 @@ void LoadedModel::finish(const ModelOptions& options) {
   skip_passes_ = options.skip_passes;
   make_engine_of(options.keep_graph ? graph_ : std::exchange(graph_, {}), options);
   // A bundle's manifest and graph are two files, and may have come from two bundles.
-  if (engine_->plan().outputs()[0].symbol != rows_of(task_)) {
-    fail(ErrorCode::kCorruptData, folder_.string(), ": the graph's ",
-         engine_->plan().outputs()[0].name, " are not those of a model for ",
-         tasks::task_name(task_));
+  const engine::EngineOutput& output = runner_->info().outputs[0];
+  if (output.unit != output_unit(task_)) {
+    fail(ErrorCode::kCorruptData, folder_.string(), ": the graph's ", output.name,
+         " are not those of a model for ", tasks::task_name(task_));
   }
 }
 
 void LoadedModel::make_engine_of(graph::Graph graph, const ModelOptions& options) {
-  const bool checked =
-      !is_bundle_ && manifest_.precision == "int8" && tokenizer_ != nullptr && options.check_int8;
+  const bool checked = !is_bundle_ && manifest_.precision == engine::Precision::kInt8 &&
+                       tokenizer_ != nullptr && options.check_int8;
   std::optional<Int8Check> check;
   // A text that the model has no finite answer to is no reason to refuse the model.
   const auto try_to = [this](auto&& step) {
@@ -281,9 +279,10 @@ void LoadedModel::make_engine_of(graph::Graph graph, const ModelOptions& options
     }
   };
   if (checked) try_to([&] { check.emplace(*this, graph, *pool_); });
-  engine_ = plan_engine(load_graph(std::move(graph), &reports_), manifest_.precision);
+  runner_ = start(load_graph(std::move(graph), &reports_), manifest_.precision,
+                  {std::string(tasks::task_output(task_))});
   std::optional<Int8Agreement> agreement;
-  if (check) try_to([&] { agreement = check->compare(*engine_); });
+  if (check) try_to([&] { agreement = check->compare(*runner_); });
   if (!agreement) return;
   int8_agreement_ = std::make_shared<const Int8Agreement>(*agreement);
   if (agreement->good()) return;
@@ -304,20 +303,23 @@ graph::Graph LoadedModel::load_graph(graph::Graph graph,
   return graph;
 }
 
-std::unique_ptr<Engine> LoadedModel::plan_engine(graph::Graph graph,
-                                                 std::string_view precision) const {
-  runtime::PlanOptions plan;
-  plan.isas = isas_;
-  plan.outputs = {std::string(tasks::task_output(task_))};
-  plan.pool = pool_.get();
-  plan.simulate_quantization = quant::needs_simulation(graph);
-  if (precision == "bf16") plan.float_arithmetic = runtime::FloatArithmetic::kBf16;
-  return std::make_unique<Engine>(runtime::Plan::make(std::move(graph), plan), pool_);
+std::unique_ptr<Runner> LoadedModel::start(graph::Graph graph, engine::Precision precision,
+                                           std::vector<std::string> outputs) const {
+  engine::EngineOptions options;
+  options.precision = precision;
+  options.isas = isas_;
+  options.pool = pool_;
+  options.outputs = std::move(outputs);
+  return std::make_unique<Runner>(engine::make_engine(std::move(graph), options), pool_);
 }
 
-std::unique_ptr<Engine> LoadedModel::make_engine(graph::Graph graph,
-                                                 std::string_view precision) const {
-  return plan_engine(load_graph(std::move(graph)), precision);
+std::unique_ptr<Runner> LoadedModel::make_runner(graph::Graph graph,
+                                                 engine::Precision precision) const {
+  return start(load_graph(std::move(graph)), precision, {std::string(tasks::task_output(task_))});
+}
+
+std::unique_ptr<Runner> LoadedModel::make_runner(std::vector<std::string> outputs) const {
+  return start(graph_, manifest_.precision, std::move(outputs));
 }
 
 const tokenizer::Tokenizer& LoadedModel::tokenizer() const {
@@ -341,11 +343,11 @@ tasks::Encoded LoadedModel::encode(tasks::TaskInput input, tasks::TaskOptions op
 std::vector<tasks::TaskResult> LoadedModel::run(std::vector<tasks::TaskInput> inputs,
                                                 const tasks::TaskOptions& options,
                                                 int64_t max_batch_tokens,
-                                                const runtime::RunControl& control) const {
+                                                const engine::RunControl& control) const {
   const size_t count = inputs.size();
   std::vector<tasks::Encoded> encoded(count);
   std::vector<std::optional<Error>> refused(count);
-  engine_->pool().parallel_for(static_cast<int64_t>(count), [&](int64_t i) {
+  runner_->pool().parallel_for(static_cast<int64_t>(count), [&](int64_t i) {
     const auto at = static_cast<size_t>(i);
     try {
       encoded[at] = encode(std::move(inputs[at]), options);
@@ -357,7 +359,7 @@ std::vector<tasks::TaskResult> LoadedModel::run(std::vector<tasks::TaskInput> in
     if (refused[i]) throw InputError(i, count, *refused[i]);
   }
   std::vector<tasks::TaskResult> results(count);
-  engine_->run(
+  runner_->run(
       encoded, max_batch_tokens,
       [&](size_t request, std::span<const tasks::OutputView> outputs) {
         try {

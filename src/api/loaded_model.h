@@ -1,7 +1,7 @@
-// A model ready to answer: graph, tokenizer, plan and engine, from a checkpoint or a bundle.
+// A model ready to answer: graph, tokenizer and engine, from a checkpoint or a bundle.
 //
 // Is: what the public Model, optimize, bench and the server share. Is not: public. May use: models,
-// passes, runtime, tasks.
+// passes, engine, tasks.
 #pragma once
 
 #include <filesystem>
@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "api/engine.h"
 #include "api/manifest.h"
 #include "api/model_path.h"
+#include "api/runner.h"
 #include "base/cpu.h"
 #include "graph/graph.h"
 #include "passes/pipeline.h"
@@ -32,7 +32,7 @@ struct ModelOptions {
   int64_t max_length = 0;
   IsaSet isas = detected_isas();
   /// Nothing: fp32 for a checkpoint, a bundle as it was made.
-  std::optional<std::string> precision;
+  std::optional<engine::Precision> precision;
   /// Shared by the models of a process; null: one of its own, of default_thread_count().
   std::shared_ptr<ThreadPool> pool;
   /// Quantizers to turn on, then off, by glob; for int8 made of a checkpoint.
@@ -55,7 +55,7 @@ struct ModelOptions {
 /// Immutable and thread-safe.
 class LoadedModel {
  public:
-  /// Throws Error as the readers, builders and Plan::make do; kUnsupported for a task that the
+  /// Throws Error as the readers, builders and make_engine() do; kUnsupported for a task that the
   /// model cannot do.
   [[nodiscard]] static std::shared_ptr<const LoadedModel> load(const ModelPath& path,
                                                                const ModelOptions& options);
@@ -64,7 +64,7 @@ class LoadedModel {
   [[nodiscard]] bool is_bundle() const { return is_bundle_; }
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   [[nodiscard]] tasks::TaskKind task() const { return task_; }
-  /// All outputs that the model has, fused if passes ran; the plan's own graph has only the task's.
+  /// All outputs that the model has, fused if passes ran; the engine has only the task's.
   /// With ModelOptions::keep_graph alone.
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
   /// graph() of a checkpoint with the marks on that int8 would have on.
@@ -72,14 +72,16 @@ class LoadedModel {
   [[nodiscard]] const std::vector<passes::PassReport>& pass_reports() const { return reports_; }
   [[nodiscard]] const tokenizer::Tokenizer& tokenizer() const;
   [[nodiscard]] const tasks::TaskModel& task_model() const { return task_model_; }
-  [[nodiscard]] Engine& engine() const { return *engine_; }
+  [[nodiscard]] Runner& runner() const { return *runner_; }
 
   /// Another graph of this model (its quantization another) on an engine of its own: same task,
-  /// kernel sets and pool. `precision` as in the manifest. Marks that the integer kernels cannot
-  /// run are simulated in float.
-  [[nodiscard]] std::unique_ptr<Engine> make_engine(graph::Graph graph,
-                                                    std::string_view precision) const;
-  /// What make_engine() plans: only the task's output, through the passes of loading.
+  /// kernel sets and pool.
+  [[nodiscard]] std::unique_ptr<Runner> make_runner(graph::Graph graph,
+                                                    engine::Precision precision) const;
+  /// This model once more, giving `outputs`, which may be others than the task's. With
+  /// ModelOptions::keep_graph alone.
+  [[nodiscard]] std::unique_ptr<Runner> make_runner(std::vector<std::string> outputs) const;
+  /// What make_runner() runs: only the task's output, through the passes of loading.
   [[nodiscard]] graph::Graph load_graph(graph::Graph graph,
                                         std::vector<passes::PassReport>* reports = nullptr) const;
   [[nodiscard]] IsaSet isas() const { return isas_; }
@@ -96,7 +98,7 @@ class LoadedModel {
   [[nodiscard]] std::vector<tasks::TaskResult> run(std::vector<tasks::TaskInput> inputs,
                                                    const tasks::TaskOptions& options,
                                                    int64_t max_batch_tokens,
-                                                   const runtime::RunControl& control = {}) const;
+                                                   const engine::RunControl& control = {}) const;
 
  private:
   LoadedModel() = default;
@@ -106,8 +108,8 @@ class LoadedModel {
   void load_bundle(const std::filesystem::path& folder, const ModelOptions& options);
   void finish(const ModelOptions& options);
   void make_engine_of(graph::Graph graph, const ModelOptions& options);
-  [[nodiscard]] std::unique_ptr<Engine> plan_engine(graph::Graph graph,
-                                                    std::string_view precision) const;
+  [[nodiscard]] std::unique_ptr<Runner> start(graph::Graph graph, engine::Precision precision,
+                                              std::vector<std::string> outputs) const;
 
   std::filesystem::path folder_;
   bool is_bundle_ = false;
@@ -121,9 +123,15 @@ class LoadedModel {
   std::shared_ptr<ThreadPool> pool_;
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;
   tasks::TaskModel task_model_;
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Runner> runner_;
   std::shared_ptr<const Int8Agreement> int8_agreement_;
 };
+
+/// What a row of the task's output stands for.
+[[nodiscard]] engine::RowUnit output_unit(tasks::TaskKind task);
+
+/// Reads the value of --precision. Throws Error{kInvalidArgument} naming what it may be.
+[[nodiscard]] engine::Precision precision_option(std::string_view name);
 
 /// Elements of all constants of a graph, each tensor once.
 [[nodiscard]] int64_t count_parameters(const graph::Graph& graph);

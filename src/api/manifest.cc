@@ -59,6 +59,16 @@ tasks::Problem problem_of(const Fields& fields) {
   fail(ErrorCode::kCorruptData, fields.where("problem_type"), " \"", name, "\" is unknown");
 }
 
+engine::Precision precision_of(const Fields& fields) {
+  const std::string name = fields.string("precision");
+  const std::optional<engine::Precision> precision = engine::precision_from_name(name);
+  if (!precision) {
+    fail(ErrorCode::kCorruptData, fields.where("precision"), " is \"", name,
+         "\"; must be fp32, bf16 or int8");
+  }
+  return *precision;
+}
+
 void check_version(const Fields& fields) {
   const int64_t version = fields.count("format_version");
   if (version != kBundleVersion) {
@@ -87,7 +97,8 @@ std::string write_manifest(const Manifest& manifest) {
   json.begin_object();
   json.member("format_version", kBundleVersion).member("tamis_version", version());
   json.member("family", manifest.family).member("task", tasks::task_name(manifest.task));
-  json.member("precision", manifest.precision).member("max_length", manifest.max_length);
+  json.member("precision", engine::precision_name(manifest.precision));
+  json.member("max_length", manifest.max_length);
   json.member("hidden_size", manifest.hidden_size).member("output_size", manifest.output_size);
   json.member("parameters", manifest.parameters);
   json.member("uses_type_ids", manifest.uses_type_ids).key("labels").begin_array();
@@ -135,7 +146,7 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
          tasks::known_tasks());
   }
   manifest.task = *kind;
-  manifest.precision = fields.string("precision");
+  manifest.precision = precision_of(fields);
   manifest.max_length = fields.count("max_length");
   manifest.hidden_size = fields.count("hidden_size");
   manifest.output_size = fields.count("output_size");

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/precision.h"
 #include "tasks/task.h"
 
 namespace tamis::api {
@@ -27,7 +28,7 @@ struct FileRecord {
 struct Manifest {
   std::string family;
   tasks::TaskKind task = tasks::TaskKind::kEmbed;  ///< what the model was made for
-  std::string precision = "fp32";
+  engine::Precision precision = engine::Precision::kFp32;
   int64_t max_length = 0;
   int64_t hidden_size = 0;
   int64_t output_size = 0;

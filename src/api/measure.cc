@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "kernels/agreement.h"
+#include "math/agreement.h"
 #include "tasks/metrics.h"
 
 namespace tamis::api {
@@ -52,25 +52,25 @@ class EmbedMeasure final : public Measure {
       fail(kInvalid, where, ": needs text_pair and score, as other rows have");
     }
     truth_.push_back(*row.score);
-    found_.push_back(kernels::cosine(runs[0].raw, runs[1].raw));
+    found_.push_back(math::cosine(runs[0].raw, runs[1].raw));
   }
 
   void compare(std::span<const Run> reference, std::span<const Run> runs,
                std::string_view where) override {
     for (size_t i = 0; i < runs.size(); ++i) {
       check_alike(reference[i], runs[i], where);
-      cosines_.push_back(kernels::cosine(reference[i].raw, runs[i].raw));
+      cosines_.push_back(math::cosine(reference[i].raw, runs[i].raw));
     }
   }
 
   void finish(Evaluation& evaluation) const override {
-    if (scored_) evaluation.spearman = kernels::spearman(truth_, found_);
+    if (scored_) evaluation.spearman = math::spearman(truth_, found_);
     if (!evaluation.against) return;
     Agreement& against = *evaluation.against;
     against.compared = static_cast<int64_t>(cosines_.size());
-    against.cosine_median = kernels::quantile(cosines_, 0.5);
-    against.cosine_p01 = kernels::quantile(cosines_, 0.01);
-    against.cosine_lower_95 = kernels::median_lower_95(cosines_);
+    against.cosine_median = math::quantile(cosines_, 0.5);
+    against.cosine_p01 = math::quantile(cosines_, 0.01);
+    against.cosine_lower_95 = math::median_lower_95(cosines_);
     for (const double cosine : cosines_) {
       against.divergence += (1 - cosine) / static_cast<double>(cosines_.size());
     }
@@ -124,15 +124,15 @@ class ScoreMeasure final : public Measure {
     mine_.insert(mine_.end(), mine.begin(), mine.end());
     if (regression_ || mine.empty()) return;
     // Of several texts the one on top decides, of one whether it is accepted.
-    differences_.add(mine.size() > 1 ? kernels::argmax_flips(theirs, mine)
-                                     : kernels::threshold_flips(theirs, mine));
+    differences_.add(mine.size() > 1 ? math::argmax_flips(theirs, mine)
+                                     : math::threshold_flips(theirs, mine));
     for (size_t i = 0; i < mine.size(); ++i) {
-      differences_.add_kl(kernels::sigmoid_kl(theirs.subspan(i, 1), mine.subspan(i, 1)));
+      differences_.add_kl(math::sigmoid_kl(theirs.subspan(i, 1), mine.subspan(i, 1)));
     }
   }
 
   void finish(Evaluation& evaluation) const override {
-    if (scored_) evaluation.spearman = kernels::spearman(truth_, found_);
+    if (scored_) evaluation.spearman = math::spearman(truth_, found_);
     if (!evaluation.against) return;
     if (!regression_) evaluation.against = differences_.agreement();
     Agreement& against = *evaluation.against;
@@ -141,8 +141,8 @@ class ScoreMeasure final : public Measure {
       against.compared = count;
       against.divergence = relative_square_error();
     }
-    against.spearman = kernels::spearman(theirs_, mine_);
-    against.spearman_lower_95 = kernels::spearman_lower_95(*against.spearman, count);
+    against.spearman = math::spearman(theirs_, mine_);
+    against.spearman_lower_95 = math::spearman_lower_95(*against.spearman, count);
   }
 
  private:
@@ -223,8 +223,8 @@ class QaMeasure final : public Measure {
     int64_t row = 0;
     for (const tasks::Sequence& sequence : runs[0].encoded.sequences) {
       for (int64_t column = 0; column < 2; ++column) {
-        differences_.add_kl(kernels::softmax_kl(column_of(reference[0], row, sequence, column),
-                                                column_of(runs[0], row, sequence, column)));
+        differences_.add_kl(math::softmax_kl(column_of(reference[0], row, sequence, column),
+                                             column_of(runs[0], row, sequence, column)));
       }
       row += sequence.size();
     }
@@ -288,8 +288,8 @@ class FillMaskMeasure final : public Measure {
     check_alike(reference[0], runs[0], where);
     const auto masks = static_cast<int64_t>(runs[0].encoded.sequences[0].selected.size());
     for (int64_t i = 0; i < masks; ++i) {
-      differences_.add(kernels::argmax_flips(raw_row(reference[0], i), raw_row(runs[0], i)));
-      differences_.add_kl(kernels::softmax_kl(raw_row(reference[0], i), raw_row(runs[0], i)));
+      differences_.add(math::argmax_flips(raw_row(reference[0], i), raw_row(runs[0], i)));
+      differences_.add_kl(math::softmax_kl(raw_row(reference[0], i), raw_row(runs[0], i)));
     }
   }
 
@@ -314,12 +314,12 @@ Agreement Differences::agreement() const {
   Agreement agreement;
   agreement.compared = compared;
   agreement.flips = flips;
-  if (!margins.empty()) agreement.expected_flips = kernels::expected_flips(margins);
+  if (!margins.empty()) agreement.expected_flips = math::expected_flips(margins);
   if (kls.empty()) return agreement;
   double sum = 0;
   for (const double kl : kls) sum += kl;
   agreement.kl = agreement.divergence = sum / static_cast<double>(kls.size());
-  agreement.kl_upper_95 = kernels::mean_upper_95(kls);
+  agreement.kl_upper_95 = math::mean_upper_95(kls);
   return agreement;
 }
 

@@ -1,6 +1,6 @@
 // What evaluate() counts for each task.
 //
-// Is: for evaluate.cc. Is not: for other files. May use: tasks, kernels.
+// Is: for evaluate.cc. Is not: for other files. May use: tasks, math.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "api/evaluate.h"
-#include "kernels/agreement.h"
+#include "math/agreement.h"
 
 namespace tamis::api {
 
@@ -88,7 +88,7 @@ struct Differences {
   int64_t compared = 0;
   int64_t flips = 0;
   std::vector<double> kls;
-  std::vector<kernels::DecisionMargin> margins;  ///< where one of several labels is chosen
+  std::vector<math::DecisionMargin> margins;  ///< where one of several labels is chosen
 
   void add(bool flipped);
   void add_kl(double divergence);

@@ -7,7 +7,7 @@
 #include "api/measure.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "kernels/agreement.h"
+#include "math/agreement.h"
 #include "tasks/code_points.h"
 #include "tasks/metrics.h"
 
@@ -84,12 +84,11 @@ class ClassifyMeasure final : public Measure {
     check_alike(reference[0], runs[0], where);
     const auto& theirs = reference[0].raw;
     const auto& mine = runs[0].raw;
-    differences_.add(several_ ? kernels::threshold_flips(theirs, mine)
-                              : kernels::argmax_flips(theirs, mine));
-    differences_.add_kl(several_ ? kernels::sigmoid_kl(theirs, mine)
-                                 : kernels::softmax_kl(theirs, mine));
+    differences_.add(several_ ? math::threshold_flips(theirs, mine)
+                              : math::argmax_flips(theirs, mine));
+    differences_.add_kl(several_ ? math::sigmoid_kl(theirs, mine) : math::softmax_kl(theirs, mine));
     if (!several_ && mine.size() > 1) {
-      differences_.margins.push_back(kernels::decision_margin(theirs, mine));
+      differences_.margins.push_back(math::decision_margin(theirs, mine));
     }
   }
 
@@ -203,8 +202,8 @@ class NerMeasure final : public Measure {
       if (special[i] != 0) continue;
       const auto theirs = raw_row(reference[0], static_cast<int64_t>(i));
       const auto mine = raw_row(runs[0], static_cast<int64_t>(i));
-      differences_.add(kernels::argmax_flips(theirs, mine));
-      differences_.add_kl(kernels::softmax_kl(theirs, mine));
+      differences_.add(math::argmax_flips(theirs, mine));
+      differences_.add_kl(math::softmax_kl(theirs, mine));
     }
   }
 

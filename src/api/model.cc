@@ -26,7 +26,7 @@ api::ModelOptions model_options(const LoadOptions& options) {
   }
   if (options.threads > 0) out.pool = std::make_shared<ThreadPool>(options.threads);
   if (!options.isa.empty()) out.isas = isas_up_to(options.isa);
-  if (!options.precision.empty()) out.precision = options.precision;
+  if (!options.precision.empty()) out.precision = api::precision_option(options.precision);
   out.max_length = options.max_length;
   out.keep_graph = false;
   return out;
@@ -70,7 +70,7 @@ ModelInfo Model::info() const {
   ModelInfo info;
   info.family = manifest.family;
   info.task = tasks::task_name(impl_->model->task());
-  info.precision = manifest.precision;
+  info.precision = engine::precision_name(manifest.precision);
   info.parameters = manifest.parameters;
   info.max_length = manifest.max_length;
   info.hidden_size = manifest.hidden_size;

@@ -14,7 +14,6 @@
 #include "base/file_states.h"
 #include "base/staged_folder.h"
 #include "formats/sentence_transformers.h"
-#include "runtime/storage.h"
 
 namespace tamis::api {
 
@@ -33,7 +32,7 @@ constexpr ReportShape kShapes[] = {{1, 16}, {1, 128}, {8, 128}};
 constexpr std::string_view kTokenizerExtras[] = {"tokenizer_config.json",
                                                  "special_tokens_map.json"};
 
-void random_batch(const ReportShape& shape, int64_t vocab, BatchBuffer& batch) {
+void random_batch(const ReportShape& shape, int64_t vocab, engine::BatchBuilder& batch) {
   std::mt19937 engine(7);
   const auto least = static_cast<int32_t>(std::min<int64_t>(1000, vocab / 2));
   std::uniform_int_distribution<int32_t> uniform(least, static_cast<int32_t>(vocab - 1));
@@ -41,29 +40,29 @@ void random_batch(const ReportShape& shape, int64_t vocab, BatchBuffer& batch) {
   for (int64_t s = 0; s < shape.batch; ++s) {
     tasks::Sequence sequence;
     for (int64_t i = 0; i < shape.seq; ++i) sequence.ids.push_back(uniform(engine));
-    batch.append(sequence);
+    batch.append(sequence.view());
   }
 }
 
 // Both models in turns, so that a busy neighbour slows both.
 LatencyRow time_shape(const ReportShape& shape, const LoadedModel& before, const LoadedModel& after,
                       double seconds) {
-  BatchBuffer batch;
-  random_batch(shape, after.engine().plan().limits().vocab_size, batch);
-  runtime::Outputs outputs;
+  engine::BatchBuilder batch;
+  random_batch(shape, after.runner().info().limits.vocab_size, batch);
+  engine::Outputs outputs;
   std::vector<double> ms[2];
   const LoadedModel* models[2] = {&before, &after};
   const Clock& clock = Clock::steady();
-  for (const LoadedModel* model : models) model->engine().run(batch.packed(), outputs);
+  for (const LoadedModel* model : models) model->runner().run(batch.batch(), outputs);
   const int64_t start = clock.now_ns();
   while (ms[0].size() < 3 || static_cast<double>(clock.now_ns() - start) < 2e9 * seconds) {
     for (size_t i = 0; i < 2; ++i) {
       const int64_t from = clock.now_ns();
-      models[i]->engine().run(batch.packed(), outputs);
+      models[i]->runner().run(batch.batch(), outputs);
       ms[i].push_back(static_cast<double>(clock.now_ns() - from) * 1e-6);
     }
   }
-  return {shape.batch, shape.seq, runtime::summarise(ms[0]), runtime::summarise(ms[1])};
+  return {shape.batch, shape.seq, engine::summarise(ms[0]), engine::summarise(ms[1])};
 }
 
 // The kernel sets that the tolerance of the self-test is taken over.
@@ -215,22 +214,21 @@ class Optimization {
   Optimization(const ModelPath& path, const OptimizeOptions& options,
                const OptimizeProgress& progress)
       : options_(options), progress_(progress), load_(options.model) {
-    automatic_ = !load_.precision || *load_.precision == "auto";
-    quantizes_ = automatic_ || *load_.precision == "int8";
+    automatic_ = !load_.precision.has_value();
+    quantizes_ = automatic_ || *load_.precision == engine::Precision::kInt8;
     // Zero-shot asks of a classifier what a classifier is measured by.
     zero_shot_ = load_.task == tasks::TaskKind::kZeroShot;
     ModelOptions fp32 = load_;
     if (fp32.pool == nullptr) fp32.pool = std::make_shared<ThreadPool>(default_thread_count());
     load_.pool = fp32.pool;
-    fp32.precision = "fp32";
+    fp32.precision = engine::Precision::kFp32;
     if (zero_shot_) fp32.task = tasks::TaskKind::kClassify;
     stage("loading", 0);
     checkpoint_ = LoadedModel::load(path, fp32);
     report_.manifest = checkpoint_->manifest();
     report_.passes = checkpoint_->pass_reports();
     report_.checkpoint_bytes = count_constant_bytes(checkpoint_->graph());
-    report_.checkpoint_packed_bytes =
-        static_cast<int64_t>(checkpoint_->engine().plan().packed_bytes());
+    report_.checkpoint_packed_bytes = checkpoint_->runner().info().packed_bytes;
   }
 
   graph::Graph make_graph() {
@@ -239,8 +237,8 @@ class Optimization {
       graph = quantized_graph();
     } else {
       report_.manifest.precision = *load_.precision;
-      if (report_.manifest.precision == "bf16") {
-        runtime::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
+      if (report_.manifest.precision == engine::Precision::kBf16) {
+        graph::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
       }
     }
     if (zero_shot_) report_.manifest.task = tasks::TaskKind::kZeroShot;
@@ -268,7 +266,7 @@ class Optimization {
     report_.calibration_source = rows.source;
     report_.scheme = load_.scheme;
     stage("running fp32", 0.02);
-    HeldOut held_out(*checkpoint_, checkpoint_->engine(), rows.held_out, rows.held_source);
+    HeldOut held_out(*checkpoint_, checkpoint_->runner(), rows.held_out, rows.held_source);
     Calibrated calibrated = calibrate(*checkpoint_, rows.used, options_.quantize, [&](double done) {
       stage("calibrating", 0.05 + 0.55 * done);
     });
@@ -317,7 +315,7 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
   of_bundle.precision.reset();
   of_bundle.self_test = false;
   const auto made = LoadedModel::load({staged.path(), ModelKind::kBundle}, of_bundle);
-  report.packed_bytes = static_cast<int64_t>(made->engine().plan().packed_bytes());
+  report.packed_bytes = made->runner().info().packed_bytes;
 
   work.stage("self-test", 0.88);
   SelfTest test = make_self_test(*made);

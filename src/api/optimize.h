@@ -12,9 +12,9 @@
 
 #include "api/choose_plan.h"
 #include "api/loaded_model.h"
+#include "engine/timing.h"
 #include "formats/text_data.h"
 #include "quant/quantize.h"
-#include "runtime/timing.h"
 
 namespace tamis::api {
 
@@ -38,8 +38,8 @@ struct OptimizeOptions {
 struct LatencyRow {
   int64_t batch = 0;
   int64_t seq = 0;
-  runtime::TimingStats before;  ///< the checkpoint in fp32, as every command runs it
-  runtime::TimingStats after;   ///< the bundle
+  engine::TimingStats before;  ///< the checkpoint in fp32, as every command runs it
+  engine::TimingStats after;   ///< the bundle
 };
 
 struct OptimizeReport {

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 OptimizeReport make_bundle(const std::string& name, const fs::path& to) {
   OptimizeOptions options;
   options.model = on_threads(2);
-  options.model.precision = "fp32";
+  options.model.precision = engine::Precision::kFp32;
   options.seconds = 0;
   return optimize(resolve_model(testdata(name).string()), to, options);
 }
@@ -85,7 +85,7 @@ TEST(Optimize, ReportsStagesUpToTheEnd) {
   const TempFolder folder;
   OptimizeOptions options;
   options.model = on_threads(1);
-  options.model.precision = "fp32";
+  options.model.precision = engine::Precision::kFp32;
   options.seconds = 0;
   std::vector<double> fractions;
   const OptimizeReport report = optimize(
@@ -161,7 +161,7 @@ TEST(OptimizeAuto, ALooseBudgetKeepsEveryLayerInIntegers) {
   options.budget = parse_budget("flips=100%");
   const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
   EXPECT_TRUE(report.succeeded());
-  EXPECT_EQ(report.choice->row().precision, "int8");
+  EXPECT_EQ(report.choice->row().precision, engine::Precision::kInt8);
   // Every layer in integers, or another plan of the same price that is closer.
   const auto whole = std::find_if(report.choice->rows.begin(), report.choice->rows.end(),
                                   [](const PlanRow& row) { return row.name == "int8"; });
@@ -175,7 +175,7 @@ TEST(OptimizeAuto, ABudgetThatNothingKeepsGivesFloatAndSaysSo) {
   options.budget = parse_budget("kl=0");
   const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
   EXPECT_FALSE(report.succeeded());
-  EXPECT_EQ(report.manifest.precision, "fp32");
+  EXPECT_EQ(report.manifest.precision, engine::Precision::kFp32);
   EXPECT_NE(report_text(report).find("NOT kept"), std::string::npos);
 }
 
@@ -188,7 +188,7 @@ TEST(OptimizeAuto, AttentionGoesToFloatWhenLayersDoNotSuffice) {
   double exact = rounded;
   std::set<std::pair<std::string, std::vector<std::string>>> plans;
   for (const PlanRow& row : report.choice->rows) {
-    if (row.precision != "int8") continue;
+    if (row.precision != engine::Precision::kInt8) continue;
     EXPECT_TRUE(plans.emplace(row.name, row.in_float).second) << row.name << " measured twice";
     double& least = row.name.ends_with("attention in fp32") ? exact : rounded;
     least = std::min(least, *row.evaluation.against->kl);
@@ -200,7 +200,7 @@ TEST(OptimizeAuto, AttentionGoesToFloatWhenLayersDoNotSuffice) {
 TEST(OptimizeAuto, ATightBudgetPutsLayersBack) {
   const TempFolder folder;
   OptimizeOptions options;
-  options.model.precision = "int8";
+  options.model.precision = engine::Precision::kInt8;
   const OptimizeReport whole = optimize_to(kClassifier, folder.path() / "whole", options);
   const Agreement full = *whole.choice->row().evaluation.against;
   EXPECT_TRUE(whole.succeeded()) << "int8 only reports the budget";
@@ -211,7 +211,7 @@ TEST(OptimizeAuto, ATightBudgetPutsLayersBack) {
   options.budget = budget;
   const OptimizeReport part = optimize_to(kClassifier, folder.path() / "part", options);
   EXPECT_GT(part.choice->rows.size(), 4u);
-  if (part.manifest.precision == "int8") {
+  if (part.manifest.precision == engine::Precision::kInt8) {
     EXPECT_GT(part.choice->row().in_float.size(), 0u);
     EXPECT_LE(*part.choice->row().evaluation.against->kl, budget.limit);
   }
@@ -248,7 +248,7 @@ class EveryScheme : public testing::TestWithParam<quant::Scheme> {};
 TEST_P(EveryScheme, MakesABundleThatRunsAsMeasured) {
   const TempFolder folder;
   OptimizeOptions options;
-  options.model.precision = "int8";
+  options.model.precision = engine::Precision::kInt8;
   options.model.scheme = GetParam();
   options.model.enable = {"*matmul_quantizer*", "*layernorm_quantizer*"};
   options.calibration = labelled_rows(128, "");

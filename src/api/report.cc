@@ -109,7 +109,8 @@ std::string certificate_text(const PlanChoice& choice, const PlanRow& row) {
 std::string report_text(const OptimizeReport& report) {
   std::string text = format("%s for %s, %s, made in %.1f s\n", report.manifest.family.c_str(),
                             std::string(tasks::task_name(report.manifest.task)).c_str(),
-                            report.manifest.precision.c_str(), report.seconds);
+                            std::string(engine::precision_name(report.manifest.precision)).c_str(),
+                            report.seconds);
   text += latency_lines(report);
   text += format(
       "  weights %.1f MiB before, bundle %.1f MiB; packed in memory %.1f MiB before, "
@@ -141,7 +142,7 @@ std::map<std::string, double> quantizer_errors(const OptimizeReport& report) {
 std::string quantization_record(const OptimizeReport& report) {
   const std::map<std::string, double> errors = quantizer_errors(report);
   JsonWriter json(1);
-  json.begin_object().member("precision", report.manifest.precision);
+  json.begin_object().member("precision", engine::precision_name(report.manifest.precision));
   json.member("simulated", report.simulated).key("quantizers").begin_array();
   for (const quant::QuantizerInfo& quantizer : report.quantizers) {
     json.begin_object().member("name", quantizer.name).member("enabled", quantizer.enabled);

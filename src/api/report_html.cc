@@ -269,8 +269,9 @@ std::string quantization_section(const OptimizeReport& report) {
 std::string report_html(const OptimizeReport& report) {
   std::string html = cat("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">",
                          "<title>Tamis report</title><style>", kStyle, "</style>\n");
-  html += cat("<h1>", escape_html(report.manifest.family), ", ",
-              tasks::task_name(report.manifest.task), ", ", report.manifest.precision, "</h1>\n");
+  html +=
+      cat("<h1>", escape_html(report.manifest.family), ", ", tasks::task_name(report.manifest.task),
+          ", ", engine::precision_name(report.manifest.precision), "</h1>\n");
   html +=
       cat("<p>", report.manifest.parameters, " parameters; ", escape_html(cpu_model()), "; tamis ",
           version(), ", commit ", commit(), format("; made in %.1f s.</p>\n", report.seconds));

@@ -8,7 +8,7 @@ namespace tamis::api {
 
 namespace {
 
-void write_stats(JsonWriter& json, std::string_view key, const runtime::TimingStats& stats) {
+void write_stats(JsonWriter& json, std::string_view key, const engine::TimingStats& stats) {
   json.key(key).begin_object().member("runs", stats.runs).member("mean_ms", stats.mean_ms);
   json.member("sd_ms", stats.sd_ms).member("min_ms", stats.min_ms).member("max_ms", stats.max_ms);
   json.member("median_ms", stats.median_ms).member("p95_ms", stats.p95_ms);
@@ -44,7 +44,9 @@ void write_agreement(JsonWriter& json, const Evaluation& evaluation) {
 }
 
 void write_plan(JsonWriter& json, const PlanRow& row) {
-  json.begin_object().member("name", row.name).member("precision", row.precision);
+  json.begin_object()
+      .member("name", row.name)
+      .member("precision", engine::precision_name(row.precision));
   json.member("table_us_per_token", row.table_us);
   write_optional(json, "clock_us_per_token", row.clock_us);
   json.member("loss", row.loss.estimate).member("loss_upper_95", row.loss.upper_95);
@@ -111,7 +113,7 @@ std::string report_json(const OptimizeReport& report) {
   json.begin_object().member("tamis_version", version()).member("commit", commit());
   json.member("cpu", cpu_model()).member("family", report.manifest.family);
   json.member("task", tasks::task_name(report.manifest.task));
-  json.member("precision", report.manifest.precision);
+  json.member("precision", engine::precision_name(report.manifest.precision));
   json.member("parameters", report.manifest.parameters);
   json.member("seconds", report.seconds).member("succeeded", report.succeeded());
   json.member("checkpoint_bytes", report.checkpoint_bytes);

@@ -14,14 +14,13 @@ namespace {
 constexpr std::string_view kTexts[] = {"The quick brown fox.", "42 Straßen, naïve café!"};
 
 std::vector<float> first_row(const LoadedModel& model, const std::vector<int32_t>& ids) {
-  BatchBuffer batch;
-  batch.clear();
+  engine::BatchBuilder batch;
   tasks::Sequence sequence;
   sequence.ids = ids;
   sequence.selected = {0};
-  batch.append(sequence);
-  runtime::Outputs outputs;
-  model.engine().run(batch.packed(), outputs);
+  batch.append(sequence.view());
+  engine::Outputs outputs;
+  model.runner().run(batch.batch(), outputs);
   const auto row =
       outputs.view(0).as<float>().first(static_cast<size_t>(outputs.view(0).shape()[1]));
   return {row.begin(), row.end()};

@@ -81,7 +81,7 @@ inline std::vector<std::vector<float>> raw_outputs(const LoadedModel& model,
     encoded.push_back(model.encode(input, tasks::default_options(model.task())));
   }
   std::vector<std::vector<float>> rows(inputs.size());
-  model.engine().run(encoded, max_batch_tokens,
+  model.runner().run(encoded, max_batch_tokens,
                      [&](size_t i, std::span<const tasks::OutputView> outputs) {
                        const auto values = outputs[0].tensor.as<float>();
                        rows[i].assign(values.begin(), values.end());

@@ -8,9 +8,9 @@
 #include "base/json.h"
 #include "base/plain_text.h"
 #include "cli/command.h"
+#include "engine/timing.h"
 #include "kernels/cpu/peak/peak.h"
-#include "kernels/finite.h"
-#include "runtime/timing.h"
+#include "math/finite.h"
 
 namespace tamis::cli {
 
@@ -40,9 +40,9 @@ struct Workload {
 /// One line of the table.
 struct Row {
   std::string model;
-  std::string precision;
+  engine::Precision precision = engine::Precision::kFp32;
   Workload workload;
-  runtime::TimingStats stats;
+  engine::TimingStats stats;
   int64_t tokens = 0;
   int64_t longest = 0;
   double tokens_per_s = 0;
@@ -54,8 +54,8 @@ struct Row {
 struct Contestant {
   std::string name;
   std::shared_ptr<const api::LoadedModel> model;
-  api::BatchBuffer batch;
-  runtime::Outputs outputs;
+  engine::BatchBuilder batch;
+  engine::Outputs outputs;
   std::vector<double> milliseconds;
 };
 
@@ -84,7 +84,7 @@ Workload parse_shape(const std::string& text, bool ragged) {
 
 // Any words will do for speed; the first thousand ids are skipped, where special tokens lie.
 void draw_ids(const Workload& work, Contestant& contestant) {
-  const int64_t vocab = contestant.model->engine().plan().limits().vocab_size;
+  const int64_t vocab = contestant.model->runner().info().limits.vocab_size;
   std::mt19937 engine(7);
   std::uniform_int_distribution<int32_t> uniform(
       static_cast<int32_t>(std::min<int64_t>(1000, vocab / 2)), static_cast<int32_t>(vocab - 1));
@@ -92,7 +92,7 @@ void draw_ids(const Workload& work, Contestant& contestant) {
   for (const int32_t length : work.lengths) {
     tasks::Sequence sequence;
     for (int32_t i = 0; i < length; ++i) sequence.ids.push_back(uniform(engine));
-    contestant.batch.append(sequence);
+    contestant.batch.append(sequence.view());
   }
 }
 
@@ -104,7 +104,7 @@ Workload encode_rows(std::span<const TextRow> rows, Contestant& contestant) {
     const tasks::Encoded encoded = contestant.model->encode(
         text_input(row, ""), tasks::default_options(contestant.model->task()));
     for (const tasks::Sequence& sequence : encoded.sequences) {
-      contestant.batch.append(sequence);
+      contestant.batch.append(sequence.view());
       work.seq = std::max(work.seq, sequence.size());
     }
   }
@@ -117,7 +117,7 @@ void time_in_turns(std::vector<Contestant>& contestants, int64_t seconds) {
   constexpr size_t kLeastRuns = 5;
   const Clock& clock = Clock::steady();
   const auto call = [](Contestant& contestant) {
-    contestant.model->engine().run(contestant.batch.packed(), contestant.outputs);
+    contestant.model->runner().run(contestant.batch.batch(), contestant.outputs);
   };
   for (Contestant& contestant : contestants) {
     contestant.milliseconds.clear();
@@ -137,30 +137,40 @@ void time_in_turns(std::vector<Contestant>& contestants, int64_t seconds) {
 // The batch's first and last sequence once more, alone: the same bits, and finite. What is wrong,
 // null if nothing is.
 const char* fault_of(Contestant& contestant) {
-  const runtime::PackedBatch batch = contestant.batch.packed();
-  const std::vector<runtime::PlanOutput>& outputs = contestant.model->engine().plan().outputs();
+  const engine::PackedBatch batch = contestant.batch.batch();
+  const engine::RowMap rows(batch);
+  const std::vector<engine::EngineOutput>& outputs = contestant.model->runner().info().outputs;
   for (const int64_t s : {int64_t{0}, batch.sequences() - 1}) {
-    const auto at = static_cast<size_t>(s);
-    const auto begin = static_cast<size_t>(batch.cu_seqlens[at]);
-    const auto count = static_cast<size_t>(batch.cu_seqlens[at + 1]) - begin;
-    const std::vector<int32_t> cu_seqlens = {0, static_cast<int32_t>(count)};
-    runtime::PackedBatch one = batch;
-    one.input_ids = batch.input_ids.subspan(begin, count);
-    one.token_type_ids = batch.token_type_ids.subspan(begin, count);
-    one.cu_seqlens = cu_seqlens;
-    one.selected_tokens = {};
-    runtime::Outputs single;
-    contestant.model->engine().run(one, single);
+    const engine::RowRange tokens = rows.rows(engine::RowUnit::kToken, s, s + 1);
+    const engine::RowRange selected = rows.rows(engine::RowUnit::kSelectedToken, s, s + 1);
+    const auto begin = static_cast<size_t>(tokens.begin);
+    const auto count = static_cast<size_t>(tokens.count);
+    engine::SequenceView sequence;
+    sequence.ids = batch.input_ids.subspan(begin, count);
+    if (!batch.token_type_ids.empty()) {
+      sequence.type_ids = batch.token_type_ids.subspan(begin, count);
+    }
+    std::vector<int32_t> chosen;
+    if (!batch.selected_tokens.empty()) {
+      for (const int32_t token : batch.selected_tokens.subspan(
+               static_cast<size_t>(selected.begin), static_cast<size_t>(selected.count))) {
+        chosen.push_back(token - static_cast<int32_t>(begin));
+      }
+      sequence.selected = chosen;
+    }
+    engine::BatchBuilder one;
+    one.append(sequence);
+    engine::Outputs single;
+    contestant.model->runner().run(one.batch(), single);
     for (size_t i = 0; i < outputs.size(); ++i) {
-      const bool by_sequence = outputs[i].symbol == graph::Symbol::kSequences;
-      if (!by_sequence && !batch.selected_tokens.empty()) continue;
-      const auto width = static_cast<size_t>(outputs[i].row_elements);
-      const auto whole = contestant.outputs.view(i).as<float>();
-      const auto part =
-          whole.subspan((by_sequence ? at : begin) * width, (by_sequence ? 1 : count) * width);
+      const engine::RowRange range = rows.rows(outputs[i].unit, s, s + 1);
+      const int64_t width = outputs[i].width;
+      const auto part = contestant.outputs.view(i).as<float>().subspan(
+          static_cast<size_t>(range.begin * width), static_cast<size_t>(range.count * width));
       const auto alone = single.view(i).as<float>();
-      if (!kernels::all_finite(alone)) return "an output is not finite (NaN or infinity)";
-      if (std::memcmp(part.data(), alone.data(), part.size_bytes()) != 0) {
+      if (!math::all_finite(alone)) return "an output is not finite (NaN or infinity)";
+      if (part.size() != alone.size() ||
+          std::memcmp(part.data(), alone.data(), part.size_bytes()) != 0) {
         return "the batch's outputs differ from a single run's";
       }
     }
@@ -173,15 +183,15 @@ Row make_row(const Contestant& contestant, const Workload& work, const kernels::
   row.model = contestant.name;
   row.precision = contestant.model->manifest().precision;
   row.workload = work;
-  row.stats = runtime::summarise(contestant.milliseconds);
-  row.tokens = static_cast<int64_t>(contestant.batch.input_ids.size());
-  row.longest = contestant.batch.max_seqlen;
+  row.stats = engine::summarise(contestant.milliseconds);
+  row.tokens = contestant.batch.tokens();
+  row.longest = contestant.batch.longest();
   const double seconds = row.stats.median_ms * 1e-3;
   row.tokens_per_s = static_cast<double>(row.tokens) / seconds;
-  row.operations = contestant.model->engine().plan().operations(contestant.batch.packed());
-  const double of_type = row.precision == "int8"   ? peak.int8_gops
-                         : row.precision == "bf16" ? peak.bf16_gflops
-                                                   : peak.fp32_gflops;
+  row.operations = contestant.model->runner().engine().operations(contestant.batch.batch());
+  const double of_type = row.precision == engine::Precision::kInt8   ? peak.int8_gops
+                         : row.precision == engine::Precision::kBf16 ? peak.bf16_gflops
+                                                                     : peak.fp32_gflops;
   row.share_of_peak = of_type > 0 ? row.operations / seconds / (of_type * 1e9) : 0;
   return row;
 }
@@ -193,7 +203,9 @@ void print_json(const std::vector<Row>& rows, const kernels::Peak& peak, int thr
   json.member("bf16_gflops", peak.bf16_gflops).member("int8_gops", peak.int8_gops).end_object();
   json.key("rows").begin_array();
   for (const Row& row : rows) {
-    json.begin_object().member("model", row.model).member("precision", row.precision);
+    json.begin_object()
+        .member("model", row.model)
+        .member("precision", engine::precision_name(row.precision));
     json.member("batch", row.workload.batch).member("seq", row.workload.seq);
     json.member("ragged", row.workload.ragged).member("tokens", row.tokens);
     json.member("longest", row.longest).member("runs", row.stats.runs);
@@ -218,7 +230,8 @@ void print_table(const std::vector<Row>& rows, const kernels::Peak& peak, int th
     const std::string shape =
         cat(row.workload.batch, "x", row.workload.seq, row.workload.ragged ? "r" : "");
     std::printf("%-28s %-5s %10s %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %11.0f %5.1f%%\n",
-                plain_text(row.model).c_str(), row.precision.c_str(), shape.c_str(),
+                plain_text(row.model).c_str(),
+                std::string(engine::precision_name(row.precision)).c_str(), shape.c_str(),
                 row.stats.median_ms, row.stats.mean_ms, row.stats.sd_ms, row.stats.min_ms,
                 row.stats.max_ms, row.stats.p95_ms, row.stats.p99_ms, row.tokens_per_s,
                 100 * row.share_of_peak);
@@ -233,7 +246,7 @@ std::vector<Contestant> load_models(const BenchFlags& flags, std::shared_ptr<Thr
     if (flags.task) options.task = task_flag(*flags.task);
     options.isas = flags.common.isas();
     options.pool = pool;
-    options.precision = flags.precision;
+    if (flags.precision) options.precision = api::precision_option(*flags.precision);
     options.tokenizer = flags.input.has_value();
     options.keep_graph = false;
     contestants[i].name = flags.models[i];

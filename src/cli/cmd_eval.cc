@@ -30,6 +30,7 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   std::string output = "-";
   std::optional<std::string> against;
   std::optional<std::string> task;
+  std::optional<std::string> precision;
   api::ModelOptions load;
   api::EvaluateOptions evaluate;
   options.positional("MODEL", path, true, "a Hugging Face folder, a cached hub id, or a bundle");
@@ -38,7 +39,7 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   options.option("--against", against, "a model to compare with, text by text");
   options.option("--task", task,
                  "the task to measure (default: what the model and the rows are for)");
-  options.option("--precision", load.precision, "fp32, or what the bundle was made with");
+  options.option("--precision", precision, "fp32, or what the bundle was made with");
   options.option("--max-length", load.max_length, "longest input in tokens (default: the model's)");
   options.option("--max-batch-tokens", evaluate.max_batch_tokens, "most tokens in one run");
   options.option("--output", output, "where the figures go; - for standard output");
@@ -48,6 +49,7 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   if (data.empty()) fail(ErrorCode::kInvalidArgument, "give the rows to measure on: --data FILE");
   check_batch_tokens(evaluate.max_batch_tokens);
   if (task) load.task = task_flag(*task);
+  if (precision) load.precision = api::precision_option(*precision);
   load.isas = common.isas();
   load.pool = common.make_pool();
   load.keep_graph = false;

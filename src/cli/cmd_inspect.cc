@@ -59,10 +59,11 @@ void print_json(const api::LoadedModel& model) {
   const api::Manifest& manifest = model.manifest();
   JsonWriter json;
   json.begin_object().member("family", manifest.family);
-  json.member("task", tasks::task_name(model.task())).member("precision", manifest.precision);
+  json.member("task", tasks::task_name(model.task()))
+      .member("precision", engine::precision_name(manifest.precision));
   json.member("parameters", manifest.parameters);
   json.member("bytes", api::count_constant_bytes(model.graph()));
-  json.member("packed_bytes", static_cast<int64_t>(model.engine().plan().packed_bytes()));
+  json.member("packed_bytes", model.runner().info().packed_bytes);
   json.member("max_length", manifest.max_length).member("hidden_size", manifest.hidden_size);
   json.member("output_size", manifest.output_size).key("labels").begin_array();
   for (const std::string& label : manifest.labels) json.value(label);
@@ -73,15 +74,16 @@ void print_json(const api::LoadedModel& model) {
 
 void print_text(const api::LoadedModel& model) {
   const api::Manifest& manifest = model.manifest();
-  const runtime::Plan& plan = model.engine().plan();
+  const engine::EngineInfo& engine = model.runner().info();
   const double mib = 1.0 / (1 << 20);
   std::printf("family        %s\n", plain_text(manifest.family).c_str());
   std::printf("task          %s\n", std::string(tasks::task_name(model.task())).c_str());
-  std::printf("precision     %s\n", plain_text(manifest.precision).c_str());
+  std::printf("precision     %s\n",
+              std::string(engine::precision_name(manifest.precision)).c_str());
   std::printf("parameters    %lld\n", static_cast<long long>(manifest.parameters));
   std::printf("weights       %.1f MiB, %.1f MiB of them packed for this CPU\n",
               static_cast<double>(api::count_constant_bytes(model.graph())) * mib,
-              static_cast<double>(plan.packed_bytes()) * mib);
+              static_cast<double>(engine.packed_bytes) * mib);
   std::printf("longest input %lld tokens\n", static_cast<long long>(manifest.max_length));
   std::printf("hidden size   %lld, output size %lld\n",
               static_cast<long long>(manifest.hidden_size),
@@ -93,7 +95,7 @@ void print_text(const api::LoadedModel& model) {
     std::printf("pass          %-24s %-9s %8.3f ms\n", std::string(report.name).c_str(),
                 report.changed ? "changed" : "unchanged", report.milliseconds);
   }
-  std::printf("steps         %zu, %zu quantizers\n", plan.steps().size(),
+  std::printf("steps         %lld, %zu quantizers\n", static_cast<long long>(engine.steps),
               quant::list_quantizers(model.graph()).size());
 }
 

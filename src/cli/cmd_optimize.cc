@@ -79,7 +79,7 @@ void read_flags(const OptimizeFlags& flags, api::OptimizeOptions& optimize) {
     fail(ErrorCode::kInvalidArgument, "--precision ", precision,
          ": must be auto, int8, bf16 or fp32");
   }
-  if (precision != "auto") optimize.model.precision = precision;
+  if (precision != "auto") optimize.model.precision = api::precision_option(precision);
   if (flags.scheme) optimize.model.scheme = quant::scheme_from_name(*flags.scheme);
   for (const std::string& name : flags.without) leave_out(name, optimize.quantize.treatments);
   if (flags.budget) optimize.budget = api::parse_budget(*flags.budget);
@@ -112,7 +112,8 @@ int cmd_optimize(const std::vector<std::string>& arguments) {
   print_lines(common.json ? api::report_json(report) : api::report_text(report));
   if (report.succeeded()) return 0;
   std::fprintf(stderr, "tamis: no plan faster than fp32 keeps the budget %s; the bundle is %s\n",
-               api::budget_text(report.choice->budget).c_str(), report.manifest.precision.c_str());
+               api::budget_text(report.choice->budget).c_str(),
+               std::string(engine::precision_name(report.manifest.precision)).c_str());
   return 1;
 }
 

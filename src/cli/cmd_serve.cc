@@ -311,7 +311,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   server.model.isas = flags.common.isas();
   EndSignals signals;
   server.model.pool = flags.common.make_pool();
-  server.model.precision = flags.precision;
+  if (flags.precision) server.model.precision = api::precision_option(*flags.precision);
   check(server);
   return run(signals, std::move(server), flags.common.quiet);
 }

@@ -47,7 +47,7 @@ api::ModelOptions ModelFlags::model_options(tasks::TaskKind task) const {
   options.max_length = max_length;
   options.isas = common.isas();
   options.pool = common.make_pool();
-  options.precision = precision;
+  if (precision) options.precision = api::precision_option(*precision);
   options.keep_graph = false;
   return options;
 }

@@ -119,4 +119,19 @@ bool set_attribute(Attributes& attributes, std::string_view name, std::string_vi
   return done;
 }
 
+FakeQuantizeAttributes fake_quantize_attributes(const Quantizer& mark) {
+  FakeQuantizeAttributes attributes;
+  attributes.scheme = mark.scheme;
+  const bool is_static =
+      mark.scheme == QuantScheme::kStaticS8 || mark.scheme == QuantScheme::kStaticU8;
+  if (!is_static) return attributes;
+  if (!mark.low || !mark.high) {
+    fail(ErrorCode::kInvalidArgument, "simulation: the quantizer \"", mark.names[0],
+         "\" is on and static but has no range; calibrate it or switch it off");
+  }
+  attributes.low = *mark.low;
+  attributes.high = *mark.high;
+  return attributes;
+}
+
 }  // namespace tamis::graph

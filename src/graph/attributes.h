@@ -137,6 +137,10 @@ struct FakeQuantizeAttributes {
   friend bool operator==(const FakeQuantizeAttributes&, const FakeQuantizeAttributes&) = default;
 };
 
+/// The attributes that simulate a mark. Throws Error{kInvalidArgument} naming a static mark that
+/// has no range.
+[[nodiscard]] FakeQuantizeAttributes fake_quantize_attributes(const Quantizer& mark);
+
 using Attributes =
     std::variant<NoAttributes, PositionIdsAttributes, ActivationAttributes, MatMulAttributes,
                  LayerNormAttributes, AttentionAttributes, PoolAttributes, FakeQuantizeAttributes>;

@@ -131,4 +131,11 @@ bool Graph::remove_dead() {
   return true;
 }
 
+void set_attention_arithmetic(Graph& graph, FloatArithmetic arithmetic) {
+  for (Node& node : graph.nodes()) {
+    if (node.op != OpKind::kAttention) continue;
+    std::get<AttentionAttributes>(node.attributes).arithmetic = arithmetic;
+  }
+}
+
 }  // namespace tamis::graph

@@ -1,6 +1,6 @@
 // The intermediate representation: a list of SSA nodes over values of symbolic shape.
 //
-// Is: what models build, passes rewrite and runtime lowers. A value type; copying it copies no
+// Is: what models build, passes rewrite and engines run. A value type; copying it copies no
 // weights. Is not: executable, or tied to a target. May use: tensor.
 #pragma once
 
@@ -110,6 +110,9 @@ class Graph {
   std::vector<ValueId> inputs_;
   std::vector<GraphOutput> outputs_;
 };
+
+/// Names the arithmetic of every Attention.
+void set_attention_arithmetic(Graph& graph, FloatArithmetic arithmetic);
 
 /// What a node's output is: the shape rule of its op (infer_shapes.cc). Throws
 /// Error{kInvalidArgument}: "<op> at <scope>: ...".

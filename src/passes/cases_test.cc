@@ -12,9 +12,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/engine.h"
 #include "graph/testing/text_constants.h"
 #include "passes/pipeline.h"
-#include "runtime/session.h"
 
 namespace tamis::passes {
 namespace {
@@ -60,10 +60,9 @@ std::vector<float> run(const graph::Graph& graph) {
     ids.push_back(i * 3 % 8);
     types.push_back(i % 2);
   }
-  ThreadPool pool(1);
-  runtime::Session session(runtime::Plan::make(graph), pool);
-  runtime::Outputs outputs;
-  session.run({ids, types, {}, cu_seqlens, {}, 7}, outputs);
+  const auto session = engine::make_engine(graph, {})->make_session();
+  engine::Outputs outputs;
+  session->run({ids, types, {}, cu_seqlens, {}, 7}, outputs);
   std::vector<float> all;
   for (size_t i = 0; i < outputs.size(); ++i) {
     const auto values = outputs.view(i).as<float>();

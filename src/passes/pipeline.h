@@ -1,7 +1,7 @@
 // Graph to graph rewrites and the order they run in.
 //
 // Is: what makes the graph of a model fast, whatever the target. Is not: packing or kernel choice
-// (runtime's Plan). May use: runtime.
+// (engines/). May use: graph, kernels/reference.
 #pragma once
 
 #include <cstdint>

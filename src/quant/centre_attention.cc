@@ -76,7 +76,7 @@ Surroundings surroundings_of(const Graph& graph, int index) {
 
 }  // namespace
 
-void centre_attention(Graph& graph, const runtime::PackedBatch& batch, ThreadPool& pool) {
+void centre_attention(Graph& graph, const engine::PackedBatch& batch, ThreadPool& pool) {
   Graph plain = graph;
   for (Node& node : plain.nodes()) node.quantizers.clear();
   PartialRun run(plain, batch, pool);

@@ -1,11 +1,11 @@
 // Takes the mean of attention's keys and values out of it, where it costs nothing.
 //
-// Is: an exact rewrite of two biases. Is not: a pass (it needs text). May use: passes, runtime.
+// Is: an exact rewrite of two biases. Is not: a pass (it needs text). May use: passes, engine.
 #pragma once
 
 #include "base/thread_pool.h"
+#include "engine/packed_batch.h"
 #include "graph/graph.h"
-#include "runtime/batch.h"
 
 namespace tamis::quant {
 
@@ -14,6 +14,6 @@ namespace tamis::quant {
 /// What bf16 and integers round is then what differs between tokens. `graph` comes after passes;
 /// an Attention without such biases of its own (shared weights) stays as it is. Means are over
 /// `batch`, in float32.
-void centre_attention(graph::Graph& graph, const runtime::PackedBatch& batch, ThreadPool& pool);
+void centre_attention(graph::Graph& graph, const engine::PackedBatch& batch, ThreadPool& pool);
 
 }  // namespace tamis::quant

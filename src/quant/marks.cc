@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "engine/engine.h"
 #include "passes/match.h"
 
 namespace tamis::quant {
@@ -263,16 +264,7 @@ void apply_globs(Graph& graph, std::span<const std::string> enable,
 }
 
 bool needs_simulation(const Graph& graph) {
-  for (const Node& node : graph.nodes()) {
-    for (const Quantizer& mark : node.quantizers) {
-      if (!mark.enabled) continue;
-      const bool native = node.op == OpKind::kMatMul &&
-                          (mark.scheme == QuantScheme::kPerChannelS8 ||
-                           (mark.operand == 0 && mark.scheme == QuantScheme::kPerTokenU8));
-      if (!native) return true;
-    }
-  }
-  return false;
+  return engine::mark_beyond_integers(graph).has_value();
 }
 
 std::vector<QuantizerInfo> list_quantizers(const Graph& graph) {

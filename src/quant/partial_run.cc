@@ -4,7 +4,6 @@
 #include <set>
 
 #include "base/error.h"
-#include "runtime/session.h"
 
 namespace tamis::quant {
 
@@ -88,9 +87,9 @@ Graph extract(const Graph& graph, std::span<const std::string> targets,
   return Extraction(graph, known).run(targets);
 }
 
-runtime::PlanOptions PartialRun::simulated() {
-  runtime::PlanOptions options;
-  options.simulate_quantization = true;
+engine::EngineOptions PartialRun::simulated() {
+  engine::EngineOptions options;
+  options.simulate = true;
   return options;
 }
 
@@ -104,20 +103,20 @@ std::span<const float> PartialRun::get(const std::string& name) {
 
 std::vector<float> PartialRun::run_other(const Graph& other, const std::string& name,
                                          std::span<const std::string> known) const {
-  const Graph part = extract(other, {&name, 1}, known);
-  std::vector<runtime::FloatInput> inputs;
+  Graph part = extract(other, {&name, 1}, known);
+  std::vector<engine::FloatInput> inputs;
   for (const ValueId input : part.inputs()) {
     const auto values = kept_.find(part.value(input).name);
     if (values != kept_.end()) inputs.push_back({values->first, values->second.data()});
   }
-  runtime::PlanOptions options = plan_;
+  engine::EngineOptions options = options_;
   options.outputs.clear();
-  options.pool = &pool_;
-  runtime::Session session(runtime::Plan::make(part, options), pool_);
-  runtime::PackedBatch batch = batch_;
+  options.pool = engine::borrow(pool_);
+  const auto session = engine::make_engine(std::move(part), options)->make_session();
+  engine::PackedBatch batch = batch_;
   batch.float_inputs = inputs;
-  runtime::Outputs outputs;
-  session.run(batch, outputs);
+  engine::Outputs outputs;
+  session->run(batch, outputs);
   const auto rows = outputs.get(name).as<float>();
   return {rows.begin(), rows.end()};
 }
@@ -127,12 +126,6 @@ void PartialRun::keep_for(size_t next) {
     const std::vector<int> consumers = graph_.consumers(graph_.find_value(item.first));
     return consumers.empty() || static_cast<size_t>(consumers.back()) < next;
   });
-}
-
-size_t PartialRun::kept_bytes() const {
-  size_t bytes = 0;
-  for (const auto& [name, values] : kept_) bytes += values.size() * sizeof(float);
-  return bytes;
 }
 
 }  // namespace tamis::quant

@@ -1,7 +1,7 @@
 // Inner values of a graph over one batch, computed from the nearest ones that are kept.
 //
 // Is: prefix caching: a calibration that goes through the layers runs each of them once. Is not: a
-// session for requests. May use: runtime.
+// session for requests. May use: engine.
 #pragma once
 
 #include <map>
@@ -12,9 +12,8 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "engine/engine.h"
 #include "graph/graph.h"
-#include "runtime/batch.h"
-#include "runtime/plan.h"
 
 namespace tamis::quant {
 
@@ -27,30 +26,29 @@ namespace tamis::quant {
 /// and names too; graph, batch and pool outlive it.
 class PartialRun {
  public:
-  /// Marks that are on are simulated, unless `plan` says otherwise (its pool and outputs do not
+  /// Marks that are on are simulated, unless `options` say otherwise (their pool and outputs do not
   /// count).
-  PartialRun(const graph::Graph& graph, const runtime::PackedBatch& batch, ThreadPool& pool,
-             const runtime::PlanOptions& plan = simulated())
-      : graph_(graph), batch_(batch), pool_(pool), plan_(plan) {}
+  PartialRun(const graph::Graph& graph, const engine::PackedBatch& batch, ThreadPool& pool,
+             const engine::EngineOptions& options = simulated())
+      : graph_(graph), batch_(batch), pool_(pool), options_(options) {}
 
   /// The rows of a value [T, n], or of an output by sequence [B, n]; kept from then on.
   std::span<const float> get(const std::string& name);
   /// Forgets what only nodes before `next` (an index in nodes()) read.
   void keep_for(size_t next);
-  [[nodiscard]] size_t kept_bytes() const;
 
   /// A value of another graph that shares names with this one, computed from the values in `known`,
   /// which must be kept.
   [[nodiscard]] std::vector<float> run_other(const graph::Graph& other, const std::string& name,
                                              std::span<const std::string> known) const;
 
-  [[nodiscard]] static runtime::PlanOptions simulated();
+  [[nodiscard]] static engine::EngineOptions simulated();
 
  private:
   const graph::Graph& graph_;
-  const runtime::PackedBatch& batch_;
+  const engine::PackedBatch& batch_;
   ThreadPool& pool_;
-  runtime::PlanOptions plan_;
+  engine::EngineOptions options_;
   std::map<std::string, std::vector<float>> kept_;
 };
 

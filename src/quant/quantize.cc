@@ -34,7 +34,7 @@ bool is_attention(OpKind op) {
 
 class Calibration {
  public:
-  Calibration(const Graph& graph, const runtime::PackedBatch& batch, const QuantizeOptions& options,
+  Calibration(const Graph& graph, const engine::PackedBatch& batch, const QuantizeOptions& options,
               ThreadPool& pool)
       : options_(options),
         pool_(pool),
@@ -304,7 +304,7 @@ class Calibration {
   const Graph* source_;
   Graph float_graph_;
   Graph graph_;
-  runtime::PackedBatch batch_;
+  engine::PackedBatch batch_;
   PartialRun float_run_;
   PartialRun run_;
   std::map<ValueId, std::vector<size_t>> sharing_;
@@ -313,7 +313,7 @@ class Calibration {
 
 }  // namespace
 
-Quantized quantize(const Graph& graph, std::span<const runtime::PackedBatch> calibration,
+Quantized quantize(const Graph& graph, std::span<const engine::PackedBatch> calibration,
                    const QuantizeOptions& options, ThreadPool& pool,
                    const QuantizeProgress& progress) {
   const TokenSet tokens(calibration, options.max_tokens);

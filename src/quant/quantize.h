@@ -2,7 +2,7 @@
 //
 // Is: the driver that feeds treat_linear() with the inputs of the float model and of the model
 // whose earlier layers are quantized already, and gives static marks their ranges. Is not: the
-// search under a budget (search.h), or text. May use: passes, runtime.
+// search under a budget (search.h), or text. May use: passes, engine.
 #pragma once
 
 #include <functional>
@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "engine/packed_batch.h"
 #include "graph/graph.h"
 #include "quant/treat_linear.h"
-#include "runtime/batch.h"
 
 namespace tamis::quant {
 
@@ -79,7 +79,7 @@ using QuantizeProgress = std::function<bool(double done)>;
 /// Quantizes what the marks of `graph` (after passes) say. Throws Error{kInvalidArgument}: no
 /// sequences to calibrate on, activations that are not finite.
 [[nodiscard]] Quantized quantize(const graph::Graph& graph,
-                                 std::span<const runtime::PackedBatch> calibration,
+                                 std::span<const engine::PackedBatch> calibration,
                                  const QuantizeOptions& options, ThreadPool& pool,
                                  const QuantizeProgress& progress = {});
 

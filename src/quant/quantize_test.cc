@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "engine/engine.h"
 #include "passes/pipeline.h"
 #include "quant/centre_attention.h"
 #include "quant/channel_scale.h"
@@ -16,7 +17,6 @@
 #include "quant/partial_run.h"
 #include "quant/plain_plan.h"
 #include "quant/test_util.h"
-#include "runtime/session.h"
 
 namespace tamis::quant {
 namespace {
@@ -231,7 +231,7 @@ struct Texts {
       cu_seqlens.push_back(static_cast<int32_t>(ids.size()));
     }
   }
-  [[nodiscard]] runtime::PackedBatch batch() const { return {ids, {}, {}, cu_seqlens, {}, 9}; }
+  [[nodiscard]] engine::PackedBatch batch() const { return {ids, {}, {}, cu_seqlens, {}, 9}; }
   std::vector<int32_t> ids;
   std::vector<int32_t> cu_seqlens = {0};
 };
@@ -244,12 +244,12 @@ graph::Graph marked(Scheme scheme, bool fused = true) {
 }
 
 std::vector<float> logits(const graph::Graph& graph, const Texts& texts, bool simulate) {
-  runtime::PlanOptions options;
-  options.simulate_quantization = simulate;
-  ThreadPool pool(2);
-  runtime::Session session(runtime::Plan::make(graph, options), pool);
-  runtime::Outputs outputs;
-  session.run(texts.batch(), outputs);
+  engine::EngineOptions options;
+  options.simulate = simulate;
+  options.pool = std::make_shared<ThreadPool>(2);
+  const auto session = engine::make_engine(graph, options)->make_session();
+  engine::Outputs outputs;
+  session->run(texts.batch(), outputs);
   const auto rows = outputs.get("logits").as<float>();
   return {rows.begin(), rows.end()};
 }
@@ -271,7 +271,7 @@ double relative_error(const std::vector<float>& got, const std::vector<float>& w
 
 TEST(Quantize, MakesEveryMarkedLinearInteger) {
   const Texts texts(60);
-  const runtime::PackedBatch batches[] = {texts.batch()};
+  const engine::PackedBatch batches[] = {texts.batch()};
   for (const Scheme scheme : {Scheme::kNative, Scheme::kStatic, Scheme::kOrt}) {
     for (const bool fused : {true, false}) {
       SCOPED_TRACE(cat(scheme_name(scheme), fused ? " fused" : ""));
@@ -300,7 +300,7 @@ TEST(Quantize, MakesEveryMarkedLinearInteger) {
 // in half precision, an error of at most 2^-11 of each value.
 TEST(Quantize, SimulatesWhatTheIntegerEngineRuns) {
   const Texts texts(60);
-  const runtime::PackedBatch batches[] = {texts.batch()};
+  const engine::PackedBatch batches[] = {texts.batch()};
   ThreadPool pool(2);
   const Quantized made = quantize(marked(Scheme::kNative), batches, {}, pool);
   const double difference =
@@ -310,7 +310,7 @@ TEST(Quantize, SimulatesWhatTheIntegerEngineRuns) {
 
 TEST(Quantize, GivesStaticMarksOfAttentionAndSumsTheirRanges) {
   const Texts texts(60);
-  const runtime::PackedBatch batches[] = {texts.batch()};
+  const engine::PackedBatch batches[] = {texts.batch()};
   graph::Graph graph = marked(Scheme::kStatic);
   apply_globs(graph, std::vector<std::string>{"*matmul_quantizer*", "*layernorm_quantizer*"}, {});
   ThreadPool pool(2);
@@ -334,7 +334,7 @@ TEST(Quantize, RefusesNoTextAndStopsWhenTold) {
     EXPECT_EQ(std::string(error.what()), "quantization: there is no text to calibrate on");
   }
   const Texts texts(3);
-  const runtime::PackedBatch batches[] = {texts.batch()};
+  const engine::PackedBatch batches[] = {texts.batch()};
   EXPECT_THROW((void)quantize(graph, batches, {}, pool, [](double) { return false; }), Error);
 }
 
@@ -344,7 +344,7 @@ TEST(Quantize, TakesTextsThatAreAllTheSame) {
     for (const int32_t id : {3, 5, 7}) texts.ids.push_back(id);
     texts.cu_seqlens.push_back(static_cast<int32_t>(texts.ids.size()));
   }
-  const runtime::PackedBatch batches[] = {texts.batch()};
+  const engine::PackedBatch batches[] = {texts.batch()};
   const graph::Graph graph = marked(Scheme::kNative);
   ThreadPool pool(2);
   const Quantized made = quantize(graph, batches, {}, pool);
@@ -370,7 +370,7 @@ TEST(CentreAttention, ChangesNoAnswerAndLeavesNoMean) {
   centre_attention(after, texts.batch(), pool);
   EXPECT_LT(relative_error(float_logits(after, texts), float_logits(before, texts)), 1e-5);
   for (graph::Node& node : after.nodes()) node.quantizers.clear();
-  const runtime::PackedBatch batch = texts.batch();
+  const engine::PackedBatch batch = texts.batch();
   PartialRun run(after, batch, pool);
   int attentions = 0;
   for (const graph::Node& node : after.nodes()) {
@@ -412,7 +412,7 @@ TEST(TreatLinear, TakesConstantActivations) {
 // A static quantizer that saw nothing finite has no range to take: it is named, and gets one.
 TEST(Quantize, NamesDeadQuantizersAndGivesThemARange) {
   const Texts texts(10);
-  const runtime::PackedBatch batches[] = {texts.batch()};
+  const engine::PackedBatch batches[] = {texts.batch()};
   graph::Graph graph = marked(Scheme::kStatic);
   apply_globs(graph, std::vector<std::string>{"*layernorm_quantizer*"},
               std::vector<std::string>{"*_input_quantizer", "*_weight_quantizer"});

@@ -21,8 +21,8 @@ class Ranking {
   Ranking(const RankingInput& input, const ScoreOutput& score)
       : input_(input),
         score_(score),
-        plan_(options_of(input)),
-        run_(input.quantized, input.batch, input.pool, plan_) {
+        options_(options_of(input)),
+        run_(input.quantized, input.batch, input.pool, options_) {
     for (const graph::GraphOutput& output : input.quantized.outputs()) {
       if (output.name == input.output) target_ = input.quantized.value(output.value).name;
     }
@@ -50,9 +50,9 @@ class Ranking {
   }
 
  private:
-  static runtime::PlanOptions options_of(const RankingInput& input) {
-    runtime::PlanOptions options;
-    options.simulate_quantization = input.simulate;
+  static engine::EngineOptions options_of(const RankingInput& input) {
+    engine::EngineOptions options;
+    options.simulate = input.simulate;
     options.isas = input.isas;
     return options;
   }
@@ -87,7 +87,7 @@ class Ranking {
 
   const RankingInput& input_;
   const ScoreOutput& score_;
-  runtime::PlanOptions plan_;
+  engine::EngineOptions options_;
   PartialRun run_;
   std::string target_;
 };

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "quant/partial_run.h"
-#include "runtime/storage.h"
 
 namespace tamis::quant {
 
@@ -47,14 +46,14 @@ std::vector<Cut> cuts_of(const Graph& graph) {
 }  // namespace
 
 std::vector<float> run_by_layers(Graph graph, const std::string& output,
-                                 const runtime::PackedBatch& batch, ThreadPool& pool, IsaSet isas) {
+                                 const engine::PackedBatch& batch, ThreadPool& pool, IsaSet isas) {
   graph.keep_outputs({&output, 1});
   graph.remove_dead();
   for (Node& node : graph.nodes()) {
     for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
   }
-  runtime::set_attention_arithmetic(graph, graph::FloatArithmetic::kF32);
-  runtime::PlanOptions options;
+  graph::set_attention_arithmetic(graph, graph::FloatArithmetic::kF32);
+  engine::EngineOptions options;
   options.isas = isas;
   PartialRun run(graph, batch, pool, options);
   for (const Cut& cut : cuts_of(graph)) {

@@ -1,7 +1,7 @@
 // A float graph over one batch, a layer's weights at a time.
 //
 // Is: the reference of a model whose float weights are never packed all together. Is not: fast over
-// many batches: every call packs every weight once. May use: runtime, partial_run.
+// many batches: every call packs every weight once. May use: engine, partial_run.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 #include "base/cpu.h"
 #include "base/thread_pool.h"
+#include "engine/packed_batch.h"
 #include "graph/graph.h"
-#include "runtime/batch.h"
 
 namespace tamis::quant {
 
@@ -18,7 +18,7 @@ namespace tamis::quant {
 /// weights between two places where a single value carries the model on (a LayerNormalization), and
 /// the activations.
 [[nodiscard]] std::vector<float> run_by_layers(graph::Graph graph, const std::string& output,
-                                               const runtime::PackedBatch& batch, ThreadPool& pool,
+                                               const engine::PackedBatch& batch, ThreadPool& pool,
                                                IsaSet isas);
 
 }  // namespace tamis::quant

@@ -13,8 +13,8 @@
 
 #include "base/cpu.h"
 #include "base/thread_pool.h"
+#include "engine/packed_batch.h"
 #include "graph/graph.h"
-#include "runtime/batch.h"
 #include "tensor/tensor.h"
 
 namespace tamis::quant {
@@ -49,7 +49,7 @@ struct LayerSet {
 struct RankingInput {
   const graph::Graph& quantized;
   const graph::Graph& source;
-  runtime::PackedBatch batch;
+  engine::PackedBatch batch;
   std::string output;  ///< of the graph: "logits"
   bool simulate = false;
   IsaSet isas = detected_isas();

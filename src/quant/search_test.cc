@@ -5,11 +5,11 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "engine/engine.h"
 #include "passes/pipeline.h"
 #include "quant/marks.h"
 #include "quant/plain_plan.h"
 #include "quant/test_util.h"
-#include "runtime/session.h"
 
 namespace tamis::quant {
 namespace {
@@ -142,7 +142,7 @@ TEST(Search, SaysWhenNothingMeetsTheBudget) {
 struct Batch {
   std::vector<int32_t> ids = {1, 5, 7, 2, 9, 11, 3, 4, 19, 0, 8, 6};
   std::vector<int32_t> cu_seqlens = {0, 4, 9, 12};
-  [[nodiscard]] runtime::PackedBatch packed() const { return {ids, {}, {}, cu_seqlens, {}, 5}; }
+  [[nodiscard]] engine::PackedBatch packed() const { return {ids, {}, {}, cu_seqlens, {}, 5}; }
 };
 
 // The same gains whether the layers before a set are taken from what was kept or run again.
@@ -153,11 +153,12 @@ TEST(RankLayers, GivesWhatRunningEachPlanWholeGives) {
   const Batch batch;
   ThreadPool pool(2);
   const auto logits = [&](const graph::Graph& graph) {
-    runtime::PlanOptions options;
+    engine::EngineOptions options;
     options.outputs = {"logits"};
-    runtime::Session session(runtime::Plan::make(graph, options), pool);
-    runtime::Outputs outputs;
-    session.run(batch.packed(), outputs);
+    options.pool = engine::borrow(pool);
+    const auto session = engine::make_engine(graph, options)->make_session();
+    engine::Outputs outputs;
+    session->run(batch.packed(), outputs);
     const auto rows = outputs.get("logits").as<float>();
     return std::vector<float>(rows.begin(), rows.end());
   };

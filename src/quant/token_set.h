@@ -3,25 +3,20 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
-#include "runtime/batch.h"
+#include "engine/batch_builder.h"
 
 namespace tamis::quant {
 
 /// Whole sequences of `batches`, evenly spaced so that about `max_tokens` remain; at least one.
 class TokenSet {
  public:
-  TokenSet(std::span<const runtime::PackedBatch> batches, int64_t max_tokens);
+  TokenSet(std::span<const engine::PackedBatch> batches, int64_t max_tokens);
 
-  [[nodiscard]] runtime::PackedBatch batch() const;
+  [[nodiscard]] engine::PackedBatch batch() const { return builder_.batch(); }
 
  private:
-  std::vector<int32_t> input_ids_;
-  std::vector<int32_t> token_type_ids_;
-  std::vector<int32_t> position_ids_;
-  std::vector<int32_t> cu_seqlens_ = {0};
-  int32_t max_seqlen_ = 0;
+  engine::BatchBuilder builder_;
 };
 
 }  // namespace tamis::quant

@@ -4,11 +4,11 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "kernels/cpu/fake_quantize/fake_quantize.h"
 #include "quant/channel_scale.h"
 #include "quant/gemm.h"
 #include "quant/moments.h"
 #include "quant/parallel.h"
-#include "runtime/fake_quantize.h"
 
 namespace tamis::quant {
 
@@ -158,13 +158,9 @@ class Treatment {
 
   // The input through integers and back.
   [[nodiscard]] std::vector<float> rounded_input(const Candidate& candidate) const {
-    graph::FakeQuantizeAttributes attributes;
-    attributes.scheme = in_.scheme;
-    if (candidate.range) {
-      attributes.low = candidate.range->low;
-      attributes.high = candidate.range->high;
-    }
-    const runtime::FakeQuantizer quantizer(attributes);
+    const Range range = candidate.range.value_or(Range{});
+    const kernels::FakeQuantizer quantizer(in_.scheme, static_cast<float>(range.low),
+                                           static_cast<float>(range.high));
     std::vector<float> out(in_.input.size());
     constexpr int64_t kRowsATask = 64;
     const auto rows = static_cast<int64_t>(in_.input.size() / k_);

@@ -78,7 +78,7 @@ bool BatchQueue::take_from(Level& level, const BatchBudget& budget, int64_t now_
     const bool dropped = reason_to_drop(*job, now_ns).has_value();
     const int64_t tokens = dropped ? 0 : job->rows[job->next_row].sequence->size();
     const bool fits = batch.rows == 0 ||
-                      (job->outputs == batch.outputs && batch.tokens + tokens <= budget.tokens);
+                      (job->outputs == batch.outputs && batch.cost.with(tokens) <= budget.tokens);
     if (dropped || !fits) {
       passed_over.push_back(std::move(node));
       // Looking further than this for a row that fits costs more than it gains.
@@ -92,6 +92,7 @@ bool BatchQueue::take_from(Level& level, const BatchBudget& budget, int64_t now_
     }
     batch.pieces.back().end = ++job->next_row;
     batch.tokens += tokens;
+    batch.cost.add(tokens);
     ++batch.rows;
     const auto cost = static_cast<double>(tokens);
     level.virtual_time += cost / static_cast<double>(level.ready.size() + passed_over.size() + 1);
@@ -101,7 +102,7 @@ bool BatchQueue::take_from(Level& level, const BatchBudget& budget, int64_t now_
       --jobs_;
     }
     if (!client.jobs.empty()) wait_in(level, client, std::move(node));
-    more = batch.tokens < budget.tokens && batch.rows < budget.rows;
+    more = batch.cost.value() < budget.tokens && batch.rows < budget.rows;
   }
   for (Ready::node_type& node : passed_over) level.ready.insert(std::move(node));
   return more;
@@ -109,6 +110,7 @@ bool BatchQueue::take_from(Level& level, const BatchBudget& budget, int64_t now_
 
 Batch BatchQueue::pop(const BatchBudget& budget, int64_t now_ns) {
   Batch batch;
+  batch.cost.padded = budget.padded;
   last_budget_ = budget.tokens;
   for (auto& [number, level] : levels_) {
     if (!take_from(level, budget, now_ns, batch)) break;

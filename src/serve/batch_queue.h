@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/batch_builder.h"
 #include "serve/job.h"
 
 namespace tamis::serve {
@@ -28,11 +29,13 @@ struct Batch {
   int64_t tokens = 0;
   int64_t rows = 0;
   bool no_memory = false;  ///< it would have taken more
+  engine::BatchCost cost;  ///< what counts against the budget
 };
 
 struct BatchBudget {
-  int64_t tokens = 2048;  ///< a single row may be longer
+  int64_t tokens = 2048;  ///< as the engine counts them (BatchCost); a single row may be longer
   int64_t rows = 4096;
+  bool padded = false;  ///< EngineInfo::padded
 };
 
 /// Not thread-safe: one thread owns it.

@@ -53,6 +53,18 @@ TEST(BatchQueue, TakesRowsUpToTheTokenBudget) {
   EXPECT_EQ(queue.jobs(), 2U);
 }
 
+// Rows of 10, 3 and 4 tokens cost a padded engine 10, 20 and 30.
+TEST(BatchQueue, CountsPaddingWhereTheEnginePads) {
+  for (const bool padded : {false, true}) {
+    Jobs jobs;
+    BatchQueue queue;
+    queue.push(jobs.make(1, {10, 3, 4}));
+    BatchBudget budget{20, 100};
+    budget.padded = padded;
+    EXPECT_EQ(to_text(queue.pop(budget, 0)), padded ? "1:0-2" : "1:0-3");
+  }
+}
+
 TEST(BatchQueue, ARowLongerThanTheBudgetRunsAlone) {
   Jobs jobs;
   BatchQueue queue;

@@ -1,8 +1,6 @@
 #include "serve/batch_runner.h"
 
-#include <algorithm>
 #include <cstring>
-#include <numeric>
 
 #include "base/error.h"
 #include "serve/current_error.h"
@@ -11,11 +9,10 @@ namespace tamis::serve {
 
 namespace {
 
-int64_t rows_of(const RowRef& row, graph::Symbol symbol) {
-  const tasks::Sequence& sequence = *row.sequence;
-  if (symbol == graph::Symbol::kSequences) return 1;
-  const bool chosen = symbol == graph::Symbol::kSelected && !sequence.selected.empty();
-  return chosen ? static_cast<int64_t>(sequence.selected.size()) : sequence.size();
+engine::SequenceView view_of(const RowRef& row) {
+  engine::SequenceView view = row.sequence->view();
+  view.position_ids = row.positions;
+  return view;
 }
 
 // Lays out a job's results the first time one of its rows has run. Changes nothing if it throws.
@@ -30,7 +27,7 @@ void prepare_results(Job& job, const std::vector<OutputInfo>& infos) {
     int64_t rows = 0;
     for (const RowRef& row : job.rows) {
       first_row[i].push_back(rows);
-      result.rows_of_input.push_back(rows_of(row, infos[i].symbol));
+      result.rows_of_input.push_back(engine::rows_of(view_of(row), infos[i].unit));
       rows += result.rows_of_input.back();
     }
     result.values.resize(static_cast<size_t>(rows * result.row_elements));
@@ -41,83 +38,43 @@ void prepare_results(Job& job, const std::vector<OutputInfo>& infos) {
 
 }  // namespace
 
-void BatchRunner::clear() {
-  input_ids_.clear();
-  token_type_ids_.clear();
-  positions_.clear();
-  cu_seqlens_.assign(1, 0);
-  selected_.clear();
-  max_seqlen_ = 0;
-}
-
-void BatchRunner::append(const RowRef& row, bool positions) {
-  const tasks::Sequence& sequence = *row.sequence;
-  const auto first = static_cast<int32_t>(input_ids_.size());
-  input_ids_.insert(input_ids_.end(), sequence.ids.begin(), sequence.ids.end());
-  if (sequence.type_ids.empty()) {
-    token_type_ids_.resize(input_ids_.size(), 0);
-  } else {
-    token_type_ids_.insert(token_type_ids_.end(), sequence.type_ids.begin(),
-                           sequence.type_ids.end());
-  }
-  if (positions && row.positions.empty()) {
-    positions_.resize(input_ids_.size());
-    std::iota(positions_.begin() + first, positions_.end(), model_.first_position());
-  } else {
-    positions_.insert(positions_.end(), row.positions.begin(), row.positions.end());
-  }
-  for (const int32_t token : sequence.selected) selected_.push_back(first + token);
-  cu_seqlens_.push_back(static_cast<int32_t>(input_ids_.size()));
-  max_seqlen_ = std::max(max_seqlen_, static_cast<int32_t>(sequence.ids.size()));
-}
-
-runtime::PackedBatch BatchRunner::packed() const {
-  return {input_ids_, token_type_ids_, positions_, cu_seqlens_, selected_, max_seqlen_};
-}
-
 void BatchRunner::scatter(const std::vector<Piece>& pieces, OutputSet set) {
   const std::vector<OutputInfo> infos = model_.outputs(set);
-  std::vector<int64_t> next(infos.size(), 0);
+  const engine::RowMap rows(builder_.batch());
   // Whatever may throw comes before the first row counts as done: a batch that fails runs again.
   for (const Piece& piece : pieces) prepare_results(*piece.job, infos);
+  int64_t sequence = 0;
   for (const Piece& piece : pieces) {
     Job& job = *piece.job;
+    const int64_t next = sequence + static_cast<int64_t>(piece.end - piece.begin);
     for (size_t i = 0; i < infos.size(); ++i) {
       RawOutput& result = job.results[i];
-      int64_t count = 0;
-      for (size_t r = piece.begin; r < piece.end; ++r) count += result.rows_of_input[r];
+      const engine::RowRange range = rows.rows(infos[i].unit, sequence, next);
       const auto width = static_cast<size_t>(result.row_elements);
-      const auto bytes = static_cast<size_t>(count) * width * sizeof(float);
+      const auto bytes = static_cast<size_t>(range.count) * width * sizeof(float);
       const auto to = static_cast<size_t>(job.first_row[i][piece.begin]) * width;
       const std::byte* from =
-          outputs_.view(i).data() + static_cast<size_t>(next[i]) * width * sizeof(float);
+          outputs_.view(i).data() + static_cast<size_t>(range.begin) * width * sizeof(float);
       if (bytes != 0) std::memcpy(result.values.data() + to, from, bytes);
-      next[i] += count;
     }
+    sequence = next;
     job.rows_done += piece.end - piece.begin;
   }
 }
 
 void BatchRunner::run_pieces(const std::vector<Piece>& pieces, OutputSet set) {
-  clear();
-  // Filled for all rows once one has its own.
-  bool positions = false;
+  builder_.clear();
   for (const Piece& piece : pieces) {
-    for (size_t r = piece.begin; r < piece.end; ++r) {
-      positions = positions || !piece.job->rows[r].positions.empty();
-    }
+    for (size_t r = piece.begin; r < piece.end; ++r) builder_.append(view_of(piece.job->rows[r]));
   }
-  for (const Piece& piece : pieces) {
-    for (size_t r = piece.begin; r < piece.end; ++r) append(piece.job->rows[r], positions);
-  }
-  runtime::RunControl control;
+  engine::RunControl control;
   control.clock = &clock_;
   if (pieces.size() == 1) {
     const Job& job = *pieces.front().job;
     control.deadline_ns = job.deadline_ns;
     control.stop = job.cancelled.get();
   }
-  model_.run(packed(), set, outputs_, control);
+  model_.run(builder_.batch(), set, outputs_, control);
   scatter(pieces, set);
 }
 

@@ -1,5 +1,5 @@
 // POST /similarity: cosines of a sentence with others, [float] in their order.
-#include "kernels/agreement.h"
+#include "math/agreement.h"
 #include "serve/endpoints.h"
 #include "serve/router.h"
 #include "serve/tei.h"
@@ -29,7 +29,7 @@ void answer_similarity(const CallPtr& call, const ModelLease& model, JsonView in
     JsonWriter json;
     json.begin_array();
     for (size_t i = 1; i < reply.results.size(); ++i) {
-      json.value(static_cast<float>(kernels::cosine(vector_of(0), vector_of(i))));
+      json.value(static_cast<float>(math::cosine(vector_of(0), vector_of(i))));
     }
     json.end_array();
     return tei_response(self, reply, json.take());

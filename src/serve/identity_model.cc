@@ -61,11 +61,11 @@ class IdentityModel final : public Servable {
     if (set == OutputSet::kTokens) {
       fail(ErrorCode::kUnsupported, "the identity model gives no token embeddings");
     }
-    return {{"sentence_embedding", kWidth, graph::Symbol::kSequences}};
+    return {{"sentence_embedding", kWidth, engine::RowUnit::kSequence}};
   }
 
-  void run(const runtime::PackedBatch& batch, OutputSet, runtime::Outputs& outputs,
-           const runtime::RunControl&) override {
+  void run(const engine::PackedBatch& batch, OutputSet, engine::Outputs& outputs,
+           const engine::RunControl&) override {
     const int64_t rows = batch.sequences();
     std::byte* out = outputs.prepare(0, "sentence_embedding", rows, kWidth);
     outputs.truncate(1);

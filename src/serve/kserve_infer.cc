@@ -129,7 +129,7 @@ void price_padding(const std::vector<int64_t>& shape, const Plan& plan, Budget& 
   budget.check_items("input_ids", static_cast<size_t>(shape[0]));
   int64_t width = wants_tokens(plan) ? plan.target.model->info().hidden_size : 0;
   for (const OutputInfo& output : plan.target.model->model().outputs(OutputSet::kTask)) {
-    if (output.symbol != graph::Symbol::kSequences) width += output.row_elements;
+    if (output.unit != engine::RowUnit::kSequence) width += output.row_elements;
   }
   budget.take("padded tokens", shape[0] * shape[1], kPlaceBytes + width * float_bytes);
 }
@@ -238,7 +238,7 @@ void add_raw_outputs(const Plan& plan, const Reply& reply, KserveResponse& respo
     const auto info = std::find_if(infos.begin(), infos.end(), [&](const OutputInfo& item) {
       return item.name == output.name;
     });
-    if (info != infos.end() && info->symbol == graph::Symbol::kSequences) {
+    if (info != infos.end() && info->unit == engine::RowUnit::kSequence) {
       response.outputs.push_back(
           kserve_float_tensor(output.name, {plan.batch, width}, output.values));
       continue;

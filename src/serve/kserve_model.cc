@@ -59,7 +59,7 @@ std::vector<KserveTensorSpec> tensor_outputs(const KserveTarget& target) {
   std::vector<KserveTensorSpec> specs;
   for (const OutputInfo& output : target.model->model().outputs(OutputSet::kTask)) {
     std::vector<int64_t> shape = {-1, output.row_elements};
-    if (output.symbol != graph::Symbol::kSequences) shape.insert(shape.begin(), -1);
+    if (output.unit != engine::RowUnit::kSequence) shape.insert(shape.begin(), -1);
     specs.push_back({output.name, KserveType::kFp32, std::move(shape)});
   }
   const ServableInfo& info = target.model->info();

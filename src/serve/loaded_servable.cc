@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <mutex>
 
-#include "api/engine.h"
+#include "api/runner.h"
 #include "api/self_test.h"
 #include "base/error.h"
 #include "serve/servable.h"
@@ -14,12 +14,13 @@ constexpr std::string_view kTokenEmbeddings = "token_embeddings";
 
 class LoadedServable final : public Servable {
  public:
-  LoadedServable(std::string source, std::shared_ptr<const api::LoadedModel> model, IsaSet isas)
-      : model_(std::move(model)), isas_(isas) {
+  LoadedServable(std::string source, std::shared_ptr<const api::LoadedModel> model)
+      : model_(std::move(model)) {
     const api::Manifest& manifest = model_->manifest();
     info_.source = std::move(source);
     info_.family = manifest.family;
-    info_.precision = manifest.precision;
+    info_.precision = engine::precision_name(manifest.precision);
+    info_.padded = model_->runner().info().padded;
     info_.task = model_->task();
     info_.max_length = manifest.max_length;
     info_.output_size = manifest.output_size;
@@ -57,15 +58,15 @@ class LoadedServable final : public Servable {
 
   std::vector<OutputInfo> outputs(OutputSet set) override {
     std::vector<OutputInfo> infos;
-    for (const runtime::PlanOutput& output : engine(set).plan().outputs()) {
-      infos.push_back({output.name, output.row_elements, output.symbol});
+    for (const engine::EngineOutput& output : runner(set).info().outputs) {
+      infos.push_back({output.name, output.width, output.unit});
     }
     return infos;
   }
 
-  void run(const runtime::PackedBatch& batch, OutputSet set, runtime::Outputs& outputs,
-           const runtime::RunControl& control) override {
-    engine(set).run(batch, outputs, control);
+  void run(const engine::PackedBatch& batch, OutputSet set, engine::Outputs& outputs,
+           const engine::RunControl& control) override {
+    runner(set).run(batch, outputs, control);
   }
 
   void check_row(const Row& row) const override {
@@ -73,43 +74,34 @@ class LoadedServable final : public Servable {
     const auto size = static_cast<int32_t>(sequence.ids.size());
     if (size == 0) fail(ErrorCode::kInvalidArgument, "a sequence has no tokens; one is the least");
     const int32_t borders[] = {0, size};
-    runtime::check_batch({sequence.ids, sequence.type_ids, row.positions, borders, {}, size},
-                         model_->engine().plan().limits());
+    engine::check_batch({sequence.ids, sequence.type_ids, row.positions, borders, {}, size},
+                        model_->runner().info().limits);
   }
 
   int32_t first_position() const override {
-    return static_cast<int32_t>(model_->engine().plan().limits().first_position);
+    return static_cast<int32_t>(model_->runner().info().limits.first_position);
   }
 
  private:
-  // The plan with token_embeddings costs memory for another copy of packed weights: it is made when
-  // someone first asks for it.
-  api::Engine& engine(OutputSet set) {
-    if (set == OutputSet::kTask) return model_->engine();
+  // The engine with token_embeddings costs memory for another copy of packed weights: it is made
+  // when someone first asks for it.
+  api::Runner& runner(OutputSet set) {
+    if (set == OutputSet::kTask) return model_->runner();
     if (!info_.has_token_embeddings) {
       fail(ErrorCode::kUnsupported, info_.source, ": the model gives no token embeddings");
     }
     const std::lock_guard lock(mutex_);
-    if (tokens_engine_ == nullptr) {
-      runtime::PlanOptions plan;
-      plan.isas = isas_;
-      plan.outputs = {std::string(tasks::task_output(model_->task())),
-                      std::string(kTokenEmbeddings)};
-      api::Engine& base = model_->engine();
-      plan.pool = &base.pool();
-      if (info_.precision == "bf16") plan.float_arithmetic = runtime::FloatArithmetic::kBf16;
-      const std::shared_ptr<ThreadPool> shared(&base.pool(), [model = model_](ThreadPool*) {});
-      tokens_engine_ =
-          std::make_unique<api::Engine>(runtime::Plan::make(model_->graph(), plan), shared);
+    if (tokens_runner_ == nullptr) {
+      tokens_runner_ = model_->make_runner(
+          {std::string(tasks::task_output(model_->task())), std::string(kTokenEmbeddings)});
     }
-    return *tokens_engine_;
+    return *tokens_runner_;
   }
 
   std::shared_ptr<const api::LoadedModel> model_;
-  IsaSet isas_;
   ServableInfo info_;
   std::mutex mutex_;
-  std::unique_ptr<api::Engine> tokens_engine_;
+  std::unique_ptr<api::Runner> tokens_runner_;
 };
 
 }  // namespace
@@ -127,7 +119,7 @@ std::unique_ptr<Servable> load_servable(const std::string& model,
            ": the self-test's answer has numbers that are not finite");
     }
   }
-  return std::make_unique<LoadedServable>(model, std::move(loaded), options.isas);
+  return std::make_unique<LoadedServable>(model, std::move(loaded));
 }
 
 }  // namespace tamis::serve

@@ -14,15 +14,14 @@ double warm_up(Servable& model, const BatcherOptions& options) {
   const int64_t length = longest > 0 ? std::min(kLength, longest) : kLength;
   const int64_t rows = std::clamp<int64_t>(options.budget.tokens / length, 1, 16);
   // Id 0 is a token of every vocabulary.
-  const std::vector<int32_t> ids(static_cast<size_t>(rows * length), 0);
-  std::vector<int32_t> borders;
-  for (int64_t i = 0; i <= rows; ++i) borders.push_back(static_cast<int32_t>(i * length));
-  const runtime::PackedBatch batch{ids, {}, {}, borders, {}, static_cast<int32_t>(length)};
-  runtime::Outputs outputs;
+  const std::vector<int32_t> ids(static_cast<size_t>(length), 0);
+  engine::BatchBuilder batch;
+  for (int64_t i = 0; i < rows; ++i) batch.append({ids, {}, {}, {}});
+  engine::Outputs outputs;
   int64_t best = 0;
   for (int i = 0; i < 2; ++i) {
     const int64_t started = Clock::steady().now_ns();
-    model.run(batch, OutputSet::kTask, outputs, {});
+    model.run(batch.batch(), OutputSet::kTask, outputs, {});
     const int64_t ran = std::max<int64_t>(Clock::steady().now_ns() - started, 1);
     best = best == 0 ? ran : std::min(best, ran);
   }
@@ -37,6 +36,7 @@ ModelVersion::ModelVersion(std::string name, std::string version, std::unique_pt
   loaded_at_s_ = std::chrono::duration_cast<std::chrono::seconds>(
                      std::chrono::system_clock::now().time_since_epoch())
                      .count();
+  options.budget.padded = model_->info().padded;
   const double rate = warm_up(*model_, options);
   auto report = std::move(options.report);
   options.report = [this, report](const BatchReport& batch) {

@@ -99,8 +99,8 @@ void price_outputs(const Request& request, Servable& model, const Job& job) {
     budget.take("rows of outputs", rows, elements * bytes);
   };
   for (const OutputInfo& output : model.outputs(OutputSet::kTask)) {
-    const bool by_sequence = output.symbol == graph::Symbol::kSequences;
-    const bool by_mask = output.symbol == graph::Symbol::kSelected;
+    const bool by_sequence = output.unit == engine::RowUnit::kSequence;
+    const bool by_mask = output.unit == engine::RowUnit::kSelectedToken;
     const auto sequences = static_cast<int64_t>(job.rows.size());
     take(by_sequence ? sequences : by_mask ? selected : job.tokens, output.row_elements);
   }

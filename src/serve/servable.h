@@ -34,13 +34,14 @@ struct ServableInfo {
   bool has_token_embeddings = false;
   bool checkpoint = false;                           ///< not optimised
   std::optional<api::Int8Agreement> int8_agreement;  ///< of int8 made while loading
+  bool padded = false;                               ///< a batch costs its rows times the longest
 };
 
 /// An output of a set: its name, row width, and whether rows are counted by token.
 struct OutputInfo {
   std::string name;
   int64_t row_elements = 0;
-  graph::Symbol symbol = graph::Symbol::kSequences;
+  engine::RowUnit unit = engine::RowUnit::kSequence;
 };
 
 /// Thread-safe.
@@ -62,9 +63,9 @@ class Servable {
   /// The outputs of a set in the order run() gives them. Throws kUnsupported if the model has no
   /// such outputs. The first call for kTokens may take as long as loading does.
   [[nodiscard]] virtual std::vector<OutputInfo> outputs(OutputSet set) = 0;
-  /// Throws Error as runtime::Session::run.
-  virtual void run(const runtime::PackedBatch& batch, OutputSet set, runtime::Outputs& outputs,
-                   const runtime::RunControl& control) = 0;
+  /// Throws Error as engine::Session::run.
+  virtual void run(const engine::PackedBatch& batch, OutputSet set, engine::Outputs& outputs,
+                   const engine::RunControl& control) = 0;
   /// Throws kInvalidArgument for a row that run() would refuse.
   virtual void check_row(const Row& row) const = 0;
   /// The position id of a sequence's first token.

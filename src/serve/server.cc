@@ -27,9 +27,9 @@ int default_workers(const ServerOptions& options) {
 
 BatcherOptions batcher_options(const ServerOptions& options) {
   BatcherOptions batcher;
-  // Three blocks of the runtime's 256 tokens for each thread: enough to keep all of them busy (two
-  // cost a tenth of the throughput, four gain nothing), and short enough (60 ms for MiniLM on two
-  // cores) that nobody waits long behind a batch.
+  // Three blocks of the CPU engine's 256 tokens for each thread: enough to keep all of them busy
+  // (two cost a tenth of the throughput, four gain nothing), and short enough (60 ms for MiniLM on
+  // two cores) that nobody waits long behind a batch.
   const int threads = options.model.pool ? options.model.pool->threads() : default_thread_count();
   batcher.budget.tokens =
       options.max_batch_tokens > 0 ? options.max_batch_tokens : int64_t{768} * threads;

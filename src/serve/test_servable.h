@@ -71,10 +71,10 @@ class TestServable final : public Servable {
   void check_task(tasks::TaskKind) const override {}
   std::vector<OutputInfo> outputs(OutputSet set) override {
     if (set == OutputSet::kTokens) fail(ErrorCode::kUnsupported, "no token embeddings");
-    return {{"sentence_embedding", 2, graph::Symbol::kSequences}};
+    return {{"sentence_embedding", 2, engine::RowUnit::kSequence}};
   }
-  void run(const runtime::PackedBatch& batch, OutputSet, runtime::Outputs& outputs,
-           const runtime::RunControl&) override {
+  void run(const engine::PackedBatch& batch, OutputSet, engine::Outputs& outputs,
+           const engine::RunControl&) override {
     std::vector<int32_t> firsts;
     std::byte* out = outputs.prepare(0, "sentence_embedding", batch.sequences(), 2);
     outputs.truncate(1);

@@ -1,5 +1,5 @@
 // Labels for a text or a pair, as transformers' TextClassificationPipeline gives them.
-#include "kernels/probabilities.h"
+#include "math/probabilities.h"
 #include "tasks/steps.h"
 
 namespace tamis::tasks {
@@ -40,10 +40,10 @@ ClassifyResult decode_task(const ClassifyOptions& options, const TaskModel& mode
   std::vector<float> scores = result.logits;
   switch (options.function.value_or(default_score_function(model.problem, model.labels.size()))) {
     case ScoreFunction::kSoftmax:
-      kernels::softmax(scores);
+      math::softmax(scores);
       break;
     case ScoreFunction::kSigmoid:
-      kernels::sigmoid(scores);
+      math::sigmoid(scores);
       break;
     case ScoreFunction::kNone:
       break;

@@ -1,5 +1,5 @@
 // A vector for a text, as sentence-transformers' encode() gives it.
-#include "kernels/probabilities.h"
+#include "math/probabilities.h"
 #include "tasks/code_points.h"
 #include "tasks/steps.h"
 
@@ -61,7 +61,7 @@ EmbedResult decode_task(const EmbedOptions& options, const TaskModel& model, con
   EmbedResult result;
   result.embedding.assign(row.begin(), row.end());
   result.truncated = encoded.truncated;
-  if (options.normalize.value_or(model.normalize)) kernels::l2_normalize(result.embedding);
+  if (options.normalize.value_or(model.normalize)) math::l2_normalize(result.embedding);
   return result;
 }
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernels/probabilities.h"
+#include "math/probabilities.h"
 #include "tasks/steps.h"
 
 namespace tamis::tasks {
@@ -96,7 +96,7 @@ FillMaskResult decode_task(const FillMaskOptions& options, const TaskModel& mode
   for (size_t m = 0; m < sequence.selected.size(); ++m) {
     const auto row = row_of(output, static_cast<int64_t>(m));
     std::vector<float> scores(row.begin(), row.end());
-    kernels::softmax(scores);
+    math::softmax(scores);
     if (!targets.empty()) {
       std::vector<float> chosen;
       for (const int32_t id : targets) chosen.push_back(scores[static_cast<size_t>(id)]);

@@ -1,7 +1,7 @@
 // How right the answers are: labels, entities and answers against the truth.
 //
 // Is: pure functions with the values of scikit-learn, seqeval and SQuAD's scripts. Is not: reading
-// of data, nor the agreement of two models (kernels/agreement.h). May use: tokenizer.
+// of data, nor the agreement of two models (math/agreement.h). May use: tokenizer.
 //
 // Thread-safe. Fractions, not percent.
 #pragma once

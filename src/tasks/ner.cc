@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernels/probabilities.h"
+#include "math/probabilities.h"
 #include "tasks/code_points.h"
 #include "tasks/steps.h"
 
@@ -64,7 +64,7 @@ std::vector<Token> NerDecoder::read_tokens(const Sequence& sequence, const Windo
     Token token;
     const auto scores = row_of(logits, row + static_cast<int64_t>(i));
     token.scores.assign(scores.begin(), scores.end());
-    kernels::softmax(token.scores);
+    math::softmax(token.scores);
     token.index = static_cast<int64_t>(i);
     token.start = window.offsets[i].start;
     token.end = window.offsets[i].end;

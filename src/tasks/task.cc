@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "kernels/finite.h"
+#include "math/finite.h"
 #include "tasks/finite.h"
 #include "tasks/steps.h"
 
@@ -71,7 +71,7 @@ std::string_view rows_name(const Encoded& encoded) {
 
 void require_finite(std::string_view output, std::span<const float> values, int64_t row_elements,
                     std::string_view rows) {
-  if (kernels::all_finite(values)) return;
+  if (math::all_finite(values)) return;
   const auto bad =
       std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
   const int64_t at = bad - values.begin();

@@ -2,7 +2,8 @@
 //
 // Is: the encode and decode of every task, as pure functions whose answers are those of Hugging
 // Face's pipelines (transformers 5; question answering: 4.57, the last that has it) and of
-// sentence-transformers. Is not: an engine, batching, files. May use: tokenizer, kernels.
+// sentence-transformers. Is not: an engine, batching, files. May use: tokenizer, math,
+// engine (batches).
 //
 // encode() and decode() are thread-safe: they read their arguments and nothing else.
 #pragma once
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "base/activation.h"
+#include "engine/batch_builder.h"
 #include "tensor/tensor.h"
 #include "tokenizer/tokenizer.h"
 
@@ -119,6 +121,7 @@ struct Sequence {
   std::vector<int32_t> selected = {};
 
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(ids.size()); }
+  [[nodiscard]] engine::SequenceView view() const { return {ids, type_ids, {}, selected}; }
 };
 
 /// What decode() must know of a row's tokens; the vectors are empty where the task does not ask.

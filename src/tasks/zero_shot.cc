@@ -2,7 +2,7 @@
 // each label becomes a hypothesis, and the entailment logit its score.
 #include <algorithm>
 
-#include "kernels/probabilities.h"
+#include "math/probabilities.h"
 #include "tasks/code_points.h"
 #include "tasks/steps.h"
 
@@ -87,7 +87,7 @@ std::vector<float> independent_scores(const TensorView& logits, int64_t entailme
   for (int64_t i = 0; i < logits.shape()[0]; ++i) {
     const auto row = row_of(logits, i);
     float both[] = {row[static_cast<size_t>(contradiction)], row[static_cast<size_t>(entailment)]};
-    kernels::softmax(both);
+    math::softmax(both);
     scores.push_back(both[1]);
   }
   return scores;
@@ -98,7 +98,7 @@ std::vector<float> competing_scores(const TensorView& logits, int64_t entailment
   for (int64_t i = 0; i < logits.shape()[0]; ++i) {
     scores.push_back(row_of(logits, i)[static_cast<size_t>(entailment)]);
   }
-  kernels::softmax(scores);
+  math::softmax(scores);
   return scores;
 }
 

@@ -55,16 +55,16 @@ class Batches {
  public:
   Batches(const LoadedModel& model, uint32_t seed)
       : longest_(model.manifest().max_length),
-        vocab_(model.engine().plan().limits().vocab_size),
+        vocab_(model.runner().info().limits.vocab_size),
         engine_(seed) {}
 
   // All sequences as long as the model allows: nothing drawn later needs more memory.
-  const runtime::PackedBatch& largest() {
+  const engine::PackedBatch& largest() {
     start();
     for (int64_t s = 0; s < kMostSequences; ++s) append(longest_);
     return finish();
   }
-  const runtime::PackedBatch& next() {
+  const engine::PackedBatch& next() {
     start();
     const int64_t sequences = uniform(1, kMostSequences);
     // Short batches are as common as long ones, and so is a single long one among short ones.
@@ -83,21 +83,21 @@ class Batches {
     for (int64_t i = 0; i < length; ++i) {
       sequence.ids.push_back(static_cast<int32_t>(uniform(0, vocab_ - 1)));
     }
-    buffer_.append(sequence);
+    buffer_.append(sequence.view());
   }
-  const runtime::PackedBatch& finish() {
-    packed_ = buffer_.packed();
+  const engine::PackedBatch& finish() {
+    packed_ = buffer_.batch();
     return packed_;
   }
 
   int64_t longest_;
   int64_t vocab_;
   std::mt19937 engine_;
-  BatchBuffer buffer_;
-  runtime::PackedBatch packed_;
+  engine::BatchBuilder buffer_;
+  engine::PackedBatch packed_;
 };
 
-std::vector<float> values(const runtime::Outputs& outputs) {
+std::vector<float> values(const engine::Outputs& outputs) {
   const auto view = outputs.view(0).as<float>();
   return {view.begin(), view.end()};
 }
@@ -113,8 +113,8 @@ class Caller {
       turns_.push_back({model.get(), Batches(*model, seed), {}, {}});
     for (Turn& turn : turns_) {
       // Twice: the second call meets memory of its size.
-      for (int i = 0; i < 2; ++i) turn.model->engine().run(turn.batches.largest(), turn.outputs);
-      turn.model->engine().run(Batches(*turn.model, kProbe).next(), turn.outputs);
+      for (int i = 0; i < 2; ++i) turn.model->runner().run(turn.batches.largest(), turn.outputs);
+      turn.model->runner().run(Batches(*turn.model, kProbe).next(), turn.outputs);
       turn.probe = values(turn.outputs);
     }
   }
@@ -123,10 +123,10 @@ class Caller {
   void round() {
     for (Turn& turn : turns_) {
       if (++batches_ % 16 != 0) {
-        turn.model->engine().run(turn.batches.next(), turn.outputs);
+        turn.model->runner().run(turn.batches.next(), turn.outputs);
         continue;
       }
-      turn.model->engine().run(Batches(*turn.model, kProbe).next(), turn.outputs);
+      turn.model->runner().run(Batches(*turn.model, kProbe).next(), turn.outputs);
       const std::vector<float> again = values(turn.outputs);
       const bool same =
           again.size() == turn.probe.size() &&
@@ -143,7 +143,7 @@ class Caller {
   struct Turn {
     const LoadedModel* model;
     Batches batches;
-    runtime::Outputs outputs;
+    engine::Outputs outputs;
     std::vector<float> probe;
   };
 
@@ -155,7 +155,8 @@ class Caller {
 
 Models load_models(const std::shared_ptr<ThreadPool>& pool) {
   Models models;
-  for (const char* precision : {"fp32", "bf16", "int8"}) {
+  for (const auto precision :
+       {engine::Precision::kFp32, engine::Precision::kBf16, engine::Precision::kInt8}) {
     for (const char* name : {"roberta-sequence-classification", "bert-base"}) {
       ModelOptions options;
       options.precision = precision;

@@ -141,7 +141,7 @@ std::vector<Result> embed(const Checkpoint& checkpoint, std::span<const Case> ca
   models::BuiltModel model = models::build_model(checkpoint, {models::HeadKind::kEmbedding, {}});
   passes::run_pipeline(model.graph);
   ThreadPool pool(default_thread_count());
-  return run_together(make_plan(model.graph, host_isas().back()), pool, cases);
+  return run_together(make_subject(model.graph, host_isas().back()), pool, cases);
 }
 
 // Segment 0 everywhere: the only one that all five families have.

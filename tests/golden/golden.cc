@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "runtime/session.h"
+#include "engine/batch_builder.h"
 
 namespace tamis::golden {
 
@@ -50,59 +50,33 @@ Case read_case(JsonView json) {
   return result;
 }
 
-// The arrays that a PackedBatch borrows.
-struct Packed {
-  std::vector<int32_t> input_ids;
-  std::vector<int32_t> token_type_ids;
-  std::vector<int32_t> cu_seqlens = {0};
-  std::vector<int32_t> selected_tokens;
-  int32_t max_seqlen = 0;
-
-  explicit Packed(std::span<const Case> cases) {
-    for (const Case& c : cases) {
-      const auto start = static_cast<int32_t>(input_ids.size());
-      for (const int32_t row : c.logits_rows) selected_tokens.push_back(start + row);
-      input_ids.insert(input_ids.end(), c.input_ids.begin(), c.input_ids.end());
-      token_type_ids.insert(token_type_ids.end(), c.token_type_ids.begin(), c.token_type_ids.end());
-      cu_seqlens.push_back(static_cast<int32_t>(input_ids.size()));
-      max_seqlen = std::max(max_seqlen, static_cast<int32_t>(c.input_ids.size()));
-    }
-  }
-  [[nodiscard]] runtime::PackedBatch view() const {
-    runtime::PackedBatch batch;
-    batch.input_ids = input_ids;
-    batch.token_type_ids = token_type_ids;
-    batch.cu_seqlens = cu_seqlens;
-    batch.selected_tokens = selected_tokens;
-    batch.max_seqlen = max_seqlen;
-    return batch;
-  }
-};
-
-int64_t rows_of(const Case& c, graph::Symbol symbol) {
-  if (symbol == graph::Symbol::kSequences) return 1;
-  const bool selected = symbol == graph::Symbol::kSelected && !c.logits_rows.empty();
-  return static_cast<int64_t>(selected ? c.logits_rows.size() : c.input_ids.size());
-}
-
-std::vector<Result> run(runtime::Session& session, std::span<const Case> cases) {
-  const Packed packed(cases);
-  runtime::Outputs outputs;
-  session.run(packed.view(), outputs);
+std::vector<Result> run(const engine::Engine& engine, engine::Session& session,
+                        std::span<const Case> cases) {
+  engine::BatchBuilder builder;
+  for (const Case& c : cases) builder.append({c.input_ids, c.token_type_ids, {}, c.logits_rows});
+  const engine::PackedBatch batch = builder.batch();
+  const engine::RowMap rows(batch);
+  engine::Outputs outputs;
+  session.run(batch, outputs);
   std::vector<Result> results(cases.size());
-  for (const runtime::PlanOutput& output : session.plan().outputs()) {
+  for (const engine::EngineOutput& output : engine.info().outputs) {
     const std::span<const float> values = outputs.get(output.name).as<float>();
-    size_t at = 0;
+    TAMIS_CHECK(static_cast<int64_t>(values.size()) == rows.total(output.unit) * output.width);
     for (size_t i = 0; i < cases.size(); ++i) {
-      const auto size = static_cast<size_t>(rows_of(cases[i], output.symbol) * output.row_elements);
-      TAMIS_CHECK(at + size <= values.size());
-      const std::span<const float> part = values.subspan(at, size);
+      const auto at = static_cast<int64_t>(i);
+      const engine::RowRange range = rows.rows(output.unit, at, at + 1);
+      const auto part = values.subspan(static_cast<size_t>(range.begin * output.width),
+                                       static_cast<size_t>(range.count * output.width));
       results[i][output.name].assign(part.begin(), part.end());
-      at += size;
     }
-    TAMIS_CHECK(at == values.size());
   }
   return results;
+}
+
+std::shared_ptr<const engine::Engine> engine_of(const Subject& subject, ThreadPool& pool) {
+  engine::EngineOptions options = subject.options;
+  options.pool = engine::borrow(pool);
+  return engine::make_engine(subject.graph, options);
 }
 
 }  // namespace
@@ -149,25 +123,26 @@ std::vector<Isa> host_isas() {
   return found;
 }
 
-std::shared_ptr<const runtime::Plan> make_plan(const graph::Graph& graph, Isa isa,
-                                               runtime::FloatArithmetic arithmetic) {
-  runtime::PlanOptions options;
-  options.float_arithmetic = arithmetic;
-  options.isas = isas_up_to(isa_name(isa));
-  return runtime::Plan::make(graph, options);
+Subject make_subject(const graph::Graph& graph, Isa isa, engine::Precision precision) {
+  Subject subject;
+  subject.graph = graph;
+  subject.options.isas = isas_up_to(isa_name(isa));
+  subject.options.precision = precision;
+  return subject;
 }
 
-std::vector<Result> run_together(const std::shared_ptr<const runtime::Plan>& plan, ThreadPool& pool,
+std::vector<Result> run_together(const Subject& subject, ThreadPool& pool,
                                  std::span<const Case> cases) {
-  runtime::Session session(plan, pool);
-  return run(session, cases);
+  const auto engine = engine_of(subject, pool);
+  return run(*engine, *engine->make_session(), cases);
 }
 
-std::vector<Result> run_apart(const std::shared_ptr<const runtime::Plan>& plan, ThreadPool& pool,
+std::vector<Result> run_apart(const Subject& subject, ThreadPool& pool,
                               std::span<const Case> cases) {
-  runtime::Session session(plan, pool);
+  const auto engine = engine_of(subject, pool);
+  const auto session = engine->make_session();
   std::vector<Result> results;
-  for (const Case& c : cases) results.push_back(run(session, {&c, 1}).front());
+  for (const Case& c : cases) results.push_back(run(*engine, *session, {&c, 1})[0]);
   return results;
 }
 

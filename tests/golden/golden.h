@@ -1,7 +1,7 @@
 // Recorded answers, and runs of a graph to hold against them.
 //
 // Is: golden.json (schema in testdata/README.md) as structs, packing, running, tolerances. Is not:
-// for library code. May use: models, runtime, passes.
+// for library code. May use: models, engine, passes.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@
 
 #include "base/cpu.h"
 #include "base/thread_pool.h"
+#include "engine/engine.h"
 #include "formats/hf_config.h"
-#include "runtime/plan.h"
 
 namespace tamis::golden {
 
@@ -49,20 +49,25 @@ struct Golden {
 /// The kernel sets that this CPU has, least first; of those that differ in float32.
 [[nodiscard]] std::vector<Isa> host_isas();
 
-/// A plan for that kernel set and what it contains.
-[[nodiscard]] std::shared_ptr<const runtime::Plan> make_plan(
-    const graph::Graph& graph, Isa isa,
-    runtime::FloatArithmetic arithmetic = runtime::FloatArithmetic::kF32);
+/// A graph and the options of its engine, but for the pool.
+struct Subject {
+  graph::Graph graph;
+  engine::EngineOptions options;
+};
+
+/// For that kernel set and what it contains.
+[[nodiscard]] Subject make_subject(const graph::Graph& graph, Isa isa,
+                                   engine::Precision precision = engine::Precision::kFp32);
 
 /// A case's rows of each graph output.
 using Result = std::map<std::string, std::vector<float>>;
 
 /// Runs the cases as one ragged batch and cuts its outputs apart again.
-[[nodiscard]] std::vector<Result> run_together(const std::shared_ptr<const runtime::Plan>& plan,
-                                               ThreadPool& pool, std::span<const Case> cases);
+[[nodiscard]] std::vector<Result> run_together(const Subject& subject, ThreadPool& pool,
+                                               std::span<const Case> cases);
 /// Runs each case as a batch of its own, all in one session.
-[[nodiscard]] std::vector<Result> run_apart(const std::shared_ptr<const runtime::Plan>& plan,
-                                            ThreadPool& pool, std::span<const Case> cases);
+[[nodiscard]] std::vector<Result> run_apart(const Subject& subject, ThreadPool& pool,
+                                            std::span<const Case> cases);
 
 /// How far a float32 evaluation of a model may lie from the recorded one:
 ///

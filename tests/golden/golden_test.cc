@@ -1,4 +1,4 @@
-// Every committed checkpoint through Graph, passes, Plan and Session against what transformers
+// Every committed checkpoint through Graph, passes, Engine and Session against what transformers
 // answered: for each kernel set of this CPU, fused and not, alone and batched, on several threads.
 #include "tests/golden/golden.h"
 
@@ -8,7 +8,6 @@
 
 #include "models/models.h"
 #include "passes/pipeline.h"
-#include "runtime/storage.h"
 
 namespace tamis::golden {
 namespace {
@@ -68,7 +67,7 @@ TEST_P(GoldenModel, AnswersAsTransformersDoes) {
   for (const Isa isa : host_isas()) {
     for (const graph::Graph* graph : {&model.unfused, &model.fused}) {
       SCOPED_TRACE(cat(isa_name(isa), graph == &model.fused ? ", fused" : ", unfused"));
-      const auto results = run_apart(make_plan(*graph, isa), pool, model.golden.cases);
+      const auto results = run_apart(make_subject(*graph, isa), pool, model.golden.cases);
       EXPECT_GT(expect_recorded(model, results), 0u);
     }
   }
@@ -79,19 +78,19 @@ TEST_P(GoldenModel, GivesTheSameBitsInAnyBatchOnAnyThreads) {
   for (const Isa isa : host_isas()) {
     for (const graph::Graph* graph : {&model.unfused, &model.fused}) {
       SCOPED_TRACE(cat(isa_name(isa), graph == &model.fused ? ", fused" : ", unfused"));
-      const auto plan = make_plan(*graph, isa);
+      const auto subject = make_subject(*graph, isa);
       ThreadPool alone(1);
-      const std::vector<Result> expected = run_apart(plan, alone, model.golden.cases);
+      const std::vector<Result> expected = run_apart(subject, alone, model.golden.cases);
       for (const int threads : {1, 3, 8}) {
         ThreadPool pool(threads);
-        const std::vector<Result> together = run_together(plan, pool, model.golden.cases);
+        const std::vector<Result> together = run_together(subject, pool, model.golden.cases);
         for (size_t i = 0; i < expected.size(); ++i) {
           EXPECT_TRUE(same_bits(expected[i], together[i])) << "case " << i << ", " << threads;
         }
       }
       const std::vector<Case> backwards(model.golden.cases.rbegin(), model.golden.cases.rend());
       ThreadPool pool(2);
-      const std::vector<Result> turned = run_together(plan, pool, backwards);
+      const std::vector<Result> turned = run_together(subject, pool, backwards);
       for (size_t i = 0; i < expected.size(); ++i) {
         EXPECT_TRUE(same_bits(expected[i], turned[turned.size() - 1 - i])) << "case " << i;
       }
@@ -99,21 +98,21 @@ TEST_P(GoldenModel, GivesTheSameBitsInAnyBatchOnAnyThreads) {
   }
 }
 
-// The last output of a plan for it alone, to the bit what a plan for all outputs gives.
+// The last output of a subject for it alone, to the bit what a subject for all outputs gives.
 TEST_P(GoldenModel, GivesTheSameBitsWithoutTheRowsThatNobodyWants) {
   const Loaded model(GetParam());
   const std::string output = model.narrow.outputs()[0].name;
   for (const Isa isa : host_isas()) {
-    for (const auto arithmetic :
-         {runtime::FloatArithmetic::kF32, runtime::FloatArithmetic::kBf16}) {
-      SCOPED_TRACE(
-          cat(isa_name(isa), arithmetic == runtime::FloatArithmetic::kF32 ? "" : ", bf16"));
+    for (const auto precision : {engine::Precision::kFp32, engine::Precision::kBf16}) {
+      SCOPED_TRACE(cat(isa_name(isa), ", ", engine::precision_name(precision)));
+      const auto arithmetic = precision == engine::Precision::kBf16 ? graph::FloatArithmetic::kBf16
+                                                                    : graph::FloatArithmetic::kF32;
       graph::Graph fused = model.fused;
       graph::Graph dropped = model.narrow;
-      runtime::set_attention_arithmetic(fused, arithmetic);
-      runtime::set_attention_arithmetic(dropped, arithmetic);
-      const auto all = make_plan(fused, isa, arithmetic);
-      const auto narrow = make_plan(dropped, isa, arithmetic);
+      graph::set_attention_arithmetic(fused, arithmetic);
+      graph::set_attention_arithmetic(dropped, arithmetic);
+      const auto all = make_subject(fused, isa, precision);
+      const auto narrow = make_subject(dropped, isa, precision);
       ThreadPool pool(2);
       const std::vector<Result> want = run_together(all, pool, model.golden.cases);
       const std::vector<Result> got = run_together(narrow, pool, model.golden.cases);
@@ -130,13 +129,13 @@ TEST_P(GoldenModel, GivesTheSameBitsWithoutTheRowsThatNobodyWants) {
 TEST(GoldenModels, MaskedWordsWithoutASelectionAreAllTokens) {
   const Loaded model("models/bert-masked-lm");
   ThreadPool pool(1);
-  const auto plan = make_plan(model.fused, host_isas().back());
+  const auto subject = make_subject(model.fused, host_isas().back());
   const auto vocab = static_cast<size_t>(model.checkpoint->config().vocab_size);
   for (const Case& selected : model.golden.cases) {
     Case all = selected;
     all.logits_rows.clear();
-    const std::vector<float> some = run_apart(plan, pool, {&selected, 1})[0].at("logits");
-    const std::vector<float> every = run_apart(plan, pool, {&all, 1})[0].at("logits");
+    const std::vector<float> some = run_apart(subject, pool, {&selected, 1})[0].at("logits");
+    const std::vector<float> every = run_apart(subject, pool, {&all, 1})[0].at("logits");
     ASSERT_EQ(every.size(), all.input_ids.size() * vocab);
     for (size_t i = 0; i < selected.logits_rows.size(); ++i) {
       const auto row = static_cast<size_t>(selected.logits_rows[i]);

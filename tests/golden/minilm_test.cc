@@ -7,7 +7,6 @@
 #include "models/models.h"
 #include "passes/pipeline.h"
 #include "quant/marks.h"
-#include "runtime/storage.h"
 #include "tests/golden/golden.h"
 #include "tests/support/test_paths.h"
 
@@ -45,7 +44,7 @@ TEST_F(MiniLm, EmbedsAsSentenceTransformersDoes) {
     // Plain loops are slow: three texts tell whether they are right.
     const size_t count = isa == Isa::kReference ? 3 : golden.cases.size();
     const std::span<const Case> cases(golden.cases.data(), count);
-    const double difference = worst(run_together(make_plan(graph, isa), pool, cases), cases);
+    const double difference = worst(run_together(make_subject(graph, isa), pool, cases), cases);
     EXPECT_LE(difference, kTolerance) << isa_name(isa);
     RecordProperty(std::string(isa_name(isa)), cat(difference));
   }
@@ -66,17 +65,16 @@ TEST_F(MiniLm, EmbedsNearlyTheSameInBf16AndInt8) {
     graph::Graph graph = models::build_model(*Checkpoint::open(test::model_folder())).graph;
     if (row.int8) quant::add_marks(graph);
     passes::run_pipeline(graph);
-    runtime::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
+    graph::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
     const double least = 1 - 2 * row.r * row.r * 72;
     for (const Isa isa : all_isas()) {
       if (!detected_isas().has(isa)) continue;
       SCOPED_TRACE(cat(isa_name(isa), row.int8 ? ", int8" : ", bf16"));
-      runtime::PlanOptions options;
-      options.isas = isas_up_to(isa_name(isa));
-      if (!row.int8) options.float_arithmetic = runtime::FloatArithmetic::kBf16;
       const size_t count = isa == Isa::kReference ? 3 : golden.cases.size();
       const std::span<const Case> cases(golden.cases.data(), count);
-      const auto results = run_together(runtime::Plan::make(graph, options), pool, cases);
+      const auto results = run_together(
+          make_subject(graph, isa, row.int8 ? engine::Precision::kInt8 : engine::Precision::kBf16),
+          pool, cases);
       double worst_cosine = 1;
       for (size_t i = 0; i < results.size(); ++i) {
         const std::vector<float> unit = normalized(results[i].at("sentence_embedding"));
@@ -95,12 +93,12 @@ TEST_F(MiniLm, EmbedsNearlyTheSameInBf16AndInt8) {
 TEST_F(MiniLm, GivesTheSameBitsInAnyBatchOnAnyThreads) {
   TAMIS_REQUIRE_MODEL();
   const Golden golden = read_golden(TAMIS_TESTDATA "/minilm");
-  const auto plan = make_plan(fused_graph(), host_isas().back());
+  const auto subject = make_subject(fused_graph(), host_isas().back());
   ThreadPool alone(1);
-  const std::vector<Result> expected = run_apart(plan, alone, golden.cases);
+  const std::vector<Result> expected = run_apart(subject, alone, golden.cases);
   for (const int threads : {1, 2, 4}) {
     ThreadPool pool(threads);
-    const std::vector<Result> together = run_together(plan, pool, golden.cases);
+    const std::vector<Result> together = run_together(subject, pool, golden.cases);
     for (size_t i = 0; i < expected.size(); ++i) {
       EXPECT_TRUE(same_bits(expected[i], together[i])) << "case " << i << ", " << threads;
     }

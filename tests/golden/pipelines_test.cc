@@ -270,7 +270,7 @@ TEST_P(ZeroShot, AnswersAsRecorded) {
                        texts_of(parameters.get("candidate_labels"))},
                       zero_shot_options(parameters), model)};
     tasks::ZeroShotResult result;
-    loaded->engine().run(encoded, 4096, [&](size_t, std::span<const tasks::OutputView> outputs) {
+    loaded->runner().run(encoded, 4096, [&](size_t, std::span<const tasks::OutputView> outputs) {
       result = std::get<tasks::ZeroShotResult>(tasks::decode(encoded[0], outputs, model));
     });
     const JsonView output = cases.at(i).get("output");

@@ -9,13 +9,12 @@
 #include "models/models.h"
 #include "passes/pipeline.h"
 #include "quant/marks.h"
-#include "runtime/storage.h"
 #include "tests/golden/golden.h"
 
 namespace tamis::golden {
 namespace {
 
-enum class Precision { kBf16, kInt8 };
+using engine::Precision;
 
 struct Rounded {
   Rounded(const std::string& folder, Precision wanted)
@@ -25,7 +24,7 @@ struct Rounded {
         graph(models::build_model(*checkpoint).graph) {
     if (precision == Precision::kInt8) quant::add_marks(graph);
     passes::run_pipeline(graph);
-    runtime::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
+    graph::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
   }
 
   // For the last output alone: without the rows that it does not need.
@@ -37,13 +36,8 @@ struct Rounded {
     return narrow;
   }
 
-  [[nodiscard]] std::shared_ptr<const runtime::Plan> plan(Isa isa, graph::Graph of) const {
-    runtime::PlanOptions options;
-    options.isas = isas_up_to(isa_name(isa));
-    if (precision == Precision::kBf16) {
-      options.float_arithmetic = runtime::FloatArithmetic::kBf16;
-    }
-    return runtime::Plan::make(std::move(of), options);
+  [[nodiscard]] Subject subject(Isa isa, const graph::Graph& of) const {
+    return make_subject(of, isa, precision);
   }
 
   Precision precision;
@@ -117,26 +111,25 @@ class GoldenPrecision : public testing::TestWithParam<std::string> {
     RecordProperty("share_of_tolerance", cat(largest));
   }
 
-  static void expect_same_bits_in_any_batch(const Rounded& model,
-                                            const std::shared_ptr<const runtime::Plan>& plan) {
+  static void expect_same_bits_in_any_batch(const Rounded& model, const Subject& subject) {
     ThreadPool alone(1);
-    const std::vector<Result> expected = run_apart(plan, alone, model.golden.cases);
+    const std::vector<Result> expected = run_apart(subject, alone, model.golden.cases);
     for (const int threads : {1, 3, 8}) {
       ThreadPool pool(threads);
-      const std::vector<Result> together = run_together(plan, pool, model.golden.cases);
+      const std::vector<Result> together = run_together(subject, pool, model.golden.cases);
       for (size_t i = 0; i < expected.size(); ++i) {
         EXPECT_TRUE(same_bits(expected[i], together[i])) << "case " << i << ", " << threads;
       }
     }
   }
 
-  static void expect_same_bits_without_unwanted_rows(
-      const Rounded& model, Isa isa, const std::shared_ptr<const runtime::Plan>& plan) {
-    const auto narrow = model.plan(isa, model.narrowed());
-    ASSERT_EQ(narrow->outputs().size(), 1u);
-    const std::string output = narrow->outputs()[0].name;
+  static void expect_same_bits_without_unwanted_rows(const Rounded& model, Isa isa,
+                                                     const Subject& subject) {
+    const Subject narrow = model.subject(isa, model.narrowed());
+    ASSERT_EQ(narrow.graph.outputs().size(), 1u);
+    const std::string output = narrow.graph.outputs()[0].name;
     ThreadPool pool(2);
-    const std::vector<Result> want = run_together(plan, pool, model.golden.cases);
+    const std::vector<Result> want = run_together(subject, pool, model.golden.cases);
     const std::vector<Result> got = run_together(narrow, pool, model.golden.cases);
     for (size_t i = 0; i < want.size(); ++i) {
       EXPECT_TRUE(same_bits({{output, want[i].at(output)}}, got[i])) << "case " << i;
@@ -148,11 +141,11 @@ class GoldenPrecision : public testing::TestWithParam<std::string> {
     for (const Isa isa : all_isas()) {
       if (!detected_isas().has(isa)) continue;
       SCOPED_TRACE(isa_name(isa));
-      const auto plan = model.plan(isa, model.graph);
+      const auto subject = model.subject(isa, model.graph);
       ThreadPool pool(2);
-      expect_recorded(model, run_together(plan, pool, model.golden.cases));
-      expect_same_bits_in_any_batch(model, plan);
-      expect_same_bits_without_unwanted_rows(model, isa, plan);
+      expect_recorded(model, run_together(subject, pool, model.golden.cases));
+      expect_same_bits_in_any_batch(model, subject);
+      expect_same_bits_without_unwanted_rows(model, isa, subject);
     }
   }
 };

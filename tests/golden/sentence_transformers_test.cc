@@ -30,7 +30,7 @@ TEST_P(SentenceTransformer, EmbedsAsRecorded) {
   ThreadPool pool(2);
   for (const Isa isa : host_isas()) {
     SCOPED_TRACE(isa_name(isa));
-    const auto results = run_together(make_plan(model.graph, isa), pool, golden.cases);
+    const auto results = run_together(make_subject(model.graph, isa), pool, golden.cases);
     for (size_t i = 0; i < results.size(); ++i) {
       const Case& c = golden.cases[i];
       const Recorded& raw = c.outputs.at("raw_sentence_embedding");

@@ -6,37 +6,30 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "engine/batch_builder.h"
+#include "engine/engine.h"
 #include "formats/text_data.h"
-#include "kernels/agreement.h"
+#include "math/agreement.h"
 #include "models/models.h"
 #include "passes/pipeline.h"
 #include "quant/marks.h"
 #include "quant/plain_plan.h"
 #include "quant/quantize.h"
-#include "runtime/session.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tamis {
 namespace {
 
 struct Texts {
-  std::vector<int32_t> ids;
-  std::vector<int32_t> types;
-  std::vector<int32_t> cu_seqlens = {0};
-  int32_t max_seqlen = 0;
+  engine::BatchBuilder builder;
 
   void add(const tokenizer::Tokenizer& tokenizer, const std::string& text) {
     tokenizer::EncodeOptions options;
     options.max_length = 256;
     const tokenizer::Encoding encoding = tokenizer.encode(text, options);
-    ids.insert(ids.end(), encoding.ids.begin(), encoding.ids.end());
-    types.insert(types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
-    cu_seqlens.push_back(static_cast<int32_t>(ids.size()));
-    max_seqlen = std::max(max_seqlen, static_cast<int32_t>(encoding.size()));
+    builder.append({encoding.ids, encoding.type_ids, {}, {}});
   }
-  [[nodiscard]] runtime::PackedBatch batch() const {
-    return {ids, types, {}, cu_seqlens, {}, max_seqlen};
-  }
+  [[nodiscard]] engine::PackedBatch batch() const { return builder.batch(); }
 };
 
 // Text for calibration: every row's texts, `count` rows evenly spaced.
@@ -75,14 +68,15 @@ Evaluation evaluation_texts(const tokenizer::Tokenizer& tokenizer, const std::st
 
 std::vector<std::vector<float>> run(const graph::Graph& graph, const Texts& texts,
                                     ThreadPool& pool) {
-  runtime::PlanOptions options;
-  options.simulate_quantization = true;
+  engine::EngineOptions options;
+  options.simulate = true;
+  options.pool = engine::borrow(pool);
   for (const graph::GraphOutput& output : graph.outputs()) {
     if (output.name != "token_embeddings") options.outputs.push_back(output.name);
   }
-  runtime::Session session(runtime::Plan::make(graph, options), pool);
-  runtime::Outputs outputs;
-  session.run(texts.batch(), outputs);
+  const auto session = engine::make_engine(graph, options)->make_session();
+  engine::Outputs outputs;
+  session->run(texts.batch(), outputs);
   const TensorView view = outputs.view(0);
   const auto width = static_cast<size_t>(view.shape()[1]);
   std::vector<std::vector<float>> rows;
@@ -96,9 +90,9 @@ std::vector<std::vector<float>> run(const graph::Graph& graph, const Texts& text
 double spearman_of(const std::vector<std::vector<float>>& rows, const std::vector<double>& scores) {
   std::vector<double> similarities;
   for (size_t i = 0; i + 1 < rows.size(); i += 2) {
-    similarities.push_back(kernels::cosine(rows[i], rows[i + 1]));
+    similarities.push_back(math::cosine(rows[i], rows[i + 1]));
   }
-  return 100 * kernels::spearman(similarities, scores);
+  return 100 * math::spearman(similarities, scores);
 }
 
 void print_agreement(const char* name, double seconds, const Evaluation& data,
@@ -107,20 +101,20 @@ void print_agreement(const char* name, double seconds, const Evaluation& data,
   if (!data.scores.empty()) {
     std::vector<double> cosines;
     for (size_t i = 0; i < reference.size(); ++i) {
-      cosines.push_back(kernels::cosine(reference[i], other[i]));
+      cosines.push_back(math::cosine(reference[i], other[i]));
     }
     double off = 0;
     for (const double c : cosines) off += (1 - c) / static_cast<double>(cosines.size());
     std::printf("%-36s %6.1fs cosine median %.5f p01 %.5f mean(1-cos) %.2fe-4 spearman %.2f\n",
-                name, seconds, kernels::quantile(cosines, 0.5), kernels::quantile(cosines, 0.01),
+                name, seconds, math::quantile(cosines, 0.5), math::quantile(cosines, 0.01),
                 1e4 * off, spearman_of(other, data.scores));
   } else {
     double flips = 0;
     double kl = 0;
     double right = 0;
     for (size_t i = 0; i < reference.size(); ++i) {
-      flips += kernels::argmax_flips(reference[i], other[i]) ? 1 : 0;
-      kl += kernels::softmax_kl(reference[i], other[i]);
+      flips += math::argmax_flips(reference[i], other[i]) ? 1 : 0;
+      kl += math::softmax_kl(reference[i], other[i]);
       const bool one = other[i][1] > other[i][0];
       right += data.labels[i] == (one ? "1" : "0") ? 1 : 0;
     }
@@ -183,7 +177,7 @@ int measure(const std::vector<std::string>& arguments) {
     quant::QuantizeOptions options;
     options.treatments = recipe.treatments;
     options.outliers = recipe.outliers;
-    const runtime::PackedBatch batches[] = {calibration.batch()};
+    const engine::PackedBatch batches[] = {calibration.batch()};
     const auto start = std::chrono::steady_clock::now();
     const quant::Quantized made = quant::quantize(graph, batches, options, pool);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;

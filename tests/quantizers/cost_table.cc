@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/engine.h"
 #include "quant/cost.h"
 #include "quant/plain_plan.h"
-#include "runtime/session.h"
 
 namespace tamis {
 namespace {
@@ -93,23 +93,22 @@ Graph layer_norm_graph(int64_t width) {
 
 // The least of many runs, a token.
 double ns_a_token(const Graph& graph, IsaSet isas, bool bf16) {
-  runtime::PlanOptions options;
+  engine::EngineOptions options;
   options.isas = isas;
-  if (bf16) options.float_arithmetic = runtime::FloatArithmetic::kBf16;
-  ThreadPool pool(1);
-  runtime::Session session(runtime::Plan::make(graph, options), pool);
+  if (bf16) options.precision = engine::Precision::kBf16;
+  const auto session = engine::make_engine(graph, options)->make_session();
   const std::vector<int32_t> ids(kTokens, 1);
   const std::vector<int32_t> cu_seqlens = {0, kTokens};
   const std::shared_ptr<const Tensor> rows = random_tensor({kTokens, 3 * 4096});
-  const runtime::FloatInput inputs[] = {{"x", rows->as<float>().data()}};
-  runtime::PackedBatch batch{ids, {}, {}, cu_seqlens, {}, kTokens, inputs};
-  runtime::Outputs outputs;
+  const engine::FloatInput inputs[] = {{"x", rows->as<float>().data()}};
+  engine::PackedBatch batch{ids, {}, {}, cu_seqlens, {}, kTokens, inputs};
+  engine::Outputs outputs;
   int64_t least = std::numeric_limits<int64_t>::max();
   const Clock& clock = Clock::steady();
   const int64_t start = clock.now_ns();
   for (int i = 0; i < 200 && (i < 5 || clock.now_ns() - start < 150'000'000); ++i) {
     const int64_t from = clock.now_ns();
-    session.run(batch, outputs);
+    session->run(batch, outputs);
     least = std::min(least, clock.now_ns() - from);
   }
   return static_cast<double>(least) / kTokens;

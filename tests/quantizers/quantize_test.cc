@@ -6,14 +6,13 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "kernels/agreement.h"
+#include "engine/engine.h"
+#include "math/agreement.h"
 #include "models/models.h"
 #include "models/test_util.h"
 #include "passes/pipeline.h"
 #include "quant/marks.h"
 #include "quant/plain_plan.h"
-#include "runtime/session.h"
-#include "runtime/storage.h"
 
 namespace tamis {
 namespace {
@@ -30,18 +29,18 @@ struct Ids {
       cu_seqlens.push_back(static_cast<int32_t>(ids.size()));
     }
   }
-  [[nodiscard]] runtime::PackedBatch batch() const { return {ids, {}, {}, cu_seqlens, {}, 12}; }
+  [[nodiscard]] engine::PackedBatch batch() const { return {ids, {}, {}, cu_seqlens, {}, 12}; }
   std::vector<int32_t> ids;
   std::vector<int32_t> cu_seqlens = {0};
 };
 
 std::vector<float> last_output(const graph::Graph& graph, const Ids& ids, bool simulate) {
-  runtime::PlanOptions options;
-  options.simulate_quantization = simulate;
-  ThreadPool pool(2);
-  runtime::Session session(runtime::Plan::make(graph, options), pool);
-  runtime::Outputs outputs;
-  session.run(ids.batch(), outputs);
+  engine::EngineOptions options;
+  options.simulate = simulate;
+  options.pool = std::make_shared<ThreadPool>(2);
+  const auto session = engine::make_engine(graph, options)->make_session();
+  engine::Outputs outputs;
+  session->run(ids.batch(), outputs);
   const auto rows = outputs.view(outputs.size() - 1).as<float>();
   return {rows.begin(), rows.end()};
 }
@@ -57,7 +56,7 @@ TEST_P(QuantizedModel, StaysCloseToFloatAndRunsAsSimulated) {
   passes::run_pipeline(graph);
   const Ids calibration(80);
   const Ids unseen(11);
-  const runtime::PackedBatch batches[] = {calibration.batch()};
+  const engine::PackedBatch batches[] = {calibration.batch()};
   ThreadPool pool(2);
   const quant::Quantized made = quant::quantize(graph, batches, {}, pool);
   // Two layers of four linear layers; ALBERT's two share all of them.
@@ -69,12 +68,12 @@ TEST_P(QuantizedModel, StaysCloseToFloatAndRunsAsSimulated) {
   const std::vector<float> want = last_output(plain, unseen, false);
   const std::vector<float> simulated = last_output(made.graph, unseen, true);
   const std::vector<float> integers = last_output(made.graph, unseen, false);
-  EXPECT_GT(kernels::cosine(want, simulated), 0.99);
+  EXPECT_GT(math::cosine(want, simulated), 0.99);
   // The same integers, but for a value that lies on the edge between two: sums are rounded in
   // another order before it. Few logits of a random head show one such step several times as large
   // as hidden states do.
   const bool head = std::string(GetParam()).find("classification") != std::string::npos;
-  EXPECT_GT(kernels::cosine(simulated, integers), head ? 0.9995 : 0.9999);
+  EXPECT_GT(math::cosine(simulated, integers), head ? 0.9995 : 0.9999);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, QuantizedModel,
@@ -99,7 +98,7 @@ TEST(FirstTokensAlone, IntegersGiveTheBitsOfAllRows) {
     passes::run_pipeline(graph);
     quant::make_plain_plan(graph);
     for (const auto attention : {graph::FloatArithmetic::kF32, graph::FloatArithmetic::kBf16}) {
-      runtime::set_attention_arithmetic(graph, attention);
+      graph::set_attention_arithmetic(graph, attention);
       graph::Graph narrow = graph;
       const std::string logits = "logits";
       narrow.keep_outputs({&logits, 1});
@@ -151,7 +150,7 @@ TEST(PlantedOutliers, RuinStaticMaximaButNotTheDefault) {
   const auto checkpoint = Checkpoint::open(models::testdata_model("bert-base"));
   const Ids calibration(80);
   const Ids unseen(40);
-  const runtime::PackedBatch batches[] = {calibration.batch()};
+  const engine::PackedBatch batches[] = {calibration.batch()};
   ThreadPool pool(2);
   const auto error_of = [&](quant::Scheme scheme, const quant::QuantizeOptions& options) {
     graph::Graph graph = models::build_model(*checkpoint).graph;
@@ -161,8 +160,8 @@ TEST(PlantedOutliers, RuinStaticMaximaButNotTheDefault) {
     graph::Graph plain = graph;
     for (graph::Node& node : plain.nodes()) node.quantizers.clear();
     const quant::Quantized made = quant::quantize(graph, batches, options, pool);
-    return 1 - kernels::cosine(last_output(plain, unseen, false),
-                               last_output(made.graph, unseen, true));
+    return 1 -
+           math::cosine(last_output(plain, unseen, false), last_output(made.graph, unseen, true));
   };
   quant::QuantizeOptions naive;
   naive.observer = "max";
@@ -208,7 +207,7 @@ TEST(PlantedOutliers, FlipAnswersOfStaticMaximaButNotOfTheDefault) {
   const auto checkpoint = Checkpoint::open(models::testdata_model("bert-sequence-classification"));
   const Ids calibration(200);
   const Ids unseen(1000, 99);
-  const runtime::PackedBatch batches[] = {calibration.batch()};
+  const engine::PackedBatch batches[] = {calibration.batch()};
   ThreadPool pool(2);
   const auto flips_of = [&](quant::Scheme scheme, const quant::QuantizeOptions& options) {
     graph::Graph graph = models::build_model(*checkpoint).graph;
@@ -227,7 +226,7 @@ TEST(PlantedOutliers, FlipAnswersOfStaticMaximaButNotOfTheDefault) {
     for (size_t i = 0; i < want.rows(); ++i) {
       const auto row = want.row(i);
       ++share[static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin())];
-      flips += kernels::argmax_flips(want.row(i), got.row(i)) ? 1 : 0;
+      flips += math::argmax_flips(want.row(i), got.row(i)) ? 1 : 0;
     }
     for (const size_t count : share) EXPECT_GE(count, want.rows() / 5);
     return flips / static_cast<double>(want.rows());

@@ -7,7 +7,16 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import check_layers  # noqa: E402
 
-LAYERS = check_layers.read_layers("# comment\nbase:\ntensor: base\nkernels: tensor\napi: kernels\n")
+LAYERS = check_layers.read_layers("""# comment
+base:
+tensor: base
+kernels: tensor
+kernels/cpu: kernels
+seam: private tensor
+tasks: seam
+tasks (tests): kernels/cpu
+api: kernels/cpu
+""")
 
 
 def faults_of(path, text):
@@ -54,17 +63,48 @@ class CheckLayersTest(unittest.TestCase):
         self.assert_fault(faults_of("src/tensor/a.h", '#include "tamis/model.h"\n'), "public API")
         self.assertEqual(faults_of("src/tensor/a.h", '#include "tamis/results.h"\n'), [])
 
-    def test_cmake_must_match_the_row(self):
+    def test_the_longest_row_counts(self):
+        self.assertEqual(faults_of("src/kernels/cpu/x/x.cc", '#include "kernels/a.h"\n'), [])
+        self.assert_fault(faults_of("src/kernels/x.cc", '#include "kernels/cpu/a.h"\n'),
+                          "'kernels' may not include kernels/cpu/a.h")
+
+    def test_private_arrows_are_not_passed_on(self):
+        text = '#include "tensor/x.h"\n'
+        self.assertEqual(faults_of("src/seam/x.cc", text), [])
+        self.assert_fault(faults_of("src/tasks/x.cc", text), "'tasks' may not include tensor/x.h")
+
+    def test_what_only_tests_may_use(self):
+        text = '#include "kernels/cpu/x.h"\n'
+        self.assertEqual(faults_of("src/tasks/x_test.cc", text), [])
+        self.assert_fault(faults_of("src/tasks/x.cc", text), "'tasks' may not include kernels/cpu")
+
+    def test_cmake_links_by_the_rows(self):
         def cmake(text):
             return check_layers.check_cmake("src/x/CMakeLists.txt", text, LAYERS)
-        self.assertEqual(cmake("tamis_module(tensor SOURCES a.cc USES base)"), [])
-        self.assert_fault(cmake("tamis_module(tensor SOURCES a.cc)"), "USES (none)")
-        self.assert_fault(cmake("tamis_module(tensor SOURCES a.cc USES base LIBRARIES tamis_api)"),
+        self.assertEqual(cmake("tamis_module(tensor SOURCES a.cc)"), [])
+        self.assert_fault(cmake("tamis_module(tensor SOURCES a.cc USES base)"), "no USES")
+        self.assert_fault(cmake("tamis_module(tensor SOURCES a.cc LIBRARIES tamis_api)"),
                           "may not link tamis_api")
+        self.assertEqual(
+            cmake("tamis_module(tasks SOURCES a.cc TEST_LIBRARIES tamis_kernels_cpu)"), [])
+        self.assert_fault(cmake("tamis_module(tasks SOURCES a.cc LIBRARIES tamis_kernels_cpu)"),
+                          "may not link tamis_kernels_cpu")
         self.assert_fault(cmake("tamis_module(other SOURCES a.cc)"), "no row")
+
+    def test_the_diagram_is_drawn_from_the_rows(self):
+        layers = check_layers.read_layers("a:\nb: private a\nc: b\n")
+        drawn = check_layers.diagram(layers)
+        self.assertIn("  b -.-> a\n  c --> b\n", drawn)
+        self.assertEqual(check_layers.check_diagram("page.md", f"before\n{drawn}\nafter", layers),
+                         [])
+        self.assert_fault(
+            check_layers.check_diagram("page.md", drawn.replace("c --> b", "c --> a"), layers),
+            "--write-diagram")
 
     def test_circles_are_faults(self):
         layers = check_layers.read_layers("a: b\nb: a\nc: d\n")
+        self.assertEqual(len(check_layers.check_rows(layers)), 3)
+        layers = check_layers.read_layers("a: private b\nb: a\nc (tests): a\n")
         self.assertEqual(len(check_layers.check_rows(layers)), 3)
 
 

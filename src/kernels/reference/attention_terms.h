@@ -1,12 +1,13 @@
 // What positions add to a score, for the two reference attentions.
 //
-// Is: the definition of AttentionTerms, key by key. May use: the contract of attention_f32.
+// Is: the definition of AttentionTerms, key by key. May use:
+// attention_args.h.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/cpu/attention_f32/attention_f32.h"
+#include "kernels/reference/attention_args.h"
 
 namespace tamis::kernels::reference {
 

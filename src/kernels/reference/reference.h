@@ -1,8 +1,8 @@
 // Every op as plain loops: the oracle for all engines and ISAs.
 //
 // Is: the definition of each op's arithmetic: float32 in, sums and functions in double, one
-// rounding to float32 at each output. Is not: fast. May use: the contract headers of cpu/ for their
-// argument structs.
+// rounding to float32 at each output. Is not: fast. May use: the
+// argument structs beside it, which kernels/cpu takes too.
 //
 // All functions are thread-safe, allocate nothing, and trust their arguments (the plan proved
 // them). Strides count elements. Names of arguments and layouts are those of cpu/.
@@ -12,14 +12,12 @@
 #include <span>
 
 #include "base/activation.h"
-#include "kernels/cpu/attention_bf16/attention_bf16.h"
-#include "kernels/cpu/attention_f32/attention_f32.h"
-#include "kernels/cpu/embedding/embedding.h"
-#include "kernels/cpu/gemm_bf16/gemm_bf16.h"
-#include "kernels/cpu/gemm_s8/gemm_s8.h"
-#include "kernels/cpu/layer_norm/layer_norm.h"
-#include "kernels/cpu/pooling/pooling.h"
-#include "kernels/cpu/quantize_rows/quantize_rows.h"
+#include "kernels/reference/attention_args.h"
+#include "kernels/reference/embedding_args.h"
+#include "kernels/reference/gemm_args.h"
+#include "kernels/reference/layer_norm_args.h"
+#include "kernels/reference/pooling_args.h"
+#include "kernels/reference/quantize_rows_args.h"
 
 namespace tamis::kernels::reference {
 

@@ -1,7 +1,7 @@
 // out = softmax(scale * Q K^T) V for each sequence and head of a ragged batch, operands in bf16.
 //
-// Is: attention_f32 for BF16 and INT8 plans. Is not: cross attention. May use: the contract of
-// attention_f32, so that per-ISA files can include it.
+// Is: attention_f32 for BF16 and INT8 plans. Is not: cross attention. May use: attention_args.h, so
+// that per-ISA files can include it.
 //
 // Maths. The operands of products are rounded to bf16, to nearest: q, k, v (exactly as they are
 // where they come as bf16), the position tables that q and k are multiplied with, and p = c
@@ -17,34 +17,16 @@
 // workers. The reference row sums in double, with c = 1 / exp of the greatest.
 #pragma once
 
-#include "kernels/cpu/attention_f32/attention_f32.h"
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/reference/attention_args.h"
+
+namespace tamis {
+class IsaSet;
+}
 
 namespace tamis::kernels {
-
-/// Rows of q, k or v: float32, or bf16 where that is given.
-struct AttentionOperand {
-  const float* f32 = nullptr;
-  const uint16_t* bf16 = nullptr;
-  int64_t ld = 0;  // elements from token to token
-};
-
-/// As AttentionArgs. The output may not overlap an operand.
-struct AttentionBf16Args {
-  const int32_t* cu_seqlens = nullptr;  // [sequences + 1], from 0, never falling
-  int64_t sequences = 0;
-  int64_t heads = 0;
-  int64_t kv_heads = 0;   // divides heads; 0: as many
-  int64_t head_size = 0;  // 1 to 256
-  float scale = 1.0f;     // > 0; 1 where it is folded into Q
-  AttentionOperand q;
-  AttentionOperand k;
-  AttentionOperand v;
-  float* out = nullptr;
-  uint16_t* out_bf16 = nullptr;  // where given, the result goes here, rounded, and not to out
-  uint16_t* out_f16 = nullptr;   // the same in half precision, held to +-65504
-  int64_t ldo = 0;               // of any
-  AttentionTerms terms;
-};
 
 /// Thread-safe; each worker has its own scratch.
 struct AttentionBf16Kernel {

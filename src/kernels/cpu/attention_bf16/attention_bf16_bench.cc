@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/bf16.h"
-#include "kernels/testing/bench.h"
-#include "kernels/testing/rows.h"
+#include "kernels/cpu/testing/bench.h"
+#include "kernels/cpu/testing/rows.h"
 #include "tensor/arena.h"
 
 namespace tamis::kernels {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/bf16.h"
-#include "kernels/testing/guarded.h"
-#include "kernels/testing/rows.h"
+#include "kernels/cpu/testing/guarded.h"
+#include "kernels/cpu/testing/rows.h"
 
 namespace tamis::kernels {
 

@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "kernels/cpu/attention_bf16/attention_bf16.h"
-#include "kernels/testing/guarded.h"
-#include "kernels/testing/rows.h"
+#include "kernels/cpu/attention_f32/attention_f32.h"
+#include "kernels/cpu/testing/guarded.h"
+#include "kernels/cpu/testing/rows.h"
 
 namespace tamis::kernels {
 

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/bf16.h"
+#include "kernels/cpu/testing/guarded.h"
+#include "kernels/cpu/testing/rows.h"
 #include "kernels/reference/reference.h"
-#include "kernels/testing/guarded.h"
-#include "kernels/testing/rows.h"
 
 namespace tamis::kernels {
 

@@ -10,27 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/reference/embedding_args.h"
+
 namespace tamis {
 class IsaSet;
 }
 
 namespace tamis::kernels {
-
-struct EmbeddingTable {
-  const float* rows = nullptr;   // [any, width] contiguous; null: this table is not there
-  const int32_t* ids = nullptr;  // [tokens]; null: row 0 for every token
-};
-
-struct EmbeddingArgs {
-  int64_t tokens = 0;
-  int64_t width = 0;
-  EmbeddingTable tables[3];      // tables[0].rows is never null
-  const float* gamma = nullptr;  // [width]; null: no LayerNorm, the sum is the result
-  const float* beta = nullptr;   // [width]
-  float eps = 0;
-  float* y = nullptr;
-  int64_t ldy = 0;
-};
 
 /// Thread-safe.
 struct EmbeddingKernel {

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "kernels/cpu/layer_norm/layer_norm.h"
+#include "kernels/cpu/testing/guarded.h"
+#include "kernels/cpu/testing/rows.h"
 #include "kernels/reference/reference.h"
-#include "kernels/testing/guarded.h"
-#include "kernels/testing/rows.h"
 
 namespace tamis::kernels {
 

@@ -14,31 +14,13 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "base/activation.h"
+#include "kernels/reference/gemm_args.h"
 
 namespace tamis {
 class IsaSet;
 }
 
 namespace tamis::kernels {
-
-/// Strides count elements. c may be residual itself (the same pointer and stride).
-struct GemmBf16Args {
-  int64_t m = 0;
-  int64_t n = 0;
-  int64_t k = 0;
-  const uint16_t* a = nullptr;   // [m, k] bf16; where k is odd, one more value of each row is read
-  int64_t lda = 0;               // >= k rounded up to two
-  const void* packed = nullptr;  // what pack() wrote, of the same kernel, n and k
-  const float* bias = nullptr;   // [n], or null
-  Activation activation = Activation::kNone;
-  const float* residual = nullptr;  // [m, n], or null; added after the activation
-  int64_t ldr = 0;
-  float* c = nullptr;          // [m, n]
-  uint16_t* c_bf16 = nullptr;  // where given, the result goes here, rounded to bf16, and not to c
-  uint16_t* c_f16 = nullptr;   // the same in half precision, held to +-65504
-  int64_t ldc = 0;             // of any
-};
 
 /// W as Hugging Face stores it: [n, k] row-major, out x in; pack() rounds it to bf16.
 struct GemmBf16Weights {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/testing/bench.h"
-#include "kernels/testing/rows.h"
+#include "kernels/cpu/testing/bench.h"
+#include "kernels/cpu/testing/rows.h"
 #include "tensor/arena.h"
 
 namespace tamis::kernels {

@@ -10,28 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/reference/layer_norm_args.h"
+
 namespace tamis {
 class IsaSet;
 }
 
 namespace tamis::kernels {
-
-/// Strides count elements. y may be x or residual, and sum may be x or residual; y and sum differ.
-struct LayerNormArgs {
-  int64_t rows = 0;
-  int64_t width = 0;
-  const float* x = nullptr;
-  int64_t ldx = 0;
-  const float* residual = nullptr;  // or null
-  int64_t ldr = 0;
-  const float* gamma = nullptr;  // [width]
-  const float* beta = nullptr;   // [width]
-  float eps = 0;
-  float* y = nullptr;
-  int64_t ldy = 0;
-  float* sum = nullptr;  // [rows, width], x + residual; null where it is not wanted
-  int64_t lds = 0;
-};
 
 /// Thread-safe.
 struct LayerNormKernel {

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/cpu/testing/guarded.h"
+#include "kernels/cpu/testing/rows.h"
 #include "kernels/reference/reference.h"
-#include "kernels/testing/guarded.h"
-#include "kernels/testing/rows.h"
 
 namespace tamis::kernels {
 

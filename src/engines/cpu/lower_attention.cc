@@ -1,0 +1,310 @@
+#include <algorithm>
+#include <compare>
+
+#include "base/error.h"
+#include "engines/cpu/lowering.h"
+#include "kernels/cpu/attention_bf16/attention_bf16.h"
+#include "kernels/cpu/attention_f32/attention_f32.h"
+
+namespace tamis::engines::cpu {
+
+namespace {
+
+/// Where q, k and v are: three values, or columns of one or two.
+struct Operands {
+  Operands(const graph::Node& node, const Lowering& lowering) {
+    const int64_t width = lowering.columns(node.output);
+    // How many of the operands before this one lie in the same value.
+    constexpr int64_t kPlaces[3][3] = {{0, 1, 2}, {0, 0, 1}, {0, 0, 0}};
+    constexpr size_t kInputs[3][3] = {{0, 0, 0}, {0, 1, 1}, {0, 1, 2}};
+    for (size_t i = 0; i < 3; ++i) {
+      value[i] = node.inputs[kInputs[node.inputs.size() - 1][i]];
+      first_column[i] = kPlaces[node.inputs.size() - 1][i] * width;
+      stride[i] = lowering.columns(value[i]);
+    }
+    rows = lowering.shape(node.output)[0].symbol;
+  }
+
+  graph::ValueId value[3] = {};
+  int64_t first_column[3] = {};
+  int64_t stride[3] = {};
+  graph::Symbol rows;  // of q and the output
+};
+
+// Rows that a worker takes of a head are not worth packing its K and V for below this many: packing
+// costs as much as about five rows.
+constexpr int64_t kLeastRows = 24;
+
+/// A place in the line of all (sequence, head, row) of a block.
+struct Place {
+  int64_t sequence = 0;
+  int64_t head = 0;
+  int64_t row = 0;
+
+  friend auto operator<=>(const Place&, const Place&) = default;
+};
+
+int64_t length_of(const StepContext& context, int64_t sequence) {
+  return context.cu_seqlens[sequence + 1] - context.cu_seqlens[sequence];
+}
+
+// Where worker `worker`'s share starts: shares have the same number of (query, key) pairs, but for
+// what is gained by not cutting a head.
+Place share_start(const StepContext& context, int64_t heads, int worker) {
+  const int64_t sequences = context.block->sequences();
+  int64_t pairs = context.block->pairs * heads * worker / context.workers;
+  for (int64_t s = 0; s < sequences; ++s) {
+    const int64_t length = length_of(context, s);
+    const int64_t a_head = length * length;
+    if (pairs >= a_head * heads) {
+      pairs -= a_head * heads;
+      continue;
+    }
+    Place place = {s, pairs / a_head, pairs % a_head / length};
+    if (place.row < kLeastRows) {
+      place.row = 0;
+    } else if (place.row > length - kLeastRows) {
+      place.row = 0;
+      ++place.head;
+    }
+    return place.head == heads ? Place{s + 1, 0, 0} : place;
+  }
+  return {sequences, 0, 0};
+}
+
+// Calls body(work) for each piece of the worker's share.
+template <typename Body>
+void for_each_work(const StepContext& context, int64_t heads, const Body& body) {
+  Place at = share_start(context, heads, context.worker);
+  const Place end = share_start(context, heads, context.worker + 1);
+  while (at < end) {
+    const bool last_sequence = at.sequence == end.sequence;
+    kernels::AttentionWork work;
+    work.sequence = at.sequence;
+    work.head_begin = at.head;
+    work.head_end = at.head + 1;
+    work.row_begin = at.row;
+    work.row_end = length_of(context, at.sequence);
+    if (last_sequence && at.head == end.head) {
+      work.row_end = end.row;
+    } else if (at.row == 0) {
+      work.head_end = last_sequence ? end.head : heads;
+    }
+    if (work.row_begin < work.row_end) body(work);
+    if (last_sequence && at.head == end.head) return;
+    at = {at.sequence, work.head_end, 0};
+    if (at.head == heads) at = {at.sequence + 1, 0, 0};
+  }
+}
+
+/// Query rows [first, first + count) of q and the output.
+struct QueryRows {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+
+// Those of one sequence.
+QueryRows query_rows(const StepContext& context, graph::Symbol rows, int64_t sequence) {
+  if (rows == graph::Symbol::kFirst) return {sequence, 1};
+  const int32_t begin = context.cu_seqlens[sequence];
+  const int32_t end = context.cu_seqlens[sequence + 1];
+  if (rows == graph::Symbol::kTokens || context.selected_tokens == nullptr) {
+    return {begin, end - begin};
+  }
+  const int32_t* selected = context.selected_tokens;
+  const int32_t* selected_end = selected + context.block->selected();
+  const int32_t* first = std::lower_bound(selected, selected_end, begin);
+  return {first - selected, std::lower_bound(first, selected_end, end) - first};
+}
+
+void move_rows(kernels::AttentionArgs& args, int64_t query, int64_t key) {
+  args.q += query * args.ldq;
+  args.k += key * args.ldk;
+  args.v += key * args.ldv;
+  args.out += query * args.ldo;
+}
+
+void move_rows(kernels::AttentionOperand& operand, int64_t rows) {
+  if (operand.f32 != nullptr) operand.f32 += rows * operand.ld;
+  if (operand.bf16 != nullptr) operand.bf16 += rows * operand.ld;
+}
+
+void move_rows(kernels::AttentionBf16Args& args, int64_t query, int64_t key) {
+  move_rows(args.q, query);
+  move_rows(args.k, key);
+  move_rows(args.v, key);
+  if (args.out != nullptr) args.out += query * args.ldo;
+  if (args.out_bf16 != nullptr) args.out_bf16 += query * args.ldo;
+  if (args.out_f16 != nullptr) args.out_f16 += query * args.ldo;
+}
+
+// One head of the query rows that were picked out of a sequence. Without a mask a query's place in
+// its sequence does not matter: to the kernel they are the first rows of a batch of one sequence.
+template <typename Args, typename Kernel>
+void attend_picked(const StepContext& context, const Kernel& kernel, const Args& args,
+                   QueryRows left, Place place) {
+  const auto length = static_cast<int32_t>(length_of(context, place.sequence));
+  const int32_t borders[] = {0, length};
+  while (left.count > 0 && length > 0) {
+    Args one = args;
+    one.cu_seqlens = borders;
+    one.sequences = 1;
+    move_rows(one, left.first, context.cu_seqlens[place.sequence]);
+    // A batch may select a token twice, and so more rows than there are.
+    const int64_t count = std::min<int64_t>(left.count, length);
+    kernel.run(one, {0, place.head, place.head + 1, 0, count}, context.scratch);
+    left = {left.first + count, left.count - count};
+  }
+}
+
+// The worker's share.
+template <typename Args, typename Kernel>
+void attend(const StepContext& context, const Kernel& kernel, const Args& args,
+            graph::Symbol rows) {
+  if (rows == graph::Symbol::kTokens) {
+    return for_each_work(context, args.heads, [&](const kernels::AttentionWork& work) {
+      kernel.run(args, work, context.scratch);
+    });
+  }
+  const Share share = share_of(context.block->sequences() * args.heads, context);
+  for (int64_t unit = share.begin; unit < share.end; ++unit) {
+    const Place place = {unit / args.heads, unit % args.heads, 0};
+    attend_picked(context, kernel, args, query_rows(context, rows, place.sequence), place);
+  }
+}
+
+// Two products of 2 operations for each (query, key) pair and channel.
+double attention_operations(const Block& block, graph::Symbol rows, int64_t width) {
+  auto pairs = static_cast<double>(block.pairs);
+  if (rows == graph::Symbol::kFirst) pairs = static_cast<double>(block.tokens());
+  // The selected tokens' share, as if they were spread evenly.
+  if (rows == graph::Symbol::kSelected && block.tokens() > 0) {
+    pairs *= static_cast<double>(block.selected()) / static_cast<double>(block.tokens());
+  }
+  return 4.0 * pairs * static_cast<double>(width);
+}
+
+class AttentionStep final : public Step {
+ public:
+  AttentionStep(const graph::Node& node, const Lowering& lowering)
+      : operands_(node, lowering),
+        y_(node.output),
+        kernel_(&kernels::select_attention_f32(lowering.isas())) {
+    const auto& attributes = node.attribute<graph::AttentionAttributes>();
+    args_.heads = attributes.heads;
+    args_.ldo = lowering.columns(node.output);
+    args_.head_size = args_.ldo / attributes.heads;
+    args_.scale = attributes.scale;
+    args_.ldq = operands_.stride[0];
+    args_.ldk = operands_.stride[1];
+    args_.ldv = operands_.stride[2];
+  }
+
+  void run(const StepContext& context) const noexcept override {
+    kernels::AttentionArgs args = args_;
+    args.cu_seqlens = context.cu_seqlens;
+    args.sequences = context.block->sequences();
+    args.q = context.value<const float>(operands_.value[0]) + operands_.first_column[0];
+    args.k = context.value<const float>(operands_.value[1]) + operands_.first_column[1];
+    args.v = context.value<const float>(operands_.value[2]) + operands_.first_column[2];
+    args.out = context.value<float>(y_);
+    attend(context, *kernel_, args, operands_.rows);
+  }
+
+  [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
+    return kernel_->scratch_bytes(max_seqlen, args_.head_size, args_.terms);
+  }
+  [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
+  [[nodiscard]] double operations(const Block& block) const override {
+    return attention_operations(block, operands_.rows, args_.ldo);
+  }
+
+ private:
+  Operands operands_;
+  graph::ValueId y_;
+  const kernels::AttentionF32Kernel* kernel_;
+  kernels::AttentionArgs args_;
+};
+
+class AttentionBf16Step final : public Step {
+ public:
+  AttentionBf16Step(const graph::Node& node, const Lowering& lowering)
+      : operands_(node, lowering),
+        y_(node.output),
+        stored_(lowering.dtype(node.output)),
+        kernel_(&kernels::select_attention_bf16(lowering.isas())) {
+    const auto& attributes = node.attribute<graph::AttentionAttributes>();
+    for (int i = 0; i < 3; ++i) rounded_[i] = lowering.is_bf16(operands_.value[i]);
+    args_.heads = attributes.heads;
+    args_.ldo = lowering.columns(node.output);
+    args_.head_size = args_.ldo / attributes.heads;
+    args_.scale = attributes.scale;
+  }
+
+  void run(const StepContext& context) const noexcept override {
+    kernels::AttentionBf16Args args = args_;
+    args.cu_seqlens = context.cu_seqlens;
+    args.sequences = context.block->sequences();
+    args.q = operand(context, 0);
+    args.k = operand(context, 1);
+    args.v = operand(context, 2);
+    if (stored_ == DType::kBF16) {
+      args.out_bf16 = context.value<uint16_t>(y_);
+    } else if (stored_ == DType::kF16) {
+      args.out_f16 = context.value<uint16_t>(y_);
+    } else {
+      args.out = context.value<float>(y_);
+    }
+    attend(context, *kernel_, args, operands_.rows);
+  }
+
+  [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
+    return kernel_->scratch_bytes(max_seqlen, args_.head_size, args_.terms);
+  }
+  [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
+  [[nodiscard]] double operations(const Block& block) const override {
+    return attention_operations(block, operands_.rows, args_.ldo);
+  }
+
+ private:
+  [[nodiscard]] kernels::AttentionOperand operand(const StepContext& context, int i) const {
+    kernels::AttentionOperand operand;
+    operand.ld = operands_.stride[i];
+    if (rounded_[i]) {
+      operand.bf16 = context.value<const uint16_t>(operands_.value[i]) + operands_.first_column[i];
+    } else {
+      operand.f32 = context.value<const float>(operands_.value[i]) + operands_.first_column[i];
+    }
+    return operand;
+  }
+
+  Operands operands_;
+  graph::ValueId y_;
+  bool rounded_[3] = {};  // q, k, v
+  DType stored_;          // its output
+  const kernels::AttentionBf16Kernel* kernel_;
+  kernels::AttentionBf16Args args_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> lower_simulated_attention(const graph::Node& node, Lowering& lowering,
+                                                const graph::Quantizer& probabilities);
+
+std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowering) {
+  for (const graph::Quantizer& mark : node.quantizers) {
+    // On only where marks are simulated; those of q, k and v are nodes of their own by then.
+    if (!mark.enabled || mark.operand != 3) continue;
+    if (lowering.shape(node.output)[0].symbol != graph::Symbol::kTokens) {
+      fail(ErrorCode::kUnsupported, "Attention at \"", node.scope,
+           "\": probabilities go through integers in a plan for all rows only");
+    }
+    return lower_simulated_attention(node, lowering, mark);
+  }
+  if (lowering.arithmetic(node) == Arithmetic::kBf16) {
+    return std::make_unique<AttentionBf16Step>(node, lowering);
+  }
+  return std::make_unique<AttentionStep>(node, lowering);
+}
+
+}  // namespace tamis::engines::cpu

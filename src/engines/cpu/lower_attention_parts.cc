@@ -1,0 +1,77 @@
+// Attention before its fusion, by the reference kernels: it runs when passes are off and as the
+// oracle of the fusion. Worker 0 does it alone.
+#include "engines/cpu/lowering.h"
+#include "kernels/reference/reference.h"
+
+namespace tamis::engines::cpu {
+
+namespace {
+
+enum class Part { kScores, kSoftmax, kContext };
+
+class AttentionPartStep final : public Step {
+ public:
+  AttentionPartStep(const graph::Node& node, const Lowering& lowering, Part part)
+      : part_(part), x_(node.inputs[0]), other_(node.input(1)), y_(node.output) {
+    const graph::SymbolicShape& scores =
+        lowering.shape(part == Part::kScores ? node.output : node.inputs[0]);
+    args_.heads = scores[0].size;
+    if (part == Part::kSoftmax) return;
+    args_.scale = node.attribute<graph::AttentionAttributes>().scale;
+    const int64_t width = lowering.columns(node.inputs[1]);
+    args_.head_size = width / args_.heads;
+    args_.ldq = width;
+    args_.ldk = width;
+    args_.ldv = width;
+    args_.ldo = width;
+  }
+
+  void run(const StepContext& context) const noexcept override {
+    if (context.worker != 0) return;
+    kernels::AttentionArgs args = args_;
+    args.cu_seqlens = context.cu_seqlens;
+    args.sequences = context.block->sequences();
+    const auto* x = context.value<const float>(x_);
+    auto* y = context.value<float>(y_);
+    switch (part_) {
+      case Part::kScores:
+        args.q = x;
+        args.k = context.value<const float>(other_);
+        return kernels::reference::attention_scores(args, y);
+      case Part::kSoftmax:
+        return kernels::reference::attention_softmax(args, x, y);
+      case Part::kContext:
+        args.v = context.value<const float>(other_);
+        args.out = y;
+        return kernels::reference::attention_context(args, x);
+    }
+  }
+
+  [[nodiscard]] std::string_view kernel() const override { return "attention_parts_reference"; }
+  [[nodiscard]] double operations(const Block& block) const override {
+    return 2.0 * static_cast<double>(block.pairs) * static_cast<double>(args_.ldo);
+  }
+
+ private:
+  Part part_;
+  graph::ValueId x_;
+  graph::ValueId other_;
+  graph::ValueId y_;
+  kernels::AttentionArgs args_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> lower_attention_scores(const graph::Node& node, Lowering& lowering) {
+  return std::make_unique<AttentionPartStep>(node, lowering, Part::kScores);
+}
+
+std::unique_ptr<Step> lower_softmax(const graph::Node& node, Lowering& lowering) {
+  return std::make_unique<AttentionPartStep>(node, lowering, Part::kSoftmax);
+}
+
+std::unique_ptr<Step> lower_attention_context(const graph::Node& node, Lowering& lowering) {
+  return std::make_unique<AttentionPartStep>(node, lowering, Part::kContext);
+}
+
+}  // namespace tamis::engines::cpu

@@ -1,0 +1,86 @@
+#include "engines/cpu/lower_quantize_rows.h"
+#include "kernels/cpu/embedding/embedding.h"
+
+namespace tamis::engines::cpu {
+
+namespace {
+
+/// A table and the value that indexes it.
+struct TableOperand {
+  size_t table = 0;
+  size_t ids = 0;
+};
+
+// Gather(table, ids) and EmbedLayerNormalization.
+class EmbeddingStep final : public Step {
+ public:
+  EmbeddingStep(const graph::Node& node, Lowering& lowering, std::span<const TableOperand> operands)
+      : y_(node.output),
+        kernel_(&kernels::select_embedding(lowering.isas())),
+        quantize_kernel_(&kernels::select_quantize_rows(lowering.isas())),
+        copy_(copy_made_with(node.output, lowering)) {
+    args_.width = lowering.columns(node.output);
+    args_.ldy = args_.width;
+    for (const TableOperand& operand : operands) {
+      const graph::ValueId table = node.input(operand.table);
+      if (table == graph::kNoValue) continue;
+      args_.tables[tables_].rows = lowering.constant(table);
+      ids_[tables_] = node.inputs[operand.ids];
+      lowering.limit_ids(ids_[tables_], lowering.shape(table)[0].size);
+      ++tables_;
+    }
+  }
+
+  void normalise(const graph::Node& node, const Lowering& lowering) {
+    args_.gamma = lowering.constant(node.inputs[2]);
+    args_.beta = lowering.constant(node.inputs[3]);
+    args_.eps = node.attribute<graph::LayerNormAttributes>().epsilon;
+  }
+
+  void run(const StepContext& context) const noexcept override {
+    const int64_t total = context.block->tokens();
+    const Share rows = share_of(total, context);
+    kernels::EmbeddingArgs args = args_;
+    args.tokens = rows.end - rows.begin;
+    for (size_t i = 0; i < tables_; ++i) {
+      const auto* ids = context.value<const int32_t>(ids_[i]);
+      args.tables[i].ids = ids == nullptr ? nullptr : ids + rows.begin;
+    }
+    args.y = context.value<float>(y_) + rows.begin * args.width;
+    if (args.tokens == 0) return;
+    if (copy_.id == graph::kNoValue) return kernel_->run(args);
+    quantize_kernel_->run_embedding(
+        args, quantize_into(copy_.parameters, context.value<std::byte>(copy_.id), total, rows));
+  }
+
+  [[nodiscard]] std::string_view kernel() const override {
+    return copy_.id == graph::kNoValue ? kernel_->name : quantize_kernel_->name;
+  }
+
+ private:
+  graph::ValueId y_;
+  graph::ValueId ids_[3] = {};
+  size_t tables_ = 0;
+  const kernels::EmbeddingKernel* kernel_;
+  kernels::EmbeddingArgs args_;
+  const kernels::QuantizeRowsKernel* quantize_kernel_;
+  ProducedCopy copy_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> lower_gather(const graph::Node& node, Lowering& lowering) {
+  constexpr TableOperand kTables[] = {{0, 1}};
+  return std::make_unique<EmbeddingStep>(node, lowering, kTables);
+}
+
+std::unique_ptr<Step> lower_embed_layer_normalization(const graph::Node& node, Lowering& lowering) {
+  // word + type + position: the order in which Hugging Face adds them. The order matters to the
+  // last bit only.
+  constexpr TableOperand kTables[] = {{0, 1}, {6, 7}, {4, 5}};
+  auto step = std::make_unique<EmbeddingStep>(node, lowering, kTables);
+  step->normalise(node, lowering);
+  return step;
+}
+
+}  // namespace tamis::engines::cpu

@@ -1,0 +1,74 @@
+#include "engines/cpu/lowering.h"
+#include "kernels/cpu/pooling/pooling.h"
+
+namespace tamis::engines::cpu {
+
+namespace {
+
+kernels::Pooling kernel_mode(graph::PoolMode mode) {
+  switch (mode) {
+    case graph::PoolMode::kCls:
+      return kernels::Pooling::kCls;
+    case graph::PoolMode::kMean:
+      return kernels::Pooling::kMean;
+    case graph::PoolMode::kMax:
+      return kernels::Pooling::kMax;
+    case graph::PoolMode::kMeanSqrtLen:
+      return kernels::Pooling::kMeanSqrtLen;
+    case graph::PoolMode::kWeightedMean:
+      return kernels::Pooling::kWeightedMean;
+    case graph::PoolMode::kLastToken:
+      return kernels::Pooling::kLastToken;
+  }
+  return kernels::Pooling::kMean;
+}
+
+class PoolStep final : public Step {
+ public:
+  PoolStep(const graph::Node& node, const Lowering& lowering)
+      : x_(node.inputs[0]),
+        y_(node.output),
+        kernel_(&kernels::select_pooling(lowering.isas())),
+        modes_(node.attribute<graph::PoolAttributes>().modes),
+        width_(lowering.columns(node.inputs[0])) {}
+
+  void run(const StepContext& context) const noexcept override {
+    const Share rows = share_of(context.block->sequences(), context);
+    if (rows.begin == rows.end) return;
+    kernels::PoolingArgs args;
+    args.cu_seqlens = context.cu_seqlens + rows.begin;
+    args.sequences = rows.end - rows.begin;
+    args.width = width_;
+    args.x = context.value<const float>(x_);
+    args.ldx = width_;
+    args.ldy = width_ * static_cast<int64_t>(modes_.size());
+    args.y = context.value<float>(y_) + rows.begin * args.ldy;
+    for (const graph::PoolMode mode : modes_) {
+      args.kind = kernel_mode(mode);
+      kernel_->run(args);
+      args.y += width_;
+    }
+  }
+
+  [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
+
+ private:
+  graph::ValueId x_;
+  graph::ValueId y_;
+  const kernels::PoolingKernel* kernel_;
+  std::vector<graph::PoolMode> modes_;
+  int64_t width_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> lower_pool_of_first_tokens(const graph::Node& node, Lowering& lowering);
+
+std::unique_ptr<Step> lower_sequence_pool(const graph::Node& node, Lowering& lowering) {
+  if (lowering.shape(node.inputs[0])[0].symbol == graph::Symbol::kFirst) {
+    return lower_pool_of_first_tokens(node, lowering);
+  }
+  return std::make_unique<PoolStep>(node, lowering);
+}
+
+}  // namespace tamis::engines::cpu

@@ -1,0 +1,105 @@
+// Turning nodes into steps: what each lower_<op>.cc is given.
+//
+// Is: operand look-up, weight packing shared by equal constants, table limits. Is not: graph
+// rewriting. May use: graph, kernels.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/cpu.h"
+#include "base/thread_pool.h"
+#include "engine/packed_batch.h"
+#include "engines/cpu/plan_options.h"
+#include "engines/cpu/quantized_rows.h"
+#include "engines/cpu/step.h"
+#include "engines/cpu/storage.h"
+#include "engines/cpu/value_table.h"
+#include "graph/graph.h"
+#include "kernels/cpu/gemm_bf16/gemm_bf16.h"
+#include "kernels/cpu/gemm_f32/gemm_f32.h"
+#include "kernels/cpu/gemm_s8/gemm_s8.h"
+#include "tensor/arena.h"
+
+namespace tamis::engines::cpu {
+
+/// A MatMul's weight packed for a GEMM kernel, shared by all steps that use the same constant.
+template <typename Kernel>
+struct Packed {
+  const Kernel* kernel = nullptr;
+  AlignedBuffer memory;
+};
+using PackedF32 = Packed<kernels::GemmF32Kernel>;
+using PackedBf16 = Packed<kernels::GemmBf16Kernel>;
+using PackedS8 = Packed<kernels::GemmS8Kernel>;
+
+/// Lives while a plan is made. Not thread-safe.
+class Lowering {
+ public:
+  /// Everything outlives this.
+  Lowering(const graph::Graph& graph, const PlanOptions& options, const ValueTable& table,
+           const std::vector<QuantizedRows>& copies)
+      : graph_(graph), options_(options), table_(table), quantized_(copies) {}
+
+  [[nodiscard]] const graph::Graph& graph() const { return graph_; }
+  [[nodiscard]] IsaSet isas() const { return options_.isas; }
+  /// The float32 elements of a constant.
+  [[nodiscard]] const float* constant(graph::ValueId id) const;
+  /// As constant(), null for an input that is not there.
+  [[nodiscard]] const float* optional_constant(graph::ValueId id) const;
+  [[nodiscard]] const graph::SymbolicShape& shape(graph::ValueId id) const {
+    return graph_.value(id).shape;
+  }
+  /// Columns of a matrix value.
+  [[nodiscard]] int64_t columns(graph::ValueId id) const { return shape(id)[1].size; }
+
+  /// What the value is kept in, which may be less than the graph's F32.
+  [[nodiscard]] DType dtype(graph::ValueId id) const { return table_.of(id).dtype; }
+  [[nodiscard]] bool is_bf16(graph::ValueId id) const { return dtype(id) == DType::kBF16; }
+  [[nodiscard]] Arithmetic arithmetic(const graph::Node& node) const {
+    return arithmetic_of(graph_, node, options_.linear);
+  }
+
+  /// A constant [n, k] packed for a GEMM, once however often it is asked for.
+  [[nodiscard]] std::shared_ptr<const PackedF32> pack_gemm_f32(graph::ValueId weight);
+  [[nodiscard]] std::shared_ptr<const PackedBf16> pack_gemm_bf16(graph::ValueId weight);
+
+  /// The integer weight of a quantized MatMul packed for gemm_s8: its I8 constant, or its F32
+  /// constant rounded per row as kPerChannelS8 has it. Once however often it is asked for.
+  [[nodiscard]] std::shared_ptr<const PackedS8> pack_gemm_s8(const graph::Node& matmul);
+
+  /// The quantized copies of values; each has an id behind those of the values.
+  [[nodiscard]] const std::vector<QuantizedRows>& quantized_rows() const { return quantized_; }
+  [[nodiscard]] graph::ValueId quantized_id(size_t index) const {
+    return static_cast<graph::ValueId>(graph_.value_count() + index);
+  }
+  /// The copy that an integer MatMul reads.
+  [[nodiscard]] size_t quantized_input(const graph::Node& matmul) const;
+
+  /// Forgets that the tensor was packed, so that it can be destroyed; steps keep what they have.
+  void forget_packed(const Tensor& weight);
+
+  /// Notes that `ids` index a table of `rows` rows, for check_batch().
+  void limit_ids(graph::ValueId ids, int64_t rows);
+  [[nodiscard]] const engine::BatchLimits& limits() const { return limits_; }
+  /// Bytes packed so far.
+  [[nodiscard]] size_t packed_bytes() const { return packed_bytes_; }
+
+ private:
+  const graph::Graph& graph_;
+  const PlanOptions& options_;
+  const ValueTable& table_;
+  const std::vector<QuantizedRows>& quantized_;
+  engine::BatchLimits limits_;
+  std::map<const Tensor*, std::shared_ptr<const PackedF32>> packed_f32_;
+  std::map<const Tensor*, std::shared_ptr<const PackedBf16>> packed_bf16_;
+  std::map<const Tensor*, std::shared_ptr<const PackedS8>> packed_s8_;
+  size_t packed_bytes_ = 0;
+};
+
+/// A node's step, by the row of lowering.inc for its op.
+[[nodiscard]] std::unique_ptr<Step> lower(const graph::Node& node, Lowering& lowering);
+
+}  // namespace tamis::engines::cpu

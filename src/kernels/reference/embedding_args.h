@@ -1,0 +1,28 @@
+// What an embedding kernel is given: up to three tables, their ids, and a LayerNorm.
+//
+// Is: the operands of one call, shared by the reference and the kernels of kernels/cpu. Is not: a
+// kernel; the maths stand in the contract header of the family. May use: nothing, so that per-ISA
+// files can include it.
+#pragma once
+
+#include <cstdint>
+
+namespace tamis::kernels {
+
+struct EmbeddingTable {
+  const float* rows = nullptr;   // [any, width] contiguous; null: this table is not there
+  const int32_t* ids = nullptr;  // [tokens]; null: row 0 for every token
+};
+
+struct EmbeddingArgs {
+  int64_t tokens = 0;
+  int64_t width = 0;
+  EmbeddingTable tables[3];      // tables[0].rows is never null
+  const float* gamma = nullptr;  // [width]; null: no LayerNorm, the sum is the result
+  const float* beta = nullptr;   // [width]
+  float eps = 0;
+  float* y = nullptr;
+  int64_t ldy = 0;
+};
+
+}  // namespace tamis::kernels
