@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/file_states.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "formats/sentence_transformers.h"
 #include "models/models.h"
@@ -93,6 +94,19 @@ int64_t longest_input(int64_t asked, std::optional<int64_t> sentence_bert,
   return positions > 0 ? std::min(wanted, positions) : wanted;
 }
 
+// Every token has a row in the embedding table: else a text with that token could not be answered.
+void check_token_ids(const tokenizer::Tokenizer& tokenizer, int64_t vocab_size,
+                     const std::filesystem::path& folder) {
+  const int64_t tokens = tokenizer.vocab_size();
+  for (int64_t id = vocab_size; id < vocab_size + tokens; ++id) {
+    const std::string_view token = tokenizer.id_to_token(static_cast<int32_t>(id));
+    if (token.empty()) continue;
+    fail(ErrorCode::kCorruptData, folder.string(), ": the tokenizer has ", tokens,
+         " tokens, but the model a vocab_size of ", vocab_size, ": ", json_quote(token), " is ", id,
+         "; resize the embedding table or take the token out");
+  }
+}
+
 }  // namespace
 
 engine::RowUnit output_unit(TaskKind task) {
@@ -116,6 +130,8 @@ engine::Precision precision_option(std::string_view name) {
   }
   return *precision;
 }
+
+}  // namespace
 
 int64_t count_parameters(const graph::Graph& graph) {
   return sum_constants(graph, [](const Tensor& tensor) { return tensor.elements(); });
@@ -182,7 +198,9 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   if (sentence.has_modules) build.sentence_transformer = sentence;
   models::BuiltModel built = models::build_model(*checkpoint, build);
   if (options.tokenizer) {
-    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(tokenizer::Tokenizer::load(weights));
+    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(
+        tokenizer::Tokenizer::load(weights, {.lowercase_first = sentence.do_lower_case}));
+    check_token_ids(*tokenizer_, built.vocab_size, weights);
   }
 
   manifest_.family = built.family;
@@ -201,7 +219,6 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
                                            ? sentence.cross_encoder_activation
                                            : checkpoint->config().cross_encoder_activation;
   manifest_.normalize = built.normalize;
-  manifest_.do_lower_case = sentence.do_lower_case;
   manifest_.include_prompt = !sentence.pooling || sentence.pooling->include_prompt;
   manifest_.prompts = sentence.prompts;
   manifest_.default_prompt_name = sentence.default_prompt_name;
