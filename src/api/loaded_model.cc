@@ -107,6 +107,25 @@ void check_token_ids(const tokenizer::Tokenizer& tokenizer, int64_t vocab_size,
   }
 }
 
+// Bundles made before the tokenizer was written resolved hold the checkpoint's own files. Their ids
+// stay those that were measured; whoever reads the same files as a checkpoint gets others.
+void warn_of_other_ids(const std::filesystem::path& folder) {
+  std::string why;
+  try {
+    for (const std::string& key : tokenizer::Tokenizer::keys_that_change(folder)) {
+      why += cat(why.empty() ? "" : ", ", key);
+    }
+    if (why.empty()) return;
+    why += " would give other token ids";
+  } catch (const Error& error) {
+    why = error.what();
+  }
+  log(LogLevel::kWarning,
+      cat(folder.string(), ": beside its tokenizer.json: ", why,
+          "; the bundle keeps the ids it was measured with. `tamis optimize CHECKPOINT -o ",
+          folder.string(), " --force` makes it anew"));
+}
+
 }  // namespace
 
 engine::RowUnit output_unit(TaskKind task) {
@@ -262,6 +281,7 @@ void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOp
     // As it was certified, whatever the files beside it say.
     tokenizer_ = std::make_unique<tokenizer::Tokenizer>(
         tokenizer::Tokenizer::load(folder, {.as_written = true}));
+    warn_of_other_ids(folder);
   }
 }
 

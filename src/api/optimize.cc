@@ -28,10 +28,6 @@ struct ReportShape {
 };
 constexpr ReportShape kShapes[] = {{1, 16}, {1, 128}, {8, 128}};
 
-// What a tokenizer needs beside tokenizer.json: lengths, sides, the roles of special tokens.
-constexpr std::string_view kTokenizerExtras[] = {"tokenizer_config.json",
-                                                 "special_tokens_map.json"};
-
 void random_batch(const ReportShape& shape, int64_t vocab, engine::BatchBuilder& batch) {
   std::mt19937 engine(7);
   const auto least = static_cast<int32_t>(std::min<int64_t>(1000, vocab / 2));
@@ -110,15 +106,12 @@ class BundleWriter {
   void write_model(const LoadedModel& model, const graph::Graph& graph,
                    const OptimizeReport& report) {
     write_graph(folder_, graph);
-    names_ = {"graph.txt", "model.safetensors", "config.json", "tokenizer.json",
-              "quantization.json"};
+    names_ = {"graph.txt",      "model.safetensors",     "config.json",
+              "tokenizer.json", "tokenizer_config.json", "quantization.json"};
     copy("config.json");
+    // Resolved: what class and options beside a checkpoint's vocabulary decide is written in.
     write_file(folder_ / "tokenizer.json", model.tokenizer().to_json());
-    for (const std::string_view name : kTokenizerExtras) {
-      if (!file_exists(checkpoint_ / name)) continue;
-      copy(name);
-      names_.emplace_back(name);
-    }
+    write_file(folder_ / "tokenizer_config.json", model.tokenizer().config_json());
     write_file(folder_ / "quantization.json", quantization_record(report));
     write_manifest_file(report.manifest);
   }
