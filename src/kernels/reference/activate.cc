@@ -31,9 +31,9 @@ double activate(Activation activation, double x) {
     case Activation::kQuickGelu:
       return x * sigmoid(1.702 * x);
     case Activation::kRelu:
-      return x > 0 ? x : 0;
+      return x <= 0 ? 0 : x;  // NaN stays NaN
     case Activation::kRelu2:
-      return x > 0 ? x * x : 0;
+      return x <= 0 ? 0 : x * x;
     case Activation::kSilu:
       return x * sigmoid(x);
     case Activation::kMish:

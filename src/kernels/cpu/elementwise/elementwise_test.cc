@@ -108,6 +108,39 @@ TEST(Elementwise, LargeInputsSaturateAndNansStay) {
   }
 }
 
+// What overflows must not come out as a number; the values beside it are what they are alone.
+TEST(Elementwise, EveryActivationKeepsNan) {
+  const float nan = std::numeric_limits<float>::infinity() * 0.0f;
+  for (const auto& row : rows_here(kRows)) {
+    for (const Activation activation :
+         {Activation::kNone, Activation::kGelu, Activation::kGeluTanh, Activation::kQuickGelu,
+          Activation::kRelu, Activation::kRelu2, Activation::kSilu, Activation::kMish,
+          Activation::kTanh, Activation::kSigmoid}) {
+      SCOPED_TRACE(::testing::Message() << row.kernel->name << " " << static_cast<int>(activation));
+      std::vector<float> x(21, 0.75f);
+      std::vector<float> without(x.size());
+      row.kernel->activate(activation, 21, x.data(), without.data());
+      for (const size_t at : {size_t{0}, size_t{15}, size_t{20}}) x[at] = nan;
+      std::vector<float> y(x.size());
+      row.kernel->activate(activation, 21, x.data(), y.data());
+      for (size_t i = 0; i < x.size(); ++i) {
+        EXPECT_EQ(std::isnan(y[i]), i == 0 || i == 15 || i == 20) << i;
+        if (std::isnan(x[i])) continue;
+        EXPECT_EQ(y[i], without[i]) << i;
+      }
+    }
+  }
+}
+
+TEST(Elementwise, ReluOfMinusZeroIsZero) {
+  for (const auto& row : rows_here(kRows)) {
+    const std::vector<float> x(17, -0.0f);
+    std::vector<float> y(17, 1.0f);
+    row.kernel->activate(Activation::kRelu, 17, x.data(), y.data());
+    for (const float value : y) EXPECT_FALSE(std::signbit(value)) << row.kernel->name;
+  }
+}
+
 TEST(Elementwise, RoundsToBf16) {
   std::vector<float> x = probes();
   for (const float value : {1e-40f, -1e-45f, 1e38f, std::numeric_limits<float>::infinity(),

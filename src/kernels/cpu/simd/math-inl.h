@@ -12,9 +12,10 @@ namespace tamis::kernels {
 namespace {
 
 // exp(x) for x in [-87, 88], clamped to that interval outside (exp(-87) = 1.6e-38 is still normal,
-// exp(88) = 1.7e38 finite). NaN gives exp(-87). Relative error <= 2.5 eps.
+// exp(88) = 1.7e38 finite). NaN of arithmetic's own kind (no payload) stays NaN: a model that
+// overflows must not answer with numbers. Relative error <= 2.5 eps.
 TAMIS_INLINE Vec exp(Vec x) {
-  x = min(max(x, set(-87.0f)), set(88.0f));
+  x = min(set(88.0f), max(set(-87.0f), x));  // x where it is NaN: see min() and max()
   // 1.5 * 2^23: adding it rounds to an integer that then stands in the low bits.
   const Vec magic = set(12582912.0f);
   const Vec shifted = fma(x, set(1.44269504f), magic);
@@ -123,12 +124,13 @@ TAMIS_INLINE Vec tanh(Vec x) {
 
 // x tanh(log(1 + e)) = x n / (n + 2), n = e (e + 2), e = exp(x); from x = 20 on n / (n + 2) is 1.
 TAMIS_INLINE Vec mish(Vec x) {
-  const Vec e = exp(min(x, set(20.0f)));
+  const Vec e = exp(min(set(20.0f), x));
   const Vec n = e * (e + set(2.0f));
   return x * (n / (n + set(2.0f)));
 }
 
-TAMIS_INLINE Vec relu(Vec x) { return max(x, zero()); }
+// NaN stays NaN; adding 0 makes -0 the 0 that it should be.
+TAMIS_INLINE Vec relu(Vec x) { return max(zero(), x) + zero(); }
 
 // Calls body with the vector function of the activation: one branch for many vectors.
 template <typename Body>
