@@ -99,7 +99,7 @@ void check_token_ids(const tokenizer::Tokenizer& tokenizer, int64_t vocab_size,
                      const std::filesystem::path& folder) {
   const int64_t tokens = tokenizer.vocab_size();
   for (int64_t id = vocab_size; id < vocab_size + tokens; ++id) {
-    const std::string_view token = tokenizer.id_to_token(static_cast<int32_t>(id));
+    const std::string_view token = tokenizer.spelled_token(static_cast<int32_t>(id));
     if (token.empty()) continue;
     fail(ErrorCode::kCorruptData, folder.string(), ": the tokenizer has ", tokens,
          " tokens, but the model a vocab_size of ", vocab_size, ": ", json_quote(token), " is ", id,

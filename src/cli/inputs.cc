@@ -97,9 +97,10 @@ struct InputReader::Impl {
   void rewind() {
     reader = std::make_unique<TextReader>(source.bytes(), source.format, source.name);
   }
-  // Pages of the file that have been read; what is needed again is read again.
+  // Pages of the file that have been read; what is needed again is read again. A small file is
+  // held in memory, which could not be.
   void let_go() const {
-    if (source.file != nullptr) release_pages(source.file->bytes());
+    if (is_mapped_file(source.file)) release_pages(source.file->bytes());
   }
   void read_once();
   TaskInputs next_rows(size_t most);

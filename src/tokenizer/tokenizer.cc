@@ -239,6 +239,11 @@ std::string_view Tokenizer::id_to_token(int32_t id) const {
   return impl_->model->vocab().token(id);
 }
 
+std::string_view Tokenizer::spelled_token(int32_t id) const {
+  const AddedToken* added = impl_->added.token(id);
+  return added != nullptr ? std::string_view(added->content) : impl_->model->vocab().token(id);
+}
+
 const std::string& Tokenizer::continuing_subword_prefix() const {
   return impl_->continuing_subword_prefix;
 }

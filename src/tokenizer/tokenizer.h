@@ -98,6 +98,8 @@ class Tokenizer {
   /// The token as it stands in the vocabulary; empty if there is none. Valid while the tokenizer
   /// is.
   [[nodiscard]] std::string_view id_to_token(int32_t id) const;
+  /// The same, an added token as its file spells it, where id_to_token() gives its normalized form.
+  [[nodiscard]] std::string_view spelled_token(int32_t id) const;
   /// What a model that knows words puts before the pieces inside one ("##"); empty if it does not.
   [[nodiscard]] const std::string& continuing_subword_prefix() const;
   /// Number of different tokens, added ones included.
