@@ -321,7 +321,7 @@ TEST(OptimizeAuto, RefusesBudgetsThatTheTaskDoesNotHave) {
   refuse(kClassifier, "accuracy=1", "each row of --calibration needs the truth");
 }
 
-TEST(OptimizeAuto, NamesTheTextOrTheLayerThatIsNotFinite) {
+TEST(OptimizeAuto, NamesTheTextWhoseAnswerIsNotFinite) {
   const TempFolder folder;
   const fs::path model = folder.path() / "model";
   fs::copy(testdata(kClassifier), model);
@@ -346,14 +346,9 @@ TEST(OptimizeAuto, NamesTheTextOrTheLayerThatIsNotFinite) {
   OptimizeOptions options;
   options.model = on_threads(1);
   options.seconds = 0;
-  const auto run = [&] {
-    (void)optimize(resolve_model(model.string()), folder.path() / "b", options);
-  };
-  expect_error(ErrorCode::kUnsupported,
-               "built-in text:2: the model's output logits is not finite", run);
-  options.model.precision = "int8";
-  expect_error(ErrorCode::kInvalidArgument, "not finite, at bert.encoder.layer.1.intermediate",
-               run);
+  expect_error(
+      ErrorCode::kUnsupported, "built-in text:2: the model's output logits is not finite",
+      [&] { (void)optimize(resolve_model(model.string()), folder.path() / "b", options); });
   EXPECT_FALSE(fs::exists(folder.path() / "b"));
 }
 
