@@ -66,8 +66,11 @@ TEST(CliNotFinite, IsAnErrorOfEveryCommand) {
     const Outcome bad = run(model, row.bad);
     EXPECT_EQ(bad.status, kUnsupported) << bad.out;
     EXPECT_EQ(bad.out, "");
-    EXPECT_NE(bad.err.find("is not finite"), std::string::npos) << bad.err;
-    EXPECT_EQ(lines(bad.err).size(), 1U) << bad.err;
+    // Said once; int8 made at load may have warned before.
+    const std::vector<std::string> said = lines(bad.err);
+    ASSERT_FALSE(said.empty());
+    EXPECT_NE(said.back().find("is not finite"), std::string::npos) << bad.err;
+    EXPECT_EQ(bad.err.find("is not finite"), bad.err.rfind("is not finite")) << bad.err;
     // The other texts' answers are what they were.
     if (row.good.empty()) continue;
     EXPECT_EQ(run(model, row.good).out, before.out);
