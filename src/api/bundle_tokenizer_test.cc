@@ -24,7 +24,7 @@ fs::path checkpoint_in(const TempFolder& folder, std::string_view config) {
 fs::path bundle_of(const fs::path& checkpoint) {
   OptimizeOptions options;
   options.model = on_threads(2);
-  options.model.precision = "fp32";
+  options.model.precision = engine::Precision::kFp32;
   options.seconds = 0;
   const fs::path bundle = checkpoint.parent_path() / "bundle";
   (void)optimize(resolve_model(checkpoint.string()), bundle, options);

@@ -150,8 +150,6 @@ engine::Precision precision_option(std::string_view name) {
   return *precision;
 }
 
-}  // namespace
-
 int64_t count_parameters(const graph::Graph& graph) {
   return sum_constants(graph, [](const Tensor& tensor) { return tensor.elements(); });
 }
