@@ -247,7 +247,8 @@ void say_where(const serve::Server& server) {
   print_lines(cat("tamis serves ", tls ? "https" : "http", "://", host, ":",
                   int{server.http_port()}, "\n"));
   if (server.grpc_port() != 0) {
-    print_lines(cat("tamis serves grpc://", host, ":", int{server.grpc_port()}, "\n"));
+    print_lines(cat("tamis serves ", tls ? "grpcs" : "grpc", "://", host, ":",
+                    int{server.grpc_port()}, "\n"));
   }
   std::fflush(stdout);
 }

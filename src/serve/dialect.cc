@@ -36,12 +36,52 @@ const ErrorRow& row_of(ErrorCode code) {
   return at == std::end(kRows) ? kRows[std::size(kRows) - 1] : *at;
 }
 
+/// What OpenAI's errors say beside the message, by code and how the message begins.
+struct OpenAiRow {
+  ErrorCode code;
+  std::string_view message;
+  std::string_view param;     ///< empty: null
+  std::string_view own_code;  ///< OpenAI's word; empty: the native one
+};
+
+constexpr OpenAiRow kOpenAiRows[] = {
+    {ErrorCode::kNotFound, "model ", "model", "model_not_found"},
+    {ErrorCode::kInvalidArgument, "the API key ", "", "invalid_api_key"},
+    {ErrorCode::kInvalidArgument, "several models ", "model", ""},
+    {ErrorCode::kInvalidArgument, "dimensions ", "dimensions", ""},
+    {ErrorCode::kInvalidArgument, "the body ", "", ""},
+    // What the model refuses is in its texts or ids.
+    {ErrorCode::kInvalidArgument, "", "input", ""},
+};
+
 // The field that a message begins with: "`input` is missing".
 std::string_view field_of(std::string_view message) {
   if (!message.starts_with('`')) return {};
   message.remove_prefix(1);
   const size_t end = message.find('`');
   return end == message.npos ? std::string_view() : message.substr(0, end);
+}
+
+void write_open_ai(const Error& error, const ErrorRow& row, JsonWriter& json) {
+  const std::string_view message = error.what();
+  std::string_view param = field_of(message);
+  std::string_view code = row.native;
+  const auto* const own = std::find_if(
+      std::begin(kOpenAiRows), std::end(kOpenAiRows), [&](const OpenAiRow& item) {
+        return item.code == error.code() && message.starts_with(item.message);
+      });
+  if (param.empty() && own != std::end(kOpenAiRows)) {
+    param = own->param;
+    if (!own->own_code.empty()) code = own->own_code;
+  }
+  json.key("error").begin_object();
+  json.member("message", message).member("type", row.open_ai);
+  if (param.empty()) {
+    json.key("param").null();
+  } else {
+    json.member("param", param);
+  }
+  json.member("code", code).end_object();
 }
 
 }  // namespace
@@ -72,14 +112,7 @@ HttpResponse error_response(Dialect dialect, const Error& error, int64_t retry_a
       json.member("error", error.what()).member("error_type", empty ? "Empty" : row.tei);
       break;
     case Dialect::kOpenAi:
-      json.key("error").begin_object();
-      json.member("message", error.what()).member("type", row.open_ai);
-      if (const auto field = field_of(error.what()); !field.empty()) {
-        json.member("param", field);
-      } else {
-        json.key("param").null();
-      }
-      json.member("code", row.native).end_object();
+      write_open_ai(error, row, json);
       break;
     case Dialect::kKserve:
       json.member("error", error.what());

@@ -8,10 +8,13 @@ namespace tamis::serve {
 
 namespace {
 
-void respond_empty(const CallPtr& call, int status) {
+// KServe's client reads the member, Triton's the status.
+void respond_state(const CallPtr& call, std::string_view key, bool state) {
+  JsonWriter json;
+  json.begin_object().member(key, state).end_object();
   HttpResponse response;
-  response.status = status;
-  response.content_type.clear();
+  response.status = state ? 200 : 503;
+  response.body = json.take();
   call->respond(std::move(response));
 }
 
@@ -57,15 +60,17 @@ void write_batching(JsonWriter& json) {
 
 }  // namespace
 
-void endpoint_kserve_live(const CallPtr& call) { respond_empty(call, 200); }
+void endpoint_kserve_live(const CallPtr& call) { respond_state(call, "live", true); }
 
 void endpoint_kserve_ready(const CallPtr& call) {
-  respond_empty(call, call->core().why_not_ready().empty() ? 200 : 503);
+  respond_state(call, "ready", call->core().why_not_ready().empty());
 }
 
 void endpoint_kserve_model_ready(const CallPtr& call) {
-  (void)target_of(call);
-  respond_empty(call, 200);
+  const KserveTarget target = target_of(call);
+  JsonWriter json;
+  json.begin_object().member("name", target.name).member("ready", true).end_object();
+  call->respond_json(json);
 }
 
 void endpoint_kserve_server(const CallPtr& call) {

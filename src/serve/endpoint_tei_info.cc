@@ -1,4 +1,5 @@
 // GET /info: what is served, and with which limits.
+#include <algorithm>
 #include <set>
 
 #include "base/version.h"
@@ -43,12 +44,31 @@ void write_model_type(const ServableInfo& info, JsonWriter& json) {
   json.end_object();
 }
 
+// The value of `key` in a query, empty if it is not there.
+std::string query_value(std::string_view query, std::string_view key) {
+  while (!query.empty()) {
+    const size_t end = std::min(query.find('&'), query.size());
+    const std::string_view pair = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    const size_t equals = std::min(pair.find('='), pair.size());
+    if (pair.substr(0, equals) != key) continue;
+    std::string value;
+    if (!percent_decode(pair.substr(std::min(equals + 1, pair.size())), value)) {
+      fail(ErrorCode::kInvalidArgument, "`", key, "`: malformed percent-encoding");
+    }
+    return value;
+  }
+  return "";
+}
+
 }  // namespace
 
+// Of the model that `?model=` names, else of the first by name.
 void endpoint_tei_info(const CallPtr& call) {
+  const std::string name = query_value(call->request().query, "model");
   const std::vector<ModelLease> models = call->core().models().loaded();
   if (models.empty()) fail(ErrorCode::kUnavailable, "no model is loaded");
-  const ModelLease& model = models.front();
+  const ModelLease model = name.empty() ? models.front() : call->route(name, {});
   const ServableInfo& info = model->info();
   const ServerOptions& options = call->options();
   JsonWriter json;

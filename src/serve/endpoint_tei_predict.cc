@@ -1,4 +1,5 @@
 // POST /predict: labels of a text, a pair, or a batch of either.
+#include "serve/model_route.h"
 #include "serve/router.h"
 #include "serve/tasks_json.h"
 #include "serve/tei.h"
@@ -47,8 +48,8 @@ void endpoint_tei_predict(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
   const Fields fields("PredictRequest", body);
-  const ModelLease model =
-      call->route(fields.text("model"), {tasks::TaskKind::kClassify, tasks::TaskKind::kRerank});
+  const ModelLease model = route_model_by_turns(
+      call->core().models(), fields.text("model").value_or(""), "", kClassifyTasks);
   Request request = call->new_request(model);
   const bool batch = read_predict_inputs(fields.json("inputs"), request);
   tasks::ClassifyOptions options;

@@ -20,6 +20,11 @@ using InferStream = GrpcStream<inference::ModelInferRequest, inference::ModelStr
 // The shorter of the call's deadline and the request's own.
 int64_t shorter(int64_t a, int64_t b) { return a == 0 || b == 0 ? a + b : std::min(a, b); }
 
+bool wants_final_mark(const inference::ModelInferRequest& message) {
+  const auto at = message.parameters().find(std::string(kFinalResponseKey));
+  return at != message.parameters().end() && at->second.bool_param();
+}
+
 void infer(GrpcCaller& caller, const inference::ModelInferRequest& message, KserveDone done) {
   KserveRequest request = read_infer_request(message);
   const Request call = caller.new_request();
@@ -43,15 +48,17 @@ void answer_in_stream(const InferStream::Ptr& stream, const inference::ModelInfe
   };
   try {
     infer(stream->caller(), message,
-          [stream, number, refuse](KserveResponse&& answer, const std::optional<Error>& error,
-                                   int64_t) {
+          [stream, number, refuse, mark = wants_final_mark(message)](
+              KserveResponse&& answer, const std::optional<Error>& error, int64_t) {
             if (error) {
               refuse(*error);
               return;
             }
             inference::ModelStreamInferResponse response;
             try {
-              write_infer_response(std::move(answer), *response.mutable_infer_response());
+              auto& inner = *response.mutable_infer_response();
+              write_infer_response(std::move(answer), inner);
+              if (mark) (*inner.mutable_parameters())["triton_final_response"].set_bool_param(true);
             } catch (const Error& own) {
               return refuse(own);
             }

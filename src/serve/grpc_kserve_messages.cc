@@ -102,12 +102,14 @@ void read_parameter(KserveRequest& request, const std::string& key,
         request.truncate = parameter.bool_param();
         return;
       }
+      if (key == kFinalResponseKey) return;  // a stream's responses tell
       break;
     case Choice::kStringParam:
     case Choice::kDoubleParam:
     case Choice::PARAMETER_CHOICE_NOT_SET:
       break;
   }
+  if (key == kFinalResponseKey) refuse("parameter \"", key, "\" must be true or false");
   check_kserve_parameter_key(key);
   if (key == "priority" || key == "timeout") refuse("parameter \"", key, "\" must be an integer");
   if (key == "truncate") refuse("parameter \"", key, "\" must be a bool");

@@ -101,7 +101,8 @@ tasks::ScoreFunction score_function(bool raw, const ModelLease& model) {
 
 template <typename Message>
 Request predict_request(const GrpcCaller& caller, const Message& in, tasks::TaskInput input) {
-  const ModelLease model = tei_model(caller, {TaskKind::kClassify, TaskKind::kRerank});
+  const ModelLease model = route_model_by_turns(caller.core().models(), caller.metadata("model"),
+                                                "", kClassifyTasks);
   Request request = request_to(caller, model);
   request.inputs.push_back(std::move(input));
   tasks::ClassifyOptions options;
@@ -148,7 +149,7 @@ struct Rerank {
   using In = pb::RerankRequest;
   using Out = pb::RerankResponse;
   static Request request(const GrpcCaller& caller, const In& in) {
-    const ModelLease model = tei_model(caller, {TaskKind::kRerank, TaskKind::kClassify});
+    const ModelLease model = tei_model(caller, {TaskKind::kRerank});
     if (in.texts_size() == 0) fail(ErrorCode::kInvalidArgument, "`texts` cannot be empty");
     Request request = request_to(caller, model);
     request.budget->check_items("texts", static_cast<size_t>(in.texts_size()));

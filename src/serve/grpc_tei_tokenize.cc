@@ -138,9 +138,11 @@ class InfoService final : public pb::Info::CallbackService {
       response->set_model_type(model_type(info.task));
       response->set_max_concurrent_requests(static_cast<uint32_t>(host_.options.max_connections));
       response->set_max_input_length(static_cast<uint32_t>(info.max_length));
-      response->set_max_batch_tokens(static_cast<uint32_t>(host_.options.max_batch_tokens));
+      const BatchBudget& budget = model->batcher().budget();
+      response->set_max_batch_tokens(static_cast<uint32_t>(budget.tokens));
+      response->set_max_batch_requests(static_cast<uint32_t>(budget.rows));
       response->set_max_client_batch_size(static_cast<uint32_t>(host_.options.max_items));
-      response->set_tokenization_workers(static_cast<uint32_t>(host_.options.tokenizer_threads));
+      response->set_tokenization_workers(static_cast<uint32_t>(host_.core.workers().threads()));
     });
   }
 

@@ -153,8 +153,10 @@ KserveOutputRequest read_output(JsonView item) {
 void read_parameters(JsonView parameters, KserveBody& body) {
   const Fields fields("InferParameters", parameters);
   for (size_t i = 0; i < parameters.size(); ++i) {
-    check_kserve_parameter_key(parameters.member(i).key);
+    const std::string_view key = parameters.member(i).key;
+    if (key != kFinalResponseKey) check_kserve_parameter_key(key);
   }
+  (void)fields.flag(kFinalResponseKey);  // one answer is the last one
   body.binary_by_default = fields.flag("binary_data_output").value_or(false);
   body.request.truncate = fields.flag("truncate");
   for (const std::string_view key : {"priority", "timeout"}) {

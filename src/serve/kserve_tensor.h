@@ -82,6 +82,10 @@ struct KserveOutputRequest {
   int64_t classification = 0;  ///< above 0: the best so many as "value:index:label"
 };
 
+/// Triton's clients send it with a stream's requests: whether a response that only says that it is
+/// the last may come. Here each request has one response, which is the last.
+inline constexpr std::string_view kFinalResponseKey = "triton_enable_empty_final_response";
+
 struct KserveRequest {
   std::string model;
   std::string version;  ///< empty: the newest

@@ -1,6 +1,7 @@
 #include "serve/metrics.h"
 
 #include "base/error.h"
+#include "serve/process_metrics.h"
 
 namespace tamis::serve {
 
@@ -21,7 +22,21 @@ void add(std::atomic<double>& sum, double value) {
   }
 }
 
+struct HelpRow {
+  std::string_view name;
+  std::string_view help;
+};
+
+constexpr HelpRow kHelp[] = {
+#define X(name, help) {name, help},
+#include "serve/metrics_help.inc"
+#undef X
+};
+
 void type_line(std::string_view name, std::string_view type, std::string& out) {
+  for (const HelpRow& row : kHelp) {
+    if (row.name == name) out += cat("# HELP ", name, " ", row.help, "\n");
+  }
   out += cat("# TYPE ", name, " ", type, "\n");
 }
 
@@ -187,6 +202,10 @@ std::string Metrics::print(Core& core, const HttpServerCounts& http) const {
   type_line("tamis_protocol_thread_largest_work", "gauge", out);
   out += cat("tamis_protocol_thread_largest_work ", core.largest_protocol_work(), "\n");
   print_models(core, out);
+  for (const ProcessMetric& metric : process_metrics()) {
+    type_line(metric.name, metric.type, out);
+    out += cat(metric.name, " ", metric.value, "\n");
+  }
   return out;
 }
 

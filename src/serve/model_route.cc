@@ -45,4 +45,18 @@ ModelLease route_model(ModelRepository& models, std::string_view name, const std
   fail(ErrorCode::kNotFound, "no loaded model can do this; loaded are ", names_of(all));
 }
 
+ModelLease route_model_by_turns(ModelRepository& models, std::string_view name,
+                                const std::string& version,
+                                std::initializer_list<tasks::TaskKind> tasks) {
+  if (!name.empty()) return route_model(models, name, version, tasks);
+  const std::vector<ModelLease> all = models.loaded();
+  for (const tasks::TaskKind task : tasks) {
+    const bool there = std::any_of(all.begin(), all.end(), [&](const ModelLease& model) {
+      return model->info().task == task;
+    });
+    if (there) return route_model(models, name, version, {task});
+  }
+  return route_model(models, name, version, tasks);
+}
+
 }  // namespace tamis::serve

@@ -19,4 +19,14 @@ namespace tamis::serve {
                                      const std::string& version,
                                      std::initializer_list<tasks::TaskKind> tasks);
 
+/// As route_model(), but for an empty name the only loaded model that does the first of `tasks`
+/// that any loaded model does.
+[[nodiscard]] ModelLease route_model_by_turns(ModelRepository& models, std::string_view name,
+                                              const std::string& version,
+                                              std::initializer_list<tasks::TaskKind> tasks);
+
+/// What classifies: a classifier if there is one, else a reranker, whose one label is a score.
+inline constexpr std::initializer_list<tasks::TaskKind> kClassifyTasks = {
+    tasks::TaskKind::kClassify, tasks::TaskKind::kRerank};
+
 }  // namespace tamis::serve

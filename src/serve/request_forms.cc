@@ -237,6 +237,7 @@ constexpr Field kInferParameters[] = {
     count("timeout", 0, kMostNumber, "Microseconds; 0: the server's", "0"),
     flag("binary_data_output", "Outputs as bytes behind the JSON", "false"),
     flag("truncate", "Cut texts that are too long; false refuses them (default: the server's)"),
+    flag("triton_enable_empty_final_response", "Triton's, for streams; each has one answer here"),
 };
 
 constexpr Field kInferInput[] = {

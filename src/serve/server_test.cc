@@ -203,7 +203,9 @@ TEST(ServerTest, ReadinessFollowsModelsAndDrain) {
   EXPECT_EQ(client.request("GET", "/v2/health/ready").status, 200);
   server.core().start_drain();
   EXPECT_EQ(client.request("GET", "/v2/health/ready").status, 503);
-  EXPECT_EQ(client.request("GET", "/v2/health/live").status, 200);
+  EXPECT_EQ(client.request("GET", "/v2/health/ready").body, R"({"ready":false})");
+  EXPECT_EQ(client.request("GET", "/v2/health/live").body, R"({"live":true})");
+  EXPECT_EQ(client.request("GET", "/v2/models/id/ready").body, R"({"name":"id","ready":true})");
   const TestAnswer answer = client.request("GET", "/health");
   EXPECT_EQ(answer.status, 503);
   EXPECT_NE(answer.body.find("Unhealthy"), std::string::npos);
@@ -282,6 +284,46 @@ TEST(ServerTest, AsksForTheKeyWhereItShould) {
             kAnswer);
   EXPECT_EQ(client.request("GET", "/health").status, 200);
   EXPECT_EQ(client.request("GET", "/metrics").status, 200);
+}
+
+TEST(ServerTest, InfoIsOfTheModelThatIsNamed) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  const std::string plain = client.request("GET", "/info").body;
+  EXPECT_EQ(client.request("GET", "/info?x=1&model=i%64").body, plain);
+  const TestAnswer unknown = client.request("GET", "/info?model=nobody");
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_NE(unknown.body.find("nobody"), std::string::npos);
+  EXPECT_EQ(client.request("GET", "/info?model=%z").status, 422);
+}
+
+TEST(ServerTest, OpenAisErrorsSayWhichMemberAndWhy) {
+  ServerOptions options = identity_options();
+  options.api_key = "secret";
+  const auto server = start(options);
+  TestClient client(server->http_port());
+  const auto body = [&](std::string_view json, std::string_view key) {
+    return client
+        .request("POST", "/v1/embeddings", json, cat("Authorization: Bearer ", key, "\r\n"))
+        .body;
+  };
+  struct Case {
+    const char* body;
+    const char* key;
+    const char* text;
+  };
+  const Case cases[] = {
+      {R"({"input":"a"})", "wrong", R"("param":null,"code":"invalid_api_key")"},
+      {R"({"input":"a","model":"x"})", "secret", R"("param":"model","code":"model_not_found")"},
+      {R"({"input":[[]]})", "secret", R"("param":"input","code":"invalid_argument")"},
+      {R"({"input":7})", "secret", R"("param":"input")"},
+      {R"({"input":"a","encoding_format":"x"})", "secret", R"("param":"encoding_format")"},
+      {R"([])", "secret", R"("param":null)"},
+  };
+  for (const Case& item : cases) {
+    const std::string answer = body(item.body, item.key);
+    EXPECT_NE(answer.find(item.text), std::string::npos) << item.body << " " << answer;
+  }
 }
 
 TEST(ServerTest, SpeaksGzipAndTraces) {
@@ -376,6 +418,36 @@ TEST(ServerTest, ModelsAreLoadedAndUnloadedOnlyWhereTheyMay) {
   options.api_key = "secret";
   EXPECT_EQ(status(""), 401);
   EXPECT_EQ(status("Authorization: Bearer secret\r\nOrigin: http://evil.example\r\n"), 200);
+}
+
+// What Prometheus' own linter asks of an exposition.
+TEST(ServerTest, EveryMetricHasItsHelpAndType) {
+  const auto server = start(identity_options());
+  TestClient client(server->http_port());
+  const std::string text = client.request("GET", "/metrics").body;
+  size_t types = 0;
+  std::string helped;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = text.find('\n', at);
+    const std::string line = text.substr(at, end - at);
+    at = end + 1;
+    const auto word = [&line](size_t prefix) {
+      return line.substr(prefix, line.find(' ', prefix) - prefix);
+    };
+    constexpr std::string_view kHelp = "# HELP ";
+    constexpr std::string_view kType = "# TYPE ";
+    if (line.starts_with(kHelp)) helped = word(kHelp.size());
+    if (!line.starts_with(kType)) continue;
+    EXPECT_EQ(word(kType.size()), helped);
+    ++types;
+  }
+  EXPECT_GT(types, 30U);
+  for (const char* name : {"process_cpu_seconds_total ", "process_resident_memory_bytes ",
+                           "process_open_fds ", "process_start_time_seconds "}) {
+    const size_t at = text.find(cat("\n", std::string_view(name)));
+    ASSERT_NE(at, std::string::npos) << name;
+    EXPECT_GT(std::stod(text.substr(at + 1 + std::string_view(name).size())), 0) << name;
+  }
 }
 
 TEST(ServerTest, ABombIsRefusedBeforeItIsUnpacked) {
