@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <memory_resource>
+#include <new>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -303,6 +304,7 @@ JsonDocument JsonDocument::parse(std::string_view text, std::string_view source,
     }
   }
   if (error) {
+    if (error == simdjson::MEMALLOC) throw std::bad_alloc();
     if (error == simdjson::DEPTH_ERROR) {
       fail(ErrorCode::kCorruptData, source, ": JSON nested deeper than ", limits.max_depth,
            " levels");

@@ -1,6 +1,7 @@
 #include "serve/call.h"
 
 #include "base/log.h"
+#include "serve/current_error.h"
 #include "serve/model_route.h"
 #include "serve/server.h"
 
@@ -8,6 +9,15 @@ namespace tamis::serve {
 
 Call::Call(Server& server, HttpExchangePtr exchange, Dialect dialect)
     : server_(server), exchange_(std::move(exchange)), dialect_(dialect) {}
+
+Call::~Call() {
+  if (responded_) return;
+  try {
+    exchange_->respond(error_response(dialect_, out_of_memory()));
+  } catch (...) {
+    exchange_->abandon();
+  }
+}
 
 Core& Call::core() { return server_.core(); }
 
@@ -32,6 +42,7 @@ void Call::respond(HttpResponse response) {
   }
   core().note_work(static_cast<int64_t>(response.body.size()));
   exchange_->respond(std::move(response));
+  responded_ = true;
 }
 
 void Call::respond_json(JsonWriter& json) {
@@ -40,9 +51,13 @@ void Call::respond_json(JsonWriter& json) {
   respond(std::move(response));
 }
 
-void Call::respond_error(const Error& error, int64_t retry_after_ms) {
-  log_.error = error.what();
-  respond(error_response(dialect_, error, retry_after_ms));
+void Call::respond_error(const Error& error, int64_t retry_after_ms) noexcept {
+  try {
+    log_.error = error.what();
+    respond(error_response(dialect_, error, retry_after_ms));
+  } catch (...) {
+    // The destructor sees to it.
+  }
 }
 
 ModelLease Call::route(std::optional<std::string_view> field,
@@ -100,10 +115,8 @@ void Call::submit(Request request, std::function<HttpResponse(Call&, Reply&)> pr
                   }
                   try {
                     self->respond(print(*self, reply));
-                  } catch (const Error& error) {
-                    self->respond_error(error);
-                  } catch (const std::exception& error) {
-                    self->respond_error(Error(ErrorCode::kInternal, error.what()));
+                  } catch (...) {
+                    self->respond_error(current_error());
                   }
                 });
 }

@@ -27,6 +27,11 @@ class Server;
 class Call : public std::enable_shared_from_this<Call> {
  public:
   Call(Server& server, HttpExchangePtr exchange, Dialect dialect);
+  /// A call that goes without an answer was lost for lack of memory: it is answered with 503, or
+  /// its connection closed.
+  ~Call();
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
 
   [[nodiscard]] const HttpRequest& request() const { return exchange_->request(); }
   [[nodiscard]] Dialect dialect() const { return dialect_; }
@@ -47,7 +52,8 @@ class Call : public std::enable_shared_from_this<Call> {
 
   void respond(HttpResponse response);
   void respond_json(JsonWriter& json);
-  void respond_error(const Error& error, int64_t retry_after_ms = 0);
+  /// Where there is no memory for it the call is answered when it goes.
+  void respond_error(const Error& error, int64_t retry_after_ms = 0) noexcept;
 
   /// The model that `field` names, else the path, else the only loaded one that does one of
   /// `tasks`. Throws kNotFound or kInvalidArgument, with the names there are.
@@ -73,6 +79,7 @@ class Call : public std::enable_shared_from_this<Call> {
   HttpExchangePtr exchange_;
   Dialect dialect_;
   RequestLog log_;
+  bool responded_ = false;
   std::optional<JsonDocument> document_;
   BudgetPtr budget_;
 };

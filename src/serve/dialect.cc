@@ -66,8 +66,8 @@ void write_open_ai(const Error& error, const ErrorRow& row, JsonWriter& json) {
   const std::string_view message = error.what();
   std::string_view param = field_of(message);
   std::string_view code = row.native;
-  const auto* const own = std::find_if(
-      std::begin(kOpenAiRows), std::end(kOpenAiRows), [&](const OpenAiRow& item) {
+  const auto* const own =
+      std::find_if(std::begin(kOpenAiRows), std::end(kOpenAiRows), [&](const OpenAiRow& item) {
         return item.code == error.code() && message.starts_with(item.message);
       });
   if (param.empty() && own != std::end(kOpenAiRows)) {

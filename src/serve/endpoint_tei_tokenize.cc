@@ -1,4 +1,5 @@
 // POST /tokenize: ids, texts and byte offsets. POST /decode: texts of ids.
+#include "serve/current_error.h"
 #include "serve/router.h"
 #include "serve/tei.h"
 #include "tasks/code_points.h"
@@ -54,10 +55,8 @@ void answer_on_worker(const CallPtr& call, std::function<void(JsonWriter&)> prin
       JsonWriter json;
       print(json);
       call->respond_json(json);
-    } catch (const Error& error) {
-      call->respond_error(error);
-    } catch (const std::exception& error) {
-      call->respond_error(Error(ErrorCode::kInternal, error.what()));
+    } catch (...) {
+      call->respond_error(current_error());
     }
   });
 }

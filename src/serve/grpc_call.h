@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "serve/admin_guard.h"
 #include "serve/core.h"
+#include "serve/current_error.h"
 #include "serve/server_options.h"
 
 namespace tamis::serve {
@@ -97,6 +98,20 @@ class GrpcCaller {
   std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
 };
 
+/// `call` for those who owe it its answer: once the last of them lets go, call->lost() is told,
+/// which ends it where nobody has. So a callback that is lost for lack of memory leaves no call
+/// open.
+template <typename Owed>
+[[nodiscard]] std::shared_ptr<Owed> owed(const std::shared_ptr<Owed>& call) {
+  struct Debt {
+    std::shared_ptr<Owed> call;
+    explicit Debt(const std::shared_ptr<Owed>& owed) : call(owed) {}
+    ~Debt() { call->lost(); }
+  };
+  const auto debt = std::make_shared<Debt>(call);
+  return {debt, debt->call.get()};
+}
+
 /// One message in, one out. Lives until gRPC is done with it and nobody else holds it.
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
@@ -104,8 +119,13 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
       : caller_(host, dialect, context) {}
 
   [[nodiscard]] GrpcCaller& caller() { return caller_; }
-  void finish() { Finish(grpc::Status::OK); }
-  void finish(const Error& error) { Finish(caller_.status(error)); }
+  /// Ends the call; the first counts.
+  void end(const grpc::Status& status) {
+    if (!ended_.exchange(true)) Finish(status);
+  }
+  void finish() { end(grpc::Status::OK); }
+  void finish(const Error& error) { end(caller_.status(error)); }
+  void lost() { finish(out_of_memory()); }
 
   void OnCancel() override { caller_.cancel(); }
   void OnDone() override { self_.reset(); }
@@ -119,9 +139,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     auto call = std::make_shared<UnaryCall>(host, dialect, context);
     call->self_ = call;
     if (!call->caller_.may_call()) {
-      call->Finish({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+      call->end({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
     } else {
-      call->guard([&] { method(call); });
+      call->guard([&] { method(owed(call)); });
     }
     return call.get();
   }
@@ -143,7 +163,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     call->caller_.core().submit(
         std::move(request), [call, print = std::move(print)](Reply&& reply) {
           if (reply.error) {
-            call->Finish(call->caller_.refusal(*reply.error, reply.retry_after_ms));
+            call->end(call->caller_.refusal(*reply.error, reply.retry_after_ms));
             return;
           }
           call->guard([&] {
@@ -157,15 +177,14 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   void guard(const Body& body) {
     try {
       body();
-    } catch (const Error& error) {
-      finish(error);
-    } catch (const std::exception& error) {
-      finish(Error(ErrorCode::kInternal, error.what()));
+    } catch (...) {
+      finish(current_error());
     }
   }
 
  private:
   GrpcCaller caller_;
+  std::atomic<bool> ended_{false};
   std::shared_ptr<UnaryCall> self_;
 };
 

@@ -126,12 +126,16 @@ class Watchers {
         changed_.wait(lock);
         continue;
       }
-      const std::vector<std::weak_ptr<HealthWatch>> watches = watches_;
-      lock.unlock();
-      for (const auto& item : watches) {
-        if (const auto watch = item.lock()) watch->look();
+      // Out of memory: the next look tells.
+      try {
+        const std::vector<std::weak_ptr<HealthWatch>> watches = watches_;
+        lock.unlock();
+        for (const auto& item : watches) {
+          if (const auto watch = item.lock()) watch->look();
+        }
+      } catch (...) {
       }
-      lock.lock();
+      if (!lock.owns_lock()) lock.lock();
       changed_.wait_for(lock, kLook, [this] { return stop_; });
     }
   }

@@ -59,13 +59,13 @@ void answer_in_stream(const InferStream::Ptr& stream, const inference::ModelInfe
               auto& inner = *response.mutable_infer_response();
               write_infer_response(std::move(answer), inner);
               if (mark) (*inner.mutable_parameters())["triton_final_response"].set_bool_param(true);
-            } catch (const Error& own) {
-              return refuse(own);
+            } catch (...) {
+              return refuse(current_error());
             }
             stream->answer(number, std::move(response));
           });
-  } catch (const Error& error) {
-    refuse(error);
+  } catch (...) {
+    refuse(current_error());
   }
 }
 
@@ -83,7 +83,7 @@ void answer_infer(const UnaryCallPtr& call, const inference::ModelInferRequest& 
         [call, response](KserveResponse&& answer, const std::optional<Error>& error,
                          int64_t retry_after_ms) {
           if (error) {
-            call->Finish(call->caller().refusal(*error, retry_after_ms));
+            call->end(call->caller().refusal(*error, retry_after_ms));
             return;
           }
           call->guard([&] {
@@ -243,7 +243,7 @@ class KserveService final : public inference::GRPCInferenceService::CallbackServ
       const std::string refusal =
           admin_refusal(call->caller().admin_caller(), call->caller().options());
       if (!refusal.empty()) {
-        call->Finish({grpc::StatusCode::PERMISSION_DENIED, refusal});
+        call->end({grpc::StatusCode::PERMISSION_DENIED, refusal});
         return;
       }
       check_repository(message);

@@ -21,7 +21,8 @@ template <typename In, typename Out>
 class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpenStream {
  public:
   using Ptr = std::shared_ptr<GrpcStream>;
-  /// Told of each message; answers it, now or later, with answer() or fail() under its number.
+  /// Told of each message; answers it, now or later, with answer() or fail() under its number. If
+  /// the last copy of `stream` goes without that, the stream ends: memory was lacking.
   using Handler = std::function<void(const Ptr& stream, In&& message, size_t number)>;
 
   static grpc::ServerBidiReactor<In, Out>* start(const GrpcHost& host, GrpcDialect dialect,
@@ -91,7 +92,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
       number = first_number_ + waiting_.size();
       if (!closed_) waiting_.emplace_back();
     }
-    if (ok) guard([&] { handler_(self_, std::move(message), number); });
+    if (ok) guard([&] { handler_(Debt::made(self_, number), std::move(message), number); });
     advance();
   }
 
@@ -108,6 +109,28 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
   void OnDone() override { self_.reset(); }
 
  private:
+  // The stream for those who owe it the answer of one message.
+  struct Debt {
+    Debt(const Ptr& owed, size_t message) : stream(owed), number(message) {}
+    ~Debt() { stream->lost(number); }
+    static Ptr made(const Ptr& stream, size_t number) {
+      const auto debt = std::make_shared<Debt>(stream, number);
+      return {debt, debt->stream.get()};
+    }
+
+    Ptr stream;
+    size_t number;
+  };
+
+  void lost(size_t number) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (ended_ || failure_ || number < first_number_ || waiting_[number - first_number_]) return;
+      failure_ = caller_.status(out_of_memory());
+    }
+    advance();
+  }
+
   // Messages that one stream may have unanswered; it is not read further while they wait.
   static constexpr size_t kMostWaiting = 64;
 

@@ -101,8 +101,8 @@ tasks::ScoreFunction score_function(bool raw, const ModelLease& model) {
 
 template <typename Message>
 Request predict_request(const GrpcCaller& caller, const Message& in, tasks::TaskInput input) {
-  const ModelLease model = route_model_by_turns(caller.core().models(), caller.metadata("model"),
-                                                "", kClassifyTasks);
+  const ModelLease model =
+      route_model_by_turns(caller.core().models(), caller.metadata("model"), "", kClassifyTasks);
   Request request = request_to(caller, model);
   request.inputs.push_back(std::move(input));
   tasks::ClassifyOptions options;
@@ -226,7 +226,7 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
     if (reader->caller_.may_call()) {
       reader->StartRead(&reader->message_);
     } else {
-      reader->Finish({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+      reader->end({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
     }
     return reader.get();
   }
@@ -235,10 +235,24 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
       : caller_(host, kTeiDialect, context), response_(response) {}
 
   void OnReadDone(bool ok) override {
-    if (!ok) {
-      submit();
-      return;
+    try {
+      ok ? take_message() : submit();
+    } catch (...) {
+      end(caller_.status(current_error()));
     }
+  }
+
+  void OnCancel() override { caller_.cancel(); }
+  void OnDone() override { self_.reset(); }
+  void lost() { end(caller_.status(out_of_memory())); }
+
+ private:
+  // Ends the call; the first counts.
+  void end(const grpc::Status& status) {
+    if (!ended_.exchange(true)) Finish(status);
+  }
+
+  void take_message() {
     if (request_.texts_size() == 0) {
       request_.set_query(message_.query());
       request_.set_truncate(message_.truncate());
@@ -247,39 +261,35 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
       request_.set_return_text(message_.return_text());
     }
     if (request_.texts_size() >= caller_.options().max_items) {
-      Finish({grpc::StatusCode::INVALID_ARGUMENT,
-              cat("this server takes at most ", caller_.options().max_items, " texts a request")});
+      end({grpc::StatusCode::INVALID_ARGUMENT,
+           cat("this server takes at most ", caller_.options().max_items, " texts a request")});
       return;
     }
     // All messages of the stream are one request, which is as long as one over HTTP may be.
     text_bytes_ += static_cast<int64_t>(message_.text().size());
     if (text_bytes_ > caller_.options().max_body_bytes) {
-      Finish({grpc::StatusCode::INVALID_ARGUMENT,
-              cat("the texts are longer than ", caller_.options().max_body_bytes,
-                  " bytes (--max-body)")});
+      end({grpc::StatusCode::INVALID_ARGUMENT,
+           cat("the texts are longer than ", caller_.options().max_body_bytes,
+               " bytes (--max-body)")});
       return;
     }
     request_.add_texts(std::move(*message_.mutable_text()));
     StartRead(&message_);
   }
 
-  void OnCancel() override { caller_.cancel(); }
-  void OnDone() override { self_.reset(); }
-
- private:
   void submit() {
-    try {
-      caller_.core().submit(Rerank::request(caller_, request_), [self = self_](Reply&& reply) {
-        if (reply.error) {
-          self->Finish(self->caller_.refusal(*reply.error, reply.retry_after_ms));
-          return;
-        }
+    caller_.core().submit(Rerank::request(caller_, request_), [self = owed(self_)](Reply&& reply) {
+      if (reply.error) {
+        self->end(self->caller_.refusal(*reply.error, reply.retry_after_ms));
+        return;
+      }
+      try {
         Rerank::print(self->request_, reply, *self->response_);
-        self->Finish(grpc::Status::OK);
-      });
-    } catch (const Error& error) {
-      Finish(caller_.status(error));
-    }
+        self->end(grpc::Status::OK);
+      } catch (...) {
+        self->end(self->caller_.status(current_error()));
+      }
+    });
   }
 
   GrpcCaller caller_;
@@ -288,6 +298,7 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
   pb::RerankStreamRequest message_;
   pb::RerankRequest request_;
   int64_t text_bytes_ = 0;
+  std::atomic<bool> ended_{false};
 };
 
 class EmbedService final : public pb::Embed::CallbackService {

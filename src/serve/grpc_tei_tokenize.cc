@@ -99,13 +99,11 @@ grpc::ServerBidiReactor<typename Method::In, typename Method::Out>* stream_run(
       host, kTeiDialect, *context,
       [](const typename Stream::Ptr& self, typename Method::In&& in, size_t number) {
         self->caller().core().workers().post([self, number, in = std::move(in)] {
-          try {
+          self->guard([&] {
             typename Method::Out out;
             Method::run(self->caller(), in, out);
             self->answer(number, std::move(out));
-          } catch (const Error& error) {
-            self->fail(self->caller().status(error));
-          }
+          });
         });
       });
 }

@@ -1,6 +1,8 @@
 // One connection: its bytes to requests, its answers in their order, and its end.
 #include <poll.h>
 
+#include <algorithm>
+#include <atomic>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
@@ -10,7 +12,7 @@
 #include <type_traits>
 
 #include "base/error.h"
-#include "base/log.h"
+#include "serve/current_error.h"
 #include "serve/http_body.h"
 #include "serve/http_hub.h"
 
@@ -47,6 +49,7 @@ class Exchange final : public HttpExchange {
       if (open) open->flush();
     });
   }
+  void abandon() noexcept override { abandoned_.store(true); }
   Executor& executor() override { return hub_.executor; }
 
  private:
@@ -56,6 +59,7 @@ class Exchange final : public HttpExchange {
   HttpHub& hub_;
   std::weak_ptr<HttpConnection> connection_;
   std::optional<HttpResponse> response_;
+  std::atomic<bool> abandoned_{false};  // the next tick closes the connection
   bool keep_alive_ = true;
   bool http_1_0_ = false;
 };
@@ -75,20 +79,16 @@ class Connection final : public HttpConnection {
   }
 
   void start() override {
-    if constexpr (kTls) {
-      read_deadline_ns_ = now() + hub_.options.header_timeout_ns;
-      stream_.async_handshake(net::ssl::stream_base::server,
-                              [this, self = shared_from_this()](error_code error) {
-                                if (closed_) return;
-                                if (error) return close();
-                                begin();
-                              });
-    } else {
-      begin();
-    }
+    or_close([this] {
+      if constexpr (kTls) {
+        shake_hands();
+      } else {
+        begin();
+      }
+    });
   }
 
-  void close() override {
+  void close() noexcept override {
     if (closed_) return;
     closed_ = true;
     for (const auto& exchange : pending_) exchange->cancelled_->store(true);
@@ -99,7 +99,35 @@ class Connection final : public HttpConnection {
     hub_.remove(*this);
   }
 
-  void flush() override {
+  void flush() noexcept override {
+    or_close([this] { write_answers(); });
+  }
+
+  bool tick(int64_t now_ns) noexcept override {
+    bool slow = false;
+    or_close([&] { slow = look(now_ns); });
+    return slow;
+  }
+
+  void close_if_silent() override {
+    error_code error;
+    if (standing_ == HttpStanding::kIdle && stream_.lowest_layer().available(error) == 0) close();
+  }
+
+ private:
+  static constexpr bool kTls = !std::is_same_v<Stream, tcp::socket>;
+
+  void shake_hands() {
+    read_deadline_ns_ = now() + hub_.options.header_timeout_ns;
+    stream_.async_handshake(net::ssl::stream_base::server,
+                            [this, self = shared_from_this()](error_code error) {
+                              if (closed_) return;
+                              if (error) return close();
+                              or_close([this] { begin(); });
+                            });
+  }
+
+  void write_answers() {
     if (closed_ || writing_) return;
     out_.clear();
     bool last = false;
@@ -118,7 +146,13 @@ class Connection final : public HttpConnection {
     write(buffers, [this, last] { last ? end() : after_write(); });
   }
 
-  bool tick(int64_t now_ns) override {
+  // True: it was closed for being slow or silent.
+  bool look(int64_t now_ns) {
+    const auto abandoned = [](const auto& exchange) { return exchange->abandoned_.load(); };
+    if (std::any_of(pending_.begin(), pending_.end(), abandoned)) {
+      close();
+      return false;
+    }
     const auto passed = [now_ns](int64_t deadline) { return deadline != 0 && now_ns >= deadline; };
     if (passed(write_deadline_ns_) || (passed(read_deadline_ns_) && !owes())) {
       close();
@@ -131,14 +165,6 @@ class Connection final : public HttpConnection {
     if (ended_ns_ != 0 && now_ns - ended_ns_ >= kProbeNs) probe();
     return false;
   }
-
-  void close_if_silent() override {
-    error_code error;
-    if (standing_ == HttpStanding::kIdle && stream_.lowest_layer().available(error) == 0) close();
-  }
-
- private:
-  static constexpr bool kTls = !std::is_same_v<Stream, tcp::socket>;
 
   [[nodiscard]] int64_t now() const { return hub_.options.clock->now_ns(); }
   [[nodiscard]] size_t unread() const { return end_ - begin_; }
@@ -195,12 +221,12 @@ class Connection final : public HttpConnection {
 
   // Where memory fails, this connection ends and not the server.
   template <typename Work>
-  void or_close(const Work& work) {
+  void or_close(const Work& work) noexcept {
     try {
       work();
-    } catch (const std::exception& error) {
+    } catch (...) {
       close();
-      log(LogLevel::kError, cat("a connection was closed: ", error.what()));
+      log_current("a connection was closed: ");
     }
   }
 
@@ -255,19 +281,20 @@ class Connection final : public HttpConnection {
     stream_.async_read_some(net::buffer(buffer_.get() + end_, capacity_ - end_),
                             [this, self = shared_from_this()](error_code error, size_t bytes) {
                               reading_ = false;
-                              if (closed_) return;
-                              if (error) return client_ended(error);
-                              if (stopped_) {
-                                dropped_ = true;
-                                return read();
-                              }
-                              if (!begun()) begun_ns_ = now();
-                              end_ += bytes;
-                              or_close([this] {
-                                parse();
-                                settle();
-                              });
+                              if (!closed_) or_close([&] { after_read(error, bytes); });
                             });
+  }
+
+  void after_read(error_code error, size_t bytes) {
+    if (error) return client_ended(error);
+    if (stopped_) {
+      dropped_ = true;
+      return read();
+    }
+    if (!begun()) begun_ns_ = now();
+    end_ += bytes;
+    parse();
+    settle();
   }
 
   // A client that has ended its side still waits for its answers, or has gone: probe() tells.
@@ -397,9 +424,11 @@ class Connection final : public HttpConnection {
     }
     try {
       hub_.handler(exchange);
-    } catch (const std::exception& error) {
-      log(LogLevel::kError, cat(request.path, ": ", error.what()));
-      exchange->respond(hub_.options.refuse(request, {500, "internal error"}));
+    } catch (...) {
+      const bool memory = current_error().code() == ErrorCode::kOutOfMemory;
+      log_current(request.path);
+      exchange->respond(hub_.options.refuse(request, memory ? HttpRefusal{503, "out of memory"}
+                                                            : HttpRefusal{500, "internal error"}));
     }
   }
 

@@ -2,7 +2,18 @@
 
 #include <chrono>
 
+#include "base/log.h"
+#include "serve/current_error.h"
+
 namespace tamis::serve {
+
+void log_current(std::string_view what) noexcept {
+  try {
+    log(LogLevel::kError, cat(what, current_error().what()));
+  } catch (...) {
+    // There is no memory even for the line.
+  }
+}
 
 void HttpConnection::stand(HttpHub& hub, HttpStanding standing) {
   if (standing == standing_) return;

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "serve/byte_budget.h"
 #include "serve/http_server.h"
@@ -20,6 +21,9 @@
 namespace tamis::serve {
 
 struct HttpHub;
+
+/// Logs the exception that is being handled, where there is memory for it.
+void log_current(std::string_view what) noexcept;
 
 /// Where a connection stands when another needs its place.
 enum class HttpStanding : uint8_t {
@@ -36,11 +40,12 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   virtual ~HttpConnection() = default;
   virtual void start() = 0;
-  /// Sends the answers whose turn it is.
-  virtual void flush() = 0;
-  virtual void close() = 0;
-  /// Looks at the time; true: it was closed for being slow or silent.
-  virtual bool tick(int64_t now_ns) = 0;
+  /// Sends the answers whose turn it is; closes where there is no memory for that.
+  virtual void flush() noexcept = 0;
+  virtual void close() noexcept = 0;
+  /// Looks at the time; true: it was closed for being slow or silent. Closes it, too, if an answer
+  /// was abandoned.
+  virtual bool tick(int64_t now_ns) noexcept = 0;
   /// Closes it if it is idle with nothing in its socket.
   virtual void close_if_silent() = 0;
 

@@ -73,6 +73,8 @@ class HttpExchange : public std::enable_shared_from_this<HttpExchange> {
   [[nodiscard]] HttpRequest& request() { return request_; }
   /// Sends the answer; the first call counts.
   virtual void respond(HttpResponse response) = 0;
+  /// Closes the connection soon; for where there is no memory to respond. Needs none.
+  virtual void abandon() noexcept = 0;
   /// Set once the client has gone.
   [[nodiscard]] CancelFlag cancelled() const { return cancelled_; }
   /// The connection's own thread.

@@ -4,9 +4,9 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <list>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -23,6 +23,8 @@ namespace {
 
 // Between two looks at the time of all connections: one timer costs less than one for each.
 constexpr std::chrono::milliseconds kTick{100};
+// Before what broke for lack of memory is tried again.
+constexpr std::chrono::milliseconds kBrokenPause{1};
 // Between two tries to accept when no descriptor is left.
 constexpr std::chrono::milliseconds kAcceptAgain{20};
 // Bodies that held so much leave memory to give back.
@@ -57,6 +59,26 @@ void set_up_tls(HttpHub& hub) {
   if (error) fail(ErrorCode::kInvalidArgument, options.tls_key, ": ", error.message());
 }
 
+// Counts the handlers of a chain that wait, also where one is dropped uncalled: asio does so when
+// it has no memory for a new socket.
+class Link {
+ public:
+  explicit Link(int& waiting) : waiting_(&waiting) { ++*waiting_; }
+  Link(Link&& other) noexcept : waiting_(std::exchange(other.waiting_, nullptr)) {}
+  Link& operator=(Link&&) = delete;
+  ~Link() {
+    if (waiting_ != nullptr) --*waiting_;
+  }
+
+ private:
+  int* waiting_;
+};
+
+struct Listener {
+  tcp::acceptor acceptor;
+  int& waiting;
+};
+
 }  // namespace
 
 struct HttpServer::Impl {
@@ -74,30 +96,31 @@ struct HttpServer::Impl {
       socklen_t size = sizeof(address);
       getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
       const tcp protocol = address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4();
-      acceptors.emplace_back(hub.io, protocol, descriptor);
+      listeners.push_back({tcp::acceptor(hub.io, protocol, descriptor), waiting.emplace_back(0)});
     }
   }
 
-  void accept(tcp::acceptor& acceptor) {
-    acceptor.async_accept([this, &acceptor](error_code error, tcp::socket socket) {
-      if (error == net::error::operation_aborted || !acceptor.is_open()) return;
-      if (error) return accept_later(acceptor);
-      welcome(std::move(socket));
-      accept(acceptor);
-    });
+  void accept(Listener& listener) {
+    listener.acceptor.async_accept(
+        [this, &listener, link = Link(listener.waiting)](error_code error, tcp::socket socket) {
+          if (error == net::error::operation_aborted || !listener.acceptor.is_open()) return;
+          if (error) return accept_later(listener);
+          welcome(std::move(socket));
+          accept(listener);
+        });
   }
 
   // No file descriptors are left: another connection makes room.
-  void accept_later(tcp::acceptor& acceptor) {
+  void accept_later(Listener& listener) {
     hub.make_room();
     const auto timer = std::make_shared<net::steady_timer>(hub.io, kAcceptAgain);
-    timer->async_wait([this, timer, &acceptor](error_code error) {
-      if (!error && acceptor.is_open()) accept(acceptor);
+    timer->async_wait([this, timer, &listener, link = Link(listener.waiting)](error_code error) {
+      if (!error && listener.acceptor.is_open()) accept(listener);
     });
   }
 
   // A socket that is not taken closes itself.
-  void welcome(tcp::socket socket) {
+  void welcome(tcp::socket socket) noexcept {
     try {
       if (hub.connections() >= hub.options.max_connections && !hub.make_room()) return;
       error_code error;
@@ -107,32 +130,57 @@ struct HttpServer::Impl {
       const auto connection = make_http_connection(hub, std::move(socket), peer);
       hub.add(connection);
       connection->start();
-    } catch (const std::exception& error) {
-      log(LogLevel::kError, cat("a connection was refused: ", error.what()));
+    } catch (...) {
+      log_current("a connection was refused: ");
     }
   }
 
   void sweep() {
     sweep_timer.expires_after(kTick);
-    sweep_timer.async_wait([this](error_code error) {
+    sweep_timer.async_wait([this, link = Link(sweeps)](error_code error) {
       if (error) return;
-      for (const auto& connection : all()) {
-        if (connection->tick(hub.options.clock->now_ns())) hub.timed_out.fetch_add(1);
-      }
+      close_slow();
       if (hub.draining && ++drain_ticks >= kDrainTicks) close_silent();
       give_memory_back();
       sweep();
     });
   }
 
-  // A copy: a connection that is closed leaves its list.
-  [[nodiscard]] std::vector<std::shared_ptr<HttpConnection>> all() const {
-    std::vector<std::shared_ptr<HttpConnection>> connections;
-    connections.reserve(hub.connections());
+  void close_slow() noexcept {
+    const int64_t now = hub.options.clock->now_ns();
+    for_each([&](HttpConnection& connection) {
+      if (connection.tick(now)) hub.timed_out.fetch_add(1);
+    });
+  }
+
+  // `visit` may close or move the connection it is given, and needs no memory from here.
+  template <typename Visit>
+  void for_each(const Visit& visit) const {
     for (const auto& list : hub.lists) {
-      connections.insert(connections.end(), list.begin(), list.end());
+      for (auto at = list.begin(); at != list.end();) {
+        const std::shared_ptr<HttpConnection> connection = *at++;
+        visit(*connection);
+      }
     }
-    return connections;
+  }
+
+  // Handlers close their own connections where memory fails; the chains that all share are begun
+  // again where they broke.
+  void run() noexcept {
+    for (;;) {
+      try {
+        for (Listener& listener : listeners) {
+          if (listener.waiting == 0 && listener.acceptor.is_open()) accept(listener);
+        }
+        if (sweeps == 0) sweep();
+        hub.io.run();
+        return;
+      } catch (...) {
+        log_current("HTTP: ");
+        close_slow();
+        std::this_thread::sleep_for(kBrokenPause);
+      }
+    }
   }
 
   void give_memory_back() {
@@ -144,25 +192,38 @@ struct HttpServer::Impl {
   // Takes what waits to be accepted, too: its requests may be in its socket.
   void drain() {
     if (std::exchange(hub.draining, true)) return;
-    for (tcp::acceptor& acceptor : acceptors) {
+    for (Listener& listener : listeners) {
       error_code error;
-      acceptor.non_blocking(true, error);
-      for (;;) {
-        tcp::socket socket(hub.io);
-        acceptor.accept(socket, error);
-        if (error) break;
-        welcome(std::move(socket));
+      try {
+        accept_waiting(listener.acceptor);
+      } catch (...) {
+        log_current("HTTP, while draining: ");
       }
-      acceptor.close(error);
+      listener.acceptor.close(error);
+    }
+  }
+
+  void accept_waiting(tcp::acceptor& acceptor) {
+    error_code error;
+    acceptor.non_blocking(true, error);
+    for (;;) {
+      tcp::socket socket(hub.io);
+      acceptor.accept(socket, error);
+      if (error) return;
+      welcome(std::move(socket));
     }
   }
 
   void close_silent() {
-    for (const auto& connection : all()) connection->close_if_silent();
+    for_each([](HttpConnection& connection) { connection.close_if_silent(); });
   }
 
+  // Handlers that still wait when the hub goes count down.
+  std::list<int> waiting;
+  int sweeps = 0;
+
   HttpHub hub;
-  std::list<tcp::acceptor> acceptors;
+  std::list<Listener> listeners;
   net::steady_timer sweep_timer;
   uint16_t port = 0;
   int drain_ticks = 0;
@@ -181,22 +242,11 @@ void HttpServer::stop() {
 
 HttpServer::~HttpServer() {
   stop();
-  for (const auto& connection : impl_->all()) connection->close();
+  impl_->for_each([](HttpConnection& connection) { connection.close(); });
 }
 
 void HttpServer::start() {
-  for (tcp::acceptor& acceptor : impl_->acceptors) impl_->accept(acceptor);
-  impl_->sweep();
-  impl_->thread = std::thread([hub = &impl_->hub] {
-    for (;;) {
-      try {
-        hub->io.run();
-        return;
-      } catch (const std::exception& error) {
-        log(LogLevel::kError, cat("HTTP: ", error.what()));
-      }
-    }
-  });
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
 }
 
 uint16_t HttpServer::port() const { return impl_->port; }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "serve/current_error.h"
 #include "tasks/task_json.h"
 
 namespace tamis::serve {
@@ -352,17 +353,13 @@ void kserve_infer(Core& core, KserveRequest request, const KserveCaller& caller,
       KserveResponse response;
       try {
         response = answer(*plan, reply);
-      } catch (const Error& own) {
-        error = own;
-      } catch (const std::exception& other) {
-        error = Error(ErrorCode::kInternal, other.what());
+      } catch (...) {
+        error = current_error();
       }
       done(std::move(response), error, 0);
     });
-  } catch (const Error& error) {
-    done({}, error, 0);
-  } catch (const std::exception& error) {
-    done({}, Error(ErrorCode::kInternal, error.what()), 0);
+  } catch (...) {
+    done({}, current_error(), 0);
   }
 }
 

@@ -49,8 +49,44 @@ bool is_plain_name(const std::string& name) {
 
 }  // namespace
 
-ModelRepository::ModelRepository(RepositoryOptions options)
-    : options_(std::move(options)), reaper_(std::make_unique<WorkerPool>(1)) {}
+ModelRepository::ModelRepository(RepositoryOptions options) : options_(std::move(options)) {}
+
+ModelReaper::ModelReaper() : thread_([this] { work(); }) {}
+
+ModelReaper::~ModelReaper() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void ModelReaper::make_room(int64_t versions) {
+  const std::lock_guard lock(mutex_);
+  doomed_.reserve(static_cast<size_t>(versions) + doomed_.size());
+}
+
+void ModelReaper::take(ModelVersion* version) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    doomed_.push_back(version);
+  }
+  changed_.notify_all();
+}
+
+void ModelReaper::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stop_ || !doomed_.empty(); });
+    if (doomed_.empty()) return;
+    ModelVersion* const version = doomed_.back();
+    doomed_.pop_back();
+    lock.unlock();
+    delete version;
+    lock.lock();
+  }
+}
 
 void ModelRepository::drain() {
   const std::lock_guard lock(mutex_);
@@ -68,8 +104,6 @@ ModelRepository::~ModelRepository() {
   entries.clear();
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return live_ == 0; });
-  lock.unlock();
-  reaper_.reset();
 }
 
 void ModelRepository::gone() {
@@ -117,15 +151,12 @@ ModelLease ModelRepository::make(const std::string& name, const std::string& ver
   const auto weight = options_.weights.find(name);
   if (weight != options_.weights.end()) batcher.weight = weight->second;
   auto made = std::make_unique<ModelVersion>(name, version, std::move(model), share_, batcher);
-  {
-    const std::lock_guard lock(mutex_);
-    ++live_;
-  }
+  const std::lock_guard lock(mutex_);
+  reaper_.make_room(live_ + 1);
+  ++live_;
   return {made.release(), [this](ModelVersion* last) {
-            reaper_->post([this, last] {
-              delete last;
-              gone();
-            });
+            reaper_.take(last);
+            gone();
           }};
 }
 

@@ -12,10 +12,10 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "serve/model_version.h"
-#include "serve/worker_pool.h"
 
 namespace tamis::serve {
 
@@ -41,6 +41,30 @@ struct RepositoryOptions {
   std::filesystem::path folder;
   /// How many of a model's numbered versions are loaded, newest first.
   int64_t versions = 1;
+};
+
+/// Ends versions on a thread of its own: whoever lets go of the last lease may be the version's
+/// thread, which cannot end itself. Thread-safe.
+class ModelReaper {
+ public:
+  ModelReaper();
+  /// Ends what it has taken.
+  ~ModelReaper();
+  ModelReaper(const ModelReaper&) = delete;
+  ModelReaper& operator=(const ModelReaper&) = delete;
+
+  /// From now on so many more can be taken without memory being needed. Throws std::bad_alloc.
+  void make_room(int64_t versions);
+  void take(ModelVersion* version) noexcept;
+
+ private:
+  void work();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<ModelVersion*> doomed_;
+  bool stop_ = false;
+  std::thread thread_;  ///< the last: it uses the others
 };
 
 /// Thread-safe.
@@ -113,8 +137,7 @@ class ModelRepository {
   std::condition_variable changed_;
   std::map<std::string, Entry> entries_;
   int64_t live_ = 0;
-  /// Ends versions whose last lease has gone: that may be on their own thread.
-  std::unique_ptr<WorkerPool> reaper_;
+  ModelReaper reaper_;
 };
 
 }  // namespace tamis::serve

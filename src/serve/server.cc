@@ -154,7 +154,19 @@ bool Server::drain() {
   return true;
 }
 
-void Server::handle(const HttpExchangePtr& exchange) {
+void Server::handle(const HttpExchangePtr& exchange) noexcept {
+  try {
+    try {
+      route(exchange);
+    } catch (...) {
+      exchange->respond(error_response(Dialect::kTei, current_error()));
+    }
+  } catch (...) {
+    exchange->abandon();
+  }
+}
+
+void Server::route(const HttpExchangePtr& exchange) {
   HttpRequest& request = exchange->request();
   if (request.method == "OPTIONS") {
     const std::string allowed = allowed_methods(request.path);

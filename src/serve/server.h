@@ -45,7 +45,8 @@ class Server {
   [[nodiscard]] Metrics& metrics() { return metrics_; }
 
  private:
-  void handle(const HttpExchangePtr& exchange);
+  void handle(const HttpExchangePtr& exchange) noexcept;
+  void route(const HttpExchangePtr& exchange);
   void dispatch(const CallPtr& call, Endpoint endpoint, HttpRequest& request);
 
   ServerOptions options_;

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "serve/current_error.h"
 
 namespace tamis::serve {
 
@@ -27,6 +28,14 @@ namespace {
 constexpr int64_t kReserve = 64;
 // Between two tries to accept when that fails for lack of memory.
 constexpr int kRetryMs = 50;
+
+// For a catch block; where there is memory for the line.
+void say_refused() noexcept {
+  try {
+    log(LogLevel::kError, cat("gRPC: a connection was refused: ", current_error().what()));
+  } catch (...) {
+  }
+}
 
 int open_spare() { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
@@ -108,9 +117,9 @@ void SocketListener::work() {
         } else if (!accept_one(descriptor)) {
           pause = true;
         }
-      } catch (const std::exception& error) {
-        log(LogLevel::kError, cat("gRPC: a connection was refused: ", error.what()));
+      } catch (...) {
         pause = true;
+        say_refused();
       }
     }
     close_overdue();
@@ -151,7 +160,14 @@ void SocketListener::forget_closed() {
 }
 
 void SocketListener::keep(int descriptor) {
-  silent_.push_back({descriptor, now_ms()});
+  try {
+    silent_of_.try_emplace(descriptor);
+    silent_.push_back({descriptor, now_ms()});
+  } catch (...) {
+    silent_of_.erase(descriptor);
+    close(descriptor);
+    throw;
+  }
   silent_of_[descriptor] = std::prev(silent_.end());
   epoll_event event = {EPOLLIN | EPOLLRDHUP, {.fd = descriptor}};
   epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event);

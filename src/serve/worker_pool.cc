@@ -46,7 +46,11 @@ void WorkerPool::work() {
       task = std::move(tasks_.front());
       tasks_.pop_front();
     }
-    task();
+    try {
+      task();
+    } catch (...) {
+      // Out of memory: what the task holds sees to an answer when it goes.
+    }
   }
 }
 
