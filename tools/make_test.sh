@@ -1,8 +1,8 @@
 #!/bin/sh
 # Fetches the model, builds a preset and runs its tests; for a preset without sanitizers, the fuzz
 # corpora are replayed under AddressSanitizer as well. Without the model its tests are skipped and
-# counted. With CI=true that is a failure, the modules' and the command line's tests run under
-# AddressSanitizer too, and clang-tidy looks at what changed.
+# counted; with CI=true that is a failure. With TAMIS_DEEP=true the modules' and the command line's
+# tests run under AddressSanitizer too, and clang-tidy looks at what changed.
 #
 #   tools/make_test.sh PRESET
 set -eu
@@ -21,11 +21,11 @@ status=0
 if [ "$preset" != asan ]; then
   targets=fuzz_targets
   tests='^fuzz_replay_'
-  if [ "${CI:-}" = true ]; then
+  if [ "${TAMIS_DEEP:-}" = true ]; then
     tools/setup.sh tidy
     tools/tidy_changed.sh "$preset" || status=$?
     targets="$targets module_tests"
-    modules=$(sed -n 's/^\([a-z]*\):.*/\1/p' tools/layers.txt | paste -s -d '|')
+    modules=$(sed -n 's/^\([a-z/]*\):.*/\1/p' tools/layers.txt | tr / _ | paste -s -d '|')
     tests="$tests|^($modules|options)_test\$"
   fi
   cmake --preset asan
