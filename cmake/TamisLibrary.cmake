@@ -13,6 +13,13 @@ function(tamis_shipped_library)
   foreach(module ${modules})
     target_sources(libtamis PRIVATE $<TARGET_OBJECTS:${module}>)
   endforeach()
+  # It downloads nothing unless the build asks for that: who links it need not have libcurl.
+  set(transport tamis_no_transport)
+  if(TAMIS_HUB_LIBRARY)
+    set(transport tamis_curl_transport)
+    list(APPEND libraries CURL::libcurl)
+  endif()
+  target_sources(libtamis PRIVATE $<TARGET_OBJECTS:${transport}>)
   target_link_libraries(libtamis PRIVATE ${libraries} Threads::Threads)
   target_include_directories(libtamis INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>
                                                 $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

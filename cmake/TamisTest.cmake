@@ -1,5 +1,5 @@
 # tamis_test(NAME [TARGET target] [ARGS argument...]): a ctest entry that runs the GoogleTest binary
-# TARGET (default NAME) and leaves its report where tools/test_summary.py counts the cases.
+# TARGET (default NAME), without the network, and leaves its report where tools/test_summary.py counts the cases.
 function(tamis_test name)
   cmake_parse_arguments(ARG "" "TARGET" "ARGS;ENVIRONMENT" ${ARGN})
   if(NOT ARG_TARGET)
@@ -7,7 +7,7 @@ function(tamis_test name)
   endif()
   add_test(NAME ${name} COMMAND ${ARG_TARGET} ${ARG_ARGS})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600
-    ENVIRONMENT "GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/results/${name}.xml;${ARG_ENVIRONMENT}")
+    ENVIRONMENT "HF_HUB_OFFLINE=1;GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/results/${name}.xml;${ARG_ENVIRONMENT}")
 endfunction()
 
 # tamis_test_binary(NAME SOURCES file... [LIBRARIES target...]): a GoogleTest binary that finds the

@@ -25,7 +25,8 @@ TEST_FILES = ("src/*_test.cc", "src/*test*.h", "src/*test*.cc", "tests/*")
 THIRD_PARTY = {
     "simdjson": ("src/base/json_reader.cc",),
     "oniguruma.h": ("src/tokenizer/*.cc",),
-    "openssl/": ("src/base/sha256.cc", "src/serve/*.cc"),
+    "openssl/": ("src/base/sha256.cc", "src/hub/blob_hash.cc", "src/serve/*.cc"),
+    "curl/": ("src/hub/transport_curl.cc",),
     "zlib.h": ("src/formats/*.cc", "src/serve/compression.cc"),
     "boost/": ("src/serve/http_hub.*", "src/serve/http_connection.cc", "src/serve/http_server.cc"),
     "grpc": ("src/serve/grpc_*.cc", "src/serve/grpc_*.h", "bench/load/grpc_*.cc"),

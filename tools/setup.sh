@@ -32,6 +32,7 @@ protobuf-compiler   what generates them
 protobuf-compiler-grpc  and its services
 libonig-dev         regular expressions in tokenizer.json
 libssl-dev          hashes of bundles
+libcurl4-openssl-dev  downloading models by their id
 zlib1g-dev          PyTorch's zip files
 libgtest-dev        tests
 libbenchmark-dev    kernel benchmarks

@@ -185,8 +185,12 @@ class HubCache : public testing::Test {
     fs::create_directory_symlink(testdata("models/bert-base"), model / "snapshots" / "abc123");
     (void)folder_.write("models--tiny--bert/refs/main", "abc123\n");
     ::setenv("HF_HUB_CACHE", folder_.path().c_str(), 1);
+    ::setenv("HF_HUB_OFFLINE", "1", 1);
   }
-  void TearDown() override { ::unsetenv("HF_HUB_CACHE"); }
+  void TearDown() override {
+    ::unsetenv("HF_HUB_CACHE");
+    ::unsetenv("HF_HUB_OFFLINE");
+  }
 
   TempFolder folder_;
 };

@@ -250,7 +250,8 @@ std::vector<Contestant> load_models(const BenchFlags& flags, std::shared_ptr<Thr
     options.tokenizer = flags.input.has_value();
     options.keep_graph = false;
     contestants[i].name = flags.models[i];
-    contestants[i].model = api::LoadedModel::load(api::resolve_model(flags.models[i]), options);
+    contestants[i].model =
+        api::LoadedModel::load(find_model(flags.models[i], flags.common), options);
   }
   return contestants;
 }

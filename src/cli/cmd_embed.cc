@@ -10,7 +10,7 @@ namespace {
 
 // The .npy form: float32 [texts, dimensions].
 int embed_to_npy(const ModelFlags& flags, InputReader&& inputs, const tasks::EmbedOptions& embed) {
-  const auto model = api::LoadedModel::load(api::resolve_model(flags.model),
+  const auto model = api::LoadedModel::load(find_model(flags.model, flags.common),
                                             flags.model_options(tasks::TaskKind::kEmbed));
   const int64_t width = embed.dimensions.value_or(model->manifest().output_size);
   OutputSink sink(flags.output);

@@ -33,7 +33,8 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   std::optional<std::string> precision;
   api::ModelOptions load;
   api::EvaluateOptions evaluate;
-  options.positional("MODEL", path, true, "a Hugging Face folder, a cached hub id, or a bundle");
+  options.positional("MODEL", path, true,
+                     "a Hugging Face folder, a hub id (org/name), or a bundle");
   options.option("--data", data,
                  "a .tsv or .jsonl file of rows with the truth; see docs/formats.md");
   options.option("--against", against, "a model to compare with, text by text");
@@ -54,16 +55,16 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   load.pool = common.make_pool();
   load.keep_graph = false;
   const std::vector<TextRow> rows = read_text_data(data);
-  auto model = api::LoadedModel::load(api::resolve_model(path), load);
+  auto model = api::LoadedModel::load(find_model(path, common), load);
   if (const auto other_task = task ? std::nullopt : task_of_rows(*model, rows)) {
     load.task = other_task;
-    model = api::LoadedModel::load(api::resolve_model(path), load);
+    model = api::LoadedModel::load(find_model(path, common), load);
   }
   std::shared_ptr<const api::LoadedModel> other;
   if (against) {
     load.task = model->task();
     load.precision.reset();
-    other = api::LoadedModel::load(api::resolve_model(*against), load);
+    other = api::LoadedModel::load(find_model(*against, common), load);
   }
   evaluate.source = data;
   Progress progress("evaluating", common.quiet);

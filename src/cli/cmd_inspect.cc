@@ -139,8 +139,8 @@ int print_cpu(const CommonFlags& common) {
   return 0;
 }
 
-int verify(const std::string& model) {
-  const api::ModelPath path = api::resolve_model(model);
+int verify(const std::string& model, const CommonFlags& common) {
+  const api::ModelPath path = find_model(model, common);
   if (path.kind != api::ModelKind::kBundle) {
     fail(ErrorCode::kInvalidArgument, "--verify needs a bundle; a checkpoint holds no hashes");
   }
@@ -164,7 +164,8 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
   bool quantizers = false;
   bool hashes = false;
   bool cpu = false;
-  options.positional("MODEL", model, false, "a Hugging Face folder, a cached hub id, or a bundle");
+  options.positional("MODEL", model, false,
+                     "a Hugging Face folder, a hub id (org/name), or a bundle");
   options.option("--task", task, "the head to build (default: the model's own)");
   options.flag("--graph", graph, "the graph in text form");
   options.flag("--quantizers", quantizers, "on, scheme, range, error and name of every quantizer");
@@ -175,12 +176,12 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
 
   if (cpu) return print_cpu(common);
   if (model.empty()) fail(ErrorCode::kInvalidArgument, "give a MODEL, or --cpu");
-  if (hashes) return verify(model);
+  if (hashes) return verify(model, common);
   api::ModelOptions load;
   load.isas = common.isas();
   load.pool = common.make_pool();
   if (task) load.task = task_flag(*task);
-  const auto loaded = api::LoadedModel::load(api::resolve_model(model), load);
+  const auto loaded = api::LoadedModel::load(find_model(model, common), load);
   if (graph) {
     print_lines(graph::print(loaded->graph()));
   } else if (common.json) {

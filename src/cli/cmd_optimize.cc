@@ -26,7 +26,7 @@ struct OptimizeFlags {
   bool certify = false;
 
   void add_to(Options& options, api::OptimizeOptions& optimize) {
-    options.positional("MODEL", model, true, "a Hugging Face folder or a cached hub id");
+    options.positional("MODEL", model, true, "a Hugging Face folder or a hub id (org/name)");
     options.option("-o,--output", bundle, "the bundle to make, a folder");
     options.option("--task", task, "the task it is for (default: the model's own)");
     options.option("--precision", precision,
@@ -104,10 +104,11 @@ int cmd_optimize(const std::vector<std::string>& arguments) {
   read_flags(flags, optimize);
   optimize.model.isas = common.isas();
   optimize.model.pool = common.make_pool();
+  const api::ModelPath path = find_model(flags.model, common);
   Progress progress("optimizing", common.quiet);
   const StageSignals signals;
   const api::OptimizeReport report = api::optimize(
-      api::resolve_model(flags.model), flags.bundle, optimize,
+      path, flags.bundle, optimize,
       [&progress](std::string_view stage, double fraction) { progress.update(fraction, stage); });
   print_lines(common.json ? api::report_json(report) : api::report_text(report));
   if (report.succeeded()) return 0;

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "api/input_error.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/pull_bar.h"
 #include "tasks/task_json.h"
 
 namespace tamis::cli {
@@ -16,6 +18,7 @@ void CommonFlags::add_to(Options& options) {
   options.option("--threads", threads,
                  "worker threads (default: physical cores, affinity and CPU quota permitting)");
   options.option("--isa", isa, "force a kernel set: reference, avx2, avx512, ...");
+  options.option("--revision", revision, "the branch, tag or commit of a hub id (default: main)");
   options.flag("--json", json, "print JSON");
   options.flag("--quiet", quiet, "no progress, no hints");
 }
@@ -30,8 +33,28 @@ std::shared_ptr<ThreadPool> CommonFlags::make_pool() const {
 
 IsaSet CommonFlags::isas() const { return isa ? isas_up_to(*isa) : detected_isas(); }
 
+std::string CommonFlags::with_revision(const std::string& model) const {
+  if (!revision) return model;
+  std::error_code ignored;
+  if (std::filesystem::exists(model, ignored)) {
+    fail(ErrorCode::kInvalidArgument, "--revision ", *revision, ": \"", model,
+         "\" is a folder here; accepted with it is the id of a model on the Hugging Face Hub");
+  }
+  if (model.find('@') != model.npos) {
+    fail(ErrorCode::kInvalidArgument, "--revision ", *revision, ": \"", model,
+         "\" names a revision itself");
+  }
+  return cat(model, "@", *revision);
+}
+
+api::ModelPath find_model(const std::string& model, const CommonFlags& common, hub::Parts parts) {
+  PullBar bar(common.quiet);
+  return api::resolve_model(common.with_revision(model), bar.options(parts));
+}
+
 void ModelFlags::add_to(Options& options) {
-  options.positional("MODEL", model, true, "a Hugging Face folder, a cached hub id, or a bundle");
+  options.positional("MODEL", model, true,
+                     "a Hugging Face folder, a hub id (org/name), or a bundle");
   options.option("--input", input, "a .txt, .tsv or .jsonl file of inputs; - for standard input");
   options.option("--output", output, "where results go; - for standard output");
   options.option("--precision", precision, "fp32, bf16 or int8; a bundle runs as it was made");
@@ -116,7 +139,7 @@ void run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReade
 
 int run_task_to_json(const ModelFlags& flags, InputReader&& inputs,
                      const tasks::TaskOptions& options) {
-  const auto model = api::LoadedModel::load(api::resolve_model(flags.model),
+  const auto model = api::LoadedModel::load(find_model(flags.model, flags.common),
                                             flags.model_options(tasks::kind_of(options)));
   OutputSink sink(flags.output);
   run_task(*model, flags, inputs, options, [&](size_t, const tasks::TaskResult& result) {

@@ -24,10 +24,11 @@ struct Command {
   int (*run)(const std::vector<std::string>& arguments);
 };
 
-/// --threads, --isa, --json, --quiet: every command has them.
+/// --threads, --isa, --revision, --json, --quiet: every command has them.
 struct CommonFlags {
   std::optional<int64_t> threads;
   std::optional<std::string> isa;
+  std::optional<std::string> revision;
   bool json = false;
   bool quiet = false;
 
@@ -35,7 +36,14 @@ struct CommonFlags {
   /// Throws kInvalidArgument for a thread count below 1 or above 1024.
   [[nodiscard]] std::shared_ptr<ThreadPool> make_pool() const;
   [[nodiscard]] IsaSet isas() const;
+  /// `model` with --revision behind it. Throws kInvalidArgument if it names one itself, or is a
+  /// folder.
+  [[nodiscard]] std::string with_revision(const std::string& model) const;
 };
+
+/// What a MODEL argument means; downloads it if it must, with a bar.
+[[nodiscard]] api::ModelPath find_model(const std::string& model, const CommonFlags& common,
+                                        hub::Parts parts = hub::Parts::kModel);
 
 /// Flags of commands that run a model on texts.
 struct ModelFlags {

@@ -1,7 +1,5 @@
 #include "formats/checkpoint.h"
 
-#include <set>
-
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -25,15 +23,14 @@ std::vector<StoredTensor> read_safetensors_file(const fs::path& path) {
 }
 
 struct WeightFormat {
-  std::string_view file;
-  std::string_view index;
+  WeightNames names;
   ReadFile read;
 };
 
 // In the order of preference.
 constexpr WeightFormat kWeightFormats[] = {
-    {"model.safetensors", "model.safetensors.index.json", read_safetensors_file},
-    {"pytorch_model.bin", "pytorch_model.bin.index.json", read_pytorch_bin},
+    {{"model.safetensors", "model.safetensors.index.json"}, read_safetensors_file},
+    {{"pytorch_model.bin", "pytorch_model.bin.index.json"}, read_pytorch_bin},
 };
 
 // Files by which a folder without config.json shows what it is.
@@ -106,14 +103,21 @@ std::vector<StoredTensor> read_shards(const fs::path& index, ReadFile read) {
 
 }  // namespace
 
+std::vector<WeightNames> weight_names() {
+  std::vector<WeightNames> all;
+  for (const WeightFormat& format : kWeightFormats) all.push_back(format.names);
+  return all;
+}
+
+std::set<std::string> shard_files(const fs::path& index) { return read_weight_map(index).files; }
+
 std::vector<StoredTensor> read_weights(const fs::path& folder) {
   std::string accepted;
   for (const WeightFormat& format : kWeightFormats) {
-    if (file_exists(folder / format.file)) return format.read(folder / format.file);
-    if (file_exists(folder / format.index)) {
-      return read_shards(folder / format.index, format.read);
-    }
-    accepted += cat(accepted.empty() ? "" : ", ", format.file, ", ", format.index);
+    const auto& [file, index] = format.names;
+    if (file_exists(folder / file)) return format.read(folder / file);
+    if (file_exists(folder / index)) return read_shards(folder / index, format.read);
+    accepted += cat(accepted.empty() ? "" : ", ", file, ", ", index);
   }
   fail(ErrorCode::kNotFound, folder.string(), ": no weights here; accepted are ", accepted);
 }

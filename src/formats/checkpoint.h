@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,18 @@ class Checkpoint {
 /// Throws Error{kUnsupported} naming the file if a folder without config.json shows by another file
 /// what it is: a PEFT adapter alone, a GLiNER model.
 void refuse_foreign_folder(const std::filesystem::path& folder);
+
+/// One file of all weights, or an index of several.
+struct WeightNames {
+  std::string_view file;
+  std::string_view index;
+};
+
+/// In the order in which they are looked for.
+[[nodiscard]] std::vector<WeightNames> weight_names();
+
+/// The files that an index names, relative to its folder. Throws Error{kCorruptData}.
+[[nodiscard]] std::set<std::string> shard_files(const std::filesystem::path& index);
 
 /// The tensors of a folder's weights, looked for as Checkpoint::open() does. Each name once.
 [[nodiscard]] std::vector<StoredTensor> read_weights(const std::filesystem::path& folder);

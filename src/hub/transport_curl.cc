@@ -1,0 +1,150 @@
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <exception>
+
+#include "base/error.h"
+#include "base/version.h"
+#include "hub/transport.h"
+
+namespace tamis::hub {
+
+namespace {
+
+// The largest that libcurl takes; 16 KB, its default, cost a tenth of the rate on loopback.
+constexpr long kReceiveBytes = 512 * 1024;
+constexpr size_t kMaxHeaderBytes = 64 * 1024;
+constexpr long kConnectTimeoutS = 10;
+
+// What one exchange collects. An exception must not pass through C: it waits until send() returns.
+struct Exchange {
+  HttpAnswer answer;
+  const BodySink* body = nullptr;
+  std::exception_ptr thrown;
+  size_t header_bytes = 0;
+};
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == text.npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+}
+
+// Of "HTTP/1.1 200 OK"; 0 if there is none.
+int status_of(std::string_view line) {
+  const std::string_view rest = line.substr(std::min(line.find(' ') + 1, line.size()));
+  int status = 0;
+  std::from_chars(rest.data(), rest.data() + rest.size(), status);
+  return status;
+}
+
+size_t on_header(char* data, size_t, size_t size, void* user) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  const std::string_view line(data, size);
+  exchange.header_bytes += size;
+  if (exchange.header_bytes > kMaxHeaderBytes) return 0;
+  exchange.answer.connected = true;
+  if (line.starts_with("HTTP/")) {
+    // 100 Continue, a proxy's own answer: the last block of headers counts.
+    exchange.answer.headers.clear();
+    exchange.answer.status = status_of(line);
+    return size;
+  }
+  const size_t colon = line.find(':');
+  if (colon != line.npos) {
+    exchange.answer.headers[lower(std::string(line.substr(0, colon)))] =
+        trimmed(line.substr(colon + 1));
+  }
+  return size;
+}
+
+size_t on_body(char* data, size_t, size_t size, void* user) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  try {
+    return (*exchange.body)(exchange.answer, {data, size}) ? size : 0;
+  } catch (...) {
+    exchange.thrown = std::current_exception();
+    return 0;
+  }
+}
+
+class CurlTransport final : public Transport {
+ public:
+  explicit CurlTransport(int64_t timeout_s) : curl_(curl_easy_init()) {
+    if (curl_ == nullptr) fail(ErrorCode::kOutOfMemory, "libcurl cannot be started");
+    agent_ = cat("tamis/", version());
+    set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_PROTOCOLS_STR, "http,https");
+    set(CURLOPT_FOLLOWLOCATION, 0L);
+    set(CURLOPT_USERAGENT, agent_.c_str());
+    set(CURLOPT_CONNECTTIMEOUT, std::min(kConnectTimeoutS, static_cast<long>(timeout_s)));
+    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(timeout_s));
+    set(CURLOPT_BUFFERSIZE, kReceiveBytes);
+    set(CURLOPT_HEADERFUNCTION, on_header);
+    set(CURLOPT_WRITEFUNCTION, on_body);
+    set(CURLOPT_ERRORBUFFER, error_);
+  }
+  ~CurlTransport() override { curl_easy_cleanup(curl_); }
+
+  HttpAnswer send(const HttpRequest& request, const BodySink& body) override {
+    Exchange exchange;
+    exchange.body = &body;
+    curl_slist* headers = nullptr;
+    for (const std::string& header : request.headers) {
+      headers = curl_slist_append(headers, header.c_str());
+    }
+    set(CURLOPT_NOBODY, request.head ? 1L : 0L);
+    if (!request.head) set(CURLOPT_HTTPGET, 1L);
+    set(CURLOPT_URL, request.url.c_str());
+    set(CURLOPT_HTTPHEADER, headers);
+    set(CURLOPT_HEADERDATA, &exchange);
+    set(CURLOPT_WRITEDATA, &exchange);
+    error_[0] = '\0';
+    const CURLcode code = curl_easy_perform(curl_);
+    curl_slist_free_all(headers);
+    if (exchange.thrown) std::rethrow_exception(exchange.thrown);
+    // A server that takes the connection and says nothing was reached, too.
+    exchange.answer.connected = exchange.answer.connected || was_connected();
+    if (code != CURLE_OK) {
+      exchange.answer.failure = error_[0] != '\0' ? error_ : curl_easy_strerror(code);
+    }
+    return std::move(exchange.answer);
+  }
+
+ private:
+  // All is ready for the first byte: names, the connection, TLS.
+  bool was_connected() const {
+    curl_off_t ready_us = 0;
+    curl_easy_getinfo(curl_, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
+    return ready_us > 0;
+  }
+
+  template <typename Value>
+  void set(CURLoption option, Value value) {
+    TAMIS_CHECK(curl_easy_setopt(curl_, option, value) == CURLE_OK);
+  }
+
+  CURL* curl_;
+  std::string agent_;
+  char error_[CURL_ERROR_SIZE] = {};
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> make_transport(int64_t timeout_s) {
+  // Once in a process; threads wait for the first.
+  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (started != CURLE_OK) fail(ErrorCode::kUnavailable, "libcurl cannot be started");
+  return std::make_unique<CurlTransport>(timeout_s);
+}
+
+}  // namespace tamis::hub
