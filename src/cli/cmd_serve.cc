@@ -1,6 +1,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <csignal>
@@ -22,7 +23,8 @@ namespace tamis::cli {
 
 namespace {
 
-// "NAME=MODEL", or MODEL named by its last path component. A name may hold "/", as clients'
+// "NAME=MODEL", or MODEL named by its last path component, a hub id without its revision. A name
+// may hold "/", as clients'
 // configurations do ("org/name"); a path that holds '=' begins like one, or lies there.
 serve::ModelArgument model_argument(const std::string& text) {
   const size_t equals = text.find('=');
@@ -34,6 +36,7 @@ serve::ModelArgument model_argument(const std::string& text) {
   }
   std::string path = text;
   while (path.size() > 1 && path.back() == '/') path.pop_back();
+  if (!is_path && hub::parse_model_id(path)) path.resize(std::min(path.find('@'), path.size()));
   return {std::filesystem::path(path).filename().string(), text};
 }
 
@@ -281,10 +284,12 @@ int run(EndSignals& signals, serve::ServerOptions options, bool quiet) {
 
 int cmd_serve(const std::vector<std::string>& arguments) {
   Options options("serve", "Answers over HTTP: TEI, OpenAI, KServe, Hugging Face and Cohere.",
-                  "tamis serve minilm=build/models/minilm --port 8000");
+                  "tamis serve minilm=build/models/minilm --port 8000\n"
+                  "  tamis serve sentence-transformers/all-MiniLM-L6-v2");
   ServeFlags flags;
   serve::ServerOptions server;
-  options.positional("MODEL", flags.models, false, "models as MODEL or NAME=MODEL");
+  options.positional("MODEL", flags.models, false,
+                     "models as MODEL or NAME=MODEL: folders, bundles or hub ids");
   declare_server(options, server);
   declare_limits(options, server);
   options.option("--model-control", flags.model_control,
@@ -302,7 +307,10 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   flags.common.add_to(options);
   options.read_environment("TAMIS");
   if (!options.parse(arguments)) return 0;
-  for (const std::string& model : flags.models) server.models.push_back(model_argument(model));
+  for (const std::string& model : flags.models) {
+    server.models.push_back(model_argument(model));
+    server.models.back().source = flags.common.with_revision(server.models.back().source);
+  }
   add_weights(flags.weights, server);
   add_tasks(flags.tasks, server);
   server.auto_truncate = !flags.no_truncate;

@@ -101,7 +101,7 @@ void Core::close() {
 
 std::string Core::why_not_ready() {
   if (draining()) return "the server is shutting down";
-  if (!models_.ready()) return "models are being loaded";
+  if (std::string loading = models_.waiting_for(); !loading.empty()) return loading;
   const std::string failed = options_.ready_needs_all ? models_.why_incomplete() : "";
   if (!failed.empty()) return failed;
   for (const ModelLease& model : models_.loaded()) {

@@ -106,9 +106,9 @@ class LoadedServable final : public Servable {
 
 }  // namespace
 
-std::unique_ptr<Servable> load_servable(const std::string& model,
-                                        const api::ModelOptions& options) {
-  auto loaded = api::LoadedModel::load(api::resolve_model(model), options);
+std::unique_ptr<Servable> load_servable(const std::string& model, const api::ModelOptions& options,
+                                        const hub::PullOptions& pull) {
+  auto loaded = api::LoadedModel::load(api::resolve_model(model, pull), options);
   // A checkpoint has no recorded answers; that it answers at all, and finitely, is its self-test.
   const api::SelfTest test = api::make_self_test(*loaded);
   for (const api::SelfTestCase& item : test.cases) {

@@ -231,6 +231,25 @@ void ModelRepository::unload(const std::string& name) {
   at->second.failed = false;
 }
 
+void ModelRepository::note(const std::string& name, const std::string& progress) {
+  const std::lock_guard lock(mutex_);
+  const auto at = entries_.find(name);
+  if (at == entries_.end() || at->second.state != ModelState::kLoading) return;
+  at->second.reason = progress;
+}
+
+std::string ModelRepository::waiting_for() {
+  if (ready()) return "";
+  const std::lock_guard lock(mutex_);
+  std::string text = "models are being loaded";
+  for (const auto& [name, entry] : entries_) {
+    if (entry.state == ModelState::kLoading && !entry.reason.empty()) {
+      text += cat("; ", name, ": ", entry.reason);
+    }
+  }
+  return text;
+}
+
 void ModelRepository::load_all() {
   std::vector<std::string> names;
   {

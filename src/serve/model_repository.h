@@ -89,6 +89,10 @@ class ModelRepository {
   void load(const std::string& name);
   /// Takes the model out; what it has taken it finishes. Throws kNotFound.
   void unload(const std::string& name);
+  /// Says how the first load of a model goes on, for those that wait for it: "downloading 43 %".
+  void note(const std::string& name, const std::string& progress);
+  /// What ready() still waits for: "models are being loaded", with the notes; empty if ready().
+  [[nodiscard]] std::string waiting_for();
   /// Loads all that is declared; the first error, after all were tried.
   void load_all();
 

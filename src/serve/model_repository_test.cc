@@ -66,6 +66,22 @@ TEST_F(ModelRepositoryTest, LoadsTheNewestVersionOfEachFolder) {
             "kNotFound: Request for unknown model: 'a' version 2 is not found");
 }
 
+TEST_F(ModelRepositoryTest, SaysHowFarALoadIs) {
+  make_folder("a");
+  ModelRepository models(options());
+  models.declare_folder();
+  EXPECT_EQ(models.waiting_for(), "models are being loaded");
+  models.note("a", "downloading 43 %");
+  models.note("none", "x");
+  EXPECT_EQ(models.waiting_for(), "models are being loaded; a: downloading 43 %");
+  EXPECT_EQ(thrown([&] { (void)models.lease("a"); }),
+            "kUnavailable: Request for unknown model: 'a' is loading: downloading 43 %");
+  models.load_all();
+  models.note("a", "downloading 44 %");
+  EXPECT_EQ(models.waiting_for(), "");
+  EXPECT_EQ(models.index().at(0).reason, "");
+}
+
 TEST_F(ModelRepositoryTest, KeepsSeveralVersionsIfTold) {
   for (const char* version : {"a/1", "a/2", "a/3"}) make_folder(version);
   RepositoryOptions several = options();

@@ -39,7 +39,7 @@ ModelLease route_model(ModelRepository& models, std::string_view name, const std
     fail(ErrorCode::kInvalidArgument,
          "several models can do this; name one as \"model\": ", names_of(fitting));
   }
-  if (!models.ready()) fail(ErrorCode::kUnavailable, "models are being loaded");
+  if (!models.ready()) fail(ErrorCode::kUnavailable, models.waiting_for());
   // The only model there is says itself what it cannot do.
   if (all.size() == 1) return all.front();
   fail(ErrorCode::kNotFound, "no loaded model can do this; loaded are ", names_of(all));

@@ -15,6 +15,7 @@
 #include "api/loaded_model.h"
 #include "base/cpu.h"
 #include "base/thread_pool.h"
+#include "hub/pull.h"
 #include "serve/request.h"
 
 namespace tamis::serve {
@@ -72,10 +73,11 @@ class Servable {
   [[nodiscard]] virtual int32_t first_position() const = 0;
 };
 
-/// Loads a checkpoint or bundle, runs its self-test and one warm-up batch. Throws Error as
-/// LoadedModel::load.
+/// Loads a checkpoint or bundle, downloading it first if it must; runs its self-test and one
+/// warm-up batch. Throws Error as api::resolve_model and LoadedModel::load.
 [[nodiscard]] std::unique_ptr<Servable> load_servable(const std::string& model,
-                                                      const api::ModelOptions& options);
+                                                      const api::ModelOptions& options,
+                                                      const hub::PullOptions& pull = {});
 
 /// Answers each text with a row of four numbers at no cost: for measuring the server itself.
 [[nodiscard]] std::unique_ptr<Servable> make_identity_model();

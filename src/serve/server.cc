@@ -38,16 +38,33 @@ BatcherOptions batcher_options(const ServerOptions& options) {
   return batcher;
 }
 
-RepositoryOptions repository_options(const ServerOptions& options, Metrics& metrics) {
+using Note = std::function<void(const std::string& name, const std::string& progress)>;
+
+// A note for each hundredth, a line of the log for each tenth.
+hub::PullOptions pull_options(const std::string& name, const Note& note) {
+  hub::PullOptions options;
+  options.progress = [name, note, last = int64_t{-1}](const hub::PullProgress& now) mutable {
+    const int64_t percent = 100 * now.done_bytes / std::max<int64_t>(now.total_bytes, 1);
+    if (percent == last) return;
+    const bool log_it = last < 0 || percent / 10 > last / 10;
+    last = percent;
+    const std::string text = cat("downloading ", percent, " %");
+    note(name, now.done_bytes < now.total_bytes ? text : "");
+    if (log_it) log(LogLevel::kInfo, cat(name, ": ", text, " of ", now.model));
+  };
+  return options;
+}
+
+RepositoryOptions repository_options(const ServerOptions& options, Metrics& metrics, Note note) {
   RepositoryOptions repository;
-  repository.load = [model = options.model, tasks = options.tasks](const std::string& name,
-                                                                   const std::string& source) {
+  repository.load = [model = options.model, tasks = options.tasks, note = std::move(note)](
+                        const std::string& name, const std::string& source) {
     api::ModelOptions own = model;
     const auto all = tasks.find("");
     const auto named = tasks.find(name);
     if (all != tasks.end()) own.task = all->second;
     if (named != tasks.end()) own.task = named->second;
-    return load_servable(source, own);
+    return load_servable(source, own, pull_options(name, note));
   };
   repository.batcher = batcher_options(options);
   repository.batcher.report = [&metrics, budget = repository.batcher.budget](
@@ -100,7 +117,10 @@ HttpServerOptions http_options(const ServerOptions& options) {
 
 Server::Server(ServerOptions options) : options_(std::move(options)) {
   workers_ = std::make_unique<WorkerPool>(default_workers(options_));
-  models_ = std::make_unique<ModelRepository>(repository_options(options_, metrics_));
+  models_ = std::make_unique<ModelRepository>(repository_options(
+      options_, metrics_, [this](const std::string& name, const std::string& progress) {
+        models_->note(name, progress);
+      }));
   CoreOptions core;
   core.default_timeout_us = options_.default_timeout_ms * 1000;
   core.stall_ns = options_.stall_timeout_ms * kMillisecond;

@@ -6,10 +6,13 @@ import pathlib
 import pty
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
 import unittest
+import urllib.error
+import urllib.request
 
 import double
 
@@ -258,6 +261,11 @@ class Faults(HubTest):
         self.hub.fault("signature", times=2, status=500)
         self.tamis("pull", "acme/tiny")
 
+    def test_connections_that_say_nothing_are_tried_again(self):
+        for pattern in ("/revision/", "resolve", "signature"):
+            self.hub.fault(pattern, times=2, drop=True)
+        self.tamis("pull", "acme/tiny")
+
     def test_ten_cuts(self):
         file = self.only_weights(3 << 20)
         self.hub.fault("signature", times=10, cut=200_000)
@@ -320,6 +328,67 @@ class Faults(HubTest):
             run.communicate(timeout=60)
             self.assertEqual(run.returncode, 0)
         self.assertEqual(self.hub.count("cdn", "GET"), 1)
+
+
+class Serve(HubTest):
+    def get(self, port, path, body=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=body,
+                                         headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def start(self, model):
+        """A server, and the port that it listens on before its model is there."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        run = subprocess.Popen([TAMIS, "serve", model, "--port", str(port), "--grpc-port", "-1"],
+                               env=self.environment(), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+        self.addCleanup(run.wait)
+        self.addCleanup(run.kill)
+        return run, port
+
+    def ask_until(self, run, port, path, good):
+        """Asks until the answer is good, or the server ends."""
+        while run.poll() is None:
+            try:
+                answer = self.get(port, path)
+            except OSError:
+                continue  # it does not listen yet
+            if good(answer):
+                return answer
+        self.fail("the server has ended")
+
+    def test_not_ready_while_it_downloads_then_ready(self):
+        release = threading.Event()
+        self.addCleanup(release.set)
+        self.hub.fault("signature", hold=release)
+        run, port = self.start("acme/tiny@main")
+        status, text = self.ask_until(run, port, "/health", lambda answer: "downloading" in answer[1])
+        self.assertEqual(status, 503)
+        self.assertRegex(text, r"models are being loaded; tiny: downloading \d\d? %")
+        status, text = self.get(port, "/v1/embeddings", b'{"model": "tiny", "input": "A text."}')
+        self.assertEqual(status, 503)
+        self.assertIn("downloading", text)
+        release.set()
+        self.ask_until(run, port, "/health", lambda answer: answer[0] == 200)
+        status, text = self.get(port, "/v1/embeddings", b'{"model": "tiny", "input": "A text."}')
+        self.assertEqual(status, 200, text)
+        self.assertEqual(len(json.loads(text)["data"]), 1)
+
+    def test_it_ends_when_told_to_while_it_downloads(self):
+        release = threading.Event()
+        self.addCleanup(release.set)
+        self.hub.fault("signature", hold=release)
+        run, port = self.start("acme/tiny")
+        self.assertTrue(self.hub.holding.wait(60))
+        run.send_signal(signal.SIGTERM)
+        run.wait(60)
+        self.assertTrue(all(len(name) == 40 or name.endswith(".incomplete") for name in self.blobs()))
 
 
 @unittest.skipUnless(CLIENTS.exists(), f"no {CLIENTS}: `make clients` makes it")
