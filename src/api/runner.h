@@ -37,7 +37,6 @@ class Runner {
   [[nodiscard]] const engine::EngineInfo& info() const { return engine_->info(); }
   [[nodiscard]] const engine::Engine& engine() const { return *engine_; }
   [[nodiscard]] ThreadPool& pool() const { return *pool_; }
-  [[nodiscard]] const std::shared_ptr<ThreadPool>& shared_pool() const { return pool_; }
 
  private:
   struct Worker;

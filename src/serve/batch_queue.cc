@@ -163,17 +163,4 @@ JobPtr BatchQueue::take_first() noexcept {
   return nullptr;
 }
 
-int64_t BatchQueue::next_deadline_ns() const {
-  int64_t earliest = 0;
-  for (const auto& [number, level] : levels_) {
-    for (const auto& [id, client] : level.clients) {
-      for (const JobPtr& job : client.jobs) {
-        if (job->deadline_ns == 0) continue;
-        earliest = earliest == 0 ? job->deadline_ns : std::min(earliest, job->deadline_ns);
-      }
-    }
-  }
-  return earliest;
-}
-
 }  // namespace tamis::serve

@@ -67,8 +67,6 @@ class BatchQueue {
 
   [[nodiscard]] size_t jobs() const { return jobs_; }
   [[nodiscard]] bool empty() const { return jobs_ == 0; }
-  /// The earliest deadline of a waiting job; 0: none has one.
-  [[nodiscard]] int64_t next_deadline_ns() const;
 
  private:
   struct Client {

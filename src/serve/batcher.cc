@@ -50,14 +50,6 @@ void Batcher::push(JobPtr job) {
   if (first) changed_.notify_one();
 }
 
-void Batcher::wake() {
-  {
-    const std::lock_guard lock(mutex_);
-    woken_ = true;
-  }
-  changed_.notify_one();
-}
-
 void Batcher::drain() {
   {
     const std::lock_guard lock(mutex_);

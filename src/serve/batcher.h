@@ -63,9 +63,6 @@ class Batcher {
   /// not have it.
   void push(JobPtr job);
 
-  /// Makes the batcher look at its queue: a job was cancelled.
-  void wake();
-
   /// Runs what waits, whatever hold_jobs says.
   void drain();
 

@@ -37,9 +37,6 @@ class AddedTokens {
   /// Builds the matchers; `normalizer` may be null.
   void finish(const Normalizer* normalizer, Scratch& scratch);
 
-  /// Whether any token could match in the original, or in the normalized text.
-  [[nodiscard]] bool matches_original() const { return plain_.any; }
-
   /// Cuts piece `piece` of `text` at the tokens found and appends to `out`, text and tokens alike.
   void cut_original(const Text& text, const Piece& piece, std::vector<Piece>& out) const {
     cut(plain_, text, piece, out);

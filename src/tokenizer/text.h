@@ -56,8 +56,6 @@ class Text {
     const auto at = base_ + static_cast<uint32_t>(byte);
     return {at, at + 1};
   }
-  /// Alignment of each byte; only after materialize().
-  [[nodiscard]] const std::vector<Align>& aligns() const { return align_; }
   /// Leaves the identity state.
   void materialize();
 
