@@ -46,6 +46,7 @@ const Row kRows[] = {
     {"bert-question-answering",
      {"qa", "--question", "a", "--context", "b c", "--handle-impossible-answer"},
      {"qa", "--question", "a", "--context", "d c", "--handle-impossible-answer"}},
+    {"bert-sequence-classification", {"classify", "a b", "--precision", "int8"}, {}},
     {"bert-masked-lm", {"fill-mask", "[MASK] b"}, {}},
     {"bert-masked-lm", {"fill-mask", "[MASK] b", "--target", "a"}, {}},
 };

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "engine/precision.h"
 #include "serve/server.h"
 #include "serve/test_client.h"
 #include "tests/cli/tamis_program.h"
@@ -114,7 +115,7 @@ TEST_F(NotFinite, FailsNobodyElseInTheBatch) {
   for (const char* precision : {"fp32", "bf16", "int8"}) {
     SCOPED_TRACE(precision);
     ServerOptions options = options_of(overflowing("bert-base"));
-    options.model.precision = precision;
+    options.model.precision = engine::precision_from_name(precision);
     std::vector<std::string> alone;
     const std::string texts[] = {"a b c", "d", "The quick fox jumps.", "b d a", "c", "a"};
     const auto body = [](const std::string& text) {

@@ -191,10 +191,10 @@ TAMIS_INLINE Vec load_bf16_first(const uint16_t* p, int64_t n) {
   return load_bf16(values);
 }
 
-// IEEE half precision, rounded to nearest, ties to even, held to +-65504 (NaN becomes 65504).
+// IEEE half precision, rounded to nearest, ties to even, held to +-65504; NaN stays NaN.
 TAMIS_INLINE __m256i to_f16(Vec x) {
   constexpr int kRounding = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-  const Vec held = max(min(x, set(65504.0f)), set(-65504.0f));
+  const Vec held = max(set(-65504.0f), min(set(65504.0f), x));
   return _mm256_setr_m128i(_mm256_cvtps_ph(held.lo, kRounding),
                            _mm256_cvtps_ph(held.hi, kRounding));
 }

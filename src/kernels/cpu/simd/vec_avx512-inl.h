@@ -126,9 +126,9 @@ TAMIS_INLINE Vec load_bf16_first(const uint16_t* p, int64_t n) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))};
 }
 
-// IEEE half precision, rounded to nearest, ties to even, held to +-65504 (NaN becomes 65504).
+// IEEE half precision, rounded to nearest, ties to even, held to +-65504; NaN stays NaN.
 TAMIS_INLINE __m256i to_f16(Vec x) {
-  const Vec held = max(min(x, set(65504.0f)), set(-65504.0f));
+  const Vec held = max(set(-65504.0f), min(set(65504.0f), x));
   return _mm512_cvtps_ph(held.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 TAMIS_INLINE void store_f16(uint16_t* p, Vec x) {
