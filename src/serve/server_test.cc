@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <thread>
 
 #include "serve/compression.h"
@@ -107,6 +108,7 @@ TEST(ServerTest, RefusesWhatIsTooLargeOrNoHttp) {
 TEST(ServerTest, ClosesSlowSendersAndIdleConnections) {
   ServerOptions options = identity_options();
   options.request_timeout_ms = 1;
+  options.header_timeout_ms = 1;
   options.idle_timeout_ms = 1;
   const auto server = start(options);
   TestClient slow(server->http_port());
@@ -114,6 +116,11 @@ TEST(ServerTest, ClosesSlowSendersAndIdleConnections) {
   EXPECT_EQ(slow.read().status, 0);
   TestClient idle(server->http_port());
   EXPECT_EQ(idle.read().status, 0);
+  // Counted once it is closed.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (server->http().counts().timed_out < 2U && std::chrono::steady_clock::now() < end) {
+    std::this_thread::yield();
+  }
   EXPECT_EQ(server->http().counts().timed_out, 2U);
 }
 
