@@ -17,6 +17,7 @@ ServerOptions identity_options() {
   ServerOptions options;
   options.identity_model = "id";
   options.port = 0;
+  options.grpc_port = -1;
   options.tokenizer_threads = 1;
   return options;
 }
@@ -224,6 +225,7 @@ TEST(ServerTest, ReadinessFollowsModelsAndDrain) {
 TEST(ServerTest, AModelThatIsStillLoadingIsUnavailable) {
   ServerOptions options;
   options.port = 0;
+  options.grpc_port = -1;
   options.models = {{"m", "/models/of/m"}};
   Server server(options);
   const auto status = [&](std::string_view method, std::string_view path, std::string_view body) {
@@ -251,6 +253,7 @@ TEST(ServerTest, AModelThatIsStillLoadingIsUnavailable) {
 TEST(ServerTest, EndsWhileModelsAreLoaded) {
   ServerOptions options;
   options.port = 0;
+  options.grpc_port = -1;
   options.log_requests = true;
   options.models = {{"m", TAMIS_TESTDATA "/models/bert-base"}};
   options.model_control = ModelControl::kExplicit;

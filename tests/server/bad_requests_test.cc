@@ -19,6 +19,7 @@ class BadRequests : public ::testing::Test {
   static void SetUpTestSuite() {
     ServerOptions options;
     options.port = 0;
+    options.grpc_port = -1;
     options.max_items = kMaxItems;
     const std::filesystem::path models = std::filesystem::path(TAMIS_TESTDATA) / "models";
     const std::pair<const char*, const char*> rows[] = {{"cls", "bert-sequence-classification"},

@@ -134,6 +134,7 @@ class DialectsTest : public ::testing::TestWithParam<std::string> {
   static void SetUpTestSuite() {
     ServerOptions options;
     options.port = 0;
+    options.grpc_port = -1;
     options.identity_model = "id";
     options.model_control = ModelControl::kExplicit;
     const fs::path models = fs::path(TAMIS_TESTDATA) / "models";

@@ -41,6 +41,7 @@ TEST(EqualAnswers, WhateverBatchATextRidesIn) {
   }
   ServerOptions server_options;
   server_options.port = 0;
+  server_options.grpc_port = -1;
   server_options.models = {{"m", kModel}};
   server_options.max_batch_tokens = 100;
   Server server(server_options);

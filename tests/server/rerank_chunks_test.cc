@@ -15,6 +15,7 @@ class RerankChunks : public ::testing::Test {
   void SetUp() override {
     ServerOptions options;
     options.port = 0;
+    options.grpc_port = -1;
     options.models = {{"rank", TAMIS_TESTDATA "/models/bert-rerank"}};
     server_ = std::make_unique<Server>(options);
     server_->load();

@@ -27,6 +27,7 @@ std::string json_of(const std::vector<std::string>& texts) {
 std::string ask(const std::string& model, const std::string& path, const std::string& body) {
   ServerOptions options;
   options.port = 0;
+  options.grpc_port = -1;
   options.models = {{"m", model}};
   Server server(options);
   server.load();
@@ -187,6 +188,7 @@ TEST(SameAsCli, ZeroShot) {
 TEST(Page, IsForBrowsers) {
   ServerOptions options;
   options.port = 0;
+  options.grpc_port = -1;
   options.identity_model = "id";
   Server server(options);
   server.load();
