@@ -61,6 +61,22 @@ constexpr std::string_view kCased =
 constexpr std::string_view kLower =
     R"({"tokenizer_class": "BertTokenizer", "do_lower_case": true})";
 
+// What the tokenizer's files name as the model's inputs, in the checkpoint and in its bundle.
+TEST(BundleTokenizer, ModelInputNamesDecideOverSegments) {
+  const auto uses_type_ids = [](const fs::path& folder) {
+    return LoadedModel::load(resolve_model(folder.string()), on_threads(2))
+        ->manifest()
+        .uses_type_ids;
+  };
+  const TempFolder without;
+  const fs::path checkpoint = checkpoint_in(without, R"({"tokenizer_class": "BertTokenizer",
+                                 "model_input_names": ["input_ids", "attention_mask"]})");
+  EXPECT_FALSE(uses_type_ids(checkpoint));
+  EXPECT_FALSE(uses_type_ids(bundle_of(checkpoint)));
+  const TempFolder with;
+  EXPECT_TRUE(uses_type_ids(checkpoint_in(with, kLower)));
+}
+
 TEST(BundleTokenizer, IsWrittenResolved) {
   for (const std::string_view config : {kCased, kLower}) {
     const TempFolder folder;

@@ -228,7 +228,9 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
                                        tokenizer_length, built.max_positions);
   manifest_.hidden_size = built.hidden_size;
   manifest_.output_size = built.output_size;
-  manifest_.uses_type_ids = built.type_vocab_size > 1;
+  // model_input_names of tokenizer_config.json may leave segments out: then they are 0 everywhere.
+  manifest_.uses_type_ids =
+      built.type_vocab_size > 1 && (tokenizer_ == nullptr || tokenizer_->uses_type_ids());
   manifest_.labels = built.labels;
   manifest_.entailment_id = built.entailment_id;
   manifest_.problem = problem_of(built.problem_type);
