@@ -12,11 +12,13 @@ double pool(Pooling kind, const float* x, int64_t ldx, int64_t len) {
   double sum = 0;
   double weighted = 0;
   float greatest = x[0];
+  double poison = 0;  // NaN where a token is not finite
   for (int64_t t = 0; t < len; ++t) {
     const float value = x[t * ldx];
     sum += value;
     weighted += static_cast<double>(t + 1) * value;
     greatest = std::max(greatest, value);
+    poison += 0 * double{value};
   }
   const auto count = static_cast<double>(len);
   switch (kind) {
@@ -32,6 +34,8 @@ double pool(Pooling kind, const float* x, int64_t ldx, int64_t len) {
       return weighted / (count * (count + 1) / 2);
     case Pooling::kLastToken:
       return x[(len - 1) * ldx];
+    case Pooling::kVocabulary:
+      return std::log1p(std::max(greatest, 0.0f)) + poison;
   }
   return 0;
 }

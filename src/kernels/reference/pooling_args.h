@@ -16,6 +16,8 @@ enum class Pooling : uint8_t {
   kMeanSqrtLen,   // sum / sqrt(length)
   kWeightedMean,  // sum of (t + 1) x_t / sum of (t + 1)
   kLastToken,
+  kVocabulary,  // log(1 + max(0, the greatest)), channel by channel; not finite where a token is
+                // not
 };
 
 /// Strides count elements. A sequence without tokens gives zeros. y overlaps nothing.

@@ -15,9 +15,11 @@
 #include "kernels/reference/attention_args.h"
 #include "kernels/reference/embedding_args.h"
 #include "kernels/reference/gemm_args.h"
+#include "kernels/reference/glu_args.h"
 #include "kernels/reference/layer_norm_args.h"
 #include "kernels/reference/pooling_args.h"
 #include "kernels/reference/quantize_rows_args.h"
+#include "kernels/reference/rotary_args.h"
 
 namespace tamis::kernels::reference {
 
@@ -64,8 +66,12 @@ void add(std::span<const float> a, std::span<const float> b, std::span<float> y)
 /// y[i] = x[i] * factor; y may be x.
 void scale(std::span<const float> x, float factor, std::span<float> y);
 
-/// LayerNormalization, and with args.residual SkipLayerNormalization. The sum x + residual is
-/// rounded to float32 before it is normalised, whether it is stored or not.
+/// y = activation(gate) * up, one rounding.
+void glu(const GluArgs& args);
+
+/// LayerNormalization, RMSNormalization and TokenNormalize, and with args.residual
+/// SkipLayerNormalization. The sum x + residual is rounded to float32 before it is normalized,
+/// whether it is stored or not.
 void layer_norm(const LayerNormArgs& args);
 
 /// Sum of table rows (rounded to float32), then LayerNorm where gamma is given.
@@ -106,5 +112,13 @@ void softmax_rows(int64_t rows, int64_t width, const float* x, float* y);
 
 /// See cpu/pooling/pooling.h.
 void pooling(const PoolingArgs& args);
+
+/// See cpu/rotary/rotary.h.
+void rotary(const RotaryArgs& args);
+
+/// Cosines and sines of places [first, first + count), as RotaryArgs::cosine and sine hold them.
+/// The angle place * frequency is rounded to float32, then its cosine and sine, then their products
+/// with `scale`: what transformers computes.
+void rotary_table(const RotaryTableArgs& args);
 
 }  // namespace tamis::kernels::reference

@@ -5,7 +5,7 @@
 namespace tamis::kernels {
 
 extern const ElementwiseKernel elementwise_avx2;
-const ElementwiseKernel elementwise_avx2 = {"elementwise_avx2", activate, add, scale,
-                                            to_bf16_values};
+const ElementwiseKernel elementwise_avx2 = {"elementwise_avx2", activate, add, multiply, scale,
+                                            to_bf16_values,     glu_rows};
 
 }  // namespace tamis::kernels

@@ -5,7 +5,7 @@
 namespace tamis::kernels {
 
 extern const ElementwiseKernel elementwise_avx512;
-const ElementwiseKernel elementwise_avx512 = {"elementwise_avx512", activate, add, scale,
-                                              to_bf16_values};
+const ElementwiseKernel elementwise_avx512 = {"elementwise_avx512", activate, add, multiply, scale,
+                                              to_bf16_values,       glu_rows};
 
 }  // namespace tamis::kernels

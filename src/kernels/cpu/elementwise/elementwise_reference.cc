@@ -16,6 +16,10 @@ void add(int64_t n, const float* a, const float* b, float* y) {
   reference::add({a, count}, {b, count}, {y, count});
 }
 
+void multiply(int64_t n, const float* a, const float* b, float* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = a[i] * b[i];
+}
+
 void scale(int64_t n, const float* x, float factor, float* y) {
   const auto count = static_cast<size_t>(n);
   reference::scale({x, count}, factor, {y, count});
@@ -28,7 +32,7 @@ void to_bf16(int64_t n, const float* x, uint16_t* y) {
 }  // namespace
 
 extern const ElementwiseKernel elementwise_reference;
-const ElementwiseKernel elementwise_reference = {"elementwise_reference", activate, add, scale,
-                                                 to_bf16};
+const ElementwiseKernel elementwise_reference = {
+    "elementwise_reference", activate, add, multiply, scale, to_bf16, reference::glu};
 
 }  // namespace tamis::kernels

@@ -157,6 +157,100 @@ TEST(Elementwise, RoundsToBf16) {
   }
 }
 
+/// A gated linear unit of `rows` rows inside wider ones.
+struct GluProblem {
+  GluProblem(int64_t row_count, int64_t row_width, bool gate_first)
+      : width(row_width),
+        x(random_floats(row_count * (2 * width + 3), 4, 7)),
+        f16(x.size()),
+        bf16(x.size()) {
+    args.rows = row_count;
+    args.width = args.ldy = width;
+    args.ldx = 2 * width + 3;
+    args.gate_column = gate_first ? 0 : width;
+    args.up_column = gate_first ? width : 0;
+    for (int64_t i = 0; i < x.size(); ++i) {
+      f16[i] = float_to_f16(x[i]);
+      bf16[i] = float_to_bf16(x[i]);
+    }
+  }
+  // y in float32 of x as `input` holds it.
+  [[nodiscard]] Guarded<float> run(const ElementwiseKernel& kernel, Activation activation,
+                                   int input) {
+    Guarded<float> y(args.rows * width);
+    GluArgs call = with_input(input);
+    call.activation = activation;
+    call.y = y.data();
+    kernel.glu(call);
+    return y;
+  }
+  [[nodiscard]] GluArgs with_input(int input) {
+    GluArgs call = args;
+    call.x = input == 0 ? x.data() : nullptr;
+    call.x_f16 = input == 1 ? f16.data() : nullptr;
+    call.x_bf16 = input == 2 ? bf16.data() : nullptr;
+    return call;
+  }
+
+  int64_t width;
+  Guarded<float> x;
+  Guarded<uint16_t> f16, bf16;
+  GluArgs args;
+};
+
+TEST(Elementwise, GluIsTheActivationTimesTheOther) {
+  for (const int64_t width : {1, 15, 16, 17, 50}) {
+    for (const bool gate_first : {true, false}) {
+      GluProblem problem(3, width, gate_first);
+      for (const Bound& bound : kBounds) {
+        for (const int input : {0, 1, 2}) {
+          const Guarded<float> truth = problem.run(elementwise_reference, bound.activation, input);
+          const Guarded<float> first =
+              problem.run(*rows_here(kRows)[0].kernel, bound.activation, input);
+          // |gate| and |up| are at most 4, and what the activation makes of a gate is no larger but
+          // for relu2's 16: its error, and that of the product.
+          const double allowed =
+              (bound.of_input * 4 + bound.of_result * 16) * kEps * 4 + 2 * kEps * 64;
+          for (const auto& row : rows_here(kRows)) {
+            SCOPED_TRACE(::testing::Message()
+                         << row.kernel->name << " " << activation_name(bound.activation));
+            const Guarded<float> y = problem.run(*row.kernel, bound.activation, input);
+            for (int64_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], truth[i], allowed) << i;
+            EXPECT_TRUE(row.isa == Isa::kReference || y.same_bits(first));
+          }
+        }
+      }
+    }
+  }
+}
+
+// Rounded results of the short GELU, 8e-5, times at most 4, and the rounding itself.
+TEST(Elementwise, GluInSixteenBits) {
+  for (const int64_t width : {1, 16, 17, 33}) {
+    GluProblem problem(2, width, true);
+    for (const Activation activation : {Activation::kGelu, Activation::kSilu}) {
+      const Guarded<float> truth = problem.run(elementwise_reference, activation, 0);
+      for (const auto& row : rows_here(kRows)) {
+        SCOPED_TRACE(::testing::Message() << row.kernel->name << " width=" << width);
+        Guarded<uint16_t> bf16(truth.size());
+        Guarded<uint16_t> f16(truth.size());
+        GluArgs args = problem.with_input(0);
+        args.activation = activation;
+        args.y_bf16 = bf16.data();
+        row.kernel->glu(args);
+        args.y_bf16 = nullptr;
+        args.y_f16 = f16.data();
+        row.kernel->glu(args);
+        for (int64_t i = 0; i < truth.size(); ++i) {
+          const double size = std::fabs(truth[i]);
+          ASSERT_NEAR(bf16_to_float(bf16[i]), truth[i], 4 * 8e-5 + size * 0x1p-8) << i;
+          ASSERT_NEAR(f16_to_float(f16[i]), truth[i], 4 * 8e-5 + size * 0x1p-10) << i;
+        }
+      }
+    }
+  }
+}
+
 TEST(Elementwise, EdgesOfVectors) {
   for (const int64_t n : {0, 1, 15, 16, 17, 33}) {
     const Guarded<float> a = random_floats(n, 2, 1);
@@ -165,13 +259,16 @@ TEST(Elementwise, EdgesOfVectors) {
       SCOPED_TRACE(::testing::Message() << row.kernel->name << " n=" << n);
       Guarded<float> sum(n);
       Guarded<float> product(n);
+      Guarded<float> both(n);
       Guarded<float> gelu(n);
       row.kernel->add(n, a.data(), b.data(), sum.data());
       row.kernel->scale(n, a.data(), 0.3f, product.data());
+      row.kernel->multiply(n, a.data(), b.data(), both.data());
       row.kernel->activate(Activation::kGelu, n, a.data(), gelu.data());
       for (int64_t i = 0; i < n; ++i) {
         EXPECT_EQ(sum[i], a[i] + b[i]);
         EXPECT_EQ(product[i], a[i] * 0.3f);
+        EXPECT_EQ(both[i], a[i] * b[i]);
         float alone = 0;
         row.kernel->activate(Activation::kGelu, 1, &a[i], &alone);
         EXPECT_EQ(gelu[i], alone);  // an element does not depend on its place

@@ -1,36 +1,18 @@
-// One row of LayerNorm over vectors of sixteen lanes.
+// One row of a normalization over vectors of sixteen lanes.
 //
 // Is: for per-ISA files (layer_norm, embedding), included after simd/vec_<isa>-inl.h, all in an
 // anonymous namespace.
 #pragma once
 
 #include "kernels/cpu/layer_norm/layer_norm.h"
+#include "kernels/cpu/simd/row-inl.h"
 
 namespace tamis::kernels {
 namespace {
 
-// Calls body(j, count) for the vectors of a row; count is 16 but for the last.
-template <typename Body>
-TAMIS_INLINE void for_each_vector(int64_t width, const Body& body) {
-  int64_t j = 0;
-  for (; j + kLanes <= width; j += kLanes) body(j, kLanes);
-  if (j < width) body(j, width - j);
-}
-
-// Full vectors take the plain instruction: count is a constant there once inlined.
-TAMIS_INLINE Vec load_count(const float* p, int64_t count) {
-  return count == kLanes ? load(p) : load_first(p, count);
-}
-TAMIS_INLINE void store_count(float* p, Vec x, int64_t count) {
-  if (count == kLanes) {
-    store(p, x);
-  } else {
-    store_first(p, x, count);
-  }
-}
-
-// As for_each_vector(), body(c, j, count) with c of four chains: vectors by fours, what is left to
-// chain 0. Sums in one chain would wait for the adder at every vector.
+// Calls body(c, j, count) for the vectors of a row, with c of four chains: vectors by fours, what
+// is left to chain 0; count is 16 but for the last. Sums in one chain would wait for the adder at
+// every vector.
 constexpr int kChains = 4;
 template <typename Body>
 TAMIS_INLINE void for_each_in_chains(int64_t width, const Body& body) {
@@ -53,18 +35,30 @@ TAMIS_INLINE void clear_chains(Vec (&x)[kChains]) {
 }
 
 struct NormParameters {
-  const float* gamma;
-  const float* beta;
+  const float* gamma;  // or null
+  const float* beta;   // or null
   float eps;
+  NormKind kind = NormKind::kLayer;
 };
 
-// y = normalised x, given its sum; y may be x. each(c, j, count, y) sees every vector of the
-// result.
+TAMIS_INLINE float root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+
+// What the differences from the mean are multiplied by, given the sum of their squares.
+TAMIS_INLINE float inverse_of(const NormParameters& parameters, int64_t width, float squares) {
+  if (parameters.kind == NormKind::kL2) {
+    const float length = root(squares);
+    return 1.0f / (length < parameters.eps ? parameters.eps : length);
+  }
+  return 1.0f / root(squares / static_cast<float>(width) + parameters.eps);
+}
+
+// y = normalized x, given its sum (of kLayer; the others take nothing away); y may be x. each(c, j,
+// count, y) sees every vector of the result.
 template <typename Each>
 TAMIS_INLINE void normalize_row(int64_t width, const float* x, float sum,
                                 const NormParameters& parameters, float* y, const Each& each) {
-  const auto count_of_row = static_cast<float>(width);
-  const Vec mean = set(sum / count_of_row);
+  const bool centered = parameters.kind == NormKind::kLayer;
+  const Vec mean = centered ? set(sum / static_cast<float>(width)) : zero();
   Vec squares[kChains];
   clear_chains(squares);
   for_each_in_chains(width, [&](int c, int64_t j, int64_t count) TAMIS_LAMBDA {
@@ -72,25 +66,34 @@ TAMIS_INLINE void normalize_row(int64_t width, const float* x, float sum,
     if (count != kLanes) difference = keep_first(difference, count, zero());
     squares[c] = fma(difference, difference, squares[c]);
   });
-  const float variance = sum_chains(squares) / count_of_row;
-  const Vec inverse = set(1.0f / _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(variance + parameters.eps))));
-  for_each_in_chains(width, [&](int c, int64_t j, int64_t count) TAMIS_LAMBDA {
-    const Vec normal = (load_count(x + j, count) - mean) * inverse;
+  const Vec inverse = set(inverse_of(parameters, width, sum_chains(squares)));
+  const auto finish = [&](const auto& scaled) TAMIS_LAMBDA {
+    for_each_in_chains(width, [&](int c, int64_t j, int64_t count) TAMIS_LAMBDA {
+      const Vec result = scaled((load_count(x + j, count) - mean) * inverse, j, count);
+      store_count(y + j, result, count);
+      each(c, j, count, result);
+    });
+  };
+  if (parameters.gamma == nullptr)
+    return finish([](Vec normal, int64_t, int64_t) TAMIS_LAMBDA { return normal; });
+  if (parameters.beta == nullptr)
+    return finish([&](Vec normal, int64_t j, int64_t count)
+                      TAMIS_LAMBDA { return normal * load_count(parameters.gamma + j, count); });
+  finish([&](Vec normal, int64_t j, int64_t count) TAMIS_LAMBDA {
     const Vec gamma = load_count(parameters.gamma + j, count);
-    const Vec result = fma(normal, gamma, load_count(parameters.beta + j, count));
-    store_count(y + j, result, count);
-    each(c, j, count, result);
+    return fma(normal, gamma, load_count(parameters.beta + j, count));
   });
 }
 
 template <typename Each>
 TAMIS_INLINE void layer_norm_row(const LayerNormArgs& args, int64_t i, const Each& each) {
-  const NormParameters parameters = {args.gamma, args.beta, args.eps};
+  const NormParameters parameters = {args.gamma, args.beta, args.eps, args.kind};
   const float* x = args.x + i * args.ldx;
   float* y = args.y + i * args.ldy;
   Vec sums[kChains];
   clear_chains(sums);
   if (args.residual == nullptr && args.sum == nullptr) {
+    if (args.kind != NormKind::kLayer) return normalize_row(args.width, x, 0, parameters, y, each);
     for_each_in_chains(args.width, [&](int c, int64_t j, int64_t count) TAMIS_LAMBDA {
       sums[c] = sums[c] + load_count(x + j, count);
     });
@@ -112,8 +115,19 @@ struct Nothing {
   TAMIS_INLINE void operator()(int, int64_t, int64_t, Vec) const {}
 };
 
+// Row i, each of its parts alone.
+TAMIS_INLINE void normalize_parts(const LayerNormArgs& args, int64_t i) {
+  LayerNormArgs part = args;
+  part.width = args.width / args.parts;
+  for (int64_t p = 0; p < args.parts; ++p) {
+    layer_norm_row(part, i, Nothing{});
+    part.x += part.width;
+    part.y += part.width;
+  }
+}
+
 inline void layer_norm(const LayerNormArgs& args) {
-  for (int64_t i = 0; i < args.rows; ++i) layer_norm_row(args, i, Nothing{});
+  for (int64_t i = 0; i < args.rows; ++i) normalize_parts(args, i);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-// y = (s - mean(s)) / sqrt(var(s) + eps) * gamma + beta, s = x or x + residual, row by row.
+// y = normal(s) * gamma + beta, s = x or x + residual, row by row or part by part of a row; normal
+// is one of NormKind's.
 //
-// Is: LayerNormalization and SkipLayerNormalization in float32. Is not: RMSNorm. May use: nothing,
-// so that per-ISA files can include it.
+// Is: LayerNormalization, SkipLayerNormalization, RMSNormalization and TokenNormalize in float32.
+// Is not: a choice of eps. May use: the argument struct only, so that per-ISA files can include it.
 //
 // Exactness. Mean and variance (of the differences from the mean) add in four chains of 16 lanes
 // that are then summed as a fixed tree: all vector rows give the same bits.

@@ -45,21 +45,34 @@ struct Problem {
 
 enum class Kind { kPlain, kSkip, kSkipWithSum };
 
+constexpr NormKind kNorms[] = {NormKind::kLayer, NormKind::kRms, NormKind::kL2};
+
+/// Which of gamma and beta there are.
+enum class Scaling { kNone, kGamma, kBoth };
+
+struct Variant {
+  Kind kind = Kind::kPlain;
+  NormKind norm = NormKind::kLayer;
+  Scaling scaling = Scaling::kBoth;
+};
+
 struct Result {
   explicit Result(const Problem& problem)
       : y(problem.rows * problem.width), sum(problem.rows * problem.width) {}
   Guarded<float> y, sum;
 };
 
-Result run(const LayerNormKernel& kernel, const Problem& problem, Kind kind) {
+Result run(const LayerNormKernel& kernel, const Problem& problem, const Variant& variant) {
+  const Kind kind = variant.kind;
   Result result(problem);
   LayerNormArgs args;
+  args.kind = variant.norm;
   args.rows = problem.rows;
   args.width = args.ldx = args.ldr = args.ldy = args.lds = problem.width;
   args.x = problem.x.data();
   args.residual = kind == Kind::kPlain ? nullptr : problem.residual.data();
-  args.gamma = problem.gamma.data();
-  args.beta = problem.beta.data();
+  args.gamma = variant.scaling == Scaling::kNone ? nullptr : problem.gamma.data();
+  args.beta = variant.scaling == Scaling::kBoth ? problem.beta.data() : nullptr;
   args.eps = 1e-5f;
   args.y = result.y.data();
   args.sum = kind == Kind::kSkipWithSum ? result.sum.data() : nullptr;
@@ -97,12 +110,13 @@ TEST(LayerNorm, EveryRowAtVectorEdges) {
     for (const int64_t row_count : {0, 1, 5}) {
       for (const Kind kind : {Kind::kPlain, Kind::kSkip, Kind::kSkipWithSum}) {
         const Problem problem(row_count, width);
+        const Variant variant = {.kind = kind};
         const double bound = tolerance(problem, least_deviation(problem, kind));
-        const Result truth = run(layer_norm_reference, problem, kind);
-        const Result first = run(*rows_here(kRows)[0].kernel, problem, kind);
+        const Result truth = run(layer_norm_reference, problem, variant);
+        const Result first = run(*rows_here(kRows)[0].kernel, problem, variant);
         for (const auto& row : rows_here(kRows)) {
           SCOPED_TRACE(::testing::Message() << row.kernel->name << " width=" << width);
-          const Result result = run(*row.kernel, problem, kind);
+          const Result result = run(*row.kernel, problem, variant);
           for (int64_t i = 0; i < result.y.size(); ++i) {
             ASSERT_NEAR(result.y[i], truth.y[i], bound) << i;
           }
@@ -118,7 +132,7 @@ TEST(LayerNorm, InPlaceAndWithStrides) {
   const Problem problem(3, 50);
   for (const auto& row : rows_here(kRows)) {
     SCOPED_TRACE(row.kernel->name);
-    const Result apart = run(*row.kernel, problem, Kind::kSkip);
+    const Result apart = run(*row.kernel, problem, Variant{.kind = Kind::kSkip});
     Guarded<float> x(3 * 60);
     for (int64_t i = 0; i < 3; ++i) {
       std::memcpy(&x[i * 60], &problem.x[i * 50], sizeof(float) * 50);
@@ -137,6 +151,90 @@ TEST(LayerNorm, InPlaceAndWithStrides) {
     for (int64_t i = 0; i < 3; ++i) {
       EXPECT_EQ(std::memcmp(&x[i * 60], &apart.y[i * 50], sizeof(float) * 50), 0) << i;
       EXPECT_EQ(x[i * 60 + 50], 0);
+    }
+  }
+}
+
+// Every kind with and without gamma and beta. The root errs by (n / 16 + 8) eps of itself, as sums
+// of squares do not cancel; a mean taken away costs what tolerance() says.
+TEST(LayerNorm, EveryKindAndScaling) {
+  for (const int64_t width : {1, 16, 17, 40, 768}) {
+    for (const NormKind norm : kNorms) {
+      for (const Scaling scaling : {Scaling::kNone, Scaling::kGamma, Scaling::kBoth}) {
+        const Problem problem(4, width);
+        const Variant variant = {.norm = norm, .scaling = scaling};
+        const bool centered = norm == NormKind::kLayer;
+        const double sums = (static_cast<double>(width) / 16 + 8) * kEps;
+        const double largest = std::sqrt(static_cast<double>(width));  // of a normal row
+        const double bound = centered ? tolerance(problem, least_deviation(problem, Kind::kPlain))
+                                      : 2 * sums * largest + 4 * kEps * (2 * largest + 2);
+        const Result truth = run(layer_norm_reference, problem, variant);
+        const Result first = run(*rows_here(kRows)[0].kernel, problem, variant);
+        for (const auto& row : rows_here(kRows)) {
+          SCOPED_TRACE(::testing::Message() << row.kernel->name << " width=" << width
+                                            << " kind=" << static_cast<int>(norm));
+          const Result result = run(*row.kernel, problem, variant);
+          for (int64_t i = 0; i < result.y.size(); ++i) {
+            ASSERT_NEAR(result.y[i], truth.y[i], bound) << i;
+          }
+          EXPECT_TRUE(row.isa == Isa::kReference || result.y.same_bits(first.y));
+        }
+      }
+    }
+  }
+}
+
+TEST(LayerNorm, KindsAreWhatTheyAreCalled) {
+  const Problem problem(1, 3);
+  const float* x = problem.x.data();
+  const double squares = double{x[0]} * x[0] + double{x[1]} * x[1] + double{x[2]} * x[2];
+  const Variant rms = {.norm = NormKind::kRms, .scaling = Scaling::kGamma};
+  const Variant length = {.norm = NormKind::kL2, .scaling = Scaling::kNone};
+  for (const auto& row : rows_here(kRows)) {
+    SCOPED_TRACE(row.kernel->name);
+    for (int64_t i = 0; i < 3; ++i) {
+      EXPECT_NEAR(run(*row.kernel, problem, rms).y[i],
+                  x[i] / std::sqrt(squares / 3 + 1e-5) * problem.gamma[i], 16 * kEps);
+      EXPECT_NEAR(run(*row.kernel, problem, length).y[i], x[i] / std::sqrt(squares), 8 * kEps);
+    }
+  }
+}
+
+// torch.nn.functional.normalize: what is shorter than eps is divided by eps.
+TEST(LayerNorm, ALengthBelowEpsCountsAsEps) {
+  Problem problem(1, 20);
+  for (float& value : problem.x.span()) value = 0;
+  problem.x[3] = 0x1p-20f;
+  for (const auto& row : rows_here(kRows)) {
+    SCOPED_TRACE(row.kernel->name);
+    const Variant length = {.norm = NormKind::kL2, .scaling = Scaling::kNone};
+    const Result result = run(*row.kernel, problem, length);
+    EXPECT_NEAR(result.y[3], 0x1p-20 / 1e-5, 4 * kEps);
+    EXPECT_EQ(result.y[4], 0);
+  }
+}
+
+TEST(LayerNorm, PartsAreRowsOfTheirOwn) {
+  for (const int64_t part : {1, 4, 16, 20, 64}) {
+    const Problem problem(6, part);  // two rows of three parts
+    for (const NormKind norm : kNorms) {
+      for (const auto& row : rows_here(kRows)) {
+        SCOPED_TRACE(::testing::Message() << row.kernel->name << " part=" << part);
+        const Result alone = run(*row.kernel, problem, Variant{.norm = norm});
+        Guarded<float> y(6 * part);
+        LayerNormArgs args;
+        args.kind = norm;
+        args.rows = 2;
+        args.parts = 3;
+        args.width = args.ldx = args.ldy = 3 * part;
+        args.x = problem.x.data();
+        args.gamma = problem.gamma.data();
+        args.beta = problem.beta.data();
+        args.eps = 1e-5f;
+        args.y = y.data();
+        row.kernel->run(args);
+        EXPECT_TRUE(y.same_bits(alone.y));
+      }
     }
   }
 }

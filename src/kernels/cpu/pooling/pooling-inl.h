@@ -40,6 +40,18 @@ TAMIS_INLINE Vec max_tokens(const Channels& channels) {
   return greatest;
 }
 
+// The greatest of the tokens and 0; NaN where a token is not finite, which max() would pass over.
+TAMIS_INLINE Vec positive_max_tokens(const Channels& channels) {
+  Vec greatest = zero();
+  Vec poison = zero();
+  for (int64_t t = 0; t < channels.tokens; ++t) {
+    const Vec token = channels.token(t);
+    greatest = max(greatest, token);
+    poison = fma(token, zero(), poison);
+  }
+  return greatest + poison;
+}
+
 TAMIS_INLINE Vec pool(Pooling kind, const Channels& channels) {
   const auto tokens = static_cast<float>(channels.tokens);
   switch (kind) {
@@ -55,6 +67,8 @@ TAMIS_INLINE Vec pool(Pooling kind, const Channels& channels) {
       return weighted_sum_tokens(channels) / set(tokens * (tokens + 1) * 0.5f);
     case Pooling::kLastToken:
       return channels.token(channels.tokens - 1);
+    case Pooling::kVocabulary:
+      return positive_max_tokens(channels);
   }
   return zero();
 }
@@ -69,6 +83,7 @@ void pooling(const PoolingArgs& args) {
       const Vec value = tokens == 0 ? zero() : pool(args.kind, channels);
       store_first(args.y + s * args.ldy + j, value, count);
     }
+    if (args.kind == Pooling::kVocabulary) log1p_values(args.width, args.y + s * args.ldy);
   }
 }
 

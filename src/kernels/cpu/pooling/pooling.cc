@@ -1,5 +1,7 @@
 #include "kernels/cpu/pooling/pooling.h"
 
+#include <cmath>
+
 #include "kernels/cpu/rows.h"
 
 namespace tamis::kernels {
@@ -17,6 +19,12 @@ constexpr KernelRow<PoolingKernel> kRows[] = {
 };
 
 }  // namespace
+
+void log1p_values(int64_t n, float* y) {
+  for (int64_t i = 0; i < n; ++i) {
+    if (y[i] != 0) y[i] = std::log1p(y[i]);
+  }
+}
 
 const PoolingKernel& select_pooling(IsaSet isas) { return first_row(kRows, isas); }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -31,7 +32,8 @@ constexpr KernelRow<PoolingKernel> kRows[] = {
 constexpr double kEps = 0x1p-24;
 
 constexpr Pooling kKinds[] = {Pooling::kCls,         Pooling::kMean,         Pooling::kMax,
-                              Pooling::kMeanSqrtLen, Pooling::kWeightedMean, Pooling::kLastToken};
+                              Pooling::kMeanSqrtLen, Pooling::kWeightedMean, Pooling::kLastToken,
+                              Pooling::kVocabulary};
 
 TEST(Pooling, EveryRowAndKind) {
   const std::vector<int32_t> cu_seqlens = {0, 1, 1, 8, 40};
@@ -61,6 +63,51 @@ TEST(Pooling, EveryRowAndKind) {
         const double bound = 32 * kEps * 32 / std::sqrt(32.0);
         for (int64_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], truth[i], bound) << i;
         EXPECT_TRUE(row.isa == Isa::kReference || y.same_bits(first));
+      }
+    }
+  }
+}
+
+TEST(Pooling, VocabularyIsTheLogOfTheGreatest) {
+  const std::vector<int32_t> cu_seqlens = {0, 3};
+  const std::vector<float> x = {-1, 2, 0, -3, 0.5f, 0, -2, 1, -0.0f};
+  for (const auto& row : rows_here(kRows)) {
+    SCOPED_TRACE(row.kernel->name);
+    PoolingArgs args;
+    args.kind = Pooling::kVocabulary;
+    args.cu_seqlens = cu_seqlens.data();
+    args.sequences = 1;
+    args.width = args.ldx = args.ldy = 3;
+    args.x = x.data();
+    std::vector<float> y(3, -1);
+    args.y = y.data();
+    row.kernel->run(args);
+    EXPECT_EQ(y[0], 0);
+    EXPECT_NEAR(y[1], std::log1p(2.0), 2 * kEps);
+    EXPECT_EQ(y[2], 0);
+  }
+}
+
+// A greatest value alone would hide it.
+TEST(Pooling, VocabularyKeepsWhatIsNotFinite) {
+  const std::vector<int32_t> cu_seqlens = {0, 3};
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float bad : {infinity, -infinity, infinity * 0.0f}) {
+    for (const auto& row : rows_here(kRows)) {
+      SCOPED_TRACE(row.kernel->name);
+      for (size_t at = 0; at < 3; ++at) {
+        std::vector<float> x(3, 1.0f);
+        x[at] = bad;
+        PoolingArgs args;
+        args.kind = Pooling::kVocabulary;
+        args.cu_seqlens = cu_seqlens.data();
+        args.sequences = 1;
+        args.width = args.ldx = args.ldy = 1;
+        args.x = x.data();
+        float y = 0;
+        args.y = &y;
+        row.kernel->run(args);
+        EXPECT_FALSE(std::isfinite(y)) << bad << " at " << at;
       }
     }
   }

@@ -6,36 +6,10 @@
 #include "kernels/cpu/embedding/embedding-inl.h"
 #include "kernels/cpu/layer_norm/layer_norm-inl.h"
 #include "kernels/cpu/quantize_rows/quantize_rows.h"
+#include "kernels/cpu/simd/glu-inl.h"
 
 namespace tamis::kernels {
 namespace {
-
-// A row of floats, or of halves that are widened.
-struct FloatRow {
-  const float* p;
-  [[nodiscard]] TAMIS_INLINE Vec at(int64_t j, int64_t count) const {
-    return load_count(p + j, count);
-  }
-  [[nodiscard]] TAMIS_INLINE float one(int64_t j) const { return p[j]; }
-};
-struct HalfRow {
-  const uint16_t* p;
-  [[nodiscard]] TAMIS_INLINE Vec at(int64_t j, int64_t count) const {
-    return count == kLanes ? load_f16(p + j) : load_f16_first(p + j, count);
-  }
-  [[nodiscard]] TAMIS_INLINE float one(int64_t j) const {
-    return first_lane(load_f16_first(p + j, 1));
-  }
-};
-struct Bf16Row {
-  const uint16_t* p;
-  [[nodiscard]] TAMIS_INLINE Vec at(int64_t j, int64_t count) const {
-    return count == kLanes ? load_bf16(p + j) : load_bf16_first(p + j, count);
-  }
-  [[nodiscard]] TAMIS_INLINE float one(int64_t j) const {
-    return first_lane(load_bf16_first(p + j, 1));
-  }
-};
 
 // y of a row; kScaled: of x times multiply less offset.
 template <typename Row, bool kScaled>
@@ -209,6 +183,22 @@ void norm_and_quantize(const Norm& norm, const QuantizeRowsArgs& quantize) {
     for (int64_t i = 0; i < quantize.rows; ++i) norm_and_quantize_row<false>(norm, quantize, i);
   } else {
     for (int64_t i = 0; i < quantize.rows; ++i) norm_and_quantize_row<true>(norm, quantize, i);
+  }
+}
+
+// A row of the unit is kept in the L1 until it is quantized, and goes nowhere else.
+inline void glu_and_quantize(const GluArgs& glu, const QuantizeRowsArgs& quantize) {
+  alignas(64) float kept[kMostGluColumns];
+  const FloatRow x = {kept};
+  for (int64_t i = 0; i < quantize.rows; ++i) {
+    glu_row<true>(glu, i, [&](int64_t j, int64_t count, Vec y) TAMIS_LAMBDA {
+      store_count(kept + j, y, count);
+    });
+    if (quantize.multiply == nullptr) {
+      quantize_row<FloatRow, false>(quantize, x, i);
+    } else {
+      quantize_row<FloatRow, true>(quantize, x, i);
+    }
   }
 }
 

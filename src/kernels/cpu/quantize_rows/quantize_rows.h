@@ -1,8 +1,8 @@
 // q = round((y - low) / scale) to u8, row by row, with low and scale from the row's own range.
 //
-// Is: the per-token quantization of a linear layer's input, alone, behind a LayerNorm or behind the
-// embedding block. Is not: a quantizer of weights. May use: the contracts of layer_norm and
-// embedding, so that per-ISA files can include it.
+// Is: the per-token quantization of a linear layer's input, alone, behind a normalization, the
+// embedding block or a gated linear unit. Is not: a quantizer of weights. May use: the contracts of
+// layer_norm and embedding, so that per-ISA files can include it.
 //
 // Maths, one float rounding a line, the same on every row of kernels.inc, reference included:
 //   y = fma(x, multiply, -offset)       (y = x where multiply is null)
@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "kernels/reference/embedding_args.h"
+#include "kernels/reference/glu_args.h"
 #include "kernels/reference/layer_norm_args.h"
 #include "kernels/reference/quantize_rows_args.h"
 
@@ -25,6 +26,9 @@ class IsaSet;
 }
 
 namespace tamis::kernels {
+
+/// A row of floats on the stack, 64 KiB.
+inline constexpr int64_t kMostGluColumns = 16384;
 
 /// Thread-safe.
 struct QuantizeRowsKernel {
@@ -36,6 +40,10 @@ struct QuantizeRowsKernel {
   /// The same behind an embedding block with a LayerNorm; `quantize` has as many rows as there are
   /// tokens.
   void (*run_embedding)(const EmbeddingArgs& embedding, const QuantizeRowsArgs& quantize);
+  /// A gated linear unit of at most kMostGluColumns columns, then the quantization of its rows,
+  /// which are stored nowhere: y, y_bf16 and y_f16 of `glu` are not looked at. GELU is good to
+  /// 8e-5.
+  void (*run_glu)(const GluArgs& glu, const QuantizeRowsArgs& quantize);
 };
 
 /// The first row of kernels.inc that `isas` has.

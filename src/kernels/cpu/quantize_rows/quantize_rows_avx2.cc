@@ -7,6 +7,6 @@ namespace tamis::kernels {
 extern const QuantizeRowsKernel quantize_rows_avx2;
 const QuantizeRowsKernel quantize_rows_avx2 = {"quantize_rows_avx2", quantize_rows,
                                                norm_and_quantize<LayerNormArgs>,
-                                               norm_and_quantize<EmbeddingArgs>};
+                                               norm_and_quantize<EmbeddingArgs>, glu_and_quantize};
 
 }  // namespace tamis::kernels

@@ -5,8 +5,8 @@
 namespace tamis::kernels {
 
 extern const QuantizeRowsKernel quantize_rows_avx512;
-const QuantizeRowsKernel quantize_rows_avx512 = {"quantize_rows_avx512", quantize_rows,
-                                                 norm_and_quantize<LayerNormArgs>,
-                                                 norm_and_quantize<EmbeddingArgs>};
+const QuantizeRowsKernel quantize_rows_avx512 = {
+    "quantize_rows_avx512", quantize_rows, norm_and_quantize<LayerNormArgs>,
+    norm_and_quantize<EmbeddingArgs>, glu_and_quantize};
 
 }  // namespace tamis::kernels

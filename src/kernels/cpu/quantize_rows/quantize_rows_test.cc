@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bf16.h"
+#include "kernels/cpu/elementwise/elementwise.h"
 #include "kernels/cpu/embedding/embedding.h"
 #include "kernels/cpu/layer_norm/layer_norm.h"
 #include "kernels/cpu/testing/guarded.h"
@@ -57,9 +58,12 @@ struct Result {
         low(problem.rows),
         outliers(problem.rows * 8),
         norm(problem.rows * problem.width) {}
-  [[nodiscard]] bool same_bits(const Result& other) const {
+  [[nodiscard]] bool same_levels(const Result& other) const {
     return q.same_bits(other.q) && scale.same_bits(other.scale) && low.same_bits(other.low) &&
-           outliers.same_bits(other.outliers) && norm.same_bits(other.norm);
+           outliers.same_bits(other.outliers);
+  }
+  [[nodiscard]] bool same_bits(const Result& other) const {
+    return same_levels(other) && norm.same_bits(other.norm);
   }
   Guarded<uint8_t> q;
   Guarded<float> scale, low, outliers, norm;
@@ -239,6 +243,29 @@ TEST(QuantizeRows, BehindAnEmbeddingEqualsTheTwoApart) {
         select_embedding(isas_up_to(isa_name(row.isa))).run(embedding);
         row.kernel->run(of_norm(arguments(problem, scaled, outliers, apart), apart));
         EXPECT_TRUE(together.same_bits(apart));
+      });
+}
+
+// Of an activation that has one form only.
+TEST(QuantizeRows, BehindAGatedUnitEqualsTheTwoApart) {
+  for_each_producer_case(
+      [](const Problem& problem, const auto& row, bool scaled, int64_t outliers) {
+        const int64_t width = problem.width;
+        const Guarded<float> x = random_floats(problem.rows * 2 * width, 3, 9);
+        Result together(problem);
+        Result apart(problem);
+        GluArgs glu;
+        glu.activation = Activation::kSilu;
+        glu.rows = problem.rows;
+        glu.width = glu.ldy = width;
+        glu.x = x.data();
+        glu.ldx = 2 * width;
+        glu.up_column = width;
+        row.kernel->run_glu(glu, arguments(problem, scaled, outliers, together));
+        glu.y = apart.norm.data();
+        select_elementwise(isas_up_to(isa_name(row.isa))).glu(glu);
+        row.kernel->run(of_norm(arguments(problem, scaled, outliers, apart), apart));
+        EXPECT_TRUE(together.same_levels(apart));
       });
 }
 

@@ -97,6 +97,10 @@ TAMIS_INLINE Vec with_sign_of(Vec x, Vec sign) {
   return {_mm256_or_ps(x.lo, _mm256_and_ps(sign.lo, bit)),
           _mm256_or_ps(x.hi, _mm256_and_ps(sign.hi, bit))};
 }
+// Lanes 2 i and 2 i + 1 exchanged.
+TAMIS_INLINE Vec swap_neighbors(Vec x) {
+  return {_mm256_permute_ps(x.lo, 0xb1), _mm256_permute_ps(x.hi, 0xb1)};
+}
 // a < b ? x : y
 TAMIS_INLINE Vec where_less(Vec a, Vec b, Vec x, Vec y) {
   return {_mm256_blendv_ps(y.lo, x.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),

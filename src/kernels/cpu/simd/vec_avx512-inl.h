@@ -61,6 +61,8 @@ TAMIS_INLINE Vec absolute(Vec x) { return {_mm512_abs_ps(x.v)}; }
 TAMIS_INLINE Vec with_sign_of(Vec x, Vec sign) {
   return {_mm512_or_ps(x.v, _mm512_and_ps(sign.v, _mm512_set1_ps(-0.0f)))};
 }
+// Lanes 2 i and 2 i + 1 exchanged.
+TAMIS_INLINE Vec swap_neighbors(Vec x) { return {_mm512_permute_ps(x.v, 0xb1)}; }
 // a < b ? x : y
 TAMIS_INLINE Vec where_less(Vec a, Vec b, Vec x, Vec y) {
   return {_mm512_mask_mov_ps(y.v, _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), x.v)};
