@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "formats/hf_config_keys.h"
+#include "formats/hf_families.h"
 
 namespace tamis {
 
@@ -26,38 +27,6 @@ constexpr int64_t kMaxPositions = 1 << 20;
 constexpr int64_t kMaxTypes = 65536;
 constexpr int64_t kMaxLabels = 1 << 20;
 constexpr int64_t kMaxParameters = int64_t{1} << 35;  // 128 GiB of float32
-
-// What transformers' configuration classes say where config.json is silent.
-struct Defaults {
-  std::string_view model_type;
-  int64_t vocab_size;
-  int64_t hidden_size;
-  int64_t num_hidden_layers;
-  int64_t num_attention_heads;
-  int64_t intermediate_size;
-  int64_t type_vocab_size;
-  int64_t embedding_size;  // 0: hidden_size
-  int64_t pad_token_id;
-  std::string_view hidden_act;
-};
-
-// One row a family of models/families.inc.
-constexpr Defaults kDefaults[] = {
-    {"bert", 30522, 768, 12, 12, 3072, 2, 0, 0, "gelu"},
-    {"distilbert", 30522, 768, 6, 12, 3072, 0, 0, 0, "gelu"},
-    {"roberta", 50265, 768, 12, 12, 3072, 2, 0, 1, "gelu"},
-    {"camembert", 30522, 768, 12, 12, 3072, 2, 0, 1, "gelu"},
-    {"xlm-roberta", 30522, 768, 12, 12, 3072, 2, 0, 1, "gelu"},
-    {"albert", 30000, 4096, 12, 64, 16384, 2, 128, 0, "gelu_new"},
-    {"electra", 30522, 256, 12, 4, 1024, 2, 128, 0, "gelu"},
-};
-
-const Defaults* defaults_of(std::string_view model_type) {
-  for (const Defaults& row : kDefaults) {
-    if (row.model_type == model_type) return &row;
-  }
-  return nullptr;
-}
 
 // Configs from before model_type existed name only their class.
 struct ClassPrefix {
@@ -82,14 +51,15 @@ constexpr PythonActivation kPythonActivations[] = {
 
 class ConfigReader {
  public:
-  ConfigReader(JsonView root, std::string_view source) : root_(root), source_(source) {}
+  explicit ConfigReader(ConfigFields fields) : fields_(std::move(fields)) {}
 
   ModelConfig read() {
     read_names();
-    defaults_ = defaults_of(config_.model_type);
+    family_ = find_family_config(config_.model_type);
     // Another family's fields mean other things: its name is what the caller refuses.
-    if (defaults_ == nullptr) return std::move(config_);
-    check_keys(root_, source_, hf_config_keys());
+    if (family_ == nullptr) return std::move(config_);
+    check_keys(fields_.root(), fields_.source(), known_keys());
+    config_.fields = fields_;
     read_sizes();
     read_details();
     read_labels();
@@ -99,22 +69,23 @@ class ConfigReader {
   }
 
  private:
-  std::string what(std::string_view key) const { return cat(source_, ": ", key); }
+  std::string what(std::string_view key) const { return fields_.what(key); }
+  JsonView get(std::string_view key) const { return fields_.get(key); }
 
-  // The member, absent also where the file says null.
-  JsonView get(std::string_view key) const {
-    const JsonView value = root_.get(key);
-    return value.is_null() ? JsonView() : value;
-  }
-
-  bool flag(std::string_view key, bool otherwise) const {
-    const JsonView value = get(key);
-    return value ? value.as_bool(what(key)) : otherwise;
+  // The family's own rows, and the common ones of other keys.
+  std::vector<KeyRow> known_keys() const {
+    std::vector<KeyRow> rows(family_->keys.begin(), family_->keys.end());
+    for (const KeyRow& row : hf_config_keys()) {
+      const bool own = std::ranges::any_of(
+          family_->keys, [&row](const KeyRow& other) { return other.key == row.key; });
+      if (!own) rows.push_back(row);
+    }
+    return rows;
   }
 
   template <typename... Parts>
   [[noreturn]] void unsupported(const Parts&... parts) const {
-    fail(ErrorCode::kUnsupported, source_, ": ", parts...);
+    fail(ErrorCode::kUnsupported, fields_.source(), ": ", parts...);
   }
 
   void read_names() {
@@ -136,7 +107,7 @@ class ConfigReader {
       }
     }
     if (config_.model_type.empty()) {
-      fail(ErrorCode::kCorruptData, source_,
+      fail(ErrorCode::kCorruptData, fields_.source(),
            ": no model_type, and architectures names no known class; \"model_type\": \"bert\" for "
            "instance is accepted");
     }
@@ -145,20 +116,11 @@ class ConfigReader {
   // `alias` is the family's older name for the key; it wins, as transformers' attribute_map does.
   int64_t size(std::string_view key, std::string_view alias, int64_t otherwise, int64_t low,
                int64_t high) const {
-    JsonView value = get(alias);
-    if (value) key = alias;
-    if (!value) value = get(key);
-    if (!value) return otherwise;
-    const int64_t number = value.as_int(what(key));
-    if (number < low || number > high) {
-      fail(ErrorCode::kCorruptData, what(key), " is ", number, "; accepted are ", low, " to ",
-           high);
-    }
-    return number;
+    return fields_.integer(get(alias) ? alias : key, otherwise, low, high);
   }
 
   void read_sizes() {
-    const Defaults& row = *defaults_;
+    const FamilyConfig& row = *family_;
     const bool distil = config_.model_type == "distilbert";
     const auto alias = [distil](std::string_view name) {
       return distil ? name : std::string_view();
@@ -171,7 +133,8 @@ class ConfigReader {
         size("num_attention_heads", alias("n_heads"), row.num_attention_heads, 1, kMaxHidden);
     config_.intermediate_size =
         size("intermediate_size", alias("hidden_dim"), row.intermediate_size, 1, kMaxIntermediate);
-    config_.max_position_embeddings = size("max_position_embeddings", {}, 512, 1, kMaxPositions);
+    config_.max_position_embeddings =
+        size("max_position_embeddings", {}, row.max_position_embeddings, 1, kMaxPositions);
     config_.type_vocab_size =
         distil ? 0 : size("type_vocab_size", {}, row.type_vocab_size, 0, kMaxTypes);
     config_.embedding_size = config_.hidden_size;
@@ -181,42 +144,24 @@ class ConfigReader {
     config_.num_hidden_groups = size("num_hidden_groups", {}, 1, 1, kMaxLayers);
     config_.inner_group_num = size("inner_group_num", {}, 1, 1, kMaxLayers);
     // null is a model without padding token; an absent key is the family's default.
-    if (const JsonView pad = root_.get("pad_token_id"); !pad || !pad.is_null()) {
+    if (const JsonView pad = fields_.root().get("pad_token_id"); !pad || !pad.is_null()) {
       config_.pad_token_id = size("pad_token_id", {}, row.pad_token_id, 0, config_.vocab_size - 1);
     }
-  }
-
-  Activation activation(std::string_view key, std::string_view otherwise) const {
-    const JsonView value = get(key);
-    const std::string_view name = value ? value.as_string(what(key)) : otherwise;
-    const auto found = activation_from_name(name);
-    if (!found) {
-      unsupported(key, " ", json_quote(name.substr(0, 200)), " is not built; accepted are ",
-                  known_activations());
-    }
-    return *found;
   }
 
   void read_details() {
     // DistilBERT's class has no hidden_act, and passes over one.
     const bool distil = config_.model_type == "distilbert";
-    config_.hidden_act = activation(distil ? "activation" : "hidden_act", defaults_->hidden_act);
-    if (const JsonView eps = get("layer_norm_eps")) {
-      config_.layer_norm_eps = eps.as_double(what("layer_norm_eps"));
-      if (!(config_.layer_norm_eps >= 0 && config_.layer_norm_eps <= 1)) {
-        fail(ErrorCode::kCorruptData, what("layer_norm_eps"), " is ", config_.layer_norm_eps,
-             "; accepted are 0 to 1");
-      }
-    }
-    config_.tie_word_embeddings = flag("tie_word_embeddings", true);
-    config_.sinusoidal_pos_embds = flag("sinusoidal_pos_embds", false);
+    config_.hidden_act =
+        fields_.activation(distil ? "activation" : "hidden_act", family_->hidden_act);
+    config_.layer_norm_eps = fields_.number("layer_norm_eps", family_->layer_norm_eps, 0, 1);
+    config_.tie_word_embeddings = fields_.flag("tie_word_embeddings", true);
+    config_.sinusoidal_pos_embds = fields_.flag("sinusoidal_pos_embds", false);
     if (const JsonView type = get("summary_type")) {
       config_.summary_type = type.as_string(what("summary_type"));
     }
-    config_.summary_use_proj = flag("summary_use_proj", true);
-    if (get("summary_activation")) {
-      config_.summary_activation = activation("summary_activation", "gelu");
-    }
+    config_.summary_use_proj = fields_.flag("summary_use_proj", true);
+    config_.summary_activation = fields_.activation("summary_activation", "gelu");
   }
 
   void read_labels() {
@@ -324,8 +269,8 @@ class ConfigReader {
   void check() const {
     const ModelConfig& c = config_;
     if (c.hidden_size % c.num_attention_heads != 0) {
-      fail(ErrorCode::kCorruptData, source_, ": num_attention_heads ", c.num_attention_heads,
-           " does not divide hidden_size ", c.hidden_size);
+      fail(ErrorCode::kCorruptData, fields_.source(), ": num_attention_heads ",
+           c.num_attention_heads, " does not divide hidden_size ", c.hidden_size);
     }
     // Each term stays under 2^58: 2^10 layers of 2 * 2^16 * (2^18 + 2^20).
     const int64_t embeddings =
@@ -333,14 +278,13 @@ class ConfigReader {
     const int64_t layer = 2 * c.hidden_size * (2 * c.hidden_size + c.intermediate_size);
     const int64_t total = embeddings + c.num_hidden_layers * layer;
     if (total > kMaxParameters) {
-      fail(ErrorCode::kCorruptData, source_, ": asks for ", total, " parameters, ",
+      fail(ErrorCode::kCorruptData, fields_.source(), ": asks for ", total, " parameters, ",
            total / (int64_t{1} << 28), " GiB; at most ", kMaxParameters, " are accepted");
     }
   }
 
-  JsonView root_;
-  std::string_view source_;
-  const Defaults* defaults_ = nullptr;
+  ConfigFields fields_;
+  const FamilyConfig* family_ = nullptr;
   ModelConfig config_;
 };
 
@@ -366,11 +310,11 @@ std::string known_python_activations() {
 ModelConfig ModelConfig::parse(std::string_view json, std::string_view source) {
   JsonLimits limits;
   limits.python_numbers = true;
-  const JsonDocument document = JsonDocument::parse(json, source, limits);
-  if (!document.root().is_object()) {
+  auto document = std::make_shared<const JsonDocument>(JsonDocument::parse(json, source, limits));
+  if (!document->root().is_object()) {
     fail(ErrorCode::kCorruptData, source, ": must be a JSON object");
   }
-  return ConfigReader(document.root(), source).read();
+  return ConfigReader(ConfigFields(std::move(document), source)).read();
 }
 
 ModelConfig ModelConfig::read(const std::filesystem::path& path) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/activation.h"
+#include "formats/config_fields.h"
 
 namespace tamis {
 
@@ -56,10 +57,13 @@ struct ModelConfig {
   /// for one label, else none).
   std::optional<Activation> cross_encoder_activation;
 
+  /// The file itself, for the keys that only the family has; empty for a family that is not built.
+  ConfigFields fields;
+
   /// Throws Error naming `source` and the key: kCorruptData (not JSON, a wrong kind of value, a
   /// value out of its limits, a model over kMaxParameters), kUnsupported for what changes the maths
-  /// and is not built: an activation, and the refused keys of hf_config_keys.h. Logs a warning for
-  /// each key that is not in that table.
+  /// and is not built: an activation, and the refused keys of hf_config_keys.h and the family's row
+  /// of hf_families.h. Logs a warning for each key that is in neither.
   [[nodiscard]] static ModelConfig parse(std::string_view json, std::string_view source);
   /// parse() of a file. Also throws what read_file() throws.
   [[nodiscard]] static ModelConfig read(const std::filesystem::path& path);

@@ -1,0 +1,38 @@
+// What each family's configuration class says where config.json is silent, and the keys that only
+// it has.
+//
+// Is: one row a family of models/families.inc. Is not: the reading of a config.json (hf_config.h),
+// or what a family makes of its own keys (models/<family>.cc). May use: base.
+// Source: transformers, models/*/configuration_*.py
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/key_table.h"
+
+namespace tamis {
+
+struct FamilyConfig {
+  std::string_view model_type;
+  int64_t vocab_size = 30522;
+  int64_t hidden_size = 768;
+  int64_t num_hidden_layers = 12;
+  int64_t num_attention_heads = 12;
+  int64_t intermediate_size = 3072;
+  int64_t max_position_embeddings = 512;
+  int64_t type_vocab_size = 2;
+  int64_t embedding_size = 0;  ///< 0: hidden_size
+  int64_t pad_token_id = 0;
+  std::string_view hidden_act = "gelu";
+  double layer_norm_eps = 1e-12;
+  /// Keys beside those of hf_config_keys.h, or in place of its row for the same key. What is
+  /// honored here is read by the family's file in models, through ModelConfig::fields.
+  std::span<const KeyRow> keys = {};
+};
+
+/// The family's row; null if there is none.
+[[nodiscard]] const FamilyConfig* find_family_config(std::string_view model_type);
+
+}  // namespace tamis
