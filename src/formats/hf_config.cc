@@ -113,39 +113,42 @@ class ConfigReader {
     }
   }
 
-  // `alias` is the family's older name for the key; it wins, as transformers' attribute_map does.
-  int64_t size(std::string_view key, std::string_view alias, int64_t otherwise, int64_t low,
-               int64_t high) const {
-    return fields_.integer(get(alias) ? alias : key, otherwise, low, high);
+  // The family's own name for the key where the file has it.
+  std::string_view spelled(std::string_view key) const {
+    for (const KeyAlias& row : family_->aliases) {
+      if (row.key == key && get(row.alias)) return row.alias;
+    }
+    return key;
+  }
+
+  int64_t size(std::string_view key, int64_t otherwise, int64_t low, int64_t high) const {
+    return fields_.integer(spelled(key), otherwise, low, high);
   }
 
   void read_sizes() {
     const FamilyConfig& row = *family_;
-    const bool distil = config_.model_type == "distilbert";
-    const auto alias = [distil](std::string_view name) {
-      return distil ? name : std::string_view();
-    };
-    config_.vocab_size = size("vocab_size", {}, row.vocab_size, 1, kMaxVocab);
-    config_.hidden_size = size("hidden_size", alias("dim"), row.hidden_size, 1, kMaxHidden);
-    config_.num_hidden_layers =
-        size("num_hidden_layers", alias("n_layers"), row.num_hidden_layers, 0, kMaxLayers);
+    config_.vocab_size = size("vocab_size", row.vocab_size, 1, kMaxVocab);
+    config_.hidden_size = size("hidden_size", row.hidden_size, 1, kMaxHidden);
+    config_.num_hidden_layers = size("num_hidden_layers", row.num_hidden_layers, 0, kMaxLayers);
     config_.num_attention_heads =
-        size("num_attention_heads", alias("n_heads"), row.num_attention_heads, 1, kMaxHidden);
+        size("num_attention_heads", row.num_attention_heads, 1, kMaxHidden);
     config_.intermediate_size =
-        size("intermediate_size", alias("hidden_dim"), row.intermediate_size, 1, kMaxIntermediate);
+        size("intermediate_size", row.intermediate_size, 1, kMaxIntermediate);
     config_.max_position_embeddings =
-        size("max_position_embeddings", {}, row.max_position_embeddings, 1, kMaxPositions);
-    config_.type_vocab_size =
-        distil ? 0 : size("type_vocab_size", {}, row.type_vocab_size, 0, kMaxTypes);
+        size("max_position_embeddings", row.max_position_embeddings, 1, kMaxPositions);
+    // A class without segments passes over the key.
+    if (row.type_vocab_size != 0) {
+      config_.type_vocab_size = size("type_vocab_size", row.type_vocab_size, 0, kMaxTypes);
+    }
     config_.embedding_size = config_.hidden_size;
     if (row.embedding_size != 0) {
-      config_.embedding_size = size("embedding_size", {}, row.embedding_size, 1, kMaxHidden);
+      config_.embedding_size = size("embedding_size", row.embedding_size, 1, kMaxHidden);
     }
-    config_.num_hidden_groups = size("num_hidden_groups", {}, 1, 1, kMaxLayers);
-    config_.inner_group_num = size("inner_group_num", {}, 1, 1, kMaxLayers);
+    config_.num_hidden_groups = size("num_hidden_groups", 1, 1, kMaxLayers);
+    config_.inner_group_num = size("inner_group_num", 1, 1, kMaxLayers);
     // null is a model without padding token; an absent key is the family's default.
     if (const JsonView pad = fields_.root().get("pad_token_id"); !pad || !pad.is_null()) {
-      config_.pad_token_id = size("pad_token_id", {}, row.pad_token_id, 0, config_.vocab_size - 1);
+      config_.pad_token_id = size("pad_token_id", row.pad_token_id, 0, config_.vocab_size - 1);
     }
   }
 
@@ -154,7 +157,8 @@ class ConfigReader {
     const bool distil = config_.model_type == "distilbert";
     config_.hidden_act =
         fields_.activation(distil ? "activation" : "hidden_act", family_->hidden_act);
-    config_.layer_norm_eps = fields_.number("layer_norm_eps", family_->layer_norm_eps, 0, 1);
+    config_.layer_norm_eps =
+        fields_.number(spelled("layer_norm_eps"), family_->layer_norm_eps, 0, 1);
     config_.tie_word_embeddings = fields_.flag("tie_word_embeddings", true);
     config_.sinusoidal_pos_embds = fields_.flag("sinusoidal_pos_embds", false);
     if (const JsonView type = get("summary_type")) {
@@ -170,8 +174,8 @@ class ConfigReader {
       fail(ErrorCode::kCorruptData, what("id2label"), " must be an object from id to label");
     }
     // Old configs write _num_labels.
-    const int64_t fallback = size("_num_labels", {}, 2, 0, kMaxLabels);
-    const int64_t asked = size("num_labels", {}, fallback, 0, kMaxLabels);
+    const int64_t fallback = size("_num_labels", 2, 0, kMaxLabels);
+    const int64_t asked = size("num_labels", fallback, 0, kMaxLabels);
     config_.num_labels = names ? static_cast<int64_t>(names.size()) : asked;
     if (names && get("num_labels") && asked != config_.num_labels) {
       log(LogLevel::kWarning, cat(what("num_labels"), " is ", asked, ", but id2label names ",

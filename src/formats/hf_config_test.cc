@@ -1,5 +1,8 @@
 #include "formats/hf_config.h"
 
+#include <map>
+
+#include "base/error.h"
 #include "base/log.h"
 #include "formats/test_util.h"
 
@@ -42,6 +45,42 @@ TEST(ModelConfig, TakesTransformersDefaults) {
   EXPECT_EQ(electra.embedding_size, 128);
   EXPECT_EQ(electra.summary_type, "first");
   EXPECT_EQ(electra.summary_activation, Activation::kGelu);
+}
+
+TEST(ModelConfig, MapsNomicBertsOlderNames) {
+  const ModelConfig config =
+      parse(R"({"model_type":"nomic_bert","n_embd":64,"n_layer":3,"n_head":4,"n_inner":128,)"
+            R"("n_positions":8192,"layer_norm_epsilon":1e-5,"activation_function":"swiglu",)"
+            R"("auto_map":{"AutoModel":"modeling.NomicBertModel"},"hidden_size":7})");
+  EXPECT_EQ(config.hidden_size, 64);
+  EXPECT_EQ(config.num_hidden_layers, 3);
+  EXPECT_EQ(config.num_attention_heads, 4);
+  EXPECT_EQ(config.intermediate_size, 128);
+  EXPECT_EQ(config.max_position_embeddings, 8192);
+  EXPECT_EQ(config.layer_norm_eps, 1e-5);
+  EXPECT_EQ(config.hidden_act, Activation::kSilu);
+  EXPECT_EQ(config.type_vocab_size, 2);
+  // Only this family's code is known.
+  EXPECT_ANY_THROW((void)parse(R"({"model_type":"bert","auto_map":{"AutoModel":"m.Model"}})"));
+}
+
+TEST(ModelConfig, RefusesOtherBlocksOfNomicBert) {
+  for (const auto& [key, value] :
+       std::map<std::string, std::string>{{"activation_function", "\"gelu\""},
+                                          {"causal", "true"},
+                                          {"prenorm", "true"},
+                                          {"qkv_proj_bias", "true"},
+                                          {"num_experts", "8"},
+                                          {"rotary_emb_interleaved", "true"}}) {
+    const std::string json = "{\"model_type\":\"nomic_bert\",\"" + key + "\":" + value + "}";
+    try {
+      (void)parse(json);
+      ADD_FAILURE() << json;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+      EXPECT_NE(std::string(error.what()).find(key), std::string::npos) << error.what();
+    }
+  }
 }
 
 TEST(ModelConfig, MapsDistilBertNames) {

@@ -14,6 +14,12 @@
 
 namespace tamis {
 
+/// A family's own name for a key of ModelConfig; it wins, as in transformers' attribute_map.
+struct KeyAlias {
+  std::string_view key;
+  std::string_view alias;
+};
+
 struct FamilyConfig {
   std::string_view model_type;
   int64_t vocab_size = 30522;
@@ -22,15 +28,19 @@ struct FamilyConfig {
   int64_t num_attention_heads = 12;
   int64_t intermediate_size = 3072;
   int64_t max_position_embeddings = 512;
-  int64_t type_vocab_size = 2;
-  int64_t embedding_size = 0;  ///< 0: hidden_size
+  int64_t type_vocab_size = 2;  ///< 0: the class has no segments
+  int64_t embedding_size = 0;   ///< 0: hidden_size
   int64_t pad_token_id = 0;
   std::string_view hidden_act = "gelu";
   double layer_norm_eps = 1e-12;
   /// Keys beside those of hf_config_keys.h, or in place of its row for the same key. What is
   /// honored here is read by the family's file in models, through ModelConfig::fields.
   std::span<const KeyRow> keys = {};
+  std::span<const KeyAlias> aliases = {};
 };
+
+/// Rows of families with rotary positions and gated units.
+[[nodiscard]] std::span<const FamilyConfig> rotary_family_configs();
 
 /// The family's row; null if there is none.
 [[nodiscard]] const FamilyConfig* find_family_config(std::string_view model_type);

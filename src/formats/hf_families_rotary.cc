@@ -1,0 +1,157 @@
+// The rows of families with rotary positions and gated units.
+#include "formats/hf_families.h"
+
+namespace tamis {
+
+namespace {
+
+constexpr KeyRow kModernBertKeys[] = {
+    honored("norm_eps"),
+    honored("norm_bias"),
+    honored("attention_bias"),
+    honored("mlp_bias"),
+    honored("decoder_bias"),
+    honored("hidden_activation"),
+    honored("classifier_pooling"),
+    honored("classifier_bias"),
+    honored("classifier_activation"),
+    honored("local_attention"),
+    honored("sliding_window"),
+    honored("global_attn_every_n_layers"),
+    honored("layer_types"),
+    honored("global_rope_theta"),
+    honored("local_rope_theta"),
+    honored("rope_parameters"),
+    honored("rope_scaling"),
+    // Of the class's flash attention and losses; positions are rotary whatever their type says.
+    harmless("position_embedding_type"),
+    harmless("deterministic_flash_attn"),
+    harmless("reference_compile"),
+    harmless("repad_logits_with_grad"),
+    harmless("sparse_prediction"),
+    harmless("sparse_pred_ignore_index"),
+    harmless("initializer_cutoff_factor"),
+    harmless("embedding_dropout"),
+    harmless("mlp_dropout"),
+};
+static_assert(keys_are_distinct(kModernBertKeys));
+
+constexpr std::string_view kOtherBlocks = "other blocks than NomicBERT's own are not built";
+
+// Names of the code beside the first checkpoints, then of transformers' class.
+constexpr KeyRow kNomicBertKeys[] = {
+    honored("auto_map"),
+    honored("n_embd"),
+    honored("n_layer"),
+    honored("n_head"),
+    honored("n_inner"),
+    honored("n_positions"),
+    honored("layer_norm_epsilon"),
+    honored("max_trained_positions"),
+    honored("rotary_emb_base"),
+    honored("rotary_emb_fraction"),
+    honored("rotary_scaling_factor"),
+    honored("head_dim"),
+    honored("rope_parameters"),
+    honored("rope_scaling"),
+    refused("activation_function", "other units than SwiGLU are not built", {"\"swiglu\""}),
+    refused("causal", "only encoders are built", {"false"}),
+    refused("prenorm", kOtherBlocks, {"false"}),
+    refused("parallel_block", kOtherBlocks, {"false"}),
+    refused("parallel_block_tied_norm", kOtherBlocks, {"false"}),
+    refused("use_rms_norm", kOtherBlocks, {"false"}),
+    refused("qkv_proj_bias", kOtherBlocks, {"false"}),
+    refused("mlp_fc1_bias", kOtherBlocks, {"false"}),
+    refused("mlp_fc2_bias", kOtherBlocks, {"false"}),
+    refused("scale_attn_by_inverse_layer_idx", kOtherBlocks, {"false"}),
+    refused("scale_attn_weights", kOtherBlocks, {"true"}),
+    refused("rotary_emb_interleaved", kOtherBlocks, {"false"}),
+    refused("rotary_emb_scale_base", kOtherBlocks),
+    refused("num_experts", "mixtures of experts are not built", {"0"}),
+    refused("moe_every_n_layers", "mixtures of experts are not built", {"0", "-1"}),
+    harmless("attn_pdrop"),
+    harmless("embd_pdrop"),
+    harmless("resid_pdrop"),
+    harmless("summary_first_dropout"),
+    harmless("summary_proj_to_labels"),
+    harmless("dense_seq_parallelism"),
+    harmless("fused_bias_fc"),
+    harmless("fused_dropout_add_ln"),
+    harmless("pad_vocab_size_multiple"),
+    harmless("reorder_and_upcast_attn"),
+    harmless("use_flash_attn"),
+    harmless("use_xentropy"),
+    harmless("rope_theta"),
+};
+constexpr KeyAlias kNomicBertAliases[] = {
+    {"hidden_size", "n_embd"},
+    {"num_hidden_layers", "n_layer"},
+    {"num_attention_heads", "n_head"},
+    {"intermediate_size", "n_inner"},
+    {"max_position_embeddings", "n_positions"},
+    {"layer_norm_eps", "layer_norm_epsilon"},
+};
+static_assert(keys_are_distinct(kNomicBertKeys));
+
+constexpr KeyRow kGteKeys[] = {
+    honored("auto_map"),
+    honored("rope_theta"),
+    honored("rope_scaling"),
+    honored("rope_parameters"),
+    refused("position_embedding_type", "other positions than rotary ones are not built",
+            {"\"rope\""}),
+    refused("layer_norm_type", "other norms than LayerNorm are not built", {"\"layer_norm\""}),
+    refused("logn_attention_scale", "scores scaled by the length are not built", {"false"}),
+    refused("logn_attention_clip1", "scores scaled by the length are not built", {"false"}),
+    // Which tensors there are says how queries, keys and values are packed.
+    harmless("pack_qkv"),
+    harmless("unpad_inputs"),
+    harmless("use_memory_efficient_attention"),
+};
+static_assert(keys_are_distinct(kGteKeys));
+
+constexpr KeyRow kEuroBertKeys[] = {
+    honored("auto_map"),           honored("num_key_value_heads"), honored("head_dim"),
+    honored("rms_norm_eps"),       honored("rope_theta"),          honored("rope_scaling"),
+    honored("rope_parameters"),    honored("attention_bias"),      honored("mlp_bias"),
+    honored("classifier_pooling"), honored("clf_pooling"),         harmless("pretraining_tp"),
+    harmless("mask_token_id"),
+};
+static_assert(keys_are_distinct(kEuroBertKeys));
+
+constexpr FamilyConfig kFamilies[] = {
+    {.model_type = "modernbert",
+     .vocab_size = 50368,
+     .num_hidden_layers = 22,
+     .intermediate_size = 1152,
+     .max_position_embeddings = 8192,
+     .type_vocab_size = 0,
+     .pad_token_id = 50283,
+     .keys = kModernBertKeys},
+    {.model_type = "nomic_bert",
+     .vocab_size = 30528,
+     .max_position_embeddings = 2048,
+     .hidden_act = "silu",
+     .keys = kNomicBertKeys,
+     .aliases = kNomicBertAliases},
+    {.model_type = "gte",
+     .vocab_size = 250048,
+     .max_position_embeddings = 8192,
+     .type_vocab_size = 1,
+     .pad_token_id = 1,
+     .keys = kGteKeys},
+    {.model_type = "new", .max_position_embeddings = 2048, .type_vocab_size = 1, .keys = kGteKeys},
+    {.model_type = "eurobert",
+     .vocab_size = 128256,
+     .max_position_embeddings = 8192,
+     .type_vocab_size = 0,
+     .pad_token_id = 128001,
+     .hidden_act = "silu",
+     .keys = kEuroBertKeys},
+};
+
+}  // namespace
+
+std::span<const FamilyConfig> rotary_family_configs() { return kFamilies; }
+
+}  // namespace tamis

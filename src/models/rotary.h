@@ -1,0 +1,38 @@
+// Rotary positions as config.json describes them.
+//
+// Is: frequencies by transformers' scaling rules and the Rotary nodes that turn by them. Is not: an
+// attention. May use: graph, formats.
+// Source: transformers, modeling_rope_utils.py
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "models/builder.h"
+
+namespace tamis::models {
+
+/// How the heads of some layers turn.
+struct RotaryPositions {
+  std::vector<float> frequencies;  ///< of the pairs: angle = place * frequency
+  float scale = 1.0f;              ///< of cosines and sines
+  bool interleaved = false;        ///< pairs are neighbors, not halves
+};
+
+/// 1 / theta^(2 i / size), i below size / 2, in float32 as PyTorch computes it.
+[[nodiscard]] std::vector<float> rotary_frequencies(double theta, int64_t size);
+
+/// `parameters` is the object that newer files call rope_parameters and older ones rope_scaling,
+/// possibly null or absent; its rope_theta wins over `theta`. `size` columns of a head turn. Throws
+/// Error naming `what`: kUnsupported for a rope_type that is not built, kCorruptData for numbers
+/// out of their limits.
+[[nodiscard]] RotaryPositions read_rotary(const JsonView& parameters, std::string_view what,
+                                          double theta, int64_t size);
+
+/// x [T, n] with its first `heads` heads of `head_size` columns turned. `name` is of the constant
+/// that holds the frequencies, made once.
+graph::ValueId rotary(Builder& b, graph::ValueId x, const RotaryPositions& positions, int64_t heads,
+                      int64_t head_size, std::string_view name, std::string_view scope);
+
+}  // namespace tamis::models
