@@ -209,8 +209,9 @@ class Chooser {
   [[nodiscard]] static size_t integer_count(const Graph& graph) {
     std::vector<graph::ValueId> weights;
     for (const Node& node : graph.nodes()) {
-      if (node.op != graph::OpKind::kMatMul) continue;
-      if (graph.value(node.inputs[1]).dtype == DType::kI8) weights.push_back(node.inputs[1]);
+      if (node.op == graph::OpKind::kQuantizedMatMul) {
+        weights.push_back(node.operand(graph::Operand::kWeight));
+      }
     }
     std::sort(weights.begin(), weights.end());
     return static_cast<size_t>(std::unique(weights.begin(), weights.end()) - weights.begin());

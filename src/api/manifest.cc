@@ -71,9 +71,10 @@ engine::Precision precision_of(const Fields& fields) {
 
 void check_version(const Fields& fields) {
   const int64_t version = fields.count("format_version");
-  if (version != kBundleVersion) {
+  if (version < 1 || version > kBundleVersion) {
     fail(ErrorCode::kUnsupported, fields.where("format_version"), " is ", version,
-         "; this program reads ", kBundleVersion, ": make the bundle again with tamis optimize");
+         "; this program reads 1 to ", kBundleVersion,
+         ": make the bundle again with tamis optimize, or take a newer program");
   }
 }
 

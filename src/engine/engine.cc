@@ -36,9 +36,10 @@ std::optional<std::string> mark_beyond_integers(const graph::Graph& graph) {
   for (const graph::Node& node : graph.nodes()) {
     for (const graph::Quantizer& mark : node.quantizers) {
       if (!mark.enabled) continue;
-      const bool native = node.op == graph::OpKind::kMatMul &&
-                          (mark.scheme == QuantScheme::kPerChannelS8 ||
-                           (mark.operand == 0 && mark.scheme == QuantScheme::kPerTokenU8));
+      const bool native =
+          graph::is_matmul(node) &&
+          (mark.scheme == QuantScheme::kPerChannelS8 ||
+           (mark.operand == graph::Operand::kX && mark.scheme == QuantScheme::kPerTokenU8));
       if (!native) {
         return cat(mark.names.empty() ? std::string("a quantizer") : mark.names[0], " is on and ",
                    graph::scheme_name(mark.scheme), " at a ", graph::op_name(node.op));

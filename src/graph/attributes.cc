@@ -12,6 +12,8 @@ constexpr std::string_view kPoolModeNames[] = {"cls",           "mean",         
                                                "mean_sqrt_len", "weighted_mean", "last_token"};
 constexpr std::string_view kRuleNames[] = {"absolute", "roberta"};
 constexpr std::string_view kArithmeticNames[] = {"fp32", "bf16"};
+constexpr std::string_view kBiasRuleNames[] = {"none", "t5", "alibi"};
+constexpr std::string_view kBoolNames[] = {"false", "true"};
 
 template <typename Enum, size_t kCount>
 bool read_enum(const std::string_view (&names)[kCount], std::string_view text, Enum& out) {
@@ -30,9 +32,12 @@ std::string write(PositionRule value) {
   return std::string(kRuleNames[static_cast<size_t>(value)]);
 }
 std::string write(FloatArithmetic value) {
-  if (value == FloatArithmetic::kF32) return {};
   return std::string(kArithmeticNames[static_cast<size_t>(value)]);
 }
+std::string write(BiasRule value) {
+  return std::string(kBiasRuleNames[static_cast<size_t>(value)]);
+}
+std::string write(bool value) { return std::string(kBoolNames[value ? 1 : 0]); }
 std::string write(QuantScheme value) { return std::string(scheme_name(value)); }
 std::string write(const std::vector<PoolMode>& modes) {
   std::string text;
@@ -54,6 +59,8 @@ bool read(std::string_view text, PositionRule& out) { return read_enum(kRuleName
 bool read(std::string_view text, FloatArithmetic& out) {
   return read_enum(kArithmeticNames, text, out);
 }
+bool read(std::string_view text, BiasRule& out) { return read_enum(kBiasRuleNames, text, out); }
+bool read(std::string_view text, bool& out) { return read_enum(kBoolNames, text, out); }
 bool read(std::string_view text, Activation& out) {
   const auto found = activation_from_name(text);
   out = found.value_or(Activation::kNone);
@@ -82,8 +89,8 @@ std::string_view pool_mode_name(PoolMode mode) { return kPoolModeNames[static_ca
 
 Attributes default_attributes(OpKind kind) {
   switch (kind) {
-#define X(name, attributes, least, most) \
-  case OpKind::k##name:                  \
+#define X(name, attributes, operands) \
+  case OpKind::k##name:               \
     return attributes{};
 #include "graph/ops.inc"
 #undef X
@@ -91,32 +98,52 @@ Attributes default_attributes(OpKind kind) {
   return NoAttributes{};
 }
 
-std::string to_string(const Attributes& attributes) {
+namespace {
+
+// The fields of one struct as text.
+struct Writer {
   std::string text;
-  std::visit(
-      [&text](const auto& fields) {
-        std::decay_t<decltype(fields)>::visit(fields,
-                                              [&text](std::string_view name, const auto& value) {
-                                                const std::string written = write(value);
-                                                if (written.empty()) return;
-                                                text += text.empty() ? "{" : ", ";
-                                                text += cat(name, "=", written);
-                                              });
-      },
-      attributes);
-  return text.empty() ? text : text + "}";
+
+  template <typename Field>
+  void operator()(std::string_view name, const Field& value) {
+    text += cat(text.empty() ? "{" : ", ", name, "=", write(value));
+  }
+  template <typename Field>
+  void operator()(std::string_view name, const Field& value, const Field& usual) {
+    if (value != usual) (*this)(name, value);
+  }
+};
+
+// Sets the field `name` from `text`.
+struct Reader {
+  std::string_view name;
+  std::string_view text;
+  bool done = false;
+
+  template <typename Field>
+  void operator()(std::string_view field, Field& value) {
+    if (field == name) done = read(text, value);
+  }
+  template <typename Field>
+  void operator()(std::string_view field, Field& value, const Field& /*usual*/) {
+    (*this)(field, value);
+  }
+};
+
+}  // namespace
+
+std::string to_string(const Attributes& attributes) {
+  Writer writer;
+  std::visit([&](const auto& fields) { std::decay_t<decltype(fields)>::visit(fields, writer); },
+             attributes);
+  return writer.text.empty() ? writer.text : writer.text + "}";
 }
 
 bool set_attribute(Attributes& attributes, std::string_view name, std::string_view text) {
-  bool done = false;
-  std::visit(
-      [&](auto& fields) {
-        std::decay_t<decltype(fields)>::visit(fields, [&](std::string_view field, auto& value) {
-          if (field == name) done = read(text, value);
-        });
-      },
-      attributes);
-  return done;
+  Reader reader{name, text};
+  std::visit([&](auto& fields) { std::decay_t<decltype(fields)>::visit(fields, reader); },
+             attributes);
+  return reader.done;
 }
 
 FakeQuantizeAttributes fake_quantize_attributes(const Quantizer& mark) {

@@ -1,6 +1,6 @@
 // What parametrises each op, as small structs in one variant.
 //
-// Each struct names its fields once, in visit(), and from that come printing, parsing and equality.
+// Each struct names its fields once, in visit(), and from that come printing and parsing.
 #pragma once
 
 #include <cstdint>
@@ -49,9 +49,42 @@ struct ActivationAttributes {
   friend bool operator==(const ActivationAttributes&, const ActivationAttributes&) = default;
 };
 
+/// act(gate) * up, where gate and up are the halves of a row: the gate first, or behind.
+struct GluAttributes {
+  Activation activation = Activation::kNone;
+  bool gate_first = true;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("activation", self.activation);
+    visitor("gate_first", self.gate_first);
+  }
+  friend bool operator==(const GluAttributes&, const GluAttributes&) = default;
+};
+
+/// Rotary positions (RoFormer): in each of the first `heads` parts of `head_size` columns, the
+/// first r columns, r / 2 frequencies being given, are pairs that turn by place * frequency: column
+/// i with i + r / 2, or where interleaved 2i with 2i + 1. Cosines and sines are times `scale`. The
+/// other columns are copied.
+struct RotaryAttributes {
+  int64_t heads = 1;
+  int64_t head_size = 0;
+  bool interleaved = false;
+  float scale = 1.0f;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("heads", self.heads);
+    visitor("head_size", self.head_size);
+    visitor("interleaved", self.interleaved, false);
+    visitor("scale", self.scale, 1.0f);
+  }
+  friend bool operator==(const RotaryAttributes&, const RotaryAttributes&) = default;
+};
+
 /// act(x * weight^T + bias) + residual.
 ///
-/// With a weight_scale the weight is I8 and the mark on x is on: row i of the weight stands for
+/// A QuantizedMatMul has an I8 weight, and its mark on x is on: row i of the weight stands for
 /// weight_scale[i] * weight[i, :], and x enters the product as integers of
 /// y = fma(x, input_multiplier, -input_offset), column by column (x where they are absent). What
 /// the offset takes away is part of the bias. In outlier columns, at most 8 and rising, multiplier,
@@ -77,25 +110,68 @@ struct LayerNormAttributes {
   friend bool operator==(const LayerNormAttributes&, const LayerNormAttributes&) = default;
 };
 
+/// x / sqrt(mean(x^2) + epsilon) * gamma over each row, or over each of `heads` equal parts of it.
+struct RmsNormAttributes {
+  float epsilon = 1e-6f;
+  int64_t heads = 1;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("epsilon", self.epsilon);
+    visitor("heads", self.heads, int64_t{1});
+  }
+  friend bool operator==(const RmsNormAttributes&, const RmsNormAttributes&) = default;
+};
+
 /// What a float node computes in.
 enum class FloatArithmetic : uint8_t {
   kF32,
   kBf16,  ///< operands rounded to bf16, sums in fp32
 };
 
-/// `scale` multiplies the scores before the softmax. `arithmetic` is that of a fused Attention: q,
-/// k, v and the probabilities are its operands, the softmax is fp32 in either; its parts as nodes
-/// of their own are fp32.
+/// How `bias` says what a key's distance (its place less the query's) adds to a score.
+enum class BiasRule : uint8_t {
+  kNone,
+  kT5,     ///< [buckets, heads]: T5's buckets of both directions, which end at max_distance
+  kAlibi,  ///< [heads]: slope * -|distance|
+};
+
+/// softmax(scale * (q k + q position_keys[s] + k position_queries[s]) + bias) v over the keys that
+/// a query sees, where s is the slot of the distance.
+///
+/// `arithmetic` is that of a fused Attention: q, k, v and the probabilities are its operands, the
+/// softmax is fp32 in either; its parts as nodes of their own are fp32.
 struct AttentionAttributes {
   int64_t heads = 1;
   float scale = 1.0f;
   FloatArithmetic arithmetic = FloatArithmetic::kF32;
+  int64_t kv_heads =
+      0;              ///< divides heads, heads / kv_heads of them share keys and values; 0: as many
+  int64_t left = -1;  ///< keys before its own that a query sees; -1: all
+  int64_t right = -1;  ///< and behind; 0 is causal
+  BiasRule bias = BiasRule::kNone;
+  int64_t max_distance = 0;  ///< of bias: beyond it distances count as it does
+  /// Disentangled attention (DeBERTa): distances beyond half of `position_buckets` go into log
+  /// buckets that end at max_relative_positions; 0: a slot each. Row position_buckets (or, without,
+  /// max_relative_positions) of the position tables is distance 0, and a query's later keys come
+  /// before it.
+  int64_t position_buckets = 0;
+  int64_t max_relative_positions = 0;
+
+  [[nodiscard]] int64_t key_heads() const { return kv_heads == 0 ? heads : kv_heads; }
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& visitor) {
     visitor("heads", self.heads);
     visitor("scale", self.scale);
-    visitor("arithmetic", self.arithmetic);
+    visitor("arithmetic", self.arithmetic, FloatArithmetic::kF32);
+    visitor("kv_heads", self.kv_heads, int64_t{0});
+    visitor("left", self.left, int64_t{-1});
+    visitor("right", self.right, int64_t{-1});
+    visitor("bias", self.bias, BiasRule::kNone);
+    visitor("max_distance", self.max_distance, int64_t{0});
+    visitor("position_buckets", self.position_buckets, int64_t{0});
+    visitor("max_relative_positions", self.max_relative_positions, int64_t{0});
   }
   friend bool operator==(const AttentionAttributes&, const AttentionAttributes&) = default;
 };
@@ -143,12 +219,14 @@ struct FakeQuantizeAttributes {
 
 using Attributes =
     std::variant<NoAttributes, PositionIdsAttributes, ActivationAttributes, MatMulAttributes,
-                 LayerNormAttributes, AttentionAttributes, PoolAttributes, FakeQuantizeAttributes>;
+                 LayerNormAttributes, AttentionAttributes, PoolAttributes, FakeQuantizeAttributes,
+                 GluAttributes, RotaryAttributes, RmsNormAttributes>;
 
 /// The default attributes of an op, of the alternative that its row in ops.inc names.
 [[nodiscard]] Attributes default_attributes(OpKind kind);
 
-/// "{heads=12, scale=0.125}", "" if there are none. Arithmetic in fp32 is not named.
+/// "{heads=12, scale=0.125}", "" if there are none. Fields whose visit() names a default are left
+/// out where they have it.
 [[nodiscard]] std::string to_string(const Attributes& attributes);
 
 /// Sets the field `name` from its printed form; false if there is no such field or the text does

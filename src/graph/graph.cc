@@ -6,6 +6,40 @@
 
 namespace tamis::graph {
 
+ValueId Node::operand(Operand operand) const {
+  const auto place = op_info(op).place(operand);
+  return place && *place < inputs.size() ? inputs[*place] : kNoValue;
+}
+
+void Node::set_operand(Operand operand, ValueId value) {
+  const auto place = op_info(op).place(operand);
+  TAMIS_CHECK(place.has_value());
+  if (inputs.size() <= *place) inputs.resize(*place + 1, kNoValue);
+  inputs[*place] = value;
+  while (!inputs.empty() && inputs.back() == kNoValue) inputs.pop_back();
+}
+
+const Quantizer* Node::mark(Operand operand) const {
+  for (const Quantizer& mark : quantizers) {
+    if (mark.operand == operand) return &mark;
+  }
+  return nullptr;
+}
+
+const Quantizer* Node::enabled_mark(Operand operand) const {
+  for (const Quantizer& mark : quantizers) {
+    if (mark.operand == operand && mark.enabled) return &mark;
+  }
+  return nullptr;
+}
+
+void make_float_matmul(Node& node) {
+  const OpInfo& floats = op_info(OpKind::kMatMul);
+  node.op = OpKind::kMatMul;
+  node.inputs.resize(std::min(node.inputs.size(), floats.count));
+  while (!node.inputs.empty() && node.inputs.back() == kNoValue) node.inputs.pop_back();
+}
+
 std::string Graph::unique_name(std::string_view wanted) const {
   std::string name(wanted);
   for (int suffix = 2; find_value(name) != kNoValue; ++suffix) name = cat(wanted, "_", suffix);

@@ -34,19 +34,37 @@ struct Value {
 
 struct Node {
   OpKind op = OpKind::kAdd;
-  std::vector<ValueId> inputs;
+  std::vector<ValueId>
+      inputs;  ///< in the order of the op's operands; absent ones at the end are left out
   ValueId output = kNoValue;
   Attributes attributes;
   std::string scope;  ///< the Hugging Face module path this came from
   std::vector<Quantizer> quantizers;
 
-  /// Input i, kNoValue if absent or past the end.
-  [[nodiscard]] ValueId input(size_t i) const { return i < inputs.size() ? inputs[i] : kNoValue; }
+  /// The value that the operand is; kNoValue if it is absent or the op has none of that name.
+  [[nodiscard]] ValueId operand(Operand operand) const;
+  [[nodiscard]] bool has(Operand operand) const { return this->operand(operand) != kNoValue; }
+  /// Makes the operand that value, or takes it away (kNoValue). The op must have it.
+  void set_operand(Operand operand, ValueId value);
+  /// The first mark on the operand, nullptr if there is none.
+  [[nodiscard]] const Quantizer* mark(Operand operand) const;
+  /// The first mark on the operand that is on.
+  [[nodiscard]] const Quantizer* enabled_mark(Operand operand) const;
+
   template <typename T>
   [[nodiscard]] const T& attribute() const {
     return std::get<T>(attributes);
   }
 };
+
+/// MatMul or QuantizedMatMul.
+[[nodiscard]] inline bool is_matmul(const Node& node) {
+  return node.op == OpKind::kMatMul || node.op == OpKind::kQuantizedMatMul;
+}
+
+/// Takes a QuantizedMatMul's integer operands away, and its op; its weight must be F32 by then, or
+/// become it.
+void make_float_matmul(Node& node);
 
 struct GraphOutput {
   std::string name;  ///< token_embeddings, sentence_embedding, logits

@@ -61,12 +61,11 @@ TEST(Graph, RefusesWhatDoesNotFit) {
     return std::string();
   };
   EXPECT_EQ(message(OpKind::kMatMul, {g.y, g.weight}, MatMulAttributes{}),
-            "MatMul at \"here\": input 0 \"y\" is F32[T, 6], expected rows of 4 for a weight "
+            "MatMul at \"here\": x \"y\" is F32[T, 6], expected rows of 4 for a weight "
             "[6, 4]");
   EXPECT_EQ(message(OpKind::kAdd, {g.x, g.y}, NoAttributes{}),
-            "Add at \"here\": input 1 \"y\" is F32[T, 6], expected something that fits [T, 4]");
-  EXPECT_EQ(message(OpKind::kAdd, {g.x}, NoAttributes{}),
-            "Add at \"here\": 1 inputs, takes 2 to 2");
+            "Add at \"here\": y \"y\" is F32[T, 6], expected something that fits [T, 4]");
+  EXPECT_EQ(message(OpKind::kAdd, {g.x}, NoAttributes{}), "Add at \"here\": operand y is missing");
   EXPECT_NE(message(OpKind::kAttentionScores, {g.y, g.y}, AttentionAttributes{4, 1.0f})
                 .find("4 heads do not divide 6 columns"),
             std::string::npos);
@@ -90,8 +89,9 @@ TEST(Graph, VerifierFindsDisorder) {
   }
   {
     SmallGraph g;
-    g.graph.nodes()[1].quantizers.push_back({5, QuantScheme::kPerTokenU8, true, {}, {}, {"q"}});
-    EXPECT_NE(refusal(g.graph).find("quantizer on operand 5"), std::string::npos);
+    g.graph.nodes()[1].quantizers.push_back(
+        {Operand::kGamma, QuantScheme::kPerTokenU8, true, {}, {}, {"q"}});
+    EXPECT_NE(refusal(g.graph).find("quantizer on gamma"), std::string::npos);
   }
   {
     SmallGraph g;

@@ -5,7 +5,7 @@ namespace tamis::graph {
 
 namespace {
 
-/// One node under inspection: its inputs' types, and complaints that name it.
+/// One node under inspection: its operands' types, and complaints that name it.
 class Rule {
  public:
   Rule(const Graph& graph, const Node& node) : graph_(graph), node_(node) {}
@@ -15,49 +15,55 @@ class Rule {
     fail(ErrorCode::kInvalidArgument, op_name(node_.op), " at \"", node_.scope, "\": ", parts...);
   }
 
-  [[nodiscard]] const Value& input(size_t i) const {
-    const ValueId id = node_.input(i);
-    if (id == kNoValue) refuse("input ", i, " is missing");
+  [[nodiscard]] const Value& value(Operand operand) const {
+    const ValueId id = node_.operand(operand);
+    if (id == kNoValue) refuse("operand ", operand_name(operand), " is missing");
     return graph_.value(id);
   }
-  [[nodiscard]] bool has(size_t i) const { return node_.input(i) != kNoValue; }
-  [[nodiscard]] const SymbolicShape& shape(size_t i) const { return input(i).shape; }
+  [[nodiscard]] bool has(Operand operand) const { return node_.has(operand); }
+  [[nodiscard]] const SymbolicShape& shape(Operand operand) const { return value(operand).shape; }
 
-  void expect(bool condition, size_t i, std::string_view wanted) const {
+  void expect(bool condition, Operand operand, std::string_view wanted) const {
     if (condition) return;
-    refuse("input ", i, " \"", input(i).name, "\" is ", dtype_name(input(i).dtype),
-           shape(i).to_string(), ", expected ", wanted);
+    refuse(operand_name(operand), " \"", value(operand).name, "\" is ",
+           dtype_name(value(operand).dtype), shape(operand).to_string(), ", expected ", wanted);
   }
 
   /// A float matrix whose rows are counted by a symbol.
-  const SymbolicShape& rows(size_t i) const {
-    const SymbolicShape& s = shape(i);
-    expect(input(i).dtype == DType::kF32 && s.rank() == 2 && !s[0].is_const() && s[1].is_const(), i,
-           "F32 rows [T|B|S|F, n]");
+  const SymbolicShape& rows(Operand operand) const {
+    const SymbolicShape& s = shape(operand);
+    expect(
+        value(operand).dtype == DType::kF32 && s.rank() == 2 && !s[0].is_const() && s[1].is_const(),
+        operand, "F32 rows [T|B|S|F, n]");
     return s;
   }
   /// Rows counted by tokens.
-  const SymbolicShape& token_rows(size_t i) const {
-    const SymbolicShape& s = rows(i);
-    expect(s[0].symbol == Symbol::kTokens, i, "F32 rows [T, n]");
+  const SymbolicShape& token_rows(Operand operand) const {
+    const SymbolicShape& s = rows(operand);
+    expect(s[0].symbol == Symbol::kTokens, operand, "F32 rows [T, n]");
     return s;
   }
-  void expect_ids(size_t i) const {
-    expect(input(i).dtype == DType::kI32 && shape(i) == SymbolicShape{Dim::of(Symbol::kTokens)}, i,
-           "I32[T]");
+  void expect_ids(Operand operand) const {
+    expect(value(operand).dtype == DType::kI32 &&
+               shape(operand) == SymbolicShape{Dim::of(Symbol::kTokens)},
+           operand, "I32[T]");
   }
-  void expect_vector(size_t i, int64_t n) const {
-    expect(graph_.is_constant(node_.input(i)) && input(i).dtype == DType::kF32 &&
-               shape(i).rank() == 1 && shape(i)[0].size == n,
-           i, cat("a constant F32[", n, "]"));
+  void expect_vector(Operand operand, int64_t n) const {
+    expect(is_constant(operand) && value(operand).dtype == DType::kF32 &&
+               shape(operand).rank() == 1 && shape(operand)[0].size == n,
+           operand, cat("a constant F32[", n, "]"));
   }
-  void expect_same(size_t i, const SymbolicShape& wanted) const {
-    expect(input(i).dtype == DType::kF32 && shape(i) == wanted, i, cat("F32", wanted.to_string()));
+  void expect_same(Operand operand, const SymbolicShape& wanted) const {
+    expect(value(operand).dtype == DType::kF32 && shape(operand) == wanted, operand,
+           cat("F32", wanted.to_string()));
   }
   /// A constant [rows, n]; the number of columns.
-  int64_t table(size_t i) const {
-    expect(graph_.is_constant(node_.input(i)) && shape(i).rank() == 2, i, "a constant [rows, n]");
-    return shape(i)[1].size;
+  int64_t table(Operand operand) const {
+    expect(is_constant(operand) && shape(operand).rank() == 2, operand, "a constant [rows, n]");
+    return shape(operand)[1].size;
+  }
+  [[nodiscard]] bool is_constant(Operand operand) const {
+    return graph_.is_constant(node_.operand(operand));
   }
 
  private:
@@ -68,27 +74,25 @@ class Rule {
 SymbolicShape token_matrix(int64_t n) { return {Dim::of(Symbol::kTokens), Dim::of(n)}; }
 
 SymbolicShape infer_gather(const Rule& rule) {
-  const int64_t n = rule.table(0);
-  rule.expect_ids(1);
+  const int64_t n = rule.table(Operand::kTable);
+  rule.expect_ids(Operand::kIds);
   return token_matrix(n);
 }
 
-SymbolicShape infer_select_tokens(const Rule& rule) {
-  return {Dim::of(Symbol::kSelected), rule.token_rows(0)[1]};
-}
-
-SymbolicShape infer_select_first_tokens(const Rule& rule) {
-  return {Dim::of(Symbol::kFirst), rule.token_rows(0)[1]};
-}
-
 SymbolicShape infer_elementwise(const Rule& rule, bool scalar_allowed) {
-  const SymbolicShape& left = rule.shape(0);
-  const SymbolicShape& right = rule.shape(1);
+  const SymbolicShape& left = rule.shape(Operand::kX);
+  const SymbolicShape& right = rule.shape(Operand::kY);
   const bool same = right == left;
   const bool row = right.rank() == 1 && left.rank() == 2 && right[0] == left[1];
   const bool scalar = scalar_allowed && right.rank() == 0;
-  rule.expect(same || row || scalar, 1, cat("something that fits ", left.to_string()));
+  rule.expect(same || row || scalar, Operand::kY, cat("something that fits ", left.to_string()));
   return left;
+}
+
+SymbolicShape infer_glu(const Rule& rule) {
+  const SymbolicShape& x = rule.rows(Operand::kX);
+  rule.expect(x[1].size % 2 == 0, Operand::kX, "F32 rows [R, 2n]");
+  return {x[0], Dim::of(x[1].size / 2)};
 }
 
 void check_heads(const Rule& rule, int64_t width, int64_t heads) {
@@ -97,13 +101,29 @@ void check_heads(const Rule& rule, int64_t width, int64_t heads) {
   }
 }
 
-// Columns of constant i, I32[r]: rising, below k, at most 8 of them.
-int64_t outlier_count(const Rule& rule, size_t i, int64_t k) {
+SymbolicShape infer_rotary(const Rule& rule, const Node& node) {
+  const auto& fields = node.attribute<RotaryAttributes>();
+  const SymbolicShape& x = rule.token_rows(Operand::kX);
+  const int64_t width = x[1].size;
+  if (fields.head_size <= 0 || fields.heads <= 0 || fields.heads > width / fields.head_size) {
+    rule.refuse(fields.heads, " heads of ", fields.head_size, " columns are not in ", width);
+  }
+  const SymbolicShape& frequencies = rule.shape(Operand::kFrequencies);
+  rule.expect(rule.is_constant(Operand::kFrequencies) &&
+                  rule.value(Operand::kFrequencies).dtype == DType::kF32 &&
+                  frequencies.rank() == 1 && frequencies[0].size > 0 &&
+                  frequencies[0].size <= fields.head_size / 2,
+              Operand::kFrequencies, cat("a constant F32[r / 2], r <= ", fields.head_size));
+  return x;
+}
+
+// Columns of a constant I32[r]: rising, below k, at most 8 of them.
+int64_t outlier_count(const Rule& rule, Operand operand, int64_t k) {
   constexpr int64_t kMost = 8;
-  const Value& value = rule.input(i);
+  const Value& value = rule.value(operand);
   rule.expect(value.constant != nullptr && value.dtype == DType::kI32 && value.shape.rank() == 1 &&
                   value.shape[0].size <= kMost,
-              i, cat("a constant I32[r], r <= ", kMost));
+              operand, cat("a constant I32[r], r <= ", kMost));
   int32_t last = -1;
   for (const int32_t column : value.constant->as<int32_t>()) {
     if (column <= last || column >= k) {
@@ -114,129 +134,194 @@ int64_t outlier_count(const Rule& rule, size_t i, int64_t k) {
   return value.shape[0].size;
 }
 
-// Inputs 4 to 8 of a MatMul [n, k].
-void check_quantized_matmul(const Rule& rule, int64_t n, int64_t k) {
-  const bool integers = rule.has(4);
-  rule.expect(rule.input(1).dtype == (integers ? DType::kI8 : DType::kF32), 1,
-              integers ? "I8 beside a weight_scale" : "F32, or I8 with a weight_scale");
-  if (!integers) {
-    for (const size_t i : {5, 6, 7, 8}) {
-      if (rule.has(i)) rule.refuse("input ", i, " needs a weight_scale");
-    }
-    return;
+void expect_multiplier_and_offset(const Rule& rule, int64_t k) {
+  if (rule.has(Operand::kInputMultiplier) != rule.has(Operand::kInputOffset)) {
+    rule.refuse("input multiplier and offset come together");
   }
-  rule.expect_vector(4, n);
-  if (rule.has(5) != rule.has(6)) rule.refuse("input multiplier and offset come together");
-  for (const size_t i : {5, 6}) {
-    if (rule.has(i)) rule.expect_vector(i, k);
+  for (const Operand operand : {Operand::kInputMultiplier, Operand::kInputOffset}) {
+    if (rule.has(operand)) rule.expect_vector(operand, k);
   }
-  if (rule.has(7) != rule.has(8)) rule.refuse("outlier columns and their weight come together");
-  if (!rule.has(7)) return;
-  if (!rule.has(5)) rule.refuse("outlier columns need an input multiplier, 0 in each of them");
-  const int64_t count = outlier_count(rule, 7, k);
-  rule.expect_same(8, {Dim::of(n), Dim::of(count)});
-  rule.expect(rule.input(8).constant != nullptr, 8, "a constant");
+}
+
+void check_integers(const Rule& rule, int64_t n, int64_t k) {
+  rule.expect_vector(Operand::kWeightScale, n);
+  expect_multiplier_and_offset(rule, k);
+  if (rule.has(Operand::kOutlierColumns) != rule.has(Operand::kOutlierWeight)) {
+    rule.refuse("outlier columns and their weight come together");
+  }
+  if (!rule.has(Operand::kOutlierColumns)) return;
+  if (!rule.has(Operand::kInputMultiplier)) {
+    rule.refuse("outlier columns need an input multiplier, 0 in each of them");
+  }
+  const int64_t count = outlier_count(rule, Operand::kOutlierColumns, k);
+  rule.expect_same(Operand::kOutlierWeight, {Dim::of(n), Dim::of(count)});
+  rule.expect(rule.is_constant(Operand::kOutlierWeight), Operand::kOutlierWeight, "a constant");
 }
 
 SymbolicShape infer_matmul(const Rule& rule, const Node& node) {
-  const SymbolicShape& x = rule.rows(0);
-  const int64_t k = rule.table(1);
-  rule.expect(x[1].size == k, 0, cat("rows of ", k, " for a weight ", rule.shape(1).to_string()));
-  const int64_t n = rule.shape(1)[0].size;
+  const bool integers = node.op == OpKind::kQuantizedMatMul;
+  const SymbolicShape& x = rule.rows(Operand::kX);
+  const int64_t k = rule.table(Operand::kWeight);
+  rule.expect(rule.value(Operand::kWeight).dtype == (integers ? DType::kI8 : DType::kF32),
+              Operand::kWeight, integers ? "I8" : "F32; integers belong to QuantizedMatMul");
+  rule.expect(x[1].size == k, Operand::kX,
+              cat("rows of ", k, " for a weight ", rule.shape(Operand::kWeight).to_string()));
+  const int64_t n = rule.shape(Operand::kWeight)[0].size;
   const SymbolicShape out = {x[0], Dim::of(n)};
-  if (node.input(2) != kNoValue) rule.expect_vector(2, n);
-  if (node.input(3) != kNoValue) rule.expect_same(3, out);
-  check_quantized_matmul(rule, n, k);
+  if (rule.has(Operand::kBias)) rule.expect_vector(Operand::kBias, n);
+  if (rule.has(Operand::kResidual)) rule.expect_same(Operand::kResidual, out);
+  if (integers) check_integers(rule, n, k);
   return out;
 }
 
 SymbolicShape infer_fake_quantize(const Rule& rule, const Node& node) {
   const auto& fields = node.attribute<FakeQuantizeAttributes>();
-  const SymbolicShape& x = rule.shape(0);
+  const SymbolicShape& x = rule.shape(Operand::kX);
   const bool pairs = x.rank() == 2 && x[1].symbol == Symbol::kPairs;
   if (pairs) return x;
-  const int64_t width = rule.rows(0)[1].size;
+  const int64_t width = rule.rows(Operand::kX)[1].size;
   const int64_t columns = fields.columns == 0 ? width - fields.first_column : fields.columns;
   if (fields.first_column < 0 || columns < 0 || fields.first_column > width - columns) {
     rule.refuse("columns ", fields.first_column, " to ", fields.first_column + columns, " of ",
                 width);
   }
   check_heads(rule, columns, fields.groups);
-  for (const size_t i : {1, 2}) {
-    if (rule.has(i)) rule.expect_vector(i, width);
+  expect_multiplier_and_offset(rule, width);
+  if (rule.has(Operand::kOutlierColumns)) {
+    (void)outlier_count(rule, Operand::kOutlierColumns, width);
   }
-  if (rule.has(1) != rule.has(2)) rule.refuse("input multiplier and offset come together");
-  if (rule.has(3)) (void)outlier_count(rule, 3, width);
   return x;
+}
+
+void expect_gamma_and_beta(const Rule& rule, int64_t n) {
+  rule.expect_vector(Operand::kGamma, n);
+  if (rule.has(Operand::kBeta)) rule.expect_vector(Operand::kBeta, n);
 }
 
 SymbolicShape infer_layer_norm(const Rule& rule) {
-  const SymbolicShape& x = rule.rows(0);
-  rule.expect_vector(1, x[1].size);
-  rule.expect_vector(2, x[1].size);
+  const SymbolicShape& x = rule.rows(Operand::kX);
+  if (rule.has(Operand::kSkip)) rule.expect_same(Operand::kSkip, x);
+  expect_gamma_and_beta(rule, x[1].size);
   return x;
 }
 
-SymbolicShape infer_skip_layer_norm(const Rule& rule) {
-  const SymbolicShape& x = rule.rows(0);
-  rule.expect_same(1, x);
-  rule.expect_vector(2, x[1].size);
-  rule.expect_vector(3, x[1].size);
+SymbolicShape infer_rms_norm(const Rule& rule, const Node& node) {
+  const SymbolicShape& x = rule.rows(Operand::kX);
+  const int64_t heads = node.attribute<RmsNormAttributes>().heads;
+  check_heads(rule, x[1].size, heads);
+  rule.expect_vector(Operand::kGamma, x[1].size / heads);
   return x;
 }
 
 SymbolicShape infer_embed_layer_norm(const Rule& rule) {
-  const int64_t n = rule.table(0);
-  rule.expect_ids(1);
-  rule.expect_vector(2, n);
-  rule.expect_vector(3, n);
-  for (const size_t i : {4, 6}) {
-    if (!rule.has(i)) continue;
-    rule.expect(rule.table(i) == n, i, cat("a constant [rows, ", n, "]"));
-    rule.expect_ids(i + 1);
+  const int64_t n = rule.table(Operand::kTable);
+  rule.expect_ids(Operand::kIds);
+  expect_gamma_and_beta(rule, n);
+  constexpr std::pair<Operand, Operand> kMore[] = {{Operand::kPosition, Operand::kPositionIds},
+                                                   {Operand::kType, Operand::kTypeIds}};
+  for (const auto& [table, ids] : kMore) {
+    if (!rule.has(table) && !rule.has(ids)) continue;
+    rule.expect(rule.table(table) == n, table, cat("a constant [rows, ", n, "]"));
+    rule.expect_ids(ids);
   }
   return token_matrix(n);
 }
 
+// Numbers of heads and windows that mean something.
+void check_attention(const Rule& rule, const AttentionAttributes& fields) {
+  if (fields.heads <= 0) rule.refuse(fields.heads, " heads");
+  if (fields.kv_heads < 0 || fields.heads % fields.key_heads() != 0) {
+    rule.refuse(fields.kv_heads, " kv_heads do not divide ", fields.heads, " heads");
+  }
+  if (fields.left < -1 || fields.right < -1) {
+    rule.refuse("a window of ", fields.left, " before and ", fields.right, " behind");
+  }
+}
+
+void check_bias(const Rule& rule, const AttentionAttributes& fields) {
+  if (rule.has(Operand::kBias) != (fields.bias != BiasRule::kNone)) {
+    rule.refuse("bias and its rule come together");
+  }
+  if (fields.bias == BiasRule::kNone) return;
+  if (fields.max_distance <= 0) rule.refuse("a bias needs max_distance above 0");
+  if (fields.bias == BiasRule::kAlibi) return rule.expect_vector(Operand::kBias, fields.heads);
+  const int64_t columns = rule.table(Operand::kBias);
+  const int64_t buckets = rule.shape(Operand::kBias)[0].size;
+  // A quarter of them are distances of their own; the log buckets follow up to max_distance.
+  rule.expect(rule.value(Operand::kBias).dtype == DType::kF32 && columns == fields.heads &&
+                  buckets >= 4 && buckets % 4 == 0 && buckets / 4 < fields.max_distance,
+              Operand::kBias, cat("a constant F32[4i, ", fields.heads, "], i < max_distance"));
+}
+
+void check_position_tables(const Rule& rule, const AttentionAttributes& fields, int64_t width) {
+  const bool any = rule.has(Operand::kPositionKeys) || rule.has(Operand::kPositionQueries);
+  if (any != (fields.max_relative_positions != 0)) {
+    rule.refuse("position tables and max_relative_positions come together");
+  }
+  if (!any) return;
+  if (fields.max_relative_positions < 1 || fields.position_buckets < 0) {
+    rule.refuse("position_buckets ", fields.position_buckets, " of max_relative_positions ",
+                fields.max_relative_positions);
+  }
+  const int64_t half =
+      fields.position_buckets > 0 ? fields.position_buckets : fields.max_relative_positions;
+  for (const Operand operand : {Operand::kPositionKeys, Operand::kPositionQueries}) {
+    if (rule.has(operand)) rule.expect_same(operand, {Dim::of(2 * half), Dim::of(width)});
+  }
+}
+
 SymbolicShape infer_attention_scores(const Rule& rule, const Node& node) {
-  const int64_t heads = node.attribute<AttentionAttributes>().heads;
-  const SymbolicShape& q = rule.token_rows(0);
-  rule.expect_same(1, q);
-  check_heads(rule, q[1].size, heads);
-  return {Dim::of(heads), Dim::of(Symbol::kPairs)};
+  const auto& fields = node.attribute<AttentionAttributes>();
+  check_attention(rule, fields);
+  const int64_t width = rule.token_rows(Operand::kQ)[1].size;
+  check_heads(rule, width, fields.heads);
+  rule.expect_same(Operand::kK, token_matrix(width / fields.heads * fields.key_heads()));
+  check_bias(rule, fields);
+  check_position_tables(rule, fields, width);
+  return {Dim::of(fields.heads), Dim::of(Symbol::kPairs)};
 }
 
 SymbolicShape infer_attention_context(const Rule& rule, const Node& node) {
-  const int64_t heads = node.attribute<AttentionAttributes>().heads;
-  rule.expect_same(0, {Dim::of(heads), Dim::of(Symbol::kPairs)});
-  const SymbolicShape& v = rule.token_rows(1);
-  check_heads(rule, v[1].size, heads);
-  return v;
+  const auto& fields = node.attribute<AttentionAttributes>();
+  check_attention(rule, fields);
+  rule.expect_same(Operand::kProbabilities, {Dim::of(fields.heads), Dim::of(Symbol::kPairs)});
+  const int64_t width = rule.token_rows(Operand::kV)[1].size;
+  check_heads(rule, width, fields.key_heads());
+  return token_matrix(width / fields.key_heads() * fields.heads);
 }
 
 SymbolicShape infer_softmax(const Rule& rule) {
-  rule.expect(rule.shape(0).rank() == 2 && rule.shape(0)[1].symbol == Symbol::kPairs, 0,
+  const SymbolicShape& scores = rule.shape(Operand::kScores);
+  rule.expect(scores.rank() == 2 && scores[1].symbol == Symbol::kPairs, Operand::kScores,
               "F32[heads, A]");
-  return rule.shape(0);
+  return scores;
+}
+
+// The shape of q alone, however q, k and v come.
+SymbolicShape query_shape(const Rule& rule, const AttentionAttributes& fields) {
+  const int64_t key_heads = fields.key_heads();
+  if (!rule.has(Operand::kK)) {
+    const int64_t width = rule.token_rows(Operand::kQ)[1].size;
+    rule.expect(width % (fields.heads + 2 * key_heads) == 0, Operand::kQ,
+                "F32[T, (heads + 2 * kv_heads) * head_size]");
+    return token_matrix(width / (fields.heads + 2 * key_heads) * fields.heads);
+  }
+  const SymbolicShape& q = rule.rows(Operand::kQ);
+  rule.expect(counts_tokens(q[0].symbol), Operand::kQ, "F32 rows [T|S|F, n]");
+  check_heads(rule, q[1].size, fields.heads);
+  const int64_t keys = q[1].size / fields.heads * key_heads;
+  rule.expect_same(Operand::kK, token_matrix(rule.has(Operand::kV) ? keys : 2 * keys));
+  if (rule.has(Operand::kV)) rule.expect_same(Operand::kV, token_matrix(keys));
+  return q;
 }
 
 SymbolicShape infer_attention(const Rule& rule, const Node& node) {
-  const int64_t heads = node.attribute<AttentionAttributes>().heads;
-  if (node.inputs.size() == 1) {
-    const int64_t width = rule.token_rows(0)[1].size;
-    rule.expect(width % 3 == 0, 0, "F32[T, 3 * heads * head_size]");
-    check_heads(rule, width / 3, heads);
-    return token_matrix(width / 3);
-  }
-  const SymbolicShape& q = rule.rows(0);
-  rule.expect(counts_tokens(q[0].symbol), 0, "F32 rows [T|S|F, n]");
-  if (node.inputs.size() == 2) {
-    rule.expect_same(1, token_matrix(2 * q[1].size));
-  } else {
-    rule.expect_same(1, token_matrix(q[1].size));
-    rule.expect_same(2, token_matrix(q[1].size));
-  }
-  check_heads(rule, q[1].size, heads);
+  const auto& fields = node.attribute<AttentionAttributes>();
+  check_attention(rule, fields);
+  if (rule.has(Operand::kV) && !rule.has(Operand::kK)) rule.refuse("v without k");
+  const SymbolicShape q = query_shape(rule, fields);
+  check_bias(rule, fields);
+  check_position_tables(rule, fields, q[1].size);
   return q;
 }
 
@@ -245,32 +330,41 @@ SymbolicShape infer_pool(const Rule& rule, const Node& node) {
   if (modes.empty()) rule.refuse("no pooling mode");
   // Where only the first tokens are there, they are all that can be pooled.
   const bool first =
-      modes == std::vector{PoolMode::kCls} && rule.rows(0)[0].symbol == Symbol::kFirst;
-  const int64_t n = first ? rule.rows(0)[1].size : rule.token_rows(0)[1].size;
+      modes == std::vector{PoolMode::kCls} && rule.rows(Operand::kX)[0].symbol == Symbol::kFirst;
+  const int64_t n = first ? rule.rows(Operand::kX)[1].size : rule.token_rows(Operand::kX)[1].size;
   return {Dim::of(Symbol::kSequences), Dim::of(n * static_cast<int64_t>(modes.size()))};
 }
 
 SymbolicShape infer_shape(const Rule& rule, const Node& node) {
   switch (node.op) {
     case OpKind::kPositionIds:
-      rule.expect_ids(0);
-      return rule.shape(0);
+      rule.expect_ids(Operand::kIds);
+      return rule.shape(Operand::kIds);
     case OpKind::kGather:
       return infer_gather(rule);
     case OpKind::kSelectTokens:
-      return infer_select_tokens(rule);
+      return {Dim::of(Symbol::kSelected), rule.token_rows(Operand::kX)[1]};
     case OpKind::kSelectFirstTokens:
-      return infer_select_first_tokens(rule);
+      return {Dim::of(Symbol::kFirst), rule.token_rows(Operand::kX)[1]};
     case OpKind::kAdd:
       return infer_elementwise(rule, false);
     case OpKind::kMul:
       return infer_elementwise(rule, true);
     case OpKind::kActivation:
-      return rule.rows(0);
+    case OpKind::kTokenNormalize:
+      return rule.rows(Operand::kX);
+    case OpKind::kGlu:
+      return infer_glu(rule);
+    case OpKind::kRotary:
+      return infer_rotary(rule, node);
     case OpKind::kMatMul:
+    case OpKind::kQuantizedMatMul:
       return infer_matmul(rule, node);
     case OpKind::kLayerNormalization:
+    case OpKind::kSkipLayerNormalization:
       return infer_layer_norm(rule);
+    case OpKind::kRMSNormalization:
+      return infer_rms_norm(rule, node);
     case OpKind::kAttentionScores:
       return infer_attention_scores(rule, node);
     case OpKind::kSoftmax:
@@ -279,10 +373,10 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
       return infer_attention_context(rule, node);
     case OpKind::kSequencePool:
       return infer_pool(rule, node);
+    case OpKind::kVocabularyPool:
+      return {Dim::of(Symbol::kSequences), rule.token_rows(Operand::kX)[1]};
     case OpKind::kEmbedLayerNormalization:
       return infer_embed_layer_norm(rule);
-    case OpKind::kSkipLayerNormalization:
-      return infer_skip_layer_norm(rule);
     case OpKind::kAttention:
       return infer_attention(rule, node);
     case OpKind::kFakeQuantize:
@@ -296,9 +390,11 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
 ValueType infer_output(const Graph& graph, const Node& node) {
   const Rule rule(graph, node);
   const OpInfo& info = op_info(node.op);
-  const auto count = static_cast<int>(node.inputs.size());
-  if (count < info.least_inputs || count > info.most_inputs) {
-    rule.refuse(count, " inputs, takes ", info.least_inputs, " to ", info.most_inputs);
+  if (node.inputs.size() > info.count) {
+    rule.refuse(node.inputs.size(), " inputs, takes at most ", info.count);
+  }
+  for (const OperandSlot& slot : info.operands()) {
+    if (!slot.optional) (void)rule.value(slot.operand);
   }
   if (node.attributes.index() != default_attributes(node.op).index()) {
     rule.refuse("attributes of another op");

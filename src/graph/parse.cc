@@ -9,7 +9,10 @@ namespace tamis::graph {
 
 namespace {
 
-constexpr std::string_view kHeader = "tamis graph 1";
+constexpr std::string_view kHeader = "tamis graph ";
+// Version 1 gave operands by their place, and a quantized MatMul was a MatMul with more of them.
+constexpr int kPlacesOnly = 1;
+constexpr int kNewestVersion = 2;
 // Far above any encoder: 1,000 layers of 40 nodes.
 constexpr size_t kMostLines = 200000;
 
@@ -102,13 +105,14 @@ class Parser {
       text.remove_prefix(std::min(end + 1, text.size()));
       if (number > kMostLines) line.refuse("more than ", kMostLines, " lines");
       if (number == 1) {
-        line.expect(kHeader);
-        if (!line.at_end()) line.refuse("unknown graph version; this program reads version 1");
+        parse_header(line);
       } else if (!line.at_end()) {
         parse_line(line);
       }
     }
-    if (number == 0) fail(ErrorCode::kCorruptData, source_, ": empty; expected \"", kHeader, "\"");
+    if (number == 0) {
+      fail(ErrorCode::kCorruptData, source_, ": empty; expected \"", kHeader, kNewestVersion, "\"");
+    }
     try {
       verify(graph_);
     } catch (const Error& error) {
@@ -118,6 +122,15 @@ class Parser {
   }
 
  private:
+  void parse_header(Line& line) {
+    line.expect(kHeader);
+    version_ = line.number<int>();
+    if (version_ < kPlacesOnly || version_ > kNewestVersion || !line.at_end()) {
+      line.refuse("unknown graph version; this program reads versions ", kPlacesOnly, " to ",
+                  kNewestVersion);
+    }
+  }
+
   void parse_line(Line& line) {
     if (line.take("input ")) {
       parse_input(line);
@@ -216,9 +229,14 @@ class Parser {
     const std::string name = new_name(line);
     line.expect("=");
     const std::string_view op_text = line.word();
-    const auto op = op_from_name(op_text);
+    auto op = op_from_name(op_text);
     if (!op) line.refuse("unknown op \"", op_text, "\"");
-    const std::vector<ValueId> inputs = parse_operands(line);
+    const std::vector<ValueId> inputs =
+        version_ == kPlacesOnly ? parse_places(line) : parse_operands(line, *op);
+    if (version_ == kPlacesOnly && op == OpKind::kMatMul &&
+        inputs.size() > op_info(OpKind::kMatMul).count) {
+      op = OpKind::kQuantizedMatMul;
+    }
     Attributes attributes = default_attributes(*op);
     if (line.take("{")) parse_attributes(line, attributes);
     std::string scope;
@@ -237,7 +255,25 @@ class Parser {
     ids_[name] = id;
   }
 
-  std::vector<ValueId> parse_operands(Line& line) {
+  std::vector<ValueId> parse_operands(Line& line, OpKind op) {
+    std::vector<ValueId> inputs(op_info(op).count, kNoValue);
+    line.expect("(");
+    bool first = true;
+    while (!line.take(")")) {
+      if (!first) line.expect(",");
+      first = false;
+      const std::string_view name = line.word();
+      const auto operand = operand_from_name(name);
+      const auto place = operand ? op_info(op).place(*operand) : std::nullopt;
+      if (!place) line.refuse(op_name(op), " has no operand \"", name, "\"");
+      if (inputs[*place] != kNoValue) line.refuse("operand \"", name, "\" is given twice");
+      line.expect("=");
+      inputs[*place] = value(line);
+    }
+    return inputs;
+  }
+
+  std::vector<ValueId> parse_places(Line& line) {
     std::vector<ValueId> inputs;
     line.expect("(");
     while (!line.take(")")) {
@@ -261,10 +297,27 @@ class Parser {
     }
   }
 
+  static Operand named_operand(Line& line) {
+    const std::string_view name = line.word();
+    const auto operand = operand_from_name(name);
+    if (!operand) line.refuse("unknown operand \"", name, "\"");
+    return *operand;
+  }
+
+  // The operand of the last node that version 1 gave a number.
+  Operand operand_at_place(Line& line) {
+    const auto place = line.number<size_t>();
+    const Node& node = graph_.nodes().back();
+    if (node.op == OpKind::kAttention && place == 3) return Operand::kProbabilities;
+    const auto operands = op_info(node.op).operands();
+    if (place >= operands.size()) line.refuse(op_name(node.op), " has no operand ", place);
+    return operands[place].operand;
+  }
+
   void parse_quantizer(Line& line) {
     if (graph_.nodes().empty()) line.refuse("a quantizer stands below its node");
     Quantizer mark;
-    mark.operand = line.number<int32_t>();
+    mark.operand = version_ == kPlacesOnly ? operand_at_place(line) : named_operand(line);
     const std::string_view scheme_text = line.word();
     const auto scheme = scheme_from_name(scheme_text);
     if (!scheme) line.refuse("unknown scheme \"", scheme_text, "\"");
@@ -285,6 +338,7 @@ class Parser {
   std::string_view source_;
   ConstantSource constants_;
   void* context_;
+  int version_ = kNewestVersion;
   Graph graph_;
   std::unordered_map<std::string, ValueId> ids_;
 };

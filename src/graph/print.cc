@@ -16,10 +16,12 @@ std::string value_type(const Value& value) {
 
 void print_node(const Graph& graph, const Node& node, std::string& out) {
   out += cat("%", quoted(graph.value(node.output).name), " = ", op_name(node.op), "(");
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    if (i != 0) out += ", ";
-    const ValueId input = node.inputs[i];
-    out += input == kNoValue ? "-" : cat("%", quoted(graph.value(input).name));
+  std::string_view separator;
+  for (const OperandSlot& slot : op_info(node.op).operands()) {
+    const ValueId input = node.operand(slot.operand);
+    if (input == kNoValue) continue;
+    out += cat(separator, operand_name(slot.operand), "=%", quoted(graph.value(input).name));
+    separator = ", ";
   }
   out += ")";
   const std::string attributes = to_string(node.attributes);
@@ -27,7 +29,7 @@ void print_node(const Graph& graph, const Node& node, std::string& out) {
   if (!node.scope.empty()) out += " @" + quoted(node.scope);
   out += cat(" : ", value_type(graph.value(node.output)), "\n");
   for (const Quantizer& mark : node.quantizers) {
-    out += cat("  quantizer ", mark.operand, " ", scheme_name(mark.scheme), " ",
+    out += cat("  quantizer ", operand_name(mark.operand), " ", scheme_name(mark.scheme), " ",
                mark.enabled ? "on" : "off");
     if (mark.low && mark.high) out += cat(" [", *mark.low, ", ", *mark.high, "]");
     for (const std::string& name : mark.names) out += " " + quoted(name);
@@ -38,7 +40,7 @@ void print_node(const Graph& graph, const Node& node, std::string& out) {
 }  // namespace
 
 std::string print(const Graph& graph) {
-  std::string out = "tamis graph 1\n";
+  std::string out = "tamis graph 2\n";
   for (const ValueId input : graph.inputs()) {
     const Value& value = graph.value(input);
     out += cat("input %", quoted(value.name), " : ", value_type(value), "\n");

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "graph/op.h"
 #include "tensor/quant_scheme.h"
 
 namespace tamis::graph {
@@ -19,10 +20,11 @@ using tamis::QuantScheme;
 [[nodiscard]] std::string_view scheme_name(QuantScheme scheme);
 [[nodiscard]] std::optional<QuantScheme> scheme_from_name(std::string_view name);
 
-/// One mark on operand `operand` of a node. Operands that a fusion merged keep all their names and
-/// switch together; the weights of a merged MatMul keep one mark each, in row order.
+/// One mark on an operand of a node; of an Attention also on its probabilities. Operands that a
+/// fusion merged keep all their names and switch together; the weights of a merged MatMul keep one
+/// mark each, in row order.
 struct Quantizer {
-  int32_t operand = 0;
+  Operand operand = Operand::kX;
   QuantScheme scheme = QuantScheme::kPerTokenU8;
   bool enabled = false;
   /// The calibrated range; for symmetric schemes low = -high. Absent until calibrated, and for

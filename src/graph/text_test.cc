@@ -8,32 +8,44 @@ namespace tamis::graph {
 namespace {
 
 // Every op once, every attribute away from its default, a mark, an odd name.
-constexpr std::string_view kText = R"(tamis graph 1
+constexpr std::string_view kText = R"(tamis graph 2
 input %input_ids : I32[T]
 input %token_type_ids : I32[T]
 constant %word : F32[10, 8]
 constant %gamma : F32[8]
 constant %"odd name\n" : F32[8, 8]
 constant %half : F32[]
-%p = PositionIds(%input_ids) {rule=roberta, padding_idx=1} @embeddings : I32[T]
-%g = Gather(%word, %p) @embeddings : F32[T, 8]
-%e = EmbedLayerNormalization(%word, %input_ids, %gamma, %gamma, -, -, %word, %token_type_ids) {epsilon=1e-12} @embeddings : F32[T, 8]
-%a = Add(%g, %e) : F32[T, 8]
-%m = MatMul(%a, %"odd name\n", %gamma, %e) {activation=gelu_tanh} @layer.0.dense : F32[T, 8]
-  quantizer 0 per_token_u8 on layer.0.dense._input_quantizer
-  quantizer 1 per_channel_s8 off [-1.5, 1.5] layer.0.dense._weight_quantizer "other name"
-%s = AttentionScores(%m, %m) {heads=2, scale=1} : F32[2, A]
-%h = Mul(%s, %half) : F32[2, A]
-%f = Softmax(%h) : F32[2, A]
-%c = AttentionContext(%f, %m) {heads=2, scale=1} : F32[T, 8]
-%t = Attention(%c, %m, %m) {heads=4, scale=0.70710677, arithmetic=bf16} : F32[T, 8]
-%k = SkipLayerNormalization(%t, %m, %gamma, %gamma) {epsilon=1e-05} : F32[T, 8]
-%l = LayerNormalization(%k, %gamma, %gamma) {epsilon=1e-05} : F32[T, 8]
-%v = Activation(%l) {activation=tanh} : F32[T, 8]
-%o = SequencePool(%v) {modes=cls+mean+max+mean_sqrt_len+weighted_mean+last_token} : F32[B, 48]
-%z = SelectTokens(%v) : F32[S, 8]
+constant %positions : F32[4, 8]
+constant %slopes : F32[2]
+constant %buckets : F32[8, 2]
+%p = PositionIds(ids=%input_ids) {rule=roberta, padding_idx=1} @embeddings : I32[T]
+%g = Gather(table=%word, ids=%p) @embeddings : F32[T, 8]
+%e = EmbedLayerNormalization(table=%word, ids=%input_ids, gamma=%gamma, beta=%gamma, type=%word, type_ids=%token_type_ids) {epsilon=1e-12} @embeddings : F32[T, 8]
+%a = Add(x=%g, y=%e) : F32[T, 8]
+%m = MatMul(x=%a, weight=%"odd name\n", bias=%gamma, residual=%e) {activation=gelu_tanh} @layer.0.dense : F32[T, 8]
+  quantizer x per_token_u8 on layer.0.dense._input_quantizer
+  quantizer weight per_channel_s8 off [-1.5, 1.5] layer.0.dense._weight_quantizer "other name"
+%s = AttentionScores(q=%m, k=%m) {heads=2, scale=1} : F32[2, A]
+%h = Mul(x=%s, y=%half) : F32[2, A]
+%f = Softmax(scores=%h) : F32[2, A]
+%c = AttentionContext(probabilities=%f, v=%m) {heads=2, scale=1} : F32[T, 8]
+%t = Attention(q=%c, k=%m, v=%m, position_keys=%positions, position_queries=%positions) {heads=4, scale=0.70710677, arithmetic=bf16, left=2, right=0, position_buckets=2, max_relative_positions=4} : F32[T, 8]
+  quantizer probabilities static_u8 off t.probabilities
+%ta = Attention(q=%t, bias=%slopes) {heads=2, scale=1, kv_heads=1, bias=alibi, max_distance=16} : F32[T, 4]
+%tb = Attention(q=%t, k=%t, v=%t, bias=%buckets) {heads=2, scale=1, bias=t5, max_distance=8} : F32[T, 8]
+%ro = Rotary(x=%tb, frequencies=%slopes) {heads=2, head_size=4, interleaved=true, scale=0.5} : F32[T, 8]
+%rm = RMSNormalization(x=%ro, gamma=%slopes) {epsilon=1e-05, heads=4} : F32[T, 8]
+%gl = Glu(x=%rm) {activation=gelu, gate_first=false} : F32[T, 4]
+%tn = TokenNormalize(x=%gl) : F32[T, 4]
+%k = SkipLayerNormalization(x=%t, skip=%m, gamma=%gamma) {epsilon=1e-05} : F32[T, 8]
+%l = LayerNormalization(x=%k, gamma=%gamma, beta=%gamma) {epsilon=1e-05} : F32[T, 8]
+%v = Activation(x=%l) {activation=tanh} : F32[T, 8]
+%o = SequencePool(x=%v) {modes=cls+mean+max+mean_sqrt_len+weighted_mean+last_token} : F32[B, 48]
+%z = SelectTokens(x=%v) : F32[S, 8]
+%vp = VocabularyPool(x=%tn) : F32[B, 4]
 output sentence_embedding = %o
 output logits = %z
+output sparse = %vp
 )";
 
 std::shared_ptr<const Tensor> constant_for(void*, std::string_view name) {
@@ -47,6 +59,9 @@ std::shared_ptr<const Tensor> constant_for(void*, std::string_view name) {
     columns->mutable_as<int32_t>()[1] = 7;
     return columns;
   }
+  if (name == "positions") return std::make_shared<Tensor>(DType::kF32, Shape{4, 8});
+  if (name == "slopes") return std::make_shared<Tensor>(DType::kF32, Shape{2});
+  if (name == "buckets") return std::make_shared<Tensor>(DType::kF32, Shape{8, 2});
   if (name == "half") return std::make_shared<Tensor>(DType::kF32, Shape{});
   return nullptr;
 }
@@ -84,34 +99,47 @@ TEST(GraphText, BadTextsNameTheLine) {
     std::string text;
     std::string message;
   } kCases[] = {
-      {"", "graph.txt: empty; expected \"tamis graph 1\""},
-      {"tamis graph 2\n", "graph.txt:1: expected \"tamis graph 1\" before \"tamis graph 2\""},
+      {"", "graph.txt: empty; expected \"tamis graph 2\""},
+      {"tamis graph 3\n", "graph.txt:1: unknown graph version; this program reads versions 1 to 2"},
       {replaced("%word : F32[10, 8]", "%word : F32[11, 8]"),
        "graph.txt:4: tensor \"word\" is F32[10, 8], the graph needs F32[11, 8]"},
       {replaced("constant %half", "constant %none"), "graph.txt:7: there is no tensor \"none\""},
-      {replaced("Gather", "Gatherer"), "graph.txt:9: unknown op \"Gatherer\""},
-      {replaced("Gather(%word, %p)", "Gather(%word, %q)"),
-       "graph.txt:9: \"q\" is used before it is defined"},
-      {replaced("%a = Add", "%g = Add"), "graph.txt:11: \"g\" is defined twice"},
+      {replaced("Gather", "Gatherer"), "graph.txt:12: unknown op \"Gatherer\""},
+      {replaced("Gather(table=%word, ids=%p)", "Gather(table=%word, ids=%q)"),
+       "graph.txt:12: \"q\" is used before it is defined"},
+      {replaced("%a = Add", "%g = Add"), "graph.txt:14: \"g\" is defined twice"},
       {replaced("activation=gelu_tanh", "activation=gelo"),
-       "graph.txt:12: cannot set activation to \"gelo\""},
+       "graph.txt:15: cannot set activation to \"gelo\""},
       {replaced("heads=4", "heads=3"),
-       "graph.txt:19: Attention at \"\": 3 heads do not divide 8 columns"},
-      {replaced(": F32[B, 48]", ": F32[B, 8]"), "graph.txt:23: the op gives F32[B, 48]"},
+       "graph.txt:22: Attention at \"\": 3 heads do not divide 8 columns"},
+      {replaced(": F32[B, 48]", ": F32[B, 8]"), "graph.txt:33: the op gives F32[B, 48]"},
       {replaced("[B, 48]", "[B, -1]"),
-       "graph.txt:23: \"-1\" is not a size; a number, B, T, A or S is"},
+       "graph.txt:33: \"-1\" is not a size; a number, B, T, A or S is"},
       {replaced("per_token_u8 on", "per_token_u8 yes"),
-       "graph.txt:13: \"yes\" is neither on nor off"},
+       "graph.txt:16: \"yes\" is neither on nor off"},
       {replaced("on layer.0.dense._input_quantizer", "on layer?0"),
-       "graph.txt:13: the name \"layer?0\" must be quoted"},
+       "graph.txt:16: the name \"layer?0\" must be quoted"},
       {replaced("output logits = %z\n", "output logits = %z %z\n"),
-       "graph.txt:26: something follows the end of the statement"},
+       "graph.txt:37: something follows the end of the statement"},
   };
   for (const auto& test : kCases) EXPECT_EQ(refusal(test.text), test.message);
 }
 
 // A MatMul with all that quantization leaves on it.
-constexpr std::string_view kQuantizedText = R"(tamis graph 1
+constexpr std::string_view kQuantizedText = R"(tamis graph 2
+input %x : F32[T, 8]
+constant %gamma : F32[8]
+constant %q8 : I8[8, 8]
+constant %columns : I32[2]
+constant %outliers : F32[8, 2]
+%i = QuantizedMatMul(x=%x, weight=%q8, residual=%x, weight_scale=%gamma, input_multiplier=%gamma, input_offset=%gamma, outlier_columns=%columns, outlier_weight=%outliers) {activation=none} @output : F32[T, 8]
+  quantizer x static_s8 on [-2, 2] output._input_quantizer
+%r = FakeQuantize(x=%i, input_multiplier=%gamma, input_offset=%gamma, outlier_columns=%columns) {scheme=per_token_s8, groups=2, first_column=2, columns=4, low=-1, high=0.5} : F32[T, 8]
+output logits = %r
+)";
+
+// The same as version 1 wrote it: operands by their places, numbers on marks.
+constexpr std::string_view kFirstVersion = R"(tamis graph 1
 input %x : F32[T, 8]
 constant %gamma : F32[8]
 constant %q8 : I8[8, 8]
@@ -133,24 +161,47 @@ TEST(GraphText, QuantizedMatMulRoundTrips) {
   EXPECT_EQ(print(parse(kQuantizedText)), kQuantizedText);
 }
 
+TEST(GraphText, ReadsTheFirstVersion) {
+  EXPECT_EQ(print(parse(kFirstVersion)), kQuantizedText);
+  const std::string marked = R"(tamis graph 1
+input %x : F32[T, 24]
+%t = Attention(%x) {heads=2, scale=1} : F32[T, 8]
+  quantizer 1 static_u8 off t.k
+  quantizer 3 static_u8 off t.probabilities
+output logits = %t
+)";
+  const Graph graph = parse(marked);
+  EXPECT_NE(graph.nodes()[0].mark(Operand::kK), nullptr);
+  EXPECT_NE(graph.nodes()[0].mark(Operand::kProbabilities), nullptr);
+}
+
 TEST(GraphText, QuantizedMatMulMustFit) {
+  EXPECT_EQ(quantized_refusal(" weight_scale=%gamma,", ""),
+            "graph.txt:7: QuantizedMatMul at \"output\": operand weight_scale is missing");
+  EXPECT_EQ(quantized_refusal("weight=%q8", "weight=%q8, weight=%q8"),
+            "graph.txt:7: operand \"weight\" is given twice");
+  EXPECT_EQ(quantized_refusal("residual=%x", "skip=%x"),
+            "graph.txt:7: QuantizedMatMul has no operand \"skip\"");
+  EXPECT_EQ(quantized_refusal("QuantizedMatMul(x=%x, weight=%q8, residual=%x, weight_scale=%gamma, "
+                              "input_multiplier=%gamma, input_offset=%gamma, "
+                              "outlier_columns=%columns, outlier_weight=%outliers)",
+                              "MatMul(x=%x, weight=%q8)"),
+            "graph.txt:7: MatMul at \"output\": weight \"q8\" is I8[8, 8], expected F32; integers "
+            "belong to QuantizedMatMul");
   EXPECT_EQ(
-      quantized_refusal("%x, %gamma, %gamma", "%x, -, %gamma"),
-      "graph.txt:7: MatMul at \"output\": input 1 \"q8\" is I8[8, 8], expected F32, or I8 with "
-      "a weight_scale");
+      quantized_refusal("weight=%q8", "weight=%outliers"),
+      "graph.txt:7: QuantizedMatMul at \"output\": weight \"outliers\" is F32[8, 2], expected I8");
   EXPECT_EQ(
-      quantized_refusal("%q8, -", "%outliers, -"),
-      "graph.txt:7: MatMul at \"output\": input 0 \"x\" is F32[T, 8], expected rows of 2 for a "
-      "weight [8, 2]");
-  EXPECT_EQ(quantized_refusal("%columns, %outliers)", "%columns)"),
-            "graph.txt:7: MatMul at \"output\": outlier columns and their weight come together");
-  EXPECT_EQ(quantized_refusal("%gamma, %gamma, %gamma, %columns", "%gamma, %q8, %gamma, %columns"),
-            "graph.txt:7: MatMul at \"output\": input 5 \"q8\" is I8[8, 8], expected a constant "
-            "F32[8]");
+      quantized_refusal(", outlier_weight=%outliers", ""),
+      "graph.txt:7: QuantizedMatMul at \"output\": outlier columns and their weight come together");
   EXPECT_EQ(
-      quantized_refusal("static_s8 on", "static_s8 off"),
-      "graph.txt: graph: MatMul at \"output\" has an integer weight but no quantizer that is on "
-      "for its input");
+      quantized_refusal("input_multiplier=%gamma", "input_multiplier=%q8"),
+      "graph.txt:7: QuantizedMatMul at \"output\": input_multiplier \"q8\" is I8[8, 8], expected a "
+      "constant F32[8]");
+  EXPECT_EQ(quantized_refusal("static_s8 on", "static_s8 off"),
+            "graph.txt: graph: QuantizedMatMul at \"output\" has an integer weight but no "
+            "quantizer that is on "
+            "for its input");
   EXPECT_EQ(quantized_refusal("first_column=2, columns=4", "first_column=6, columns=4"),
             "graph.txt:9: FakeQuantize at \"\": columns 6 to 10 of 8");
 }

@@ -6,6 +6,13 @@ namespace tamis::graph {
 
 namespace {
 
+// Attention's marks are q, k, v and the probabilities, whether or not q, k and v come as one.
+bool may_mark(const Node& node, Operand operand) {
+  if (node.has(operand)) return true;
+  return node.op == OpKind::kAttention &&
+         (operand == Operand::kK || operand == Operand::kV || operand == Operand::kProbabilities);
+}
+
 void verify_node(const Graph& graph, const Node& node, const std::vector<bool>& defined) {
   const auto refuse = [&node](const auto&... parts) {
     fail(ErrorCode::kInvalidArgument, "graph: ", op_name(node.op), " at \"", node.scope, "\" ",
@@ -27,18 +34,13 @@ void verify_node(const Graph& graph, const Node& node, const std::vector<bool>& 
     refuse("gives ", dtype_name(type.dtype), type.shape.to_string(), " but \"", output.name,
            "\" is ", dtype_name(output.dtype), output.shape.to_string());
   }
-  bool input_is_quantized = false;
   for (const Quantizer& mark : node.quantizers) {
-    // Attention's marks are q, k, v and the probabilities, whether or not q, k and v come as one.
-    const bool inside_attention = node.op == OpKind::kAttention && mark.operand <= 3;
-    if (mark.operand < 0 ||
-        (!inside_attention && node.input(static_cast<size_t>(mark.operand)) == kNoValue)) {
-      refuse("has a quantizer on operand ", mark.operand, ", which is not there");
+    if (!may_mark(node, mark.operand)) {
+      refuse("has a quantizer on ", operand_name(mark.operand), ", which is not there");
     }
     if (mark.names.empty()) refuse("has a quantizer without a name");
-    if (mark.operand == 0) input_is_quantized = input_is_quantized || mark.enabled;
   }
-  if (node.op == OpKind::kMatMul && node.input(4) != kNoValue && !input_is_quantized) {
+  if (node.op == OpKind::kQuantizedMatMul && node.enabled_mark(Operand::kX) == nullptr) {
     refuse("has an integer weight but no quantizer that is on for its input");
   }
 }

@@ -10,6 +10,7 @@ namespace tamis::passes {
 namespace {
 
 using graph::Node;
+using graph::Operand;
 using graph::OpKind;
 using graph::ValueId;
 
@@ -26,13 +27,17 @@ class Factors {
 
   // The projection of an Attention's queries, if the factor can move there.
   [[nodiscard]] const Node* projection(const Node& node) const {
-    if (node.op != OpKind::kAttention || node.inputs.size() != 3) return nullptr;
-    const float factor = node.attribute<graph::AttentionAttributes>().scale;
+    if (node.op != OpKind::kAttention || !node.has(Operand::kV)) return nullptr;
+    const auto& fields = node.attribute<graph::AttentionAttributes>();
+    // The factor is of keys times position_queries too, which the projection has no part in.
+    if (node.has(Operand::kPositionQueries)) return nullptr;
+    const float factor = fields.scale;
     if (factor == 1.0f || !is_power_of_two(factor)) return nullptr;
-    if (!uses_.used_once(node.inputs[0])) return nullptr;
-    const Node* matmul = uses_.producer(node.inputs[0], OpKind::kMatMul);
+    if (!uses_.used_once(node.operand(Operand::kQ))) return nullptr;
+    const Node* matmul = uses_.producer(node.operand(Operand::kQ), OpKind::kMatMul);
     const bool linear =
-        matmul != nullptr && matmul->inputs.size() <= 3 && is_float(matmul->inputs[1]) &&
+        matmul != nullptr && !matmul->has(Operand::kResidual) &&
+        is_float(matmul->operand(Operand::kWeight)) &&
         matmul->attribute<graph::MatMulAttributes>().activation == Activation::kNone;
     return linear ? matmul : nullptr;
   }
@@ -44,7 +49,9 @@ class Factors {
       if (graph_.is_output(matmul.inputs[k])) return false;
       for (const int reader : graph_.consumers(matmul.inputs[k])) {
         const Node& node = graph_.nodes()[static_cast<size_t>(reader)];
-        if (factor_of(node) != factor || node.input(k) != matmul.inputs[k]) return false;
+        if (factor_of(node) != factor || k >= node.inputs.size() ||
+            node.inputs[k] != matmul.inputs[k])
+          return false;
       }
     }
     return true;
@@ -78,7 +85,7 @@ std::shared_ptr<const Tensor> times(const Tensor& tensor, float factor) {
 // The calibrated range of the queries moves with them.
 void scale_mark(Node& attention, float factor) {
   for (graph::Quantizer& mark : attention.quantizers) {
-    if (mark.operand != 0) continue;
+    if (mark.operand != Operand::kQ) continue;
     if (mark.low) *mark.low *= factor;
     if (mark.high) *mark.high *= factor;
   }

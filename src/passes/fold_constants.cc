@@ -9,6 +9,7 @@ namespace tamis::passes {
 namespace {
 
 using graph::Node;
+using graph::Operand;
 using graph::OpKind;
 using graph::ValueId;
 
@@ -46,15 +47,15 @@ ValueId fold(graph::Graph& graph, const Node& node, ValueId a, ValueId b) {
 // For two constants of one shape.
 bool fold_chain(graph::Graph& graph, Node& node) {
   const Uses uses(graph);
-  const Node* inner = uses.producer(node.inputs[0], node.op);
+  const Node* inner = uses.producer(node.operand(Operand::kX), node.op);
   if (inner == nullptr || !is_elementwise(*inner) || !uses.used_once(inner->output)) return false;
-  const ValueId first = inner->inputs[1];
-  const ValueId second = node.inputs[1];
-  if (is_float_constant(graph, inner->inputs[0]) || !is_float_constant(graph, first) ||
+  const ValueId first = inner->operand(Operand::kY);
+  const ValueId second = node.operand(Operand::kY);
+  if (is_float_constant(graph, inner->operand(Operand::kX)) || !is_float_constant(graph, first) ||
       !is_float_constant(graph, second) || graph.value(first).shape != graph.value(second).shape) {
     return false;
   }
-  node.inputs = {inner->inputs[0], fold(graph, node, first, second)};
+  node.inputs = {inner->operand(Operand::kX), fold(graph, node, first, second)};
   return true;
 }
 

@@ -7,7 +7,7 @@ bool fuse_activation(graph::Graph& graph) {
   const Uses uses(graph);
   Rewrite rewrite(graph);
   for (const graph::Node& matmul : graph.nodes()) {
-    if (matmul.op != graph::OpKind::kMatMul || matmul.inputs.size() > 3) continue;
+    if (matmul.op != graph::OpKind::kMatMul || matmul.has(graph::Operand::kResidual)) continue;
     if (matmul.attribute<graph::MatMulAttributes>().activation != Activation::kNone) continue;
     const graph::Node* activation = uses.only_consumer(matmul.output, graph::OpKind::kActivation);
     if (activation == nullptr) continue;

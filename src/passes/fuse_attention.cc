@@ -2,6 +2,8 @@
 
 namespace tamis::passes {
 
+using graph::Operand;
+
 namespace {
 
 /// The nodes between q, k, v and the context.
@@ -19,8 +21,8 @@ bool match(const graph::Graph& graph, const Uses& uses, const graph::Node& score
   chain.factor = scores.attribute<graph::AttentionAttributes>().scale;
   graph::ValueId value = scores.output;
   if (const graph::Node* scale = uses.only_consumer(value, graph::OpKind::kMul)) {
-    const graph::ValueId factor = scale->inputs[1];
-    if (scale->inputs[0] != value || !graph.is_constant(factor) ||
+    const graph::ValueId factor = scale->operand(Operand::kY);
+    if (scale->operand(Operand::kX) != value || !graph.is_constant(factor) ||
         graph.value(factor).shape.rank() != 0 || graph.value(factor).dtype != DType::kF32) {
       return false;
     }
@@ -32,13 +34,14 @@ bool match(const graph::Graph& graph, const Uses& uses, const graph::Node& score
   if (chain.softmax == nullptr) return false;
   chain.context = uses.only_consumer(chain.softmax->output, graph::OpKind::kAttentionContext);
   // The kernels take factors above zero only: a score's order must not turn.
-  return chain.context != nullptr && chain.factor > 0;
+  const bool plain = scores.attribute<graph::AttentionAttributes>().bias == graph::BiasRule::kNone;
+  return chain.context != nullptr && chain.factor > 0 && (plain || chain.scale == nullptr);
 }
 
 }  // namespace
 
-// AttentionScores -> Mul? -> Softmax -> AttentionContext becomes Attention(q, k, v). Its four marks
-// are q 0, k 1, v 2, probabilities 3.
+// AttentionScores -> Mul? -> Softmax -> AttentionContext becomes Attention(q, k, v), with what
+// positions add to the scores; a factor behind them takes that in as well, so it must be 1 then.
 bool fuse_attention(graph::Graph& graph) {
   const Uses uses(graph);
   Rewrite rewrite(graph);
@@ -49,14 +52,21 @@ bool fuse_attention(graph::Graph& graph) {
     }
     graph::Node fused;
     fused.op = graph::OpKind::kAttention;
-    fused.inputs = {scores.inputs[0], scores.inputs[1], chain.context->inputs[1]};
-    fused.attributes = graph::AttentionAttributes{
-        scores.attribute<graph::AttentionAttributes>().heads, chain.factor};
+    for (const Operand operand : {Operand::kQ, Operand::kK, Operand::kBias, Operand::kPositionKeys,
+                                  Operand::kPositionQueries}) {
+      fused.set_operand(operand, scores.operand(operand));
+    }
+    fused.set_operand(Operand::kV, chain.context->operand(Operand::kV));
+    graph::AttentionAttributes attributes = scores.attribute<graph::AttentionAttributes>();
+    attributes.scale = chain.factor;
+    fused.attributes = attributes;
     fused.scope = scores.scope;
-    move_marks(scores, 0, 0, fused.quantizers);
-    move_marks(scores, 1, 1, fused.quantizers);
-    move_marks(*chain.context, 1, 2, fused.quantizers);
-    move_marks(*chain.context, 0, 3, fused.quantizers);
+    for (const Operand operand : {Operand::kQ, Operand::kK}) {
+      move_marks(scores, operand, operand, fused.quantizers);
+    }
+    for (const Operand operand : {Operand::kV, Operand::kProbabilities}) {
+      move_marks(*chain.context, operand, operand, fused.quantizers);
+    }
     rewrite.replace(chain.context, std::move(fused));
     rewrite.erase(&scores);
     if (chain.scale != nullptr) rewrite.erase(chain.scale);

@@ -2,6 +2,8 @@
 
 namespace tamis::passes {
 
+using graph::Operand;
+
 namespace {
 
 /// The gathers that a sum of embeddings is made of.
@@ -15,7 +17,7 @@ struct EmbeddingSum {
 // Puts the gather where its ids say it belongs; false if that place is taken or unknown.
 bool place(const graph::Graph& graph, const Uses& uses, const graph::Node& gather,
            EmbeddingSum& sum) {
-  const graph::ValueId ids = gather.inputs[1];
+  const graph::ValueId ids = gather.operand(Operand::kIds);
   const std::string& name = graph.value(ids).name;
   const graph::Node** slot = nullptr;
   if (name == graph::kInputIds) {
@@ -39,7 +41,14 @@ bool collect(const graph::Graph& graph, const Uses& uses, graph::ValueId value, 
   const graph::Node* add = uses.producer(value, graph::OpKind::kAdd);
   if (add == nullptr) return false;
   sum.nodes.push_back(add);
-  return collect(graph, uses, add->inputs[0], sum) && collect(graph, uses, add->inputs[1], sum);
+  return collect(graph, uses, add->operand(Operand::kX), sum) &&
+         collect(graph, uses, add->operand(Operand::kY), sum);
+}
+
+void take_gather(graph::Node& fused, const graph::Node* gather, Operand table, Operand ids) {
+  if (gather == nullptr) return;
+  fused.set_operand(table, gather->operand(Operand::kTable));
+  fused.set_operand(ids, gather->operand(Operand::kIds));
 }
 
 }  // namespace
@@ -53,20 +62,19 @@ bool fuse_embed_layer_norm(graph::Graph& graph) {
     const bool skip = norm.op == graph::OpKind::kSkipLayerNormalization;
     if (!skip && norm.op != graph::OpKind::kLayerNormalization) continue;
     EmbeddingSum sum;
-    if (!collect(graph, uses, norm.inputs[0], sum)) continue;
-    if (skip && !collect(graph, uses, norm.inputs[1], sum)) continue;
+    if (!collect(graph, uses, norm.operand(Operand::kX), sum)) continue;
+    if (skip && !collect(graph, uses, norm.operand(Operand::kSkip), sum)) continue;
     if (sum.word == nullptr) continue;
-    const size_t gamma = skip ? 2 : 1;
     graph::Node fused = norm;
     fused.op = graph::OpKind::kEmbedLayerNormalization;
     fused.quantizers.clear();
-    fused.inputs = {sum.word->inputs[0], sum.word->inputs[1], norm.inputs[gamma],
-                    norm.inputs[gamma + 1]};
-    for (const graph::Node* gather : {sum.position, sum.type}) {
-      fused.inputs.push_back(gather == nullptr ? graph::kNoValue : gather->inputs[0]);
-      fused.inputs.push_back(gather == nullptr ? graph::kNoValue : gather->inputs[1]);
+    fused.inputs.clear();
+    for (const Operand operand : {Operand::kGamma, Operand::kBeta}) {
+      fused.set_operand(operand, norm.operand(operand));
     }
-    while (fused.inputs.back() == graph::kNoValue) fused.inputs.pop_back();
+    take_gather(fused, sum.word, Operand::kTable, Operand::kIds);
+    take_gather(fused, sum.position, Operand::kPosition, Operand::kPositionIds);
+    take_gather(fused, sum.type, Operand::kType, Operand::kTypeIds);
     rewrite.replace(&norm, std::move(fused));
     for (const graph::Node* node : sum.nodes) rewrite.erase(node);
   }

@@ -7,21 +7,23 @@
 
 namespace tamis::passes {
 
+using graph::Operand;
+
 namespace {
 
 using Projections = std::array<const graph::Node*, 3>;
 
-bool find_projections(const graph::Graph& graph, const Uses& uses, const graph::Node& attention,
-                      Projections& qkv) {
-  if (attention.inputs.size() != 3) return false;
+bool find_projections(const Uses& uses, const graph::Node& attention, Projections& qkv) {
+  if (!attention.has(Operand::kV)) return false;
+  constexpr Operand kOperands[] = {Operand::kQ, Operand::kK, Operand::kV};
   for (size_t i = 0; i < 3; ++i) {
-    if (!uses.used_once(attention.inputs[i])) return false;
-    qkv[i] = uses.producer(attention.inputs[i], graph::OpKind::kMatMul);
-    if (qkv[i] == nullptr || qkv[i]->inputs.size() > 3) return false;
-    const bool fits = qkv[i]->inputs[0] == qkv[0]->inputs[0] &&
-                      qkv[i]->inputs.size() == qkv[0]->inputs.size() &&
-                      qkv[i]->attributes == qkv[0]->attributes &&
-                      graph.value(qkv[i]->inputs[1]).dtype == DType::kF32;
+    const graph::ValueId part = attention.operand(kOperands[i]);
+    if (!uses.used_once(part)) return false;
+    qkv[i] = uses.producer(part, graph::OpKind::kMatMul);
+    if (qkv[i] == nullptr || qkv[i]->has(Operand::kResidual)) return false;
+    const bool fits = qkv[i]->operand(Operand::kX) == qkv[0]->operand(Operand::kX) &&
+                      qkv[i]->has(Operand::kBias) == qkv[0]->has(Operand::kBias) &&
+                      qkv[i]->attributes == qkv[0]->attributes;
     if (!fits) return false;
   }
   return qkv[0]->attribute<graph::MatMulAttributes>().activation == Activation::kNone;
@@ -29,15 +31,9 @@ bool find_projections(const graph::Graph& graph, const Uses& uses, const graph::
 
 // Operands merged under one mark switch together, so marks that differ forbid the fusion.
 bool same_activation_marks(const Projections& qkv) {
-  const auto mark_of = [](const graph::Node& node) -> const graph::Quantizer* {
-    for (const graph::Quantizer& mark : node.quantizers) {
-      if (mark.operand == 0) return &mark;
-    }
-    return nullptr;
-  };
-  const graph::Quantizer* first = mark_of(*qkv[0]);
+  const graph::Quantizer* first = qkv[0]->mark(Operand::kX);
   for (const graph::Node* node : qkv) {
-    const graph::Quantizer* mark = mark_of(*node);
+    const graph::Quantizer* mark = node->mark(Operand::kX);
     if ((mark == nullptr) != (first == nullptr)) return false;
     if (mark == nullptr) continue;
     if (mark->enabled != first->enabled || mark->scheme != first->scheme ||
@@ -50,9 +46,7 @@ bool same_activation_marks(const Projections& qkv) {
 
 bool same_weight_state(const Projections& qkv) {
   const auto enabled = [](const graph::Node& node) {
-    return std::any_of(
-        node.quantizers.begin(), node.quantizers.end(),
-        [](const graph::Quantizer& mark) { return mark.operand == 1 && mark.enabled; });
+    return node.enabled_mark(Operand::kWeight) != nullptr;
   };
   return enabled(*qkv[0]) == enabled(*qkv[1]) && enabled(*qkv[0]) == enabled(*qkv[2]);
 }
@@ -81,9 +75,10 @@ using Stacked = std::map<std::array<graph::ValueId, 3>, graph::ValueId>;
 std::vector<graph::ValueId> stack_constants(graph::Graph& graph, const Projections& qkv,
                                             Stacked& known) {
   std::vector<graph::ValueId> stacked;
-  for (size_t operand = 1; operand < qkv[0]->inputs.size(); ++operand) {
-    const std::array<graph::ValueId, 3> parts = {qkv[0]->inputs[operand], qkv[1]->inputs[operand],
-                                                 qkv[2]->inputs[operand]};
+  for (const Operand operand : {Operand::kWeight, Operand::kBias}) {
+    if (!qkv[0]->has(operand)) continue;
+    const std::array<graph::ValueId, 3> parts = {qkv[0]->operand(operand), qkv[1]->operand(operand),
+                                                 qkv[2]->operand(operand)};
     const auto found = known.find(parts);
     stacked.push_back(found != known.end() ? found->second : concatenate(graph, parts));
     known[parts] = stacked.back();
@@ -96,7 +91,7 @@ std::vector<graph::Quantizer> merge_marks(const Projections& qkv) {
   std::vector<graph::Quantizer> marks;
   for (const graph::Node* node : qkv) {
     std::vector<graph::Quantizer> activation;
-    move_marks(*node, 0, 0, activation);
+    move_marks(*node, Operand::kX, Operand::kX, activation);
     for (graph::Quantizer& mark : activation) {
       if (marks.empty()) {
         marks.push_back(std::move(mark));
@@ -105,7 +100,9 @@ std::vector<graph::Quantizer> merge_marks(const Projections& qkv) {
       }
     }
   }
-  for (const graph::Node* node : qkv) move_marks(*node, 1, 1, marks);
+  for (const graph::Node* node : qkv) {
+    move_marks(*node, Operand::kWeight, Operand::kWeight, marks);
+  }
   return marks;
 }
 
@@ -120,9 +117,9 @@ bool fuse_qkv(graph::Graph& graph) {
     if (graph.nodes()[i].op != graph::OpKind::kAttention) continue;
     const Uses uses(graph);
     Projections qkv = {};
-    if (!find_projections(graph, uses, graph.nodes()[i], qkv)) continue;
+    if (!find_projections(uses, graph.nodes()[i], qkv)) continue;
     if (!same_activation_marks(qkv) || !same_weight_state(qkv)) continue;
-    const graph::ValueId x = qkv[0]->inputs[0];
+    const graph::ValueId x = qkv[0]->operand(Operand::kX);
     const std::string scope = graph.nodes()[i].scope;
     std::vector<graph::Quantizer> marks = merge_marks(qkv);
     std::vector<graph::ValueId> inputs = stack_constants(graph, qkv, known);
@@ -131,7 +128,10 @@ bool fuse_qkv(graph::Graph& graph) {
         graph.insert_node(i, graph::OpKind::kMatMul, std::move(inputs), graph::MatMulAttributes{},
                           scope, cat(scope, ".qkv"));
     graph.nodes()[i].quantizers = std::move(marks);
-    graph.nodes()[i + 1].inputs = {output};
+    graph::Node& attention = graph.nodes()[i + 1];
+    attention.set_operand(Operand::kQ, output);
+    attention.set_operand(Operand::kK, graph::kNoValue);
+    attention.set_operand(Operand::kV, graph::kNoValue);
     ++i;
     changed = true;
   }

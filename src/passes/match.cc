@@ -42,7 +42,8 @@ const graph::Node* Uses::only_consumer(graph::ValueId value, graph::OpKind op) c
   return node.op == op ? &node : nullptr;
 }
 
-void move_marks(const graph::Node& node, int from, int to, std::vector<graph::Quantizer>& out) {
+void move_marks(const graph::Node& node, graph::Operand from, graph::Operand to,
+                std::vector<graph::Quantizer>& out) {
   for (graph::Quantizer mark : node.quantizers) {
     if (mark.operand != from) continue;
     mark.operand = to;

@@ -29,7 +29,8 @@ class Uses {
 };
 
 /// The node's marks on operand `from`, as marks on operand `to`, appended to `out`.
-void move_marks(const graph::Node& node, int from, int to, std::vector<graph::Quantizer>& out);
+void move_marks(const graph::Node& node, graph::Operand from, graph::Operand to,
+                std::vector<graph::Quantizer>& out);
 
 /// Nodes to drop and nodes to put in their place, applied in one sweep.
 class Rewrite {

@@ -9,6 +9,7 @@ namespace tamis::passes {
 namespace {
 
 using graph::Node;
+using graph::Operand;
 using graph::OpKind;
 using graph::Symbol;
 using graph::ValueId;
@@ -33,12 +34,18 @@ bool is_rowwise(OpKind op) {
     case OpKind::kAdd:
     case OpKind::kMul:
     case OpKind::kActivation:
+    case OpKind::kGlu:
     case OpKind::kMatMul:
+    case OpKind::kQuantizedMatMul:
+    case OpKind::kRMSNormalization:
+    case OpKind::kTokenNormalize:
     case OpKind::kLayerNormalization:
     case OpKind::kSkipLayerNormalization:
       return true;
     case OpKind::kPositionIds:
     case OpKind::kGather:
+    case OpKind::kRotary:
+    case OpKind::kVocabularyPool:
     case OpKind::kSelectTokens:
     case OpKind::kSelectFirstTokens:
     case OpKind::kAttentionScores:
@@ -109,7 +116,7 @@ class RowDropper {
       const Rows rows = picks_rows(*node) ? Rows::kSelected : needed(node->output);
       for (size_t k = 0; k < node->inputs.size(); ++k) {
         // Of attention's operands only the queries are read row by row.
-        const bool by_row = node->op != OpKind::kAttention || (k == 0 && node->inputs.size() > 1);
+        const bool by_row = node->op != OpKind::kAttention || (k == 0 && node->has(Operand::kK));
         need(node->inputs[k], by_row && has_token_rows(node->inputs[k]) ? rows : Rows::kAll);
       }
     }
@@ -122,27 +129,32 @@ class RowDropper {
                     [](const graph::Quantizer& mark) { return mark.enabled; })) {
       return false;
     }
-    return node.inputs.size() > 1 || merged_projection(node) != nullptr;
+    return node.has(Operand::kK) || merged_projection(node) != nullptr;
   }
 
   // The MatMul that makes q, k and v of an Attention in one, if it can be cut in two without
   // packing a weight twice.
   [[nodiscard]] const Node* merged_projection(const Node& attention) const {
     const Uses uses(graph_);
-    const Node* matmul = uses.producer(attention.inputs[0], OpKind::kMatMul);
+    const ValueId qkv = attention.operand(Operand::kQ);
+    const Node* matmul = uses.producer(qkv, OpKind::kMatMul);
+    if (matmul == nullptr) matmul = uses.producer(qkv, OpKind::kQuantizedMatMul);
     const bool cut = matmul != nullptr && uses.used_once(matmul->output) &&
-                     uses.used_once(matmul->inputs[1]) && graph_.is_constant(matmul->inputs[1]) &&
-                     matmul->input(3) == graph::kNoValue;
+                     uses.used_once(matmul->operand(Operand::kWeight)) &&
+                     graph_.is_constant(matmul->operand(Operand::kWeight)) &&
+                     !matmul->has(Operand::kResidual);
     return cut ? matmul : nullptr;
   }
 
   // Gives the Attention at i queries of their own. Returns how many nodes were put before it.
   size_t cut_queries(size_t i) {
     const Node matmul = *merged_projection(graph_.nodes()[i]);
-    const int64_t n = graph_.value(matmul.output).shape[1].size / 3;
+    const int64_t n = graph_.value(graph_.nodes()[i].output).shape[1].size;
+    const int64_t end = graph_.value(matmul.output).shape[1].size;
     const ValueId q = cut_rows(i, matmul, {0, n, "q"});
-    const ValueId kv = cut_rows(i + 1, matmul, {n, 3 * n, "kv"});
-    graph_.nodes()[i + 2].inputs = {q, kv};
+    const ValueId kv = cut_rows(i + 1, matmul, {n, end, "kv"});
+    graph_.nodes()[i + 2].set_operand(Operand::kQ, q);
+    graph_.nodes()[i + 2].set_operand(Operand::kK, kv);
     return 2;
   }
 
@@ -154,17 +166,19 @@ class RowDropper {
   };
 
   ValueId cut_rows(size_t index, const Node& matmul, const Cut& cut) {
-    // Weight, bias, scales of the weight, weight of outlier columns: a row for each output column.
-    constexpr size_t kByRow[] = {1, 2, 4, 8};
-    std::vector<ValueId> inputs = matmul.inputs;
-    for (const size_t operand : kByRow) {
-      if (matmul.input(operand) == graph::kNoValue) continue;
-      const graph::Value& whole = graph_.value(inputs[operand]);
+    // These have a row for each output column.
+    constexpr Operand kByRow[] = {Operand::kWeight, Operand::kBias, Operand::kWeightScale,
+                                  Operand::kOutlierWeight};
+    Node half = matmul;
+    for (const Operand operand : kByRow) {
+      if (!matmul.has(operand)) continue;
+      const graph::Value& whole = graph_.value(matmul.operand(operand));
       auto part = std::make_shared<const Tensor>(whole.constant->rows(cut.begin, cut.end));
-      inputs[operand] = graph_.add_constant(cat(whole.name, ".", cut.name), std::move(part));
+      half.set_operand(operand,
+                       graph_.add_constant(cat(whole.name, ".", cut.name), std::move(part)));
     }
     const std::string name = cat(graph_.value(matmul.output).name, ".", cut.name);
-    const ValueId output = graph_.insert_node(index, OpKind::kMatMul, std::move(inputs),
+    const ValueId output = graph_.insert_node(index, matmul.op, std::move(half.inputs),
                                               matmul.attributes, matmul.scope, name);
     graph_.nodes()[index].quantizers = marks_of(matmul, cut.begin == 0);
     return output;
@@ -175,8 +189,8 @@ class RowDropper {
   static std::vector<graph::Quantizer> marks_of(const Node& matmul, bool queries) {
     std::vector<graph::Quantizer> marks;
     std::vector<graph::Quantizer> weights;
-    move_marks(matmul, 0, 0, marks);
-    move_marks(matmul, 1, 1, weights);
+    move_marks(matmul, Operand::kX, Operand::kX, marks);
+    move_marks(matmul, Operand::kWeight, Operand::kWeight, weights);
     for (graph::Quantizer& mark : marks) {
       if (mark.names.size() != 3) continue;
       const auto second = mark.names.begin() + 1;
@@ -212,15 +226,15 @@ class RowDropper {
   size_t narrow_attention(size_t i) {
     // The cut MatMul for the queries then reads picked rows, like any other.
     size_t added = 0;
-    if (graph_.nodes()[i].inputs.size() == 1) {
+    if (!graph_.nodes()[i].has(Operand::kK)) {
       added = cut_queries(i);
       added += narrow(i);
     } else {
-      const ValueId q = graph_.nodes()[i].inputs[0];
+      const ValueId q = graph_.nodes()[i].operand(Operand::kQ);
       if (has_token_rows(q)) {
         added += picked_.contains(q) ? 0 : 1;
         if (added > 0) picked_[q] = pick(i, q);
-        graph_.nodes()[i + added].inputs[0] = picked_[q];
+        graph_.nodes()[i + added].set_operand(Operand::kQ, picked_[q]);
       }
     }
     const Node& node = graph_.nodes()[i + added];
@@ -236,7 +250,7 @@ class RowDropper {
 
   // A selection of what is selected by now is what it reads. A pool stays: its rows are sequences'.
   void take_selected(size_t i) {
-    const ValueId input = graph_.nodes()[i].inputs[0];
+    const ValueId input = graph_.nodes()[i].operand(Operand::kX);
     const ValueId output = graph_.nodes()[i].output;
     if (graph_.nodes()[i].op == OpKind::kSequencePool || has_token_rows(input)) return;
     for (Node& node : graph_.nodes()) {

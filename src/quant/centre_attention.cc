@@ -10,14 +10,11 @@ namespace tamis::quant {
 using graph::Graph;
 using graph::kNoValue;
 using graph::Node;
+using graph::Operand;
 using graph::OpKind;
 using graph::ValueId;
 
 namespace {
-
-constexpr size_t kWeight = 1;
-constexpr size_t kBias = 2;
-constexpr size_t kResidual = 3;
 
 bool only_reader(const Graph& graph, ValueId id, int reader) {
   const std::vector<int> readers = graph.consumers(id);
@@ -29,8 +26,8 @@ bool owns_weight_and_bias(const Graph& graph, int index) {
   if (index < 0) return false;
   const Node& node = graph.nodes()[static_cast<size_t>(index)];
   if (node.op != OpKind::kMatMul) return false;
-  for (const size_t operand : {kWeight, kBias}) {
-    const ValueId id = node.input(operand);
+  for (const Operand operand : {Operand::kWeight, Operand::kBias}) {
+    const ValueId id = node.operand(operand);
     if (id == kNoValue || !graph.is_constant(id) || graph.value(id).dtype != DType::kF32 ||
         !only_reader(graph, id, index)) {
       return false;
@@ -40,7 +37,7 @@ bool owns_weight_and_bias(const Graph& graph, int index) {
 }
 
 void add_to_bias(Graph& graph, const Node& matmul, const std::vector<double>& change) {
-  graph::Value& value = graph.value(matmul.inputs[kBias]);
+  graph::Value& value = graph.value(matmul.operand(Operand::kBias));
   Tensor bias = Tensor::from(value.constant->shape(), value.constant->as<float>());
   const auto values = bias.mutable_as<float>();
   for (size_t i = 0; i < change.size(); ++i) {
@@ -55,10 +52,19 @@ struct Surroundings {
   int output = -1;
 };
 
+// Whether all keys may move by one vector: the scores of a query then all move by one number. Keys
+// times position_queries would not. Keys and values that heads share have another width.
+bool may_move_keys(const Node& attention) {
+  const auto& fields = attention.attribute<graph::AttentionAttributes>();
+  return !attention.has(Operand::kK) && !attention.has(Operand::kPositionQueries) &&
+         fields.key_heads() == fields.heads;
+}
+
 Surroundings surroundings_of(const Graph& graph, int index) {
   const Node& node = graph.nodes()[static_cast<size_t>(index)];
-  if (node.op != OpKind::kAttention || node.inputs.size() != 1) return {};
-  const int projection = graph.producer(node.inputs[0]);
+  if (node.op != OpKind::kAttention || !may_move_keys(node)) return {};
+  const ValueId qkv = node.operand(Operand::kQ);
+  const int projection = graph.producer(qkv);
   const std::vector<int> readers = graph.consumers(node.output);
   if (!owns_weight_and_bias(graph, projection) || readers.size() != 1 ||
       !owns_weight_and_bias(graph, readers[0])) {
@@ -66,9 +72,9 @@ Surroundings surroundings_of(const Graph& graph, int index) {
   }
   const Node& matmul = graph.nodes()[static_cast<size_t>(projection)];
   const auto* attributes = std::get_if<graph::MatMulAttributes>(&matmul.attributes);
-  const bool plain = matmul.input(kResidual) == kNoValue && attributes != nullptr &&
+  const bool plain = !matmul.has(Operand::kResidual) && attributes != nullptr &&
                      attributes->activation == Activation::kNone;
-  if (!plain || !only_reader(graph, node.inputs[0], index) || graph.is_output(node.output)) {
+  if (!plain || !only_reader(graph, qkv, index) || graph.is_output(node.output)) {
     return {};
   }
   return {projection, readers[0]};
@@ -88,7 +94,7 @@ void centre_attention(Graph& graph, const engine::PackedBatch& batch, ThreadPool
     const graph::Value& qkv = graph.value(projection.output);
     ColumnMoments moments(qkv.shape[1].size);
     // The layer's input is kept with them, so that the next layer's starts from here.
-    (void)run.get(graph.value(projection.inputs[0]).name);
+    (void)run.get(graph.value(projection.operand(Operand::kX)).name);
     moments.add(run.get(qkv.name));
     run.keep_for(i);
     std::vector<double> change = moments.mean();
@@ -98,7 +104,7 @@ void centre_attention(Graph& graph, const engine::PackedBatch& batch, ThreadPool
     for (size_t j = 0; j < change.size(); ++j) change[j] = j < width ? 0 : -change[j];
     add_to_bias(graph, projection, change);
 
-    const auto weight = graph.value(output.inputs[kWeight]).constant->as<float>();
+    const auto weight = graph.value(output.operand(Operand::kWeight)).constant->as<float>();
     std::vector<double> moved(weight.size() / width, 0.0);
     for (size_t at = 0; at < weight.size(); ++at) {
       moved[at / width] += double{weight[at]} * values[at % width];

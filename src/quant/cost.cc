@@ -67,15 +67,14 @@ double table_ns(CostOp op, int64_t n, int64_t k, IsaSet isas) {
 }
 
 double matmul_ns(const Graph& graph, const Node& matmul, const CostModel& model) {
-  const graph::Value& weight = graph.value(matmul.inputs[1]);
+  const graph::Value& weight = graph.value(matmul.operand(graph::Operand::kWeight));
   const int64_t n = weight.shape[0].size;
   const int64_t k = weight.shape[1].size;
   if (weight.dtype != DType::kI8) {
     const bool bf16 = model.bf16 && model.isas.has(Isa::kAvx512Bf16);
     return table_ns(bf16 ? CostOp::kGemmBf16 : CostOp::kGemmF32, n, k, model.isas);
   }
-  constexpr size_t kOutlierColumns = 7;
-  const graph::ValueId outliers = matmul.input(kOutlierColumns);
+  const graph::ValueId outliers = matmul.operand(graph::Operand::kOutlierColumns);
   const int64_t count = outliers == graph::kNoValue ? 0 : graph.value(outliers).shape[0].size;
   return table_ns(CostOp::kGemmS8, n, k, model.isas) +
          static_cast<double>(count) * table_ns(CostOp::kOutlier, n, 1, model.isas);
@@ -102,7 +101,7 @@ double graph_ns(const Graph& graph, const CostModel& model) {
   for (const Node& node : graph.nodes()) {
     const double share = row_share(graph.value(node.output).shape.symbol());
     const int64_t width = columns(graph, node.output);
-    if (node.op == OpKind::kMatMul) {
+    if (graph::is_matmul(node)) {
       ns += share * matmul_ns(graph, node, model);
     } else if (node.op == OpKind::kAttention) {
       const auto arithmetic = node.attribute<graph::AttentionAttributes>().arithmetic;

@@ -55,7 +55,7 @@ TEST(Cost, GraphsAddUp) {
   model.isas = kVnni;
   double difference = 0;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
-    if (graph.nodes()[i].op != graph::OpKind::kMatMul) continue;
+    if (!graph::is_matmul(graph.nodes()[i])) continue;
     // Heads work by sequence and are float in both.
     difference += matmul_ns(graph, graph.nodes()[i], model) -
                   matmul_ns(quantized, quantized.nodes()[i], model);

@@ -17,6 +17,7 @@ namespace {
 using graph::Graph;
 using graph::kNoValue;
 using graph::Node;
+using graph::Operand;
 using graph::OpKind;
 using graph::Quantizer;
 using graph::QuantScheme;
@@ -65,8 +66,10 @@ class Position {
   // sums of embeddings are not.
   [[nodiscard]] const Node* norm_of_sum(const Node& node) const {
     if (node.op != OpKind::kAdd || !after_attention(node.output)) return nullptr;
-    if (graph_.is_constant(node.inputs[0]) || graph_.is_constant(node.inputs[1])) return nullptr;
-    if (graph_.value(node.inputs[0]).shape != graph_.value(node.inputs[1]).shape) return nullptr;
+    const ValueId x = node.operand(Operand::kX);
+    const ValueId y = node.operand(Operand::kY);
+    if (graph_.is_constant(x) || graph_.is_constant(y)) return nullptr;
+    if (graph_.value(x).shape != graph_.value(y).shape) return nullptr;
     return uses_.only_consumer(node.output, OpKind::kLayerNormalization);
   }
   [[nodiscard]] bool is_residual_sum(const Node& node) const {
@@ -90,7 +93,8 @@ class Position {
     for (const int index : graph_.consumers(id)) {
       const Node& node = graph_.nodes()[static_cast<size_t>(index)];
       if (is_attention_product(node)) return true;
-      const bool adds_bias = node.op == OpKind::kAdd && graph_.is_constant(node.inputs[1]);
+      const bool adds_bias =
+          node.op == OpKind::kAdd && graph_.is_constant(node.operand(Operand::kY));
       if (adds_bias && feeds_attention(node.output)) return true;
     }
     return false;
@@ -132,13 +136,14 @@ ValueId weight_behind(const Graph& graph, ValueId value) {
     const int producer = graph.producer(value);
     if (producer < 0) return kNoValue;
     const Node& node = graph.nodes()[static_cast<size_t>(producer)];
-    if (node.op == OpKind::kMatMul) return node.inputs[1];
-    value = node.inputs[0];
+    if (node.op == OpKind::kMatMul) return node.operand(Operand::kWeight);
+    if (!node.has(Operand::kX)) return kNoValue;
+    value = node.operand(Operand::kX);
   }
   return kNoValue;
 }
 
-Quantizer make_mark(int32_t operand, QuantScheme scheme, bool enabled, std::string name) {
+Quantizer make_mark(Operand operand, QuantScheme scheme, bool enabled, std::string name) {
   Quantizer mark;
   mark.operand = operand;
   mark.scheme = scheme;
@@ -147,12 +152,14 @@ Quantizer make_mark(int32_t operand, QuantScheme scheme, bool enabled, std::stri
   return mark;
 }
 
+// Marks on the two operands of a node.
 std::vector<Quantizer> numbered_marks(const Node& node, std::string_view operation, int first,
                                       QuantScheme scheme) {
   std::vector<Quantizer> marks;
-  for (const int operand : {0, 1}) {
+  for (const int place : {0, 1}) {
+    const Operand operand = graph::op_info(node.op).operands()[static_cast<size_t>(place)].operand;
     marks.push_back(make_mark(operand, scheme, false,
-                              cat(node.scope, ".", operation, "_quantizer_", first + operand)));
+                              cat(node.scope, ".", operation, "_quantizer_", first + place)));
   }
   return marks;
 }
@@ -161,17 +168,19 @@ std::vector<Quantizer> marks_of(const Graph& graph, const Position& position, Nu
                                 const Node& node, QuantScheme scheme) {
   if (node.op == OpKind::kMatMul) {
     const bool on = position.in_encoder(node);
-    return {make_mark(0, scheme, on, cat(node.scope, "._input_quantizer")),
-            make_mark(1, QuantScheme::kPerChannelS8, on, cat(node.scope, "._weight_quantizer"))};
+    return {make_mark(Operand::kX, scheme, on, cat(node.scope, "._input_quantizer")),
+            make_mark(Operand::kWeight, QuantScheme::kPerChannelS8, on,
+                      cat(node.scope, "._weight_quantizer"))};
   }
   if (is_attention_product(node)) {
     const bool scores = node.op == OpKind::kAttentionScores;
-    const ValueId parameter = weight_behind(graph, node.inputs[scores ? 0 : 1]);
+    const ValueId parameter =
+        weight_behind(graph, node.operand(scores ? Operand::kQ : Operand::kV));
     const int first = numbers.first_of(node.scope, node.op, parameter);
     return numbered_marks(node, "matmul", first, scheme);
   }
   if (const Node* norm = position.norm_of_sum(node)) {
-    const int first = numbers.first_of(node.scope, node.op, norm->inputs[1]);
+    const int first = numbers.first_of(node.scope, node.op, norm->operand(Operand::kGamma));
     return numbered_marks(node, "layernorm", first, scheme);
   }
   return {};

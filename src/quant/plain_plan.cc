@@ -10,6 +10,7 @@ namespace tamis::quant {
 using graph::Graph;
 using graph::kNoValue;
 using graph::Node;
+using graph::Operand;
 using graph::OpKind;
 using graph::Quantizer;
 using graph::ValueId;
@@ -28,7 +29,7 @@ bool marks_are_on(const Node& node) {
   bool weight = false;
   for (const Quantizer& mark : node.quantizers) {
     if (!mark.enabled) return false;
-    (mark.operand == 0 ? input : weight) = true;
+    (mark.operand == Operand::kX ? input : weight) = true;
   }
   return input && weight;
 }
@@ -39,11 +40,11 @@ class Replacement {
   Replacement(Graph& graph, const std::vector<size_t>& nodes) : graph_(graph), nodes_(nodes) {}
 
   template <typename T>
-  void set(size_t operand, const Shape& shape, const std::vector<T>& values,
+  void set(Operand operand, const Shape& shape, const std::vector<T>& values,
            const std::string& fallback_name) {
     if (values.empty()) return;
     std::shared_ptr<const Tensor> tensor = tensor_of(shape, values);
-    const ValueId old = graph_.nodes()[nodes_[0]].input(operand);
+    const ValueId old = graph_.nodes()[nodes_[0]].operand(operand);
     ValueId id = old;
     if (old != kNoValue && only_ours(old, operand)) {
       graph_.value(old).dtype = tensor->dtype();
@@ -51,22 +52,18 @@ class Replacement {
     } else {
       id = graph_.add_constant(fallback_name, std::move(tensor));
     }
-    for (const size_t index : nodes_) {
-      std::vector<ValueId>& inputs = graph_.nodes()[index].inputs;
-      if (inputs.size() <= operand) inputs.resize(operand + 1, kNoValue);
-      inputs[operand] = id;
-    }
+    for (const size_t index : nodes_) graph_.nodes()[index].set_operand(operand, id);
   }
 
  private:
-  [[nodiscard]] bool only_ours(ValueId id, size_t operand) const {
+  [[nodiscard]] bool only_ours(ValueId id, Operand operand) const {
     if (graph_.is_output(id)) return false;
     const std::vector<int> readers = graph_.consumers(id);
     return std::all_of(readers.begin(), readers.end(), [&](int reader) {
       const auto index = static_cast<size_t>(reader);
       const Node& node = graph_.nodes()[index];
       return std::find(nodes_.begin(), nodes_.end(), index) != nodes_.end() &&
-             node.input(operand) == id &&
+             node.operand(operand) == id &&
              std::count(node.inputs.begin(), node.inputs.end(), id) == 1;
     });
   }
@@ -82,29 +79,32 @@ std::vector<size_t> quantizable_linears(const Graph& graph) {
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];
     if (node.op != OpKind::kMatMul || !marks_are_on(node)) continue;
-    const graph::Value& weight = graph.value(node.inputs[1]);
+    const graph::Value& weight = graph.value(node.operand(Operand::kWeight));
     if (weight.constant != nullptr && weight.dtype == DType::kF32) found.push_back(i);
   }
   return found;
 }
 
 void apply_treatment(Graph& graph, const std::vector<size_t>& nodes, const TreatedLinear& treated) {
-  const std::string name = graph.value(graph.nodes()[nodes[0]].inputs[1]).name;
+  const std::string name = graph.value(graph.nodes()[nodes[0]].operand(Operand::kWeight)).name;
   const int64_t n = treated.weight.rows;
   const int64_t k = treated.weight.columns;
   const auto outliers = static_cast<int64_t>(treated.outlier_columns.size());
+  for (const size_t index : nodes) graph.nodes()[index].op = OpKind::kQuantizedMatMul;
   Replacement replacement(graph, nodes);
-  replacement.set(1, {n, k}, treated.weight.q, name + ".int8");
-  replacement.set(2, {n}, treated.bias, name + ".bias");
-  replacement.set(4, {n}, treated.weight.scale, name + ".scale");
-  replacement.set(5, {k}, treated.multiplier, name + ".input_multiplier");
-  replacement.set(6, {k}, treated.offset, name + ".input_offset");
-  replacement.set(7, {outliers}, treated.outlier_columns, name + ".outlier_columns");
-  replacement.set(8, {n, outliers}, treated.outlier_weight, name + ".outlier_weight");
+  replacement.set(Operand::kWeight, {n, k}, treated.weight.q, name + ".int8");
+  replacement.set(Operand::kBias, {n}, treated.bias, name + ".bias");
+  replacement.set(Operand::kWeightScale, {n}, treated.weight.scale, name + ".scale");
+  replacement.set(Operand::kInputMultiplier, {k}, treated.multiplier, name + ".input_multiplier");
+  replacement.set(Operand::kInputOffset, {k}, treated.offset, name + ".input_offset");
+  replacement.set(Operand::kOutlierColumns, {outliers}, treated.outlier_columns,
+                  name + ".outlier_columns");
+  replacement.set(Operand::kOutlierWeight, {n, outliers}, treated.outlier_weight,
+                  name + ".outlier_weight");
   if (!treated.range) return;
   for (const size_t index : nodes) {
     for (Quantizer& mark : graph.nodes()[index].quantizers) {
-      if (mark.operand != 0) continue;
+      if (mark.operand != Operand::kX) continue;
       mark.low = treated.range->low;
       mark.high = treated.range->high;
     }
@@ -114,7 +114,7 @@ void apply_treatment(Graph& graph, const std::vector<size_t>& nodes, const Treat
 void make_plain_plan(Graph& graph) {
   std::map<ValueId, std::vector<size_t>> by_weight;
   for (const size_t index : quantizable_linears(graph)) {
-    by_weight[graph.nodes()[index].inputs[1]].push_back(index);
+    by_weight[graph.nodes()[index].operand(Operand::kWeight)].push_back(index);
   }
   for (const auto& [weight, nodes] : by_weight) {
     const std::shared_ptr<const Tensor> tensor = graph.value(weight).constant;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "graph/attention_part.h"
 #include "quant/moments.h"
 #include "quant/observer.h"
 #include "quant/partial_run.h"
@@ -16,6 +17,7 @@ namespace tamis::quant {
 using graph::Graph;
 using graph::kNoValue;
 using graph::Node;
+using graph::Operand;
 using graph::OpKind;
 using graph::Quantizer;
 using graph::QuantScheme;
@@ -49,7 +51,7 @@ class Calibration {
       for (Quantizer& mark : node.quantizers) mark.enabled = false;
     }
     for (const size_t index : quantizable_linears(graph)) {
-      sharing_[graph.nodes()[index].inputs[1]].push_back(index);
+      sharing_[graph.nodes()[index].operand(Operand::kWeight)].push_back(index);
     }
     source_ = &graph;
     report_.sequences = batch_.sequences();
@@ -64,7 +66,7 @@ class Calibration {
       }
       float_run_.keep_for(i);
       run_.keep_for(i);
-      if (graph_.nodes()[i].op == OpKind::kMatMul) {
+      if (graph::is_matmul(graph_.nodes()[i])) {
         quantize_linear(i);
       } else {
         observe_marks(i);
@@ -87,16 +89,17 @@ class Calibration {
   }
 
   void quantize_linear(size_t index) {
-    const auto shared = sharing_.find(source_->nodes()[index].inputs[1]);
+    const auto shared = sharing_.find(source_->nodes()[index].operand(Operand::kWeight));
     if (shared == sharing_.end()) return;
     const std::vector<size_t>& nodes = shared->second;
     const bool ours = std::find(nodes.begin(), nodes.end(), index) != nodes.end();
     if (!ours || nodes[0] != index) return;  // treated with the first of them
 
     const Node node = graph_.nodes()[index];
-    const graph::Value& weight = source_->value(source_->nodes()[index].inputs[1]);
+    const graph::Value& weight = source_->value(source_->nodes()[index].operand(Operand::kWeight));
     const graph::Value* bias =
-        node.input(2) == kNoValue ? nullptr : &source_->value(source_->nodes()[index].inputs[2]);
+        node.has(Operand::kBias) ? &source_->value(source_->nodes()[index].operand(Operand::kBias))
+                                 : nullptr;
     LinearInput input;
     input.rows = weight.shape[0].size;
     input.columns = weight.shape[1].size;
@@ -105,8 +108,8 @@ class Calibration {
     std::vector<float> pooled;
     std::vector<double> difference;
     if (nodes.size() == 1) {
-      input.float_input = float_run_.get(name_of(node.inputs[0]));
-      input.input = run_.get(name_of(node.inputs[0]));
+      input.float_input = float_run_.get(name_of(node.operand(Operand::kX)));
+      input.input = run_.get(name_of(node.operand(Operand::kX)));
       difference = residual_difference(index);
       input.residual_difference = difference;
     } else {
@@ -134,9 +137,8 @@ class Calibration {
   }
 
   static const Quantizer& input_mark(const Node& node) {
-    const auto mark = std::find_if(node.quantizers.begin(), node.quantizers.end(),
-                                   [](const Quantizer& m) { return m.operand == 0; });
-    TAMIS_CHECK(mark != node.quantizers.end());
+    const Quantizer* mark = node.mark(Operand::kX);
+    TAMIS_CHECK(mark != nullptr);
     return *mark;
   }
 
@@ -145,7 +147,7 @@ class Calibration {
     LinearReport report;
     report.names = mark.names;
     for (const Quantizer& other : node.quantizers) {
-      if (other.operand != 1) continue;
+      if (other.operand != Operand::kWeight) continue;
       report.weight_names.insert(report.weight_names.end(), other.names.begin(), other.names.end());
     }
     report.activation_error = treated.activation_error / energy;
@@ -163,7 +165,7 @@ class Calibration {
   std::vector<float> pooled_inputs(const std::vector<size_t>& nodes) {
     std::vector<float> pooled;
     for (const size_t index : nodes) {
-      const ValueId x = graph_.nodes()[index].inputs[0];
+      const ValueId x = graph_.nodes()[index].operand(Operand::kX);
       const std::span<const float> rows = float_run_.get(name_of(x));
       const auto columns = static_cast<size_t>(graph_.value(x).shape[1].size);
       const size_t stride = nodes.size() * columns;
@@ -186,17 +188,21 @@ class Calibration {
   // one, [n]; empty elsewhere.
   std::vector<double> residual_difference(size_t index) {
     const Node& node = graph_.nodes()[index];
-    ValueId residual = node.input(3);
+    ValueId residual = node.operand(Operand::kResidual);
     ValueId output = node.output;
     const Node* reader = only_reader(output);
-    if (reader != nullptr && reader->op == OpKind::kAdd && graph_.is_constant(reader->inputs[1])) {
+    if (reader != nullptr && reader->op == OpKind::kAdd &&
+        graph_.is_constant(reader->operand(Operand::kY))) {
       output = reader->output;
       reader = only_reader(output);
     }
     const bool sums = reader != nullptr &&
                       (reader->op == OpKind::kAdd || reader->op == OpKind::kSkipLayerNormalization);
-    if (residual == kNoValue && sums)
-      residual = reader->inputs[reader->inputs[0] == output ? 1 : 0];
+    if (residual == kNoValue && sums) {
+      residual = reader->operand(Operand::kX);
+      const Operand other = reader->op == OpKind::kAdd ? Operand::kY : Operand::kSkip;
+      if (residual == output) residual = reader->operand(other);
+    }
     if (residual == kNoValue || graph_.is_constant(residual)) return {};
     const int64_t columns = graph_.value(residual).shape[1].size;
     const auto mean_of = [&](PartialRun& run) {
@@ -214,12 +220,12 @@ class Calibration {
     const std::vector<int> readers = graph_.consumers(node.output);
     for (const int reader : readers) {
       const Node& next = graph_.nodes()[static_cast<size_t>(reader)];
-      const bool bias = next.op == OpKind::kAdd && graph_.is_constant(next.inputs[1]);
+      const bool bias = next.op == OpKind::kAdd && graph_.is_constant(next.operand(Operand::kY));
       if (is_attention(next.op) || (bias && feeds_attention(next))) {
         return options_.outliers.into_attention;
       }
     }
-    const int producer = graph_.producer(node.inputs[0]);
+    const int producer = graph_.producer(node.operand(Operand::kX));
     if (producer < 0) return options_.outliers.into_activation;
     const Node& before = graph_.nodes()[static_cast<size_t>(producer)];
     if (is_attention(before.op)) return options_.outliers.out_of_attention;
@@ -240,8 +246,7 @@ class Calibration {
     for (size_t m = 0; m < node.quantizers.size(); ++m) {
       const Quantizer& mark = node.quantizers[m];
       if (!source_->nodes()[index].quantizers[m].enabled || !is_static(mark)) continue;
-      const bool probabilities = (node.op == OpKind::kAttention && mark.operand == 3) ||
-                                 (node.op == OpKind::kAttentionContext && mark.operand == 0);
+      const bool probabilities = mark.operand == Operand::kProbabilities;
       Range range = {-1, 1};  // holds every probability
       if (!probabilities) {
         const std::vector<float> rows = operand_rows(node, mark);
@@ -271,19 +276,21 @@ class Calibration {
     return energy > 0 ? error / energy : 0;
   }
 
-  // The rows a mark stands on; of a merged qkv, its third.
+  // The rows a mark stands on; of a merged qkv, its part.
   std::vector<float> operand_rows(const Node& node, const Quantizer& mark) {
-    const bool merged = node.op == OpKind::kAttention && node.inputs.size() == 1;
-    const ValueId id = node.inputs[merged ? 0 : static_cast<size_t>(mark.operand)];
-    const std::span<const float> rows = run_.get(name_of(id));
-    if (!merged) return {rows.begin(), rows.end()};
-    const auto width = static_cast<size_t>(graph_.value(node.output).shape[1].size);
-    std::vector<float> third;
-    for (size_t at = width * static_cast<size_t>(mark.operand); at < rows.size(); at += 3 * width) {
-      third.insert(third.end(), rows.begin() + static_cast<std::ptrdiff_t>(at),
-                   rows.begin() + static_cast<std::ptrdiff_t>(at + width));
+    if (node.op != OpKind::kAttention) {
+      const std::span<const float> rows = run_.get(name_of(node.operand(mark.operand)));
+      return {rows.begin(), rows.end()};
     }
-    return third;
+    const graph::AttentionPart part = attention_part(graph_, node, mark.operand);
+    const std::span<const float> rows = run_.get(name_of(part.value));
+    const auto stride = static_cast<size_t>(graph_.value(part.value).shape[1].size);
+    std::vector<float> columns;
+    for (size_t at = static_cast<size_t>(part.first_column); at < rows.size(); at += stride) {
+      const auto first = rows.begin() + static_cast<std::ptrdiff_t>(at);
+      columns.insert(columns.end(), first, first + part.columns);
+    }
+    return columns;
   }
 
   Range observe(std::span<const float> rows, const Quantizer& mark) {

@@ -283,8 +283,7 @@ TEST(Quantize, MakesEveryMarkedLinearInteger) {
       EXPECT_EQ(made.report.sequences, 60);
       int integers = 0;
       for (const graph::Node& node : made.graph.nodes()) {
-        if (node.op != graph::OpKind::kMatMul) continue;
-        integers += made.graph.value(node.inputs[1]).dtype == DType::kI8 ? 1 : 0;
+        integers += node.op == graph::OpKind::kQuantizedMatMul ? 1 : 0;
       }
       EXPECT_EQ(integers, fused ? 4 : 6);
       EXPECT_LT(relative_error(logits(made.graph, texts, true), float_logits(graph, texts)), 0.05);
@@ -377,7 +376,7 @@ TEST(CentreAttention, ChangesNoAnswerAndLeavesNoMean) {
     if (node.op != graph::OpKind::kAttention) continue;
     ++attentions;
     ColumnMoments moments(24);
-    moments.add(run.get(after.value(node.inputs[0]).name));
+    moments.add(run.get(after.value(node.operand(graph::Operand::kQ)).name));
     double queries = 0;
     for (size_t j = 0; j < 24; ++j) {
       if (j < 8) queries += std::abs(moments.mean()[j]);

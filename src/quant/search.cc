@@ -11,16 +11,12 @@ namespace tamis::quant {
 using graph::Graph;
 using graph::kNoValue;
 using graph::Node;
+using graph::Operand;
 using graph::OpKind;
 using graph::Quantizer;
 using graph::ValueId;
 
 namespace {
-
-// Inputs of a MatMul: weight, bias and residual; behind them stands what quantization added.
-constexpr size_t kWeight = 1;
-constexpr size_t kBias = 2;
-constexpr size_t kFloatInputs = 4;
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -37,14 +33,11 @@ ValueId restore_constant(Graph& graph, const Graph& source, ValueId id) {
 }
 
 void restore_node(Graph& graph, const Graph& source, Node& node, const Node& original) {
-  node.inputs.resize(std::min(node.inputs.size(), kFloatInputs), kNoValue);
-  node.inputs[kWeight] = restore_constant(graph, source, original.inputs[kWeight]);
-  if (original.input(kBias) != kNoValue) {
-    node.inputs[kBias] = restore_constant(graph, source, original.inputs[kBias]);
-  } else if (node.inputs.size() > kBias) {
-    node.inputs[kBias] = kNoValue;
+  graph::make_float_matmul(node);
+  for (const Operand operand : {Operand::kWeight, Operand::kBias}) {
+    const ValueId id = original.operand(operand);
+    node.set_operand(operand, id == kNoValue ? kNoValue : restore_constant(graph, source, id));
   }
-  while (node.inputs.back() == kNoValue) node.inputs.pop_back();
   for (Quantizer& mark : node.quantizers) mark.enabled = false;
 }
 
@@ -243,9 +236,8 @@ std::vector<LayerSet> integer_layers(const Graph& quantized, const Graph& source
   std::vector<LayerSet> layers;
   std::map<ValueId, size_t> by_weight;
   for (const Node& node : quantized.nodes()) {
-    if (node.op != OpKind::kMatMul) continue;
-    const ValueId weight = node.inputs[kWeight];
-    if (quantized.value(weight).dtype != DType::kI8) continue;
+    if (node.op != OpKind::kQuantizedMatMul) continue;
+    const ValueId weight = node.operand(Operand::kWeight);
     const auto [found, is_new] = by_weight.emplace(weight, layers.size());
     if (is_new) layers.emplace_back();
     LayerSet& layer = layers[found->second];
@@ -258,7 +250,7 @@ std::vector<LayerSet> integer_layers(const Graph& quantized, const Graph& source
     layer.price += price(source, *original) - price(quantized, node);
     if (!is_new) continue;
     for (const Quantizer& mark : node.quantizers) {
-      if (mark.operand != 0) continue;
+      if (mark.operand != Operand::kX) continue;
       layer.names.insert(layer.names.end(), mark.names.begin(), mark.names.end());
     }
     layer.name = layer.names.empty() ? output : layer.names[0];

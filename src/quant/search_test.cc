@@ -30,8 +30,7 @@ graph::Graph source_without_marks(graph::Graph graph) {
 double known_loss(const graph::Graph& graph) {
   double loss = 0;
   for (const graph::Node& node : graph.nodes()) {
-    if (node.op != graph::OpKind::kMatMul) continue;
-    if (graph.value(node.inputs[1]).dtype != DType::kI8) continue;
+    if (node.op != graph::OpKind::kQuantizedMatMul) continue;
     if (node.scope == "m.0.self") loss += 0.5;
     if (node.scope == "m.0.output.dense") loss += 0.01;
     if (node.scope == "m.0.ffn") loss += 0.2;
@@ -42,7 +41,7 @@ double known_loss(const graph::Graph& graph) {
 
 // Multiplications of a MatMul: nothing as integers.
 double operations(const graph::Graph& graph, const graph::Node& node) {
-  const graph::Value& weight = graph.value(node.inputs[1]);
+  const graph::Value& weight = graph.value(node.operand(graph::Operand::kWeight));
   if (weight.dtype == DType::kI8) return 0;
   return static_cast<double>(weight.shape[0].size * weight.shape[1].size);
 }
@@ -194,8 +193,8 @@ TEST(Unquantize, GivesTheFloatLayerBack) {
   make_plain_plan(quantized);
   std::vector<std::string> all;
   for (const graph::Node& node : quantized.nodes()) {
-    const bool integer = node.op == graph::OpKind::kMatMul && node.input(4) != graph::kNoValue;
-    if (integer) all.push_back(quantized.value(node.output).name);
+    if (node.op == graph::OpKind::kQuantizedMatMul)
+      all.push_back(quantized.value(node.output).name);
   }
   EXPECT_EQ(all.size(), 4u);
   const graph::Graph back = unquantize(quantized, source, all);
@@ -203,7 +202,7 @@ TEST(Unquantize, GivesTheFloatLayerBack) {
   apply_globs(off, {}, std::vector<std::string>{"*"});
   for (const graph::Node& node : back.nodes()) {
     if (node.op != graph::OpKind::kMatMul) continue;
-    const graph::Value& weight = back.value(node.inputs[1]);
+    const graph::Value& weight = back.value(node.operand(graph::Operand::kWeight));
     EXPECT_EQ(weight.constant, source.value(source.find_value(weight.name)).constant);
   }
   EXPECT_THROW((void)unquantize(quantized, back, {"y"}), Error);

@@ -160,7 +160,7 @@ TEST(CliBundles, WithAnotherManifestDoNotLoad) {
   const TempFolder folder;
   const std::string manifest = read_file(fs::path(bundle()) / "tamis.json");
   const std::map<std::string, std::string> changes = {
-      {"\"format_version\": 1", "\"format_version\": 7"},
+      {"\"format_version\": 2", "\"format_version\": 7"},
       {"\"graph.txt\"", "\"../graph.txt\""},
       {"\"classify\"", "\"divine\""},
       {"{", ""},

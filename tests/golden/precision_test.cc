@@ -53,8 +53,8 @@ double size_of_sums(const graph::Graph& graph, const std::string& output) {
   for (const graph::GraphOutput& made : graph.outputs()) {
     if (made.name != output || graph.producer(made.value) < 0) continue;
     const graph::Node& node = graph.nodes()[static_cast<size_t>(graph.producer(made.value))];
-    if (node.op != graph::OpKind::kMatMul) continue;
-    const graph::Value& weight = graph.value(node.inputs[1]);
+    if (!graph::is_matmul(node)) continue;
+    const graph::Value& weight = graph.value(node.operand(graph::Operand::kWeight));
     const auto k = static_cast<size_t>(weight.shape[1].size);
     const std::span<const float> values = weight.constant->as<float>();
     for (size_t i = 0; i < values.size(); i += k) {

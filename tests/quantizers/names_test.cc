@@ -157,7 +157,8 @@ TEST(QuantizerNames, OfAlbertsFirstSumStandOnTheOperandsOfTheOriginal) {
   const graph::Graph graph = marked(*checkpoint);
   for (const graph::Node& node : graph.nodes()) {
     if (node.quantizers.empty() || !node.quantizers[0].names[0].ends_with("quantizer_4")) continue;
-    const graph::ValueId left = node.inputs[0];
+    const graph::ValueId left =
+        node.operand(node.op == graph::OpKind::kAdd ? graph::Operand::kX : graph::Operand::kQ);
     EXPECT_GT(graph.consumers(left).size(), 1u) << "the layer's input has other readers";
   }
 }

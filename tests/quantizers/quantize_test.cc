@@ -134,12 +134,12 @@ graph::Graph with_planted_outliers(graph::Graph graph) {
     if (!norm) continue;
     const auto width = static_cast<size_t>(graph.value(node.output).shape[1].size);
     for (const size_t channel : kChannels) {
-      scale_elements(graph, node.inputs[2], channel, width, kFactor);
-      scale_elements(graph, node.inputs[3], channel, width, kFactor);
+      scale_elements(graph, node.operand(graph::Operand::kGamma), channel, width, kFactor);
+      scale_elements(graph, node.operand(graph::Operand::kBeta), channel, width, kFactor);
       for (const int reader : graph.consumers(node.output)) {
         const graph::Node& linear = graph.nodes()[static_cast<size_t>(reader)];
         if (linear.op != graph::OpKind::kMatMul) continue;
-        scale_elements(graph, linear.inputs[1], channel, width, 1 / kFactor);
+        scale_elements(graph, linear.operand(graph::Operand::kWeight), channel, width, 1 / kFactor);
       }
     }
   }
@@ -190,7 +190,7 @@ void balance(graph::Graph& graph, const Ids& texts, size_t labels) {
   const Logits logits{last_output(plain, texts, false), labels};
   const graph::ValueId output = graph.outputs().back().value;
   const graph::Node& head = graph.nodes()[static_cast<size_t>(graph.producer(output))];
-  const Tensor& old = *graph.value(head.inputs[2]).constant;
+  const Tensor& old = *graph.value(head.operand(graph::Operand::kBias)).constant;
   Tensor bias = Tensor::from(old.shape(), old.as<float>());
   for (size_t j = 0; j < labels; ++j) {
     std::vector<float> column;
@@ -199,7 +199,8 @@ void balance(graph::Graph& graph, const Ids& texts, size_t labels) {
                      column.begin() + static_cast<std::ptrdiff_t>(column.size() / 2), column.end());
     bias.mutable_as<float>()[j] -= column[column.size() / 2];
   }
-  graph.value(head.inputs[2]).constant = std::make_shared<const Tensor>(std::move(bias));
+  graph.value(head.operand(graph::Operand::kBias)).constant =
+      std::make_shared<const Tensor>(std::move(bias));
 }
 
 // Of a classifier's answers, those that integers change; every label is at least a fifth of them.

@@ -8,7 +8,7 @@ namespace {
 class ActivationStep final : public Step {
  public:
   ActivationStep(const graph::Node& node, const Lowering& lowering)
-      : x_(node.inputs[0]),
+      : x_(node.operand(graph::Operand::kX)),
         y_(node.output),
         activation_(node.attribute<graph::ActivationAttributes>().activation),
         kernel_(&kernels::select_elementwise(lowering.isas())),

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engines/cpu/lowering.h"
+#include "graph/attention_part.h"
 #include "kernels/cpu/attention_bf16/attention_bf16.h"
 #include "kernels/cpu/attention_f32/attention_f32.h"
 
@@ -13,13 +14,12 @@ namespace {
 /// Where q, k and v are: three values, or columns of one or two.
 struct Operands {
   Operands(const graph::Node& node, const Lowering& lowering) {
-    const int64_t width = lowering.columns(node.output);
-    // How many of the operands before this one lie in the same value.
-    constexpr int64_t kPlaces[3][3] = {{0, 1, 2}, {0, 0, 1}, {0, 0, 0}};
-    constexpr size_t kInputs[3][3] = {{0, 0, 0}, {0, 1, 1}, {0, 1, 2}};
+    constexpr graph::Operand kOperands[] = {graph::Operand::kQ, graph::Operand::kK,
+                                            graph::Operand::kV};
     for (size_t i = 0; i < 3; ++i) {
-      value[i] = node.inputs[kInputs[node.inputs.size() - 1][i]];
-      first_column[i] = kPlaces[node.inputs.size() - 1][i] * width;
+      const graph::AttentionPart part = graph::attention_part(lowering.graph(), node, kOperands[i]);
+      value[i] = part.value;
+      first_column[i] = part.first_column;
       stride[i] = lowering.columns(value[i]);
     }
     rows = lowering.shape(node.output)[0].symbol;
@@ -288,18 +288,28 @@ class AttentionBf16Step final : public Step {
 
 }  // namespace
 
+// Windows, biases, position tables and shared keys.
+void refuse_terms(const graph::Node& node) {
+  const auto& fields = node.attribute<graph::AttentionAttributes>();
+  const bool any = fields.left >= 0 || fields.right >= 0 || fields.key_heads() != fields.heads ||
+                   fields.bias != graph::BiasRule::kNone || fields.max_relative_positions != 0;
+  if (!any) return;
+  fail(ErrorCode::kUnsupported, graph::op_name(node.op), " at \"", node.scope,
+       "\": the CPU engine runs plain attention only");
+}
+
 std::unique_ptr<Step> lower_simulated_attention(const graph::Node& node, Lowering& lowering,
                                                 const graph::Quantizer& probabilities);
 
 std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowering) {
-  for (const graph::Quantizer& mark : node.quantizers) {
-    // On only where marks are simulated; those of q, k and v are nodes of their own by then.
-    if (!mark.enabled || mark.operand != 3) continue;
+  refuse_terms(node);
+  // On only where marks are simulated; those of q, k and v are nodes of their own by then.
+  if (const auto* mark = node.enabled_mark(graph::Operand::kProbabilities)) {
     if (lowering.shape(node.output)[0].symbol != graph::Symbol::kTokens) {
       fail(ErrorCode::kUnsupported, "Attention at \"", node.scope,
            "\": probabilities go through integers in a plan for all rows only");
     }
-    return lower_simulated_attention(node, lowering, mark);
+    return lower_simulated_attention(node, lowering, *mark);
   }
   if (lowering.arithmetic(node) == Arithmetic::kBf16) {
     return std::make_unique<AttentionBf16Step>(node, lowering);

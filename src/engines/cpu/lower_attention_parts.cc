@@ -9,16 +9,26 @@ namespace {
 
 enum class Part { kScores, kSoftmax, kContext };
 
+graph::ValueId first_operand(const graph::Node& node) {
+  if (node.op == graph::OpKind::kSoftmax) return node.operand(graph::Operand::kScores);
+  return node.operand(node.op == graph::OpKind::kAttentionScores ? graph::Operand::kQ
+                                                                 : graph::Operand::kProbabilities);
+}
+
+graph::ValueId second_operand(const graph::Node& node) {
+  return node.operand(node.op == graph::OpKind::kAttentionScores ? graph::Operand::kK
+                                                                 : graph::Operand::kV);
+}
+
 class AttentionPartStep final : public Step {
  public:
   AttentionPartStep(const graph::Node& node, const Lowering& lowering, Part part)
-      : part_(part), x_(node.inputs[0]), other_(node.input(1)), y_(node.output) {
-    const graph::SymbolicShape& scores =
-        lowering.shape(part == Part::kScores ? node.output : node.inputs[0]);
+      : part_(part), x_(first_operand(node)), other_(second_operand(node)), y_(node.output) {
+    const graph::SymbolicShape& scores = lowering.shape(part == Part::kScores ? node.output : x_);
     args_.heads = scores[0].size;
     if (part == Part::kSoftmax) return;
     args_.scale = node.attribute<graph::AttentionAttributes>().scale;
-    const int64_t width = lowering.columns(node.inputs[1]);
+    const int64_t width = lowering.columns(other_);
     args_.head_size = width / args_.heads;
     args_.ldq = width;
     args_.ldk = width;

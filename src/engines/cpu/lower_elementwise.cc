@@ -13,8 +13,8 @@ enum class Operand { kSame, kRow, kScalar };
 class ElementwiseStep final : public Step {
  public:
   ElementwiseStep(const graph::Node& node, const Lowering& lowering)
-      : x_(node.inputs[0]),
-        other_(node.inputs[1]),
+      : x_(node.operand(graph::Operand::kX)),
+        other_(node.operand(graph::Operand::kY)),
         y_(node.output),
         multiply_(node.op == graph::OpKind::kMul),
         kernel_(&kernels::select_elementwise(lowering.isas())) {

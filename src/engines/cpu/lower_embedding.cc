@@ -3,12 +3,14 @@
 
 namespace tamis::engines::cpu {
 
+using graph::Operand;
+
 namespace {
 
 /// A table and the value that indexes it.
 struct TableOperand {
-  size_t table = 0;
-  size_t ids = 0;
+  Operand table = Operand::kTable;
+  Operand ids = Operand::kIds;
 };
 
 // Gather(table, ids) and EmbedLayerNormalization.
@@ -22,18 +24,18 @@ class EmbeddingStep final : public Step {
     args_.width = lowering.columns(node.output);
     args_.ldy = args_.width;
     for (const TableOperand& operand : operands) {
-      const graph::ValueId table = node.input(operand.table);
+      const graph::ValueId table = node.operand(operand.table);
       if (table == graph::kNoValue) continue;
       args_.tables[tables_].rows = lowering.constant(table);
-      ids_[tables_] = node.inputs[operand.ids];
+      ids_[tables_] = node.operand(operand.ids);
       lowering.limit_ids(ids_[tables_], lowering.shape(table)[0].size);
       ++tables_;
     }
   }
 
   void normalise(const graph::Node& node, const Lowering& lowering) {
-    args_.gamma = lowering.constant(node.inputs[2]);
-    args_.beta = lowering.constant(node.inputs[3]);
+    args_.gamma = lowering.constant(node.operand(Operand::kGamma));
+    args_.beta = lowering.constant(node.operand(Operand::kBeta));
     args_.eps = node.attribute<graph::LayerNormAttributes>().epsilon;
   }
 
@@ -70,14 +72,16 @@ class EmbeddingStep final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> lower_gather(const graph::Node& node, Lowering& lowering) {
-  constexpr TableOperand kTables[] = {{0, 1}};
+  constexpr TableOperand kTables[] = {{Operand::kTable, Operand::kIds}};
   return std::make_unique<EmbeddingStep>(node, lowering, kTables);
 }
 
 std::unique_ptr<Step> lower_embed_layer_normalization(const graph::Node& node, Lowering& lowering) {
   // word + type + position: the order in which Hugging Face adds them. The order matters to the
   // last bit only.
-  constexpr TableOperand kTables[] = {{0, 1}, {6, 7}, {4, 5}};
+  constexpr TableOperand kTables[] = {{Operand::kTable, Operand::kIds},
+                                      {Operand::kType, Operand::kTypeIds},
+                                      {Operand::kPosition, Operand::kPositionIds}};
   auto step = std::make_unique<EmbeddingStep>(node, lowering, kTables);
   step->normalise(node, lowering);
   return step;

@@ -10,6 +10,8 @@ namespace {
 
 namespace reference = kernels::reference;
 
+using graph::Operand;
+
 kernels::FakeQuantizer quantizer_of(const graph::FakeQuantizeAttributes& attributes, IsaSet isas) {
   return {attributes.scheme, attributes.low, attributes.high, isas};
 }
@@ -17,17 +19,17 @@ kernels::FakeQuantizer quantizer_of(const graph::FakeQuantizeAttributes& attribu
 class FakeQuantizeStep final : public Step {
  public:
   FakeQuantizeStep(const graph::Node& node, Lowering& lowering)
-      : x_(node.inputs[0]),
+      : x_(node.operand(Operand::kX)),
         y_(node.output),
         symbol_(lowering.shape(node.output)[0].symbol),
         width_(lowering.columns(node.output)),
         attributes_(node.attribute<graph::FakeQuantizeAttributes>()),
-        multiplier_(lowering.optional_constant(node.input(1))),
-        offset_(lowering.optional_constant(node.input(2))),
+        multiplier_(lowering.optional_constant(node.operand(Operand::kInputMultiplier))),
+        offset_(lowering.optional_constant(node.operand(Operand::kInputOffset))),
         group_(quantizer_of(attributes_, lowering.isas())) {
     if (attributes_.columns == 0) attributes_.columns = width_ - attributes_.first_column;
-    if (node.input(3) != graph::kNoValue) {
-      outlier_constant_ = lowering.graph().value(node.input(3)).constant;
+    if (node.has(Operand::kOutlierColumns)) {
+      outlier_constant_ = lowering.graph().value(node.operand(Operand::kOutlierColumns)).constant;
       outliers_ = outlier_constant_->as<int32_t>();
     }
   }
@@ -74,7 +76,7 @@ class FakeQuantizeStep final : public Step {
 class FakeQuantizePairsStep final : public Step {
  public:
   FakeQuantizePairsStep(const graph::Node& node, const Lowering& lowering)
-      : x_(node.inputs[0]),
+      : x_(node.operand(Operand::kX)),
         y_(node.output),
         heads_(lowering.shape(node.output)[0].size),
         group_(quantizer_of(node.attribute<graph::FakeQuantizeAttributes>(), lowering.isas())) {}

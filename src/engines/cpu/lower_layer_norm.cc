@@ -3,26 +3,27 @@
 
 namespace tamis::engines::cpu {
 
+using graph::Operand;
+
 namespace {
 
 // Both LayerNormalization(x, gamma, beta) and SkipLayerNormalization(x, skip, gamma, beta).
 class LayerNormStep final : public Step {
  public:
-  LayerNormStep(const graph::Node& node, Lowering& lowering, bool skip)
-      : x_(node.inputs[0]),
-        skip_(skip ? node.inputs[1] : graph::kNoValue),
+  LayerNormStep(const graph::Node& node, Lowering& lowering)
+      : x_(node.operand(Operand::kX)),
+        skip_(node.operand(Operand::kSkip)),
         y_(node.output),
         symbol_(lowering.shape(node.output)[0].symbol),
         kernel_(&kernels::select_layer_norm(lowering.isas())),
         quantize_kernel_(&kernels::select_quantize_rows(lowering.isas())),
         copy_(copy_made_with(node.output, lowering)) {
-    const size_t gamma = skip ? 2 : 1;
     args_.width = lowering.columns(node.output);
     args_.ldx = args_.width;
     args_.ldr = args_.width;
     args_.ldy = args_.width;
-    args_.gamma = lowering.constant(node.inputs[gamma]);
-    args_.beta = lowering.constant(node.inputs[gamma + 1]);
+    args_.gamma = lowering.constant(node.operand(Operand::kGamma));
+    args_.beta = lowering.constant(node.operand(Operand::kBeta));
     args_.eps = node.attribute<graph::LayerNormAttributes>().epsilon;
   }
 
@@ -59,11 +60,11 @@ class LayerNormStep final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> lower_layer_normalization(const graph::Node& node, Lowering& lowering) {
-  return std::make_unique<LayerNormStep>(node, lowering, false);
+  return std::make_unique<LayerNormStep>(node, lowering);
 }
 
 std::unique_ptr<Step> lower_skip_layer_normalization(const graph::Node& node, Lowering& lowering) {
-  return std::make_unique<LayerNormStep>(node, lowering, true);
+  return std::make_unique<LayerNormStep>(node, lowering);
 }
 
 }  // namespace tamis::engines::cpu

@@ -9,18 +9,18 @@ namespace {
 class MatMulStep final : public Step {
  public:
   MatMulStep(const graph::Node& node, Lowering& lowering)
-      : x_(node.inputs[0]),
-        residual_(node.input(3)),
+      : x_(node.operand(graph::Operand::kX)),
+        residual_(node.operand(graph::Operand::kResidual)),
         y_(node.output),
-        symbol_(lowering.shape(node.inputs[0])[0].symbol),
-        weight_(lowering.pack_gemm_f32(node.inputs[1])) {
+        symbol_(lowering.shape(node.operand(graph::Operand::kX))[0].symbol),
+        weight_(lowering.pack_gemm_f32(node.operand(graph::Operand::kWeight))) {
     args_.n = lowering.columns(node.output);
-    args_.k = lowering.columns(node.inputs[0]);
+    args_.k = lowering.columns(node.operand(graph::Operand::kX));
     args_.lda = args_.k;
     args_.ldr = args_.n;
     args_.ldc = args_.n;
     args_.packed = reinterpret_cast<const float*>(weight_->memory.data());
-    args_.bias = lowering.optional_constant(node.input(2));
+    args_.bias = lowering.optional_constant(node.operand(graph::Operand::kBias));
     args_.activation = node.attribute<graph::MatMulAttributes>().activation;
   }
 

@@ -11,21 +11,21 @@ namespace {
 class MatMulBf16Step final : public Step {
  public:
   MatMulBf16Step(const graph::Node& node, Lowering& lowering)
-      : x_(node.inputs[0]),
-        residual_(node.input(3)),
+      : x_(node.operand(graph::Operand::kX)),
+        residual_(node.operand(graph::Operand::kResidual)),
         y_(node.output),
         symbol_(lowering.shape(node.output)[0].symbol),
-        rounded_(lowering.is_bf16(node.inputs[0])),
+        rounded_(lowering.is_bf16(node.operand(graph::Operand::kX))),
         rounds_(lowering.is_bf16(node.output)),
-        weight_(lowering.pack_gemm_bf16(node.inputs[1])),
+        weight_(lowering.pack_gemm_bf16(node.operand(graph::Operand::kWeight))),
         elementwise_(&kernels::select_elementwise(lowering.isas())) {
     args_.n = lowering.columns(node.output);
-    args_.k = lowering.columns(node.inputs[0]);
+    args_.k = lowering.columns(node.operand(graph::Operand::kX));
     args_.lda = (args_.k + 1) / 2 * 2;
     args_.ldr = args_.n;
     args_.ldc = args_.n;
     args_.packed = weight_->memory.data();
-    args_.bias = lowering.optional_constant(node.input(2));
+    args_.bias = lowering.optional_constant(node.operand(graph::Operand::kBias));
     args_.activation = node.attribute<graph::MatMulAttributes>().activation;
   }
 

@@ -5,36 +5,27 @@
 
 namespace tamis::engines::cpu {
 
+using graph::Operand;
+
 namespace {
-
-// Inputs of a quantized MatMul (graph/ops.inc).
-constexpr size_t kOutlierColumns = 7;
-constexpr size_t kOutlierWeight = 8;
-
-const graph::Quantizer* enabled_mark(const graph::Node& node, int32_t operand) {
-  for (const graph::Quantizer& mark : node.quantizers) {
-    if (mark.operand == operand && mark.enabled) return &mark;
-  }
-  return nullptr;
-}
 
 // Multiplies the quantized copy of its input, which an earlier step made.
 class MatMulS8Step final : public Step {
  public:
   MatMulS8Step(const graph::Node& node, Lowering& lowering)
       : copy_(lowering.quantized_id(lowering.quantized_input(node))),
-        residual_(node.input(3)),
+        residual_(node.operand(Operand::kResidual)),
         y_(node.output),
-        symbol_(lowering.shape(node.inputs[0])[0].symbol),
+        symbol_(lowering.shape(node.operand(Operand::kX))[0].symbol),
         stored_(lowering.dtype(node.output)),
         weight_(lowering.pack_gemm_s8(node)) {
     args_.n = lowering.columns(node.output);
-    args_.k = lowering.columns(node.inputs[0]);
+    args_.k = lowering.columns(node.operand(Operand::kX));
     args_.lda = kernels::quantized_row_bytes(args_.k);
     args_.ldr = args_.n;
     args_.ldc = args_.n;
     args_.packed = weight_->memory.data();
-    args_.bias = lowering.optional_constant(node.input(2));
+    args_.bias = lowering.optional_constant(node.operand(Operand::kBias));
     args_.activation = node.attribute<graph::MatMulAttributes>().activation;
     take_outliers(node, lowering);
   }
@@ -82,10 +73,10 @@ class MatMulS8Step final : public Step {
   }
   // The graph holds the outliers' weights as [n, outliers]; the kernel reads them row by row.
   void take_outliers(const graph::Node& node, const Lowering& lowering) {
-    if (node.input(kOutlierColumns) == graph::kNoValue) return;
-    const auto columns =
-        lowering.graph().value(node.inputs[kOutlierColumns]).constant->as<int32_t>();
-    const float* weights = lowering.constant(node.inputs[kOutlierWeight]);
+    if (!node.has(Operand::kOutlierColumns)) return;
+    const graph::Value& outliers = lowering.graph().value(node.operand(Operand::kOutlierColumns));
+    const auto columns = outliers.constant->as<int32_t>();
+    const float* weights = lowering.constant(node.operand(Operand::kOutlierWeight));
     for (size_t r = 0; r < columns.size(); ++r) {
       for (int64_t i = 0; i < args_.n; ++i) {
         outlier_weights_.push_back(weights[static_cast<size_t>(i) * columns.size() + r]);
@@ -109,10 +100,10 @@ class MatMulS8Step final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> lower_matmul_s8(const graph::Node& node, Lowering& lowering) {
-  const graph::Quantizer* input = enabled_mark(node, 0);
+  const graph::Quantizer* input = node.enabled_mark(Operand::kX);
   if (input == nullptr || input->scheme != graph::QuantScheme::kPerTokenU8) {
-    fail(ErrorCode::kUnsupported, "MatMul at \"", node.scope, "\": the integer kernels take an ",
-         "input mark that is on and per_token_u8",
+    fail(ErrorCode::kUnsupported, graph::op_name(node.op), " at \"", node.scope,
+         "\": the integer kernels take an ", "input mark that is on and per_token_u8",
          input == nullptr ? std::string() : cat(", not ", graph::scheme_name(input->scheme)));
   }
   return std::make_unique<MatMulS8Step>(node, lowering);

@@ -26,11 +26,11 @@ kernels::Pooling kernel_mode(graph::PoolMode mode) {
 class PoolStep final : public Step {
  public:
   PoolStep(const graph::Node& node, const Lowering& lowering)
-      : x_(node.inputs[0]),
+      : x_(node.operand(graph::Operand::kX)),
         y_(node.output),
         kernel_(&kernels::select_pooling(lowering.isas())),
         modes_(node.attribute<graph::PoolAttributes>().modes),
-        width_(lowering.columns(node.inputs[0])) {}
+        width_(lowering.columns(node.operand(graph::Operand::kX))) {}
 
   void run(const StepContext& context) const noexcept override {
     const Share rows = share_of(context.block->sequences(), context);
@@ -65,7 +65,7 @@ class PoolStep final : public Step {
 std::unique_ptr<Step> lower_pool_of_first_tokens(const graph::Node& node, Lowering& lowering);
 
 std::unique_ptr<Step> lower_sequence_pool(const graph::Node& node, Lowering& lowering) {
-  if (lowering.shape(node.inputs[0])[0].symbol == graph::Symbol::kFirst) {
+  if (lowering.shape(node.operand(graph::Operand::kX))[0].symbol == graph::Symbol::kFirst) {
     return lower_pool_of_first_tokens(node, lowering);
   }
   return std::make_unique<PoolStep>(node, lowering);

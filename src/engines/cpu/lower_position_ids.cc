@@ -11,7 +11,7 @@ namespace {
 class PositionIdsStep final : public Step {
  public:
   explicit PositionIdsStep(const graph::Node& node)
-      : input_ids_(node.inputs[0]),
+      : input_ids_(node.operand(graph::Operand::kIds)),
         y_(node.output),
         attributes_(node.attribute<graph::PositionIdsAttributes>()) {}
 

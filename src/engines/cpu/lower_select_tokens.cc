@@ -18,7 +18,7 @@ enum class RowSource : uint8_t {
 class SelectRowsStep final : public Step {
  public:
   SelectRowsStep(const graph::Node& node, const Lowering& lowering, RowSource source)
-      : x_(node.inputs[0]),
+      : x_(node.operand(graph::Operand::kX)),
         y_(node.output),
         symbol_(lowering.shape(node.output)[0].symbol),
         row_bytes_(static_cast<size_t>(lowering.columns(node.output)) *

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engines/cpu/lowering.h"
+#include "graph/attention_part.h"
 #include "kernels/cpu/fake_quantize/fake_quantize.h"
 
 namespace tamis::engines::cpu {
@@ -13,12 +14,18 @@ kernels::FakeQuantizer quantizer_of(const graph::FakeQuantizeAttributes& attribu
   return {attributes.scheme, attributes.low, attributes.high, isas};
 }
 
-/// Where q, k and v lie.
-struct Operands {
-  const float* q = nullptr;
-  const float* k = nullptr;
-  const float* v = nullptr;
+/// Rows of q, k or v of one head and sequence.
+struct HeadRows {
+  const float* first = nullptr;
   int64_t stride = 0;
+
+  [[nodiscard]] const float* row(int64_t i) const { return first + i * stride; }
+};
+
+struct Operands {
+  HeadRows q;
+  HeadRows k;
+  HeadRows v;
 };
 
 class SimulatedAttentionStep final : public Step {
@@ -26,11 +33,15 @@ class SimulatedAttentionStep final : public Step {
   SimulatedAttentionStep(const graph::Node& node, const Lowering& lowering,
                          const graph::Quantizer& probabilities)
       : y_(node.output),
-        merged_(node.inputs.size() == 1),
         width_(lowering.columns(node.output)),
         attributes_(node.attribute<graph::AttentionAttributes>()),
         quantizer_(quantizer_of(graph::fake_quantize_attributes(probabilities), lowering.isas())) {
-    for (size_t i = 0; i < 3; ++i) qkv_[i] = node.inputs[merged_ ? 0 : i];
+    constexpr graph::Operand kOperands[] = {graph::Operand::kQ, graph::Operand::kK,
+                                            graph::Operand::kV};
+    for (size_t i = 0; i < 3; ++i) {
+      qkv_[i] = graph::attention_part(lowering.graph(), node, kOperands[i]);
+      stride_[i] = lowering.columns(qkv_[i].value);
+    }
   }
 
   void run(const StepContext& context) const noexcept override {
@@ -50,12 +61,11 @@ class SimulatedAttentionStep final : public Step {
     const int64_t begin = context.cu_seqlens[sequence];
     const int64_t length = context.cu_seqlens[sequence + 1] - begin;
     const int64_t size = width_ / attributes_.heads;
-    Operands in;
-    in.stride = merged_ ? 3 * width_ : width_;
-    const int64_t first = begin * in.stride + head * size;
-    in.q = context.value<const float>(qkv_[0]) + first;
-    in.k = context.value<const float>(qkv_[1]) + first + (merged_ ? width_ : 0);
-    in.v = context.value<const float>(qkv_[2]) + first + (merged_ ? 2 * width_ : 0);
+    const auto rows_of = [&](size_t i) {
+      const float* rows = context.value<const float>(qkv_[i].value);
+      return HeadRows{rows + begin * stride_[i] + qkv_[i].first_column + head * size, stride_[i]};
+    };
+    const Operands in = {rows_of(0), rows_of(1), rows_of(2)};
     auto* p = reinterpret_cast<float*>(context.scratch);
     std::byte* levels = context.scratch + static_cast<size_t>(length) * sizeof(float);
     for (int64_t i = 0; i < length; ++i) {
@@ -64,17 +74,17 @@ class SimulatedAttentionStep final : public Step {
       float* out = context.value<float>(y_) + (begin + i) * width_ + head * size;
       std::fill_n(out, size, 0.0f);
       for (int64_t j = 0; j < length; ++j) {
-        for (int64_t d = 0; d < size; ++d) out[d] += p[j] * in.v[j * in.stride + d];
+        for (int64_t d = 0; d < size; ++d) out[d] += p[j] * in.v.row(j)[d];
       }
     }
   }
 
   void probabilities(const Operands& in, int64_t query, std::span<float> p) const {
     const int64_t size = width_ / attributes_.heads;
-    const float* q = in.q + query * in.stride;
+    const float* q = in.q.row(query);
     float most = -std::numeric_limits<float>::infinity();
     for (size_t j = 0; j < p.size(); ++j) {
-      const float* k = in.k + static_cast<int64_t>(j) * in.stride;
+      const float* k = in.k.row(static_cast<int64_t>(j));
       float sum = 0;
       for (int64_t d = 0; d < size; ++d) sum += q[d] * k[d];
       p[j] = sum * attributes_.scale;
@@ -88,9 +98,9 @@ class SimulatedAttentionStep final : public Step {
     for (float& value : p) value /= total;
   }
 
-  graph::ValueId qkv_[3] = {};
+  graph::AttentionPart qkv_[3];
+  int64_t stride_[3] = {};
   graph::ValueId y_;
-  bool merged_;
   int64_t width_;
   graph::AttentionAttributes attributes_;
   kernels::FakeQuantizer quantizer_;

@@ -8,6 +8,8 @@
 
 namespace tamis::engines::cpu {
 
+using graph::Operand;
+
 #define X(op, function) std::unique_ptr<Step> function(const graph::Node&, Lowering&);
 #include "engines/cpu/lowering.inc"
 #undef X
@@ -23,8 +25,9 @@ LowerFn lowering_of(graph::OpKind op) {
     return function;
 #include "engines/cpu/lowering.inc"
 #undef X
+    default:
+      return nullptr;
   }
-  return nullptr;
 }
 
 // Where position ids come from: walks back to the PositionIds node.
@@ -41,14 +44,21 @@ int64_t tighter(int64_t limit, int64_t rows) { return limit == 0 ? rows : std::m
 }  // namespace
 
 std::unique_ptr<Step> lower(const graph::Node& node, Lowering& lowering) {
-  return lowering_of(node.op)(node, lowering);
+  const LowerFn function = lowering_of(node.op);
+  if (function == nullptr) {
+    fail(ErrorCode::kUnsupported, graph::op_name(node.op), " at \"", node.scope,
+         "\": the CPU engine has no kernel for it");
+  }
+  return function(node, lowering);
 }
 
 size_t Lowering::quantized_input(const graph::Node& matmul) const {
   for (size_t i = 0; i < quantized_.size(); ++i) {
     const QuantizedRows& copy = quantized_[i];
-    if (copy.x == matmul.inputs[0] && copy.multiplier == matmul.input(5) &&
-        copy.offset == matmul.input(6) && copy.outlier_columns == matmul.input(7)) {
+    if (copy.x == matmul.operand(Operand::kX) &&
+        copy.multiplier == matmul.operand(Operand::kInputMultiplier) &&
+        copy.offset == matmul.operand(Operand::kInputOffset) &&
+        copy.outlier_columns == matmul.operand(Operand::kOutlierColumns)) {
       return i;
     }
   }
@@ -142,7 +152,7 @@ std::shared_ptr<const PackedBf16> Lowering::pack_gemm_bf16(graph::ValueId weight
 }
 
 std::shared_ptr<const PackedS8> Lowering::pack_gemm_s8(const graph::Node& matmul) {
-  const graph::ValueId weight = matmul.inputs[1];
+  const graph::ValueId weight = matmul.operand(Operand::kWeight);
   std::shared_ptr<const PackedS8>& entry = packed_s8_[graph_.value(weight).constant.get()];
   if (entry != nullptr) return entry;
   kernels::GemmS8Weights weights{shape(weight)[0].size, columns(weight), nullptr, columns(weight),
@@ -150,7 +160,7 @@ std::shared_ptr<const PackedS8> Lowering::pack_gemm_s8(const graph::Node& matmul
   RoundedWeight rounded;
   if (graph_.value(weight).dtype == DType::kI8) {
     weights.w = graph_.value(weight).constant->as<int8_t>().data();
-    weights.scale = constant(matmul.inputs[4]);
+    weights.scale = constant(matmul.operand(Operand::kWeightScale));
   } else {
     rounded = round_weight(constant(weight), weights.n, weights.k, options_.pool);
     weights.w = rounded.w.data();

@@ -35,7 +35,6 @@ PlanOutput describe_output(const graph::Graph& graph, const graph::GraphOutput& 
 // For each node the weight that it is the last to pack; kNoValue where there is none, or where some
 // step reads the constant itself.
 std::vector<graph::ValueId> weights_to_release(const graph::Graph& graph) {
-  constexpr size_t kWeight = 1;
   std::vector<int> last(graph.value_count(), -1);
   std::vector<bool> read(graph.value_count(), false);
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
@@ -44,7 +43,9 @@ std::vector<graph::ValueId> weights_to_release(const graph::Graph& graph) {
       if (!graph.is_constant(node.inputs[k])) continue;
       const auto id = static_cast<size_t>(node.inputs[k]);
       last[id] = static_cast<int>(i);
-      if (node.op != graph::OpKind::kMatMul || k != kWeight) read[id] = true;
+      const bool packed =
+          graph::is_matmul(node) && node.inputs[k] == node.operand(graph::Operand::kWeight);
+      if (!packed) read[id] = true;
     }
   }
   std::vector<graph::ValueId> weights(graph.nodes().size(), graph::kNoValue);

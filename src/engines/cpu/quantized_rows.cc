@@ -9,10 +9,7 @@ namespace tamis::engines::cpu {
 
 namespace {
 
-// Inputs of a quantized MatMul behind the residual and the weight scale (graph/ops.inc).
-constexpr size_t kMultiplier = 5;
-constexpr size_t kOffset = 6;
-constexpr size_t kOutlierColumns = 7;
+using graph::Operand;
 
 bool quantizes_its_output(graph::OpKind op) {
   return op == graph::OpKind::kLayerNormalization || op == graph::OpKind::kSkipLayerNormalization ||
@@ -36,16 +33,13 @@ std::vector<QuantizedRows> find_quantized_rows(const graph::Graph& graph,
   std::vector<QuantizedRows> copies;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const graph::Node& node = graph.nodes()[i];
-    if (node.op != graph::OpKind::kMatMul ||
-        arithmetic_of(graph, node, linear) != Arithmetic::kS8) {
-      continue;
-    }
-    const graph::SymbolicShape& shape = graph.value(node.inputs[0]).shape;
+    if (arithmetic_of(graph, node, linear) != Arithmetic::kS8) continue;
     QuantizedRows copy;
-    copy.x = node.inputs[0];
-    copy.multiplier = node.input(kMultiplier);
-    copy.offset = node.input(kOffset);
-    copy.outlier_columns = node.input(kOutlierColumns);
+    copy.x = node.operand(Operand::kX);
+    copy.multiplier = node.operand(Operand::kInputMultiplier);
+    copy.offset = node.operand(Operand::kInputOffset);
+    copy.outlier_columns = node.operand(Operand::kOutlierColumns);
+    const graph::SymbolicShape& shape = graph.value(copy.x).shape;
     copy.symbol = shape[0].symbol;
     copy.width = shape[1].size;
     copy.first_node = copy.last_node = static_cast<int>(i);

@@ -22,12 +22,12 @@ graph::Graph quantized_encoder() {
   int id = 0;
   for (graph::Node& node : graph.nodes()) {
     if (node.op != OpKind::kMatMul) continue;
-    for (const int32_t operand : {0, 1}) {
+    for (const graph::Operand operand : {graph::Operand::kX, graph::Operand::kWeight}) {
       graph::Quantizer mark;
       mark.names = {"q" + std::to_string(id++)};
       mark.operand = operand;
-      mark.scheme =
-          operand == 0 ? graph::QuantScheme::kPerTokenU8 : graph::QuantScheme::kPerChannelS8;
+      mark.scheme = operand == graph::Operand::kX ? graph::QuantScheme::kPerTokenU8
+                                                  : graph::QuantScheme::kPerChannelS8;
       mark.enabled = true;
       node.quantizers.push_back(mark);
     }

@@ -5,24 +5,28 @@
 namespace tamis::engines::cpu {
 
 using graph::FloatArithmetic;
+using graph::Operand;
 
 namespace {
 
-bool has_enabled_mark(const graph::Node& node, int32_t operand) {
-  return std::any_of(
-      node.quantizers.begin(), node.quantizers.end(),
-      [&](const graph::Quantizer& mark) { return mark.operand == operand && mark.enabled; });
-}
-
 Arithmetic arithmetic_of_matmul(const graph::Graph& graph, const graph::Node& node,
                                 FloatArithmetic linear) {
-  constexpr size_t kWeightScale = 4;
-  const bool quantized = node.input(kWeightScale) != graph::kNoValue ||
-                         (has_enabled_mark(node, 0) && has_enabled_mark(node, 1));
+  const bool quantized =
+      node.op == graph::OpKind::kQuantizedMatMul ||
+      (node.enabled_mark(Operand::kX) != nullptr && node.enabled_mark(Operand::kWeight) != nullptr);
   if (quantized) return Arithmetic::kS8;
   // A row a sequence is too little work to pay for any rounding.
   const bool by_tokens = graph::counts_tokens(graph.value(node.output).shape.symbol());
   return linear == FloatArithmetic::kBf16 && by_tokens ? Arithmetic::kBf16 : Arithmetic::kF32;
+}
+
+// Whether each operand of the node that is the value fits.
+template <typename Fits>
+bool all_reads(const graph::Node& node, graph::ValueId value, const Fits& fits) {
+  const auto operands = graph::op_info(node.op).operands();
+  return std::all_of(operands.begin(), operands.end(), [&](const graph::OperandSlot& slot) {
+    return node.operand(slot.operand) != value || fits(slot.operand);
+  });
 }
 
 /// What decides for one node.
@@ -32,7 +36,7 @@ struct Chooser {
 
   // The step of such a node can round its output.
   [[nodiscard]] bool writes_bf16(const graph::Node& node) const {
-    return (node.op == graph::OpKind::kMatMul || node.op == graph::OpKind::kAttention) &&
+    return (graph::is_matmul(node) || node.op == graph::OpKind::kAttention) &&
            arithmetic_of(graph, node, linear) != Arithmetic::kF32;
   }
 
@@ -43,22 +47,23 @@ struct Chooser {
 
   // The step of such a node takes input `operand` as bf16, because it rounds it anyway or loses
   // less than its own arithmetic does.
-  [[nodiscard]] bool reads_bf16(const graph::Node& node, size_t operand) const {
+  [[nodiscard]] bool reads_bf16(const graph::Node& node, Operand operand) const {
     if (copies_rows(node)) return !graph.is_output(node.output) && read_as_bf16_only(node.output);
     if (node.op == graph::OpKind::kAttention) {
-      return arithmetic_of(graph, node, linear) == Arithmetic::kBf16;
+      const bool row = operand == Operand::kQ || operand == Operand::kK || operand == Operand::kV;
+      return row && arithmetic_of(graph, node, linear) == Arithmetic::kBf16;
     }
-    if (node.op != graph::OpKind::kMatMul || operand != 0) return false;
+    if (!graph::is_matmul(node) || operand != Operand::kX) return false;
     // Rows are read in pairs of columns.
-    const bool even = graph.value(node.inputs[0]).shape[1].size % 2 == 0;
+    const bool even = graph.value(node.operand(Operand::kX)).shape[1].size % 2 == 0;
     return even && arithmetic_of(graph, node, linear) == Arithmetic::kBf16;
   }
 
   // An integer MatMul's input is quantized to 8 bits next: half precision loses a sixteenth of what
   // that does at the top of a row's range, less below it.
-  [[nodiscard]] bool reads_f16(const graph::Node& node, size_t operand) const {
+  [[nodiscard]] bool reads_f16(const graph::Node& node, Operand operand) const {
     if (copies_rows(node)) return !graph.is_output(node.output) && read_as_f16_only(node.output);
-    return node.op == graph::OpKind::kMatMul && operand == 0 &&
+    return graph::is_matmul(node) && operand == Operand::kX &&
            arithmetic_of(graph, node, linear) == Arithmetic::kS8;
   }
 
@@ -66,21 +71,16 @@ struct Chooser {
     const std::vector<int> consumers = graph.consumers(value);
     return !consumers.empty() && std::all_of(consumers.begin(), consumers.end(), [&](int consumer) {
       const graph::Node& node = graph.nodes()[static_cast<size_t>(consumer)];
-      for (size_t i = 0; i < node.inputs.size(); ++i) {
-        if (node.inputs[i] == value && !reads_f16(node, i)) return false;
-      }
-      return true;
+      return all_reads(node, value, [&](Operand operand) { return reads_f16(node, operand); });
     });
   }
 
   [[nodiscard]] bool read_as_bf16_only(graph::ValueId value) const {
-    for (const int consumer : graph.consumers(value)) {
+    const std::vector<int> consumers = graph.consumers(value);
+    return std::all_of(consumers.begin(), consumers.end(), [&](int consumer) {
       const graph::Node& node = graph.nodes()[static_cast<size_t>(consumer)];
-      for (size_t i = 0; i < node.inputs.size(); ++i) {
-        if (node.inputs[i] == value && !reads_bf16(node, i)) return false;
-      }
-    }
-    return true;
+      return all_reads(node, value, [&](Operand operand) { return reads_bf16(node, operand); });
+    });
   }
 };
 
@@ -88,7 +88,7 @@ struct Chooser {
 
 Arithmetic arithmetic_of(const graph::Graph& graph, const graph::Node& node,
                          FloatArithmetic linear) {
-  if (node.op == graph::OpKind::kMatMul) return arithmetic_of_matmul(graph, node, linear);
+  if (graph::is_matmul(node)) return arithmetic_of_matmul(graph, node, linear);
   const bool bf16 =
       node.op == graph::OpKind::kAttention &&
       node.attribute<graph::AttentionAttributes>().arithmetic == FloatArithmetic::kBf16;
@@ -105,7 +105,7 @@ std::vector<DType> choose_storage(const graph::Graph& graph, FloatArithmetic lin
     DType& dtype = storage[static_cast<size_t>(node.output)];
     if (dtype != DType::kF32 || graph.is_output(node.output)) continue;
     if (Chooser::copies_rows(node)) {
-      dtype = storage[static_cast<size_t>(node.inputs[0])];
+      dtype = storage[static_cast<size_t>(node.operand(Operand::kX))];
       continue;
     }
     if (chooser.writes_bf16(node) && chooser.read_as_bf16_only(node.output)) dtype = DType::kBF16;

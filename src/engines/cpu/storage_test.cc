@@ -45,7 +45,7 @@ TEST(Storage, QkvAndContextAreBf16WhereBothSidesRound) {
   for (const graph::ValueId context : made_by(graph, graph::OpKind::kAttention)) {
     EXPECT_EQ(kept(storage, context), DType::kBF16);
     const graph::Node& attention = graph.nodes()[static_cast<size_t>(graph.producer(context))];
-    EXPECT_EQ(kept(storage, attention.inputs[0]), DType::kBF16);
+    EXPECT_EQ(kept(storage, attention.operand(graph::Operand::kQ)), DType::kBF16);
   }
   // Residuals and what LayerNorm reads or makes.
   for (const graph::OpKind op :
@@ -71,7 +71,7 @@ TEST(Storage, AttentionInFp32KeepsItsOperandsInFp32) {
   const std::vector<DType> storage = choose_storage(graph, FloatArithmetic::kBf16);
   for (const graph::Node& node : graph.nodes()) {
     if (node.op != graph::OpKind::kAttention) continue;
-    EXPECT_EQ(kept(storage, node.inputs[0]), DType::kF32);
+    EXPECT_EQ(kept(storage, node.operand(graph::Operand::kQ)), DType::kF32);
     EXPECT_EQ(kept(storage, node.output), DType::kF32);
   }
 }

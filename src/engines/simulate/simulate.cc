@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "graph/attention_part.h"
 #include "kernels/reference/quantize.h"
 
 namespace tamis::engines::simulate {
@@ -12,6 +13,7 @@ using graph::FakeQuantizeAttributes;
 using graph::Graph;
 using graph::kNoValue;
 using graph::Node;
+using graph::Operand;
 using graph::OpKind;
 using graph::Quantizer;
 using graph::QuantScheme;
@@ -19,14 +21,18 @@ using graph::ValueId;
 
 namespace {
 
-// Inputs of a quantized MatMul behind the residual.
-constexpr size_t kWeightScale = 4;
-constexpr size_t kMultiplier = 5;
-constexpr size_t kOffset = 6;
-constexpr size_t kOutlierColumns = 7;
-constexpr size_t kOutlierWeight = 8;
-// The mark on an Attention's probabilities.
-constexpr int32_t kProbabilities = 3;
+// The operand that holds q, k or v of an Attention.
+Operand holder(const Node& attention, Operand operand) {
+  while (!attention.has(operand)) {
+    operand = operand == Operand::kV ? Operand::kK : Operand::kQ;
+  }
+  return operand;
+}
+
+bool is_attention(OpKind op) {
+  return op == OpKind::kAttention || op == OpKind::kAttentionScores ||
+         op == OpKind::kAttentionContext;
+}
 
 class Simulation {
  public:
@@ -39,7 +45,7 @@ class Simulation {
     graph::set_attention_arithmetic(graph_, graph::FloatArithmetic::kF32);
     for (Node& node : graph_.nodes()) {
       for (Quantizer& mark : node.quantizers) {
-        const bool left = node.op == OpKind::kAttention && mark.operand == kProbabilities;
+        const bool left = node.op == OpKind::kAttention && mark.operand == Operand::kProbabilities;
         mark.enabled = mark.enabled && left;
       }
     }
@@ -48,68 +54,63 @@ class Simulation {
  private:
   // Rewrites node i; how many nodes were put before it.
   size_t rewrite(size_t i) {
-    if (graph_.nodes()[i].op == OpKind::kMatMul) replace_weight(graph_.nodes()[i]);
+    if (graph::is_matmul(graph_.nodes()[i])) replace_weight(graph_.nodes()[i]);
     const std::vector<Quantizer> marks = graph_.nodes()[i].quantizers;
     size_t added = 0;
     for (const Quantizer& mark : marks) {
       if (!mark.enabled || mark.scheme == QuantScheme::kPerChannelS8) continue;
       const Node& node = graph_.nodes()[i + added];
       const bool attention = node.op == OpKind::kAttention;
-      if (attention && mark.operand == kProbabilities) continue;
+      if (attention && mark.operand == Operand::kProbabilities) continue;
       insert_before(i + added, mark);
       ++added;
     }
     Node& node = graph_.nodes()[i + added];
-    if (node.op == OpKind::kMatMul && node.inputs.size() > kWeightScale) {
-      node.inputs.resize(kWeightScale);
-      while (node.inputs.back() == kNoValue) node.inputs.pop_back();
-    }
+    if (node.op == OpKind::kQuantizedMatMul) graph::make_float_matmul(node);
     return added;
   }
 
   void insert_before(size_t i, const Quantizer& mark) {
     const Node node = graph_.nodes()[i];
     FakeQuantizeAttributes attributes = fake_quantize_attributes(mark);
-    auto operand = static_cast<size_t>(mark.operand);
-    if (node.op == OpKind::kAttention) {
-      attributes.groups = node.attribute<graph::AttentionAttributes>().heads;
-      if (node.inputs.size() == 1) {
-        attributes.columns = graph_.value(node.output).shape[1].size;
-        attributes.first_column = attributes.columns * mark.operand;
-        operand = 0;
-      } else if (node.inputs.size() == 2 && operand > 0) {
-        attributes.columns = graph_.value(node.output).shape[1].size;
-        attributes.first_column = attributes.columns * (mark.operand - 1);
-        operand = 1;
-      }
-    } else if (node.op == OpKind::kAttentionScores ||
-               (node.op == OpKind::kAttentionContext && operand == 1)) {
-      attributes.groups = node.attribute<graph::AttentionAttributes>().heads;
+    Operand operand = mark.operand;
+    if (is_attention(node.op) && operand != Operand::kProbabilities) {
+      const auto& fields = node.attribute<graph::AttentionAttributes>();
+      attributes.groups = operand == Operand::kQ ? fields.heads : fields.key_heads();
     }
-    std::vector<ValueId> inputs = {node.inputs[operand]};
-    if (node.op == OpKind::kMatMul) {
-      for (const size_t k : {kMultiplier, kOffset, kOutlierColumns})
-        inputs.push_back(node.input(k));
+    if (node.op == OpKind::kAttention) {
+      operand = holder(node, mark.operand);
+      const graph::AttentionPart part = attention_part(graph_, node, mark.operand);
+      if (part.columns != graph_.value(part.value).shape[1].size) {
+        attributes.first_column = part.first_column;
+        attributes.columns = part.columns;
+      }
+    }
+    std::vector<ValueId> inputs = {node.operand(operand)};
+    if (graph::is_matmul(node)) {
+      for (const Operand more :
+           {Operand::kInputMultiplier, Operand::kInputOffset, Operand::kOutlierColumns}) {
+        inputs.push_back(node.operand(more));
+      }
     }
     const ValueId output = graph_.insert_node(i, OpKind::kFakeQuantize, std::move(inputs),
                                               attributes, node.scope, mark.names[0]);
-    graph_.nodes()[i + 1].inputs[operand] = output;
+    graph_.nodes()[i + 1].set_operand(operand, output);
   }
 
   void replace_weight(Node& node) {
-    const bool integers = node.input(kWeightScale) != kNoValue;
-    const bool rounded =
-        std::any_of(node.quantizers.begin(), node.quantizers.end(),
-                    [](const Quantizer& mark) { return mark.operand == 1 && mark.enabled; });
+    const bool integers = node.op == OpKind::kQuantizedMatMul;
+    const bool rounded = node.enabled_mark(Operand::kWeight) != nullptr;
     if (!integers && !rounded) return;
-    ValueId& weight = weights_[{node.inputs[1], node.input(kOutlierWeight)}];
+    ValueId& weight =
+        weights_[{node.operand(Operand::kWeight), node.operand(Operand::kOutlierWeight)}];
     if (weight == 0) {
-      const graph::Value& value = graph_.value(node.inputs[1]);
+      const graph::Value& value = graph_.value(node.operand(Operand::kWeight));
       std::shared_ptr<const Tensor> made =
           integers ? multiplied_out_weight(graph_, node) : rounded_weight(*value.constant);
       weight = graph_.add_constant(cat(value.name, ".simulated"), std::move(made));
     }
-    node.inputs[1] = weight;
+    node.set_operand(Operand::kWeight, weight);
   }
 
   Graph& graph_;
@@ -122,11 +123,11 @@ class Simulation {
 void simulate_marks(Graph& graph) { Simulation(graph).run(); }
 
 std::shared_ptr<const Tensor> multiplied_out_weight(const Graph& graph, const Node& matmul) {
-  const Tensor& weight = *graph.value(matmul.inputs[1]).constant;
+  const Tensor& weight = *graph.value(matmul.operand(Operand::kWeight)).constant;
   const int64_t n = weight.shape()[0];
   const int64_t k = weight.shape()[1];
   const auto q = weight.as<int8_t>();
-  const auto scale = graph.value(matmul.inputs[kWeightScale]).constant->as<float>();
+  const auto scale = graph.value(matmul.operand(Operand::kWeightScale)).constant->as<float>();
   Tensor out(DType::kF32, Shape{n, k});
   const auto y = out.mutable_as<float>();
   for (int64_t i = 0; i < n; ++i) {
@@ -135,9 +136,10 @@ std::shared_ptr<const Tensor> multiplied_out_weight(const Graph& graph, const No
       y[at] = scale[static_cast<size_t>(i)] * static_cast<float>(q[at]);
     }
   }
-  if (matmul.input(kOutlierColumns) != kNoValue) {
-    const auto columns = graph.value(matmul.inputs[kOutlierColumns]).constant->as<int32_t>();
-    const auto values = graph.value(matmul.inputs[kOutlierWeight]).constant->as<float>();
+  if (matmul.has(Operand::kOutlierColumns)) {
+    const auto columns =
+        graph.value(matmul.operand(Operand::kOutlierColumns)).constant->as<int32_t>();
+    const auto values = graph.value(matmul.operand(Operand::kOutlierWeight)).constant->as<float>();
     for (int64_t i = 0; i < n; ++i) {
       for (size_t c = 0; c < columns.size(); ++c) {
         y[static_cast<size_t>(i * k + columns[c])] =

@@ -19,6 +19,7 @@ using engine::FloatInput;
 using engine::Outputs;
 using engine::PackedBatch;
 using graph::Dim;
+using graph::Operand;
 using graph::OpKind;
 using graph::QuantScheme;
 using graph::Symbol;
@@ -42,12 +43,12 @@ std::shared_ptr<Tensor> tensor_of(const Shape& shape, const std::vector<T>& valu
   return tensor;
 }
 
-graph::Quantizer mark(int32_t operand, QuantScheme scheme) {
+graph::Quantizer mark(graph::Operand operand, QuantScheme scheme) {
   graph::Quantizer made;
   made.operand = operand;
   made.scheme = scheme;
   made.enabled = true;
-  made.names = {cat("quantizer_", operand)};
+  made.names = {cat("quantizer_", graph::operand_name(operand))};
   return made;
 }
 
@@ -120,7 +121,8 @@ TEST(Simulation, OfALinearLayerIsItsIntegersMultipliedOut) {
   const auto weight = random_tensor({kOut, kWidth}, 2);
   const ValueId y =
       f.add(OpKind::kMatMul, {f.x, f.graph.add_constant("w", weight)}, graph::MatMulAttributes{},
-            {mark(0, QuantScheme::kPerTokenU8), mark(1, QuantScheme::kPerChannelS8)});
+            {mark(Operand::kX, QuantScheme::kPerTokenU8),
+             mark(Operand::kWeight, QuantScheme::kPerChannelS8)});
   const std::vector<float> got = f.run(y);
   for (int64_t t = 0; t < f.tokens(); ++t) {
     std::vector<uint8_t> q(kWidth);
@@ -163,12 +165,12 @@ TEST(Simulation, OfATreatedLinearLayerFollowsTheFormula) {
   const auto bias = random_tensor({kOut}, 6);
   graph::Graph& g = f.graph;
   const ValueId y = f.add(
-      OpKind::kMatMul,
+      OpKind::kQuantizedMatMul,
       {f.x, g.add_constant("w", tensor_of<int8_t>({kOut, kWidth}, qw)), g.add_constant("b", bias),
        graph::kNoValue, g.add_constant("w.scale", scale), g.add_constant("m", multiplier),
        g.add_constant("z", offset), g.add_constant("oc", tensor_of<int32_t>({2}, columns)),
        g.add_constant("ow", outlier_weight)},
-      graph::MatMulAttributes{}, {mark(0, QuantScheme::kPerTokenU8)});
+      graph::MatMulAttributes{}, {mark(Operand::kX, QuantScheme::kPerTokenU8)});
   const std::vector<float> got = f.run(y);
   for (int64_t t = 0; t < f.tokens(); ++t) {
     std::vector<uint8_t> q(kWidth);
@@ -193,7 +195,7 @@ TEST(Simulation, OfATreatedLinearLayerFollowsTheFormula) {
 TEST(Simulation, OfStaticRangesClampsAndNeedsThem) {
   for (const QuantScheme scheme : {QuantScheme::kStaticS8, QuantScheme::kStaticU8}) {
     Fixture f;
-    graph::Quantizer left = mark(0, scheme);
+    graph::Quantizer left = mark(Operand::kX, scheme);
     left.low = -0.5f;
     left.high = 0.5f;
     const ValueId zero =
@@ -213,7 +215,7 @@ TEST(Simulation, OfStaticRangesClampsAndNeedsThem) {
       FAIL();
     } catch (const Error& error) {
       EXPECT_EQ(std::string(error.what()),
-                "simulation: the quantizer \"quantizer_0\" is on and static but has no range; "
+                "simulation: the quantizer \"quantizer_x\" is on and static but has no range; "
                 "calibrate it or switch it off");
     }
   }
@@ -224,14 +226,14 @@ TEST(Simulation, OfAttentionIsTheSameFusedAndInParts) {
   for (const QuantScheme scheme : {QuantScheme::kPerTokenU8, QuantScheme::kPerTokenS8}) {
     Fixture f;
     const graph::AttentionAttributes attributes{3, 0.5f};
-    const ValueId scores =
-        f.add(OpKind::kAttentionScores, {f.x, f.x}, attributes, {mark(0, scheme), mark(1, scheme)});
+    const ValueId scores = f.add(OpKind::kAttentionScores, {f.x, f.x}, attributes,
+                                 {mark(Operand::kQ, scheme), mark(Operand::kK, scheme)});
     const ValueId p = f.add(OpKind::kSoftmax, {scores}, graph::NoAttributes{}, {});
-    const ValueId parts =
-        f.add(OpKind::kAttentionContext, {p, f.x}, attributes, {mark(0, scheme), mark(1, scheme)});
-    const ValueId fused =
-        f.add(OpKind::kAttention, {f.x, f.x, f.x}, attributes,
-              {mark(0, scheme), mark(1, scheme), mark(2, scheme), mark(3, scheme)});
+    const ValueId parts = f.add(OpKind::kAttentionContext, {p, f.x}, attributes,
+                                {mark(Operand::kProbabilities, scheme), mark(Operand::kV, scheme)});
+    const ValueId fused = f.add(OpKind::kAttention, {f.x, f.x, f.x}, attributes,
+                                {mark(Operand::kQ, scheme), mark(Operand::kK, scheme),
+                                 mark(Operand::kV, scheme), mark(Operand::kProbabilities, scheme)});
     const std::vector<float> a = f.run(parts);
     const std::vector<float> b = f.run(fused);
     const ValueId exact = f.add(OpKind::kAttention, {f.x, f.x, f.x}, attributes, {});
@@ -254,8 +256,9 @@ TEST(Simulation, OfAMergedAttentionQuantizesEachThird) {
   Fixture f;
   const graph::AttentionAttributes attributes{2, 0.5f};
   // x holds q, k and v of width 4.
-  const ValueId y = f.add(OpKind::kAttention, {f.x}, attributes,
-                          {mark(0, QuantScheme::kPerTokenU8), mark(2, QuantScheme::kPerTokenU8)});
+  const ValueId y = f.add(
+      OpKind::kAttention, {f.x}, attributes,
+      {mark(Operand::kQ, QuantScheme::kPerTokenU8), mark(Operand::kV, QuantScheme::kPerTokenU8)});
   graph::Graph whole = f.graph;
   whole.add_output("y", y);
   simulate_marks(whole);
