@@ -7,8 +7,8 @@ FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 REF ?= main
 
-.PHONY: help demo test test-web model clients web setup release install package bench bench-peers bench-compare \
-        format asan tsan tidy fuzz soak clean
+.PHONY: help demo test test-web model clients web setup release install package bench bench-peers bench-compare wheel \
+        wheel format asan tsan tidy fuzz soak clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -75,6 +75,11 @@ install:  ## the program, libtamis, headers, CMake and pkg-config files, under p
 	cmake --preset release
 	cmake --build --preset release --target tamis libtamis
 	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(prefix)
+
+wheel: release  ## the Python package in build/wheel, repaired by auditwheel where that is installed
+	cmake --build --preset release --target libtamis
+	tools/make_wheel.py build/release build/wheel
+	@if command -v auditwheel >/dev/null; then auditwheel repair -w build/wheel build/wheel/*-linux_x86_64.whl; fi
 
 package:  ## a Debian package in build/package
 	@tools/setup.sh build package

@@ -14,8 +14,10 @@ if(CCACHE_PROGRAM)
 endif()
 
 # The baseline every translation unit may use; wider instructions live only in per-ISA kernel files.
-add_compile_options(-march=x86-64-v2 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-                    -Woverloaded-virtual -Wimplicit-fallthrough -Werror -fno-math-errno)
+add_compile_options(-march=x86-64-v2 -Wall -Wextra -Wpedantic -Wshadow
+                    $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
+                    $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual>
+                    -Wimplicit-fallthrough -Werror -fno-math-errno)
 # A float expression means what it says on every compiler: no silent fused multiply-add.
 add_compile_options(-ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

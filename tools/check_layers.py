@@ -38,12 +38,12 @@ THIRD_PARTY = {
 
 # Public headers of plain types, which any module may use: what users give and get is not written
 # down twice.
-PUBLIC_TYPES = ("tamis/error.h", "tamis/options.h", "tamis/results.h")
+PUBLIC_TYPES = ("tamis/error.h", "tamis/log.h", "tamis/options.h", "tamis/results.h")
 
 # Angle includes that are the platform's: no dot (C++), C headers, POSIX, Linux, the compiler's.
 PLATFORM = re.compile(
     r"^([a-z0-9_]+|(sys|linux|arpa|netinet)/[a-z0-9_]+\.h|"
-    r"(cpuid|cxxabi|dirent|dlfcn|errno|fcntl|fnmatch|immintrin|malloc|netdb|poll|pthread|pwd|sched|signal|stdlib|string|"
+    r"(cpuid|cxxabi|dirent|dlfcn|errno|fcntl|fnmatch|immintrin|malloc|netdb|poll|pthread|pwd|sched|signal|stddef|stdint|stdlib|string|"
     r"termios|time|unistd|x86intrin)\.h)$")
 
 ISA_FILE = re.compile(r"_(avx2|avx_vnni|avx512|avx512_vnni|avx512_bf16)\.cc$")

@@ -43,6 +43,7 @@ LIST
       ;;
     test) cat <<'LIST'
 clang-format        the format check
+python3-numpy       the tests of the Python package
 LIST
       ;;
     clients) cat <<'LIST'

@@ -49,6 +49,21 @@ struct Tokens {
   std::vector<std::pair<int32_t, int32_t>> offsets;
 };
 
+/// Token ids as the model's tokenizer gives them, special tokens included.
+struct TokenIds {
+  std::vector<int32_t> ids;
+  std::vector<int32_t> type_ids = {};  ///< segments, as many as ids; empty: 0 everywhere
+};
+
+/// Rows of one width, one behind the other.
+struct Matrix {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  std::vector<float> values;  ///< rows * columns
+
+  [[nodiscard]] const float* row(int64_t i) const { return values.data() + i * columns; }
+};
+
 /// Thread-safe: const calls may run at once; each takes the idle threads of the model's pool.
 /// Answers do not depend on what else runs, nor on what stands beside a text in a call.
 ///
@@ -67,6 +82,15 @@ class Model {
 
   [[nodiscard]] std::vector<EmbedResult> embed(const std::vector<std::string>& texts,
                                                const EmbedOptions& options = {}) const;
+  /// As embed(): one row a text.
+  [[nodiscard]] Matrix embed_matrix(const std::vector<std::string>& texts,
+                                    const EmbedOptions& options = {}) const;
+  /// As embed_matrix(), into memory of the caller's for `size` floats. Throws kInvalidArgument if
+  /// that is not texts.size() * embedding_size(options).
+  void embed_into(const std::vector<std::string>& texts, const EmbedOptions& options, float* out,
+                  size_t size) const;
+  /// Floats of an embedding: `dimensions` if given, else info().output_size.
+  [[nodiscard]] int64_t embedding_size(const EmbedOptions& options = {}) const;
   [[nodiscard]] std::vector<ClassifyResult> classify(const std::vector<TaskInput>& inputs,
                                                      const ClassifyOptions& options = {}) const;
   [[nodiscard]] RerankResult rerank(const std::string& query, const std::vector<std::string>& texts,
@@ -77,26 +101,21 @@ class Model {
                                 const QaOptions& options = {}) const;
   [[nodiscard]] std::vector<FillMaskResult> fill_mask(const std::vector<std::string>& texts,
                                                       const FillMaskOptions& options = {}) const;
+  [[nodiscard]] std::vector<ZeroShotResult> zero_shot(const std::vector<std::string>& texts,
+                                                      const std::vector<std::string>& labels,
+                                                      const ZeroShotOptions& options = {}) const;
   [[nodiscard]] Tokens tokenize(const std::string& text) const;
+  /// What the model itself gives, before any task reads it: the pooled row of an embedder as it is,
+  /// the logits of a classifier (a row an input), those of each token of a token classifier or a
+  /// question answerer (a row a token, inputs one behind the other), or of a masked-word model.
+  /// Throws kInvalidArgument naming the input for ids that the model does not have, an empty or too
+  /// long input, or type ids of another number.
+  [[nodiscard]] Matrix run(const std::vector<TokenIds>& inputs) const;
 
  private:
   struct Impl;
   explicit Model(std::shared_ptr<const Impl> impl);
   std::shared_ptr<const Impl> impl_;
 };
-
-/// How a bundle is made.
-struct BundleOptions {
-  LoadOptions load;
-  bool force = false;  ///< replace a bundle that is there
-  /// Called with the stage and how far the whole is, 0..1; may be empty.
-  std::function<void(std::string_view stage, double fraction)> progress;
-};
-
-/// Makes a bundle of a checkpoint, whole or not at all, and gives back its report.json. Throws
-/// Error as Model::load does; kInvalidArgument if `bundle` exists and force is not set,
-/// kUnavailable if it cannot be written.
-std::string optimize(const std::string& model, const std::string& bundle,
-                     const BundleOptions& options = {});
 
 }  // namespace tamis

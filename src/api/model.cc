@@ -1,9 +1,12 @@
 #include <tamis/model.h>
 
+#include <algorithm>
+
+#include "api/face_options.h"
+#include "api/input_error.h"
 #include "api/loaded_model.h"
-#include "api/optimize.h"
-#include "api/report.h"
 #include "base/error.h"
+#include "math/finite.h"
 
 namespace tamis {
 
@@ -12,26 +15,6 @@ namespace {
 // Tokens of one run; results do not depend on it.
 constexpr int64_t kMaxBatchTokens = 16384;
 
-api::ModelOptions model_options(const LoadOptions& options) {
-  api::ModelOptions out;
-  if (!options.task.empty()) {
-    out.task = tasks::task_from_name(options.task);
-    if (!out.task) {
-      fail(ErrorCode::kInvalidArgument, "task \"", options.task, "\" is unknown; known are ",
-           tasks::known_tasks());
-    }
-  }
-  if (options.threads < 0 || options.threads > 1024) {
-    fail(ErrorCode::kInvalidArgument, options.threads, " threads: must lie in 0..1024");
-  }
-  if (options.threads > 0) out.pool = std::make_shared<ThreadPool>(options.threads);
-  if (!options.isa.empty()) out.isas = isas_up_to(options.isa);
-  if (!options.precision.empty()) out.precision = api::precision_option(options.precision);
-  out.max_length = options.max_length;
-  out.keep_graph = false;
-  return out;
-}
-
 std::vector<TaskInput> inputs_of(const std::vector<std::string>& texts) {
   std::vector<TaskInput> inputs;
   for (const std::string& text : texts) inputs.push_back({text});
@@ -39,13 +22,52 @@ std::vector<TaskInput> inputs_of(const std::vector<std::string>& texts) {
 }
 
 template <typename Result>
-std::vector<Result> run(const api::LoadedModel& model, std::vector<TaskInput> inputs,
-                        const tasks::TaskOptions& options) {
+std::vector<Result> run_task(const api::LoadedModel& model, std::vector<TaskInput> inputs,
+                             const tasks::TaskOptions& options) {
   std::vector<Result> results;
   for (TaskResult& result : model.run(std::move(inputs), options, kMaxBatchTokens)) {
     results.push_back(std::get<Result>(std::move(result)));
   }
   return results;
+}
+
+// The sequences, borrowed, one request each.
+std::vector<tasks::Encoded> requests_of(const std::vector<TokenIds>& inputs) {
+  std::vector<tasks::Encoded> requests(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    tasks::Sequence sequence;
+    sequence.ids = inputs[i].ids;
+    sequence.type_ids = inputs[i].type_ids;
+    requests[i].sequences.push_back(std::move(sequence));
+  }
+  return requests;
+}
+
+void check_ids(const TokenIds& input, const api::LoadedModel& model) {
+  const engine::BatchLimits& limits = model.runner().info().limits;
+  const auto count = static_cast<int64_t>(input.ids.size());
+  const int64_t most = std::min(limits.max_seqlen, model.manifest().max_length);
+  if (count == 0 || count > most) {
+    fail(ErrorCode::kInvalidArgument, count, " ids: must be 1 to ", most);
+  }
+  if (!input.type_ids.empty() && input.type_ids.size() != input.ids.size()) {
+    fail(ErrorCode::kInvalidArgument, input.type_ids.size(), " type ids for ", count, " ids");
+  }
+  for (const int32_t type : input.type_ids) {
+    if (type >= 0 && type < std::max<int64_t>(1, limits.type_vocab_size)) continue;
+    fail(ErrorCode::kInvalidArgument, "type id ", type, ": the model has ", limits.type_vocab_size);
+  }
+  for (const int32_t id : input.ids) {
+    if (id >= 0 && id < limits.vocab_size) continue;
+    fail(ErrorCode::kInvalidArgument, "id ", id, ": the vocabulary has ", limits.vocab_size);
+  }
+}
+
+void check_finite(const tasks::OutputView& output, size_t request, size_t requests) {
+  if (math::all_finite(output.tensor.as<float>())) return;
+  throw api::InputError(
+      request, requests,
+      Error(ErrorCode::kUnsupported, cat(output.name, " holds NaN or infinity for these ids")));
 }
 
 }  // namespace
@@ -61,7 +83,7 @@ Model::~Model() = default;
 
 Model Model::load(const std::string& model, const LoadOptions& options) {
   auto impl = std::make_shared<Impl>();
-  impl->model = api::LoadedModel::load(api::resolve_model(model), model_options(options));
+  impl->model = api::LoadedModel::load(api::resolve_model(model), api::model_options(options));
   return Model(std::move(impl));
 }
 
@@ -82,12 +104,75 @@ ModelInfo Model::info() const {
 
 std::vector<EmbedResult> Model::embed(const std::vector<std::string>& texts,
                                       const EmbedOptions& options) const {
-  return run<EmbedResult>(*impl_->model, inputs_of(texts), options);
+  return run_task<EmbedResult>(*impl_->model, inputs_of(texts), options);
+}
+
+int64_t Model::embedding_size(const EmbedOptions& options) const {
+  return options.dimensions.value_or(impl_->model->manifest().output_size);
+}
+
+void Model::embed_into(const std::vector<std::string>& texts, const EmbedOptions& options,
+                       float* out, size_t size) const {
+  const auto width = static_cast<size_t>(embedding_size(options));
+  if (size != texts.size() * width) {
+    fail(ErrorCode::kInvalidArgument, "room for ", size, " floats, but ", texts.size(),
+         " embeddings of ", width, " are asked for");
+  }
+  for (const EmbedResult& result : embed(texts, options)) {
+    TAMIS_CHECK(result.embedding.size() == width);
+    out = std::copy(result.embedding.begin(), result.embedding.end(), out);
+  }
+}
+
+Matrix Model::embed_matrix(const std::vector<std::string>& texts,
+                           const EmbedOptions& options) const {
+  Matrix matrix;
+  matrix.columns = embedding_size(options);
+  const std::vector<EmbedResult> results = embed(texts, options);
+  matrix.rows = static_cast<int64_t>(results.size());
+  for (const EmbedResult& result : results) {
+    matrix.values.insert(matrix.values.end(), result.embedding.begin(), result.embedding.end());
+  }
+  return matrix;
+}
+
+std::vector<ZeroShotResult> Model::zero_shot(const std::vector<std::string>& texts,
+                                             const std::vector<std::string>& labels,
+                                             const ZeroShotOptions& options) const {
+  std::vector<TaskInput> inputs = inputs_of(texts);
+  for (TaskInput& input : inputs) input.texts = labels;
+  return run_task<ZeroShotResult>(*impl_->model, std::move(inputs), options);
+}
+
+Matrix Model::run(const std::vector<TokenIds>& inputs) const {
+  const api::LoadedModel& model = *impl_->model;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    try {
+      check_ids(inputs[i], model);
+    } catch (const Error& error) {
+      throw api::InputError(i, inputs.size(), error);
+    }
+  }
+  Matrix matrix;
+  matrix.columns = model.manifest().output_size;
+  const std::vector<tasks::Encoded> requests = requests_of(inputs);
+  model.runner().run(requests, kMaxBatchTokens,
+                     [&](size_t request, std::span<const tasks::OutputView> outputs) {
+                       for (const tasks::OutputView& output : outputs) {
+                         check_finite(output, request, inputs.size());
+                         const auto rows = output.tensor.as<float>();
+                         matrix.values.insert(matrix.values.end(), rows.begin(), rows.end());
+                       }
+                     });
+  if (matrix.columns > 0) {
+    matrix.rows = static_cast<int64_t>(matrix.values.size()) / matrix.columns;
+  }
+  return matrix;
 }
 
 std::vector<ClassifyResult> Model::classify(const std::vector<TaskInput>& inputs,
                                             const ClassifyOptions& options) const {
-  return run<ClassifyResult>(*impl_->model, inputs, options);
+  return run_task<ClassifyResult>(*impl_->model, inputs, options);
 }
 
 RerankResult Model::rerank(const std::string& query, const std::vector<std::string>& texts,
@@ -95,22 +180,22 @@ RerankResult Model::rerank(const std::string& query, const std::vector<std::stri
   TaskInput input;
   input.text = query;
   input.texts = texts;
-  return run<RerankResult>(*impl_->model, {input}, options).front();
+  return run_task<RerankResult>(*impl_->model, {input}, options).front();
 }
 
 std::vector<NerResult> Model::ner(const std::vector<std::string>& texts,
                                   const NerOptions& options) const {
-  return run<NerResult>(*impl_->model, inputs_of(texts), options);
+  return run_task<NerResult>(*impl_->model, inputs_of(texts), options);
 }
 
 QaResult Model::answer(const std::string& question, const std::string& context,
                        const QaOptions& options) const {
-  return run<QaResult>(*impl_->model, {{question, context}}, options).front();
+  return run_task<QaResult>(*impl_->model, {{question, context}}, options).front();
 }
 
 std::vector<FillMaskResult> Model::fill_mask(const std::vector<std::string>& texts,
                                              const FillMaskOptions& options) const {
-  return run<FillMaskResult>(*impl_->model, inputs_of(texts), options);
+  return run_task<FillMaskResult>(*impl_->model, inputs_of(texts), options);
 }
 
 Tokens Model::tokenize(const std::string& text) const {
@@ -123,16 +208,6 @@ Tokens Model::tokenize(const std::string& text) const {
   }
   tokens.ids = std::move(encoding.ids);
   return tokens;
-}
-
-std::string optimize(const std::string& model, const std::string& bundle,
-                     const BundleOptions& options) {
-  api::OptimizeOptions internal;
-  internal.model = model_options(options.load);
-  internal.model.keep_graph = true;
-  internal.force = options.force;
-  return api::report_json(
-      api::optimize(api::resolve_model(model), bundle, internal, options.progress));
 }
 
 }  // namespace tamis

@@ -1,6 +1,7 @@
 // The public face, used as an application does.
 #include <stdlib.h>
 #include <tamis/model.h>
+#include <tamis/optimize.h>
 
 #include <cmath>
 #include <thread>
@@ -124,18 +125,121 @@ TEST(Model, SaysWhatItCannotLoad) {
 
 TEST(Model, MakesABundleThatAnswersAlike) {
   const TempFolder folder;
-  BundleOptions options;
+  OptimizeOptions options;
   options.load.precision = "fp32";
   options.load.threads = 2;
   const std::string bundle = (folder.path() / "bundle").string();
-  const std::string report = optimize(testdata("models/bert-base").string(), bundle, options);
-  EXPECT_TRUE(JsonDocument::parse(report, "report").root().is_object());
+  options.seconds = 0.05;
+  std::vector<std::string> stages;
+  options.progress = [&](std::string_view stage, double fraction) {
+    EXPECT_TRUE(fraction >= 0 && fraction <= 1);
+    stages.emplace_back(stage);
+    return true;
+  };
+  const OptimizeReport report = optimize(testdata("models/bert-base").string(), bundle, options);
+  EXPECT_TRUE(JsonDocument::parse(report.json, "report").root().is_object());
+  EXPECT_EQ(report.precision, "fp32");
+  EXPECT_TRUE(report.succeeded);
+  EXPECT_FALSE(report.shapes.empty());
+  EXPECT_FALSE(stages.empty());
   const auto expected = load("bert-base").embed({"A text."});
   EXPECT_EQ(Model::load(bundle).embed({"A text."})[0].embedding, expected[0].embedding);
   expect_error(ErrorCode::kInvalidArgument, "exists already",
                [&] { (void)optimize(testdata("models/bert-base").string(), bundle, options); });
   expect_error(ErrorCode::kUnsupported, "is a bundle already",
                [&] { (void)optimize(bundle, (folder.path() / "other").string(), options); });
+}
+
+TEST(Model, QuantizesWithinABudgetAndSaysHow) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.budget = "flips=100%";
+  options.seconds = 0.05;
+  for (const std::string& text : some_texts(40)) options.calibration.push_back({text});
+  const std::string bundle = (folder.path() / "bundle").string();
+  const std::string model = testdata("models/bert-sequence-classification").string();
+  const OptimizeReport report = optimize(model, bundle, options);
+  EXPECT_EQ(report.budget, "flips <= 100 %");
+  ASSERT_LT(report.chosen, report.plans.size());
+  EXPECT_EQ(report.held_out, 20);
+  EXPECT_FALSE(report.quantizers.empty());
+  EXPECT_NE(report.text.find("budget"), std::string::npos);
+
+  options.force = true;
+  options.progress = [](std::string_view, double fraction) { return fraction < 0.5; };
+  const Model before = Model::load(bundle);
+  expect_error(ErrorCode::kCancelled, "cancelled", [&] { (void)optimize(model, bundle, options); });
+  EXPECT_EQ(before.classify({{"A text."}})[0].logits,
+            Model::load(bundle).classify({{"A text."}})[0].logits);
+  options.progress = {};
+  options.calibration_file = "texts.txt";
+  expect_error(ErrorCode::kInvalidArgument, "give one",
+               [&] { (void)optimize(model, bundle, options); });
+  options.calibration_file.clear();
+  options.budget = "luck=1";
+  expect_error(ErrorCode::kInvalidArgument, "budget",
+               [&] { (void)optimize(model, bundle, options); });
+}
+
+TEST(Model, GivesVectorsAsOneMatrix) {
+  const Model model = load("bert-base");
+  const auto texts = some_texts(5);
+  const Matrix matrix = model.embed_matrix(texts);
+  const auto results = model.embed(texts);
+  ASSERT_EQ(matrix.rows, 5);
+  ASSERT_EQ(matrix.columns, model.info().output_size);
+  for (int64_t i = 0; i < matrix.rows; ++i) {
+    const std::vector<float> row(matrix.row(i), matrix.row(i) + matrix.columns);
+    EXPECT_EQ(row, results[static_cast<size_t>(i)].embedding);
+  }
+  EmbedOptions options;
+  options.dimensions = 3;
+  EXPECT_EQ(model.embed_matrix(texts, options).columns, 3);
+  std::vector<float> out(14);
+  expect_error(ErrorCode::kInvalidArgument, "room for 14",
+               [&] { model.embed_into(texts, options, out.data(), out.size()); });
+  EXPECT_EQ(model.embed_matrix({}).rows, 0);
+}
+
+TEST(Model, RunsTokenIds) {
+  const Model classifier = load("bert-sequence-classification");
+  const Tokens tokens = classifier.tokenize("A text.");
+  const Matrix logits = classifier.run({{tokens.ids}, {tokens.ids, {}}});
+  EXPECT_EQ(logits.rows, 2);
+  EXPECT_EQ(std::vector<float>(logits.row(1), logits.row(1) + logits.columns),
+            classifier.classify({{"A text."}})[0].logits);
+  const Matrix rows = load("bert-token-classification").run({{{2, 5, 3}}, {{2, 3}}});
+  EXPECT_EQ(rows.rows, 5);
+  const auto refused = [&](const TokenIds& ids, const char* message) {
+    expect_error(ErrorCode::kInvalidArgument, message, [&] {
+      (void)classifier.run({{tokens.ids}, ids});
+    });
+  };
+  refused({{}}, "input 1, counted from 0: 0 ids");
+  refused({{1, 1 << 30}}, "vocabulary");
+  refused({{-1}}, "vocabulary");
+  refused({{1, 2}, {0}}, "1 type ids for 2 ids");
+  refused({{1, 2}, {0, 9}}, "type id 9");
+  refused({std::vector<int32_t>(5000, 1)}, "5000 ids");
+}
+
+TEST(Model, SortsByLabelsItNeverSaw) {
+  const TempFolder folder;
+  fs::copy(testdata("models/bert-sequence-classification"), folder.path(),
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  std::string config = read_file(folder.path() / "config.json");
+  for (const std::string name : {"\"negative\"", "\"neutral\""}) {
+    for (size_t at = config.find(name); at != std::string::npos; at = config.find(name)) {
+      config.replace(at, name.size(),
+                     name == "\"negative\"" ? "\"entailment\"" : "\"contradiction\"");
+    }
+  }
+  folder.write("config.json", config);
+  const Model model = Model::load(folder.path().string());
+  const auto results = model.zero_shot({"A goal in the last minute."}, {"sports", "cooking"});
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_EQ(results[0].scores.size(), 2U);
+  EXPECT_NEAR(results[0].scores[0].score + results[0].scores[1].score, 1, 1e-5);
 }
 
 // Run under ThreadSanitizer by `make tsan`.

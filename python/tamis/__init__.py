@@ -1,0 +1,50 @@
+"""Fast, quantized Hugging Face encoders in a native engine.
+
+    >>> import tamis
+    >>> model = tamis.Model("build/models/minilm")           # a folder, a hub id, or a bundle
+    >>> model.embed(["A text.", "Another one."]).shape
+    (2, 384)
+"""
+
+from ._errors import (
+    Cancelled,
+    CorruptData,
+    Error,
+    InternalError,
+    InvalidArgument,
+    NotFound,
+    OutOfMemory,
+    Unavailable,
+    Unsupported,
+)
+from ._lib import set_log_sink, version
+from ._model import Model, ModelInfo
+from ._optimize import Plan, Report, optimize
+from ._results import Answer, Entity, Label, MaskedToken, Ranked, Token
+
+__version__ = version()
+
+__all__ = [
+    "Answer",
+    "Cancelled",
+    "CorruptData",
+    "Entity",
+    "Error",
+    "InternalError",
+    "InvalidArgument",
+    "Label",
+    "MaskedToken",
+    "Model",
+    "ModelInfo",
+    "NotFound",
+    "OutOfMemory",
+    "Plan",
+    "Ranked",
+    "Report",
+    "Token",
+    "Unavailable",
+    "Unsupported",
+    "optimize",
+    "set_log_sink",
+    "version",
+]

@@ -1,0 +1,163 @@
+"""From a checkpoint to a bundle."""
+
+from __future__ import annotations
+
+import ctypes as c
+import html
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+
+from . import _lib
+from ._lib import Results, String, check, lib, optional_utf8, options_of, string
+from ._model import _Inputs
+
+Progress = Callable[[str, float], object]
+"""Called with the stage and how far the whole is, 0..1; ``False`` ends the work."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan that was measured on held-out texts; ``loss`` is in the budget's metric."""
+
+    name: str
+    precision: str
+    us_per_token: float
+    loss: float
+    loss_upper_95: float
+    within_budget: bool
+    on_front: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """What optimize() did. ``data`` is report.json as a dict; a notebook draws the plans."""
+
+    bundle: str
+    precision: str
+    succeeded: bool
+    seconds: float
+    bundle_bytes: int
+    checkpoint_bytes: int
+    budget: Optional[str]
+    chosen: Optional[int]
+    plans: Tuple[Plan, ...]
+    data: Dict[str, Any] = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr{' style=font-weight:bold' if i == self.chosen else ''}>"
+            f"<td>{html.escape(plan.name)}</td><td>{plan.us_per_token:.2f}</td>"
+            f"<td>{plan.loss:.3g}</td><td>{plan.loss_upper_95:.3g}</td>"
+            f"<td>{'yes' if plan.within_budget else 'no'}</td></tr>"
+            for i, plan in enumerate(self.plans))
+        table = ("<table><tr><th>plan</th><th>us per token</th><th>loss</th><th>95 % bound</th>"
+                 f"<th>within budget</th></tr>{rows}</table>") if rows else ""
+        budget = f", budget {html.escape(self.budget)}" if self.budget else ""
+        return (f"<p><b>{html.escape(self.bundle)}</b>: {self.precision}{budget}, "
+                f"{self.bundle_bytes / 1e6:.1f} MB of {self.checkpoint_bytes / 1e6:.1f} MB, "
+                f"{self.seconds:.0f} s</p>{table}")
+
+
+def _report(bundle: str, text: str) -> Report:
+    data = json.loads(text)
+    quantization = data.get("quantization", {})
+    plans = tuple(
+        Plan(row["name"], row["precision"],
+             row.get("clock_us_per_token", row["table_us_per_token"]), row["loss"],
+             row["loss_upper_95"], row["within_budget"], row["on_front"])
+        for row in quantization.get("plans", []))
+    budget = quantization.get("budget", {}).get("asked")
+    return Report(bundle, data["precision"], data["succeeded"], data["seconds"],
+                  data["bundle_bytes"], data["checkpoint_bytes"], budget,
+                  quantization.get("chosen"), plans, data)
+
+
+class _Watch:
+    """The progress callback of the native side; what it raises is raised by optimize()."""
+
+    def __init__(self, progress: Union[bool, Progress]) -> None:
+        self._progress = progress
+        self.raised: Optional[BaseException] = None
+        self.function = _lib.ProgressFunction(self._call)
+
+    def _call(self, _context: Any, stage: String, fraction: float) -> int:
+        try:
+            if callable(self._progress):
+                return 0 if self._progress(string(stage), fraction) is False else 1
+            if self._progress:
+                sys.stderr.write(f"\r{fraction:4.0%} {string(stage):<30}")
+                sys.stderr.write("\n" if fraction >= 1 else "")
+                sys.stderr.flush()
+            return 1
+        except BaseException as error:  # KeyboardInterrupt too
+            self.raised = error
+            return 0
+
+
+def _c_strings(texts: Sequence[str], what: str) -> Any:
+    values: List[Optional[bytes]] = [optional_utf8(text, what) for text in texts]
+    return (c.c_char_p * max(1, len(values)))(*values)
+
+
+def optimize(
+    model: Union[str, "os.PathLike[str]"],
+    bundle: Union[str, "os.PathLike[str]"],
+    *,
+    precision: Optional[str] = None,
+    budget: Optional[str] = None,
+    certify: bool = False,
+    calibration: Union[None, str, "os.PathLike[str]", Sequence[Any]] = None,
+    scheme: Optional[str] = None,
+    enable: Sequence[str] = (),
+    disable: Sequence[str] = (),
+    task: Optional[str] = None,
+    threads: int = 0,
+    max_length: int = 0,
+    measure: bool = False,
+    seconds: float = 0,
+    force: bool = False,
+    progress: Union[bool, Progress] = False,
+) -> Report:
+    """Makes a bundle of a checkpoint: fused, quantized within ``budget`` ("flips=0.5%",
+    "cosine=0.999", ...; default: by the task), measured on held-out texts, self-tested.
+
+    ``calibration``: a list of texts or (text, pair), or the path of a .txt, .tsv or .jsonl file;
+    default: built-in texts. ``precision``: None or "auto", "int8", "bf16", "fp32". ``progress``:
+    True writes to standard error; a callable may end the work by returning False. Ctrl-C leaves no
+    bundle and no thread behind.
+    """
+    options = options_of(_lib.OptimizeOptions)
+    options.load.precision = optional_utf8(precision, "precision")
+    options.load.task = optional_utf8(task, "task")
+    options.load.threads = threads
+    options.load.max_length = max_length
+    options.force = int(force)
+    options.budget = optional_utf8(budget, "budget")
+    options.certify = int(certify)
+    options.scheme = optional_utf8(scheme, "scheme")
+    texts: Optional[_Inputs] = None
+    if isinstance(calibration, (str, os.PathLike)):
+        options.calibration_file = os.fsencode(calibration)
+    elif calibration is not None:
+        texts = _Inputs(list(calibration))
+        options.calibration = texts.array
+        options.calibration_count = texts.count
+    enabled, disabled = _c_strings(enable, "enable"), _c_strings(disable, "disable")
+    options.enable, options.enable_count = enabled, len(enable)
+    options.disable, options.disable_count = disabled, len(disable)
+    options.measure = int(measure)
+    options.seconds = seconds
+    watch = _Watch(progress)
+    options.progress = watch.function
+    results = Results()
+    status = lib.tamis_optimize(os.fsencode(model), os.fsencode(bundle), c.byref(options),
+                                c.byref(results.pointer))
+    if watch.raised is not None:
+        raise watch.raised
+    check(status)
+    text = String()
+    check(lib.tamis_results_text(results.pointer, c.byref(text)))
+    return _report(os.fspath(bundle), string(text))

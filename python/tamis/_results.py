@@ -1,0 +1,58 @@
+"""Answers of the tasks, with the names of Hugging Face's pipelines."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Label(NamedTuple):
+    """A label and its score; ``id`` is its place among the model's labels, -1 for the caller's."""
+
+    label: str
+    score: float
+    id: int
+
+
+class Ranked(NamedTuple):
+    """A text's place in the list that was given, and its score."""
+
+    index: int
+    score: float
+
+
+class Entity(NamedTuple):
+    """[start, end) counts code points of the text; ``index`` is set without aggregation only."""
+
+    label: str
+    word: str
+    score: float
+    start: int
+    end: int
+    index: int
+
+
+class Answer(NamedTuple):
+    """[start, end) counts code points of the context."""
+
+    answer: str
+    score: float
+    start: int
+    end: int
+
+
+class MaskedToken(NamedTuple):
+    """What may stand for a mask token, and the text with it."""
+
+    token_str: str
+    sequence: str
+    score: float
+    token: int
+
+
+class Token(NamedTuple):
+    """[start, end) counts code points of the text; (0, 0) for tokens that were added."""
+
+    token: str
+    id: int
+    start: int
+    end: int

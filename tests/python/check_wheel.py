@@ -1,0 +1,32 @@
+"""Unpacks a wheel and holds its files against RECORD.
+
+    check_wheel.py WHEEL FOLDER
+"""
+
+import base64
+import csv
+import hashlib
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+wheel, folder = Path(sys.argv[1]), Path(sys.argv[2])
+with zipfile.ZipFile(wheel) as archive:
+    archive.extractall(folder)
+    names = set(archive.namelist())
+    record = next(name for name in names if name.endswith(".dist-info/RECORD"))
+    rows = {row[0]: row for row in csv.reader(io.StringIO(archive.read(record).decode()))}
+    if set(rows) != names:
+        sys.exit(f"{wheel}: RECORD and the files differ: {set(rows) ^ names}")
+    for name in names - {record}:
+        data = archive.read(name)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        if rows[name][1:] != [f"sha256={digest}", str(len(data))]:
+            sys.exit(f"{wheel}: {name} is not what RECORD says")
+    if "tamis/py.typed" not in names or "tamis/libtamis.so" not in names:
+        sys.exit(f"{wheel}: lacks py.typed or the library")
+limit = 6_000_000
+if wheel.stat().st_size > limit:
+    sys.exit(f"{wheel}: {wheel.stat().st_size} bytes, over {limit}")
+print(f"{wheel.name}: {wheel.stat().st_size} bytes, {len(names)} files")

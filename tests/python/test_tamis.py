@@ -1,0 +1,281 @@
+"""The Python package over the native library, against the command line's and its own answers.
+
+    TAMIS_LIBRARY=build/dev/libtamis.so PYTHONPATH=python python3 tests/python/test_tamis.py TESTDATA
+"""
+
+import asyncio
+import gc
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+import tamis
+
+TESTDATA = Path(os.environ["TAMIS_TESTDATA"])
+PROGRAM = os.environ.get("TAMIS_PROGRAM")
+
+
+def load(name, **options):
+    return tamis.Model(TESTDATA / "models" / name, threads=2, **options)
+
+
+TEXTS = ["A text.", "", "Something longer than that, with words.", "A text.", "\u00e9\u4e2d\U0001f600"]
+
+
+class Embedding(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.model = load("bert-base")
+
+    def test_shapes_and_types(self):
+        rows = self.model.embed(TEXTS)
+        self.assertEqual(rows.shape, (5, self.model.info.output_size))
+        self.assertEqual(rows.dtype, np.float32)
+        self.assertTrue(rows.flags.owndata and rows.flags.c_contiguous)
+        np.testing.assert_array_equal(rows[0], rows[3])
+        np.testing.assert_array_equal(self.model.embed("A text."), rows[0])
+        self.assertEqual(self.model.embed([]).shape, (0, self.model.info.output_size))
+        self.assertEqual(self.model.embed(TEXTS, dimensions=3).shape, (5, 3))
+
+    def test_chunks_change_nothing(self):
+        texts = [f"Text {i % 7} and {i % 5}." for i in range(2500)]
+        told = []
+        rows = self.model.embed(texts, progress=lambda done, of: told.append((done, of)))
+        self.assertEqual(told, [(1024, 2500), (2048, 2500), (2500, 2500)])
+        for i in (0, 1023, 1024, 2499):
+            np.testing.assert_array_equal(rows[i], self.model.embed(texts[i]))
+
+    def test_norms_and_names_of_sentence_transformers(self):
+        rows = self.model.embed(TEXTS, normalize=True)
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(self.model.encode(TEXTS, normalize_embeddings=True), rows)
+        self.assertEqual(self.model.encode("One.").ndim, 1)
+        with self.assertRaises(tamis.InvalidArgument):
+            self.model.encode(TEXTS, convert_to_numpy=False)
+
+    def test_prompts(self):
+        np.testing.assert_array_equal(self.model.embed("b", prompt="a "), self.model.embed("a b"))
+
+    def test_truncation(self):
+        long = "word " * 500
+        self.assertTrue(np.isfinite(self.model.embed(long)).all())
+        with self.assertRaisesRegex(tamis.InvalidArgument, "text|input|tokens"):
+            self.model.embed(long, truncate=False)
+
+    def test_token_ids(self):
+        ids = [token.id for token in self.model.tokenize("A text.")]
+        rows = self.model.run([ids, ids[:3]])
+        self.assertEqual(rows.shape, (2, self.model.info.output_size))
+        with self.assertRaises(tamis.InvalidArgument):
+            self.model.run([[1 << 30]])
+        with self.assertRaises(tamis.InvalidArgument):
+            self.model.run([ids], type_ids=[])
+
+    def test_the_lock_is_let_go(self):
+        ticks = []
+        stop = threading.Event()
+
+        def tick():
+            while not stop.is_set():
+                ticks.append(1)
+                time.sleep(0.001)
+
+        thread = threading.Thread(target=tick)
+        texts = ["A text of some words that goes on. " * 4] * 1024
+        thread.start()
+        try:
+            start = time.monotonic()
+            while time.monotonic() - start < 0.5:
+                self.model.embed(texts)
+        finally:
+            stop.set()
+            thread.join()
+        self.assertGreater(len(ticks), 20)
+
+    def test_many_threads_agree(self):
+        want = self.model.embed(TEXTS)
+        found = [None] * 6
+
+        def work(i):
+            found[i] = self.model.embed(TEXTS)
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for rows in found:
+            np.testing.assert_array_equal(rows, want)
+
+    def test_async(self):
+        async def both():
+            return await asyncio.gather(self.model.embed_async("a"), self.model.embed_async("b"))
+
+        one, two = asyncio.run(both())
+        np.testing.assert_array_equal(one, self.model.embed("a"))
+        np.testing.assert_array_equal(two, self.model.embed("b"))
+
+
+class Tasks(unittest.TestCase):
+    def test_classify(self):
+        model = load("bert-sequence-classification")
+        rows = model.classify(["One.", ("One.", "Two.")])
+        self.assertEqual(len(rows), 2)
+        self.assertEqual({label.label for label in rows[0]}, set(model.info.labels))
+        self.assertAlmostEqual(sum(label.score for label in rows[0]), 1, places=5)
+        self.assertEqual(len(model.classify("One.", top_k=1)), 1)
+        with self.assertRaisesRegex(tamis.InvalidArgument, "softmax"):
+            model.classify("One.", function="hardmax")
+        with self.assertRaises(tamis.Unsupported):
+            model.zero_shot("One.", ["a", "b"])
+
+    def test_rerank(self):
+        ranked = load("bert-rerank").rerank("Who?", ["Anna.", "No one.", "A table."])
+        self.assertEqual(sorted(item.index for item in ranked), [0, 1, 2])
+        self.assertEqual([r.score for r in ranked], sorted((r.score for r in ranked), reverse=True))
+
+    def test_ner(self):
+        text = "Anna lives in Lagos."
+        entities = load("bert-token-classification").ner(text, aggregation="none", ignore_labels=[])
+        self.assertTrue(entities)
+        for entity in entities:
+            self.assertLess(entity.start, entity.end)
+            self.assertLessEqual(entity.end, len(text))
+
+    def test_answer(self):
+        model = load("bert-question-answering")
+        context = "Anna did it."
+        answer = model.answer("Who?", context)
+        self.assertEqual(context[answer.start:answer.end], answer.answer)
+        self.assertEqual(len(model.answer("Who?", context, top_k=3)), 3)
+        with self.assertRaises(tamis.InvalidArgument):
+            model.answer("Who?", context, top_k=0)
+
+    def test_fill_mask(self):
+        model = load("bert-masked-lm")
+        masks = model.fill_mask("The [MASK] is [MASK].", top_k=3)
+        self.assertEqual([len(mask) for mask in masks], [3, 3])
+
+
+class Faults(unittest.TestCase):
+    def test_what_is_no_text(self):
+        model = load("bert-base")
+        for bad in (None, 5, b"bytes", [None], [b"bytes"], ["a", 3]):
+            with self.assertRaises(TypeError):
+                model.embed(bad)
+        with self.assertRaisesRegex(tamis.InvalidArgument, "text 1: not UTF-8"):
+            model.embed(["a", "\ud800"])
+        self.assertTrue(issubclass(tamis.InvalidArgument, ValueError))
+
+    def test_what_is_no_model(self):
+        with self.assertRaisesRegex(tamis.NotFound, "/no/such"):
+            tamis.Model("/no/such")
+        with self.assertRaisesRegex(tamis.InvalidArgument, "divine"):
+            load("bert-base", task="divine")
+
+    def test_closed(self):
+        with load("bert-base") as model:
+            model.embed("a")
+        with self.assertRaisesRegex(tamis.Error, "closed"):
+            model.embed("a")
+        self.assertIn("closed", repr(model))
+        del model
+        gc.collect()
+
+    def test_pickle(self):
+        model = load("bert-base")
+        again = pickle.loads(pickle.dumps(model))
+        np.testing.assert_array_equal(again.embed(TEXTS), model.embed(TEXTS))
+
+    def test_fork(self):
+        model = load("bert-base")
+        want = model.embed(TEXTS)
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            same = np.array_equal(model.embed(TEXTS), want)
+            os.write(write, b"1" if same else b"0")
+            os._exit(0)
+        os.close(write)
+        self.assertEqual(os.read(read, 1), b"1")
+        os.close(read)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        np.testing.assert_array_equal(model.embed(TEXTS), want)
+
+    def test_import_needs_no_numpy(self):
+        code = "import sys, tamis; sys.exit('numpy' in sys.modules)"
+        self.assertEqual(subprocess.run([sys.executable, "-c", code], check=False).returncode, 0)
+
+    def test_messages_reach_the_sink(self):
+        heard = []
+        tamis.set_log_sink(lambda level, message: heard.append((level, message)))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                for file in (TESTDATA / "models" / "bert-base").iterdir():
+                    if file.is_file():
+                        data = file.read_bytes()
+                        if file.name == "config.json":
+                            data = data.replace(b"{", b'{"a_key_of_no_one": 1,', 1)
+                        Path(folder, file.name).write_bytes(data)
+                tamis.Model(folder)
+        finally:
+            tamis.set_log_sink(None)
+        self.assertTrue(any("a_key_of_no_one" in message for _, message in heard), heard)
+
+
+class Optimizing(unittest.TestCase):
+    def test_a_bundle(self):
+        source = TESTDATA / "models" / "bert-sequence-classification"
+        stages = []
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = os.path.join(folder, "bundle")
+            report = tamis.optimize(
+                source, bundle, budget="flips=100%", seconds=0.05,
+                calibration=[f"Text number {i} of them." for i in range(40)],
+                progress=lambda stage, done: stages.append((stage, done)))
+            self.assertTrue(stages)
+            self.assertEqual(report.budget, "flips=1")
+            self.assertIn("<table>", report._repr_html_())
+            self.assertEqual(report.data["precision"], report.precision)
+            model = tamis.Model(bundle)
+            self.assertEqual(model.info.precision, report.precision)
+            self.assertEqual(len(model.classify("A text.")), 3)
+            with self.assertRaisesRegex(tamis.InvalidArgument, "exists"):
+                tamis.optimize(source, bundle)
+
+    def test_a_callback_ends_it(self):
+        source = TESTDATA / "models" / "bert-base"
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = os.path.join(folder, "bundle")
+            with self.assertRaises(tamis.Cancelled):
+                tamis.optimize(source, bundle, progress=lambda stage, done: False)
+
+            def interrupted(_stage, _done):
+                raise KeyboardInterrupt
+
+            with self.assertRaises(KeyboardInterrupt):
+                tamis.optimize(source, bundle, progress=interrupted)
+            self.assertEqual(os.listdir(folder), [])
+
+
+@unittest.skipUnless(PROGRAM, "needs TAMIS_PROGRAM, the command line's program")
+class AsTheProgram(unittest.TestCase):
+    def test_embeddings(self):
+        path = TESTDATA / "models" / "bert-base"
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "rows.npy")
+            subprocess.run([PROGRAM, "embed", str(path), "A text.", "Two.", "-o", out], check=True,
+                           capture_output=True)
+            np.testing.assert_array_equal(np.load(out), load("bert-base").embed(["A text.", "Two."]))
+
+
+if __name__ == "__main__":
+    unittest.main()
