@@ -87,6 +87,7 @@ TAMIS_INLINE Vec max(Vec a, Vec b) {
 TAMIS_INLINE Vec min(Vec a, Vec b) {
   return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
 }
+TAMIS_INLINE Vec square_root(Vec x) { return {_mm256_sqrt_ps(x.lo), _mm256_sqrt_ps(x.hi)}; }
 // x with its sign cleared; the sign of `sign` put on x, which has none.
 TAMIS_INLINE Vec absolute(Vec x) {
   const __m256 sign = _mm256_set1_ps(-0.0f);

@@ -56,6 +56,7 @@ TAMIS_INLINE Same same(const float* p) { return {_mm512_set1_ps(*p)}; }
 // As vmaxps and vminps: b where either is NaN.
 TAMIS_INLINE Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
 TAMIS_INLINE Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+TAMIS_INLINE Vec square_root(Vec x) { return {_mm512_sqrt_ps(x.v)}; }
 // x with its sign cleared; the sign of `sign` put on x, which has none.
 TAMIS_INLINE Vec absolute(Vec x) { return {_mm512_abs_ps(x.v)}; }
 TAMIS_INLINE Vec with_sign_of(Vec x, Vec sign) {
