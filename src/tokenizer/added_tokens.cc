@@ -64,6 +64,11 @@ void AddedTokens::build(Matcher& matcher, std::vector<std::pair<std::string_view
     matcher.any = true;
   }
   if (std::count(matcher.first.begin(), matcher.first.end(), true) != 1) matcher.only_first = -1;
+  // Of tokens that normalize to the same text the one with the lowest id is found; which one the
+  // library finds hangs on the order of a hash table that is new each time.
+  std::ranges::sort(keys);
+  const auto same = std::ranges::unique(keys, {}, &std::pair<std::string_view, int32_t>::first);
+  keys.erase(same.begin(), same.end());
   matcher.trie = Trie::build(std::move(keys));
 }
 

@@ -26,6 +26,15 @@ constexpr CodePointRange kScripted[] = {
 #undef TAMIS_SCRIPTED
 };
 
+// What the library's older table has under another script than Unicode has today.
+struct MovedRange {
+  char32_t first;
+  char32_t last;
+  std::string_view script;
+};
+constexpr MovedRange kMoved[] = {
+    {0x589, 0x589, "Common"}, {0x61C, 0x61C, "Common"}, {0x953, 0x954, "Devanagari"}};
+
 class UnicodeScriptsPreTokenizer : public PreTokenizer {
  public:
   UnicodeScriptsPreTokenizer() : scripts_(kLastCodePoint + 1, kAnyScript) {
@@ -43,6 +52,7 @@ class UnicodeScriptsPreTokenizer : public PreTokenizer {
         }
       }
     }
+    move_old_ranges();
     scripts_[0x30FC] = kJapanese;
     std::vector<uint8_t> listed(scripts_.size(), kAnyScript);
     for (const CodePointRange& range : kScripted) {
@@ -76,6 +86,17 @@ class UnicodeScriptsPreTokenizer : public PreTokenizer {
   }
 
  private:
+  void move_old_ranges() {
+    for (const MovedRange& range : kMoved) {
+      uint8_t number = 0;
+      for (const std::string_view name : kScripts) {
+        ++number;
+        if (name != range.script) continue;
+        for (char32_t c = range.first; c <= range.last; ++c) scripts_[c] = number;
+      }
+    }
+  }
+
   static constexpr uint8_t kJapanese = 255;
   std::vector<uint8_t> scripts_;
   uint8_t han_ = 0;
