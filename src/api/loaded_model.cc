@@ -215,8 +215,9 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   if (sentence.has_modules) build.sentence_transformer = sentence;
   models::BuiltModel built = models::build_model(*checkpoint, build);
   if (options.tokenizer) {
-    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(
-        tokenizer::Tokenizer::load(weights, {.lowercase_first = sentence.do_lower_case}));
+    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(tokenizer::Tokenizer::load(
+        weights,
+        {.overrides = sentence.tokenizer_overrides, .lowercase_first = sentence.do_lower_case}));
     check_token_ids(*tokenizer_, built.vocab_size, weights);
   }
 

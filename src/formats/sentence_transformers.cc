@@ -416,6 +416,7 @@ SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
   config.output = transformer.output;
   config.max_seq_length = transformer.max_seq_length;
   config.do_lower_case = transformer.do_lower_case;
+  config.tokenizer_overrides = transformer.tokenizer_overrides;
   read_folder_config(folder / "config_sentence_transformers.json", config);
   const std::string source = (folder / "modules.json").string();
   check_output(config, source);

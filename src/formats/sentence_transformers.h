@@ -54,6 +54,8 @@ struct SentenceTransformerConfig {
 
   std::optional<int64_t> max_seq_length;  ///< in tokens, special ones included
   bool do_lower_case = false;             ///< a normalizer before the tokenizer's own
+  /// A JSON object of what stands in place of tokenizer_config.json's members; empty for none.
+  std::string tokenizer_overrides = {};
 
   bool is_cross_encoder = false;  ///< saved by CrossEncoder: scores pairs
   /// What it applies to its logits; nothing: as config.json says.

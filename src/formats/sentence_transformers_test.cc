@@ -250,10 +250,18 @@ TEST_F(SentenceTransformerFolder, ReadsTheTokenizersArguments) {
     folder_.write("sentence_bert_config.json",
                   cat(R"({"max_seq_length":64,")", key, R"(":{"model_max_length":5}})"));
     EXPECT_EQ(read().max_seq_length, 5);
-    folder_.write("sentence_bert_config.json", cat("{\"", key, R"(":{"do_lower_case":true}})"));
+    folder_.write("sentence_bert_config.json",
+                  cat("{\"", key, R"(":{"do_lower_case":true,"use_fast":true}})"));
+    EXPECT_EQ(read().tokenizer_overrides, R"({"do_lower_case":true})");
+    folder_.write("sentence_bert_config.json", cat("{\"", key, R"(":{"subfolder":"x"}})"));
     expect(ErrorCode::kUnsupported,
-           cat(key, ": do_lower_case is true: arguments that change the tokenizer"));
+           cat(key, ": subfolder is \"x\": a tokenizer made another way is not built"));
   }
+  // Later arguments stand in place of earlier ones.
+  folder_.write("sentence_bert_config.json",
+                R"({"tokenizer_args":{"add_eos_token":true,"legacy":true},)"
+                R"("processor_kwargs":{"add_eos_token":false}})");
+  EXPECT_EQ(read().tokenizer_overrides, R"({"legacy":true,"add_eos_token":false})");
   folder_.write("sentence_bert_config.json",
                 R"({"config_args":{"use_cache":true},"model_args":{"torch_dtype":"float16"}})");
   EXPECT_EQ(read().max_seq_length, std::nullopt);

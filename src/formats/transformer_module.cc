@@ -44,12 +44,11 @@ constexpr KeyRow kKeys[] = {
 };
 static_assert(keys_are_distinct(kKeys));
 
-constexpr std::string_view kOtherTokenizer = "arguments that change the tokenizer are not built";
+constexpr std::string_view kOtherTokenizer = "a tokenizer made another way is not built";
 
 // Arguments of AutoTokenizer.from_pretrained().
 constexpr KeyRow kProcessorKeys[] = {
     honored("model_max_length"),
-    harmless("padding_side"),
     harmless("padding"),
     harmless("use_fast"),
     harmless("token"),
@@ -59,23 +58,33 @@ constexpr KeyRow kProcessorKeys[] = {
     harmless("trust_remote_code"),
     harmless("cache_dir"),
     harmless("clean_up_tokenization_spaces"),
-    refused("truncation_side", kOtherTokenizer, {"\"right\""}),
-    refused("do_lower_case", kOtherTokenizer),
-    refused("strip_accents", kOtherTokenizer),
-    refused("tokenize_chinese_chars", kOtherTokenizer),
-    refused("add_prefix_space", kOtherTokenizer),
+    // What the tokenizer reads in place of tokenizer_config.json's.
+    honored("padding_side"),
+    honored("truncation_side"),
+    honored("do_lower_case"),
+    honored("strip_accents"),
+    honored("tokenize_chinese_chars"),
+    honored("keep_accents"),
+    honored("clean_text"),
+    honored("add_prefix_space"),
+    honored("trim_offsets"),
+    honored("legacy"),
+    honored("split_by_punct"),
+    honored("add_bos_token"),
+    honored("add_eos_token"),
+    honored("model_input_names"),
+    honored("additional_special_tokens"),
+    honored("extra_special_tokens"),
+    honored("bos_token"),
+    honored("eos_token"),
+    honored("unk_token"),
+    honored("sep_token"),
+    honored("pad_token"),
+    honored("cls_token"),
+    honored("mask_token"),
     refused("add_special_tokens", kOtherTokenizer, {"true"}),
-    refused("additional_special_tokens", kOtherTokenizer, {"[]"}),
-    refused("extra_special_tokens", kOtherTokenizer, {"[]", "{}"}),
     refused("tokenizer_type", kOtherTokenizer),
     refused("subfolder", kOtherTokenizer, {"\"\""}),
-    refused("bos_token", kOtherTokenizer),
-    refused("eos_token", kOtherTokenizer),
-    refused("unk_token", kOtherTokenizer),
-    refused("sep_token", kOtherTokenizer),
-    refused("pad_token", kOtherTokenizer),
-    refused("cls_token", kOtherTokenizer),
-    refused("mask_token", kOtherTokenizer),
 };
 static_assert(keys_are_distinct(kProcessorKeys));
 
@@ -194,6 +203,30 @@ TransformerOutput read_output(const ConfigObject& file) {
        "or pooler_output as sentence_embedding, and sequence-classification with logits as scores");
 }
 
+bool is_honored(std::string_view key) {
+  for (const KeyRow& row : kProcessorKeys) {
+    if (row.key == key) return row.use == KeyUse::kHonored;
+  }
+  return false;
+}
+
+// The honored members of `arguments`, behind those of `text`.
+std::string with_members(const std::string& text, const ConfigObject& arguments) {
+  const JsonDocument before = JsonDocument::parse(text.empty() ? "{}" : text, arguments.source());
+  JsonWriter json;
+  json.begin_object();
+  for (size_t i = 0; i < before.root().size(); ++i) {
+    const JsonView::Member member = before.root().member(i);
+    if (!arguments.get(member.key).exists()) json.member(member.key, member.value);
+  }
+  for (size_t i = 0; i < arguments.view().size(); ++i) {
+    const JsonView::Member member = arguments.view().member(i);
+    if (is_honored(member.key)) json.member(member.key, member.value);
+  }
+  json.end_object();
+  return json.take();
+}
+
 TransformerModule read(const ConfigObject& file) {
   file.check(kKeys);
   TransformerModule module;
@@ -204,6 +237,7 @@ TransformerModule read(const ConfigObject& file) {
     const auto arguments = file.object(key);
     if (!arguments) continue;
     arguments->check(kProcessorKeys);
+    module.tokenizer_overrides = with_members(module.tokenizer_overrides, *arguments);
     // Handed to the tokenizer as it is, so it wins over max_seq_length.
     if (const auto length = arguments->count("model_max_length", kMaxLength)) {
       module.max_seq_length = length;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 namespace tamis {
 
@@ -22,6 +23,8 @@ struct TransformerModule {
   TransformerOutput output = TransformerOutput::kTokenEmbeddings;
   std::optional<int64_t> max_seq_length;  ///< in tokens, special ones included
   bool do_lower_case = false;             ///< a lower-casing normalizer before the tokenizer's own
+  /// A JSON object of what stands in place of tokenizer_config.json's members; empty for none.
+  std::string tokenizer_overrides = {};
 };
 
 /// Reads the first that is there of sentence_bert_config.json and its siblings for other families;
