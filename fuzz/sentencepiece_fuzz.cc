@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "tokenizer/charsmap.h"
-#include "tokenizer/sentencepiece.h"
+#include "tokenizer/convert/sentencepiece.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);

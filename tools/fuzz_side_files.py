@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares `tamis tokenize` with transformers on folders with random files beside the vocabulary.
 
-Needs the Python package transformers (`make clients`). Each folder is one of testdata/models with
-tokenizer_config.json, special_tokens_map.json, added_tokens.json and tokenizer.json drawn anew:
+Needs the Python package transformers (`make clients`). Each folder is one of testdata/models, or a
+vocabulary of testdata/tokenizer-classes under one of its classes, with tokenizer_config.json, special_tokens_map.json, added_tokens.json and tokenizer.json drawn anew:
 classes, options, flags, tokens that no other file names, parts left out. A folder that either side
 refuses is counted, and none of it is compared. Prints what differs and exits 1 if anything did.
 
@@ -25,6 +25,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools" / "testdata"))
 
+import tokenizer_classes  # noqa: E402
 import tokenizer_lines as lines  # noqa: E402
 import transformers  # noqa: E402
 
@@ -38,9 +39,13 @@ MODELS = {
     "albert-base": ["AlbertTokenizer", "AlbertTokenizerFast"],
 }
 GENERIC = ["PreTrainedTokenizerFast", "TokenizersBackend", "ClassOfNoLibrary"]
-OPTIONS = ["do_lower_case", "strip_accents", "tokenize_chinese_chars", "keep_accents", "add_prefix_space", "trim_offsets"]
+OPTIONS = [
+    "do_lower_case", "strip_accents", "tokenize_chinese_chars", "keep_accents", "add_prefix_space", "trim_offsets", "add_bos_token",
+    "add_eos_token", "legacy", "split_by_punct", "clean_text",
+]
+MODEL_TYPES = ["", "bert", "xlm-roberta", "t5", "qwen2", "qwen3", "mistral", "modernbert", "deberta-v2", "llama", "gemma3_text", "esm", "herbert"]
 ROLES = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"]
-NEW = ["[ENT]", "<ent>", "NEWCO", "NewCo", "newco", "caf\u00e9", "x y", "the", "a", "\u6771", "<s>NOTUSED", "[E2]"]
+NEW = ["[ENT]", "<ent>", "NEWCO", "caf\u00e9", "x y", "the", "a", "\u6771", "<s>NOTUSED", "[E2]"]
 
 
 def flags(rng, content):
@@ -55,12 +60,12 @@ def some_token(rng, vocabulary):
     return rng.choice(NEW if rng.random() < 0.7 else vocabulary)
 
 
-def drawn_config(rng, classes, vocabulary, config):
+def drawn_config(rng, classes, vocabulary, config, generic=True):
     """tokenizer_config.json with each key drawn."""
     kind = rng.random()
     config.pop("tokenizer_class", None)
-    if kind < 0.85:
-        config["tokenizer_class"] = rng.choice(GENERIC if kind < 0.2 else classes)
+    if kind < 0.85 or not generic:
+        config["tokenizer_class"] = rng.choice(GENERIC if kind < 0.2 and generic else classes)
     for option in OPTIONS:
         if rng.random() < 0.4:
             config[option] = rng.random() < 0.5
@@ -119,8 +124,35 @@ def drawn_json(rng, tokenizer):
     return tokenizer
 
 
-def make_folder(rng, folder, models):
-    name = rng.choice(sorted(MODELS))
+def make_class_folder(rng, folder, kind):
+    """One of testdata/tokenizer-classes."""
+    _, classes = tokenizer_classes.KINDS[kind]
+    name = rng.choice(classes)
+    with_json = kind != "letters" and (name in tokenizer_classes.ONLY_JSON or rng.random() < 0.6)
+    tokenizer_classes.make_folder(folder, kind, name, {}, with_json, rng.choice(MODEL_TYPES) if rng.random() < 0.4 else "")
+    vocabulary = class_vocabulary(kind)
+    write = lambda file, value: (folder / file).write_text(json.dumps(value), encoding="utf-8")  # noqa: E731
+    write("tokenizer_config.json", drawn_config(rng, [name, name + "Fast", name], vocabulary, {}, generic=with_json))
+    if rng.random() < 0.3:
+        write("special_tokens_map.json", drawn_map(rng, vocabulary))
+    if rng.random() < 0.1:
+        write("added_tokens.json", {token: len(vocabulary) + i for i, token in enumerate(rng.sample(NEW, 2))})
+    if with_json:
+        write("tokenizer.json", drawn_json(rng, json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))))
+    return f"{kind} {name}{' json' if with_json else ''}"
+
+
+def class_vocabulary(kind):
+    if kind == "letters":
+        return tokenizer_classes.LETTERS
+    vocab = json.loads((tokenizer_classes.HERE / kind / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    return sorted(vocab) if isinstance(vocab, dict) else [piece[0] for piece in vocab]
+
+
+def make_folder(rng, folder, models, kinds):
+    name = rng.choice(kinds)
+    if name in tokenizer_classes.KINDS:
+        return make_class_folder(rng, folder, name)
     source = models / name
     folder.mkdir()
     for file in source.iterdir():
@@ -146,7 +178,7 @@ def make_folder(rng, folder, models):
 
 def drawn_texts(rng, count):
     pools = [NEW, NEW, lines.SPACES, lines.PUNCTUATION, ["[CLS]", "[SEP]", "[MASK]", "<mask>", "<s>", "</s>", "<unk>", "[UNK]"],
-             ["Ada", "\u00c9mile", "the", "\u6771\u4eac", "1,000", "Caf\u00e9", "``", "\u2581a"]]
+             ["<|endoftext|>", "<extra_id_1>", "<bos>", "<cls>", "MKTAY", "(", "e.g."], ["Ada", "\u00c9mile", "the", "\u6771\u4eac", "1,000", "Caf\u00e9", "``", "\u2581a"]]
     texts = [*lines.mixture(rng, count, pools, 8), *lines.random_lines(rng, count)]
     items = [{"text": text} for text in texts]
     for item in items[::4]:
@@ -156,7 +188,9 @@ def drawn_texts(rng, count):
 
 def expected(folder, items):
     tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder))
-    backend = tokenizer.backend_tokenizer
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:  # a class in Python
+        return type(tokenizer).__name__, [tokenizer(item["text"], item.get("text_pair"))["input_ids"] for item in items]
     backend.no_padding()
     backend.no_truncation()
     return type(tokenizer).__name__, [backend.encode(item["text"], item.get("text_pair")).ids for item in items]
@@ -178,13 +212,14 @@ def main():
     parser.add_argument("--folders", type=int, default=200)
     parser.add_argument("--texts", type=int, default=12, help="texts for each folder, twice")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", nargs="*", default=sorted(MODELS) + sorted(tokenizer_classes.KINDS), help="vocabularies to draw from")
     arguments = parser.parse_args()
     counts = {"compared": 0, "refused by transformers": 0, "refused by tamis": 0, "different": 0}
     for number in range(arguments.folders):
         rng = random.Random(f"{arguments.seed} {number}")
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
-            name = make_folder(rng, folder, arguments.models)
+            name = make_folder(rng, folder, arguments.models, arguments.kinds)
             items = drawn_texts(rng, arguments.texts)
             try:
                 kind, wanted = expected(folder, items)

@@ -2,10 +2,16 @@
 """Compares `tamis tokenize` with Hugging Face's tokenizers on random hostile text.
 
 Needs the Python package tokenizers (`make clients`). Prints the first difference of a tokenizer,
-reduced to a short text, and exits 1 if there was any.
+reduced to a short text, and exits 1 if there was any. With --documents each folder stands for its
+vocabulary alone: its components and their options are drawn anew that many times, and what the
+library reads and tamis refuses counts as a difference. With --classes the folders are those of
+testdata/tokenizer-classes, each vocabulary under each of its classes with and without
+tokenizer.json, and transformers loads them.
 
 Example:
     tools/fuzz_tokenizers.py build/release/tamis testdata/tokenizer --texts 100000 --seed 7
+    tools/fuzz_tokenizers.py build/release/tamis testdata/tokenizer --documents 100 --texts 40
+    tools/fuzz_tokenizers.py build/release/tamis --classes --texts 100000
 """
 
 import argparse
@@ -20,6 +26,7 @@ from pathlib import Path
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, str(Path(__file__).resolve().parent / "testdata"))
 
+import random_documents  # noqa: E402
 import tokenizer_lines as lines  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
@@ -67,6 +74,8 @@ def expected(tokenizer, items):
     """The library's answers; None where the library itself fails."""
 
     def answer(encoding):
+        if isinstance(encoding, list):
+            return {"input_ids": encoding}
         return {
             "input_ids": encoding.ids, "tokens": encoding.tokens, "offsets": [list(span) for span in encoding.offsets],
             "token_type_ids": encoding.type_ids,
@@ -101,7 +110,7 @@ def answered(binary, folder, items):
 def differing(binary, folder, tokenizer, items):
     """(item, expected, found) of those that differ."""
     pairs = zip(items, expected(tokenizer, items), answered(binary, folder, items))
-    return [(i, e, f) for i, e, f in pairs if e is not None and any(e[key] != f.get(key) for key in KEYS)]
+    return [(i, e, f) for i, e, f in pairs if e is not None and any(e[key] != f.get(key) for key in KEYS if key in e)]
 
 
 def shorter(item):
@@ -133,24 +142,104 @@ def show(folder, fault):
     item, wanted, found = fault
     print(f"{folder}: {json.dumps(item)}")
     for key in KEYS:
-        if wanted[key] != found.get(key):
+        if key in wanted and wanted[key] != found.get(key):
             print(f"  {key}\n    expected {json.dumps(wanted[key])}\n    found    {json.dumps(found.get(key))}")
     sys.stdout.flush()
+
+
+def plain_folders(paths):
+    for folder in folders(paths):
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        yield folder, tokenizer
+
+
+class PythonTokenizer:
+    """A tokenizer of transformers' own making, which knows of ids alone."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def get_vocab(self):
+        return self.tokenizer.get_vocab()
+
+    def get_added_tokens_decoder(self):
+        return self.tokenizer.added_tokens_decoder
+
+    def encode_batch(self, batch):
+        return [self.tokenizer(*([item] if isinstance(item, str) else item))["input_ids"] for item in batch]
+
+
+def class_folders():
+    """A folder for each class, with and without tokenizer.json, and what transformers makes of it."""
+    import tokenizer_classes
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    for kind, name, config, with_json in tokenizer_classes.cases():
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / f"{kind}-{name}{'-json' if with_json else ''}"
+            tokenizer_classes.make_folder(folder, kind, name, config, with_json)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder))
+            backend = getattr(tokenizer, "backend_tokenizer", None) or PythonTokenizer(tokenizer)
+            print(f"{folder.name} {config}", flush=True)
+            yield folder, backend
+
+
+def document_fault(binary, folder, content, rng, count):
+    """Writes what differs; None if the library refuses the document."""
+    try:
+        tokenizer = Tokenizer.from_str(content)
+    except BaseException as error:  # a Rust panic is no Exception
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        return None
+    (folder / "tokenizer.json").write_text(content, encoding="utf-8")
+    items = [{"text": text} for text in texts(rng, tokenizer, count)]
+    for item in items[::3]:
+        item["text_pair"] = rng.choice(items)["text"]
+    # A text that either side gives up is no difference: the library panics at some.
+    items = [item for item, answer in zip(items, expected(tokenizer, items)) if answer is not None]
+    try:
+        wrong = differing(binary, folder, tokenizer, items)
+    except SystemExit as error:
+        print(f"{error}\n{ {key: value for key, value in json.loads(content).items() if key not in ('model', 'added_tokens')} }")
+        return True
+    if not wrong:
+        return False
+    show(folder, reduced(binary, folder, tokenizer, min(wrong, key=lambda f: len(f[0]["text"]))))
+    print({key: value for key, value in json.loads(content).items() if key not in ("model", "added_tokens")})
+    return True
+
+
+def fuzz_documents(arguments):
+    counts = {None: 0, False: 0, True: 0}
+    for source in folders(arguments.paths):
+        base = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+        rng = random.Random(f"{arguments.seed} {source.name}")
+        for _ in range(arguments.documents):
+            with tempfile.TemporaryDirectory() as scratch:
+                fault = document_fault(arguments.binary, Path(scratch), random_documents.document(rng, base), rng, arguments.texts)
+            counts[fault] += 1
+    print(f"seed {arguments.seed}: {counts[False]} documents alike, {counts[True]} different, {counts[None]} refused by the library")
+    return 1 if counts[True] else 0
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=Path, help="the tamis program")
-    parser.add_argument("paths", type=Path, nargs="+", help="folders with a tokenizer.json, or above such folders")
+    parser.add_argument("paths", type=Path, nargs="*", help="folders with a tokenizer.json, or above such folders")
     parser.add_argument("--texts", type=int, default=20_000, help="texts for each tokenizer")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--classes", action="store_true", help="every tokenizer class, loaded by transformers")
+    parser.add_argument("--documents", type=int, default=0, help="random documents for each tokenizer")
     parser.add_argument("--batch", type=int, default=4000, help="texts for each run of the program")
     arguments = parser.parse_args()
+    if arguments.documents:
+        return fuzz_documents(arguments)
     total, faults = 0, 0
-    for folder in folders(arguments.paths):
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
+    for folder, tokenizer in class_folders() if arguments.classes else plain_folders(arguments.paths):
         rng = random.Random(f"{arguments.seed} {folder.name}")
         left, wrong = arguments.texts, []
         while left > 0 and not wrong:

@@ -120,9 +120,16 @@ def make_tokenizer(pattern: str) -> None:
     tokenizer_vectors.write(ROOT / "tokenizer", pattern)
 
 
+def make_tokenizer_classes() -> None:
+    """Vocabularies of further tokenizer classes, and what transformers makes of them."""
+    import tokenizer_classes
+
+    tokenizer_classes.write(ROOT / "tokenizer-classes")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = ["models", "pipelines", "variants", "sentence", "hostile", "minilm", "tokenizer", "metrics"]
+    kinds = ["models", "pipelines", "variants", "sentence", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
     parser.add_argument("--only", nargs="*", default=["models"], choices=kinds)
     parser.add_argument("--filter", default="*", help="glob over the names of folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
@@ -139,6 +146,8 @@ def main() -> int:
         make_hostile()
     if "tokenizer" in arguments.only:
         make_tokenizer(arguments.filter)
+    if "tokenizer-classes" in arguments.only:
+        make_tokenizer_classes()
     if "metrics" in arguments.only:
         make_metrics()
     if "minilm" in arguments.only:

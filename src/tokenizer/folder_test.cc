@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "tokenizer/sentencepiece.h"
+#include "tokenizer/convert/sentencepiece.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tamis::tokenizer {
@@ -173,8 +173,8 @@ TEST_F(Folder, FlagsOfAddedTokensDecoderReplaceThoseOfTokenizerJson) {
 
 TEST_F(Folder, RefusesClassesAndKeysByName) {
   write("vocab.txt", "[UNK]\na\n");
-  for (const char* name : {"BertJapaneseTokenizer", "HerbertTokenizer", "BertweetTokenizer",
-                           "PhobertTokenizer", "T5TokenizerFast"}) {
+  for (const char* name :
+       {"BertJapaneseTokenizer", "BertweetTokenizer", "PhobertTokenizer", "NllbTokenizerFast"}) {
     write("tokenizer_config.json", std::string(R"({"tokenizer_class":")") + name + "\"}");
     EXPECT_NE(message().find(std::string("tokenizer_class \"") + name +
                              "\": how it cuts text is not built; built are BertTokenizer"),
@@ -233,9 +233,18 @@ TEST_F(Folder, OptionsStandInPlaceOfTheConfig) {
 
 TEST_F(Folder, TypeIdsAreUnusedOnlyWhereTheInputsLackThem) {
   write("tokenizer.json", kCasedJson);
-  EXPECT_TRUE(Tokenizer::load(path_).uses_type_ids());
-  write("tokenizer_config.json", R"({"model_input_names":["input_ids","attention_mask"]})");
-  EXPECT_FALSE(Tokenizer::load(path_).uses_type_ids());
+  const auto uses = [&](const char* config) {
+    write("tokenizer_config.json", config);
+    return Tokenizer::load(path_).uses_type_ids();
+  };
+  EXPECT_TRUE(uses(R"({"tokenizer_class":"BertTokenizer"})"));
+  EXPECT_FALSE(uses(R"({"tokenizer_class":"BertTokenizer",
+                        "model_input_names":["input_ids","attention_mask"]})"));
+  // Classes that give none by themselves.
+  EXPECT_FALSE(uses(R"({"tokenizer_class":"DistilBertTokenizer"})"));
+  EXPECT_FALSE(uses(R"({"tokenizer_class":"PreTrainedTokenizerFast"})"));
+  EXPECT_TRUE(uses(R"({"tokenizer_class":"PreTrainedTokenizerFast",
+                       "model_input_names":["input_ids","token_type_ids"]})"));
 }
 
 TEST_F(Folder, SentencePieceFamiliesNumberPiecesAsTheirTokenizerJsonDoes) {
@@ -262,8 +271,17 @@ TEST_F(Folder, SentencePieceFamiliesNumberPiecesAsTheirTokenizerJsonDoes) {
 
 TEST_F(Folder, RefusesSentencePieceOfAnUnknownFamily) {
   copy("albert-base", "spiece.model");
-  write("config.json", R"({"model_type":"t5"})");
-  EXPECT_NE(message().find("a SentencePiece model of model_type \"t5\"; only xlm-roberta"),
+  write("config.json", R"({"model_type":"of no library"})");
+  EXPECT_NE(message().find("a SentencePiece model of model_type \"of no library\", which has no "
+                           "tokenizer class of its own; name one"),
+            std::string::npos)
+      << message();
+  write("config.json", R"({"model_type":"gemma"})");
+  EXPECT_NE(message().find("\"GemmaTokenizer\" is read from tokenizer.json or tokenizer.model"),
+            std::string::npos)
+      << message();
+  fs::rename(path_ / "spiece.model", path_ / "tokenizer.model");
+  EXPECT_NE(message().find("SentencePiece algorithm 1 under GemmaTokenizer; accepted is bpe (2)"),
             std::string::npos)
       << message();
 }

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "tokenizer/convert.h"
+#include "tokenizer/convert/vocab_files.h"
 #include "tokenizer/json_fields.h"
 #include "tokenizer/resolve.h"
 #include "tokenizer/side_file_keys.h"
@@ -63,15 +63,16 @@ class Folder {
   [[nodiscard]] ResolveInput resolve_input() const {
     ResolveInput input;
     input.files = token_files();
-    input.tokenizer_class = tokenizer_class_of(config_.root(), model_config_.root(),
-                                               config_.root() ? config_.path() : json_path());
     input.lowercase_first = lowercase_first_;
-    if (has_json()) {
-      input.json = read_file(json_path_);
-    } else {
-      input.from_tokenizer_json = false;
-      read_older(input);
-    }
+    if (has_json()) input.json = read_file(json_path_);
+    const ClassFiles files{config_.root(), model_config_.root(),
+                           input.json.find("\"ByteLevel\"") != std::string::npos};
+    input.tokenizer_class =
+        tokenizer_class_of(files, config_.root() ? config_.path() : json_path());
+    // ESM's class reads letters from vocab.txt alone.
+    if (has_json() && input.tokenizer_class.rules != ClassRules::kEsm) return input;
+    input.from_tokenizer_json = false;
+    read_older(input);
     return input;
   }
 
@@ -82,65 +83,71 @@ class Folder {
 
   /// The class of a folder that names none, by the files it has.
   [[nodiscard]] TokenizerClass guess_class() const {
-    if (has("vocab.txt")) return {"BertTokenizer", ClassRules::kBert};
+    if (has("vocab.txt")) return {"BertTokenizer", ClassRules::kBert, true, true};
     if (has("vocab.json") && has("merges.txt")) return {"RobertaTokenizer", ClassRules::kRoberta};
-    for (const char* name : {"sentencepiece.bpe.model", "spiece.model", "tokenizer.model"}) {
+    if (has("tokenizer.model")) return {"TokenizersBackend", ClassRules::kGeneric};
+    for (const char* name : {"sentencepiece.bpe.model", "spiece.model", "spm.model"}) {
       if (!has(name)) continue;
       const JsonView type = model_config_.root().get("model_type");
       fail(ErrorCode::kUnsupported, path(name), ": a SentencePiece model of model_type ",
            type.is_string() ? json_quote(type.as_string("model_type")) : "\"\"",
-           "; only xlm-roberta, camembert and albert are supported without a tokenizer.json");
+           ", which has no tokenizer class of its own; name one as tokenizer_class in "
+           "tokenizer_config.json");
     }
     fail(ErrorCode::kNotFound, folder_.string(),
          ": no tokenizer; expected tokenizer.json, vocab.txt, vocab.json with merges.txt, "
-         "sentencepiece.bpe.model, spiece.model or tokenizer.model");
+         "sentencepiece.bpe.model, spiece.model, spm.model or tokenizer.model");
   }
 
   [[noreturn]] void fail_missing(const TokenizerClass& found, std::string_view files) const {
     fail(ErrorCode::kNotFound, folder_.string(), ": no tokenizer; tokenizer_class ",
-         json_quote(found.name), " is read from tokenizer.json", files);
+         json_quote(found.name), " is read from ",
+         found.rules == ClassRules::kEsm ? "" : "tokenizer.json or ", files);
   }
 
   void read_older(ResolveInput& input) const {
     TokenizerClass& found = input.tokenizer_class;
     if (found.name.empty()) found = guess_class();
-    switch (found.rules) {
-      case ClassRules::kGeneric:
-      case ClassRules::kUnbuilt:
-        fail_missing(found, "");
-      case ClassRules::kBert:
-      case ClassRules::kMpnet:
-        if (!has("vocab.txt")) fail_missing(found, " or vocab.txt");
+    const VocabSource source = vocab_source(found.rules);
+    switch (source.files) {
+      case VocabFiles::kNone:
+        fail_missing(found, "nothing else");
+      case VocabFiles::kVocabTxt:
+        if (!has("vocab.txt")) fail_missing(found, "vocab.txt");
         input.files.json_source = path("vocab.txt");
-        input.json = convert_wordpiece(bytes("vocab.txt"), input.files.json_source);
+        input.json = convert_vocab_txt(bytes("vocab.txt"),
+                                       found.rules == ClassRules::kEsm ? "WordLevel" : "WordPiece",
+                                       input.files.json_source);
         return;
-      case ClassRules::kRoberta:
+      case VocabFiles::kByteBpe:
         if (!has("vocab.json") || !has("merges.txt")) {
-          fail_missing(found, " or vocab.json with merges.txt");
+          fail_missing(found, "vocab.json with merges.txt");
         }
         input.files.json_source = path("vocab.json");
         input.json =
             convert_byte_bpe(bytes("vocab.json"), bytes("merges.txt"), input.files.json_source);
         return;
-      case ClassRules::kXlmRoberta:
-      case ClassRules::kCamembert:
-      case ClassRules::kAlbert:
-        read_pieces(input);
+      case VocabFiles::kPieces:
+        read_pieces(source.pieces_file, input);
         return;
     }
   }
 
-  void read_pieces(ResolveInput& input) const {
-    const bool albert = input.tokenizer_class.rules == ClassRules::kAlbert;
-    const std::string_view own = albert ? "spiece.model" : "sentencepiece.bpe.model";
+  void read_pieces(std::string_view own, ResolveInput& input) const {
     const std::string_view name = has("tokenizer.model") ? "tokenizer.model" : own;
-    if (!has(name)) fail_missing(input.tokenizer_class, cat(", ", own, " or tokenizer.model"));
+    if (!has(name)) {
+      fail_missing(input.tokenizer_class,
+                   own == name ? std::string(own) : cat(own, " or tokenizer.model"));
+    }
     input.files.json_source = path(name);
-    ConvertedPieces pieces =
-        convert_sentencepiece(bytes(name), input.tokenizer_class.rules,
-                              read_special_tokens(input.files), input.files.json_source);
+    const TokenizerClass& found = input.tokenizer_class;
+    ConvertedPieces pieces = convert_sentencepiece(
+        bytes(name),
+        {found.rules, found.name, input.files.config, {}, input.files.json_source, false},
+        read_special_tokens(input.files));
     input.json = std::move(pieces.json);
     input.piece_tokens = std::move(pieces.tokens);
+    input.piece_roles = std::move(pieces.roles);
   }
 
   fs::path folder_;
@@ -175,10 +182,11 @@ std::optional<int64_t> max_length_of(const ConfigView& config) {
   return static_cast<int64_t>(value);
 }
 
-/// False if tokenizer_config.json lists a model's inputs and type ids are not among them.
-bool lists_type_ids(const ConfigView& config) {
+/// True if tokenizer_config.json lists type ids among the model's inputs; `otherwise` if it lists
+/// none.
+bool lists_type_ids(const ConfigView& config, bool otherwise) {
   const JsonView names = config.get("model_input_names");
-  if (!names.is_array()) return true;
+  if (!names.is_array()) return otherwise;
   for (size_t i = 0; i < names.size(); ++i) {
     if (names.at(i).as_string("model_input_names") == "token_type_ids") return true;
   }
@@ -206,6 +214,7 @@ void set_roles(const SpecialTokens& tokens, const Tokenizer& tokenizer, SpecialI
 Tokenizer Tokenizer::load(const std::filesystem::path& folder, const LoadOptions& options) {
   const Folder files(folder, options);
   Resolved resolved;
+  bool segments = true;
   std::string source = files.json_path();
   if (options.as_written) {
     resolved.json = read_file(folder / "tokenizer.json");
@@ -213,6 +222,7 @@ Tokenizer Tokenizer::load(const std::filesystem::path& folder, const LoadOptions
   } else {
     ResolveInput input = files.resolve_input();
     source = input.files.json_source;
+    segments = input.tokenizer_class.segments;
     resolved = resolve_tokenizer(std::move(input));
   }
   Tokenizer tokenizer = load_json(resolved.json, source);
@@ -221,7 +231,7 @@ Tokenizer Tokenizer::load(const std::filesystem::path& folder, const LoadOptions
   impl.max_length = max_length_of(config);
   impl.truncation_side = side_of(config, "truncation_side", resolved.truncation_side);
   impl.padding_side = side_of(config, "padding_side", resolved.padding_side);
-  impl.type_ids = lists_type_ids(config);
+  impl.type_ids = lists_type_ids(config, segments);
   set_roles(resolved.tokens, tokenizer, impl.special);
   return tokenizer;
 }

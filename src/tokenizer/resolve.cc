@@ -110,8 +110,12 @@ class Resolver {
         document_(JsonDocument::parse(input_.json, source_)),
         root_(document_.root()),
         generic_(input_.tokenizer_class.rules == ClassRules::kGeneric),
-        class_{input_.tokenizer_class.rules, input_.tokenizer_class.name, input_.files.config,
-               root_, source_} {
+        class_{input_.tokenizer_class.rules,
+               input_.tokenizer_class.name,
+               input_.files.config,
+               root_,
+               source_,
+               input_.from_tokenizer_json} {
     if (class_.class_name.empty()) class_.class_name = "the class of its model_type";
   }
 
@@ -121,23 +125,25 @@ class Resolver {
         input_.from_tokenizer_json ? root_.get("added_tokens") : JsonView();
     out_.tokens = read_special_tokens(input_.files);
     out_.truncation_side = string_field_or(root_.get("truncation"), "direction", "", source_);
-    out_.padding_side = string_field_or(root_.get("padding"), "direction", "", source_);
-    if (!out_.tokens.extras && input_.piece_tokens) {
-      out_.tokens.extras = input_.piece_tokens;
-    }
+    out_.padding_side = string_field_or(root_.get("padding"), "direction",
+                                        pads_left(class_.rules) ? "Left" : "", source_);
+    if (input_.piece_tokens) out_.tokens.additional = input_.piece_tokens;
     if (generic_) {
       add_padding_token();
+      add_piece_roles();
     } else {
       add_class_tokens(class_, out_.tokens);
     }
+    if (!out_.tokens.extras) out_.tokens.extras = out_.tokens.additional;
     read_existing();
     AddedList added(field(root_, "model", source_), wanted(), source_);
     for (const AddedToken& token : kept_) added.add(token);
     const std::vector<AddedToken> news = new_tokens();
     for (const AddedToken& token : news) added.add(token);
+    if (restates_tokens(class_.rules)) restate(added);
     note_added(added);
     const bool lowercase = input_.lowercase_first && !has_lowercase(root_.get("normalizer"));
-    if (generic_ && news.empty() && !lowercase) {
+    if (generic_ && news.empty() && !lowercase && !names_ends(class_)) {
       out_.json = std::move(input_.json);
     } else {
       write(added);
@@ -152,6 +158,21 @@ class Resolver {
     const JsonView token = root_.get("padding").get("pad_token");
     if (out_.tokens.named[pad] || !token.is_string()) return;
     out_.tokens.roles[pad] = TokenValue{std::string(token.as_string(source_))};
+  }
+
+  void add_piece_roles() {
+    for (const auto& [role, content] : input_.piece_roles) {
+      const auto i = static_cast<size_t>(role);
+      if (!out_.tokens.named[i]) out_.tokens.roles[i] = TokenValue{content};
+    }
+  }
+
+  /// Special tokens by their text alone, without the flags that files give them.
+  void restate(AddedList& added) const {
+    const auto add = [&](const TokenValue& token) { added.add(TokenValue{token.content}.added()); };
+    for (const TokenValue* token : out_.tokens.with_roles()) add(*token);
+    if (!out_.tokens.extras) return;
+    for (const TokenValue& token : *out_.tokens.extras) add(token);
   }
 
   /// tokenizer.json's own added tokens, which a class other than a generic one forgets.
@@ -235,14 +256,14 @@ class Resolver {
   void write(const AddedList& added) {
     Components parts;
     std::string post = "null";
+    const IdOf id_of = [&](std::string_view token) { return added.id_of(token); };
     if (generic_) {
       parts = {text_of(root_.get("normalizer")), text_of(root_.get("pre_tokenizer")),
                text_of(root_.get("decoder")), text_of(root_.get("model"))};
-      post = text_of(root_.get("post_processor"));
+      post = own_post_processor(class_, out_.tokens, id_of);
     } else {
       parts = class_components(class_, out_.tokens);
-      post = class_post_processor(class_, out_.tokens,
-                                  [&](std::string_view token) { return added.id_of(token); });
+      post = class_post_processor(class_, out_.tokens, id_of);
       if (input_.from_tokenizer_json) note_components(parts);
     }
     if (input_.lowercase_first) parts.normalizer = lowercased(parts.normalizer);

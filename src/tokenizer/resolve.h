@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tokenizer/class_rules.h"
+#include "tokenizer/convert/class_rules.h"
 
 namespace tamis::tokenizer {
 
@@ -19,6 +19,8 @@ struct ResolveInput {
   TokenFiles files;
   /// Tokens that a SentencePiece model calls control or user-defined; absent where there is none.
   std::optional<std::vector<TokenValue>> piece_tokens;
+  /// Roles that a SentencePiece model gives where no file does.
+  std::vector<std::pair<Role, std::string>> piece_roles;
   /// False for older files.
   bool from_tokenizer_json = true;
   /// Puts Lowercase before the normalizer if that has none.

@@ -79,7 +79,6 @@ class Reader {
       read_added();
       read_json_added();
     }
-    if (!out_.extras) out_.extras = std::move(additional_);
     return std::move(out_);
   }
 
@@ -130,7 +129,7 @@ class Reader {
     set_extras(renamed ? older : value, false,
                place(renamed ? "additional_special_tokens" : "extra_special_tokens"));
     if (older.exists() && !renamed) {
-      additional_ = token_list(older, false, place("additional_special_tokens"));
+      out_.additional = token_list(older, false, place("additional_special_tokens"));
     }
   }
 
@@ -180,7 +179,7 @@ class Reader {
       } else if (member.key == "extra_special_tokens") {
         join_extras(member.value, where);
       } else if (member.key == "additional_special_tokens") {
-        additional_ = token_list(member.value, true, where);
+        out_.additional = token_list(member.value, true, where);
       } else {
         read_own_role(member.key, member.value, true, where);
       }
@@ -234,8 +233,6 @@ class Reader {
 
   const TokenFiles& files_;
   SpecialTokens out_;
-  /// What additional_special_tokens lists, for want of extra_special_tokens.
-  std::optional<std::vector<TokenValue>> additional_;
   /// Roles whose token is a text, or comes from special_tokens_map.json.
   std::array<bool, kRoles.size()> text_{};
 };

@@ -51,8 +51,11 @@ struct SpecialTokens {
   std::array<bool, kRoles.size()> named{};
   /// Tokens with a role of the model's own ("entity_token").
   std::vector<std::pair<std::string, TokenValue>> own_roles;
-  /// additional_special_tokens, extra_special_tokens; absent if no file has such a key.
+  /// extra_special_tokens, by this name or its older one, additional_special_tokens; absent if no
+  /// file has such a key.
   std::optional<std::vector<TokenValue>> extras;
+  /// What counts for want of them: additional_special_tokens where it is not renamed.
+  std::optional<std::vector<TokenValue>> additional;
   /// Tokens listed with an id, in its order.
   std::map<int64_t, TokenValue> listed;
 

@@ -52,19 +52,21 @@ void prepare(const Tokenizer::Impl& impl, std::string_view text, bool ascii, Scr
   }
 }
 
-/// Counts the spaces of tokens whose text is not their vocabulary entry.
-void count_odd_spaces(const Tokenizer::Impl& impl, const Text& text, SequenceTokens& tokens) {
+/// Counts the spaces of tokens whose text is not their vocabulary entry: added ones, and those that
+/// the model does not know.
+void count_odd_spaces(const Text& text, SequenceTokens& tokens) {
   size_t at = 0;
   for (size_t i = 0; i < text.pieces.size() && at < tokens.size(); ++i) {
     const auto word = static_cast<int32_t>(i);
     for (; at < tokens.size() && tokens.words[at] == word; ++at) {
-      if (text.pieces[i].token == kNoToken) continue;
-      SequenceTokens::Spaces spaces = count_spaces(text.view(text.pieces[i]));
+      const bool added = text.pieces[i].token != kNoToken;
+      if (!added && tokens.ids[at] != tokens.matched_text_id) continue;
+      SequenceTokens::Spaces spaces =
+          count_spaces(added ? text.view(text.pieces[i]) : std::string_view(tokens.texts[at]));
       spaces.token = static_cast<uint32_t>(at);
       tokens.spaces.push_back(spaces);
     }
   }
-  (void)impl;
 }
 
 void check_text(std::string_view text, bool& ascii) {
@@ -100,8 +102,8 @@ void encode_sequence(const Tokenizer::Impl& impl, std::string_view text, size_t 
   prepare(impl, text, ascii, scratch);
   if (impl.pre_tokenizer) impl.pre_tokenizer->split(scratch.text, scratch);
   impl.model->tokenize(scratch.text, scratch, limit, out);
+  if (!impl.post.trims.empty()) count_odd_spaces(scratch.text, out);
   if (out.wants_texts) fill_texts(impl.model->vocab(), out);
-  if (!impl.post.trims.empty()) count_odd_spaces(impl, scratch.text, out);
 }
 
 /// Tokens after which tokenization may stop: only where what follows is sure to be thrown away.
@@ -121,7 +123,9 @@ void encode_with(const Tokenizer::Impl& impl, const TextInput& input, const Enco
   for (SequenceTokens& tokens : scratch.sequences) {
     tokens.clear();
     tokens.wants_texts = options.tokens;
-    if (options.tokens) tokens.matched_text_id = impl.model->matched_text_id();
+    if (options.tokens || !impl.post.trims.empty()) {
+      tokens.matched_text_id = impl.model->matched_text_id();
+    }
   }
   encode_sequence(impl, input.text, token_limit(input, options), scratch, scratch.sequences[0]);
   if (input.pair) {
@@ -270,10 +274,9 @@ std::string Tokenizer::config_json() const {
   if (impl_->max_length) json.member("model_max_length", *impl_->max_length);
   json.member("truncation_side", name_of(impl_->truncation_side));
   json.member("padding_side", name_of(impl_->padding_side));
-  if (!impl_->type_ids) {
-    json.key("model_input_names").begin_array().value("input_ids").value("attention_mask");
-    json.end_array();
-  }
+  json.key("model_input_names").begin_array().value("input_ids");
+  if (impl_->type_ids) json.value("token_type_ids");
+  json.value("attention_mask").end_array();
   const SpecialIds& special = impl_->special;
   const std::pair<const char*, std::optional<int32_t>> roles[] = {
       {"bos_token", special.bos},  {"eos_token", special.eos}, {"unk_token", special.unk},

@@ -56,10 +56,10 @@ class Tokenizer {
   /// Reads a checkpoint folder as transformers 5 does: tokenizer.json, else vocab.txt, else
   /// vocab.json + merges.txt, else a SentencePiece model; beside it tokenizer_config.json,
   /// special_tokens_map.json, added_tokens.json and config.json where they exist. The tokenizer
-  /// class that they name decides what becomes of the vocabulary (tokenizer_classes.inc); a generic
-  /// class leaves tokenizer.json as it stands. Keys that no table knows are warned of. Throws
-  /// Error: kNotFound if the folder has no vocabulary, kUnsupported naming a class or key that is
-  /// not built, and as load_json.
+  /// class that they name decides what becomes of the vocabulary (convert/tokenizer_classes.inc); a
+  /// generic class leaves tokenizer.json as it stands. Keys that no table knows are warned of.
+  /// Throws Error: kNotFound if the folder has no vocabulary, kUnsupported naming a class or key
+  /// that is not built, and as load_json.
   [[nodiscard]] static Tokenizer load(const std::filesystem::path& folder,
                                       const LoadOptions& options = {});
 

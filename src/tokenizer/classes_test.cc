@@ -1,0 +1,151 @@
+// Folders under each tokenizer class, with and without tokenizer.json, against transformers.
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "tokenizer/tokenizer.h"
+
+namespace tamis::tokenizer {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path& root() {
+  static const fs::path kRoot = fs::path(TAMIS_TESTDATA) / "tokenizer-classes";
+  return kRoot;
+}
+
+std::vector<int32_t> ids_of(const JsonView& list) {
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < list.size(); ++i) {
+    ids.push_back(static_cast<int32_t>(list.at(i).as_int("ids")));
+  }
+  return ids;
+}
+
+/// tokenizer_config.json of a case.
+std::string config_of(const JsonView& row) {
+  JsonWriter json;
+  json.begin_object().member("tokenizer_class", row.get("class"));
+  const JsonView options = row.get("config");
+  for (size_t i = 0; i < options.size(); ++i) {
+    json.member(options.member(i).key, options.member(i).value);
+  }
+  json.end_object();
+  return json.take();
+}
+
+class Classes : public testing::Test {
+ protected:
+  Classes()
+      : path_(fs::temp_directory_path() / ("tamis_classes_" + std::to_string(getpid()))),
+        document_(JsonDocument::parse(read_file(root() / "cases.json"), "cases.json")) {}
+  ~Classes() override { fs::remove_all(path_); }
+
+  /// The case's folder, made anew.
+  void make_folder(const JsonView& row) const {
+    fs::remove_all(path_);
+    fs::create_directories(path_);
+    const std::string name(row.get("class").as_string("class"));
+    const fs::path source = root() / row.get("kind").as_string("kind");
+    const bool with_json = row.get("json").as_bool("json");
+    for (const auto& entry : fs::directory_iterator(source)) {
+      std::string file = entry.path().filename();
+      if ((file == "tokenizer.json") != with_json) continue;
+      if (file == "pieces.model") {
+        file = document_.root().get("pieces_files").get(name).as_string("pieces_files");
+      }
+      fs::copy_file(entry.path(), path_ / file);
+    }
+    write_file(path_ / "tokenizer_config.json", config_of(row));
+  }
+
+  fs::path path_;
+  JsonDocument document_;
+};
+
+TEST_F(Classes, GiveTheIdsOfTransformers) {
+  const JsonView texts = document_.root().get("texts");
+  const JsonView cases = document_.root().get("cases");
+  ASSERT_GT(cases.size(), 50U);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const JsonView row = cases.at(i);
+    make_folder(row);
+    const std::string name = cat(row.get("kind").as_string("kind"), " ", config_of(row), " ",
+                                 row.get("json").as_bool("json"));
+    const Tokenizer tokenizer = Tokenizer::load(path_);
+    for (size_t t = 0; t < texts.size(); ++t) {
+      const std::string_view text = texts.at(t).as_string("text");
+      EXPECT_EQ(tokenizer.encode(text).ids, ids_of(row.get("ids").at(t))) << name << ": " << text;
+    }
+    const TextInput pair{texts.at(0).as_string("text"), texts.at(3).as_string("text")};
+    EXPECT_EQ(tokenizer.encode(pair).ids, ids_of(row.get("pair"))) << name;
+    // What a bundle keeps.
+    EXPECT_EQ(Tokenizer::load_json(tokenizer.to_json(), "again").encode(pair).ids,
+              ids_of(row.get("pair")))
+        << name;
+  }
+}
+
+TEST_F(Classes, ModelTypeDecidesOverTheClassWhereTransformersDoes) {
+  struct Case {
+    const char* model_type;
+    const char* name;
+    bool stands;  // tokenizer.json does
+  };
+  const Case cases[] = {
+      {"modernbert", "BertTokenizer", true},   {"xlm-roberta-xl", "BertTokenizer", true},
+      {"mistral", "LlamaTokenizerFast", true}, {"bert", "PreTrainedTokenizerFast", true},
+      {"bert", "DistilBertTokenizer", false},  {"of-no-library", "BertTokenizer", false},
+  };
+  fs::create_directories(path_);
+  fs::copy_file(root() / "words" / "tokenizer.json", path_ / "tokenizer.json");
+  for (const Case& c : cases) {
+    write_file(path_ / "config.json", cat(R"({"model_type":")", c.model_type, "\"}"));
+    write_file(path_ / "tokenizer_config.json", cat(R"({"tokenizer_class":")", c.name, "\"}"));
+    EXPECT_EQ(Tokenizer::load(path_).to_json().find("BertNormalizer") == std::string::npos,
+              c.stands)
+        << c.model_type << " " << c.name;
+  }
+}
+
+TEST_F(Classes, LlamaOverBytesIsGeneric) {
+  fs::create_directories(path_);
+  const std::string json = read_file(root() / "bytes" / "tokenizer.json");
+  write_file(path_ / "tokenizer_config.json", R"({"tokenizer_class":"LlamaTokenizer"})");
+  write_file(path_ / "tokenizer.json", json);
+  EXPECT_NE(Tokenizer::load(path_).to_json().find(R"("prepend_scheme":"first")"),
+            std::string::npos);
+  std::string bytes = json;
+  const std::string_view decoder = R"("decoder":null)";
+  bytes.replace(bytes.find(decoder), decoder.size(), R"("decoder":{"type":"ByteLevel"})");
+  write_file(path_ / "tokenizer.json", bytes);
+  EXPECT_EQ(Tokenizer::load(path_).to_json().find(R"("prepend_scheme":"first")"),
+            std::string::npos);
+}
+
+TEST_F(Classes, EndsCountBesideTokenizerJsonOnlyAsOverrides) {
+  fs::create_directories(path_);
+  fs::copy_file(root() / "bytes" / "tokenizer.json", path_ / "tokenizer.json");
+  write_file(path_ / "tokenizer_config.json",
+             R"({"tokenizer_class":"PreTrainedTokenizerFast","bos_token":"<s>","eos_token":"</s>",
+                 "add_bos_token":true})");
+  const std::vector<int32_t> plain = Tokenizer::load(path_).encode("").ids;
+  EXPECT_EQ(plain, (std::vector<int32_t>{0}));
+  LoadOptions options;
+  options.overrides = R"({"add_eos_token":true})";
+  EXPECT_EQ(Tokenizer::load(path_, options).encode("").ids, (std::vector<int32_t>{8}));
+  options.overrides = R"({"add_bos_token":true,"add_eos_token":true})";
+  EXPECT_EQ(Tokenizer::load(path_, options).encode(TextInput{"", ""}).ids,
+            (std::vector<int32_t>{7, 8, 7, 8}));
+}
+
+}  // namespace
+}  // namespace tamis::tokenizer

@@ -1,0 +1,238 @@
+// SentencePiece models: Unigram ones, whose pieces some classes number anew, and BPE.
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <unordered_map>
+
+#include "base/base64.h"
+#include "base/error.h"
+#include "tokenizer/convert/class_json.h"
+#include "tokenizer/convert/sentencepiece.h"
+#include "tokenizer/convert/vocab_files.h"
+#include "tokenizer/utf8.h"
+
+namespace tamis::tokenizer {
+
+namespace {
+
+struct ScoredPiece {
+  std::string_view text;
+  double score;
+};
+
+/// The content of a role, by which some classes name their first pieces.
+std::string_view role_or(const SpecialTokens& tokens, Role role, std::string_view fallback) {
+  const std::optional<TokenValue>& token = tokens.role(role);
+  return token ? std::string_view(token->content) : fallback;
+}
+
+void append_pieces(const SentencePieceModel& model, size_t from, std::vector<ScoredPiece>& vocab) {
+  for (size_t i = from; i < model.pieces.size(); ++i) {
+    vocab.push_back({model.pieces[i].text, model.pieces[i].score});
+  }
+}
+
+/// fairseq's order: bos, pad, eos, unk, then the pieces behind the model's first three.
+std::vector<ScoredPiece> xlm_roberta(const SentencePieceModel& model, const SpecialTokens& tokens) {
+  std::vector<ScoredPiece> vocab = {{role_or(tokens, Role::kBos, "<s>"), 0},
+                                    {role_or(tokens, Role::kPad, "<pad>"), 0},
+                                    {role_or(tokens, Role::kEos, "</s>"), 0},
+                                    {role_or(tokens, Role::kUnk, "<unk>"), 0}};
+  append_pieces(model, 3, vocab);
+  vocab.push_back({role_or(tokens, Role::kMask, "<mask>"), 0});
+  return vocab;
+}
+
+/// Unused or moved entries, then the pieces behind the model's unknown one.
+std::vector<ScoredPiece> camembert(const SentencePieceModel& model, const SpecialTokens& tokens) {
+  std::vector<ScoredPiece> vocab = {{"<s>NOTUSED", 0},
+                                    {role_or(tokens, Role::kPad, "<pad>"), 0},
+                                    {"</s>NOTUSED", 0},
+                                    {role_or(tokens, Role::kUnk, "<unk>"), 0},
+                                    {"<unk>NOTUSED", -100}};
+  append_pieces(model, 1, vocab);
+  vocab.push_back({role_or(tokens, Role::kMask, "<mask>"), 0});
+  return vocab;
+}
+
+/// The pieces, and T5's sentinels from the last to the first.
+std::vector<ScoredPiece> as_numbered(const SentencePieceModel& model,
+                                     const std::vector<std::string>& sentinels) {
+  std::vector<ScoredPiece> vocab;
+  append_pieces(model, 0, vocab);
+  for (size_t i = sentinels.size(); i > 0; --i) vocab.push_back({sentinels[i - 1], 0});
+  return vocab;
+}
+
+std::vector<ScoredPiece> vocabulary(const SentencePieceModel& model, ClassRules rules,
+                                    const SpecialTokens& tokens,
+                                    const std::vector<std::string>& sentinels) {
+  if (rules == ClassRules::kXlmRoberta) return xlm_roberta(model, tokens);
+  if (rules == ClassRules::kCamembert) return camembert(model, tokens);
+  return as_numbered(model, sentinels);
+}
+
+std::vector<std::string> sentinels_of(const ClassInput& input) {
+  std::vector<std::string> names;
+  if (input.rules != ClassRules::kT5) return names;
+  const JsonView count = input.config.get("extra_ids");
+  const int64_t size = count.is_int() ? count.as_int(input.config.source) : 100;
+  for (int64_t i = 0; i < size; ++i) names.push_back(cat("<extra_id_", i, ">"));
+  return names;
+}
+
+std::vector<TokenValue> added_pieces(const SentencePieceModel& model) {
+  std::vector<TokenValue> tokens;
+  for (const SentencePieceModel::Piece& piece : model.pieces) {
+    const bool control = piece.type == SentencePieceType::kControl;
+    if (!control && piece.type != SentencePieceType::kUserDefined) continue;
+    TokenValue token;
+    token.content = piece.text;
+    token.plain = false;
+    token.special = control;
+    token.normalized = false;
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
+
+void write_vocab(const std::vector<ScoredPiece>& vocab, const std::string& source,
+                 JsonWriter& json) {
+  json.key("vocab").begin_array();
+  for (const ScoredPiece& piece : vocab) {
+    if (!std::isfinite(piece.score)) {
+      fail(ErrorCode::kCorruptData, source, ": the score of piece ", json_quote(piece.text),
+           " is not a number");
+    }
+    json.begin_array().value(piece.text).value(piece.score).end_array();
+  }
+  json.end_array();
+}
+
+/// Pieces by their id; of equal ones the last counts.
+using PieceIds = std::unordered_map<std::string_view, int64_t>;
+
+PieceIds piece_ids(const SentencePieceModel& model) {
+  PieceIds ids;
+  for (size_t i = 0; i < model.pieces.size(); ++i) {
+    ids[model.pieces[i].text] = static_cast<int64_t>(i);
+  }
+  return ids;
+}
+
+/// A SentencePiece model keeps no merges: every cut of a piece into two others is one, those of
+/// earlier pieces before those of later ones, shorter beginnings first.
+void write_merges(const SentencePieceModel& model, const PieceIds& ids, JsonWriter& json) {
+  json.key("merges").begin_array();
+  for (size_t i = 0; i < model.pieces.size(); ++i) {
+    const std::string_view piece = model.pieces[i].text;
+    if (piece.empty() || ids.at(piece) != static_cast<int64_t>(i)) continue;
+    for (size_t at = utf8_size(piece[0]); at < piece.size(); at += utf8_size(piece[at])) {
+      const std::string_view first = piece.substr(0, at);
+      const std::string_view second = piece.substr(at);
+      if (!ids.contains(first) || !ids.contains(second)) continue;
+      json.begin_array().value(first).value(second).end_array();
+    }
+  }
+  json.end_array();
+}
+
+void write_bpe(const SentencePieceModel& model, const ClassInput& input, JsonWriter& json) {
+  const PieceIds ids = piece_ids(model);
+  // A generic class writes tokens that its configuration lists over pieces of the same id.
+  std::map<int64_t, std::string_view> renamed;
+  const JsonView listed = input.config.get("added_tokens_decoder");
+  for (size_t i = 0; input.rules == ClassRules::kGeneric && i < listed.size(); ++i) {
+    const JsonView content = listed.member(i).value.get("content");
+    int64_t id = -1;
+    const std::string_view key = listed.member(i).key;
+    std::from_chars(key.data(), key.data() + key.size(), id);
+    if (content.is_string() && !ids.contains(content.as_string(input.source))) {
+      renamed[id] = content.as_string(input.source);
+    }
+  }
+  json.member("type", "BPE").key("vocab").begin_object();
+  for (size_t i = 0; i < model.pieces.size(); ++i) {
+    const auto id = static_cast<int64_t>(i);
+    const std::string_view text = model.pieces[i].text;
+    if (ids.at(text) != id) continue;
+    const auto other = renamed.find(id);
+    json.member(other != renamed.end() ? other->second : text, id);
+  }
+  json.end_object();
+  write_merges(model, ids, json);
+}
+
+constexpr int32_t kUnigram = 1;
+constexpr int32_t kBpe = 2;
+
+/// The components of a class that has none of its own.
+void write_generic(const SentencePieceModel& model, JsonWriter& json) {
+  json.key("normalizer").begin_object().member("type", "Sequence").key("normalizers");
+  json.begin_array();
+  if (!model.charsmap.empty()) {
+    json.begin_object().member("type", "Precompiled");
+    json.member("precompiled_charsmap", encode_base64(model.charsmap)).end_object();
+  }
+  write_replace(json, " ", kMetaspace);
+  json.end_array().end_object();
+  json.key("decoder").begin_object().member("type", "Sequence").key("decoders").begin_array();
+  write_replace(json, kMetaspace, " ");
+  if (model.byte_fallback) {
+    write_type(json, "ByteFallback");
+    write_type(json, "Fuse");
+  }
+  json.end_array().end_object();
+}
+
+std::vector<std::pair<Role, std::string>> model_roles(const SentencePieceModel& model) {
+  std::vector<std::pair<Role, std::string>> roles;
+  if (model.bos_id >= 0) roles.emplace_back(Role::kBos, model.bos_piece);
+  if (model.eos_id >= 0) roles.emplace_back(Role::kEos, model.eos_piece);
+  if (model.unk_id >= 0) roles.emplace_back(Role::kUnk, model.unk_piece);
+  return roles;
+}
+
+void check_algorithm(const SentencePieceModel& model, const ClassInput& input) {
+  const bool bpe = model.algorithm == kBpe;
+  const bool generic = input.rules == ClassRules::kGeneric;
+  const bool wants_bpe = input.rules == ClassRules::kLlama || input.rules == ClassRules::kGemma;
+  if ((bpe || model.algorithm == kUnigram) && (generic || bpe == wants_bpe)) return;
+  fail(ErrorCode::kUnsupported, input.source, ": SentencePiece algorithm ", model.algorithm,
+       " under ", input.class_name, "; accepted is ",
+       generic     ? "unigram (1) or bpe (2)"
+       : wants_bpe ? "bpe (2)"
+                   : "unigram (1)");
+}
+
+}  // namespace
+
+ConvertedPieces convert_sentencepiece(std::string_view bytes, const ClassInput& input,
+                                      const SpecialTokens& tokens) {
+  const SentencePieceModel model = parse_sentencepiece(bytes, input.source);
+  check_algorithm(model, input);
+  const bool generic = input.rules == ClassRules::kGeneric;
+  const std::vector<std::string> sentinels = sentinels_of(input);
+  JsonWriter json;
+  json.begin_object();
+  if (generic) {
+    write_generic(model, json);
+  } else if (!model.charsmap.empty()) {
+    json.key("normalizer").begin_object().member("type", "Precompiled");
+    json.member("precompiled_charsmap", encode_base64(model.charsmap)).end_object();
+  }
+  json.key("model").begin_object();
+  if (model.algorithm == kBpe) {
+    write_bpe(model, input, json);
+    if (generic) json.member("unk_token", model.unk_piece).member("fuse_unk", true);
+  } else {
+    json.member("type", "Unigram").member("unk_id", model.unk_id);
+    write_vocab(vocabulary(model, input.rules, tokens, sentinels), input.source, json);
+  }
+  if (generic) json.member("byte_fallback", model.byte_fallback);
+  json.end_object().end_object();
+  return {json.take(), added_pieces(model),
+          generic ? model_roles(model) : std::vector<std::pair<Role, std::string>>()};
+}
+
+}  // namespace tamis::tokenizer
