@@ -348,11 +348,12 @@ class Texts:
         self.array = (String * max(1, self.count))()
         flat = (c.c_size_t * (2 * max(1, self.count))).from_buffer(self.array)
         at = base
-        values = []
+        values: list[int] = []
         for part in parts:
             values += (at, len(part))
             at += len(part)
-        flat[: len(values)] = values
+        for i, value in enumerate(values):
+            flat[i] = value
 
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -13,14 +14,16 @@ class Label(NamedTuple):
     id: int
 
 
-class Ranked(NamedTuple):
+@dataclass(frozen=True)
+class Ranked:
     """A text's place in the list that was given, and its score."""
 
     index: int
     score: float
 
 
-class Entity(NamedTuple):
+@dataclass(frozen=True)
+class Entity:
     """[start, end) counts code points of the text; ``index`` is set without aggregation only."""
 
     label: str

@@ -1,0 +1,196 @@
+"""The face of sentence-transformers over a native model.
+
+    >>> from tamis.sentence_transformers import CrossEncoder, SentenceTransformer
+    >>> model = SentenceTransformer("build/models/minilm")
+    >>> model.similarity(model.encode(["A cat."]), model.encode(["A kitten."])).shape
+    (1, 1)
+
+encode(), encode_query(), encode_document() and similarity() take what those of sentence-transformers
+take, so that its evaluators and code written for it run; PyTorch is imported only where tensors are
+asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
+
+from ._errors import InvalidArgument
+from ._model import Model
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float32]
+
+_SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
+
+
+class SentenceTransformer:
+    """``model_name_or_path``: a folder, a hub id or a bundle."""
+
+    def __init__(
+        self,
+        model_name_or_path: Union[str, "os.PathLike[str]"],
+        *,
+        prompts: Optional[Dict[str, str]] = None,
+        default_prompt_name: Optional[str] = None,
+        truncate_dim: Optional[int] = None,
+        similarity_fn_name: str = "cosine",
+        **options: Any,
+    ) -> None:
+        """``options`` are those of tamis.Model."""
+        if similarity_fn_name not in _SIMILARITIES:
+            known = ", ".join(_SIMILARITIES)
+            raise InvalidArgument(f"similarity_fn_name: {similarity_fn_name!r}; known are {known}")
+        self.native = Model(model_name_or_path, **options)
+        self.prompts = dict(prompts or {})
+        self.default_prompt_name = default_prompt_name
+        self.truncate_dim = truncate_dim
+        self.similarity_fn_name = similarity_fn_name
+        # What evaluators write into a model card's data.
+        self.model_card_data = _CardData()
+
+    @property
+    def max_seq_length(self) -> int:
+        """Tokens of the longest input."""
+        return self.native.info.max_length
+
+    def get_max_seq_length(self) -> int:
+        """Tokens of the longest input."""
+        return self.max_seq_length
+
+    def get_sentence_embedding_dimension(self) -> int:
+        """Floats of an embedding, truncate_dim if that is set."""
+        return self.truncate_dim or self.native.info.output_size
+
+    def _prompt(self, name: Optional[str], prompt: Optional[str]) -> Dict[str, Any]:
+        name = name if prompt is None else None
+        if prompt is None and name is None:
+            name = self.default_prompt_name
+        if name is not None and name in self.prompts:
+            return {"prompt": self.prompts[name]}
+        return {"prompt": prompt, "prompt_name": name}
+
+    def encode(
+        self,
+        sentences: Union[str, Sequence[str]],
+        prompt_name: Optional[str] = None,
+        prompt: Optional[str] = None,
+        batch_size: int = 32,
+        show_progress_bar: Optional[bool] = None,
+        output_value: Optional[str] = "sentence_embedding",
+        precision: Optional[str] = None,
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: Any = None,
+        normalize_embeddings: bool = False,
+        truncate_dim: Optional[int] = None,
+        **_ignored: Any,
+    ) -> Any:
+        """float32 rows in the order of the sentences; a tensor with ``convert_to_tensor``, a list of
+        tensors without ``convert_to_numpy``. ``batch_size`` changes nothing. ``device`` must be the
+        CPU's.
+        """
+        if output_value != "sentence_embedding":
+            raise InvalidArgument(f"output_value: {output_value!r}; must be 'sentence_embedding'")
+        if precision not in (None, "float32"):
+            raise InvalidArgument(f"precision: {precision!r}; must be 'float32'")
+        if device is not None and str(device) not in ("cpu", "[]"):
+            raise InvalidArgument(f"device: {device!r}; must be 'cpu'")
+        rows = self.native.encode(
+            sentences, batch_size=batch_size, show_progress_bar=show_progress_bar,
+            normalize_embeddings=normalize_embeddings,
+            truncate_dim=truncate_dim or self.truncate_dim, **self._prompt(prompt_name, prompt))
+        if convert_to_numpy and not convert_to_tensor:
+            return rows
+        import torch
+
+        tensor = torch.from_numpy(rows)
+        return tensor if convert_to_tensor or tensor.ndim == 1 else list(tensor)
+
+    def encode_query(self, sentences: Union[str, Sequence[str]], **options: Any) -> Any:
+        """encode() with the prompt "query", where the model has one."""
+        return self.encode(sentences, **self._role("query", options))
+
+    def encode_document(self, sentences: Union[str, Sequence[str]], **options: Any) -> Any:
+        """encode() with the prompt "document", "passage" or "corpus", where the model has one."""
+        return self.encode(sentences, **self._role("document passage corpus", options))
+
+    def _role(self, names: str, options: Dict[str, Any]) -> Dict[str, Any]:
+        if options.get("prompt") is None and options.get("prompt_name") is None:
+            known = (*self.prompts, *self.native.info.prompt_names)
+            found = next((name for name in names.split() if name in known), None)
+            options = {**options, "prompt_name": found}
+        return options
+
+    def similarity(self, first: Any, second: Any) -> "Array":
+        """Scores of each row of one with each of the other, [n, m]."""
+        import numpy as np
+
+        a = np.atleast_2d(np.asarray(first, dtype=np.float32))
+        b = np.atleast_2d(np.asarray(second, dtype=np.float32))
+        if self.similarity_fn_name == "cosine":
+            a = a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
+            b = b / np.maximum(np.linalg.norm(b, axis=1, keepdims=True), 1e-12)
+        if self.similarity_fn_name in ("cosine", "dot"):
+            scores: "Array" = a @ b.T
+            return scores
+        order = 2 if self.similarity_fn_name == "euclidean" else 1
+        distances = np.linalg.norm(a[:, None, :] - b[None, :, :], ord=order, axis=2)
+        negative: "Array" = -distances.astype(np.float32)
+        return negative
+
+
+class _CardData:
+    """Takes what evaluators note; nothing is written anywhere."""
+
+    def set_evaluation_metrics(self, *_arguments: Any, **_options: Any) -> None:
+        """Notes nothing."""
+
+
+class CrossEncoder:
+    """Scores of pairs of texts, and rank(), as sentence-transformers' CrossEncoder has them."""
+
+    def __init__(self, model_name_or_path: Union[str, "os.PathLike[str]"], **options: Any) -> None:
+        """``options`` are those of tamis.Model."""
+        self.native = Model(model_name_or_path, **options)
+        self.model_card_data = _CardData()
+
+    def predict(
+        self,
+        sentences: Union[Tuple[str, str], Sequence[Tuple[str, str]]],
+        batch_size: int = 32,
+        show_progress_bar: Optional[bool] = None,
+        **_ignored: Any,
+    ) -> Any:
+        """float32 [n] for pairs of a model with one label, [n, labels] else; a number, or [labels],
+        for one pair.
+        """
+        del batch_size, show_progress_bar  # batches are the engine's
+        import numpy as np
+
+        alone = len(sentences) == 2 and all(isinstance(text, str) for text in sentences)
+        pairs: List[Any] = [tuple(sentences)] if alone else [tuple(pair) for pair in sentences]
+        found = self.native.classify(pairs)
+        rows = np.zeros((len(pairs), len(self.native.info.labels)), dtype=np.float32)
+        for i, labels in enumerate(found):
+            for label in labels:
+                rows[i, label.id] = label.score
+        scores = rows[:, 0] if rows.shape[1] == 1 else rows
+        return scores[0] if alone else scores
+
+    def rank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        top_k: Optional[int] = None,
+        return_documents: bool = False,
+        **_ignored: Any,
+    ) -> List[Dict[str, Any]]:
+        """The documents by score: corpus_id, score, and text if asked for."""
+        ranked = self.native.rerank(query, documents, top_k=top_k)
+        return [{"corpus_id": item.index, "score": item.score,
+                 **({"text": documents[item.index]} if return_documents else {})}
+                for item in ranked]
