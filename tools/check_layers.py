@@ -42,9 +42,9 @@ PUBLIC_TYPES = ("tamis/error.h", "tamis/log.h", "tamis/options.h", "tamis/result
 
 # Angle includes that are the platform's: no dot (C++), C headers, POSIX, Linux, the compiler's.
 PLATFORM = re.compile(
-    r"^([a-z0-9_]+|(sys|linux|arpa|netinet)/[a-z0-9_]+\.h|"
+    r"^([a-z0-9_]+|(sys|linux|arpa|netinet|sanitizer)/[a-z0-9_]+\.h|"
     r"(cpuid|cxxabi|dirent|dlfcn|errno|fcntl|fnmatch|immintrin|malloc|netdb|poll|pthread|pwd|sched|signal|stddef|stdint|stdlib|string|"
-    r"termios|time|unistd|x86intrin)\.h)$")
+    r"termios|time|ucontext|unistd|x86intrin)\.h)$")
 
 ISA_FILE = re.compile(r"_(avx2|avx_vnni|avx512|avx512_vnni|avx512_bf16)\.cc$")
 ISA_HEADERS = {"immintrin.h", "cstddef", "cstdint"}

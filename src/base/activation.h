@@ -22,6 +22,12 @@ enum class Activation : uint8_t {
   kMish,   ///< x * tanh(softplus(x))
   kTanh,
   kSigmoid,
+  kRelu6,      ///< min(relu(x), 6)
+  kLeakyRelu,  ///< x, or 0.01 x below 0
+  kGelu10,     ///< kGelu within [-10, 10]
+  kLaplace,    ///< Phi((x - 0.707107) / 0.282095)
+  kHardSwish,  ///< x relu6(x + 3) / 6
+  kSqrtSoftplus,
 };
 
 /// The name printed in graphs and accepted back: "none", "gelu", "gelu_tanh", "quick_gelu", ...

@@ -44,9 +44,11 @@ struct PythonActivation {
   Activation activation;
 };
 constexpr PythonActivation kPythonActivations[] = {
-    {"Identity", Activation::kNone}, {"Tanh", Activation::kTanh},       {"ReLU", Activation::kRelu},
-    {"GELU", Activation::kGelu},     {"Sigmoid", Activation::kSigmoid}, {"SiLU", Activation::kSilu},
-    {"Mish", Activation::kMish},
+    {"Identity", Activation::kNone},       {"Tanh", Activation::kTanh},
+    {"ReLU", Activation::kRelu},           {"GELU", Activation::kGelu},
+    {"Sigmoid", Activation::kSigmoid},     {"SiLU", Activation::kSilu},
+    {"Hardswish", Activation::kHardSwish}, {"Mish", Activation::kMish},
+    {"ReLU6", Activation::kRelu6},         {"LeakyReLU", Activation::kLeakyRelu},
 };
 
 class ConfigReader {

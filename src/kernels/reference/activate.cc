@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <numbers>
@@ -9,6 +10,13 @@ namespace tamis::kernels::reference {
 namespace {
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+// The normal distribution's function.
+double phi(double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }
+
+double gelu(double x) { return x * phi(x); }
+
+double relu6(double x) { return std::clamp(x, 0.0, 6.0); }  // NaN stays NaN
 
 double gelu_tanh(double x) {
   const double inner = std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x);
@@ -25,7 +33,7 @@ double activate(Activation activation, double x) {
     case Activation::kNone:
       return x;
     case Activation::kGelu:
-      return 0.5 * x * std::erfc(-x / std::numbers::sqrt2);
+      return gelu(x);
     case Activation::kGeluTanh:
       return gelu_tanh(x);
     case Activation::kQuickGelu:
@@ -42,6 +50,18 @@ double activate(Activation activation, double x) {
       return std::tanh(x);
     case Activation::kSigmoid:
       return sigmoid(x);
+    case Activation::kRelu6:
+      return relu6(x);
+    case Activation::kLeakyRelu:
+      return x < 0 ? 0.01 * x : x;
+    case Activation::kGelu10:
+      return std::clamp(gelu(x), -10.0, 10.0);  // NaN stays NaN
+    case Activation::kLaplace:
+      return phi((x - 0.707107) / 0.282095);
+    case Activation::kHardSwish:
+      return x * relu6(x + 3) / 6;
+    case Activation::kSqrtSoftplus:
+      return std::sqrt(softplus(x));
   }
   return x;
 }

@@ -39,7 +39,8 @@ void quantize_rows(const QuantizeRowsArgs& args) {
     uint8_t* q = args.q + i * args.ldq;
     for (int64_t j = 0; j < args.width; ++j) {
       const float level = std::nearbyint((scaled(args, i, j) - low) * inverse);
-      q[j] = static_cast<uint8_t>(std::clamp(level, 0.0f, 255.0f));
+      if (std::isnan(level)) args.low[i] = args.scale[i] = level;
+      q[j] = level > 0 ? static_cast<uint8_t>(std::min(level, 255.0f)) : 0;
     }
     for (int64_t j = args.width; j % 4 != 0; ++j) q[j] = 0;
     for (int64_t r = 0; r < args.outliers; ++r) {

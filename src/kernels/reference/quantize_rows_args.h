@@ -21,7 +21,7 @@ struct QuantizeRowsArgs {
   const float* offset = nullptr;    // [width], z / s; there if multiply is
   uint8_t* q = nullptr;             // [rows, width]; bytes up to the next multiple of four become 0
   int64_t ldq = 0;                  // >= width rounded up to four
-  float* scale = nullptr;           // [rows]
+  float* scale = nullptr;           // [rows]; NaN, as low, where a value of the row is not finite
   float* low = nullptr;             // [rows]
   int64_t outliers = 0;             // 0 to 8 columns whose x is copied out as it is
   const int32_t* outlier_columns = nullptr;  // [outliers]

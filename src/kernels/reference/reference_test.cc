@@ -27,6 +27,12 @@ TEST(ReferenceActivate, EqualsTorch) {
       {Activation::kMish, 0.8650983882673103, -0.2525014826957089},
       {Activation::kTanh, 0.7615941559557649, -0.9640275800758169},
       {Activation::kSigmoid, 0.7310585786300049, 0.11920292202211755},
+      {Activation::kRelu6, 1, 0},
+      {Activation::kLeakyRelu, 1, -0.02},
+      {Activation::kGelu10, 0.841344746068543, -0.04550026389635842},
+      {Activation::kLaplace, 0.8504296492845703, 4.137773506390134e-22},
+      {Activation::kHardSwish, 0.6666666666666666, -0.3333333333333333},
+      {Activation::kSqrtSoftplus, 1.145976303209723, 0.3562695763645452},
   };
   for (const Row& row : rows) {
     EXPECT_NEAR(reference::activate(row.activation, 1.0), row.at_1, 1e-9)
@@ -34,6 +40,8 @@ TEST(ReferenceActivate, EqualsTorch) {
     EXPECT_NEAR(reference::activate(row.activation, -2.0), row.at_minus_2, 1e-9)
         << activation_name(row.activation);
   }
+  EXPECT_EQ(reference::activate(Activation::kRelu6, 6.5), 6);
+  EXPECT_EQ(reference::activate(Activation::kGelu10, 10.5), 10);
 }
 
 TEST(ReferenceMatMul, AddsBiasActivatesAndAddsResidual) {

@@ -29,7 +29,8 @@ struct RowRange {
   float high;
 };
 
-// The least and greatest of a row's vectors, taken in chains (for_each_in_chains()).
+// The least and greatest of a row's vectors, taken in chains (for_each_in_chains()). NaN among
+// numbers may be passed over: levels_of_row() finds it.
 struct RangeFinder {
   Vec least[kChains];
   Vec most[kChains];
@@ -58,21 +59,26 @@ struct RangeFinder {
   }
 };
 
+// False if a level is NaN: then one of y is not finite. Looking at the packed integers costs one
+// operation for sixteen levels.
 template <typename Y>
-TAMIS_INLINE void levels_of_row(const Y& y, int64_t width, float low, float inverse, uint8_t* q) {
+TAMIS_INLINE bool levels_of_row(const Y& y, int64_t width, float low, float inverse, uint8_t* q) {
   const Vec lows = set(low);
   const Vec factor = set(inverse);
   const auto level = [&](int64_t j, int64_t count)
                          TAMIS_LAMBDA { return (y.at(j, count) - lows) * factor; };
+  SeenBits seen;
   int64_t j = 0;
   for (; j + 4 * kLanes <= width; j += 4 * kLanes) {
     store_bytes_of_four(q + j, level(j, kLanes), level(j + kLanes, kLanes),
-                        level(j + 2 * kLanes, kLanes), level(j + 3 * kLanes, kLanes));
+                        level(j + 2 * kLanes, kLanes), level(j + 3 * kLanes, kLanes), seen);
   }
-  for (; j + kLanes <= width; j += kLanes) store_bytes(q + j, level(j, kLanes));
-  if (j == width) return;
-  const int64_t count = width - j;
-  store_bytes_first(q + j, keep_first(level(j, count), count, zero()), (count + 3) / 4 * 4);
+  for (; j + kLanes <= width; j += kLanes) store_bytes(q + j, level(j, kLanes), seen);
+  if (j < width) {
+    const int64_t count = width - j;
+    store_bytes_first(q + j, keep_first(level(j, count), count, zero()), (count + 3) / 4 * 4, seen);
+  }
+  return !seen.negative();
 }
 
 // Rows up to this width are kept between the two looks at them, 16 KiB in the L1: halves are
@@ -91,7 +97,10 @@ TAMIS_INLINE void quantize_row_within(const QuantizeRowsArgs& args, RowRange end
   const bool flat = !(range >= 1e-30f);
   args.low[row] = ends.low;
   args.scale[row] = flat ? 0.0f : range / 255.0f;
-  levels_of_row(y, args.width, ends.low, flat ? 0.0f : 255.0f / range, args.q + row * args.ldq);
+  const float inverse = flat ? 0.0f : 255.0f / range;
+  if (!levels_of_row(y, args.width, ends.low, inverse, args.q + row * args.ldq)) {
+    args.low[row] = args.scale[row] = __builtin_nanf("");
+  }
   for (int64_t r = 0; r < args.outliers; ++r) {
     args.outlier_values[row * 8 + r] = x.one(args.outlier_columns[r]);
   }

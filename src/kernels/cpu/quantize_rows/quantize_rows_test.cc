@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -160,6 +162,31 @@ TEST(QuantizeRows, AFlatRowIsItsLow) {
     EXPECT_EQ(result.low[0], -2.5f);
     EXPECT_EQ(result.scale[0], 0);
     EXPECT_EQ(result.q[19], 0);
+  }
+}
+
+// Integers have no NaN: where one among numbers were dropped, a model would answer with a number.
+TEST(QuantizeRows, AValueThatIsNotFiniteMarksItsRowAlone) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const int64_t width : {1, 5, 16, 20, 64, 100, 150, 4096, 4097}) {
+    for (const float value : {infinity * 0.0f, std::nanf(""), infinity, -infinity}) {
+      for (const int64_t at : {int64_t{0}, width / 2, width - 1}) {
+        for (const bool scaled : {false, true}) {
+          Problem problem(3, width);
+          problem.x[width + at] = value;
+          for (const auto& row : rows_here(kRows)) {
+            SCOPED_TRACE(::testing::Message()
+                         << row.kernel->name << " width=" << width << " at " << at);
+            Result result(problem);
+            row.kernel->run(arguments(problem, scaled, 0, result));
+            for (int64_t i = 0; i < 3; ++i) {
+              EXPECT_EQ(std::isnan(result.scale[i]), i == 1);
+              EXPECT_EQ(std::isnan(result.low[i]), i == 1);
+            }
+          }
+        }
+      }
+    }
   }
 }
 

@@ -35,10 +35,10 @@ TAMIS_INLINE Vec exp(Vec x) {
 // 1 / (1 + exp(-x)). Error <= 5 eps of the result where that is above exp(-87).
 TAMIS_INLINE Vec sigmoid(Vec x) { return set(1.0f) / (set(1.0f) + exp(zero() - x)); }
 
-// x Phi(x): Phi(x) - 1/2 = x P(x^2) / Q(x^2) for |x| <= 5.71, where it reaches 1/2 exactly and
-// stays. |error| <= 4 eps |x|.
-TAMIS_INLINE Vec gelu(Vec x) {
-  const Vec c = min(max(x, set(-5.71f)), set(5.71f));
+// Phi(x), the normal distribution's function: Phi(x) - 1/2 = x P(x^2) / Q(x^2) for |x| <= 5.71,
+// where it reaches 1/2 exactly and stays. |error| <= 3 eps.
+TAMIS_INLINE Vec phi(Vec x) {
+  const Vec c = min(set(5.71f), max(set(-5.71f), x));  // NaN stays NaN
   const Vec t = c * c;
   Vec p = set(2.1528477e-08f);
   p = fma(p, t, set(6.375724e-06f));
@@ -52,8 +52,11 @@ TAMIS_INLINE Vec gelu(Vec x) {
   q = fma(q, t, set(0.029290076f));
   q = fma(q, t, set(0.25437972f));
   q = fma(q, t, set(1.0f));
-  return x * (set(0.5f) + c * p / q);
+  return set(0.5f) + c * p / q;
 }
+
+// |error| <= 4 eps |x|.
+TAMIS_INLINE Vec gelu(Vec x) { return x * phi(x); }
 
 // max(x, 0) - r(|x|), r(u) = u (1 - Phi(u)) by a quadratic on each of 16 intervals around i /
 // per_unit, i = 0 to 15, and its last value beyond; the first is 0 at 0.
@@ -132,6 +135,31 @@ TAMIS_INLINE Vec mish(Vec x) {
 // NaN stays NaN; adding 0 makes -0 the 0 that it should be.
 TAMIS_INLINE Vec relu(Vec x) { return max(zero(), x) + zero(); }
 
+TAMIS_INLINE Vec relu6(Vec x) { return min(set(6.0f), relu(x)); }
+
+// sqrt(max(x, 0) + log(1 + e)), e = exp(-|x|), the logarithm as 2 atanh(e / (2 + e)) by its series.
+TAMIS_INLINE Vec sqrt_softplus(Vec x) {
+  const Vec e = exp(zero() - absolute(x));
+  const Vec s = e / (e + set(2.0f));  // at most 1/3: the ninth term is 1.3e-9 of the first
+  const Vec t = s * s;
+  Vec p = set(1 / 15.0f);
+  for (const float odd : {13.0f, 11.0f, 9.0f, 7.0f, 5.0f, 3.0f, 1.0f}) p = fma(p, t, set(1 / odd));
+  return square_root(max(zero(), x) + (s + s) * p);
+}
+
+// The activations of few models. A call for each sixteen values, so that in every epilogue they are
+// one function's code together. NaN stays NaN.
+inline __attribute__((noinline)) void rare_activation(Activation activation, Vec& x) {
+  if (activation == Activation::kRelu6) x = relu6(x);
+  if (activation == Activation::kLeakyRelu) x = max(x * set(0.01f), x);
+  if (activation == Activation::kGelu10) x = min(set(10.0f), max(set(-10.0f), gelu(x)));
+  if (activation == Activation::kLaplace) {
+    x = phi((x - set(0.707107f)) * set(1 / 0.282095f));
+  }
+  if (activation == Activation::kHardSwish) x = x * relu6(x + set(3.0f)) * set(1 / 6.0f);
+  if (activation == Activation::kSqrtSoftplus) x = sqrt_softplus(x);
+}
+
 // Calls body with the vector function of the activation: one branch for many vectors.
 template <typename Body>
 TAMIS_INLINE void with_activation(Activation activation, const Body& body) {
@@ -156,6 +184,16 @@ TAMIS_INLINE void with_activation(Activation activation, const Body& body) {
       return body([](Vec x) TAMIS_LAMBDA { return tanh(x); });
     case Activation::kSigmoid:
       return body([](Vec x) TAMIS_LAMBDA { return sigmoid(x); });
+    case Activation::kRelu6:
+    case Activation::kLeakyRelu:
+    case Activation::kGelu10:
+    case Activation::kLaplace:
+    case Activation::kHardSwish:
+    case Activation::kSqrtSoftplus:
+      return body([activation](Vec x) TAMIS_LAMBDA {
+        rare_activation(activation, x);
+        return x;
+      });
   }
 }
 
@@ -175,6 +213,12 @@ TAMIS_INLINE void with_activation_short(Activation activation, const Body& body)
     case Activation::kMish:
     case Activation::kTanh:
     case Activation::kSigmoid:
+    case Activation::kRelu6:
+    case Activation::kLeakyRelu:
+    case Activation::kGelu10:
+    case Activation::kLaplace:
+    case Activation::kHardSwish:
+    case Activation::kSqrtSoftplus:
       return with_activation(activation, body);
   }
 }

@@ -87,6 +87,7 @@ TAMIS_INLINE Vec max(Vec a, Vec b) {
 TAMIS_INLINE Vec min(Vec a, Vec b) {
   return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
 }
+TAMIS_INLINE Vec square_root(Vec x) { return {_mm256_sqrt_ps(x.lo), _mm256_sqrt_ps(x.hi)}; }
 // x with its sign cleared; the sign of `sign` put on x, which has none.
 TAMIS_INLINE Vec absolute(Vec x) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
@@ -135,28 +136,36 @@ TAMIS_INLINE Vec add_exponent(Vec x, Vec magic) {
   return {add_exponent_eight(x.lo, magic.lo), add_exponent_eight(x.hi, magic.hi)};
 }
 
+// The bits of integers that became bytes, or-ed: NaN becomes the least integer.
+struct SeenBits {
+  __m256i words = _mm256_setzero_si256();
+  [[nodiscard]] TAMIS_INLINE bool negative() const {
+    return (static_cast<uint32_t>(_mm256_movemask_epi8(words)) & 0xaaaaaaaau) != 0;
+  }
+};
 // Rounded to the nearest, ties to even, held to 0..255. Of the second, only the first n bytes, a
 // multiple of four.
-TAMIS_INLINE __m128i to_bytes(Vec x) {
+TAMIS_INLINE __m128i to_bytes(Vec x, SeenBits& seen) {
   // packs gives words 0-3 of both halves, then 4-7; packus the same of its two.
   const __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(x.lo), _mm256_cvtps_epi32(x.hi));
+  seen.words = _mm256_or_si256(seen.words, words);
   const __m256i ordered = _mm256_permute4x64_epi64(words, 0xd8);
   return _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
 }
-TAMIS_INLINE void store_bytes(uint8_t* p, Vec x) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_bytes(x));
+TAMIS_INLINE void store_bytes(uint8_t* p, Vec x, SeenBits& seen) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_bytes(x, seen));
 }
 // The bytes of four vectors, 64 in a row.
-TAMIS_INLINE void store_bytes_of_four(uint8_t* p, Vec a, Vec b, Vec c, Vec d) {
-  store_bytes(p, a);
-  store_bytes(p + 16, b);
-  store_bytes(p + 32, c);
-  store_bytes(p + 48, d);
+TAMIS_INLINE void store_bytes_of_four(uint8_t* p, Vec a, Vec b, Vec c, Vec d, SeenBits& seen) {
+  store_bytes(p, a, seen);
+  store_bytes(p + 16, b, seen);
+  store_bytes(p + 32, c, seen);
+  store_bytes(p + 48, d, seen);
 }
-TAMIS_INLINE void store_bytes_first(uint8_t* p, Vec x, int64_t n) {
+TAMIS_INLINE void store_bytes_first(uint8_t* p, Vec x, int64_t n, SeenBits& seen) {
   const __m128i lane = _mm_setr_epi32(0, 4, 8, 12);
   const __m128i mask = _mm_cmpgt_epi32(_mm_set1_epi32(static_cast<int>(n)), lane);
-  _mm_maskstore_epi32(reinterpret_cast<int*>(p), mask, to_bytes(x));
+  _mm_maskstore_epi32(reinterpret_cast<int*>(p), mask, to_bytes(x, seen));
 }
 
 TAMIS_INLINE __m256i to_bf16_eight(__m256 x) {

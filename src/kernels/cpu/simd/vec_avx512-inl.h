@@ -56,6 +56,7 @@ TAMIS_INLINE Same same(const float* p) { return {_mm512_set1_ps(*p)}; }
 // As vmaxps and vminps: b where either is NaN.
 TAMIS_INLINE Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
 TAMIS_INLINE Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+TAMIS_INLINE Vec square_root(Vec x) { return {_mm512_sqrt_ps(x.v)}; }
 // x with its sign cleared; the sign of `sign` put on x, which has none.
 TAMIS_INLINE Vec absolute(Vec x) { return {_mm512_abs_ps(x.v)}; }
 TAMIS_INLINE Vec with_sign_of(Vec x, Vec sign) {
@@ -83,24 +84,32 @@ TAMIS_INLINE Vec add_exponent(Vec x, Vec magic) {
   return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x.v), n))};
 }
 
+// The bits of integers that became bytes, or-ed, in 16 bits or in 32: NaN becomes the least
+// integer.
+struct SeenBits {
+  __m512i words = _mm512_setzero_si512();
+  [[nodiscard]] TAMIS_INLINE bool negative() const { return _mm512_movepi16_mask(words) != 0; }
+};
 // Rounded to the nearest, ties to even, held to 0..255. Of the second, only the first n bytes.
-TAMIS_INLINE __m128i to_bytes(Vec x) {
-  const __m512i rounded = _mm512_max_epi32(_mm512_cvtps_epi32(x.v), _mm512_setzero_si512());
-  return _mm512_cvtusepi32_epi8(rounded);
+TAMIS_INLINE __m128i to_bytes(Vec x, SeenBits& seen) {
+  const __m512i rounded = _mm512_cvtps_epi32(x.v);
+  seen.words = _mm512_or_si512(seen.words, rounded);
+  return _mm512_cvtusepi32_epi8(_mm512_max_epi32(rounded, _mm512_setzero_si512()));
 }
-TAMIS_INLINE void store_bytes(uint8_t* p, Vec x) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_bytes(x));
+TAMIS_INLINE void store_bytes(uint8_t* p, Vec x, SeenBits& seen) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_bytes(x, seen));
 }
 // The bytes of four vectors, 64 in a row.
-TAMIS_INLINE void store_bytes_of_four(uint8_t* p, Vec a, Vec b, Vec c, Vec d) {
+TAMIS_INLINE void store_bytes_of_four(uint8_t* p, Vec a, Vec b, Vec c, Vec d, SeenBits& seen) {
   const __m512i ab = _mm512_packs_epi32(_mm512_cvtps_epi32(a.v), _mm512_cvtps_epi32(b.v));
   const __m512i cd = _mm512_packs_epi32(_mm512_cvtps_epi32(c.v), _mm512_cvtps_epi32(d.v));
+  seen.words = _mm512_or_si512(seen.words, _mm512_or_si512(ab, cd));
   // Each 128-bit lane holds four bytes of a, of b, of c and of d.
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd)));
 }
-TAMIS_INLINE void store_bytes_first(uint8_t* p, Vec x, int64_t n) {
-  _mm_mask_storeu_epi8(p, first_lanes(n), to_bytes(x));
+TAMIS_INLINE void store_bytes_first(uint8_t* p, Vec x, int64_t n, SeenBits& seen) {
+  _mm_mask_storeu_epi8(p, first_lanes(n), to_bytes(x, seen));
 }
 
 // bf16: the upper half of a float, rounded to nearest, ties to even; NaN stays NaN. Of the loads
