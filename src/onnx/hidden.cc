@@ -1,0 +1,66 @@
+#include "onnx/hidden.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tamis::onnx {
+
+namespace {
+
+struct ActivationRow {
+  Activation activation;
+  double (*f)(double);
+};
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+constexpr ActivationRow kActivations[] = {
+    {Activation::kGelu, [](double x) { return x * 0.5 * (1 + std::erf(x * M_SQRT1_2)); }},
+    {Activation::kGeluTanh,
+     [](double x) {
+       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+     }},
+    {Activation::kQuickGelu, [](double x) { return x * sigmoid(1.702 * x); }},
+    {Activation::kRelu, [](double x) { return std::max(x, 0.0); }},
+    {Activation::kRelu2, [](double x) { return std::max(x, 0.0) * std::max(x, 0.0); }},
+    {Activation::kSilu, [](double x) { return x * sigmoid(x); }},
+    {Activation::kMish, [](double x) { return x * std::tanh(std::log1p(std::exp(x))); }},
+    {Activation::kTanh, [](double x) { return std::tanh(x); }},
+    {Activation::kSigmoid, sigmoid},
+};
+
+// Farthest that two functions are from each other on [-8, 8], in parts of 1 + |value|.
+double distance(const Function& a, double (*b)(double)) {
+  double most = 0;
+  for (int i = -256; i <= 256; ++i) {
+    const double x = i / 32.0;
+    const double wanted = b(x);
+    const double off = std::abs(a(x) - wanted) / (1 + std::abs(wanted));
+    if (!(off <= most)) most = off;
+  }
+  return most;
+}
+
+}  // namespace
+
+std::optional<double> linear_factor(const Function& function) {
+  if (!function) return 1.0;
+  const double factor = function(1.0);
+  for (const double x : {-7.0, -1.0, -0.125, 0.0, 0.5, 3.0}) {
+    // Some rounding in double.
+    if (!(std::abs(function(x) - factor * x) <= 1e-12 * std::abs(factor))) return std::nullopt;
+  }
+  return factor;
+}
+
+std::optional<Activation> activation_of(const Function& function, double tolerance) {
+  const ActivationRow* nearest = nullptr;
+  double least = tolerance;
+  for (const ActivationRow& row : kActivations) {
+    const double off = distance(function, row.f);
+    if (!(off <= least)) continue;
+    least = off;
+    nearest = &row;
+  }
+  return nearest == nullptr ? std::nullopt : std::optional(nearest->activation);
+}
+
+}  // namespace tamis::onnx

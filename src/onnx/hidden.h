@@ -1,0 +1,79 @@
+// A value of an ONNX graph that depends on hidden states, as what it is of the graph being built.
+//
+// Is: rows under a function that is not yet emitted, and the steps of norms, attention and pooling
+// on the way. Is not: numbers. May use: graph, onnx/layout.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "graph/graph.h"
+#include "onnx/known.h"
+#include "onnx/layout.h"
+#include "onnx/rules.h"
+
+namespace tamis::onnx {
+
+enum class Form : uint8_t {
+  kRows,           ///< f(columns of `value`)
+  kScores,         ///< `factor` * queries * keys^T, masked by `mask`
+  kProbabilities,  ///< softmax of scores: `value` [heads, A]
+  kNotANumber,     ///< where probabilities are NaN: nowhere, as each sequence has a token
+  // LayerNormalization in steps, of the rows `value`
+  kMean,
+  kCentered,
+  kCenteredSquare,
+  kVariance,   ///< + epsilon
+  kDeviation,  ///< sqrt(variance + epsilon)
+  kNormal,     ///< centered / deviation, times gamma
+  // Pooling in steps
+  kTokenSum,  ///< over each sequence's tokens
+  kLength,    ///< L2 norm of each row
+  // Quantization at run time
+  kScale,           ///< of the rows `value`, times `known`
+  kZeroPoint,       ///< of the rows `value`
+  kIntegerProduct,  ///< integers of the rows `value` times those of `known`
+  kIntegerRows,     ///< rows of the integer table `known` that `ids` name
+};
+
+using Function = std::function<double(double)>;
+
+struct Hidden {
+  Form form = Form::kRows;
+  graph::ValueId value = graph::kNoValue;
+  Layout layout;
+  int64_t first_column = 0;      ///< kRows: of `value`
+  int64_t columns = 0;           ///< kRows: how many of it
+  Function function;             ///< kRows: of each element; empty: as it is
+  bool padding_is_zero = false;  ///< kRows: multiplied with the mask
+  bool unit_length = false;      ///< kRows: divided by its length
+
+  graph::ValueId keys = graph::kNoValue;  ///< kScores
+  int64_t heads = 1;
+  int64_t head_size = 0;
+  double factor = 1;
+  std::optional<MaskRule> mask;
+
+  double epsilon = 0;                  ///< kVariance and on
+  std::shared_ptr<const Known> known;  ///< gamma; a weight; a factor of a scale; a table
+  std::shared_ptr<const Known> ids;    ///< kIntegerRows
+  std::shared_ptr<const Known> zero;   ///< kIntegerProduct: the weight's zero point
+};
+
+/// One or none of the two; neither: an optional input that is absent.
+struct ImportValue {
+  std::shared_ptr<const Known> known;
+  std::shared_ptr<Hidden> hidden;
+
+  [[nodiscard]] bool has(Form form) const { return hidden != nullptr && hidden->form == form; }
+  [[nodiscard]] bool absent() const { return known == nullptr && hidden == nullptr; }
+};
+
+/// The number c if the function is x -> c * x; 1 where there is none.
+[[nodiscard]] std::optional<double> linear_factor(const Function& function);
+
+/// The activation whose values the function has, to `tolerance` of each; nothing if none has.
+[[nodiscard]] std::optional<Activation> activation_of(const Function& function, double tolerance);
+
+}  // namespace tamis::onnx

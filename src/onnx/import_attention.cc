@@ -1,0 +1,368 @@
+// Attention: its two products and softmax, or an operator that is all of it.
+#include <algorithm>
+#include <cmath>
+
+#include "onnx/importer.h"
+
+namespace tamis::onnx {
+
+using graph::Operand;
+using graph::OpKind;
+using graph::ValueId;
+
+namespace {
+
+struct Heads {
+  int64_t count = 1;
+  int64_t size = 0;
+  AtomGroup lead;  ///< sequences and heads, as the axes before tokens hold them
+};
+
+// The heads that the axes before the last two count, of rows whose last is `tokens_last` tokens or
+// a head's columns.
+std::optional<Heads> heads_of(const Hidden& x, bool tokens_last) {
+  const size_t rank = x.layout.rank();
+  if (x.form != Form::kRows || rank < 3) return std::nullopt;
+  const AtomGroup& tokens = x.layout[rank - (tokens_last ? 1 : 2)];
+  const AtomGroup& columns = x.layout[rank - (tokens_last ? 2 : 1)];
+  if (tokens != AtomGroup{{Axis::kToken}} || columns.size() != 1) return std::nullopt;
+  Heads heads;
+  heads.size = columns[0].size;
+  for (size_t i = 0; i + 2 < rank; ++i) {
+    heads.lead.insert(heads.lead.end(), x.layout[i].begin(), x.layout[i].end());
+  }
+  if (heads.lead.size() == 2 && heads.lead[1].axis == Axis::kColumn) {
+    heads.count = heads.lead[1].size;
+    if (heads.lead[1].stride != heads.size) return std::nullopt;
+  } else if (heads.lead.size() != 1) {
+    return std::nullopt;
+  }
+  const bool sequences = heads.lead[0].axis == Axis::kSequence;
+  const bool even = columns[0] == Atom{Axis::kColumn, heads.size, 1};
+  return sequences && even && heads.count * heads.size == x.columns ? std::optional(heads)
+                                                                    : std::nullopt;
+}
+
+// The width of what a linear layer reads that makes the value, 0 if none does.
+int64_t input_width(const graph::Graph& graph, ValueId value) {
+  for (int steps = 0; steps < 3; ++steps) {
+    const int at = graph.producer(value);
+    if (at < 0) return 0;
+    const graph::Node& node = graph.nodes()[static_cast<size_t>(at)];
+    if (node.op == OpKind::kMatMul) return graph.value(node.operand(Operand::kX)).shape[1].size;
+    if (!node.has(Operand::kX)) return 0;
+    value = node.operand(Operand::kX);
+  }
+  return 0;
+}
+
+void check_head_size(const Importer& importer, const Step& step, const Hidden& q,
+                     const Heads& heads) {
+  const int64_t hidden = input_width(importer.graph(), q.value);
+  if (hidden == 0 || hidden == heads.count * heads.size) return;
+  step.op.refuse(heads.count, " heads of ", heads.size, " on hidden states of ", hidden,
+                 "; their product is expected");
+}
+
+double factor_of(const Step& step, const Hidden& x) {
+  const auto factor = linear_factor(x.function);
+  if (!factor) step.op.refuse("queries or keys under a function; a factor is accepted");
+  return *factor;
+}
+
+// Half precision rounds the factor; 1/sqrt(d) is what was meant.
+float scale_value(double factor, int64_t head_size, double tolerance) {
+  const double usual = 1.0 / std::sqrt(static_cast<double>(head_size));
+  return static_cast<float>(std::abs(factor / usual - 1) <= tolerance * 0.1 ? usual : factor);
+}
+
+ValueId scale_constant(Importer& importer, double factor, int64_t head_size) {
+  const float value = scale_value(factor, head_size, importer.tolerance());
+  const auto usual = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_size)));
+  const std::string name =
+      value == usual ? std::string("attention_scale") : cat("attention_scale_", value);
+  return importer.constant(name, Shape{}, {&value, 1});
+}
+
+std::vector<Array> boolean_as_added(const Known& mask) {
+  std::vector<Array> added;
+  for (const Array& array : mask.all()) {
+    std::vector<double> values(array.data->size());
+    std::transform(array.data->begin(), array.data->end(), values.begin(),
+                   [](double seen) { return seen != 0 ? 0.0 : -INFINITY; });
+    added.push_back(make_array(array.dims, ElementType::kFloat, std::move(values)));
+  }
+  return added;
+}
+
+// ONNX Runtime's mask: the number of tokens of each sequence, or 1 and 0 for each token.
+void check_packed_mask(const Importer& importer, const Step& step, const Known& mask) {
+  const auto& probes = importer.probes();
+  bool lengths = true;
+  for (size_t p = 0; p < kProbes; ++p) {
+    const Array& array = mask.at(p);
+    lengths = lengths && array.dims == Dims{probes[p].sizes.sequences};
+    for (int64_t b = 0; lengths && b < probes[p].sizes.sequences; ++b) {
+      int64_t tokens = 0;
+      for (int64_t i = 0; i < probes[p].sizes.tokens; ++i) tokens += probes[p].is_token(b, i);
+      lengths = array[b] == static_cast<double>(tokens);
+    }
+  }
+  if (lengths || (mask.dims().size() == 2 && follows_mask(mask.all(), probes, 1, 0))) return;
+  step.op.refuse("a mask that is neither attention_mask nor the count of its tokens");
+}
+
+// Columns [first, first + n) of a constant matrix or vector.
+Known part_of(const Known& known, int64_t first, int64_t n, std::string name) {
+  const Array& whole = known.at(0);
+  const int64_t width = whole.dims.back();
+  std::vector<double> values;
+  for (int64_t i = 0; i < whole.elements(); ++i) {
+    if (i % width >= first && i % width < first + n) values.push_back(whole[i]);
+  }
+  Dims dims = whole.dims;
+  dims.back() = n;
+  return {std::move(name), make_array(std::move(dims), whole.type, std::move(values))};
+}
+
+// Heads and window; the factor is a node of its own.
+graph::AttentionAttributes attributes_of(const Hidden& scores) {
+  graph::AttentionAttributes attributes;
+  attributes.heads = scores.heads;
+  const MaskRule mask = scores.mask.value_or(MaskRule{});
+  attributes.left = mask.left;
+  attributes.right = mask.right;
+  return attributes;
+}
+
+struct PackedAttention {
+  Hidden* x = nullptr;
+  std::shared_ptr<const Known> weight;  ///< [hidden, 3 * hidden]
+  const Known* bias = nullptr;
+  const Known* mask = nullptr;
+};
+
+// What BERT's modules are called; the file has one name for all three.
+constexpr std::string_view kParts[] = {"query", "key", "value"};
+
+ImportValue packed_attention(Importer& importer, const Step& step, const PackedAttention& parts) {
+  const int64_t heads = step.op.integer("num_heads", 0);
+  const int64_t n = parts.weight->dims().back() / 3;
+  if (heads <= 0 || parts.weight->dims().size() != 2 || n % heads != 0 ||
+      parts.weight->dims().back() != 3 * n || !step.op.integers("qkv_hidden_sizes").empty()) {
+    step.op.refuse("queries, keys and values that are not equally wide in ", heads, " heads");
+  }
+  for (const std::string_view attribute :
+       {"unidirectional", "do_rotary", "past_present_share_buffer"}) {
+    if (step.op.integer(attribute, 0) != 0) step.op.refuse(attribute, " is set; 0 is accepted");
+  }
+  if (parts.mask != nullptr) check_packed_mask(importer, step, *parts.mask);
+  if (parts.mask == nullptr && importer.has_mask_input())
+    step.op.refuse("attention without a mask");
+  const std::string module =
+      step.op.node().outputs.empty() ? "" : module_of_path(step.op.node().outputs[0]);
+  ImportValue projected[3];
+  for (size_t i = 0; i < 3; ++i) {
+    const int64_t first = static_cast<int64_t>(i) * n;
+    const std::string name = cat(module.empty() ? step.op.node().name : module, ".", kParts[i]);
+    projected[i] =
+        importer.linear(step, *parts.x, part_of(*parts.weight, first, n, name + ".weight"), true);
+    if (parts.bias != nullptr) {
+      projected[i] = importer.add_bias(step, *projected[i].hidden,
+                                       part_of(*parts.bias, first, n, name + ".bias"));
+    }
+    const Layout split({{{Axis::kSequence}},
+                        {{Axis::kColumn, heads, n / heads}},
+                        {{Axis::kToken}},
+                        {{Axis::kColumn, n / heads, 1}}});
+    projected[i].hidden->layout = split;
+  }
+  const double usual = 1.0 / std::sqrt(static_cast<double>(n / heads));
+  const double scale = step.op.number("scale", 0) == 0 ? usual : step.op.number("scale", 0);
+  ImportValue scores =
+      make_scores(importer, step, *projected[0].hidden, *projected[1].hidden, true, scale);
+  scores.hidden->mask = MaskRule{};
+  const ImportValue probabilities = make_probabilities(importer, step, *scores.hidden);
+  ImportValue context = make_context(importer, step, *probabilities.hidden, *projected[2].hidden);
+  context.hidden->layout = Layout::rows(n);
+  return context;
+}
+
+// `mask_filter_value` is what padding gets; below it nothing of a key is left.
+void check_filter(const Step& step) {
+  const double filter = step.op.number("mask_filter_value", -10000);
+  if (filter > -60000) {
+    step.op.refuse("mask_filter_value is ", filter, "; values of at most -60000 are accepted");
+  }
+}
+
+}  // namespace
+
+MaskRule checked_mask(const Importer& importer, const Step& step, std::span<const Array> added) {
+  std::string why;
+  const auto rule = mask_rule(added, importer.probes(), why);
+  if (!rule) step.op.refuse("what is added to attention's scores is no mask: ", why);
+  return *rule;
+}
+
+ImportValue make_scores(Importer& importer, const Step& step, const Hidden& q, const Hidden& k,
+                        bool keys_turned, double factor) {
+  const auto queries = heads_of(q, false);
+  const auto keys = heads_of(k, !keys_turned);
+  if (!queries || !keys || queries->lead != keys->lead || queries->size != keys->size) {
+    step.op.refuse(
+        "a product of hidden states that is not attention's; queries "
+        "[batch, heads, tokens, size] and keys of the same heads are expected");
+  }
+  check_head_size(importer, step, q, *queries);
+  ImportValue scores = {nullptr, std::make_shared<Hidden>()};
+  Hidden& result = *scores.hidden;
+  result.form = Form::kScores;
+  result.value = importer.emit_columns(step, q);
+  result.keys = importer.emit_columns(step, k);
+  result.heads = queries->count;
+  result.head_size = queries->size;
+  result.factor = factor * factor_of(step, q) * factor_of(step, k);
+  const size_t rank = q.layout.rank();
+  result.layout = q.layout.with_axis(rank - 1, {{Axis::kKey}});
+  return scores;
+}
+
+ImportValue make_probabilities(Importer& importer, const Step& step, const Hidden& scores) {
+  if (!scores.mask && importer.has_mask_input()) {
+    step.op.refuse("attention without a mask, though attention_mask is an input");
+  }
+  const graph::AttentionAttributes attributes = attributes_of(scores);
+  const ValueId raw =
+      importer.emit(step, OpKind::kAttentionScores, {scores.value, scores.keys}, attributes);
+  const ValueId scale = scale_constant(importer, scores.factor, scores.head_size);
+  const ValueId scaled = importer.emit(step, OpKind::kMul, {raw, scale});
+  ImportValue result = {nullptr, std::make_shared<Hidden>(scores)};
+  result.hidden->form = Form::kProbabilities;
+  result.hidden->value = importer.emit(step, OpKind::kSoftmax, {scaled});
+  return result;
+}
+
+ImportValue make_context(Importer& importer, const Step& step, const Hidden& probabilities,
+                         const Hidden& v) {
+  const auto values = heads_of(v, false);
+  AtomGroup lead;
+  const Layout& pairs = probabilities.layout;
+  for (size_t i = 0; i + 2 < pairs.rank(); ++i) {
+    lead.insert(lead.end(), pairs[i].begin(), pairs[i].end());
+  }
+  if (!values || values->lead != lead || values->size != probabilities.head_size || v.function) {
+    step.op.refuse("probabilities times something that is no values of the same heads");
+  }
+  const graph::AttentionAttributes attributes = attributes_of(probabilities);
+  const ValueId from = importer.emit_columns(step, v);
+  const ValueId context =
+      importer.emit(step, OpKind::kAttentionContext, {probabilities.value, from}, attributes);
+  return importer.rows(context, v.layout);
+}
+
+std::vector<ImportValue> import_softmax(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kScores))
+    step.op.refuse("a softmax of something that is not attention's scores");
+  const size_t rank = x.hidden->layout.rank();
+  const int64_t otherwise = step.op.opset() < 13 ? 1 : -1;
+  if (axis_of(step.op.integer("axis", otherwise), rank) + 1 != rank) {
+    step.op.refuse("a softmax that is not over the last axis");
+  }
+  return {make_probabilities(importer, step, *x.hidden)};
+}
+
+std::vector<ImportValue> import_is_nan(Importer&, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kProbabilities)) step.op.refuse("a test of something that is no probabilities");
+  ImportValue result = {nullptr, std::make_shared<Hidden>(*x.hidden)};
+  result.hidden->form = Form::kNotANumber;
+  return {result};
+}
+
+std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
+  const ImportValue& condition = step.input(0);
+  const ImportValue& yes = step.input(1);
+  const ImportValue& no = step.input(2);
+  const auto is_zero = [](const ImportValue& value) {
+    return value.known != nullptr && value.known->scalar() == 0.0;
+  };
+  if (condition.has(Form::kNotANumber) && is_zero(yes) && no.has(Form::kProbabilities)) return {no};
+  if (condition.known == nullptr || (yes.hidden == nullptr) == (no.hidden == nullptr)) {
+    step.op.refuse("a choice that is no mask");
+  }
+  // What would be added for the same effect: 0 where the hidden value is taken.
+  const ImportValue& taken = yes.hidden != nullptr ? yes : no;
+  const ImportValue& other = yes.hidden != nullptr ? no : yes;
+  std::vector<Array> added;
+  for (size_t p = 0; p < kProbes; ++p) {
+    const Array zero = make_array({}, ElementType::kFloat, {0});
+    Array filled = other.known->at(p);
+    if (taken.has(Form::kProbabilities)) filled = make_array({}, ElementType::kFloat, {-INFINITY});
+    const Inputs inputs = {&condition.known->at(p), taken.hidden == yes.hidden ? &zero : &filled,
+                           taken.hidden == yes.hidden ? &filled : &zero};
+    added.push_back(evaluate_where(step.op, inputs)[0]);
+  }
+  if (taken.has(Form::kProbabilities)) {
+    if (!is_zero(other)) step.op.refuse("probabilities replaced by something that is not 0");
+    (void)checked_mask(importer, step, added);
+    return {taken};
+  }
+  if (!taken.has(Form::kScores) || taken.hidden->mask) step.op.refuse("a choice that is no mask");
+  ImportValue result = {nullptr, std::make_shared<Hidden>(*taken.hidden)};
+  result.hidden->mask = checked_mask(importer, step, added);
+  return {result};
+}
+
+std::vector<ImportValue> import_attention(Importer& importer, const Step& step) {
+  for (const std::string_view attribute :
+       {"is_causal", "qk_matmul_output_mode", "q_num_heads", "kv_num_heads"}) {
+    if (step.op.integer(attribute, 0) != 0) step.op.refuse(attribute, " is set; 0 is accepted");
+  }
+  if (step.op.number("softcap", 0) != 0) step.op.refuse("softcap is set; 0 is accepted");
+  if (step.inputs.size() > 4 || step.op.node().outputs.size() > 1) step.op.refuse("past keys");
+  for (size_t i = 0; i < 3; ++i) {
+    if (step.input(i).hidden == nullptr) step.op.refuse("input ", i, " is a constant");
+  }
+  const Hidden& q = *step.inputs[0].hidden;
+  const int64_t size = q.layout.rank() == 4 && q.layout[3].size() == 1 ? q.layout[3][0].size : 1;
+  const double scale = step.op.number("scale", 1.0 / std::sqrt(static_cast<double>(size)));
+  ImportValue scores = make_scores(importer, step, q, *step.inputs[1].hidden, true, scale);
+  if (step.has(3)) {
+    const Known& mask = step.known(3);
+    const bool boolean = mask.type() == ElementType::kBool;
+    scores.hidden->mask =
+        checked_mask(importer, step, boolean ? boolean_as_added(mask) : mask.all());
+  }
+  const ImportValue probabilities = make_probabilities(importer, step, *scores.hidden);
+  return {make_context(importer, step, *probabilities.hidden, *step.inputs[2].hidden)};
+}
+
+std::vector<ImportValue> import_packed_attention(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kRows) || step.inputs.size() > 4) {
+    step.op.refuse("more inputs than hidden states, weight, bias and mask");
+  }
+  (void)step.known(1);
+  check_filter(step);
+  return {packed_attention(
+      importer, step,
+      {x.hidden.get(), step.inputs[1].known, step.has(2) ? &step.known(2) : nullptr,
+       step.has(3) ? &step.known(3) : nullptr})};
+}
+
+std::vector<ImportValue> import_quantized_attention(Importer& importer, const Step& step) {
+  // x, weight, bias, scale of x, scale of the weight, mask, zero points of both, past
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kRows) || step.has(8))
+    step.op.refuse("hidden states without a past are expected");
+  check_filter(step);
+  const Known* zero = step.has(7) ? &step.known(7) : nullptr;
+  const auto weight = dequantized(step.known(1), step.known(4), zero, -1, step.op.label());
+  return {packed_attention(importer, step,
+                           {x.hidden.get(), weight, step.has(2) ? &step.known(2) : nullptr,
+                            step.has(5) ? &step.known(5) : nullptr})};
+}
+
+}  // namespace tamis::onnx

@@ -1,0 +1,304 @@
+// Element by element: sums of rows, activations in their parts, factors.
+#include <cmath>
+
+#include "onnx/importer.h"
+
+namespace tamis::onnx {
+
+using graph::OpKind;
+using graph::ValueId;
+
+namespace {
+
+using Pair = double (*)(double, double);
+
+Function applied(const Function& inner, Function outer) {
+  if (!inner) return outer;
+  return [inner, outer](double x) { return outer(inner(x)); };
+}
+
+double value_of(const Function& f, double x) { return f ? f(x) : x; }
+
+bool same_rows(const Hidden& a, const Hidden& b) {
+  return a.form == Form::kRows && b.form == Form::kRows && a.value == b.value &&
+         a.first_column == b.first_column && a.columns == b.columns && a.layout == b.layout;
+}
+
+// f(a, b) as a function of the rows that both are made of, absent if they are not.
+ImportValue combined(const ImportValue& a, const ImportValue& b, Pair f) {
+  if (a.has(Form::kRows) && b.known != nullptr && b.known->scalar()) {
+    const double c = *b.known->scalar();
+    return with_function(*a.hidden, [f, c](double x) { return f(x, c); });
+  }
+  if (b.has(Form::kRows) && a.known != nullptr && a.known->scalar()) {
+    const double c = *a.known->scalar();
+    return with_function(*b.hidden, [f, c](double x) { return f(c, x); });
+  }
+  if (a.hidden == nullptr || b.hidden == nullptr || !same_rows(*a.hidden, *b.hidden)) return {};
+  ImportValue result = {nullptr, std::make_shared<Hidden>(*a.hidden)};
+  const Function left = a.hidden->function;
+  const Function right = b.hidden->function;
+  result.hidden->function = [f, left, right](double x) {
+    return f(value_of(left, x), value_of(right, x));
+  };
+  return result;
+}
+
+[[noreturn]] void refuse_pair(const Step& step) {
+  step.op.refuse(
+      "these operands are not understood; accepted are sums of hidden states, biases, "
+      "factors, masks, and the parts of activations and norms");
+}
+
+// Scores with another factor; absent if there are none.
+ImportValue scaled_scores(const ImportValue& a, const ImportValue& b, bool divide) {
+  if (!a.has(Form::kScores) || b.known == nullptr || !b.known->scalar()) return {};
+  if (a.hidden->mask) return {};
+  ImportValue result = {nullptr, std::make_shared<Hidden>(*a.hidden)};
+  const double c = *b.known->scalar();
+  result.hidden->factor *= divide ? 1 / c : c;
+  return result;
+}
+
+ImportValue masked_scores(Importer& importer, const Step& step, const Hidden& scores,
+                          std::span<const Array> added) {
+  if (scores.mask) step.op.refuse("a second mask on the same scores");
+  ImportValue result = {nullptr, std::make_shared<Hidden>(scores)};
+  result.hidden->mask = checked_mask(importer, step, added);
+  return result;
+}
+
+// x + constant, in the forms that are not rows under a function.
+ImportValue add_known(Importer& importer, const Step& step, Hidden& x, const Known& known) {
+  switch (x.form) {
+    case Form::kScores:
+      return masked_scores(importer, step, x, known.all());
+    case Form::kVariance: {
+      if (!known.scalar()) break;
+      ImportValue result = {nullptr, std::make_shared<Hidden>(x)};
+      result.hidden->epsilon += *known.scalar();
+      return result;
+    }
+    case Form::kNormal: {
+      const Known beta = known;
+      Hidden rows = x;
+      rows.form = Form::kRows;
+      return make_norm(importer, step, rows, x.known.get(), &beta, x.epsilon);
+    }
+    case Form::kRows:
+      if (known.vector_size()) return importer.add_bias(step, x, known);
+      break;
+    default:
+      break;
+  }
+  refuse_pair(step);
+}
+
+bool is_square(const ImportValue& a, const ImportValue& b) {
+  return a.has(Form::kCentered) && b.has(Form::kCentered) && a.hidden->value == b.hidden->value;
+}
+
+ImportValue in_form(const Hidden& hidden, Form form) {
+  ImportValue result = {nullptr, std::make_shared<Hidden>(hidden)};
+  result.hidden->form = form;
+  return result;
+}
+
+// Whether all of it is 1 for tokens and 0 for padding.
+bool is_mask(const Importer& importer, const Known& known) {
+  return !known.is_constant() && follows_mask(known.all(), importer.probes(), 1, 0);
+}
+
+ImportValue multiply_known(Importer& importer, const Step& step, Hidden& x, const Known& known) {
+  if (x.form == Form::kNormal && x.known == nullptr && known.vector_size()) {
+    ImportValue result = in_form(x, Form::kNormal);
+    result.hidden->known = std::make_shared<Known>(known);
+    return result;
+  }
+  if (x.form == Form::kScale && x.known == nullptr && known.is_constant()) {
+    ImportValue result = in_form(x, Form::kScale);
+    result.hidden->known = std::make_shared<Known>(known);
+    return result;
+  }
+  if (x.form == Form::kRows && is_mask(importer, known)) {
+    ImportValue result = in_form(x, Form::kRows);
+    result.hidden->padding_is_zero = true;
+    return result;
+  }
+  if (x.form == Form::kRows && known.vector_size()) {
+    const ValueId from = importer.emit_rows(step, x);
+    const ValueId by = importer.vector(step, known, x.columns);
+    return importer.rows(importer.emit(step, OpKind::kMul, {from, by}), x.layout);
+  }
+  refuse_pair(step);
+}
+
+// The product of integers made into that of the numbers they stand for.
+ImportValue dequantized_product(Importer& importer, const Step& step, const Hidden& product,
+                                const Hidden& scale) {
+  if (product.value != scale.value || scale.known == nullptr) {
+    step.op.refuse("the scale of other rows than those that were multiplied");
+  }
+  const auto weight =
+      dequantized(*product.known, *scale.known, product.zero.get(), -1, step.op.label());
+  Hidden x = product;
+  x.form = Form::kRows;
+  x.columns = importer.graph().value(x.value).shape[1].size;
+  return importer.linear(step, x, *weight, true);
+}
+
+}  // namespace
+
+ImportValue with_function(const Hidden& rows, Function function) {
+  ImportValue result = {nullptr, std::make_shared<Hidden>(rows)};
+  result.hidden->function = applied(rows.function, std::move(function));
+  return result;
+}
+
+ImportValue make_sum(Importer& importer, const Step& step, Hidden& a, Hidden& b) {
+  const ValueId left = importer.emit_rows(step, a);
+  const ValueId right = importer.emit_rows(step, b);
+  const bool wider = a.layout.has(Axis::kSequence) || !b.layout.has(Axis::kSequence);
+  return importer.rows(importer.emit(step, OpKind::kAdd, {left, right}),
+                       wider ? a.layout : b.layout);
+}
+
+std::vector<ImportValue> import_add(Importer& importer, const Step& step) {
+  const ImportValue& a = step.input(0);
+  const ImportValue& b = step.input(1);
+  if (const ImportValue result = combined(a, b, [](double x, double y) { return x + y; });
+      !result.absent()) {
+    return {result};
+  }
+  if (a.known != nullptr) return {add_known(importer, step, *b.hidden, *a.known)};
+  if (b.known != nullptr) return {add_known(importer, step, *a.hidden, *b.known)};
+  if (a.has(Form::kScores) || b.has(Form::kScores)) {
+    step.op.refuse("a bias on attention's scores; none is expected but a mask");
+  }
+  return {make_sum(importer, step, *a.hidden, *b.hidden)};
+}
+
+std::vector<ImportValue> import_sub(Importer&, const Step& step) {
+  const ImportValue& a = step.input(0);
+  const ImportValue& b = step.input(1);
+  if (b.has(Form::kMean) && a.has(Form::kRows) && a.hidden->value == b.hidden->value) {
+    return {in_form(*b.hidden, Form::kCentered)};
+  }
+  const ImportValue result = combined(a, b, [](double x, double y) { return x - y; });
+  if (result.absent()) refuse_pair(step);
+  return {result};
+}
+
+std::vector<ImportValue> import_mul(Importer& importer, const Step& step) {
+  const ImportValue& a = step.input(0);
+  const ImportValue& b = step.input(1);
+  for (const auto& [x, y] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+    if (const ImportValue result = scaled_scores(*x, *y, false); !result.absent()) return {result};
+    if (x->has(Form::kIntegerProduct) && y->has(Form::kScale)) {
+      return {dequantized_product(importer, step, *x->hidden, *y->hidden)};
+    }
+  }
+  if (is_square(a, b)) return {in_form(*a.hidden, Form::kCenteredSquare)};
+  if (const ImportValue result = combined(a, b, [](double x, double y) { return x * y; });
+      !result.absent()) {
+    return {result};
+  }
+  if (a.known != nullptr) return {multiply_known(importer, step, *b.hidden, *a.known)};
+  if (b.known != nullptr) return {multiply_known(importer, step, *a.hidden, *b.known)};
+  if (!a.has(Form::kRows) || !b.has(Form::kRows)) refuse_pair(step);
+  const ValueId left = importer.emit_rows(step, *a.hidden);
+  const ValueId right = importer.emit_rows(step, *b.hidden);
+  return {importer.rows(importer.emit(step, OpKind::kMul, {left, right}), a.hidden->layout)};
+}
+
+std::vector<ImportValue> import_pow(Importer&, const Step& step) {
+  const ImportValue& a = step.input(0);
+  const ImportValue& b = step.input(1);
+  const bool squared = b.known != nullptr && b.known->scalar() == 2.0;
+  if (a.has(Form::kCentered) && squared) return {in_form(*a.hidden, Form::kCenteredSquare)};
+  const ImportValue result = combined(a, b, [](double x, double y) { return std::pow(x, y); });
+  if (result.absent()) refuse_pair(step);
+  return {result};
+}
+
+std::vector<ImportValue> import_sqrt(Importer&, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (x.has(Form::kVariance)) return {in_form(*x.hidden, Form::kDeviation)};
+  step.op.refuse("the root of hidden states; that of a variance is expected");
+}
+
+std::vector<ImportValue> import_div(Importer& importer, const Step& step) {
+  const ImportValue& a = step.input(0);
+  const ImportValue& b = step.input(1);
+  if (const ImportValue result = scaled_scores(a, b, true); !result.absent()) return {result};
+  if (a.has(Form::kCentered) && b.has(Form::kDeviation) && a.hidden->value == b.hidden->value) {
+    return {in_form(*b.hidden, Form::kNormal)};
+  }
+  if (a.has(Form::kTokenSum) && b.known != nullptr) {
+    return {make_mean(importer, step, *a.hidden, *b.known)};
+  }
+  if (a.has(Form::kRows) && b.has(Form::kLength) && a.hidden->value == b.hidden->value) {
+    ImportValue result = in_form(*a.hidden, Form::kRows);
+    result.hidden->unit_length = true;
+    return {result};
+  }
+  const ImportValue result = combined(a, b, [](double x, double y) { return x / y; });
+  if (result.absent()) refuse_pair(step);
+  return {result};
+}
+
+std::vector<ImportValue> import_function(Importer&, const Step& step) {
+  struct Row {
+    std::string_view op;
+    double (*f)(double);
+  };
+  constexpr Row kRows[] = {
+      {"Erf", [](double x) { return std::erf(x); }},
+      {"Tanh", [](double x) { return std::tanh(x); }},
+      {"Sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }},
+      {"Relu", [](double x) { return x > 0 ? x : 0; }},
+      {"Exp", [](double x) { return std::exp(x); }},
+      {"Neg", [](double x) { return -x; }},
+      {"Softplus", [](double x) { return std::log1p(std::exp(x)); }},
+  };
+  const ImportValue& x = step.input(0);
+  for (const Row& row : kRows) {
+    if (row.op == step.op.type() && x.has(Form::kRows)) return {with_function(*x.hidden, row.f)};
+  }
+  refuse_pair(step);
+}
+
+std::vector<ImportValue> import_gelu(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kRows)) refuse_pair(step);
+  const std::string approximate = step.op.text("approximate", "none");
+  if (approximate != "none" && approximate != "tanh") {
+    step.op.refuse("approximate is \"", approximate, "\"; accepted are none and tanh");
+  }
+  const Activation activation = approximate == "tanh" ? Activation::kGeluTanh : Activation::kGelu;
+  const ValueId value =
+      importer.emit(step, OpKind::kActivation, {importer.emit_rows(step, *x.hidden)},
+                    graph::ActivationAttributes{activation});
+  return {importer.rows(value, x.hidden->layout)};
+}
+
+std::vector<ImportValue> import_bias_gelu(Importer& importer, const Step& step) {
+  ImportValue x = step.input(0);
+  if (!x.has(Form::kRows)) refuse_pair(step);
+  if (step.has(1)) x = importer.add_bias(step, *x.hidden, step.known(1));
+  const Activation activation =
+      step.op.type() == "FastGelu" ? Activation::kGeluTanh : Activation::kGelu;
+  const ValueId value =
+      importer.emit(step, OpKind::kActivation, {importer.emit_rows(step, *x.hidden)},
+                    graph::ActivationAttributes{activation});
+  return {importer.rows(value, x.hidden->layout)};
+}
+
+std::vector<ImportValue> import_quick_gelu(Importer&, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kRows)) refuse_pair(step);
+  const double alpha = step.op.number("alpha", 1.702);
+  return {with_function(*x.hidden, [alpha](double v) { return v / (1 + std::exp(-alpha * v)); })};
+}
+
+}  // namespace tamis::onnx

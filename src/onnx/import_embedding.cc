@@ -1,0 +1,126 @@
+// Rows of tables: words, segments, positions.
+#include "onnx/importer.h"
+
+namespace tamis::onnx {
+
+using graph::OpKind;
+using graph::ValueId;
+
+namespace {
+
+// The table from row `first` on.
+ValueId table_from(Importer& importer, const Step& step, const Known& table, int64_t first) {
+  const ValueId whole = importer.weight(step, table, false);
+  if (first == 0) return whole;
+  const graph::Value& value = importer.graph().value(whole);
+  const int64_t rows = value.constant->shape()[0];
+  if (first < 0 || first >= rows) step.op.refuse("positions from row ", first, " of ", rows);
+  auto part = std::make_shared<const Tensor>(value.constant->rows(first, rows));
+  return importer.graph().add_constant(cat(value.name, ".", first), part);
+}
+
+ValueId positions(Importer& importer, const Step& step, const Known& table, const IdsRule& rule) {
+  const bool roberta = rule.kind == IdsKind::kRobertaPositions;
+  const int64_t unused = roberta ? rule.offset + 1 : rule.offset;
+  importer.limit_positions(table.dims()[0] - unused);
+  const graph::PositionIdsAttributes attributes =
+      roberta ? graph::PositionIdsAttributes{graph::PositionRule::kRoberta, rule.offset}
+              : graph::PositionIdsAttributes{};
+  const ValueId rows = table_from(importer, step, table, roberta ? 0 : rule.offset);
+  const ValueId ids = importer.emit(step, OpKind::kPositionIds, {importer.input_ids()}, attributes);
+  return importer.emit(step, OpKind::kGather, {rows, ids});
+}
+
+ValueId lookup(Importer& importer, const Step& step, const Known& table, const IdsRule& rule) {
+  switch (rule.kind) {
+    case IdsKind::kInputIds:
+      return importer.emit(step, OpKind::kGather,
+                           {importer.weight(step, table, false), importer.input_ids()});
+    case IdsKind::kConstant:  // of a table with one row
+    case IdsKind::kTokenTypeIds:
+      return importer.emit(step, OpKind::kGather,
+                           {importer.weight(step, table, false), importer.token_type_ids()});
+    case IdsKind::kPositions:
+    case IdsKind::kRobertaPositions:
+      return positions(importer, step, table, rule);
+  }
+  return graph::kNoValue;
+}
+
+// One row of the table, for all tokens.
+ImportValue constant_row(const Step& step, const Known& table, int64_t row) {
+  const int64_t rows = table.dims()[0];
+  const int64_t columns = table.dims()[1];
+  if (row < 0 || row >= rows) step.op.refuse("row ", row, " of a table of ", rows);
+  std::vector<double> values;
+  for (int64_t i = 0; i < columns; ++i) values.push_back(table.at(0)[row * columns + i]);
+  const std::string name = cat(table.name(), ".", row);
+  return {
+      std::make_shared<Known>(name, make_array({1, 1, columns}, table.type(), std::move(values))),
+      nullptr};
+}
+
+// [batch or 1, tokens, columns], as the ids lie.
+Layout layout_of(const Importer& importer, const Known& ids, int64_t columns) {
+  const Dims dims = ids.dims(0);
+  Layout layout = Layout::rows(columns);
+  if (dims.size() == 1) return layout.without_axis(0);
+  return dims[0] == importer.probes()[0].sizes.sequences ? layout : layout.with_axis(0, {});
+}
+
+ValueId embedded(Importer& importer, const Step& step, size_t table, size_t ids) {
+  const ImportValue rows = make_embedding(importer, step, step.known(table), step.known(ids));
+  if (rows.hidden == nullptr) step.op.refuse("input ", ids, " names one row for all tokens");
+  return rows.hidden->value;
+}
+
+// The number of tokens of each sequence, ONNX Runtime's mask_index.
+ImportValue token_counts(const Step& step, const Known& mask) {
+  ProbeArrays counts;
+  for (size_t p = 0; p < kProbes; ++p) {
+    const Array& array = mask.at(p);
+    if (array.dims.size() != 2) step.op.refuse("a mask that is not [batch, sequence]");
+    std::vector<double> sums(static_cast<size_t>(array.dims[0]), 0);
+    for (int64_t i = 0; i < array.elements(); ++i) {
+      sums[static_cast<size_t>(i / array.dims[1])] += array[i];
+    }
+    counts[p] = make_array({array.dims[0]}, ElementType::kInt32, std::move(sums));
+  }
+  return {std::make_shared<Known>("mask_index", std::move(counts)), nullptr};
+}
+
+}  // namespace
+
+ImportValue make_embedding(Importer& importer, const Step& step, const Known& table,
+                           const Known& ids) {
+  const auto rule = ids_rule(ids.all(), importer.probes());
+  if (!rule) {
+    step.op.refuse("\"", ids.name(),
+                   "\" is neither input_ids nor token_type_ids, nor positions by "
+                   "BERT's or RoBERTa's rule");
+  }
+  if (rule->kind == IdsKind::kConstant && table.dims()[0] != 1) {
+    return constant_row(step, table, rule->offset);
+  }
+  return importer.rows(lookup(importer, step, table, *rule),
+                       layout_of(importer, ids, table.dims()[1]));
+}
+
+std::vector<ImportValue> import_embed_layer_norm(Importer& importer, const Step& step) {
+  // input_ids, segment_ids?, words, positions, segments?, gamma, beta, mask?, position_ids?
+  const ValueId words = embedded(importer, step, 2, 0);
+  ValueId sum = words;
+  if (step.has(1) && step.has(4)) {
+    sum = importer.emit(step, OpKind::kAdd, {sum, embedded(importer, step, 4, 1)});
+  }
+  const ValueId places = step.has(8)
+                             ? embedded(importer, step, 3, 8)
+                             : positions(importer, step, step.known(3), {IdsKind::kPositions, 0});
+  sum = importer.emit(step, OpKind::kAdd, {sum, places});
+  const ImportValue rows = importer.rows(sum, Layout::rows(step.known(2).dims().at(1)));
+  const ImportValue y = make_norm(importer, step, *rows.hidden, &step.known(5), &step.known(6),
+                                  step.op.number("epsilon", 1e-12));
+  return {y, step.has(7) ? token_counts(step, step.known(7)) : ImportValue{}, rows};
+}
+
+}  // namespace tamis::onnx

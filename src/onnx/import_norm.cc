@@ -1,0 +1,145 @@
+// LayerNormalization, whole and in steps, and pooling, whose steps look alike.
+#include "formats/stored_tensor.h"
+#include "onnx/importer.h"
+
+namespace tamis::onnx {
+
+using graph::OpKind;
+using graph::ValueId;
+
+namespace {
+
+ImportValue in_form(const Hidden& hidden, Form form) {
+  ImportValue result = {nullptr, std::make_shared<Hidden>(hidden)};
+  result.hidden->form = form;
+  return result;
+}
+
+// The one axis that a reduction is over.
+size_t reduced_axis(const Step& step, const Hidden& x) {
+  Inputs inputs(step.inputs.size(), nullptr);
+  if (step.has(1)) inputs[1] = &step.known(1).at(0);
+  const std::vector<int64_t> axes = axes_of(step.op, inputs, 1);
+  if (axes.size() != 1) step.op.refuse(axes.size(), " axes; one is expected");
+  return axis_of(axes[0], x.layout.rank());
+}
+
+bool is_columns(const Hidden& x, size_t axis) {
+  return axis + 1 == x.layout.rank() && x.layout.is_rows(x.columns);
+}
+
+void check_last_axis(const Step& step, const Hidden& x) {
+  const size_t axis = axis_of(step.op.integer("axis", -1), x.layout.rank());
+  if (is_columns(x, axis)) return;
+  step.op.refuse("axis ", axis, "; the last, of rows of hidden states, is expected");
+}
+
+// The parameter, or ones if it is absent.
+ValueId norm_weight(Importer& importer, const Step& step, const Known* known, int64_t n) {
+  if (known != nullptr) return importer.vector(step, *known, n);
+  const std::vector<float> ones(static_cast<size_t>(n), 1.0f);
+  return importer.constant(cat("ones_", n), Shape{n}, ones);
+}
+
+}  // namespace
+
+ImportValue make_norm(Importer& importer, const Step& step, Hidden& x, const Known* gamma,
+                      const Known* beta, double epsilon) {
+  if (!(epsilon >= 0 && epsilon < 1)) step.op.refuse("an epsilon of ", epsilon);
+  const ValueId from = importer.emit_rows(step, x);
+  std::vector<ValueId> inputs = {from, norm_weight(importer, step, gamma, x.columns)};
+  if (beta != nullptr) inputs.push_back(importer.vector(step, *beta, x.columns));
+  const graph::LayerNormAttributes attributes{static_cast<float>(epsilon)};
+  return importer.rows(
+      importer.emit(step, OpKind::kLayerNormalization, std::move(inputs), attributes), x.layout);
+}
+
+ImportValue make_mean(Importer& importer, const Step& step, const Hidden& sum, const Known& count) {
+  for (size_t p = 0; p < kProbes; ++p) {
+    const Probe& probe = importer.probes()[p];
+    const Array counts = count.at(p);
+    const int64_t each = counts.elements() / probe.sizes.sequences;
+    for (int64_t i = 0; i < counts.elements(); ++i) {
+      double tokens = 0;
+      for (int64_t j = 0; j < probe.sizes.tokens; ++j) {
+        tokens += probe.is_token(each == 0 ? 0 : i / each, j) ? 1 : 0;
+      }
+      if (counts[i] != tokens)
+        step.op.refuse("a sum over tokens divided by ", counts[i], ", not by their count of ",
+                       tokens);
+    }
+  }
+  const ValueId pooled = importer.emit(step, OpKind::kSequencePool, {sum.value},
+                                       graph::PoolAttributes{{graph::PoolMode::kMean}});
+  return importer.rows(pooled, Layout({{{Axis::kSequence}}, sum.layout[sum.layout.rank() - 1]}));
+}
+
+std::vector<ImportValue> import_mean(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (x.has(Form::kCenteredSquare)) return {in_form(*x.hidden, Form::kVariance)};
+  if (!x.has(Form::kRows)) step.op.refuse("a mean of something that is no hidden state");
+  Hidden& rows = *x.hidden;
+  if (!is_columns(rows, reduced_axis(step, rows)) || step.op.integer("keepdims", 1) != 1) {
+    step.op.refuse("a mean that is not over the columns of each row with keepdims");
+  }
+  importer.emit_rows(step, rows);
+  return {in_form(rows, Form::kMean)};
+}
+
+std::vector<ImportValue> import_sum(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kRows) || !x.hidden->padding_is_zero) {
+    step.op.refuse("a sum over hidden states that are not masked");
+  }
+  Hidden& rows = *x.hidden;
+  const size_t axis = reduced_axis(step, rows);
+  if (rows.layout[axis] != AtomGroup{{Axis::kToken}}) step.op.refuse("a sum over axis ", axis);
+  importer.emit_rows(step, rows);
+  return {in_form(rows, Form::kTokenSum)};
+}
+
+std::vector<ImportValue> import_length(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kRows)) step.op.refuse("a length of something that is no hidden state");
+  if (!is_columns(*x.hidden, reduced_axis(step, *x.hidden))) {
+    step.op.refuse("a length that is not that of each row");
+  }
+  importer.emit_rows(step, *x.hidden);
+  return {in_form(*x.hidden, Form::kLength)};
+}
+
+std::vector<ImportValue> import_unit_length(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kRows) || step.op.integer("p", 2) != 2) {
+    step.op.refuse("a norm that is not L2 of hidden states");
+  }
+  check_last_axis(step, *x.hidden);
+  importer.emit_rows(step, *x.hidden);
+  ImportValue result = in_form(*x.hidden, Form::kRows);
+  result.hidden->unit_length = true;
+  return {result};
+}
+
+std::vector<ImportValue> import_layer_norm(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kRows)) step.op.refuse("a norm of something that is no hidden state");
+  check_last_axis(step, *x.hidden);
+  return {make_norm(importer, step, *x.hidden, &step.known(1),
+                    step.has(2) ? &step.known(2) : nullptr, step.op.number("epsilon", 1e-5))};
+}
+
+std::vector<ImportValue> import_skip_layer_norm(Importer& importer, const Step& step) {
+  ImportValue x = step.input(0);
+  const ImportValue& skip = step.input(1);
+  if (!x.has(Form::kRows) || !skip.has(Form::kRows)) {
+    step.op.refuse("a norm of something that is no hidden state");
+  }
+  if (step.has(4)) x = importer.add_bias(step, *x.hidden, step.known(4));
+  const ImportValue sum = make_sum(importer, step, *x.hidden, *skip.hidden);
+  const ImportValue y =
+      make_norm(importer, step, *sum.hidden, &step.known(2), step.has(3) ? &step.known(3) : nullptr,
+                step.op.number("epsilon", 1e-12));
+  return {y, {}, {}, sum};
+}
+
+}  // namespace tamis::onnx

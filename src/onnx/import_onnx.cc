@@ -1,0 +1,216 @@
+#include "onnx/import_onnx.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "onnx/importer.h"
+#include "onnx/tidy.h"
+
+namespace tamis::onnx {
+
+using graph::kNoValue;
+using graph::Operand;
+using graph::OpKind;
+using graph::ValueId;
+
+namespace {
+
+// Enough for the first reading, which finds out how many positions there are, and short enough for
+// every table.
+constexpr int64_t kScoutTokens = 8;
+// The square of it is what masks have: 2 MB each.
+constexpr int64_t kMostTokens = 512;
+
+constexpr std::string_view kKnownOutputs =
+    "logits, start_logits with end_logits, last_hidden_state, token_embeddings and "
+    "sentence_embedding";
+
+// The answer among a file's outputs, found by its name.
+class OutputCollector {
+ public:
+  OutputCollector(const ModelProto& model, Importer& importer)
+      : model_(model), importer_(importer) {}
+
+  ImportedModel collect() {
+    const bool spans = has("start_logits") && has("end_logits");
+    if (spans) {
+      collect_spans();
+    } else if (has("logits")) {
+      collect_logits("logits");
+    } else if (has("sentence_embedding") || hidden_name() != "") {
+      collect_embeddings();
+    } else {
+      collect_only();
+    }
+    return std::move(result_);
+  }
+
+  [[nodiscard]] ValueId vocabulary_logits() const { return vocabulary_logits_; }
+
+ private:
+  [[nodiscard]] bool has(std::string_view name) const {
+    return std::ranges::any_of(model_.graph.outputs,
+                               [name](const ValueProto& output) { return output.name == name; });
+  }
+
+  [[nodiscard]] std::string_view hidden_name() const {
+    for (const std::string_view name : {"token_embeddings", "last_hidden_state"}) {
+      if (has(name)) return name;
+    }
+    return "";
+  }
+
+  template <typename... Parts>
+  [[noreturn]] void refuse(std::string_view name, const Parts&... parts) const {
+    fail(ErrorCode::kUnsupported, importer_.source(), ": output ", json_quote(name.substr(0, 200)),
+         ": ", parts...);
+  }
+
+  // The hidden value of an output, which is rows.
+  Hidden& rows(std::string_view name) {
+    const ImportValue value = importer_.value(std::string(name));
+    if (!value.has(Form::kRows)) refuse(name, "is not made of hidden states");
+    return *value.hidden;
+  }
+
+  // A step to blame where the output itself is what is not understood.
+  ValueId emitted(std::string_view name, Hidden& hidden) {
+    const auto& nodes = model_.graph.nodes;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      if (std::ranges::find(nodes[i].outputs, name) == nodes[i].outputs.end()) continue;
+      return importer_.emit_rows({Operation(nodes[i], i, 0, importer_.source()), {}}, hidden);
+    }
+    refuse(name, "is no node's output");
+  }
+
+  int64_t columns_of(ValueId id) const { return importer_.graph().value(id).shape[1].size; }
+
+  int64_t word_rows() const {
+    const graph::Graph& graph = importer_.graph();
+    for (const graph::Node& node : graph.nodes()) {
+      if (node.op == OpKind::kGather && node.operand(Operand::kIds) == importer_.input_ids()) {
+        return graph.value(node.operand(Operand::kTable)).shape[0].size;
+      }
+    }
+    return 0;
+  }
+
+  void add(std::string_view name, ValueId id) {
+    importer_.graph().add_output(name, id);
+    result_.output_size = columns_of(id);
+  }
+
+  void collect_logits(std::string_view name) {
+    Hidden& hidden = rows(name);
+    const ValueId id = emitted(name, hidden);
+    add("logits", id);
+    if (!hidden.layout.has(Axis::kToken)) {
+      result_.output = OutputKind::kSequenceLogits;
+    } else if (result_.output_size == word_rows()) {
+      result_.output = OutputKind::kVocabularyLogits;
+      vocabulary_logits_ = id;
+    } else {
+      result_.output = OutputKind::kTokenLogits;
+    }
+  }
+
+  // Two columns of one linear layer.
+  void collect_spans() {
+    const Hidden& start = rows("start_logits");
+    const Hidden& end = rows("end_logits");
+    const bool both = start.value == end.value && start.first_column == 0 &&
+                      end.first_column == 1 && columns_of(start.value) == 2 && !start.function &&
+                      !end.function;
+    if (!both) refuse("start_logits", "is not column 0 of a layer whose column 1 is end_logits");
+    add("logits", start.value);
+    result_.output = OutputKind::kSpanLogits;
+  }
+
+  void collect_embeddings() {
+    const std::string_view name = hidden_name();
+    if (name != "") {
+      Hidden& hidden = rows(name);
+      if (!hidden.layout.has(Axis::kToken)) refuse(name, "has no row for each token");
+      add("token_embeddings", emitted(name, hidden));
+    }
+    if (!has("sentence_embedding")) return;
+    Hidden& sentence = rows("sentence_embedding");
+    if (sentence.layout.has(Axis::kToken)) refuse("sentence_embedding", "has a row for each token");
+    add("sentence_embedding", emitted("sentence_embedding", sentence));
+    result_.output = OutputKind::kSentenceEmbedding;
+    result_.unit_length = sentence.unit_length;
+  }
+
+  // A name that is not known says nothing; alone it is the answer all the same.
+  void collect_only() {
+    if (model_.graph.outputs.size() != 1) {
+      std::string names;
+      for (const ValueProto& output : model_.graph.outputs) {
+        names += cat(names.empty() ? "" : ", ", output.name.substr(0, 100));
+      }
+      fail(ErrorCode::kUnsupported, importer_.source(), ": outputs ", names,
+           "; which one is the answer is known of ", kKnownOutputs);
+    }
+    const std::string& name = model_.graph.outputs[0].name;
+    Hidden& hidden = rows(name);
+    if (!hidden.layout.has(Axis::kToken)) {
+      add("sentence_embedding", emitted(name, hidden));
+      result_.output = OutputKind::kSentenceEmbedding;
+      result_.unit_length = hidden.unit_length;
+      return;
+    }
+    add("token_embeddings", emitted(name, hidden));
+  }
+
+  const ModelProto& model_;
+  Importer& importer_;
+  ImportedModel result_;
+  ValueId vocabulary_logits_ = kNoValue;
+};
+
+// Rows of the table that the ids named `input` look into, 0 if nothing does.
+int64_t table_rows(const graph::Graph& graph, std::string_view input) {
+  const ValueId ids = graph.find_value(input);
+  for (const graph::Node& node : graph.nodes()) {
+    if (ids != kNoValue && node.op == OpKind::kGather && node.operand(Operand::kIds) == ids) {
+      return graph.value(node.operand(Operand::kTable)).shape[0].size;
+    }
+  }
+  return 0;
+}
+
+// Columns of what the last norm of the encoder makes, or of the embeddings where there is none.
+int64_t hidden_columns(const graph::Graph& graph) {
+  int64_t columns = 0;
+  for (const graph::Node& node : graph.nodes()) {
+    const graph::SymbolicShape& shape = graph.value(node.output).shape;
+    const bool rows = shape.rank() == 2 && shape[0].symbol == graph::Symbol::kTokens;
+    if (node.op == OpKind::kLayerNormalization && rows) columns = shape[1].size;
+  }
+  return columns;
+}
+
+}  // namespace
+
+ImportedModel import_onnx(const ModelProto& model, std::string_view source,
+                          const ImportOptions& options) {
+  TensorCache tensors;
+  Importer scout(model, source, kScoutTokens, tensors);
+  scout.run();
+  const int64_t positions = scout.max_positions();
+  Importer importer(model, source, positions == 0 ? kMostTokens : std::min(positions, kMostTokens),
+                    tensors);
+  importer.run();
+  OutputCollector outputs(model, importer);
+  ImportedModel result = outputs.collect();
+  result.graph = tidy(importer.graph(), {options.prefix, outputs.vocabulary_logits()});
+  graph::verify(result.graph);
+  result.vocab_size = table_rows(result.graph, graph::kInputIds);
+  result.type_vocab_size = table_rows(result.graph, graph::kTokenTypeIds);
+  result.hidden_size = hidden_columns(result.graph);
+  result.max_positions = importer.max_positions();
+  result.activation_scales = importer.activation_scales();
+  return result;
+}
+
+}  // namespace tamis::onnx

@@ -1,0 +1,207 @@
+#include "onnx/import_onnx.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "onnx/test_util.h"
+
+namespace tamis::onnx {
+namespace {
+
+void expect_refused(const ModelProto& model, std::string_view part,
+                    ErrorCode code = ErrorCode::kUnsupported) {
+  expect_error(code, part, [&] { (void)import_onnx(model, "m.onnx"); });
+}
+
+TEST(ImportOnnx, SaysWhatTheModelIs) {
+  const ImportedModel imported = import_onnx(EditableModel().model, "m.onnx");
+  EXPECT_EQ(imported.output, OutputKind::kSequenceLogits);
+  EXPECT_EQ(imported.vocab_size, 120);
+  EXPECT_EQ(imported.type_vocab_size, 2);
+  EXPECT_EQ(imported.hidden_size, 32);
+  EXPECT_EQ(imported.output_size, 3);
+  EXPECT_EQ(imported.max_positions, 40);
+  EXPECT_EQ(imported.activation_scales, 0);
+}
+
+TEST(ImportOnnx, NamesModulesAsTransformersDoes) {
+  const std::string text = graph::print(import_onnx(EditableModel().model, "m.onnx").graph);
+  for (const std::string_view part :
+       {"bert.embeddings.word_embeddings.weight", "bert.encoder.layer.1.attention.self.key.weight",
+        "bert.encoder.layer.0.attention.output.LayerNorm.bias", "attention_scale",
+        "bert.pooler.dense.weight", "classifier.bias"}) {
+    EXPECT_NE(text.find(part), text.npos) << part << "\n" << text;
+  }
+  EXPECT_EQ(text.find("m.bert"), text.npos) << text;
+}
+
+TEST(ImportOnnx, GivesAnEncoderAloneThePrefixOfItsClass) {
+  EditableModel edit;
+  edit.model.graph.outputs = {{"layer_norm_4", ElementType::kFloat, {}, ""}};
+  const ImportedModel imported = import_onnx(edit.model, "m.onnx");
+  EXPECT_EQ(imported.output, OutputKind::kTokenEmbeddings);
+  ASSERT_EQ(imported.graph.outputs().size(), 1u);
+  EXPECT_EQ(imported.graph.outputs()[0].name, "token_embeddings");
+  EXPECT_EQ(imported.output_size, 32);
+}
+
+TEST(ImportOnnx, TakesAWholeAttentionOperator) {
+  EditableModel edit;
+  const std::string expected = graph::print(import_onnx(edit.model, "m.onnx").graph);
+  // Keys as they are, not turned; the operator turns them.
+  edit.maker("transpose_3").attributes[0].integers = {0, 2, 1, 3};
+  for (const char* gone : {"matmul", "mul", "add_4", "softmax"}) {
+    std::erase_if(edit.model.graph.nodes,
+                  [gone](const NodeProto& node) { return node.outputs[0] == gone; });
+  }
+  NodeProto& node = edit.maker("matmul_1");
+  node.op_type = "Attention";
+  node.inputs = {"transpose", "transpose_3", "transpose_2", "where"};
+  node.attributes = {number("scale", 0.25f)};
+  EXPECT_EQ(graph::print(import_onnx(edit.model, "m.onnx").graph), expected);
+  node.attributes = {integer("is_causal", 1)};
+  expect_refused(edit.model, "(Attention): is_causal is set");
+  node.attributes = {number("softcap", 30)};
+  expect_refused(edit.model, "(Attention): softcap is set");
+}
+
+TEST(ImportOnnx, RefusesMasksThatLeaveSomethingOfPadding) {
+  EditableModel edit;
+  edit.set_floats("val_63", {}, {-10000});
+  expect_refused(edit.model,
+                 "m.onnx: node 46 \"node_add_4\" (Add): what is added to attention's scores is no "
+                 "mask: a mask value of -10000");
+  edit.maker("where").inputs = {"bitwise_and_1", "val_63", "zeros"};
+  expect_refused(edit.model, "(Add): what is added to attention's scores is no mask");
+}
+
+TEST(ImportOnnx, RefusesASecondMask) {
+  EditableModel edit;
+  edit.insert("softmax", make_node("Add", {"add_4", "where"}, "twice"));
+  edit.maker("softmax").inputs = {"twice"};
+  expect_refused(edit.model, "\"test_Add\" (Add): a second mask on the same scores");
+}
+
+TEST(ImportOnnx, RefusesScoresWithoutAMask) {
+  EditableModel edit;
+  edit.maker("softmax").inputs = {"mul"};
+  expect_refused(edit.model, "\"node_softmax\" (Softmax): attention without a mask");
+}
+
+TEST(ImportOnnx, RefusesABiasOnScores) {
+  EditableModel edit;
+  edit.insert("softmax", make_node("Add", {"add_4", "matmul"}, "biased"));
+  edit.maker("softmax").inputs = {"biased"};
+  expect_refused(edit.model, "\"test_Add\" (Add): a bias on attention's scores");
+}
+
+TEST(ImportOnnx, RefusesHeadsThatAreNotTheHiddenSize) {
+  EditableModel edit;
+  // Four heads of 16 on hidden states of 32: projections twice as wide.
+  for (const auto& [weight, bias] :
+       {std::pair("val_64", "query"), std::pair("val_72", "key"), std::pair("val_80", "value")}) {
+    edit.set_floats(weight, {32, 64}, std::vector<float>(32 * 64, 0.1f));
+    edit.set_floats(cat("m.bert.encoder.layer.0.attention.self.", bias, ".bias"), {64},
+                    std::vector<float>(64, 0.1f));
+  }
+  expect_refused(edit.model, "(MatMul): 4 heads of 16 on hidden states of 32");
+}
+
+TEST(ImportOnnx, RefusesCrossAttention) {
+  EditableModel edit;
+  edit.maker("matmul").inputs = {"transpose", "transpose"};
+  expect_refused(edit.model,
+                 "\"node_matmul\" (MatMul): a product of hidden states that is not "
+                 "attention's");
+}
+
+TEST(ImportOnnx, RefusesAFunctionThatIsNoActivation) {
+  EditableModel edit;
+  edit.set_floats("val_105", {}, {0.4f});
+  expect_refused(edit.model, "a function of hidden states that is no activation");
+}
+
+TEST(ImportOnnx, RefusesAnotherTokenThanTheFirst) {
+  EditableModel edit;
+  edit.maker("select").inputs[1] = "val_22";
+  expect_refused(edit.model, "\"node_select\" (Gather): token 1 of each sequence");
+}
+
+TEST(ImportOnnx, RefusesUnknownOperators) {
+  EditableModel edit;
+  edit.maker("tanh").op_type = "Selu";
+  expect_refused(edit.model, "\"node_tanh\" (Selu): this operator is not understood");
+  edit.maker("tanh").domain = "my.domain";
+  expect_refused(edit.model, "(my.domain.Selu)");
+  edit.maker("_to_copy").op_type = "Det";
+  expect_refused(edit.model, "(Det): this operator is not built for values that follow from ids");
+}
+
+TEST(ImportOnnx, RefusesInputsAndOutputsThatItDoesNotKnow) {
+  EditableModel edit;
+  edit.model.graph.inputs[2].name = "position_ids";
+  expect_refused(edit.model, "input \"position_ids\"; accepted are input_ids");
+  EditableModel fixed;
+  fixed.model.graph.inputs[0].dims = {{DimProto{1, ""}, DimProto{{}, "s"}}};
+  expect_refused(fixed.model, "input \"input_ids\" has a fixed size of 1");
+  EditableModel two;
+  two.model.graph.outputs[0].name = "linear_13";
+  two.model.graph.outputs.push_back({"tanh", ElementType::kFloat, {}, ""});
+  two.maker("logits").outputs[0] = "linear_13";
+  expect_refused(two.model, "outputs linear_13, tanh; which one is the answer");
+}
+
+TEST(ImportOnnx, RefusesOpsetsThatItDoesNotKnow) {
+  EditableModel edit;
+  for (const int64_t opset : {9, 10, 24, 99}) {
+    edit.model.opsets[0].version = opset;
+    expect_refused(edit.model, cat("opset ", opset, "; accepted are 11 to 23"));
+  }
+  edit.model.opsets.clear();
+  expect_refused(edit.model, "opset 0");
+}
+
+TEST(ImportOnnx, RefusesFunctionsAndControlFlow) {
+  EditableModel edit;
+  edit.model.functions = 2;
+  expect_refused(edit.model, "2 functions of its own");
+  EditableModel branch;
+  branch.maker("tanh").op_type = "If";
+  expect_refused(branch.model, "(If): this operator is not understood");
+}
+
+TEST(ImportOnnx, RefusesGraphsThatDoNotHang) {
+  EditableModel cyclic;
+  cyclic.maker("linear").inputs[0] = "logits";
+  expect_refused(cyclic.model, "(Add): reads \"logits\", which nothing before it makes",
+                 ErrorCode::kCorruptData);
+  EditableModel twice;
+  twice.maker("linear_1").outputs[0] = "linear";
+  expect_refused(twice.model, "makes \"linear\", which is there already", ErrorCode::kCorruptData);
+  EditableModel nameless;
+  nameless.maker("tanh").name = "";
+  nameless.maker("tanh").inputs[0] = "gone";
+  expect_refused(nameless.model, "m.onnx: node 103 (Tanh): reads \"gone\"",
+                 ErrorCode::kCorruptData);
+}
+
+TEST(ImportOnnx, RefusesWeightsThatAreNotFinite) {
+  EditableModel edit;
+  edit.set_floats("m.classifier.bias", {3}, {0, NAN, 0});
+  expect_refused(edit.model, "tensor \"m.classifier.bias\" holds NaN or infinity at element 1",
+                 ErrorCode::kCorruptData);
+}
+
+TEST(ImportOnnx, RefusesTypesThatDoNotFit) {
+  EditableModel edit;
+  edit.maker("_to_copy").inputs[0] = "layer_norm";
+  expect_refused(edit.model, "(Cast): hidden states as BOOL");
+  EditableModel kind;
+  kind.maker("select").attributes = {number("axis", 1)};
+  expect_refused(kind.model, "attribute \"axis\" is of kind 1, not 2", ErrorCode::kCorruptData);
+}
+
+}  // namespace
+}  // namespace tamis::onnx

@@ -1,0 +1,233 @@
+// What moves hidden states around without changing them.
+#include <algorithm>
+#include <numeric>
+
+#include "onnx/importer.h"
+
+namespace tamis::onnx {
+
+using graph::OpKind;
+
+namespace {
+
+ImportValue with_layout(const Hidden& hidden, Layout layout) {
+  ImportValue result = {nullptr, std::make_shared<Hidden>(hidden)};
+  result.hidden->layout = std::move(layout);
+  return result;
+}
+
+// Of the two batches that shapes are read from.
+std::array<BatchSizes, kShapeProbes> sizes_of(const Importer& importer) {
+  std::array<BatchSizes, kShapeProbes> sizes;
+  for (size_t p = 0; p < kShapeProbes; ++p) sizes[p] = importer.probes()[p].sizes;
+  return sizes;
+}
+
+Inputs known_inputs(const Step& step, const Array& first, size_t probe) {
+  Inputs inputs = {&first};
+  for (size_t i = 1; i < step.inputs.size(); ++i) {
+    inputs.push_back(step.has(i) ? &step.known(i).at(probe) : nullptr);
+  }
+  return inputs;
+}
+
+// Each sequence's first row, as an axis less or as one of size 1.
+ImportValue first_token(Importer& importer, const Step& step, Hidden& x, size_t axis,
+                        bool keep_axis) {
+  const graph::ValueId from = importer.emit_rows(step, x);
+  const graph::ValueId pooled = importer.emit(step, OpKind::kSequencePool, {from},
+                                              graph::PoolAttributes{{graph::PoolMode::kCls}});
+  return importer.rows(pooled,
+                       keep_axis ? x.layout.with_axis(axis, {}) : x.layout.without_axis(axis));
+}
+
+// Indices [first, first + count) of an axis that counts columns.
+ImportValue columns_of(const Step& step, const Hidden& x, size_t axis, int64_t first,
+                       int64_t count) {
+  const AtomGroup& group = x.layout[axis];
+  const bool outermost = group.size() == 1 && group[0].axis == Axis::kColumn &&
+                         group[0].size * group[0].stride == x.columns;
+  if (x.form != Form::kRows || !outermost || x.function) {
+    step.op.refuse("a part of an axis that does not count whole blocks of columns");
+  }
+  const int64_t stride = group[0].stride;
+  AtomGroup rest;
+  if (count > 1) rest = {{Axis::kColumn, count, stride}};
+  ImportValue result = with_layout(x, x.layout.with_axis(axis, rest));
+  result.hidden->first_column += first * stride;
+  result.hidden->columns = count * stride;
+  return result;
+}
+
+bool is_token_axis(const Hidden& x, size_t axis) {
+  return x.layout[axis] == AtomGroup{{Axis::kToken}};
+}
+
+ImportValue sliced(Importer& importer, const Step& step, Hidden& x, size_t axis,
+                   std::span<const SliceRange> ranges) {
+  bool whole = true;
+  for (size_t p = 0; p < kShapeProbes; ++p) {
+    const int64_t size = x.layout.dims(importer.probes()[p].sizes)[axis];
+    whole = whole && ranges[p].first == 0 && ranges[p].count == size && ranges[p].step == 1;
+  }
+  if (whole) return {nullptr, std::make_shared<Hidden>(x)};
+  const SliceRange& range = ranges[0];
+  if (range.step != 1 || range.first != ranges[1].first || range.count != ranges[1].count) {
+    step.op.refuse("a part of axis ", axis, " that depends on the batch");
+  }
+  if (is_token_axis(x, axis)) {
+    if (range.first == 0 && range.count == 1) return first_token(importer, step, x, axis, true);
+    step.op.refuse("tokens from ", range.first, " on; the first alone or all are accepted");
+  }
+  return columns_of(step, x, axis, range.first, range.count);
+}
+
+}  // namespace
+
+std::vector<ImportValue> import_same(Importer&, const Step& step) { return {step.input(0)}; }
+
+std::vector<ImportValue> import_cast(Importer&, const Step& step) {
+  const ImportValue& x = step.input(0);
+  const auto to = static_cast<ElementType>(step.op.integer("to", 0));
+  const bool stays_boolean = x.has(Form::kNotANumber) && to == ElementType::kBool;
+  if (!is_float(to) && !stays_boolean) {
+    step.op.refuse("hidden states as ", element_type_name(to));
+  }
+  return {x};
+}
+
+std::vector<ImportValue> import_reshape(Importer& importer, const Step& step) {
+  const Hidden& x = *step.input(0).hidden;
+  const auto sizes = sizes_of(importer);
+  std::vector<Dims> targets;
+  for (size_t p = 0; p < kShapeProbes; ++p) {
+    const Dims dims = x.layout.dims(sizes[p]);
+    const Array zeros = make_array(dims, ElementType::kFloat,
+                                   std::vector<double>(static_cast<size_t>(count_of(dims))));
+    targets.push_back(evaluate(step.op, known_inputs(step, zeros, p))[0].dims);
+  }
+  auto layout = x.layout.reshaped(targets, sizes);
+  if (!layout) {
+    step.op.refuse(
+        "a reshape that mixes sequences, tokens and columns; their splitting and "
+        "joining is accepted");
+  }
+  return {with_layout(x, *std::move(layout))};
+}
+
+std::vector<ImportValue> import_expand(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (x.has(Form::kLength)) return {x};
+  for (const auto& sizes : sizes_of(importer)) {
+    const size_t p = sizes.sequences == importer.probes()[0].sizes.sequences ? 0 : 1;
+    const Dims dims = x.hidden->layout.dims(sizes);
+    if (broadcast_dims(dims, step.known(1).at(p).integers()) != dims) {
+      step.op.refuse("hidden states that are repeated");
+    }
+  }
+  return {x};
+}
+
+std::vector<ImportValue> import_transpose(Importer&, const Step& step) {
+  const Hidden& x = *step.input(0).hidden;
+  std::vector<int64_t> perm = step.op.integers("perm");
+  if (perm.empty()) {
+    perm.resize(x.layout.rank());
+    std::iota(perm.rbegin(), perm.rend(), int64_t{0});
+  }
+  std::vector<int64_t> sorted = perm;
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    if (sorted.size() != x.layout.rank() || sorted[i] != static_cast<int64_t>(i)) {
+      step.op.refuse("perm is no order of ", x.layout.rank(), " axes");
+    }
+  }
+  return {with_layout(x, x.layout.transposed(perm))};
+}
+
+std::vector<ImportValue> import_shape(Importer& importer, const Step& step) {
+  const Hidden& x = *step.input(0).hidden;
+  ProbeArrays arrays;
+  for (size_t p = 0; p < kProbes; ++p) {
+    const Array sized = {x.layout.dims(importer.probes()[p].sizes), ElementType::kFloat, nullptr};
+    arrays[p] = evaluate_shape(step.op, {&sized})[0];
+  }
+  return {{std::make_shared<Known>(step.op.node().outputs.at(0), std::move(arrays)), nullptr}};
+}
+
+std::vector<ImportValue> import_gather(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (x.known != nullptr && is_float(x.known->type())) {
+    return {make_embedding(importer, step, *x.known, step.known(1))};
+  }
+  if (x.known != nullptr) {
+    ImportValue rows = {nullptr, std::make_shared<Hidden>()};
+    rows.hidden->form = Form::kIntegerRows;
+    rows.hidden->known = x.known;
+    rows.hidden->ids = step.input(1).known;
+    if (rows.hidden->ids == nullptr) step.op.refuse("ids that depend on hidden states");
+    return {rows};
+  }
+  const Known& index = step.known(1);
+  const auto at = index.scalar();
+  if (!at || index.dims().size() > 1)
+    step.op.refuse("more than one index; one constant is expected");
+  const size_t axis = axis_of(step.op.integer("axis", 0), x.hidden->layout.rank());
+  const bool keep_axis = index.dims().size() == 1;
+  const auto place = static_cast<int64_t>(*at);
+  if (is_token_axis(*x.hidden, axis)) {
+    if (place != 0) step.op.refuse("token ", place, " of each sequence; the first is accepted");
+    return {first_token(importer, step, *x.hidden, axis, keep_axis)};
+  }
+  const int64_t size = x.hidden->layout.dims(importer.probes()[0].sizes)[axis];
+  const ImportValue part = columns_of(step, *x.hidden, axis, place < 0 ? place + size : place, 1);
+  return {keep_axis ? part : with_layout(*part.hidden, part.hidden->layout.without_axis(axis))};
+}
+
+std::vector<ImportValue> import_slice(Importer& importer, const Step& step) {
+  ImportValue x = step.input(0);
+  if (x.hidden == nullptr) step.op.refuse("a constant cut by hidden states");
+  std::array<std::vector<SliceRange>, kShapeProbes> ranges;
+  for (size_t p = 0; p < kShapeProbes; ++p) {
+    const Array sized = {x.hidden->layout.dims(importer.probes()[p].sizes), ElementType::kFloat,
+                         nullptr};
+    ranges[p] = slice_ranges(step.op, sized.dims, known_inputs(step, sized, p));
+  }
+  for (size_t i = 0; i < ranges[0].size(); ++i) {
+    const SliceRange both[] = {ranges[0][i], ranges[1][i]};
+    x = sliced(importer, step, *x.hidden, both[0].axis, both);
+  }
+  return {x};
+}
+
+std::vector<ImportValue> import_split(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  const Dims dims = x.hidden->layout.dims(importer.probes()[0].sizes);
+  const size_t axis = axis_of(step.op.integer("axis", 0), dims.size());
+  const Array sized = {dims, ElementType::kFloat, nullptr};
+  std::vector<ImportValue> parts;
+  int64_t first = 0;
+  for (const int64_t count : split_sizes(step.op, dims[axis], known_inputs(step, sized, 0))) {
+    parts.push_back(columns_of(step, *x.hidden, axis, first, count));
+    first += count;
+  }
+  return parts;
+}
+
+std::vector<ImportValue> import_concat(Importer&, const Step& step) {
+  if (step.inputs.size() != 1) step.op.refuse("hidden states side by side");
+  return {step.input(0)};
+}
+
+std::vector<ImportValue> import_clip(Importer&, const Step& step) {
+  // A length is kept from 0 by something smaller than any that a row has.
+  constexpr double kTiny = 1e-6;
+  const ImportValue& x = step.input(0);
+  const double low = step.has(1) ? step.known(1).scalar().value_or(1) : step.op.number("min", 0);
+  if (!x.has(Form::kLength) || low > kTiny || step.has(2)) {
+    step.op.refuse("hidden states that are clipped");
+  }
+  return {x};
+}
+
+}  // namespace tamis::onnx

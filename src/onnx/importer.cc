@@ -1,0 +1,282 @@
+#include "onnx/importer.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "formats/stored_tensor.h"
+
+namespace tamis::onnx {
+
+using graph::kNoValue;
+using graph::OpKind;
+using graph::ValueId;
+
+namespace {
+
+// Before 11, axes of negative numbers are not allowed and Clip has other inputs; what 24 and later
+// change is not known here.
+constexpr int64_t kLeastOpset = 11;
+constexpr int64_t kMostOpset = 23;
+// Masks of 24 layers, some 10 operators each on 512 x 512 values, are 63 million.
+constexpr int64_t kMostEvaluated = int64_t{1} << 30;
+
+struct HandlerRow {
+  std::string_view domain;
+  std::string_view op;
+  Handler function;
+};
+constexpr HandlerRow kHandlers[] = {
+#define X(domain, op, function) {domain, #op, function},
+#include "onnx/handlers.inc"
+#undef X
+};
+
+std::string_view domain_of(const NodeProto& node) {
+  return node.domain == "ai.onnx" ? std::string_view() : node.domain;
+}
+
+Handler find_handler(const NodeProto& node) {
+  for (const HandlerRow& row : kHandlers) {
+    if (row.domain == domain_of(node) && row.op == node.op_type) return row.function;
+  }
+  return nullptr;
+}
+
+// Rows of a table that ids name: what an embedding begins with.
+bool is_lookup(const Step& step) {
+  if (step.op.type() != "Gather" || !step.has(1) || step.inputs[0].known == nullptr) return false;
+  const Known& table = *step.inputs[0].known;
+  const ElementType type = table.type();
+  const bool is_table = is_float(type) || type == ElementType::kInt8 || type == ElementType::kUint8;
+  return is_table && table.is_constant() && table.dims().size() == 2 &&
+         step.inputs[1].known != nullptr && !step.inputs[1].known->is_constant() &&
+         step.op.integer("axis", 0) == 0;
+}
+
+int64_t opset_of(const ModelProto& model, std::string_view source) {
+  int64_t opset = 0;
+  for (const OpsetProto& entry : model.opsets) {
+    if (entry.domain.empty() || entry.domain == "ai.onnx") opset = entry.version;
+  }
+  if (opset >= kLeastOpset && opset <= kMostOpset) return opset;
+  fail(ErrorCode::kUnsupported, source, ": opset ", opset, "; accepted are ", kLeastOpset, " to ",
+       kMostOpset);
+}
+
+graph::SymbolicShape token_vector() { return {graph::Dim::of(graph::Symbol::kTokens)}; }
+
+}  // namespace
+
+std::string module_of_path(std::string_view path) {
+  if (!path.starts_with('/')) return "";
+  path.remove_prefix(1);
+  const size_t last = path.rfind('/');
+  std::string module(path.substr(0, last == path.npos ? 0 : last));
+  std::replace(module.begin(), module.end(), '/', '.');
+  return module;
+}
+
+const ImportValue& Step::input(size_t i) const {
+  if (!has(i)) fail(ErrorCode::kCorruptData, op.label(), ": input ", i, " is missing");
+  return inputs[i];
+}
+
+const Known& Step::known(size_t i) const {
+  if (input(i).known != nullptr) return *input(i).known;
+  op.refuse("input ", i, " \"", op.node().inputs[i],
+            "\" depends on hidden states; a constant or something made of ids and sizes is "
+            "expected");
+}
+
+Importer::Importer(const ModelProto& model, std::string_view source, int64_t longest,
+                   TensorCache& tensors)
+    : model_(model),
+      source_(source),
+      tensors_(tensors),
+      opset_(opset_of(model, source)),
+      probes_(make_probes(longest)),
+      input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())) {}
+
+void Importer::check_model() const {
+  if (model_.functions != 0) {
+    fail(ErrorCode::kUnsupported, source_, ": ", model_.functions,
+         " functions of its own; operators of ai.onnx and com.microsoft are accepted");
+  }
+  if (model_.graph.sparse_initializers != 0) {
+    fail(ErrorCode::kUnsupported, source_, ": sparse initializers; dense ones are accepted");
+  }
+  if (model_.graph.nodes.empty()) fail(ErrorCode::kUnsupported, source_, ": a graph without nodes");
+}
+
+void Importer::run() {
+  check_model();
+  add_initializers();
+  add_inputs();
+  for (const NodeProto& node : model_.graph.nodes) {
+    for (const std::string& name : node.inputs) ++readers_[name];
+  }
+  for (const ValueProto& output : model_.graph.outputs) ++readers_[output.name];
+  for (size_t i = 0; i < model_.graph.nodes.size(); ++i) run_node(model_.graph.nodes[i], i);
+}
+
+void Importer::add_initializers() {
+  for (const TensorProto& tensor : model_.graph.initializers) {
+    has_halves_ = has_halves_ || tensor.type == ElementType::kFloat16 ||
+                  tensor.type == ElementType::kBfloat16;
+    if (!made_.insert(tensor.name).second) {
+      fail(ErrorCode::kCorruptData, source_, ": two initializers \"", tensor.name, "\"");
+    }
+    values_.emplace(tensor.name, ImportValue{std::make_shared<Known>(tensor), nullptr});
+  }
+}
+
+void Importer::add_inputs() {
+  for (const ValueProto& input : model_.graph.inputs) {
+    if (!made_.insert(input.name).second) continue;  // an initializer with a default
+    ProbeArrays arrays;
+    const bool is_ids = input.name == "input_ids";
+    const bool is_mask = input.name == "attention_mask";
+    if (!is_ids && !is_mask && input.name != "token_type_ids") {
+      fail(ErrorCode::kUnsupported, source_, ": input ", json_quote(input.name.substr(0, 100)),
+           "; accepted are input_ids, attention_mask and token_type_ids");
+    }
+    if (input.dims) {
+      for (const DimProto& dim : *input.dims) {
+        if (!dim.value || input.dims->size() != 2) {
+          if (input.dims->size() == 2) continue;
+          fail(ErrorCode::kUnsupported, source_, ": input \"", input.name, "\" of rank ",
+               input.dims->size(), "; [batch_size, sequence_length] is expected");
+        }
+        fail(ErrorCode::kUnsupported, source_, ": input \"", input.name, "\" has a fixed size of ",
+             *dim.value, "; export it with dynamic axes");
+      }
+    }
+    for (size_t p = 0; p < kProbes; ++p) {
+      arrays[p] = is_ids    ? probes_[p].input_ids
+                  : is_mask ? probes_[p].attention_mask
+                            : probes_[p].token_type_ids;
+    }
+    has_mask_input_ = has_mask_input_ || is_mask;
+    values_.emplace(input.name,
+                    ImportValue{std::make_shared<Known>(input.name, std::move(arrays)), nullptr});
+  }
+}
+
+ImportValue Importer::value(const std::string& name) const {
+  const auto found = values_.find(name);
+  return found == values_.end() ? ImportValue{} : found->second;
+}
+
+void Importer::release_inputs(const NodeProto& node) {
+  for (const std::string& name : node.inputs) {
+    if (--readers_[name] == 0) values_.erase(name);
+  }
+}
+
+void Importer::run_node(const NodeProto& node, size_t index) {
+  Step step = {Operation(node, index, opset_, source_), {}};
+  for (const std::string& name : node.inputs) {
+    step.inputs.push_back(name.empty() ? ImportValue{} : value(name));
+    if (!name.empty() && step.inputs.back().absent()) {
+      fail(ErrorCode::kCorruptData, step.op.label(), ": reads ", json_quote(name.substr(0, 200)),
+           ", which nothing before it makes");
+    }
+  }
+  std::vector<ImportValue> outputs;
+  try {
+    outputs = run_step(step);
+  } catch (const Error& error) {
+    const std::string label = step.op.label();
+    if (std::string_view(error.what()).starts_with(label)) throw;
+    // A graph that our ops do not take is one that is not understood.
+    const bool ours = error.code() == ErrorCode::kInvalidArgument;
+    fail(ours ? ErrorCode::kUnsupported : error.code(), label, ": ", error.what());
+  }
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i].empty() || i >= outputs.size()) continue;
+    if (!made_.insert(node.outputs[i]).second) {
+      fail(ErrorCode::kCorruptData, step.op.label(), ": makes ",
+           json_quote(node.outputs[i].substr(0, 200)), ", which is there already");
+    }
+    values_.emplace(node.outputs[i], std::move(outputs[i]));
+  }
+  release_inputs(node);
+}
+
+std::vector<ImportValue> Importer::run_step(const Step& step) {
+  const bool hidden = std::any_of(step.inputs.begin(), step.inputs.end(),
+                                  [](const ImportValue& input) { return input.hidden != nullptr; });
+  const bool own = domain_of(step.op.node()).empty();
+  if (!hidden && own && !is_lookup(step)) return evaluate_known(step);
+  const Handler handler = find_handler(step.op.node());
+  if (handler == nullptr) step.op.refuse("this operator is not understood on hidden states");
+  return handler(*this, step);
+}
+
+std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
+  const std::string& type = step.op.type();
+  const Known* first = step.inputs.empty() ? nullptr : step.inputs[0].known.get();
+  const bool stored = first != nullptr && first->tensor() != nullptr;
+  // The quantization of a mask, which would lose it, is left out like that of hidden states.
+  const bool mask = first != nullptr && !first->is_constant() && is_float(first->type()) &&
+                    (type == "QuantizeLinear" || type == "DequantizeLinear");
+  if (mask) return {step.inputs[0]};
+  const bool same = type == "Identity" || type == "Dropout" ||
+                    (type == "Cast" && stored && is_float(first->type()) &&
+                     is_float(static_cast<ElementType>(step.op.integer("to", 0))));
+  if (same && first != nullptr) return {step.inputs[0]};
+  if (type == "Transpose" && stored && first->dims().size() == 2) {
+    const std::vector<int64_t> perm = step.op.integers("perm");
+    if (perm.empty() || perm == std::vector<int64_t>{1, 0}) {
+      return {{std::make_shared<Known>(Known::turned(*first)), nullptr}};
+    }
+  }
+  const bool integers = first != nullptr && first->is_constant() && !is_float(first->type());
+  if (type == "DequantizeLinear" && integers) {
+    const Known* zero = step.has(2) ? &step.known(2) : nullptr;
+    return {{dequantized(*first, step.known(1), zero, step.op.integer("axis", 1), step.op.label()),
+             nullptr}};
+  }
+  bool constant = true;
+  for (const ImportValue& input : step.inputs) {
+    constant = constant && (input.absent() || input.known->is_constant());
+  }
+  std::vector<ProbeArrays> results;
+  for (size_t p = 0; p < (constant ? 1 : kProbes); ++p) {
+    Inputs inputs;
+    for (const ImportValue& input : step.inputs) {
+      inputs.push_back(input.absent() ? nullptr : &input.known->at(p));
+    }
+    const std::vector<Array> outputs = evaluate(step.op, inputs);
+    results.resize(outputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      results[i][p] = outputs[i];
+      evaluated_ += outputs[i].elements();
+    }
+    if (evaluated_ > kMostEvaluated) {
+      step.op.refuse("over ", kMostEvaluated, " values computed from ids, sizes and constants");
+    }
+  }
+  std::vector<ImportValue> values;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const auto& names = step.op.node().outputs;
+    const std::string name = i < names.size() ? names[i] : "";
+    values.push_back({constant ? std::make_shared<Known>(name, results[i][0])
+                               : std::make_shared<Known>(name, std::move(results[i])),
+                      nullptr});
+  }
+  return values;
+}
+
+void Importer::limit_positions(int64_t tokens) {
+  max_positions_ = max_positions_ == 0 ? tokens : std::min(max_positions_, tokens);
+}
+
+ValueId Importer::token_type_ids() {
+  if (token_type_ids_ == kNoValue) {
+    token_type_ids_ = graph_.add_input(graph::kTokenTypeIds, DType::kI32, token_vector());
+  }
+  return token_type_ids_;
+}
+
+}  // namespace tamis::onnx

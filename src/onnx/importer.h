@@ -1,0 +1,160 @@
+// An ONNX graph on its way to becoming ours, node by node.
+//
+// Is: the values known so far, the graph under construction, and what handlers of operators share.
+// Is not: a handler (import_*.cc), names (tidy_names.h), outputs (collect_outputs.h). May use:
+// graph, formats.
+#pragma once
+
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "graph/graph.h"
+#include "onnx/evaluate.h"
+#include "onnx/hidden.h"
+#include "onnx/operation.h"
+#include "onnx/probe.h"
+
+namespace tamis::onnx {
+
+/// Constants that were turned or converted, by name and whether they were turned: import reads a
+/// graph twice, its weights once.
+using TensorCache = std::map<std::pair<std::string, bool>, std::shared_ptr<const Tensor>>;
+
+/// A node at hand: its inputs, and what is said of it.
+struct Step {
+  Operation op;
+  std::vector<ImportValue> inputs;
+
+  [[nodiscard]] const ImportValue& input(size_t i) const;
+  /// The known input, or an error that names it.
+  [[nodiscard]] const Known& known(size_t i) const;
+  [[nodiscard]] bool has(size_t i) const { return i < inputs.size() && !inputs[i].absent(); }
+};
+
+/// Not thread-safe. Borrows the model and the cache.
+class Importer {
+ public:
+  /// The long probe has `longest` tokens.
+  Importer(const ModelProto& model, std::string_view source, int64_t longest, TensorCache& tensors);
+
+  void run();
+
+  [[nodiscard]] graph::Graph& graph() { return graph_; }
+  [[nodiscard]] const graph::Graph& graph() const { return graph_; }
+  [[nodiscard]] const std::array<Probe, kProbes>& probes() const { return probes_; }
+  [[nodiscard]] std::string_view source() const { return source_; }
+  /// Tokens that the tables of positions have rows for; 0: no table was read.
+  [[nodiscard]] int64_t max_positions() const { return max_positions_; }
+  void limit_positions(int64_t tokens);
+  /// The value of a name; absent if there is none.
+  [[nodiscard]] ImportValue value(const std::string& name) const;
+  [[nodiscard]] bool has_mask_input() const { return has_mask_input_; }
+
+  // What handlers emit. `scope` is the path that the node's name gives.
+
+  [[nodiscard]] ImportValue rows(graph::ValueId value, Layout layout) const;
+  [[nodiscard]] ImportValue known(const Step& step, Array array) const;
+  /// Rows that a node may read: columns cut out, the function applied. Errors name the step.
+  graph::ValueId emit_rows(const Step& step, Hidden& hidden);
+  /// The same without the function.
+  graph::ValueId emit_columns(const Step& step, const Hidden& hidden);
+  graph::ValueId emit(const Step& step, graph::OpKind op, std::vector<graph::ValueId> inputs,
+                      graph::Attributes attributes = graph::NoAttributes{});
+  /// A weight [n, k] of a constant that lies so, or as [k, n] with `turn`.
+  graph::ValueId weight(const Step& step, const Known& known, bool turn);
+  /// A vector [n].
+  graph::ValueId vector(const Step& step, const Known& known, int64_t n);
+  /// A constant of the graph's own.
+  graph::ValueId constant(std::string_view name, const Shape& shape, std::span<const float> values);
+  /// x * weight^T, of the weight [n, k], or [k, n] with `turn`.
+  ImportValue linear(const Step& step, Hidden& x, const Known& known, bool turn);
+  /// Rows + a constant vector.
+  ImportValue add_bias(const Step& step, Hidden& x, const Known& bias);
+  graph::ValueId input_ids() const { return input_ids_; }
+  graph::ValueId token_type_ids();
+
+  /// A static scale of activations that the graph does without.
+  void count_activation_scale() { ++activation_scales_; }
+  [[nodiscard]] int64_t activation_scales() const { return activation_scales_; }
+
+  /// How far two functions may lie apart: what the file's precision rounds their constants by.
+  [[nodiscard]] double tolerance() const {
+    return has_halves_ || activation_scales_ > 0 ? 4e-3 : 1e-5;
+  }
+
+ private:
+  void check_model() const;
+  void add_inputs();
+  void add_initializers();
+  void run_node(const NodeProto& node, size_t index);
+  std::vector<ImportValue> run_step(const Step& step);
+  std::vector<ImportValue> evaluate_known(const Step& step);
+  void release_inputs(const NodeProto& node);
+  std::shared_ptr<const Tensor> floats(const Step& step, const Known& known, bool turn);
+  graph::ValueId cut_columns(const Step& step, const Hidden& hidden);
+
+  const ModelProto& model_;
+  std::string_view source_;
+  TensorCache& tensors_;
+  int64_t opset_ = 0;
+  std::array<Probe, kProbes> probes_;
+  std::unordered_map<std::string, ImportValue> values_;
+  std::unordered_set<std::string> made_;          // all names so far, forgotten values' too
+  std::unordered_map<std::string, int> readers_;  // nodes and outputs that are still to come
+  graph::Graph graph_;
+  graph::ValueId input_ids_;
+  graph::ValueId token_type_ids_ = graph::kNoValue;
+  std::map<std::pair<std::string, bool>, graph::ValueId> constants_;
+  std::map<std::array<int64_t, 3>, graph::ValueId> cuts_;
+  int64_t max_positions_ = 0;
+  int64_t activation_scales_ = 0;
+  int64_t evaluated_ = 0;
+  bool has_mask_input_ = false;
+  bool has_halves_ = false;
+};
+
+/// What a node of the operator becomes: one value for each output.
+using Handler = std::vector<ImportValue> (*)(Importer& importer, const Step& step);
+
+/// What handlers.inc names: operators that have a hidden state among their inputs, or make one.
+#define X(domain, op, function) \
+  [[nodiscard]] std::vector<ImportValue> function(Importer& importer, const Step& step);
+#include "onnx/handlers.inc"
+#undef X
+
+/// `m.bert.encoder.layer.0` of "/m/bert/encoder/layer.0/Add", "" of a name that is no path.
+[[nodiscard]] std::string module_of_path(std::string_view path);
+
+// Shared by handlers.
+
+/// The rule of a constant or computed mask, checked; errors name the step.
+[[nodiscard]] MaskRule checked_mask(const Importer& importer, const Step& step,
+                                    std::span<const Array> added);
+/// q k^T of heads: q [.., tokens, head size], k [.., head size, tokens] or as q with `keys_turned`.
+[[nodiscard]] ImportValue make_scores(Importer& importer, const Step& step, const Hidden& q,
+                                      const Hidden& k, bool keys_turned, double factor);
+[[nodiscard]] ImportValue make_probabilities(Importer& importer, const Step& step,
+                                             const Hidden& scores);
+[[nodiscard]] ImportValue make_context(Importer& importer, const Step& step,
+                                       const Hidden& probabilities, const Hidden& v);
+/// LayerNormalization of rows; gamma and beta may be null.
+[[nodiscard]] ImportValue make_norm(Importer& importer, const Step& step, Hidden& x,
+                                    const Known* gamma, const Known* beta, double epsilon);
+/// Rows of a float table that known ids name.
+[[nodiscard]] ImportValue make_embedding(Importer& importer, const Step& step, const Known& table,
+                                         const Known& ids);
+/// Each sequence's mean of the rows that were summed, if the divisor is the count of its tokens.
+[[nodiscard]] ImportValue make_mean(Importer& importer, const Step& step, const Hidden& sum,
+                                    const Known& count);
+/// Rows + rows.
+[[nodiscard]] ImportValue make_sum(Importer& importer, const Step& step, Hidden& a, Hidden& b);
+[[nodiscard]] ImportValue with_function(const Hidden& rows, Function function);
+
+}  // namespace tamis::onnx

@@ -1,0 +1,68 @@
+// A value of an ONNX graph that does not depend on hidden states.
+//
+// Is: a constant, as it lies in the file until it is computed with, or what ids and sizes give in
+// every probe. Is not: a weight of the graph under construction. May use: formats, onnx/probe.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "formats/onnx/onnx_model.h"
+#include "onnx/probe.h"
+
+namespace tamis::onnx {
+
+/// Not thread-safe: values are decoded when they are first asked for.
+class Known {
+ public:
+  /// An initializer; the tensor outlives it.
+  explicit Known(const TensorProto& tensor) : name_(tensor.name), tensor_(&tensor) {}
+  /// A constant that was made of initializers.
+  explicit Known(std::shared_ptr<const TensorProto> tensor)
+      : name_(tensor->name), tensor_(tensor.get()), owned_(std::move(tensor)) {}
+  /// The initializer turned around: [columns, rows].
+  static Known turned(const Known& other);
+  /// One value in all probes.
+  Known(std::string name, Array array) : name_(std::move(name)), arrays_{std::move(array)} {}
+  Known(std::string name, ProbeArrays arrays)
+      : name_(std::move(name)), arrays_(arrays.begin(), arrays.end()) {}
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] bool is_constant() const { return arrays_.size() != kProbes; }
+  [[nodiscard]] Dims dims(size_t probe = 0) const;
+  [[nodiscard]] ElementType type() const;
+  [[nodiscard]] const Array& at(size_t probe) const;
+  /// In every probe.
+  [[nodiscard]] std::vector<Array> all() const;
+  /// The single element, if it is the same in every probe.
+  [[nodiscard]] std::optional<double> scalar() const;
+  /// The length of a constant whose axes but the last are 1.
+  [[nodiscard]] std::optional<int64_t> vector_size() const;
+
+  /// The constant as it lies in memory, null if it was computed.
+  [[nodiscard]] const TensorProto* tensor() const { return tensor_; }
+  [[nodiscard]] bool is_turned() const { return turned_; }
+
+ private:
+  std::string name_;
+  const TensorProto* tensor_ = nullptr;
+  std::shared_ptr<const TensorProto> owned_;
+  bool turned_ = false;
+  mutable std::vector<Array> arrays_;  // one, or one a probe
+};
+
+/// A matrix or vector of floats with the constant's values. With `turn` a matrix is transposed.
+/// The bytes stay in the file where they lie there as they are wanted. Throws Error: kUnsupported
+/// (no floats), kCorruptData (NaN, infinity), naming `what` and the constant.
+[[nodiscard]] std::shared_ptr<const Tensor> float_tensor(const Known& known, bool turn,
+                                                         const std::string& what);
+
+/// scale * (integer - zero point) for each integer of a constant, in float32. `scale` and `zero`
+/// (null: 0) hold one number, or one for each index of `axis`. Throws Error: kUnsupported (other
+/// types than INT8, UINT8 and INT32, scales in blocks), naming `what` and the constant.
+[[nodiscard]] std::shared_ptr<const Known> dequantized(const Known& integers, const Known& scale,
+                                                       const Known* zero, int64_t axis,
+                                                       const std::string& what);
+
+}  // namespace tamis::onnx

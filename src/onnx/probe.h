@@ -1,0 +1,41 @@
+// Small batches that a file's arithmetic on ids and sizes is carried out for.
+//
+// Is: inputs whose sizes and masks tell every rule apart that import accepts. Is not: hidden
+// states, which are never computed. May use: onnx/array.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "onnx/array.h"
+#include "onnx/layout.h"
+
+namespace tamis::onnx {
+
+/// Two padded batches of different sizes, which shapes are read from, and one long sequence, which
+/// windows and limits of positions show in.
+inline constexpr size_t kProbes = 3;
+inline constexpr size_t kShapeProbes = 2;
+
+struct Probe {
+  BatchSizes sizes;
+  Array input_ids;       ///< [sequences, tokens]; 0 to 9, so that any usual padding id is there
+  Array attention_mask;  ///< 1, then 0 for padding
+  Array token_type_ids;
+
+  /// Whether the token is one, not padding.
+  [[nodiscard]] bool is_token(int64_t sequence, int64_t token) const {
+    return attention_mask[sequence * sizes.tokens + token] != 0;
+  }
+};
+
+/// One value in each probe.
+using ProbeArrays = std::array<Array, kProbes>;
+
+/// The long sequence has `longest` tokens.
+[[nodiscard]] std::array<Probe, kProbes> make_probes(int64_t longest);
+
+}  // namespace tamis::onnx

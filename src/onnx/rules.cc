@@ -1,0 +1,193 @@
+#include "onnx/rules.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "formats/stored_tensor.h"
+
+namespace tamis::onnx {
+
+namespace {
+
+// Scores are sums of products of normalized rows: far below this. In half precision -65504 is the
+// least number; -10000, which old exports use, may leave something of a key.
+constexpr double kHidden = -60000;
+
+// True if `expected(probe, sequence, token)` is the id of every token.
+template <typename Expected>
+bool holds(std::span<const Array> ids, std::span<const Probe> probes, Expected expected) {
+  for (size_t p = 0; p < ids.size(); ++p) {
+    const BatchSizes& sizes = probes[p].sizes;
+    for (int64_t b = 0; b < sizes.sequences; ++b) {
+      for (int64_t i = 0; i < sizes.tokens; ++i) {
+        if (!probes[p].is_token(b, i)) continue;
+        if (ids[p][b * sizes.tokens + i] != expected(probes[p], b, i)) return false;
+      }
+    }
+  }
+  return true;
+}
+
+double roberta_position(const Probe& probe, int64_t b, int64_t i, double padding) {
+  const int64_t row = b * probe.sizes.tokens;
+  if (probe.input_ids[row + i] == padding) return padding;
+  double count = 0;
+  for (int64_t j = 0; j <= i; ++j) count += probe.input_ids[row + j] != padding ? 1 : 0;
+  return padding + count;
+}
+
+std::vector<Array> spread_to_batch(std::span<const Array> ids, std::span<const Probe> probes) {
+  std::vector<Array> wide;
+  for (size_t p = 0; p < ids.size(); ++p) {
+    const Dims dims = {probes[p].sizes.sequences, probes[p].sizes.tokens};
+    const Dims row = {1, dims[1]};
+    const bool fits = ids[p].dims == dims || ids[p].dims == row || ids[p].dims == Dims{dims[1]};
+    if (!fits) return {};
+    wide.push_back(spread(ids[p], dims));
+  }
+  return wide;
+}
+
+// A table of who sees whom for one probe, and what speaks against the array as a mask.
+class MaskReader {
+ public:
+  MaskReader(const Array& added, const Probe& probe) : probe_(probe) {
+    const BatchSizes& sizes = probe.sizes;
+    Dims dims = added.dims;
+    while (dims.size() < 4) dims.insert(dims.begin(), 1);
+    const Dims wanted = {sizes.sequences, std::max<int64_t>(dims[1], 1), sizes.tokens,
+                         sizes.tokens};
+    heads_ = wanted[1];
+    mask_ = spread({dims, added.type, added.data}, wanted);
+  }
+
+  // Narrows `rule` to the windows that hold here.
+  bool read(MaskRule& rule, std::string& why) const {
+    const int64_t tokens = probe_.sizes.tokens;
+    for (int64_t b = 0; b < probe_.sizes.sequences; ++b) {
+      for (int64_t h = 0; h < heads_; ++h) {
+        for (int64_t q = 0; q < tokens; ++q) {
+          if (probe_.is_token(b, q) && !read_row(b, h, q, rule, why)) return false;
+        }
+      }
+    }
+    return true;
+  }
+
+ private:
+  bool read_row(int64_t b, int64_t h, int64_t q, MaskRule& rule, std::string& why) const {
+    const int64_t tokens = probe_.sizes.tokens;
+    int64_t first = tokens;
+    int64_t last = -1;
+    for (int64_t k = 0; k < tokens; ++k) {
+      const double value = mask_[((b * heads_ + h) * tokens + q) * tokens + k];
+      const bool seen = value == 0;
+      if (!seen && !(value <= kHidden)) {
+        why = cat("a mask value of ", value, "; accepted are 0 and values of at most ", kHidden);
+        return false;
+      }
+      if (seen && !probe_.is_token(b, k)) {
+        why = "padding is not masked";
+        return false;
+      }
+      if (!seen) continue;
+      if (last >= 0 && last != k - 1) {
+        why = "keys that are not next to each other are masked";
+        return false;
+      }
+      first = std::min(first, k);
+      last = k;
+    }
+    return fits_window(b, q, first, last, rule, why);
+  }
+
+  // [first, last] is what q sees; the sequence's tokens go from 0 to the last that is one.
+  bool fits_window(int64_t b, int64_t q, int64_t first, int64_t last, MaskRule& rule,
+                   std::string& why) const {
+    int64_t end = 0;
+    while (end < probe_.sizes.tokens && probe_.is_token(b, end)) ++end;
+    const bool left = first == 0 || narrow(rule.left, q - first);
+    const bool right = last == end - 1 || narrow(rule.right, last - q);
+    // A window that was found must hold here too, unless the sequence ends before it does.
+    const bool held = (rule.left < 0 || first == std::max<int64_t>(0, q - rule.left)) &&
+                      (rule.right < 0 || last == std::min(end - 1, q + rule.right));
+    if (left && right && held) return true;
+    why = "a mask that is no window around each token";
+    return false;
+  }
+
+  static bool narrow(int64_t& side, int64_t distance) {
+    if (distance < 0 || (side >= 0 && side != distance)) return false;
+    side = distance;
+    return true;
+  }
+
+  const Probe& probe_;
+  Array mask_;
+  int64_t heads_ = 1;
+};
+
+}  // namespace
+
+std::optional<IdsRule> ids_rule(std::span<const Array> ids, std::span<const Probe> probes) {
+  const std::vector<Array> wide = spread_to_batch(ids, probes);
+  if (wide.empty()) return std::nullopt;
+  const auto at = [](const Probe& probe, int64_t b, int64_t i) {
+    return b * probe.sizes.tokens + i;
+  };
+  if (holds(wide, probes,
+            [&](const Probe& p, int64_t b, int64_t i) { return p.input_ids[at(p, b, i)]; })) {
+    return IdsRule{IdsKind::kInputIds, 0};
+  }
+  if (holds(wide, probes,
+            [&](const Probe& p, int64_t b, int64_t i) { return p.token_type_ids[at(p, b, i)]; })) {
+    return IdsRule{IdsKind::kTokenTypeIds, 0};
+  }
+  const double first = wide[0][0];
+  const auto offset = static_cast<int64_t>(first);
+  if (holds(wide, probes, [&](const Probe&, int64_t, int64_t) { return first; })) {
+    return IdsRule{IdsKind::kConstant, offset};
+  }
+  if (holds(wide, probes,
+            [&](const Probe&, int64_t, int64_t i) { return first + static_cast<double>(i); })) {
+    return IdsRule{IdsKind::kPositions, offset};
+  }
+  for (const int64_t padding : {offset - 1, offset}) {
+    if (padding >= 0 && holds(wide, probes, [&](const Probe& p, int64_t b, int64_t i) {
+          return roberta_position(p, b, i, static_cast<double>(padding));
+        })) {
+      return IdsRule{IdsKind::kRobertaPositions, padding};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<MaskRule> mask_rule(std::span<const Array> added, std::span<const Probe> probes,
+                                  std::string& why) {
+  MaskRule rule;
+  // Twice: a window shows in the long sequence alone, and must then hold in the short ones.
+  for (int round = 0; round < 2; ++round) {
+    for (size_t p = 0; p < added.size(); ++p) {
+      if (!MaskReader(added[p], probes[p]).read(rule, why)) return std::nullopt;
+    }
+  }
+  return rule;
+}
+
+bool follows_mask(std::span<const Array> values, std::span<const Probe> probes, double one,
+                  double zero) {
+  for (size_t p = 0; p < values.size(); ++p) {
+    const int64_t tokens = probes[p].attention_mask.elements();
+    const int64_t count = values[p].elements();
+    if (count == 0 || count % tokens != 0) return false;
+    const int64_t each = count / tokens;
+    for (int64_t i = 0; i < count; ++i) {
+      const double wanted = probes[p].attention_mask[i / each] != 0 ? one : zero;
+      if (values[p][i] != wanted) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace tamis::onnx

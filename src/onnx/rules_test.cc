@@ -1,0 +1,156 @@
+#include "onnx/rules.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+
+namespace tamis::onnx {
+namespace {
+
+const std::array<Probe, kProbes>& probes() {
+  static const auto kMade = make_probes(20);
+  return kMade;
+}
+
+// An array [sequences, tokens] in each probe.
+std::vector<Array> ids(const std::function<double(const Probe&, int64_t, int64_t)>& f) {
+  std::vector<Array> arrays;
+  for (const Probe& probe : probes()) {
+    std::vector<double> values;
+    for (int64_t b = 0; b < probe.sizes.sequences; ++b) {
+      for (int64_t i = 0; i < probe.sizes.tokens; ++i) values.push_back(f(probe, b, i));
+    }
+    arrays.push_back(make_array({probe.sizes.sequences, probe.sizes.tokens}, ElementType::kInt64,
+                                std::move(values)));
+  }
+  return arrays;
+}
+
+// What is added to scores [sequences, 1, queries, keys].
+std::vector<Array> mask(const std::function<double(const Probe&, int64_t, int64_t, int64_t)>& f) {
+  std::vector<Array> arrays;
+  for (const Probe& probe : probes()) {
+    const int64_t n = probe.sizes.tokens;
+    std::vector<double> values;
+    for (int64_t b = 0; b < probe.sizes.sequences; ++b) {
+      for (int64_t q = 0; q < n; ++q) {
+        for (int64_t k = 0; k < n; ++k) values.push_back(f(probe, b, q, k));
+      }
+    }
+    arrays.push_back(
+        make_array({probe.sizes.sequences, 1, n, n}, ElementType::kFloat, std::move(values)));
+  }
+  return arrays;
+}
+
+std::string why_not(const std::vector<Array>& added) {
+  std::string why;
+  EXPECT_FALSE(mask_rule(added, probes(), why));
+  return why;
+}
+
+double id_at(const Probe& p, int64_t b, int64_t i) { return p.input_ids[b * p.sizes.tokens + i]; }
+
+TEST(IdsRule, TellsWhatIdsAre) {
+  EXPECT_EQ(ids_rule(ids(id_at), probes()), (IdsRule{IdsKind::kInputIds, 0}));
+  EXPECT_EQ(ids_rule(ids([](const Probe& p, int64_t b, int64_t i) {
+                       return p.token_type_ids[b * p.sizes.tokens + i];
+                     }),
+                     probes()),
+            (IdsRule{IdsKind::kTokenTypeIds, 0}));
+  EXPECT_EQ(ids_rule(ids([](const Probe&, int64_t, int64_t) { return 0.0; }), probes()),
+            (IdsRule{IdsKind::kConstant, 0}));
+  EXPECT_EQ(ids_rule(ids([](const Probe&, int64_t, int64_t i) { return 2.0 + i; }), probes()),
+            (IdsRule{IdsKind::kPositions, 2}));
+}
+
+TEST(IdsRule, TellsRobertasPositionsByTheirPadding) {
+  for (const double padding : {0.0, 1.0, 3.0}) {
+    const auto positions = ids([padding](const Probe& p, int64_t b, int64_t i) {
+      if (id_at(p, b, i) == padding) return padding;
+      double count = 0;
+      for (int64_t j = 0; j <= i; ++j) count += id_at(p, b, j) != padding ? 1 : 0;
+      return padding + count;
+    });
+    EXPECT_EQ(ids_rule(positions, probes()),
+              (IdsRule{IdsKind::kRobertaPositions, static_cast<int64_t>(padding)}));
+  }
+}
+
+TEST(IdsRule, LooksAtTokensAlone) {
+  const auto positions = ids([](const Probe& p, int64_t b, int64_t i) {
+    return p.is_token(b, i) ? static_cast<double>(i) : 77.0;
+  });
+  EXPECT_EQ(ids_rule(positions, probes()), (IdsRule{IdsKind::kPositions, 0}));
+}
+
+TEST(IdsRule, KnowsNoOthers) {
+  EXPECT_FALSE(ids_rule(ids([](const Probe&, int64_t, int64_t i) { return 2.0 * i; }), probes()));
+  EXPECT_FALSE(ids_rule(
+      ids([](const Probe& p, int64_t b, int64_t i) { return id_at(p, b, i) + 1; }), probes()));
+  std::vector<Array> square;
+  for (const Probe& p : probes()) {
+    const int64_t n = p.sizes.tokens;
+    square.push_back(make_array({n, n}, ElementType::kInt64,
+                                std::vector<double>(static_cast<size_t>(n * n), 0)));
+  }
+  EXPECT_FALSE(ids_rule(square, probes()));
+}
+
+TEST(MaskRule, TakesPaddingHiddenByAnyLowNumber) {
+  for (const double low : {-65504.0, -3.4e38, -HUGE_VAL}) {
+    std::string why;
+    const auto rule = mask_rule(mask([low](const Probe& p, int64_t b, int64_t, int64_t k) {
+                                  return p.is_token(b, k) ? 0 : low;
+                                }),
+                                probes(), why);
+    EXPECT_EQ(rule, MaskRule{}) << why;
+  }
+}
+
+TEST(MaskRule, FindsAWindow) {
+  std::string why;
+  const auto windowed = mask([](const Probe& p, int64_t b, int64_t q, int64_t k) {
+    return p.is_token(b, k) && k >= q - 6 && k <= q + 8 ? 0 : -INFINITY;
+  });
+  EXPECT_EQ(mask_rule(windowed, probes(), why), (MaskRule{6, 8})) << why;
+  const auto causal = mask([](const Probe& p, int64_t b, int64_t q, int64_t k) {
+    return p.is_token(b, k) && k <= q ? 0 : -INFINITY;
+  });
+  EXPECT_EQ(mask_rule(causal, probes(), why), (MaskRule{-1, 0})) << why;
+}
+
+TEST(MaskRule, SaysWhyNot) {
+  EXPECT_EQ(why_not(mask([](const Probe& p, int64_t b, int64_t, int64_t k) {
+              return p.is_token(b, k) ? 0 : -10000;
+            })),
+            "a mask value of -10000; accepted are 0 and values of at most -60000");
+  EXPECT_EQ(why_not(mask([](const Probe&, int64_t, int64_t, int64_t) { return 0; })),
+            "padding is not masked");
+  EXPECT_EQ(why_not(mask([](const Probe& p, int64_t b, int64_t q, int64_t k) {
+              return p.is_token(b, k) && (k != 2 || q == 2) ? 0 : -INFINITY;
+            })),
+            "keys that are not next to each other are masked");
+  EXPECT_EQ(why_not(mask([](const Probe& p, int64_t b, int64_t q, int64_t k) {
+              return p.is_token(b, k) && (k / 4 == q / 4) ? 0 : -INFINITY;
+            })),
+            "a mask that is no window around each token");
+  EXPECT_NE(why_not(mask([](const Probe& p, int64_t b, int64_t, int64_t k) {
+              return p.is_token(b, k) ? NAN : -INFINITY;
+            })).find("nan"),
+            std::string::npos);
+}
+
+TEST(FollowsMask, ComparesEveryElement) {
+  std::vector<Array> wide;
+  for (const Probe& p : probes()) wide.push_back(p.attention_mask);
+  EXPECT_TRUE(follows_mask(wide, probes(), 1, 0));
+  EXPECT_FALSE(follows_mask(wide, probes(), 0, 1));
+  wide[1] = make_array({1}, ElementType::kFloat, {1});
+  EXPECT_FALSE(follows_mask(wide, probes(), 1, 0));
+}
+
+}  // namespace
+}  // namespace tamis::onnx
