@@ -27,7 +27,7 @@ clients:  ## a virtual environment with the referees (PyTorch, transformers...) 
 web:  ## a virtual environment with what drives a browser and fuzzes /openapi.json in build/web
 	tools/make_web.sh
 
-demo: model release  ## set up, fetch a real model, optimise it, find which sentences are alike
+demo: model release  ## set up, fetch a real model, optimize it, find which sentences are alike
 	cmake --build --preset release --target most_alike
 	tools/demo.sh
 

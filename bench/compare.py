@@ -6,7 +6,7 @@ usage: compare.py REF [--model MODEL] [--shapes 1x16,1x128,32x128,32x256r] [--pr
                   [--baseline BINARY] [--candidate BINARY] [--out FILE]
 
 REF is built in a git worktree of its own under build/compare, this tree in build/release. Each round
-runs both binaries on each shape, in an order that turns from round to round, so that a busy neighbour
+runs both binaries on each shape, in an order that turns from round to round, so that a busy neighbor
 slows both; a shape's ratio is the median over the rounds of (this tree / REF), each round's own. A
 shape fails where that ratio and the lower quartile of the rounds' ratios are both over 1 + threshold:
 one slow round is noise. Given a binary, that side is not built. `make bench-compare REF=...` calls
