@@ -2,6 +2,7 @@
 #include <compare>
 
 #include "base/error.h"
+#include "engines/cpu/attention_terms.h"
 #include "engines/cpu/lowering.h"
 #include "graph/attention_part.h"
 #include "kernels/cpu/attention_bf16/attention_bf16.h"
@@ -35,6 +36,16 @@ struct Operands {
 // costs as much as about five rows.
 constexpr int64_t kLeastRows = 24;
 
+/// What decides how many pairs of a head there are.
+struct Extent {
+  int64_t heads = 0;
+  const kernels::AttentionTerms* terms = nullptr;
+
+  [[nodiscard]] int64_t pairs(int64_t rows, int64_t length) const {
+    return seen_pairs(*terms, rows, length);
+  }
+};
+
 /// A place in the line of all (sequence, head, row) of a block.
 struct Place {
   int64_t sequence = 0;
@@ -48,19 +59,43 @@ int64_t length_of(const StepContext& context, int64_t sequence) {
   return context.cu_seqlens[sequence + 1] - context.cu_seqlens[sequence];
 }
 
-// Where worker `worker`'s share starts: shares have the same number of (query, key) pairs, but for
-// what is gained by not cutting a head.
-Place share_start(const StepContext& context, int64_t heads, int worker) {
+// Of all heads and sequences of the block.
+int64_t pairs_of(const StepContext& context, const Extent& extent) {
+  if (!extent.terms->windowed()) return context.block->pairs * extent.heads;
+  int64_t pairs = 0;
+  for (int64_t s = 0; s < context.block->sequences(); ++s) {
+    const int64_t length = length_of(context, s);
+    pairs += extent.pairs(length, length);
+  }
+  return pairs * extent.heads;
+}
+
+// The last row of a head before which there are at most so many pairs.
+int64_t row_after(const Extent& extent, int64_t pairs, int64_t length) {
+  if (!extent.terms->windowed()) return pairs / length;
+  int64_t low = 0;
+  int64_t high = length;
+  while (high - low > 1) {
+    const int64_t middle = low + (high - low) / 2;
+    (extent.pairs(middle, length) <= pairs ? low : high) = middle;
+  }
+  return low;
+}
+
+// Where worker `worker`'s share starts: shares have the same number of (query, key) pairs that are
+// seen, but for what is gained by not cutting a head.
+Place share_start(const StepContext& context, const Extent& extent, int worker) {
   const int64_t sequences = context.block->sequences();
-  int64_t pairs = context.block->pairs * heads * worker / context.workers;
+  const int64_t heads = extent.heads;
+  int64_t pairs = pairs_of(context, extent) * worker / context.workers;
   for (int64_t s = 0; s < sequences; ++s) {
     const int64_t length = length_of(context, s);
-    const int64_t a_head = length * length;
+    const int64_t a_head = extent.pairs(length, length);
     if (pairs >= a_head * heads) {
       pairs -= a_head * heads;
       continue;
     }
-    Place place = {s, pairs / a_head, pairs % a_head / length};
+    Place place = {s, pairs / a_head, row_after(extent, pairs % a_head, length)};
     if (place.row < kLeastRows) {
       place.row = 0;
     } else if (place.row > length - kLeastRows) {
@@ -74,9 +109,10 @@ Place share_start(const StepContext& context, int64_t heads, int worker) {
 
 // Calls body(work) for each piece of the worker's share.
 template <typename Body>
-void for_each_work(const StepContext& context, int64_t heads, const Body& body) {
-  Place at = share_start(context, heads, context.worker);
-  const Place end = share_start(context, heads, context.worker + 1);
+void for_each_work(const StepContext& context, const Extent& extent, const Body& body) {
+  const int64_t heads = extent.heads;
+  Place at = share_start(context, extent, context.worker);
+  const Place end = share_start(context, extent, context.worker + 1);
   while (at < end) {
     const bool last_sequence = at.sequence == end.sequence;
     kernels::AttentionWork work;
@@ -138,11 +174,26 @@ void move_rows(kernels::AttentionBf16Args& args, int64_t query, int64_t key) {
   if (args.out_f16 != nullptr) args.out_f16 += query * args.ldo;
 }
 
-// One head of the query rows that were picked out of a sequence. Without a mask a query's place in
-// its sequence does not matter: to the kernel they are the first rows of a batch of one sequence.
+// How many of the picked rows, from left.first on, stand one behind the other in their sequence,
+// and the place of the first; at most `most`.
+QueryRows next_run(const StepContext& context, graph::Symbol rows, QueryRows left, Place place,
+                   int64_t most) {
+  if (rows == graph::Symbol::kFirst) return {0, 1};
+  const int64_t begin = context.cu_seqlens[place.sequence];
+  if (context.selected_tokens == nullptr) return {left.first - begin, std::min(left.count, most)};
+  const int32_t* selected = context.selected_tokens + left.first;
+  int64_t count = 1;
+  while (count < std::min(left.count, most) && selected[count] == selected[0] + count) ++count;
+  return {selected[0] - begin, count};
+}
+
+// One head of the query rows that were picked out of a sequence: to the kernel they are the first
+// rows of a batch of one sequence. Where positions matter it takes rows that follow each other;
+// else their places do not matter.
 template <typename Args, typename Kernel>
 void attend_picked(const StepContext& context, const Kernel& kernel, const Args& args,
-                   QueryRows left, Place place) {
+                   graph::Symbol rows, Place place) {
+  QueryRows left = query_rows(context, rows, place.sequence);
   const auto length = static_cast<int32_t>(length_of(context, place.sequence));
   const int32_t borders[] = {0, length};
   while (left.count > 0 && length > 0) {
@@ -151,9 +202,10 @@ void attend_picked(const StepContext& context, const Kernel& kernel, const Args&
     one.sequences = 1;
     move_rows(one, left.first, context.cu_seqlens[place.sequence]);
     // A batch may select a token twice, and so more rows than there are.
-    const int64_t count = std::min<int64_t>(left.count, length);
-    kernel.run(one, {0, place.head, place.head + 1, 0, count}, context.scratch);
-    left = {left.first + count, left.count - count};
+    QueryRows run = {0, std::min<int64_t>(left.count, length)};
+    if (args.terms.any()) run = next_run(context, rows, left, place, length);
+    kernel.run(one, {0, place.head, place.head + 1, 0, run.count, run.first}, context.scratch);
+    left = {left.first + run.count, left.count - run.count};
   }
 }
 
@@ -162,39 +214,52 @@ template <typename Args, typename Kernel>
 void attend(const StepContext& context, const Kernel& kernel, const Args& args,
             graph::Symbol rows) {
   if (rows == graph::Symbol::kTokens) {
-    return for_each_work(context, args.heads, [&](const kernels::AttentionWork& work) {
+    const Extent extent = {args.heads, &args.terms};
+    return for_each_work(context, extent, [&](const kernels::AttentionWork& work) {
       kernel.run(args, work, context.scratch);
     });
   }
   const Share share = share_of(context.block->sequences() * args.heads, context);
   for (int64_t unit = share.begin; unit < share.end; ++unit) {
     const Place place = {unit / args.heads, unit % args.heads, 0};
-    attend_picked(context, kernel, args, query_rows(context, rows, place.sequence), place);
+    attend_picked(context, kernel, args, rows, place);
   }
 }
 
-// Two products of 2 operations for each (query, key) pair and channel.
-double attention_operations(const Block& block, graph::Symbol rows, int64_t width) {
-  auto pairs = static_cast<double>(block.pairs);
-  if (rows == graph::Symbol::kFirst) pairs = static_cast<double>(block.tokens());
-  // The selected tokens' share, as if they were spread evenly.
-  if (rows == graph::Symbol::kSelected && block.tokens() > 0) {
-    pairs *= static_cast<double>(block.selected()) / static_cast<double>(block.tokens());
+// Two products of 2 operations for each (query, key) pair and channel, of pairs that a window
+// leaves at most; and one with each row of a position table for each token.
+double attention_operations(const Block& block, graph::Symbol rows, int64_t width,
+                            const kernels::AttentionTerms& terms) {
+  const auto tokens = static_cast<double>(block.tokens());
+  double seen = static_cast<double>(block.pairs);
+  if (terms.windowed()) {
+    seen = std::min(seen, tokens * static_cast<double>(terms.left + terms.right + 1));
   }
-  return 4.0 * pairs * static_cast<double>(width);
+  // Picked rows have the share of all that they would have if they were spread evenly.
+  double share = 1;
+  if (rows == graph::Symbol::kFirst) share = static_cast<double>(block.sequences());
+  if (rows == graph::Symbol::kSelected) share = static_cast<double>(block.selected());
+  if (rows != graph::Symbol::kTokens) share = tokens > 0 ? share / tokens : 0;
+  const auto slots = static_cast<double>(terms.position_rows);
+  double with_tables = terms.position_keys != nullptr ? share : 0;
+  if (terms.position_queries != nullptr) with_tables += 1;
+  return static_cast<double>(width) * (4 * share * seen + 2 * with_tables * tokens * slots);
 }
 
 class AttentionStep final : public Step {
  public:
-  AttentionStep(const graph::Node& node, const Lowering& lowering)
+  AttentionStep(const graph::Node& node, Lowering& lowering)
       : operands_(node, lowering),
+        terms_(node, lowering),
         y_(node.output),
         kernel_(&kernels::select_attention_f32(lowering.isas())) {
     const auto& attributes = node.attribute<graph::AttentionAttributes>();
     args_.heads = attributes.heads;
     args_.ldo = lowering.columns(node.output);
     args_.head_size = args_.ldo / attributes.heads;
+    args_.kv_heads = attributes.kv_heads;
     args_.scale = attributes.scale;
+    args_.terms = terms_.get();
     args_.ldq = operands_.stride[0];
     args_.ldk = operands_.stride[1];
     args_.ldv = operands_.stride[2];
@@ -216,11 +281,12 @@ class AttentionStep final : public Step {
   }
   [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
   [[nodiscard]] double operations(const Block& block) const override {
-    return attention_operations(block, operands_.rows, args_.ldo);
+    return attention_operations(block, operands_.rows, args_.ldo, args_.terms);
   }
 
  private:
   Operands operands_;
+  NodeTerms terms_;
   graph::ValueId y_;
   const kernels::AttentionF32Kernel* kernel_;
   kernels::AttentionArgs args_;
@@ -228,8 +294,9 @@ class AttentionStep final : public Step {
 
 class AttentionBf16Step final : public Step {
  public:
-  AttentionBf16Step(const graph::Node& node, const Lowering& lowering)
+  AttentionBf16Step(const graph::Node& node, Lowering& lowering)
       : operands_(node, lowering),
+        terms_(node, lowering),
         y_(node.output),
         stored_(lowering.dtype(node.output)),
         kernel_(&kernels::select_attention_bf16(lowering.isas())) {
@@ -238,7 +305,9 @@ class AttentionBf16Step final : public Step {
     args_.heads = attributes.heads;
     args_.ldo = lowering.columns(node.output);
     args_.head_size = args_.ldo / attributes.heads;
+    args_.kv_heads = attributes.kv_heads;
     args_.scale = attributes.scale;
+    args_.terms = terms_.get();
   }
 
   void run(const StepContext& context) const noexcept override {
@@ -263,7 +332,7 @@ class AttentionBf16Step final : public Step {
   }
   [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
   [[nodiscard]] double operations(const Block& block) const override {
-    return attention_operations(block, operands_.rows, args_.ldo);
+    return attention_operations(block, operands_.rows, args_.ldo, args_.terms);
   }
 
  private:
@@ -279,6 +348,7 @@ class AttentionBf16Step final : public Step {
   }
 
   Operands operands_;
+  NodeTerms terms_;
   graph::ValueId y_;
   bool rounded_[3] = {};  // q, k, v
   DType stored_;          // its output
@@ -288,21 +358,10 @@ class AttentionBf16Step final : public Step {
 
 }  // namespace
 
-// Windows, biases, position tables and shared keys.
-void refuse_terms(const graph::Node& node) {
-  const auto& fields = node.attribute<graph::AttentionAttributes>();
-  const bool any = fields.left >= 0 || fields.right >= 0 || fields.key_heads() != fields.heads ||
-                   fields.bias != graph::BiasRule::kNone || fields.max_relative_positions != 0;
-  if (!any) return;
-  fail(ErrorCode::kUnsupported, graph::op_name(node.op), " at \"", node.scope,
-       "\": the CPU engine runs plain attention only");
-}
-
 std::unique_ptr<Step> lower_simulated_attention(const graph::Node& node, Lowering& lowering,
                                                 const graph::Quantizer& probabilities);
 
 std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowering) {
-  refuse_terms(node);
   // On only where marks are simulated; those of q, k and v are nodes of their own by then.
   if (const auto* mark = node.enabled_mark(graph::Operand::kProbabilities)) {
     if (lowering.shape(node.output)[0].symbol != graph::Symbol::kTokens) {

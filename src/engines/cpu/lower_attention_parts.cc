@@ -1,5 +1,6 @@
 // Attention before its fusion, by the reference kernels: it runs when passes are off and as the
 // oracle of the fusion. Worker 0 does it alone.
+#include "engines/cpu/attention_terms.h"
 #include "engines/cpu/lowering.h"
 #include "kernels/reference/reference.h"
 
@@ -22,18 +23,22 @@ graph::ValueId second_operand(const graph::Node& node) {
 
 class AttentionPartStep final : public Step {
  public:
-  AttentionPartStep(const graph::Node& node, const Lowering& lowering, Part part)
+  AttentionPartStep(const graph::Node& node, Lowering& lowering, Part part)
       : part_(part), x_(first_operand(node)), other_(second_operand(node)), y_(node.output) {
     const graph::SymbolicShape& scores = lowering.shape(part == Part::kScores ? node.output : x_);
     args_.heads = scores[0].size;
     if (part == Part::kSoftmax) return;
-    args_.scale = node.attribute<graph::AttentionAttributes>().scale;
+    const auto& fields = node.attribute<graph::AttentionAttributes>();
     const int64_t width = lowering.columns(other_);
-    args_.head_size = width / args_.heads;
-    args_.ldq = width;
+    args_.scale = fields.scale;
+    args_.kv_heads = fields.kv_heads;
+    args_.head_size = width / fields.key_heads();
     args_.ldk = width;
     args_.ldv = width;
-    args_.ldo = width;
+    args_.ldq = args_.head_size * fields.heads;
+    args_.ldo = args_.ldq;
+    if (part == Part::kScores) terms_ = NodeTerms(node, lowering);
+    args_.terms = terms_.get();
   }
 
   void run(const StepContext& context) const noexcept override {
@@ -67,6 +72,7 @@ class AttentionPartStep final : public Step {
   graph::ValueId x_;
   graph::ValueId other_;
   graph::ValueId y_;
+  NodeTerms terms_;
   kernels::AttentionArgs args_;
 };
 

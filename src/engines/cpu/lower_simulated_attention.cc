@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engines/cpu/attention_terms.h"
 #include "engines/cpu/lowering.h"
 #include "graph/attention_part.h"
 #include "kernels/cpu/fake_quantize/fake_quantize.h"
+#include "kernels/reference/attention_terms.h"
 
 namespace tamis::engines::cpu {
 
@@ -30,9 +32,10 @@ struct Operands {
 
 class SimulatedAttentionStep final : public Step {
  public:
-  SimulatedAttentionStep(const graph::Node& node, const Lowering& lowering,
+  SimulatedAttentionStep(const graph::Node& node, Lowering& lowering,
                          const graph::Quantizer& probabilities)
-      : y_(node.output),
+      : terms_(node, lowering),
+        y_(node.output),
         width_(lowering.columns(node.output)),
         attributes_(node.attribute<graph::AttentionAttributes>()),
         quantizer_(quantizer_of(graph::fake_quantize_attributes(probabilities), lowering.isas())) {
@@ -61,15 +64,16 @@ class SimulatedAttentionStep final : public Step {
     const int64_t begin = context.cu_seqlens[sequence];
     const int64_t length = context.cu_seqlens[sequence + 1] - begin;
     const int64_t size = width_ / attributes_.heads;
-    const auto rows_of = [&](size_t i) {
+    const auto rows_of = [&](size_t i, int64_t part) {
       const float* rows = context.value<const float>(qkv_[i].value);
-      return HeadRows{rows + begin * stride_[i] + qkv_[i].first_column + head * size, stride_[i]};
+      return HeadRows{rows + begin * stride_[i] + qkv_[i].first_column + part * size, stride_[i]};
     };
-    const Operands in = {rows_of(0), rows_of(1), rows_of(2)};
+    const int64_t shared = head / (attributes_.heads / attributes_.key_heads());
+    const Operands in = {rows_of(0, head), rows_of(1, shared), rows_of(2, shared)};
     auto* p = reinterpret_cast<float*>(context.scratch);
     std::byte* levels = context.scratch + static_cast<size_t>(length) * sizeof(float);
     for (int64_t i = 0; i < length; ++i) {
-      probabilities(in, i, {p, static_cast<size_t>(length)});
+      probabilities(in, head, i, {p, static_cast<size_t>(length)});
       quantizer_.run_probabilities({p, static_cast<size_t>(length)}, levels);
       float* out = context.value<float>(y_) + (begin + i) * width_ + head * size;
       std::fill_n(out, size, 0.0f);
@@ -79,15 +83,30 @@ class SimulatedAttentionStep final : public Step {
     }
   }
 
-  void probabilities(const Operands& in, int64_t query, std::span<float> p) const {
+  float score(const float* q, const float* k, int64_t head,
+              const kernels::reference::AttentionPair& pair) const {
     const int64_t size = width_ / attributes_.heads;
+    const auto dot = [size](const float* x, const float* y) {
+      float sum = 0;
+      for (int64_t d = 0; d < size; ++d) sum += x[d] * y[d];
+      return sum;
+    };
+    const kernels::AttentionTerms& terms = terms_.get();
+    if (!terms.any()) return dot(q, k) * attributes_.scale;
+    if (!kernels::reference::sees(terms, pair)) return -std::numeric_limits<float>::infinity();
+    return static_cast<float>(kernels::reference::score_with_terms(
+        terms, head, attributes_.scale, pair, dot(q, k),
+        [&](kernels::reference::AttentionSide side, const float* row) {
+          return dot(side == kernels::reference::AttentionSide::kQuery ? q : k, row + head * size);
+        }));
+  }
+
+  void probabilities(const Operands& in, int64_t head, int64_t query, std::span<float> p) const {
     const float* q = in.q.row(query);
     float most = -std::numeric_limits<float>::infinity();
     for (size_t j = 0; j < p.size(); ++j) {
-      const float* k = in.k.row(static_cast<int64_t>(j));
-      float sum = 0;
-      for (int64_t d = 0; d < size; ++d) sum += q[d] * k[d];
-      p[j] = sum * attributes_.scale;
+      const auto key = static_cast<int64_t>(j);
+      p[j] = score(q, in.k.row(key), head, {0, 0, query, key});
       most = std::max(most, p[j]);
     }
     float total = 0;
@@ -100,6 +119,7 @@ class SimulatedAttentionStep final : public Step {
 
   graph::AttentionPart qkv_[3];
   int64_t stride_[3] = {};
+  NodeTerms terms_;
   graph::ValueId y_;
   int64_t width_;
   graph::AttentionAttributes attributes_;

@@ -171,6 +171,13 @@ std::shared_ptr<const PackedS8> Lowering::pack_gemm_s8(const graph::Node& matmul
   return entry;
 }
 
+std::shared_ptr<const std::vector<float>> Lowering::spread_bias(
+    const Tensor& table, int64_t max_distance, const std::function<std::vector<float>()>& spread) {
+  std::shared_ptr<const std::vector<float>>& entry = biases_[{&table, max_distance}];
+  if (entry == nullptr) entry = std::make_shared<const std::vector<float>>(spread());
+  return entry;
+}
+
 void Lowering::forget_packed(const Tensor& weight) {
   packed_f32_.erase(&weight);
   packed_bf16_.erase(&weight);

@@ -78,6 +78,10 @@ class Lowering {
   /// The copy that an integer MatMul reads.
   [[nodiscard]] size_t quantized_input(const graph::Node& matmul) const;
 
+  /// A table of biases spread out by distance, up to max_distance, once for all nodes that read it.
+  [[nodiscard]] std::shared_ptr<const std::vector<float>> spread_bias(
+      const Tensor& table, int64_t max_distance, const std::function<std::vector<float>()>& spread);
+
   /// Forgets that the tensor was packed, so that it can be destroyed; steps keep what they have.
   void forget_packed(const Tensor& weight);
 
@@ -96,6 +100,7 @@ class Lowering {
   std::map<const Tensor*, std::shared_ptr<const PackedF32>> packed_f32_;
   std::map<const Tensor*, std::shared_ptr<const PackedBf16>> packed_bf16_;
   std::map<const Tensor*, std::shared_ptr<const PackedS8>> packed_s8_;
+  std::map<std::pair<const Tensor*, int64_t>, std::shared_ptr<const std::vector<float>>> biases_;
   size_t packed_bytes_ = 0;
 };
 

@@ -1,0 +1,90 @@
+#include "engines/cpu/attention_terms.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "kernels/reference/position_buckets.h"
+
+namespace tamis::engines::cpu {
+
+using graph::Operand;
+
+namespace {
+
+int64_t window(int64_t keys) { return keys < 0 ? kernels::AttentionTerms::kAll : keys; }
+
+// What T5's table [buckets, heads] or ALiBi's slopes [heads] give a head for a distance.
+float bias_at(const graph::AttentionAttributes& fields, const Tensor& table, int64_t head,
+              int64_t distance) {
+  const auto values = table.as<float>();
+  if (fields.bias == graph::BiasRule::kAlibi) {
+    return -values[static_cast<size_t>(head)] * static_cast<float>(std::abs(distance));
+  }
+  const int64_t bucket =
+      kernels::reference::t5_bucket(distance, table.shape()[0], fields.max_distance);
+  return values[static_cast<size_t>(bucket * fields.heads + head)];
+}
+
+// [heads, 2 * max_distance + 1]
+std::vector<float> spread(const graph::AttentionAttributes& fields, const Tensor& table) {
+  std::vector<float> bias;
+  bias.reserve(static_cast<size_t>(fields.heads * (2 * fields.max_distance + 1)));
+  for (int64_t head = 0; head < fields.heads; ++head) {
+    for (int64_t d = -fields.max_distance; d <= fields.max_distance; ++d) {
+      bias.push_back(bias_at(fields, table, head, d));
+    }
+  }
+  return bias;
+}
+
+// Sum of min(i + add, most) over i in [0, rows).
+int64_t sum_up_to(int64_t rows, int64_t add, int64_t most) {
+  const int64_t rising = std::clamp<int64_t>(most - add, 0, rows);
+  return rising * (rising - 1) / 2 + rising * add + (rows - rising) * most;
+}
+
+}  // namespace
+
+NodeTerms::NodeTerms(const graph::Node& node, Lowering& lowering) {
+  const auto& fields = node.attribute<graph::AttentionAttributes>();
+  terms_.left = window(fields.left);
+  terms_.right = window(fields.right);
+  if (fields.bias != graph::BiasRule::kNone) {
+    const Tensor& table = *lowering.graph().value(node.operand(Operand::kBias)).constant;
+    bias_ = lowering.spread_bias(table, fields.max_distance, [&] { return spread(fields, table); });
+    terms_.bias = bias_->data();
+    terms_.bias_reach = fields.max_distance;
+  }
+  if (fields.max_relative_positions != 0) read_position_tables(node, lowering);
+}
+
+void NodeTerms::read_position_tables(const graph::Node& node, const Lowering& lowering) {
+  const auto& fields = node.attribute<graph::AttentionAttributes>();
+  const kernels::reference::DebertaSlots rule = {fields.position_buckets,
+                                                 fields.max_relative_positions};
+  terms_.slot_reach = kernels::reference::deberta_reach(rule);
+  std::vector<int32_t> slots;
+  for (int64_t d = -terms_.slot_reach; d <= terms_.slot_reach; ++d) {
+    slots.push_back(static_cast<int32_t>(kernels::reference::deberta_slot(d, rule)));
+  }
+  slots_ = std::make_shared<const std::vector<int32_t>>(std::move(slots));
+  terms_.slots = slots_->data();
+  terms_.position_keys = lowering.optional_constant(node.operand(Operand::kPositionKeys));
+  terms_.position_queries = lowering.optional_constant(node.operand(Operand::kPositionQueries));
+  const bool keys = node.has(Operand::kPositionKeys);
+  const graph::SymbolicShape& shape =
+      lowering.shape(node.operand(keys ? Operand::kPositionKeys : Operand::kPositionQueries));
+  terms_.position_rows = shape[0].size;
+  terms_.ld_positions = shape[1].size;
+}
+
+int64_t seen_pairs(const kernels::AttentionTerms& terms, int64_t rows, int64_t length) {
+  if (!terms.windowed()) return rows * length;
+  // From the greatest key on: min(i + right, length - 1) + 1 - max(i - left, 0).
+  const int64_t last = length - 1;
+  const int64_t right = std::min(terms.right, last);
+  const int64_t behind = std::max<int64_t>(rows - 1 - terms.left, 0);
+  return sum_up_to(rows, right, last) + rows - behind * (behind + 1) / 2;
+}
+
+}  // namespace tamis::engines::cpu

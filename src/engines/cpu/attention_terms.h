@@ -1,0 +1,39 @@
+// What positions add to the scores of an attention node, as its kernel takes it.
+//
+// Is: windows, and biases and slots by distance expanded from the graph's small tables, once for a
+// plan. Is not: a kernel. May use: graph, kernels.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engines/cpu/lowering.h"
+#include "graph/graph.h"
+#include "kernels/reference/attention_args.h"
+
+namespace tamis::engines::cpu {
+
+/// Immutable; copies share the tables. Layers that read the same bias share it here too.
+class NodeTerms {
+ public:
+  /// Plain attention.
+  NodeTerms() = default;
+  /// Of AttentionScores or Attention.
+  NodeTerms(const graph::Node& node, Lowering& lowering);
+
+  /// Valid while this lives.
+  [[nodiscard]] const kernels::AttentionTerms& get() const { return terms_; }
+
+ private:
+  void read_position_tables(const graph::Node& node, const Lowering& lowering);
+
+  std::shared_ptr<const std::vector<float>> bias_;
+  std::shared_ptr<const std::vector<int32_t>> slots_;
+  kernels::AttentionTerms terms_;
+};
+
+/// Keys that queries at places [0, rows) of a sequence of `length` see, all together.
+[[nodiscard]] int64_t seen_pairs(const kernels::AttentionTerms& terms, int64_t rows,
+                                 int64_t length);
+
+}  // namespace tamis::engines::cpu
