@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "formats/sentence_transformers.h"
 #include "models/models.h"
+#include "quant/gemm.h"
 #include "quant/marks.h"
 
 namespace tamis::api {
@@ -43,6 +44,15 @@ HeadKind head_of(TaskKind task) {
 }
 
 // A head of one label that is no regression scores pairs: that is how cross-encoders are saved.
+// By the engine's own GEMM.
+void multiply(const models::Projection& p, ThreadPool& pool) {
+  for (int64_t row = 0; row < p.m; ++row) {
+    float* y = p.y + row * p.n;
+    p.bias == nullptr ? std::fill_n(y, p.n, 0.0f) : std::copy_n(p.bias, p.n, y);
+  }
+  quant::gemm_add({p.m, p.n, p.k, p.x, p.k, p.w, p.k, p.y, p.n}, pool);
+}
+
 TaskKind task_of(const models::BuiltModel& model, bool is_cross_encoder) {
   switch (model.head) {
     case HeadKind::kEmbedding:
@@ -190,6 +200,8 @@ std::shared_ptr<const LoadedModel> LoadedModel::load_once(const ModelPath& path,
   std::shared_ptr<LoadedModel> model(new LoadedModel());
   model->folder_ = path.folder;
   model->is_bundle_ = path.kind == ModelKind::kBundle;
+  model->pool_ = options.pool;
+  if (model->pool_ == nullptr) model->pool_ = std::make_shared<ThreadPool>(default_thread_count());
   if (model->is_bundle_) {
     model->load_bundle(path.folder, options);
   } else {
@@ -213,6 +225,7 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   if (sentence.is_cross_encoder) build.head = HeadKind::kSequenceClassification;
   if (options.task) build.head = head_of(*options.task);
   if (sentence.has_modules) build.sentence_transformer = sentence;
+  build.project = [this](const models::Projection& projection) { multiply(projection, *pool_); };
   models::BuiltModel built = models::build_model(*checkpoint, build);
   if (options.tokenizer) {
     tokenizer_ = std::make_unique<tokenizer::Tokenizer>(tokenizer::Tokenizer::load(
@@ -290,8 +303,6 @@ void LoadedModel::finish(const ModelOptions& options) {
   task_ = options.task.value_or(manifest_.task);
   task_model_ = api::task_model(manifest_);
   task_model_.tokenizer = tokenizer_.get();
-  pool_ = options.pool;
-  if (pool_ == nullptr) pool_ = std::make_shared<ThreadPool>(default_thread_count());
   isas_ = options.isas;
   skip_passes_ = options.skip_passes;
   make_engine_of(options.keep_graph ? graph_ : std::exchange(graph_, {}), options);

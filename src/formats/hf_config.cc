@@ -140,11 +140,14 @@ class ConfigReader {
         size("max_position_embeddings", row.max_position_embeddings, 1, kMaxPositions);
     // A class without segments passes over the key.
     if (row.type_vocab_size != 0) {
-      config_.type_vocab_size = size("type_vocab_size", row.type_vocab_size, 0, kMaxTypes);
+      config_.type_vocab_size =
+          size("type_vocab_size", std::max<int64_t>(row.type_vocab_size, 0), 0, kMaxTypes);
     }
     config_.embedding_size = config_.hidden_size;
     if (row.embedding_size != 0) {
-      config_.embedding_size = size("embedding_size", row.embedding_size, 1, kMaxHidden);
+      config_.embedding_size =
+          size("embedding_size", row.embedding_size > 0 ? row.embedding_size : config_.hidden_size,
+               1, kMaxHidden);
     }
     config_.num_hidden_groups = size("num_hidden_groups", 1, 1, kMaxLayers);
     config_.inner_group_num = size("inner_group_num", 1, 1, kMaxLayers);

@@ -11,6 +11,50 @@ constexpr KeyAlias kDistilBertAliases[] = {
     {"intermediate_size", "hidden_dim"},
 };
 
+constexpr std::string_view kOtherBuckets = "MPNet's class computes 32 buckets whatever it says";
+constexpr KeyRow kMpnetKeys[] = {
+    refused("relative_attention_num_buckets", kOtherBuckets, {"32"}),
+};
+constexpr KeyRow kDebertaKeys[] = {
+    honored("relative_attention"),
+    honored("max_relative_positions"),
+    honored("position_biased_input"),
+    honored("pos_att_type"),
+    honored("pooler_hidden_size"),
+    honored("pooler_hidden_act"),
+    honored("legacy"),
+    refused("talking_head", "heads that are mixed are not built", {"false"}),
+    harmless("pooler_dropout"),
+    harmless("cls_dropout"),
+    harmless("padding_idx"),
+};
+constexpr KeyRow kDebertaV2Keys[] = {
+    honored("relative_attention"),
+    honored("max_relative_positions"),
+    honored("position_biased_input"),
+    honored("pos_att_type"),
+    honored("position_buckets"),
+    honored("norm_rel_ebd"),
+    honored("share_att_key"),
+    honored("attention_head_size"),
+    honored("pooler_hidden_size"),
+    honored("pooler_hidden_act"),
+    honored("legacy"),
+    refused("conv_kernel_size", "the convolution beside the first layer is not built", {"0"}),
+    harmless("conv_act"),
+    harmless("conv_groups"),
+    harmless("pooler_dropout"),
+    harmless("cls_dropout"),
+    harmless("padding_idx"),
+};
+constexpr KeyRow kErnieKeys[] = {
+    honored("use_task_id"),
+    honored("task_type_vocab_size"),
+};
+constexpr KeyRow kDprKeys[] = {honored("projection_dim")};
+static_assert(keys_are_distinct(kErnieKeys) && keys_are_distinct(kDprKeys) &&
+              keys_are_distinct(kDebertaKeys) && keys_are_distinct(kDebertaV2Keys));
+
 constexpr FamilyConfig kFamilies[] = {
     {.model_type = "bert"},
     {.model_type = "distilbert",
@@ -32,6 +76,47 @@ constexpr FamilyConfig kFamilies[] = {
      .num_attention_heads = 4,
      .intermediate_size = 1024,
      .embedding_size = 128},
+    {.model_type = "mpnet",
+     .vocab_size = 30527,
+     .type_vocab_size = 0,
+     .pad_token_id = 1,
+     .keys = kMpnetKeys},
+    {.model_type = "deberta",
+     .vocab_size = 50265,
+     .type_vocab_size = FamilyConfig::kUnlessSaid,
+     .embedding_size = FamilyConfig::kUnlessSaid,
+     .layer_norm_eps = 1e-7,
+     .keys = kDebertaKeys},
+    {.model_type = "deberta-v2",
+     .vocab_size = 128100,
+     .hidden_size = 1536,
+     .num_hidden_layers = 24,
+     .num_attention_heads = 24,
+     .intermediate_size = 6144,
+     .type_vocab_size = FamilyConfig::kUnlessSaid,
+     .embedding_size = FamilyConfig::kUnlessSaid,
+     .layer_norm_eps = 1e-7,
+     .keys = kDebertaV2Keys},
+    {.model_type = "ernie", .keys = kErnieKeys},
+    {.model_type = "megatron-bert",
+     .vocab_size = 29056,
+     .hidden_size = 1024,
+     .num_hidden_layers = 24,
+     .num_attention_heads = 16,
+     .intermediate_size = 4096},
+    {.model_type = "roberta-prelayernorm", .vocab_size = 50265, .pad_token_id = 1},
+    {.model_type = "xlm-roberta-xl",
+     .vocab_size = 250880,
+     .hidden_size = 2560,
+     .num_hidden_layers = 36,
+     .num_attention_heads = 32,
+     .intermediate_size = 10240,
+     .max_position_embeddings = 514,
+     .type_vocab_size = 1,
+     .pad_token_id = 1,
+     .layer_norm_eps = 1e-5},
+    {.model_type = "data2vec-text", .pad_token_id = 1},
+    {.model_type = "dpr", .keys = kDprKeys},
 };
 
 }  // namespace

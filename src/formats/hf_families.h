@@ -21,6 +21,9 @@ struct KeyAlias {
 };
 
 struct FamilyConfig {
+  /// 0 of type_vocab_size, hidden_size of embedding_size, unless the file says otherwise.
+  static constexpr int64_t kUnlessSaid = -1;
+
   std::string_view model_type;
   int64_t vocab_size = 30522;
   int64_t hidden_size = 768;

@@ -64,7 +64,7 @@ ValueId pooler(Builder& b, ValueId hidden) {
 }
 
 ValueId classifier(Builder& b, ValueId hidden) {
-  return b.linear(pooler(b, hidden), "classifier", b.config().num_labels);
+  return b.linear(pooler(b, hidden), "classifier", b.num_labels());
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -74,8 +74,6 @@ ValueId masked_lm(Builder& b, ValueId hidden) {
   return b.decoder(x, b.path("embeddings.word_embeddings"), "predictions.bias");
 }
 
-int64_t max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
-
 }  // namespace
 
 constinit const FamilyParts kAlbert = {
@@ -83,7 +81,7 @@ constinit const FamilyParts kAlbert = {
     .classifier = classifier,
     .pooler = pooler,
     .masked_lm = masked_lm,
-    .max_positions = max_positions,
+    .max_positions = bert_max_positions,
     .classifier_weights = {"albert.pooler.weight", "classifier.weight"},
     .masked_lm_weight = "predictions.dense.weight",
     .decoder = "predictions.decoder",

@@ -1,4 +1,5 @@
 // Which family, which head, and what hangs behind the encoder.
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -19,19 +20,37 @@ constexpr Family kFamilies[] = {
 #undef X
 };
 
+bool shows_prefix(const Checkpoint& checkpoint, const Family& family) {
+  const std::string prefix = cat(family.prefix, ".");
+  return std::ranges::any_of(checkpoint.names(),
+                             [&](const std::string& name) { return name.starts_with(prefix); });
+}
+
 const Family& find_family(const Checkpoint& checkpoint) {
   const std::string_view model_type = checkpoint.config().model_type;
+  const Family* found = nullptr;
   for (const Family& family : kFamilies) {
-    if (family.model_type == model_type) return family;
+    if (family.model_type != model_type) continue;
+    if (shows_prefix(checkpoint, family)) return family;
+    if (found == nullptr) found = &family;
   }
+  if (found != nullptr) return *found;
   fail(ErrorCode::kUnsupported, (checkpoint.folder() / "config.json").string(), ": model_type \"",
        model_type.substr(0, 200), "\" is not built; accepted are ", known_families());
 }
+
+// What makes the logits of a sequence.
+enum class SequenceHead : uint8_t {
+  kClassifier,    // the family's own
+  kChoice,        // one logit: how well the sequence answers; a reranker's
+  kNextSentence,  // two of a pair: the second text follows the first, or not
+};
 
 // What a class in `architectures` answers, by the end of its name; the first row that fits.
 struct ClassSuffix {
   std::string_view suffix;
   std::optional<HeadKind> head;  // nothing: a head that is not built
+  SequenceHead sequence = SequenceHead::kClassifier;
 };
 constexpr ClassSuffix kClassSuffixes[] = {
     {"ForSequenceClassification", HeadKind::kSequenceClassification},
@@ -39,12 +58,16 @@ constexpr ClassSuffix kClassSuffixes[] = {
     {"ForQuestionAnswering", HeadKind::kQuestionAnswering},
     {"ForMaskedLM", HeadKind::kMaskedLM},
     {"ElectraForPreTraining", HeadKind::kEmbedding},  // a discriminator: no words
+    {"DPRQuestionEncoder", HeadKind::kEmbedding},
+    {"DPRContextEncoder", HeadKind::kEmbedding},
+    {"DPRReader", std::nullopt},
     {"ForPreTraining", HeadKind::kMaskedLM},
     {"LMHeadModel", HeadKind::kMaskedLM},
     {"ForCausalLM", HeadKind::kMaskedLM},
     {"Model", HeadKind::kEmbedding},
-    {"ForMultipleChoice", std::nullopt},
-    {"ForNextSentencePrediction", std::nullopt},
+    {"ElectraForMultipleChoice", std::nullopt},  // SequenceSummary
+    {"ForMultipleChoice", HeadKind::kSequenceClassification, SequenceHead::kChoice},
+    {"ForNextSentencePrediction", HeadKind::kSequenceClassification, SequenceHead::kNextSentence},
 };
 
 const ClassSuffix* find_class(const ModelConfig& config) {
@@ -54,6 +77,23 @@ const ClassSuffix* find_class(const ModelConfig& config) {
     }
   }
   return nullptr;
+}
+
+SequenceHead sequence_head(const ModelConfig& config) {
+  const ClassSuffix* row = find_class(config);
+  return row == nullptr ? SequenceHead::kClassifier : row->sequence;
+}
+
+int64_t sequence_labels(const ModelConfig& config) {
+  switch (sequence_head(config)) {
+    case SequenceHead::kClassifier:
+      return config.num_labels;
+    case SequenceHead::kChoice:
+      return 1;
+    case SequenceHead::kNextSentence:
+      return 2;
+  }
+  return 0;
 }
 
 // The tensors without which a checkpoint does not have the head.
@@ -81,10 +121,17 @@ std::string_view missing_weight(HeadKind head, const Builder& b) {
   return "";
 }
 
+// Whether transformers has such a class for the family.
+bool is_built(HeadKind head, const FamilyParts& parts) {
+  if (head == HeadKind::kSequenceClassification) return parts.classifier != nullptr;
+  if (head == HeadKind::kMaskedLM) return parts.masked_lm != nullptr;
+  return true;
+}
+
 HeadKind head_of_tensors(const Builder& b) {
   for (const HeadKind head : {HeadKind::kQuestionAnswering, HeadKind::kSequenceClassification,
                               HeadKind::kTokenClassification, HeadKind::kMaskedLM}) {
-    if (missing_weight(head, b).empty()) return head;
+    if (is_built(head, *b.family().parts) && missing_weight(head, b).empty()) return head;
   }
   return HeadKind::kEmbedding;
 }
@@ -181,7 +228,10 @@ ValueId pooled(Builder& b, ValueId hidden, const SentenceTransformerConfig& conf
   if (config.pooling) {
     for (const PoolingMode mode : config.pooling->modes) pooling.modes.push_back(pool_mode(mode));
   }
-  if (pooling.modes.empty()) pooling.modes = {graph::PoolMode::kMean};
+  if (pooling.modes.empty()) {
+    if (b.family().parts->embedding != nullptr) return b.family().parts->embedding(b, hidden);
+    pooling.modes = {graph::PoolMode::kMean};
+  }
   return b.graph().add_node(OpKind::kSequencePool, {hidden}, pooling, "pooling");
 }
 
@@ -198,11 +248,24 @@ ValueId masked_lm(Builder& b, ValueId hidden) {
   return b.family().parts->masked_lm(b, selected);
 }
 
+ValueId sequence_logits(Builder& b, ValueId hidden) {
+  const FamilyParts& parts = *b.family().parts;
+  const SequenceHead head = sequence_head(b.config());
+  const bool pooled = parts.pooler != nullptr;
+  if (head == SequenceHead::kNextSentence) {
+    if (pooled) return b.linear(parts.pooler(b, hidden), "cls.seq_relationship", b.num_labels());
+    fail(ErrorCode::kUnsupported, "config.json: architectures is ", class_names(b.config()),
+         ", but ", b.config().model_type, " has no pooler for it; accepted are other classes");
+  }
+  if (head == SequenceHead::kClassifier || !pooled) return parts.classifier(b, hidden);
+  return b.linear(parts.pooler(b, hidden), "classifier", b.num_labels());
+}
+
 // The value of the output "logits".
 ValueId logits(Builder& b, HeadKind head, ValueId hidden) {
   switch (head) {
     case HeadKind::kSequenceClassification:
-      return b.family().parts->classifier(b, hidden);
+      return sequence_logits(b, hidden);
     case HeadKind::kTokenClassification:
       return b.linear(hidden, "classifier", b.config().num_labels);
     case HeadKind::kQuestionAnswering:
@@ -227,6 +290,10 @@ BuiltModel describe(const Builder& b, HeadKind head) {
   model.max_positions = b.family().parts->max_positions(config);
   if (head == HeadKind::kSequenceClassification || head == HeadKind::kTokenClassification) {
     model.labels = config.id2label;
+    for (auto i = static_cast<int64_t>(model.labels.size()); i < b.num_labels(); ++i) {
+      model.labels.push_back(cat("LABEL_", i));
+    }
+    model.labels.resize(static_cast<size_t>(b.num_labels()));
     model.entailment_id = config.entailment_id;
     model.problem_type = config.problem_type;
   }
@@ -253,20 +320,31 @@ std::string_view head_name(HeadKind head) {
 
 std::string known_families() {
   std::string names;
+  std::string_view last;
   for (const Family& family : kFamilies) {
+    if (family.model_type == last) continue;
     names += cat(names.empty() ? "" : ", ", family.model_type);
+    last = family.model_type;
   }
   return names;
 }
 
 BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options) {
-  Builder b(checkpoint, find_family(checkpoint));
+  Builder b(checkpoint, find_family(checkpoint), options);
   HeadKind head = HeadKind::kEmbedding;
   if (options.head) {
     head = *options.head;
-    check_asked_head(head, checkpoint, b);
+    if (is_built(head, *b.family().parts)) check_asked_head(head, checkpoint, b);
   } else if (!options.sentence_transformer || !options.sentence_transformer->has_modules) {
     head = default_head(checkpoint, b);
+  }
+  if (!is_built(head, *b.family().parts)) {
+    fail(ErrorCode::kUnsupported, checkpoint.folder().string(), ": ",
+         checkpoint.config().model_type, " has no head for ", head_name(head), "; accepted is ",
+         head_name(HeadKind::kEmbedding));
+  }
+  if (head == HeadKind::kSequenceClassification) {
+    b.set_num_labels(sequence_labels(checkpoint.config()));
   }
   BuiltModel model = describe(b, head);
   const ValueId hidden = b.family().parts->encoder(b);
@@ -282,7 +360,7 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
     result = logits(b, head, hidden);
     b.graph().add_output(kLogits, result);
   }
-  check_unused_weights(checkpoint, head, b.used());
+  check_unused_weights(checkpoint, b.family().prefix, head, b.used());
   model.output_size = b.graph().value(result).shape[1].size;
   model.graph = std::move(b.graph());
   graph::verify(model.graph);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "models/position_tables.h"
 
 namespace tamis::models {
 
@@ -13,17 +14,18 @@ namespace {
 
 graph::SymbolicShape token_vector() { return {graph::Dim::of(graph::Symbol::kTokens)}; }
 
-// Computed in double, as Python does, and rounded once.
-float attention_scale(int64_t head_size) {
-  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_size)));
-}
-
 }  // namespace
 
-Builder::Builder(const Checkpoint& checkpoint, const Family& family)
+float attention_scale(int64_t channels) {
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(channels)));
+}
+
+Builder::Builder(const Checkpoint& checkpoint, const Family& family, const BuildOptions& options)
     : config_(checkpoint.config()),
       family_(family),
+      options_(options),
       weights_(checkpoint, family.prefix),
+      num_labels_(checkpoint.config().num_labels),
       input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())) {}
 
 std::string Builder::path(std::string_view module) const {
@@ -62,12 +64,51 @@ ValueId Builder::token_type_embedding(std::string_view embeddings, int64_t n) {
                    ids);
 }
 
-ValueId Builder::linear(ValueId x, std::string_view module, int64_t n) {
+std::shared_ptr<const Tensor> Builder::load(std::string_view name, const Shape& shape) {
+  used_.insert(weights_.stored_name({name}));
+  return weights_.load({name}, shape);
+}
+
+ValueId Builder::table_row(std::string_view module, const Shape& table, int64_t row) {
+  const std::string name = cat(module, ".weight");
+  const std::shared_ptr<const Tensor> whole = load(name, table);
+  const auto n = static_cast<size_t>(table[1]);
+  const auto values = whole->as<float>().subspan(static_cast<size_t>(row) * n, n);
+  return graph_.add_constant(cat(name, ".", row),
+                             std::make_shared<const Tensor>(Tensor::from(Shape{table[1]}, values)));
+}
+
+ValueId Builder::matmul(ValueId x, std::string_view module, int64_t n) {
   const ValueId weight = constant({cat(module, ".weight")}, Shape{n, columns(x)});
-  const ValueId bias = constant({cat(module, ".bias")}, Shape{n});
+  return graph_.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, module);
+}
+
+ValueId Builder::linear(ValueId x, std::string_view module, int64_t n) {
+  const ValueId product = matmul(x, module, n);
+  return add(product, constant({cat(module, ".bias")}, Shape{n}), module);
+}
+
+ValueId Builder::linear_of(ValueId x, std::string_view module, const LinearTensors& tensors) {
+  const ValueId weight = graph_.add_constant(cat(module, ".weight"), tensors.weight);
   const ValueId product =
       graph_.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, module);
-  return add(product, bias, module);
+  if (tensors.bias == nullptr) return product;
+  return add(product, graph_.add_constant(cat(module, ".bias"), tensors.bias), module);
+}
+
+ValueId Builder::projected(const Tensor& x, std::string_view module, bool has_bias,
+                           std::string_view name) {
+  const int64_t n = config_.hidden_size;
+  const auto weight = load(cat(module, ".weight"), Shape{n, x.shape()[1]});
+  const auto bias = has_bias ? load(cat(module, ".bias"), Shape{n}) : nullptr;
+  Tensor y(DType::kF32, Shape{x.shape()[0], n});
+  Projection projection = {x.shape()[0], n, x.shape()[1]};
+  projection.x = x.as<float>().data();
+  projection.w = weight->as<float>().data();
+  projection.bias = has_bias ? bias->as<float>().data() : nullptr;
+  projection.y = y.mutable_as<float>().data();
+  options_.project ? options_.project(projection) : project_plainly(projection);
+  return graph_.add_constant(name, std::make_shared<const Tensor>(std::move(y)));
 }
 
 ValueId Builder::decoder(ValueId x, std::string_view word_embeddings, std::string_view bias) {
@@ -118,6 +159,21 @@ ValueId Builder::attention(ValueId q, ValueId k, ValueId v, std::string_view sco
   const ValueId probabilities =
       graph_.add_node(OpKind::kSoftmax, {scaled}, graph::NoAttributes{}, scope);
   return graph_.add_node(OpKind::kAttentionContext, {probabilities, v}, attributes, scope);
+}
+
+ValueId Builder::attention(const AttentionOperands& operands,
+                           const graph::AttentionAttributes& fields, std::string_view scope) {
+  std::vector<ValueId> inputs = {operands.q, operands.k, operands.bias, operands.position_keys,
+                                 operands.position_queries};
+  while (inputs.back() == graph::kNoValue) inputs.pop_back();
+  const ValueId scores =
+      graph_.add_node(OpKind::kAttentionScores, std::move(inputs), fields, scope);
+  const ValueId probabilities =
+      graph_.add_node(OpKind::kSoftmax, {scores}, graph::NoAttributes{}, scope);
+  graph::AttentionAttributes context;
+  context.heads = fields.heads;
+  context.kv_heads = fields.kv_heads;
+  return graph_.add_node(OpKind::kAttentionContext, {probabilities, operands.v}, context, scope);
 }
 
 ValueId Builder::first_token(ValueId x, std::string_view scope) {

@@ -14,15 +14,35 @@
 #include "formats/checkpoint.h"
 #include "graph/graph.h"
 #include "models/family.h"
+#include "models/models.h"
 #include "models/weights.h"
 
 namespace tamis::models {
+
+/// What an attention reads; absent values are kNoValue.
+struct AttentionOperands {
+  graph::ValueId q = graph::kNoValue;
+  graph::ValueId k = graph::kNoValue;
+  graph::ValueId v = graph::kNoValue;
+  graph::ValueId bias = graph::kNoValue;
+  graph::ValueId position_keys = graph::kNoValue;
+  graph::ValueId position_queries = graph::kNoValue;
+};
+
+/// The parameters of a linear layer: weight [n, k], bias [n] or null.
+struct LinearTensors {
+  std::shared_ptr<const Tensor> weight;
+  std::shared_ptr<const Tensor> bias;
+};
+
+/// 1 / sqrt(channels), in double as Python computes it, and rounded once.
+[[nodiscard]] float attention_scale(int64_t channels);
 
 /// Not thread-safe. Module paths are those of transformers' class for the head; a parameter read
 /// twice is one constant. Functions that read parameters throw what Weights::load() throws.
 class Builder {
  public:
-  Builder(const Checkpoint& checkpoint, const Family& family);
+  Builder(const Checkpoint& checkpoint, const Family& family, const BuildOptions& options);
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] const Family& family() const { return family_; }
@@ -31,10 +51,20 @@ class Builder {
   /// Names of the checkpoint's tensors that were read.
   [[nodiscard]] const std::set<std::string>& used() const { return used_; }
 
+  /// Logits of a classifier: config.json's labels, unless its class counts otherwise.
+  [[nodiscard]] int64_t num_labels() const { return num_labels_; }
+  void set_num_labels(int64_t labels) { num_labels_ = labels; }
   /// "<prefix>.<module>": a module of the encoder.
   [[nodiscard]] std::string path(std::string_view module) const;
   /// int32 [T].
   [[nodiscard]] graph::ValueId input_ids() const { return input_ids_; }
+
+  /// A parameter as it is, for what a family makes of it.
+  [[nodiscard]] std::shared_ptr<const Tensor> load(std::string_view name, const Shape& shape);
+  /// A parameter as a constant.
+  graph::ValueId parameter(std::string_view name, const Shape& shape) {
+    return constant({name}, shape);
+  }
 
   /// The rows of `<module>.weight` [rows, n] that int32 ids [T] name.
   graph::ValueId embedding(std::string_view module, const Shape& table, graph::ValueId ids);
@@ -46,8 +76,18 @@ class Builder {
   /// Segments looked up in `<embeddings>.token_type_embeddings`.
   graph::ValueId token_type_embedding(std::string_view embeddings, int64_t n);
 
+  /// Row `row` of `<module>.weight` [rows, n], as a constant [n].
+  graph::ValueId table_row(std::string_view module, const Shape& table, int64_t row);
+
   /// x [R, k] * `<module>.weight` [n, k]^T + `<module>.bias` [n].
   graph::ValueId linear(graph::ValueId x, std::string_view module, int64_t n);
+  /// x [R, k] * `<module>.weight` [n, k]^T.
+  graph::ValueId matmul(graph::ValueId x, std::string_view module, int64_t n);
+  /// As linear(), with parameters that the family made, named as if they were `module`'s.
+  graph::ValueId linear_of(graph::ValueId x, std::string_view module, const LinearTensors& tensors);
+  /// The constant x `<module>.weight`^T [m, n], plus `<module>.bias` if `has_bias`.
+  graph::ValueId projected(const Tensor& x, std::string_view module, bool has_bias,
+                           std::string_view name);
   /// The vocabulary's scores of x [S, n]: the family's decoder module, its weight tied to
   /// `word_embeddings` unless the checkpoint has another; its bias lies under `bias` or beside it.
   graph::ValueId decoder(graph::ValueId x, std::string_view word_embeddings, std::string_view bias);
@@ -58,6 +98,9 @@ class Builder {
   /// softmax(q k^T / sqrt(head size)) v over each sequence, q, k and v [T, hidden].
   graph::ValueId attention(graph::ValueId q, graph::ValueId k, graph::ValueId v,
                            std::string_view scope);
+  /// softmax(score) v over each sequence, the score as graph::AttentionAttributes has it.
+  graph::ValueId attention(const AttentionOperands& operands,
+                           const graph::AttentionAttributes& fields, std::string_view scope);
   /// Each sequence's first row: [T, n] -> [B, n].
   graph::ValueId first_token(graph::ValueId x, std::string_view scope);
 
@@ -67,7 +110,9 @@ class Builder {
 
   const ModelConfig& config_;
   const Family& family_;
+  const BuildOptions& options_;
   Weights weights_;
+  int64_t num_labels_;
   std::set<std::string> used_;
   graph::Graph graph_;
   graph::ValueId input_ids_;

@@ -51,7 +51,7 @@ ValueId classifier(Builder& b, ValueId hidden) {
   const ValueId first = b.first_token(hidden, "pre_classifier");
   const ValueId dense = b.linear(first, "pre_classifier", b.config().hidden_size);
   const ValueId active = b.activation(dense, Activation::kRelu, "pre_classifier");
-  return b.linear(active, "classifier", b.config().num_labels);
+  return b.linear(active, "classifier", b.num_labels());
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -68,7 +68,6 @@ int64_t max_positions(const ModelConfig& config) { return config.max_position_em
 constinit const FamilyParts kDistilBert = {
     .encoder = encoder,
     .classifier = classifier,
-    .pooler = nullptr,
     .masked_lm = masked_lm,
     .max_positions = max_positions,
     .classifier_weights = {"pre_classifier.weight", "classifier.weight"},

@@ -21,7 +21,7 @@ ValueId classifier(Builder& b, ValueId hidden) {
   const ValueId first = b.first_token(hidden, "classifier");
   const ValueId dense = b.linear(first, "classifier.dense", b.config().hidden_size);
   const ValueId active = b.activation(dense, Activation::kGelu, "classifier.activation");
-  return b.linear(active, "classifier.out_proj", b.config().num_labels);
+  return b.linear(active, "classifier.out_proj", b.num_labels());
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -32,16 +32,13 @@ ValueId masked_lm(Builder& b, ValueId hidden) {
   return b.decoder(x, b.path("embeddings.word_embeddings"), "generator_lm_head.bias");
 }
 
-int64_t max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
-
 }  // namespace
 
 constinit const FamilyParts kElectra = {
     .encoder = encoder,
     .classifier = classifier,
-    .pooler = nullptr,
     .masked_lm = masked_lm,
-    .max_positions = max_positions,
+    .max_positions = bert_max_positions,
     .classifier_weights = {"classifier.dense.weight", "classifier.out_proj.weight"},
     .masked_lm_weight = "generator_predictions.dense.weight",
     .decoder = "generator_lm_head",

@@ -15,23 +15,27 @@ namespace tamis::models {
 
 class Builder;
 
+/// A family without a head has null in its place.
 struct FamilyParts {
   /// Appends the encoder; the last hidden state [T, hidden].
   graph::ValueId (*encoder)(Builder&);
+  /// Appends what the family's own class embeds by to hidden [T, hidden], [B, n]; null: nothing, so
+  /// that mean pooling is taken where no module of sentence-transformers says otherwise.
+  graph::ValueId (*embedding)(Builder&, graph::ValueId hidden) = nullptr;
   /// Appends the sequence classification head to hidden [T, hidden]; logits [B, num_labels].
-  graph::ValueId (*classifier)(Builder&, graph::ValueId hidden);
+  graph::ValueId (*classifier)(Builder&, graph::ValueId hidden) = nullptr;
   /// Appends the encoder's own pooler to hidden [T, hidden]: transformers' pooler_output
   /// [B, hidden]; null for families without one.
-  graph::ValueId (*pooler)(Builder&, graph::ValueId hidden);
+  graph::ValueId (*pooler)(Builder&, graph::ValueId hidden) = nullptr;
   /// Appends the head of masked words to hidden [S, hidden]; logits [S, vocab].
-  graph::ValueId (*masked_lm)(Builder&, graph::ValueId hidden);
+  graph::ValueId (*masked_lm)(Builder&, graph::ValueId hidden) = nullptr;
   /// Tokens of the longest sequence.
   int64_t (*max_positions)(const ModelConfig&);
   /// Tensors by which a checkpoint shows that it has the head.
-  std::array<std::string_view, 2> classifier_weights;
-  std::string_view masked_lm_weight;
+  std::array<std::string_view, 2> classifier_weights = {};
+  std::string_view masked_lm_weight = {};
   /// The module whose weight is tied to the word embeddings.
-  std::string_view decoder;
+  std::string_view decoder = {};
 };
 
 struct Family {
@@ -45,5 +49,13 @@ extern const FamilyParts kDistilBert;
 extern const FamilyParts kRoberta;
 extern const FamilyParts kAlbert;
 extern const FamilyParts kElectra;
+extern const FamilyParts kMpnet;
+extern const FamilyParts kDeberta;
+extern const FamilyParts kDebertaV2;
+extern const FamilyParts kErnie;
+extern const FamilyParts kMegatronBert;
+extern const FamilyParts kRobertaPreLayerNorm;
+extern const FamilyParts kXlmRobertaXl;
+extern const FamilyParts kDpr;
 
 }  // namespace tamis::models

@@ -1,7 +1,12 @@
-// RoBERTa (DistilRoBERTa), CamemBERT, XLM-RoBERTa: BERT's encoder with positions that count from
-// the padding token. Source: transformers, models/roberta/modeling_roberta.py
+// RoBERTa (DistilRoBERTa), CamemBERT, XLM-RoBERTa, Data2VecText: BERT's encoder with positions that
+// count from the padding token; RoBERTa-PreLayerNorm and XLM-RoBERTa-XL with the norms before each
+// block. Source: transformers, models/roberta/modeling_roberta.py,
+// models/roberta_prelayernorm/modeling_roberta_prelayernorm.py and
+// models/xlm_roberta_xl/modeling_xlm_roberta_xl.py
 #include "base/error.h"
 #include "models/bert_encoder.h"
+#include "models/pre_norm_encoder.h"
+#include "models/roberta_heads.h"
 
 namespace tamis::models {
 
@@ -17,48 +22,44 @@ int64_t padding_idx(const ModelConfig& config) {
   return *config.pad_token_id;
 }
 
-// The table's rows up to padding_idx are never a token's position.
 int64_t max_positions(const ModelConfig& config) {
-  const int64_t unused = padding_idx(config) + 1;
-  if (config.max_position_embeddings <= unused) {
-    fail(ErrorCode::kCorruptData, "config.json: max_position_embeddings is ",
-         config.max_position_embeddings, "; with pad_token_id ", unused - 1, " at least ",
-         unused + 1, " are needed");
-  }
-  return config.max_position_embeddings - unused;
+  return roberta_max_positions(config, padding_idx(config));
 }
 
-ValueId encoder(Builder& b) {
-  const graph::PositionIdsAttributes rule{graph::PositionRule::kRoberta, padding_idx(b.config())};
-  return bert_layers(b, bert_embeddings(b, rule));
+graph::PositionIdsAttributes positions(const Builder& b) {
+  return {graph::PositionRule::kRoberta, padding_idx(b.config())};
 }
 
-// dense, tanh, out_proj on <s>.
-ValueId classifier(Builder& b, ValueId hidden) {
-  const ValueId first = b.first_token(hidden, "classifier");
-  const ValueId dense = b.linear(first, "classifier.dense", b.config().hidden_size);
-  const ValueId active = b.activation(dense, Activation::kTanh, "classifier");
-  return b.linear(active, "classifier.out_proj", b.config().num_labels);
+ValueId encoder(Builder& b) { return bert_layers(b, bert_embeddings(b, positions(b))); }
+
+ValueId pre_norm_encoder(Builder& b) {
+  constexpr PreNormPaths kPaths = {".attention.LayerNorm", ".intermediate.LayerNorm", "LayerNorm"};
+  return pre_norm_layers(b, bert_embeddings(b, positions(b)), kPaths);
 }
 
-ValueId masked_lm(Builder& b, ValueId hidden) {
-  ValueId x = b.linear(hidden, "lm_head.dense", b.config().hidden_size);
-  x = b.activation(x, Activation::kGelu, "lm_head");
-  x = b.layer_norm(x, "lm_head.layer_norm", b.config().layer_norm_eps);
-  return b.decoder(x, b.path("embeddings.word_embeddings"), "lm_head.bias");
+ValueId xl_encoder(Builder& b) {
+  constexpr PreNormPaths kPaths = {".attention.self_attn_layer_norm", ".LayerNorm",
+                                   "encoder.LayerNorm"};
+  return pre_norm_layers(b, bert_embedding_sum(b, positions(b)), kPaths);
+}
+
+constexpr FamilyParts with_encoder(ValueId (*encoder)(Builder&)) {
+  return {
+      .encoder = encoder,
+      .classifier = roberta_classifier,
+      .pooler = bert_pooler,
+      .masked_lm = roberta_masked_lm,
+      .max_positions = max_positions,
+      .classifier_weights = {"classifier.dense.weight", "classifier.out_proj.weight"},
+      .masked_lm_weight = "lm_head.dense.weight",
+      .decoder = "lm_head.decoder",
+  };
 }
 
 }  // namespace
 
-constinit const FamilyParts kRoberta = {
-    .encoder = encoder,
-    .classifier = classifier,
-    .pooler = bert_pooler,
-    .masked_lm = masked_lm,
-    .max_positions = max_positions,
-    .classifier_weights = {"classifier.dense.weight", "classifier.out_proj.weight"},
-    .masked_lm_weight = "lm_head.dense.weight",
-    .decoder = "lm_head.decoder",
-};
+constinit const FamilyParts kRoberta = with_encoder(encoder);
+constinit const FamilyParts kRobertaPreLayerNorm = with_encoder(pre_norm_encoder);
+constinit const FamilyParts kXlmRobertaXl = with_encoder(xl_encoder);
 
 }  // namespace tamis::models

@@ -29,6 +29,8 @@ constexpr std::string_view kUsual[] = {
     "pooler.",
     "cls.",
     "lm_head.",
+    "lm_predictions.",
+    "mask_predictions.",
     "predictions.",
     "sop_classifier.",
     "classifier.",
@@ -42,16 +44,10 @@ constexpr std::string_view kUsual[] = {
     "discriminator_predictions.",
 };
 
-// Module prefixes of classes with a head.
-constexpr std::string_view kPrefixes[] = {"bert.", "roberta.", "distilbert.", "albert.",
-                                          "electra."};
-
-bool is_usual(std::string_view name) {
+bool is_usual(std::string_view name, std::string_view prefix) {
   if (name.ends_with("position_ids") || name.ends_with("token_type_ids")) return true;
-  for (const std::string_view prefix : kPrefixes) {
-    if (!name.starts_with(prefix)) continue;
-    name.remove_prefix(prefix.size());
-    break;
+  if (name.starts_with(prefix) && name.substr(prefix.size()).starts_with('.')) {
+    name.remove_prefix(prefix.size() + 1);
   }
   return std::ranges::any_of(kUsual,
                              [name](std::string_view usual) { return name.starts_with(usual); });
@@ -68,7 +64,7 @@ void refuse_dropped(const Checkpoint& checkpoint, HeadKind head, std::string_vie
 
 }  // namespace
 
-void check_unused_weights(const Checkpoint& checkpoint, HeadKind head,
+void check_unused_weights(const Checkpoint& checkpoint, std::string_view prefix, HeadKind head,
                           const std::set<std::string>& used) {
   constexpr size_t kNamed = 3;
   size_t count = 0;
@@ -76,7 +72,7 @@ void check_unused_weights(const Checkpoint& checkpoint, HeadKind head,
   for (const std::string& name : checkpoint.names()) {
     if (used.contains(name)) continue;
     refuse_dropped(checkpoint, head, name);
-    if (is_usual(name)) continue;
+    if (is_usual(name, prefix)) continue;
     if (count++ < kNamed) names += cat(names.empty() ? "" : ", ", json_quote(name.substr(0, 200)));
   }
   if (count == 0) return;

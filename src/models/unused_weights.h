@@ -6,6 +6,7 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "formats/checkpoint.h"
 #include "models/models.h"
@@ -15,8 +16,9 @@ namespace tamis::models {
 /// Throws Error{kUnsupported} naming the tensor if one that is not in `used` belongs to a head that
 /// changes what `head` answers and is not built (ColBERT's projection, a CRF). Logs one warning
 /// that counts and names the others, but for what any class of a family may leave behind: poolers,
-/// heads for other tasks, position ids.
-void check_unused_weights(const Checkpoint& checkpoint, HeadKind head,
+/// heads for other tasks, position ids; `prefix` is what the
+/// encoder's names begin with in classes that have a head.
+void check_unused_weights(const Checkpoint& checkpoint, std::string_view prefix, HeadKind head,
                           const std::set<std::string>& used);
 
 }  // namespace tamis::models

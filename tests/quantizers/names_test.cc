@@ -163,6 +163,58 @@ TEST(QuantizerNames, OfAlbertsFirstSumStandOnTheOperandsOfTheOriginal) {
   }
 }
 
+/// Families that transformer-deploy does not know: all names of the second layer.
+struct LayerRow {
+  const char* model;
+  const char* layer;
+  std::vector<std::string> linears;
+  std::vector<std::string> products;  // two operands of two products
+  std::vector<std::string> sums;
+};
+
+TEST(QuantizerNames, OfALayerOfOtherFamilies) {
+  const LayerRow rows[] = {
+      {"mpnet-base",
+       "mpnet.encoder.layer.1.",
+       {"attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o",
+        "intermediate.dense", "output.dense"},
+       {"attention.attn"},
+       {"attention", "output"}},
+      {"deberta-base",
+       "deberta.encoder.layer.1.",
+       {"attention.self.in_proj.q", "attention.self.in_proj.k", "attention.self.in_proj.v",
+        "attention.output.dense", "intermediate.dense", "output.dense"},
+       {"attention.self"},
+       {"attention.output", "output"}},
+      {"deberta-v2-base",
+       "deberta.encoder.layer.1.",
+       {"attention.self.query_proj", "attention.self.key_proj", "attention.self.value_proj",
+        "attention.output.dense", "intermediate.dense", "output.dense"},
+       {"attention.self"},
+       {"attention.output", "output"}},
+  };
+  for (const LayerRow& row : rows) {
+    std::set<std::string> expected;
+    for (const std::string& linear : row.linears) {
+      expected.insert(cat(linear, "._input_quantizer"));
+      expected.insert(cat(linear, "._weight_quantizer"));
+    }
+    for (const std::string& module : row.products) {
+      for (int i = 0; i < 4; ++i) expected.insert(cat(module, ".matmul_quantizer_", i));
+    }
+    for (const std::string& module : row.sums) {
+      for (int i = 0; i < 2; ++i) expected.insert(cat(module, ".layernorm_quantizer_", i));
+    }
+    std::set<std::string> found;
+    const std::string_view layer = row.layer;
+    for (const std::string& name :
+         names_of(marked(*Checkpoint::open(models::testdata_model(row.model))))) {
+      if (name.starts_with(layer)) found.insert(name.substr(layer.size()));
+    }
+    EXPECT_EQ(found, expected) << row.model;
+  }
+}
+
 TEST(QuantizerDefaults, AreTheEncodersLinearsInEveryModel) {
   for (const Row& row : kRows) {
     SCOPED_TRACE(row.model);

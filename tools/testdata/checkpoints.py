@@ -9,6 +9,7 @@ import transformers
 
 import common
 import corpus
+import more_families
 import small_tokenizers
 
 CLASS_LABELS = ["negative", "neutral", "positive"]
@@ -24,6 +25,8 @@ AUTO_CLASSES = {
     "token-classification": transformers.AutoModelForTokenClassification,
     "question-answering": transformers.AutoModelForQuestionAnswering,
     "masked-lm": transformers.AutoModelForMaskedLM,
+    "next-sentence": transformers.AutoModelForNextSentencePrediction,
+    "multiple-choice": transformers.AutoModelForMultipleChoice,
 }
 COMMON_HEADS = ["base", "sequence-classification", "token-classification", "question-answering", "masked-lm"]
 EXTRA_HEADS = ["multi-label", "regression", "rerank"]
@@ -56,13 +59,20 @@ class Spec:
     options: dict = field(default_factory=dict)
 
     @property
+    def small(self) -> bool:
+        """Hidden 16, 120 pieces, weights in half precision: a family of more_families.py."""
+        return self.family in more_families.HEADS
+
+    @property
     def max_length(self) -> int:
         """Longest input in tokens, special tokens included."""
+        if self.small:
+            return more_families.MAX_LENGTH
         return 128 if self.head in WIDE_HEADS else 64
 
     @property
     def type_ids(self) -> bool:
-        return self.family in ("bert", "albert", "electra")
+        return self.family in ("bert", "albert", "electra") or self.family in more_families.WITH_TYPES
 
 
 def specs() -> list[Spec]:
@@ -76,11 +86,13 @@ def specs() -> list[Spec]:
             found.append(Spec(f"{family}-{head}", family, head, "gelu" if head == "base" else activation, options))
     groups = {"num_hidden_groups": 2, "num_hidden_layers": 4, "inner_group_num": 2}
     found.append(Spec("albert-base-groups", "albert", "base", "gelu_new", groups))
-    return found
+    return found + [Spec(*row) for row in more_families.rows(ACTIVATIONS)]
 
 
 def tokenizer_for(spec: Spec) -> small_tokenizers.SmallTokenizer:
     """The family's tokenizer. Cased WordPiece where names matter, the 240 kB charsmap in one folder only."""
+    if spec.small:
+        return more_families.tokenizer_for(spec)
     if spec.family in ("bert", "electra"):
         return small_tokenizers.wordpiece(lowercase=spec.head not in WIDE_HEADS)
     if spec.family == "distilbert":
@@ -97,6 +109,8 @@ def tokenizer_for(spec: Spec) -> small_tokenizers.SmallTokenizer:
 
 def config_for(spec: Spec, tokenizer: small_tokenizers.SmallTokenizer) -> transformers.PretrainedConfig:
     """The configuration: hidden 32, 2 layers, 4 heads, intermediate 48."""
+    if spec.small:
+        return more_families.config_for(spec, tokenizer, _labels(spec.head))
     backend = tokenizer.fast
     shared = {
         "vocab_size": tokenizer.vocab_size, "pad_token_id": backend.pad_token_id, "initializer_range": 0.3,
@@ -156,7 +170,7 @@ def _spread_answers(model: torch.nn.Module, spec: Spec, tokenizer: small_tokeniz
 
     The logits over a few lines are centred and scaled (rounded, so that another CPU gives the same weights).
     """
-    if spec.head in ("base", "masked-lm"):
+    if spec.head not in SPREAD:
         return
     head = model.qa_outputs if spec.head == "question-answering" else model.classifier
     last = [module for module in head.modules() if isinstance(module, torch.nn.Linear)][-1]
@@ -174,14 +188,24 @@ def _spread_answers(model: torch.nn.Module, spec: Spec, tokenizer: small_tokeniz
     last._forward_hooks.clear()
 
 
+def new_model(spec: Spec, config: transformers.PretrainedConfig) -> torch.nn.Module:
+    """A model of the spec's class."""
+    if spec.name in more_families.CLASSES:
+        return more_families.CLASSES[spec.name](config)
+    return AUTO_CLASSES[spec.head].from_config(config)
+
+
 def build(spec: Spec, folder: Path) -> None:
     """Makes one checkpoint folder: weights, config.json and tokenizer files."""
     seed = zlib.crc32(spec.name.encode())
     common.seed_all(seed)
     tokenizer = tokenizer_for(spec)
-    model = AUTO_CLASSES[spec.head].from_config(config_for(spec, tokenizer)).eval()
+    model = new_model(spec, config_for(spec, tokenizer)).eval()
     randomise(model, seed)
     _spread_answers(model, spec, tokenizer)
+    if spec.small:
+        model = model.half()
+        tokenizer.files.clear()
     model.save_pretrained(folder)
     tokenizer.save(folder, spec.max_length)
     weights = folder / "model.safetensors"
@@ -193,5 +217,6 @@ def build(spec: Spec, folder: Path) -> None:
 
 def load(folder: Path, head: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
     """The checkpoint back from disk, eager attention, eval mode."""
-    model = AUTO_CLASSES[head].from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    maker = more_families.CLASSES.get(folder.name, AUTO_CLASSES[head])
+    model = maker.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
     return model.to(dtype).eval()

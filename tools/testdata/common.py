@@ -11,10 +11,13 @@ PACKAGES = ["transformers", "tokenizers", "sentence-transformers", "sentencepiec
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages whose answers are recorded."""
+    """Versions of the packages whose answers are recorded, of those that are installed."""
     found = {}
     for package in PACKAGES:
-        found[package] = importlib.metadata.version(package).split("+")[0]
+        try:
+            found[package] = importlib.metadata.version(package).split("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            continue
     return found
 
 

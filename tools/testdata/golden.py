@@ -9,6 +9,7 @@ import torch
 import checkpoints
 import common
 import corpus
+import more_families
 import small_tokenizers
 
 PLAIN_CASES = [
@@ -22,6 +23,8 @@ PLAIN_CASES = [
     {"name": "long_pair", "text": corpus.paragraph(3, 8), "text_pair": corpus.paragraph(12, 9)},
 ]
 BASE_CASES = [case for case in PLAIN_CASES if case["name"] not in ("accents", "long_pair")]
+# For the families of more_families.py, at most 40 tokens: each distance of their buckets is there.
+SMALL_CASES = [PLAIN_CASES[1], PLAIN_CASES[6], {"name": "long", "text": corpus.paragraph(14, 7)}]
 QA_CASES = [
     {"name": "empty_question", "text": "", "text_pair": "Maria Keller works in Zurich."},
     {"name": "short", "text": "Who works in Zurich?", "text_pair": "Maria Keller works in Zurich."},
@@ -44,6 +47,19 @@ def masked_cases(mask: str) -> list[dict]:
     ]
 
 
+def cases_of(folder: Path, head: str, tokenizer) -> list[dict]:
+    """The cases that a checkpoint's head is recorded with."""
+    small = json.loads((folder / "config.json").read_text()).get("model_type") in more_families.HEADS
+    if head == "masked-lm":
+        cases = masked_cases(tokenizer.mask_token)
+        return [cases[1], cases[4]] if small else cases
+    if head == "question-answering":
+        return [QA_CASES[1], QA_CASES[4]] if small else QA_CASES
+    if small:
+        return [SMALL_CASES[0], SMALL_CASES[2]] if head == "base" else SMALL_CASES
+    return BASE_CASES if head == "base" else PLAIN_CASES
+
+
 def encode(tokenizer, case: dict, max_length: int) -> dict[str, list[int]]:
     """Ids as transformers gives them: special tokens, longest_first truncation to max_length."""
     pair = (case["text_pair"],) if "text_pair" in case else ()
@@ -54,9 +70,13 @@ def encode(tokenizer, case: dict, max_length: int) -> dict[str, list[int]]:
 def forward(model: torch.nn.Module, head: str, ids: dict[str, list[int]]) -> dict[str, np.ndarray]:
     """The raw outputs of one sequence, by the names of the output schema."""
     batch = {key: torch.tensor([value]) for key, value in ids.items()}
+    if head == "multiple-choice":
+        batch = {key: value[None] for key, value in batch.items()}
     with torch.no_grad():
         result = model(**batch)
-    if head == "base":
+    if head == "base" and not hasattr(result, "last_hidden_state"):
+        found = {"sentence_embedding": result.pooler_output[0]}
+    elif head == "base":
         found = {"token_embeddings": result.last_hidden_state[0]}
         if getattr(result, "pooler_output", None) is not None:
             found["pooler_output"] = result.pooler_output[0]
@@ -82,13 +102,13 @@ def record(case: dict, ids: dict, single: dict, double: dict, rows: list[int] | 
 
 def record_folder(folder: Path, head: str, cases: list[dict] | None = None, load_from: Path | None = None) -> None:
     """Writes folder/golden.json; weights come from load_from where folder's own files are not loadable."""
-    type_ids = json.loads((folder / "config.json").read_text()).get("model_type") in ("bert", "albert", "electra")
+    family = json.loads((folder / "config.json").read_text()).get("model_type")
+    type_ids = family in ("bert", "albert", "electra") or family in more_families.WITH_TYPES
     tokenizer = small_tokenizers.fast_from_folder(load_from or folder, type_ids)
     source = load_from or folder
     single, double = checkpoints.load(source, head), checkpoints.load(source, head, torch.float64)
     if cases is None:
-        special = {"base": BASE_CASES, "question-answering": QA_CASES, "masked-lm": masked_cases(tokenizer.mask_token)}
-        cases = special.get(head, PLAIN_CASES)
+        cases = cases_of(folder, head, tokenizer)
     entries = []
     for case in cases:
         ids = encode(tokenizer, case, tokenizer.model_max_length)

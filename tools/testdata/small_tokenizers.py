@@ -131,6 +131,23 @@ def wordpiece(lowercase: bool, vocab_size: int = 380) -> SmallTokenizer:
     return SmallTokenizer(_wrap(backend, BERT_MAP, False), files, config, dict(BERT_MAP))
 
 
+def mpnet(vocab_size: int = 120) -> SmallTokenizer:
+    """MPNet: <s> 0, <pad> 1, </s> 2, <unk> 3 before BERT's vocabulary with its [UNK], <mask> last; pairs as RoBERTa's."""
+    bert = wordpiece(True, vocab_size - 5)
+    backend = bert.fast.backend_tokenizer
+    pieces = sorted(backend.get_vocab(), key=backend.get_vocab().get)
+    tokens = ["<s>", "<pad>", "</s>", "<unk>"] + pieces + ["<mask>"]
+    vocab = {token: index for index, token in enumerate(tokens)}
+    backend.model = models.WordPiece(vocab=vocab, unk_token="[UNK]", max_input_chars_per_word=100)
+    backend.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
+    names = {**ROBERTA_MAP, "unk_token": "[UNK]"}
+    config = {
+        **names, "do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True, "tokenizer_class": "MPNetTokenizer",
+    }
+    files = {"vocab.txt": ("\n".join(tokens) + "\n").encode()}
+    return SmallTokenizer(_wrap(backend, names, True), files, config, _map_with_lstrip_mask(names))
+
+
 def byte_bpe(vocab_size: int = 420) -> SmallTokenizer:
     """RoBERTa's tokenizer: <s> 0, <pad> 1, </s> 2, <unk> 3, <mask> last."""
     backend = Tokenizer(models.BPE())

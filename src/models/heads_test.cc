@@ -1,0 +1,99 @@
+// Heads and prefixes that classes of a family choose.
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "models/models.h"
+#include "models/test_util.h"
+
+namespace tamis::models {
+namespace {
+
+std::string refusal(const Checkpoint& checkpoint, const BuildOptions& options = {}) {
+  try {
+    (void)build_model(checkpoint, options);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported) << error.what();
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Heads, ChoicesAndNextSentencesAreClassifiersOnThePooler) {
+  const auto head = [](const char* architecture, const char* module, int64_t rows) {
+    EditableCheckpoint edited("bert-rerank");
+    const std::string name = cat(module, ".weight");
+    edited.config.architectures = {architecture};
+    edited.set(name, Tensor(DType::kF32, Shape{rows, edited.config.hidden_size}));
+    edited.set(cat(module, ".bias"), Tensor(DType::kF32, Shape{rows}));
+    const BuiltModel model = build_model(edited.make());
+    EXPECT_EQ(model.head, HeadKind::kSequenceClassification);
+    EXPECT_EQ(static_cast<int64_t>(model.labels.size()), rows);
+    EXPECT_NE(model.graph.find_value(name), graph::kNoValue);
+    return model.graph.value(model.graph.outputs()[0].value).shape.to_string();
+  };
+  EXPECT_EQ(head("BertForMultipleChoice", "classifier", 1), "[B, 1]");
+  EXPECT_EQ(head("BertForNextSentencePrediction", "cls.seq_relationship", 2), "[B, 2]");
+
+  EditableCheckpoint distilbert("distilbert-sequence-classification");
+  distilbert.config.architectures = {"DistilBertForNextSentencePrediction"};
+  EXPECT_EQ(refusal(distilbert.make()),
+            "config.json: architectures is DistilBertForNextSentencePrediction, but distilbert has "
+            "no pooler for it; accepted are other classes");
+}
+
+TEST(Heads, DprIsItsQuestionOrItsPassageEncoder) {
+  for (const std::string prefix : {"question_encoder", "ctx_encoder"}) {
+    EditableCheckpoint edited("bert-base");
+    edited.config.model_type = "dpr";
+    edited.config.architectures.clear();
+    edited.rename([&](const std::string& name) { return cat(prefix, ".bert_model.", name); });
+    const BuiltModel model = build_model(edited.make());
+    const graph::Node& embedding = model.graph.nodes().back();
+    EXPECT_EQ(embedding.scope, prefix);
+    EXPECT_EQ(model.graph.outputs()[1].value, embedding.output);
+    EXPECT_EQ(embedding.attribute<graph::PoolAttributes>().modes,
+              std::vector{graph::PoolMode::kCls});
+    const std::string weight = cat(prefix, ".bert_model.encoder.layer.1.output.dense.weight");
+    EXPECT_NE(model.graph.find_value(weight), graph::kNoValue);
+    EXPECT_EQ(refusal(edited.make(), {HeadKind::kSequenceClassification, {}}),
+              "memory: dpr has no head for sequence classification; accepted is embedding");
+  }
+}
+
+/// A key of DeBERTa's config, and the message that it ends in.
+struct BadKey {
+  const char* members;
+  const char* message;
+};
+
+TEST(Deberta, RefusesWhatItsConfigAsksForAndIsNotBuilt) {
+  for (const BadKey& row : {
+           BadKey{R"("pos_att_type":"c2p|p2p")",
+                  "config.json: pos_att_type \"p2p\" is not built; accepted are c2p and p2c, each "
+                  "once"},
+           BadKey{R"("pos_att_type":["c2p","c2p"])",
+                  "config.json: pos_att_type \"c2p\" is not built; accepted are c2p and p2c, each "
+                  "once"},
+           BadKey{R"("position_buckets":7)",
+                  "config.json: position_buckets 7 is not built; accepted are even numbers from 4 "
+                  "to 76"},
+           BadKey{R"("position_buckets":78)",
+                  "config.json: position_buckets 78 is not built; accepted are even numbers from "
+                  "4 to 76"},
+           BadKey{R"("norm_rel_ebd":"batch_norm")",
+                  "config.json: norm_rel_ebd \"batch_norm\" is not built; accepted are none and "
+                  "layer_norm"},
+           BadKey{R"("attention_head_size":4)",
+                  "config.json: attention_head_size 4 is not built; accepted are 8"},
+       }) {
+    EditableCheckpoint edited("deberta-v2-base");
+    const std::string json = cat(R"({"model_type":"deberta-v2","relative_attention":true,)"
+                                 R"("position_biased_input":false,)",
+                                 row.members, "}");
+    edited.config.fields = ModelConfig::parse(json, "config.json").fields;
+    EXPECT_EQ(refusal(edited.make()), row.message);
+  }
+}
+
+}  // namespace
+}  // namespace tamis::models

@@ -1,0 +1,86 @@
+"""Families whose checkpoints are made smaller, so that every head of each fits in 0.1 MB: their configurations."""
+
+import transformers
+
+import small_tokenizers
+
+ALL_HEADS = ["base", "sequence-classification", "token-classification", "question-answering", "masked-lm"]
+HEADS = {
+    "mpnet": ALL_HEADS, "deberta": ALL_HEADS, "deberta-v2": ALL_HEADS,
+    "ernie": ["base", "masked-lm", "next-sentence", "multiple-choice"],
+    "megatron-bert": ["base", "masked-lm"], "roberta-prelayernorm": ["base", "masked-lm"],
+    "xlm-roberta-xl": ["base", "masked-lm"], "data2vec-text": ["base", "masked-lm"], "dpr": ["base"],
+}
+# Families with segments.
+WITH_TYPES = {"ernie", "megatron-bert", "dpr"}
+# Families that count positions from the padding.
+ROBERTA_POSITIONS = {"mpnet", "roberta-prelayernorm", "xlm-roberta-xl", "data2vec-text"}
+MAX_LENGTH = 40
+# As microsoft/deberta-base has it.
+DEBERTA = {
+    "relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_biased_input": False, "max_relative_positions": -1,
+    "type_vocab_size": 0, "layer_norm_eps": 1e-7,
+}
+# As microsoft/deberta-v3-base has it, with fewer buckets.
+DEBERTA_V3 = {
+    **DEBERTA, "pos_att_type": "p2c|c2p", "position_buckets": 8, "norm_rel_ebd": "layer_norm", "share_att_key": True,
+}
+OPTIONS = {
+    "deberta": DEBERTA, "deberta-v2": DEBERTA_V3, "dpr": {"projection_dim": 12}, "xlm-roberta-xl": {"layer_norm_eps": 1e-5},
+    "ernie": {"use_task_id": True, "task_type_vocab_size": 3},
+}
+# What single checkpoints have beside those, so that every setting of a family is in one of them.
+OF_FOLDER = {
+    "ernie-multiple-choice": {"num_labels": 1, "use_task_id": False},
+    "deberta-sequence-classification": {"pos_att_type": ["p2c"], "max_relative_positions": 12},
+    "deberta-token-classification": {"pos_att_type": ["c2p"], "position_biased_input": True, "type_vocab_size": 2},
+    "deberta-question-answering": {"relative_attention": False, "position_biased_input": True, "embedding_size": 8},
+    # microsoft/deberta-v2-xlarge: projections of their own for positions.
+    "deberta-v2-sequence-classification": {"share_att_key": False, "pooler_hidden_act": "tanh"},
+    "deberta-v2-token-classification": {"position_buckets": -1, "norm_rel_ebd": "none", "max_relative_positions": 12},
+    "deberta-v2-question-answering": {"pos_att_type": "c2p", "position_biased_input": True, "type_vocab_size": 2},
+    "deberta-v2-masked-lm": {"embedding_size": 8, "pos_att_type": ["p2c"]},
+    "dpr-base-context": {"projection_dim": 0},
+}
+CLASSES = {"dpr-base-context": transformers.DPRContextEncoder}
+
+
+def rows(activations: list[str]) -> list[tuple]:
+    """name, family, head, activation and options of every checkpoint here."""
+    found = []
+    for family_index, (family, heads) in enumerate(HEADS.items()):
+        for head_index, head in enumerate(heads):
+            activation = activations[(family_index + head_index) % len(activations)]
+            found.append((f"{family}-{head}", family, head, "gelu" if head == "base" else activation, {}))
+    return found + [("dpr-base-context", "dpr", "base", "gelu", {})]
+
+
+def tokenizer_for(spec) -> small_tokenizers.SmallTokenizer:
+    """The family's tokenizer where it is built, else a plain one of few pieces."""
+    if spec.family == "mpnet":
+        return small_tokenizers.mpnet()
+    if spec.family in ("roberta-prelayernorm", "data2vec-text"):
+        return small_tokenizers.byte_bpe(280)
+    xl = spec.family == "xlm-roberta-xl"
+    tokenizer = small_tokenizers.byte_bpe(280) if xl else small_tokenizers.wordpiece(lowercase=True, vocab_size=120)
+    if xl or spec.family.startswith("deberta"):
+        tokenizer.tokenizer_config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    return tokenizer
+
+
+def config_for(spec, tokenizer: small_tokenizers.SmallTokenizer, labels: dict) -> transformers.PretrainedConfig:
+    """The configuration: hidden 16, 2 layers, 2 heads, intermediate 20."""
+    backend = tokenizer.fast
+    ids = {name: getattr(backend, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
+    extra = 2 if spec.family in ROBERTA_POSITIONS else 0
+    options = {
+        "vocab_size": tokenizer.vocab_size, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 20, "hidden_act": spec.hidden_act, "max_position_embeddings": MAX_LENGTH + extra,
+        "attn_implementation": "eager", **ids, **OPTIONS.get(spec.family, {}), **labels,
+        **OF_FOLDER.get(spec.name, {}), **spec.options,
+    }
+    config = transformers.AutoConfig.for_model(spec.family, **options)
+    for key, value in options.items():
+        if key.startswith(("conv_", "norm_rel", "position_buckets", "share_att", "embedding_size")):
+            setattr(config, key, value)
+    return config
