@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/descriptor.h"
@@ -25,13 +26,6 @@ std::string hex(std::span<const unsigned char> digest) {
 }
 
 }  // namespace
-
-std::string sha256_hex(std::span<const std::byte> bytes) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  TAMIS_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) == 1);
-  return hex({digest, length});
-}
 
 HashedFile hash_file(const std::filesystem::path& path) {
   size_t ignored = 0;

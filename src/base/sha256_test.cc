@@ -1,13 +1,25 @@
 #include "base/sha256.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <string_view>
+
+#include "base/error.h"
+#include "base/file.h"
 
 namespace tamis {
 namespace {
 
-std::string hash(std::string_view text) { return sha256_hex(std::as_bytes(std::span(text))); }
+std::string hash(std::string_view text) {
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / cat("tamis_sha256_", ::getpid());
+  write_file(path, text);
+  const HashedFile hashed = hash_file(path);
+  std::filesystem::remove(path);
+  EXPECT_EQ(hashed.bytes, static_cast<int64_t>(text.size()));
+  return hashed.sha256;
+}
 
 // FIPS 180-2, appendix B.
 TEST(Sha256, KnownAnswers) {

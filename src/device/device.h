@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 namespace tamis::device {
 
@@ -21,8 +20,5 @@ struct Device {
 
 /// "cpu", "cuda:0".
 [[nodiscard]] std::string device_name(const Device& device);
-
-/// Reads "cpu", "cuda" (the first) or "cuda:N". Throws Error{kInvalidArgument} naming these.
-[[nodiscard]] Device device_from_name(std::string_view name);
 
 }  // namespace tamis::device

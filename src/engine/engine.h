@@ -78,7 +78,6 @@ struct EngineInfo {
   int64_t steps = 0;         ///< kernel calls per block; 0: not known
   /// A batch costs as many tokens as its sequences times the longest (BatchCost).
   bool padded = false;
-  int64_t largest_batch_tokens = 0;    ///< of one run; 0: no limit but memory
   int64_t suggested_batch_tokens = 0;  ///< enough to keep the device busy; 0: not known
 };
 

@@ -386,13 +386,6 @@ void check_kind(const SentenceTransformerConfig& config, const std::string& sour
 
 }  // namespace
 
-std::string_view pooling_mode_name(PoolingMode mode) {
-  for (const PoolingRow& row : kPoolingRows) {
-    if (row.mode == mode) return row.name;
-  }
-  return "mean";
-}
-
 std::optional<PoolingMode> pooling_mode_from_name(std::string_view name) {
   for (const PoolingRow& row : kPoolingRows) {
     if (row.name == name) return row.mode;

@@ -23,8 +23,7 @@ namespace tamis {
 
 enum class PoolingMode : uint8_t { kCls, kMax, kMean, kMeanSqrtLen, kWeightedMean, kLastToken };
 
-/// "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken".
-[[nodiscard]] std::string_view pooling_mode_name(PoolingMode mode);
+/// Of "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken".
 [[nodiscard]] std::optional<PoolingMode> pooling_mode_from_name(std::string_view name);
 
 struct PoolingConfig {

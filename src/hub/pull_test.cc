@@ -34,8 +34,12 @@ class PullTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(root_); }
 
-  static std::string sha(const std::string& text) {
-    return sha256_hex(std::as_bytes(std::span(text)));
+  [[nodiscard]] std::string sha(const std::string& text) const {
+    const fs::path path = root_ / "hashed";
+    write_file(path, text);
+    std::string sha256 = hash_file(path).sha256;
+    fs::remove(path);
+    return sha256;
   }
   fs::path pull_it(const std::string& revision = "main") {
     return pull(

@@ -23,7 +23,7 @@ void refuse_unknown(std::span<const std::string> names) {
   for (const std::string& name : names) {
     if (find_pass(name) != nullptr) continue;
     std::string known;
-    for (const Pass& pass : kPasses) known += cat(known.empty() ? "" : ", ", pass.name);
+    for (const Pass& pass : all_passes()) known += cat(known.empty() ? "" : ", ", pass.name);
     fail(ErrorCode::kInvalidArgument, "there is no pass \"", name, "\"; known are ", known);
   }
 }
@@ -33,7 +33,7 @@ void refuse_unknown(std::span<const std::string> names) {
 std::span<const Pass> all_passes() { return kPasses; }
 
 const Pass* find_pass(std::string_view name) {
-  for (const Pass& pass : kPasses) {
+  for (const Pass& pass : all_passes()) {
     if (pass.name == name) return &pass;
   }
   return nullptr;
@@ -43,7 +43,7 @@ std::vector<PassReport> run_pipeline(graph::Graph& graph, std::span<const std::s
                                      Stage stage) {
   refuse_unknown(skip);
   std::vector<PassReport> reports;
-  for (const Pass& pass : kPasses) {
+  for (const Pass& pass : all_passes()) {
     if (pass.stage != stage) continue;
     if (std::find(skip.begin(), skip.end(), pass.name) != skip.end()) continue;
     const int64_t start = Clock::steady().now_ns();

@@ -260,7 +260,6 @@ bool Tokenizer::is_special(int32_t id) const {
 }
 
 const SpecialIds& Tokenizer::special_ids() const { return impl_->special; }
-int64_t Tokenizer::num_special_tokens(bool pair) const { return impl_->post.num_special(pair); }
 std::optional<int64_t> Tokenizer::model_max_length() const { return impl_->max_length; }
 Side Tokenizer::truncation_side() const { return impl_->truncation_side; }
 Side Tokenizer::padding_side() const { return impl_->padding_side; }

@@ -107,8 +107,6 @@ class Tokenizer {
   /// True for the added tokens that decode(skip_special_tokens) leaves out.
   [[nodiscard]] bool is_special(int32_t id) const;
   [[nodiscard]] const SpecialIds& special_ids() const;
-  /// How many tokens add_special_tokens adds to one text or to a pair.
-  [[nodiscard]] int64_t num_special_tokens(bool pair) const;
   /// tokenizer_config.json's model_max_length if it is a length (below 1e6).
   [[nodiscard]] std::optional<int64_t> model_max_length() const;
   /// Sides that tokenizer_config.json names; right where it names none.

@@ -71,7 +71,6 @@ TEST(Tokenizer, DecodesAndLooksUp) {
   EXPECT_EQ(tokenizer.token_to_id("nope"), std::nullopt);
   EXPECT_EQ(tokenizer.id_to_token(5), "##ld");
   EXPECT_EQ(tokenizer.vocab_size(), 8);
-  EXPECT_EQ(tokenizer.num_special_tokens(false), 2);
   EXPECT_EQ(tokenizer.special_ids().cls, 1);
 }
 
