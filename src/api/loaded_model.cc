@@ -252,6 +252,10 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
                                            ? sentence.cross_encoder_activation
                                            : checkpoint->config().cross_encoder_activation;
   manifest_.normalize = built.normalize;
+  if (built.truncate_dim && *built.truncate_dim < manifest_.output_size) {
+    manifest_.truncate_dim = built.truncate_dim;
+    manifest_.output_size = *built.truncate_dim;
+  }
   manifest_.include_prompt = !sentence.pooling || sentence.pooling->include_prompt;
   manifest_.prompts = sentence.prompts;
   manifest_.default_prompt_name = sentence.default_prompt_name;

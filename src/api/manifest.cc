@@ -113,6 +113,7 @@ std::string write_manifest(const Manifest& manifest) {
   } else {
     json.null();
   }
+  if (manifest.truncate_dim) json.member("truncate_dim", *manifest.truncate_dim);
   json.member("normalize", manifest.normalize).member("do_lower_case", manifest.do_lower_case);
   json.member("include_prompt", manifest.include_prompt).key("prompts").begin_object();
   for (const auto& prompt : manifest.prompts) json.member(prompt.first, prompt.second);
@@ -168,6 +169,7 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
            "\" is unknown; known are ", known_activations());
     }
   }
+  if (fields.get("truncate_dim")) manifest.truncate_dim = fields.count("truncate_dim");
   manifest.normalize = fields.boolean("normalize");
   manifest.do_lower_case = fields.boolean("do_lower_case");
   manifest.include_prompt = fields.boolean("include_prompt");
@@ -190,6 +192,7 @@ tasks::TaskModel task_model(const Manifest& manifest) {
   model.problem = manifest.problem;
   model.cross_encoder_activation = manifest.cross_encoder_activation;
   model.normalize = manifest.normalize;
+  model.truncate_dim = manifest.truncate_dim;
   model.do_lower_case = manifest.do_lower_case;
   model.include_prompt = manifest.include_prompt;
   model.prompts = manifest.prompts;

@@ -32,7 +32,7 @@ struct Manifest {
   engine::Precision precision = engine::Precision::kFp32;
   int64_t max_length = 0;
   int64_t hidden_size = 0;
-  int64_t output_size = 0;
+  int64_t output_size = 0;  ///< of an embedding as it is answered, or the number of logits
   int64_t parameters = 0;
   bool uses_type_ids = true;
   std::vector<std::string> labels;
@@ -40,6 +40,7 @@ struct Manifest {
   tasks::Problem problem = tasks::Problem::kUnknown;
   std::optional<Activation> cross_encoder_activation;
   bool normalize = false;
+  std::optional<int64_t> truncate_dim;
   bool do_lower_case = false;
   bool include_prompt = true;
   std::map<std::string, std::string> prompts;

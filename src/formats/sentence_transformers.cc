@@ -64,7 +64,7 @@ constexpr KeyRow kDenseKeys[] = {
     honored("out_features"),
     honored("bias"),
     honored("activation_function"),
-    refused("use_residual", "a residual Dense is not built", {"false"}),
+    honored("use_residual"),
     refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
     refused("module_output_name", kPooledAlone, {"\"sentence_embedding\""}),
 };
@@ -77,17 +77,9 @@ constexpr KeyRow kNormalizeKeys[] = {
 static_assert(keys_are_distinct(kNormalizeKeys));
 
 constexpr KeyRow kFolderKeys[] = {
-    honored("prompts"),
-    honored("default_prompt_name"),
-    honored("similarity_fn_name"),
-    honored("model_type"),
-    honored("activation_fn"),
-    harmless("__version__"),
-    harmless("requirements"),
-    harmless("keep_in_fp32_modules"),
-    refused("truncate_dim",
-            "embeddings cut to fewer dimensions by default are not built; ask for "
-            "dimensions with each request"),
+    honored("prompts"),       honored("default_prompt_name"),   honored("similarity_fn_name"),
+    honored("model_type"),    honored("activation_fn"),         harmless("__version__"),
+    harmless("requirements"), harmless("keep_in_fp32_modules"), honored("truncate_dim"),
 };
 static_assert(keys_are_distinct(kFolderKeys));
 
@@ -174,6 +166,10 @@ DenseConfig read_dense(const fs::path& folder, std::string_view name) {
   const std::vector<StoredTensor> weights = read_weights(folder);
   dense.weight = dense_tensor(weights, "linear.weight", {*out, *in}, folder);
   if (file->flag("bias", true)) dense.bias = dense_tensor(weights, "linear.bias", {*out}, folder);
+  dense.use_residual = file->flag("use_residual", false);
+  if (dense.use_residual && *in != *out) {
+    dense.residual = dense_tensor(weights, "residual.weight", {*out, *in}, folder);
+  }
   return dense;
 }
 
@@ -343,11 +339,6 @@ void read_cross_encoder(const ConfigObject& file, SentenceTransformerConfig& con
            known_python_activations());
     }
   }
-  if (config.default_prompt_name && !config.prompts.at(*config.default_prompt_name).empty()) {
-    fail(ErrorCode::kUnsupported, file.what("default_prompt_name"), " ",
-         json_quote(*config.default_prompt_name),
-         ": prompts of a CrossEncoder are not built; accepted is null");
-  }
 }
 
 void read_folder_config(const fs::path& path, SentenceTransformerConfig& config) {
@@ -356,6 +347,7 @@ void read_folder_config(const fs::path& path, SentenceTransformerConfig& config)
   file->check(kFolderKeys);
   read_prompts(file.root(), config);
   config.similarity_fn_name = file->text("similarity_fn_name");
+  config.truncate_dim = file->count("truncate_dim", kMaxFeatures);
   const std::string kind = file->text("model_type").value_or("SentenceTransformer");
   if (kind == "CrossEncoder") {
     read_cross_encoder(file.root(), config);

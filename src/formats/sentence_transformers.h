@@ -32,7 +32,7 @@ struct PoolingConfig {
   bool include_prompt = true;  ///< false: the prompt's tokens are left out of the pooling
 };
 
-/// activation(weight * x + bias).
+/// activation(weight * x + bias), and with use_residual + residual * x.
 struct DenseConfig {
   int64_t in_features = 0;
   int64_t out_features = 0;
@@ -40,6 +40,9 @@ struct DenseConfig {
   std::shared_ptr<const Tensor> weight;  ///< [out_features, in_features], a float dtype
   std::shared_ptr<const Tensor> bias;    ///< [out_features], a float dtype; null: none
   std::string folder;                    ///< "2_Dense", for names and messages
+  bool use_residual = false;             ///< the input is added behind the activation ...
+  /// ... through this weight, as `weight`; null where in_features equals out_features.
+  std::shared_ptr<const Tensor> residual = {};
 };
 
 /// A value type; the tensors keep their mapped files alive.
@@ -49,7 +52,8 @@ struct SentenceTransformerConfig {
   TransformerOutput output = TransformerOutput::kTokenEmbeddings;
   std::optional<PoolingConfig> pooling;  ///< of token embeddings; has_modules: never absent
   std::vector<DenseConfig> dense;        ///< applied behind the pooling, in this order
-  bool normalize = false;                ///< to unit length, last of all
+  bool normalize = false;                ///< to unit length, last of all modules
+  std::optional<int64_t> truncate_dim;   ///< an embedding keeps the first so many, behind all that
 
   std::optional<int64_t> max_seq_length;  ///< in tokens, special ones included
   bool do_lower_case = false;             ///< a normalizer before the tokenizer's own
@@ -69,7 +73,7 @@ struct SentenceTransformerConfig {
 /// families) and config_sentence_transformers.json. Without modules.json nothing else is read, as
 /// in sentence-transformers, and a warning names what lies there. Throws Error: kUnsupported (an
 /// unknown module, activation or pooling mode, an order that gives no sentence embedding, Normalize
-/// before Dense, a residual Dense), kCorruptData, kNotFound (a folder that modules.json names lacks
+/// before Dense), kCorruptData, kNotFound (a folder that modules.json names lacks
 /// its files).
 [[nodiscard]] SentenceTransformerConfig read_sentence_transformer(
     const std::filesystem::path& folder);

@@ -110,7 +110,7 @@ TEST_F(SentenceTransformerFolder, ReadsAllModules) {
                 R"({"max_seq_length":128,"do_lower_case":true})");
   folder_.write("config_sentence_transformers.json",
                 R"({"prompts":{"query":"query: ","passage":null},"default_prompt_name":"query",)"
-                R"("similarity_fn_name":"dot"})");
+                R"("similarity_fn_name":"dot","truncate_dim":1})");
   const SentenceTransformerConfig config = read();
   EXPECT_TRUE(config.has_modules);
   EXPECT_EQ(config.transformer_folder, folder_.path() / "0_Transformer");
@@ -127,6 +127,7 @@ TEST_F(SentenceTransformerFolder, ReadsAllModules) {
             (std::map<std::string, std::string>{{"query", "query: "}, {"passage", ""}}));
   EXPECT_EQ(config.default_prompt_name, "query");
   EXPECT_EQ(config.similarity_fn_name, "dot");
+  EXPECT_EQ(config.truncate_dim, 1);
 }
 
 TEST_F(SentenceTransformerFolder, ReadsNewerPaths) {
@@ -203,7 +204,7 @@ TEST_F(SentenceTransformerFolder, ReadsACrossEncoder) {
   expect(ErrorCode::kUnsupported, "activation_fn \"my.code.Act\" is not built");
   folder_.write("config_sentence_transformers.json",
                 R"({"model_type":"CrossEncoder","prompts":{"q":"Q: "},"default_prompt_name":"q"})");
-  expect(ErrorCode::kUnsupported, "default_prompt_name \"q\": prompts of a CrossEncoder");
+  EXPECT_EQ(read().prompts.at(read().default_prompt_name.value()), "Q: ");
   folder_.write("config_sentence_transformers.json", R"({"model_type":"SparseEncoder"})");
   expect(ErrorCode::kUnsupported, "model_type \"SparseEncoder\" is not built");
 }
@@ -311,7 +312,7 @@ TEST_F(SentenceTransformerFolder, ChecksDense) {
   dense(R"({"in_features":4,"out_features":2,"activation_function":"os.system"})");
   expect(ErrorCode::kUnsupported, "activation_function \"os.system\" is not built");
   dense(R"({"in_features":4,"out_features":2,"use_residual":true})");
-  expect(ErrorCode::kUnsupported, "use_residual is true: a residual Dense is not built");
+  expect(ErrorCode::kNotFound, "no tensor \"residual.weight\" in the weights");
   dense(R"({"in_features":4,"out_features":2,"module_input_name":"token_embeddings"})");
   expect(ErrorCode::kUnsupported, "module_input_name is \"token_embeddings\"");
 }

@@ -195,24 +195,41 @@ graph::PoolMode pool_mode(PoolingMode mode) {
   return graph::PoolMode::kMean;
 }
 
+// A Dense module's tensor of that name.
+ValueId dense_constant(graph::Graph& graph, const DenseConfig& layer, std::string_view name,
+                       const std::shared_ptr<const Tensor>& tensor, const Shape& shape) {
+  const std::string what = cat(layer.folder, ": tensor \"", name, "\"");
+  return graph.add_constant(cat(layer.folder, ".", name), as_float32(tensor, shape, what));
+}
+
+// output + input, through a weight of its own where their widths differ.
+ValueId add_residual(graph::Graph& graph, ValueId input, ValueId output, const DenseConfig& layer) {
+  const std::string scope = cat(layer.folder, ".residual");
+  if (layer.residual != nullptr) {
+    const ValueId weight = dense_constant(graph, layer, "residual.weight", layer.residual,
+                                          Shape{layer.out_features, layer.in_features});
+    input = graph.add_node(OpKind::kMatMul, {input, weight}, graph::MatMulAttributes{}, scope);
+  }
+  return graph.add_node(OpKind::kAdd, {output, input}, graph::NoAttributes{}, scope);
+}
+
 ValueId dense(graph::Graph& graph, ValueId x, const DenseConfig& layer) {
   const int64_t columns = graph.value(x).shape[1].size;
   const int64_t n = layer.out_features;
   const std::string scope = cat(layer.folder, ".linear");
-  const auto constant = [&](std::string_view name, const std::shared_ptr<const Tensor>& tensor,
-                            const Shape& shape) {
-    const std::string what = cat(layer.folder, ": tensor \"linear.", name, "\"");
-    return graph.add_constant(cat(scope, ".", name), as_float32(tensor, shape, what));
-  };
-  const ValueId weight = constant("weight", layer.weight, Shape{n, columns});
+  const ValueId weight =
+      dense_constant(graph, layer, "linear.weight", layer.weight, Shape{n, columns});
+  const ValueId input = x;
   x = graph.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, scope);
   if (layer.bias != nullptr) {
-    const ValueId bias = constant("bias", layer.bias, Shape{n});
+    const ValueId bias = dense_constant(graph, layer, "linear.bias", layer.bias, Shape{n});
     x = graph.add_node(OpKind::kAdd, {x, bias}, graph::NoAttributes{}, scope);
   }
-  if (layer.activation == Activation::kNone) return x;
-  return graph.add_node(OpKind::kActivation, {x}, graph::ActivationAttributes{layer.activation},
-                        cat(layer.folder, ".activation_function"));
+  if (layer.activation != Activation::kNone) {
+    x = graph.add_node(OpKind::kActivation, {x}, graph::ActivationAttributes{layer.activation},
+                       cat(layer.folder, ".activation_function"));
+  }
+  return layer.use_residual ? add_residual(graph, input, x, layer) : x;
 }
 
 ValueId pooled(Builder& b, ValueId hidden, const SentenceTransformerConfig& config) {
@@ -354,6 +371,7 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
         options.sentence_transformer.value_or(SentenceTransformerConfig{});
     result = sentence_embedding(b, hidden, pooling);
     model.normalize = pooling.normalize;
+    model.truncate_dim = pooling.truncate_dim;
     b.graph().add_output(kTokenEmbeddings, hidden);
     b.graph().add_output(kSentenceEmbedding, result);
   } else {

@@ -73,6 +73,7 @@ struct BuiltModel {
   int64_t max_positions = 0;    ///< tokens of the longest sequence the position table allows
   int64_t output_size = 0;      ///< columns of sentence_embedding or logits
   bool normalize = false;       ///< sentence-transformers'; not applied by the graph
+  std::optional<int64_t> truncate_dim;  ///< likewise
 };
 
 /// The unfused graph of a checkpoint. Every node's scope is the path of the module in transformers'

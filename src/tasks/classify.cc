@@ -22,6 +22,11 @@ void encode_task(const ClassifyOptions& options, const TaskModel& model, Encoded
   if (!encoded.input.texts.empty()) {
     fail(ErrorCode::kInvalidArgument, "classify takes one text or a pair a request");
   }
+  if (!prompt_named(std::nullopt, model).empty()) {
+    fail(ErrorCode::kUnsupported, "default_prompt_name \"", *model.default_prompt_name,
+         "\" of config_sentence_transformers.json stands before the query of rerank; classify with "
+         "it is not built");
+  }
   tokenizer::TextInput text{encoded.input.text};
   if (encoded.input.pair) text.pair = *encoded.input.pair;
   append_sequence(text, encode_options(options.truncation, model), options.truncation, model,

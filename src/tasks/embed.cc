@@ -1,4 +1,6 @@
 // A vector for a text, as sentence-transformers' encode() gives it.
+#include <algorithm>
+
 #include "math/probabilities.h"
 #include "tasks/code_points.h"
 #include "tasks/steps.h"
@@ -7,23 +9,18 @@ namespace tamis::tasks {
 
 namespace {
 
-std::string known_prompts(const TaskModel& model) {
-  if (model.prompts.empty()) return "this model has no prompts";
-  std::string names = "this model has";
-  for (const auto& row : model.prompts) names += cat(names.back() == 's' ? " " : ", ", row.first);
-  return names;
-}
-
-const std::string& prompt_of(const EmbedOptions& options, const TaskModel& model) {
-  static const std::string kNone;
-  if (options.prompt) return *options.prompt;
-  const auto& name = options.prompt_name ? options.prompt_name : model.default_prompt_name;
-  if (!name) return kNone;
-  const auto found = model.prompts.find(*name);
-  if (found == model.prompts.end()) {
-    fail(ErrorCode::kInvalidArgument, "unknown prompt \"", *name, "\"; ", known_prompts(model));
+// The first `dimensions`, or what the model keeps by itself: that is cut from a vector of unit
+// length, as sentence-transformers' Normalize is a module and truncate_dim comes behind them all.
+std::vector<float> cut(const EmbedOptions& options, const TaskModel& model,
+                       std::span<const float> row) {
+  const auto width = static_cast<int64_t>(row.size());
+  std::vector<float> vector(row.begin(), row.end());
+  if (!options.dimensions && model.truncate_dim && model.normalize && !options.normalize) {
+    math::l2_normalize(vector);
   }
-  return found->second;
+  const int64_t kept = std::min(model.truncate_dim.value_or(width), width);
+  vector.resize(static_cast<size_t>(options.dimensions.value_or(kept)));
+  return vector;
 }
 
 }  // namespace
@@ -31,7 +28,8 @@ const std::string& prompt_of(const EmbedOptions& options, const TaskModel& model
 void encode_task(const EmbedOptions& options, const TaskModel& model, Encoded& encoded) {
   check_single_text(encoded.input, TaskKind::kEmbed);
   check_least("dimensions", options.dimensions, 1);
-  const std::string& prompt = prompt_of(options, model);
+  const std::string& prompt =
+      options.prompt ? *options.prompt : prompt_named(options.prompt_name, model);
   if (!prompt.empty() && !model.include_prompt) {
     fail(
         ErrorCode::kUnsupported,
@@ -52,16 +50,17 @@ EmbedResult decode_task(const EmbedOptions& options, const TaskModel& model, con
                         const TensorView& output) {
   check_rows(output, 1);
   const int64_t width = output.shape()[1];
-  const int64_t kept = options.dimensions.value_or(width);
-  if (kept > width) {
+  if (options.dimensions.value_or(0) > width) {
     fail(ErrorCode::kInvalidArgument, "dimensions must be at most the model's ", width, ", not ",
-         kept);
+         *options.dimensions);
   }
-  const auto row = row_of(output, 0).first(static_cast<size_t>(kept));
   EmbedResult result;
-  result.embedding.assign(row.begin(), row.end());
+  result.embedding = cut(options, model, row_of(output, 0));
   result.truncated = encoded.truncated;
-  if (options.normalize.value_or(model.normalize)) math::l2_normalize(result.embedding);
+  const bool cut_last = !options.dimensions && model.truncate_dim;
+  if (options.normalize.value_or(model.normalize && !cut_last)) {
+    math::l2_normalize(result.embedding);
+  }
   return result;
 }
 

@@ -5,6 +5,35 @@
 
 namespace tamis::tasks {
 
+<<<<<<< HEAD
+=======
+namespace {
+
+std::string known_prompts(const TaskModel& model) {
+  if (model.prompts.empty()) return "this model has no prompts";
+  std::string names = "this model has";
+  for (const auto& row : model.prompts) names += cat(names.back() == 's' ? " " : ", ", row.first);
+  return names;
+}
+
+// `text` is the next of encoded's sequences.
+[[noreturn]] void refuse_long(const tokenizer::TextInput& text, tokenizer::EncodeOptions options,
+                              const TaskModel& model, const Encoded& encoded) {
+  const int64_t most = options.max_length;
+  options.max_length = 0;
+  options.return_overflowing = false;
+  options.stride = 0;
+  const std::string which = encoded.input.texts.size() > 1
+                                ? cat("text ", encoded.sequences.size(), ", counted from 0,")
+                                : std::string("the text");
+  fail(ErrorCode::kInvalidArgument, which, " has ", model.tokenizer->encode(text, options).size(),
+       " tokens, special tokens included, more than the ", most,
+       " that are taken, and truncation is off");
+}
+
+}  // namespace
+
+>>>>>>> e995030 (Read truncate_dim, residual Dense and a cross-encoder's default prompt)
 tokenizer::EncodeOptions encode_options(const Truncation& truncation, const TaskModel& model) {
   check_least("max_length", truncation.max_length, 0);
   tokenizer::EncodeOptions options;
@@ -70,6 +99,17 @@ void check_labels(const TensorView& output, const TaskModel& model) {
     fail(ErrorCode::kUnsupported, "the model gives ", width, " logits, but its config.json names ",
          model.labels.size(), " labels");
   }
+}
+
+const std::string& prompt_named(const std::optional<std::string>& name, const TaskModel& model) {
+  static const std::string kNone;
+  const auto& wanted = name ? name : model.default_prompt_name;
+  if (!wanted) return kNone;
+  const auto found = model.prompts.find(*wanted);
+  if (found == model.prompts.end()) {
+    fail(ErrorCode::kInvalidArgument, "unknown prompt \"", *wanted, "\"; ", known_prompts(model));
+  }
+  return found->second;
 }
 
 void check_single_text(const TaskInput& input, TaskKind kind) {

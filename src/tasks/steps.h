@@ -48,6 +48,11 @@ void check_rows(const TensorView& output, int64_t rows);
 /// Throws kUnsupported unless the output is as wide as the model has labels.
 void check_labels(const TensorView& output, const TaskModel& model);
 
+/// The prompt of that name, or with no name the model's default; empty if there is none. Throws
+/// kInvalidArgument for an unknown name.
+[[nodiscard]] const std::string& prompt_named(const std::optional<std::string>& name,
+                                              const TaskModel& model);
+
 /// Throws kInvalidArgument: a task that takes neither pair nor several texts got them.
 void check_single_text(const TaskInput& input, TaskKind kind);
 

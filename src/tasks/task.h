@@ -86,11 +86,13 @@ struct TaskModel {
   /// What config.json names for a cross-encoder; nothing: sigmoid for one label, else none.
   std::optional<Activation> cross_encoder_activation;
 
-  bool normalize = false;      ///< modules.json ends with Normalize
+  bool normalize = false;  ///< modules.json ends with Normalize
+  /// An embedding keeps the first so many, cut behind Normalize; at most the output's width.
+  std::optional<int64_t> truncate_dim;
   bool do_lower_case = false;  ///< sentence_bert_config.json
   std::map<std::string, std::string> prompts;
-  std::optional<std::string> default_prompt_name;
-  bool include_prompt = true;  ///< 1_Pooling; false makes a prompt kUnsupported
+  std::optional<std::string> default_prompt_name;  ///< of a cross-encoder: before the query
+  bool include_prompt = true;                      ///< 1_Pooling; false makes a prompt kUnsupported
 };
 
 /// "softmax", "sigmoid", "none".

@@ -73,6 +73,25 @@ TEST(Embed, CutsBeforeItNormalizes) {
                "dimensions must be at least 1, not 0");
 }
 
+// sentence-transformers' truncate_dim comes behind the module Normalize, and normalize_embeddings
+// behind both.
+TEST(Embed, CutsToTheModelsOwnDimensionBehindItsNormalize) {
+  TaskModel model = test_model();
+  model.truncate_dim = 2;
+  EXPECT_EQ(embed({}, model, {3, 4, 12}).embedding, (std::vector<float>{3, 4}));
+  model.normalize = true;
+  EXPECT_EQ(embed({}, model, {3, 4, 12}).embedding, (std::vector<float>{3.0F / 13, 4.0F / 13}));
+  EmbedOptions options;
+  options.normalize = true;
+  EXPECT_EQ(embed(options, model, {3, 4, 12}).embedding, (std::vector<float>{0.6F, 0.8F}));
+  options = {};
+  options.dimensions = 3;  // what is asked for counts
+  EXPECT_EQ(embed(options, model, {3, 4, 12}).embedding,
+            (std::vector<float>{3.0F / 13, 4.0F / 13, 12.0F / 13}));
+  model.truncate_dim = 4;
+  EXPECT_EQ(embed({}, model, {0, 3, 4}).embedding, (std::vector<float>{0, 0.6F, 0.8F}));
+}
+
 TEST(Embed, PutsThePromptBeforeTheText) {
   TaskModel model = test_model();
   model.prompts = {{"query", "where "}, {"passage", "the "}};

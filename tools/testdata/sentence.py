@@ -39,6 +39,15 @@ FOLDERS = {
     "no-normalize": {"poolings": ["mean"], "normalize": False},
     "dense-tanh": {"poolings": ["mean"], "dense": ("torch.nn.modules.activation.Tanh", 12, True, "safetensors")},
     "dense-linear-bin": {"poolings": ["cls"], "dense": ("torch.nn.modules.linear.Identity", 20, False, "bin")},
+    "dense-residual": {
+        "poolings": ["mean"], "dense": ("torch.nn.modules.activation.Hardswish", 12, True, "safetensors"),
+        "residual": True,
+    },
+    "dense-residual-same": {
+        "poolings": ["mean"], "dense": ("torch.nn.modules.activation.LeakyReLU", HIDDEN, True, "safetensors"),
+        "residual": True, "truncate_dim": 7, "normalize": False,
+    },
+    "truncated": {"poolings": ["mean"], "truncate_dim": 6},
     "prompts": {"poolings": ["mean"], "prompts": PROMPTS},
     "prompts-default": {"poolings": ["mean"], "prompts": PROMPTS, "default_prompt_name": "passage"},
     "prompts-excluded": {"poolings": ["mean"], "prompts": PROMPTS, "include_prompt": False},
@@ -80,11 +89,15 @@ def _write_modules(folder: Path, options: dict) -> None:
         names.append(("Dense", "2_Dense"))
         activation, width, bias, kind = options["dense"]
         config = {"in_features": HIDDEN, "out_features": width, "bias": bias, "activation_function": activation}
-        _dump(folder / "2_Dense" / "config.json", config)
         generator = torch.Generator().manual_seed(width)
         weights = {"linear.weight": 0.3 * torch.randn(width, HIDDEN, generator=generator)}
         if bias:
             weights["linear.bias"] = 0.2 * torch.randn(width, generator=generator)
+        if options.get("residual"):
+            config["use_residual"] = True
+            if width != HIDDEN:
+                weights["residual.weight"] = 0.3 * torch.randn(width, HIDDEN, generator=generator)
+        _dump(folder / "2_Dense" / "config.json", config)
         if kind == "bin":
             torch.save(weights, folder / "2_Dense" / "pytorch_model.bin")
         else:
@@ -101,6 +114,8 @@ def _write_modules(folder: Path, options: dict) -> None:
     _dump(folder / "sentence_bert_config.json", window)
     config = {"__version__": {"sentence_transformers": "3.0.1", "transformers": "4.41.0", "pytorch": "2.3.0"}}
     prompts = {"prompts": options.get("prompts", {}), "default_prompt_name": options.get("default_prompt_name")}
+    if "truncate_dim" in options:
+        config["truncate_dim"] = options["truncate_dim"]
     _dump(folder / "config_sentence_transformers.json", {**config, **prompts, "similarity_fn_name": "cosine"})
 
 
