@@ -5,8 +5,6 @@
 
 namespace tamis::tasks {
 
-<<<<<<< HEAD
-=======
 namespace {
 
 std::string known_prompts(const TaskModel& model) {
@@ -16,24 +14,8 @@ std::string known_prompts(const TaskModel& model) {
   return names;
 }
 
-// `text` is the next of encoded's sequences.
-[[noreturn]] void refuse_long(const tokenizer::TextInput& text, tokenizer::EncodeOptions options,
-                              const TaskModel& model, const Encoded& encoded) {
-  const int64_t most = options.max_length;
-  options.max_length = 0;
-  options.return_overflowing = false;
-  options.stride = 0;
-  const std::string which = encoded.input.texts.size() > 1
-                                ? cat("text ", encoded.sequences.size(), ", counted from 0,")
-                                : std::string("the text");
-  fail(ErrorCode::kInvalidArgument, which, " has ", model.tokenizer->encode(text, options).size(),
-       " tokens, special tokens included, more than the ", most,
-       " that are taken, and truncation is off");
-}
-
 }  // namespace
 
->>>>>>> e995030 (Read truncate_dim, residual Dense and a cross-encoder's default prompt)
 tokenizer::EncodeOptions encode_options(const Truncation& truncation, const TaskModel& model) {
   check_least("max_length", truncation.max_length, 0);
   tokenizer::EncodeOptions options;
