@@ -62,6 +62,18 @@ struct GluAttributes {
   friend bool operator==(const GluAttributes&, const GluAttributes&) = default;
 };
 
+/// The rows of the `width` tokens around each one, an odd number, side by side in their order;
+/// zeros where the sequence has none: what a convolution over tokens multiplies.
+struct UnfoldAttributes {
+  int64_t width = 1;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("width", self.width);
+  }
+  friend bool operator==(const UnfoldAttributes&, const UnfoldAttributes&) = default;
+};
+
 /// Rotary positions (RoFormer): in each of the first `heads` parts of `head_size` columns, the
 /// first r columns, r / 2 frequencies being given, are pairs that turn by place * frequency: column
 /// i with i + r / 2, or where interleaved 2i with 2i + 1. Cosines and sines are times `scale`. The
@@ -220,7 +232,7 @@ struct FakeQuantizeAttributes {
 using Attributes =
     std::variant<NoAttributes, PositionIdsAttributes, ActivationAttributes, MatMulAttributes,
                  LayerNormAttributes, AttentionAttributes, PoolAttributes, FakeQuantizeAttributes,
-                 GluAttributes, RotaryAttributes, RmsNormAttributes>;
+                 GluAttributes, RotaryAttributes, RmsNormAttributes, UnfoldAttributes>;
 
 /// The default attributes of an op, of the alternative that its row in ops.inc names.
 [[nodiscard]] Attributes default_attributes(OpKind kind);

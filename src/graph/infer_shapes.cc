@@ -325,6 +325,13 @@ SymbolicShape infer_attention(const Rule& rule, const Node& node) {
   return q;
 }
 
+SymbolicShape infer_unfold(const Rule& rule, const Node& node) {
+  constexpr int64_t kMost = 255;
+  const int64_t width = node.attribute<UnfoldAttributes>().width;
+  if (width < 1 || width > kMost || width % 2 == 0) rule.refuse("a width of ", width);
+  return token_matrix(width * rule.token_rows(Operand::kX)[1].size);
+}
+
 SymbolicShape infer_pool(const Rule& rule, const Node& node) {
   const std::vector<PoolMode>& modes = node.attribute<PoolAttributes>().modes;
   if (modes.empty()) rule.refuse("no pooling mode");
@@ -355,6 +362,8 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
       return rule.rows(Operand::kX);
     case OpKind::kGlu:
       return infer_glu(rule);
+    case OpKind::kUnfold:
+      return infer_unfold(rule, node);
     case OpKind::kRotary:
       return infer_rotary(rule, node);
     case OpKind::kMatMul:

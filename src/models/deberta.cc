@@ -226,11 +226,48 @@ ValueId layer(Builder& b, ValueId x, const std::string& module, const Relative& 
   return bert_feed_forward(b, attended, module);
 }
 
+// Columns [j * n, (j + 1) * n) multiply the token j - width / 2 places on.
+LinearTensors convolution(Builder& b, const std::string& module, int64_t width) {
+  const int64_t n = b.config().hidden_size;
+  const auto stored = b.load(module + ".weight", Shape{n, n, width});
+  Tensor weight(DType::kF32, Shape{n, width * n});
+  const auto from = stored->as<float>();
+  const auto to = weight.mutable_as<float>();
+  for (size_t i = 0; i < from.size(); ++i) {
+    const auto at = static_cast<int64_t>(i);
+    const int64_t row = at / (n * width);
+    const int64_t column = at % width * n + at / width % n;
+    to[static_cast<size_t>(row * n * width + column)] = from[i];
+  }
+  return {std::make_shared<const Tensor>(std::move(weight)), b.load(module + ".bias", Shape{n})};
+}
+
+// The convolution of the embeddings that stands beside the first layer of large v2 models.
+ValueId add_convolution(Builder& b, ValueId embedded, ValueId hidden, int64_t width) {
+  const std::string module = b.path("encoder.conv");
+  const ValueId around = b.graph().add_node(graph::OpKind::kUnfold, {embedded},
+                                            graph::UnfoldAttributes{width}, module);
+  ValueId x = b.linear_of(around, module + ".conv", convolution(b, module + ".conv", width));
+  x = b.activation(x, b.config().fields.activation("conv_act", "tanh"), module);
+  return b.layer_norm(b.add(hidden, x, module), module + ".LayerNorm", b.config().layer_norm_eps);
+}
+
+// 0: there is none.
+int64_t convolution_width(const ConfigFields& fields) {
+  constexpr int64_t kMost = 255;
+  const int64_t width = fields.integer("conv_kernel_size", 0, 0, kMost);
+  if (width > 0 && width % 2 == 0) fields.refuse("conv_kernel_size", cat(width), "odd numbers");
+  return width;
+}
+
 ValueId layers(Builder& b, bool v2) {
-  ValueId hidden = embeddings(b);
+  const ValueId embedded = embeddings(b);
+  const int64_t width = v2 ? convolution_width(b.config().fields) : 0;
+  ValueId hidden = embedded;
   const Relative relative = read_relative(b, v2);
   for (int64_t i = 0; i < b.config().num_hidden_layers; ++i) {
     hidden = layer(b, hidden, b.path(cat("encoder.layer.", i)), relative, v2);
+    if (i == 0 && width > 0) hidden = add_convolution(b, embedded, hidden, width);
   }
   return hidden;
 }

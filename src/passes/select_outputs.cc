@@ -44,6 +44,7 @@ bool is_rowwise(OpKind op) {
       return true;
     case OpKind::kPositionIds:
     case OpKind::kGather:
+    case OpKind::kUnfold:
     case OpKind::kRotary:
     case OpKind::kVocabularyPool:
     case OpKind::kSelectTokens:

@@ -387,6 +387,29 @@ TEST(CentreAttention, ChangesNoAnswerAndLeavesNoMean) {
   EXPECT_EQ(attentions, 1);
 }
 
+// Keys times position tables would change by another number for each distance.
+TEST(CentreAttention, LeavesKeysThatPositionTablesMultiply) {
+  const Texts texts(40);
+  ThreadPool pool(2);
+  graph::Graph before = marked(Scheme::kNative);
+  Tensor table(DType::kF32, Shape{8, 8});
+  std::fill(table.mutable_as<float>().begin(), table.mutable_as<float>().end(), 0.5f);
+  const graph::ValueId queries =
+      before.add_constant("position_queries", std::make_shared<const Tensor>(std::move(table)));
+  for (graph::Node& node : before.nodes()) {
+    if (node.op != graph::OpKind::kAttention) continue;
+    node.set_operand(graph::Operand::kPositionQueries, queries);
+    std::get<graph::AttentionAttributes>(node.attributes).max_relative_positions = 4;
+  }
+  graph::verify(before);
+  graph::Graph after = before;
+  centre_attention(after, texts.batch(), pool);
+  for (size_t i = 0; i < before.value_count(); ++i) {
+    const auto id = static_cast<graph::ValueId>(i);
+    EXPECT_EQ(after.value(id).constant, before.value(id).constant) << before.value(id).name;
+  }
+}
+
 // What never changes: rows of one value, and of zeros.
 TEST(TreatLinear, TakesConstantActivations) {
   ThreadPool pool(2);

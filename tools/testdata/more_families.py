@@ -35,8 +35,10 @@ OF_FOLDER = {
     "deberta-sequence-classification": {"pos_att_type": ["p2c"], "max_relative_positions": 12},
     "deberta-token-classification": {"pos_att_type": ["c2p"], "position_biased_input": True, "type_vocab_size": 2},
     "deberta-question-answering": {"relative_attention": False, "position_biased_input": True, "embedding_size": 8},
-    # microsoft/deberta-v2-xlarge: projections of their own for positions.
-    "deberta-v2-sequence-classification": {"share_att_key": False, "pooler_hidden_act": "tanh"},
+    # microsoft/deberta-v2-xlarge has a convolution beside the first layer.
+    "deberta-v2-sequence-classification": {
+        "share_att_key": False, "pooler_hidden_act": "tanh", "conv_kernel_size": 3, "conv_act": "gelu",
+    },
     "deberta-v2-token-classification": {"position_buckets": -1, "norm_rel_ebd": "none", "max_relative_positions": 12},
     "deberta-v2-question-answering": {"pos_att_type": "c2p", "position_biased_input": True, "type_vocab_size": 2},
     "deberta-v2-masked-lm": {"embedding_size": 8, "pos_att_type": ["p2c"]},
