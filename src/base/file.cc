@@ -65,7 +65,12 @@ std::string read_file(const fs::path& path, size_t max_bytes) {
 
 bool file_exists(const fs::path& path) {
   std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
+  const fs::file_status status = fs::status(path, ignored);
+  if (fs::is_regular_file(status)) return true;
+  // A pipe, socket or device would be passed over, and the model be another one without it.
+  if (fs::is_other(status))
+    fail(ErrorCode::kInvalidArgument, path.string(), ": not a regular file");
+  return false;
 }
 
 void write_file(const fs::path& path, std::string_view contents) {

@@ -17,7 +17,7 @@ namespace tamis {
 [[nodiscard]] std::string read_file(const std::filesystem::path& path,
                                     size_t max_bytes = size_t{1} << 30);
 
-/// True if a regular file is there.
+/// True if a regular file is there. Throws Error{kInvalidArgument} for a pipe, socket or device.
 [[nodiscard]] bool file_exists(const std::filesystem::path& path);
 
 /// Writes and flushes the file. Throws Error{kUnavailable} naming the path and the reason (disk

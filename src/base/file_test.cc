@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 
@@ -49,6 +50,19 @@ TEST_F(FileTest, NamesWhatIsWrong) {
   EXPECT_EQ(code([&] { write_file(folder_ / "no" / "such", "x"); }), ErrorCode::kUnavailable);
   EXPECT_EQ(code([&] { write_file("/dev/full", "x"); }), ErrorCode::kUnavailable);
   EXPECT_TRUE(fs::exists("/dev/full"));
+}
+
+TEST_F(FileTest, AFileThatIsAPipeIsNamedAndNotPassedOver) {
+  EXPECT_FALSE(file_exists(folder_ / "none"));
+  EXPECT_FALSE(file_exists(folder_));
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  try {
+    (void)file_exists(folder_ / "pipe");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(std::string(error.what()).find("pipe: not a regular file"), std::string::npos);
+  }
 }
 
 TEST_F(FileTest, NamesThatLeaveTheFolderAreRefused) {

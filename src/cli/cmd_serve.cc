@@ -265,8 +265,10 @@ int run(EndSignals& signals, serve::ServerOptions options, bool quiet) {
   if (loaded) {
     for (const serve::ModelLease& model : server.core().models().loaded()) {
       if (quiet || !model->info().checkpoint) continue;
-      log(LogLevel::kInfo, cat(model->name(), " runs fp32; `tamis optimize ", model->info().source,
-                               " -o BUNDLE` makes it faster"));
+      log(LogLevel::kInfo,
+          cat(model->name(), " runs ", model->info().precision, "; `tamis optimize ",
+              model->info().source, " -o BUNDLE` makes a bundle that loads faster",
+              model->info().precision == "fp32" ? " and runs faster" : ""));
     }
     say_where(server);
     signals.wait([] { return false; });

@@ -185,7 +185,13 @@ void SocketListener::hand_on(int descriptor) {
   taken_.push_back({descriptor, inode_of(descriptor)});
   silent_.erase(found->second);
   silent_of_.erase(found);
-  take_(descriptor);
+  try {
+    take_(descriptor);
+  } catch (...) {
+    taken_.pop_back();
+    close(descriptor);
+    throw;
+  }
 }
 
 void SocketListener::close_silent(std::list<Silent>::iterator at) {

@@ -40,7 +40,7 @@ class SocketListener {
   [[nodiscard]] uint16_t port() const { return port_; }
   [[nodiscard]] int descriptor() const { return listeners_.front(); }
   /// Calls `take` with each connection that has sent its first byte, non-blocking, which is the
-  /// callee's from then on; on a thread of the listener's.
+  /// callee's from then on unless it throws; on a thread of the listener's.
   void start(std::function<void(int)> take);
   /// Takes no more; connections that wait unaccepted, or have sent nothing, are refused.
   void stop();

@@ -1,8 +1,10 @@
 // Tokenizer::load: folders with and without tokenizer.json.
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -220,6 +222,34 @@ TEST_F(Folder, WhatIsWrittenForABundleIsTheSameTokenizer) {
       "A [MASK] EA";
   EXPECT_EQ(again.encode(text).ids, (std::vector<int32_t>{2, 12, 6, 4, 7, 3}));
   EXPECT_EQ(first.encode(text).ids, again.encode(text).ids);
+}
+
+TEST_F(Folder, ATokenizerThatIsAPipeIsNamedThoughOlderFilesAreThere) {
+  write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n");
+  ASSERT_EQ(::mkfifo((path_ / "tokenizer.json").c_str(), 0600), 0);
+  EXPECT_NE(message().find("tokenizer.json: not a regular file"), std::string::npos) << message();
+}
+
+TEST_F(Folder, NamesWhatChangesTheCutsOfSentencePiece) {
+  const auto changed = [this](std::string_view pre_tokenizer, std::string_view config) {
+    write("tokenizer.json",
+          cat(R"({"added_tokens":[],"normalizer":null,"post_processor":null,"decoder":null,)",
+              R"("model":{"type":"Unigram","unk_id":3,"vocab":[["<s>",0],["<pad>",0],["</s>",0],)",
+              R"(["<unk>",0],["\u2581a",-1],["a",-2]]},"pre_tokenizer":)", pre_tokenizer, "}"));
+    write("tokenizer_config.json", config);
+    const std::vector<std::string> keys = Tokenizer::keys_that_change(path_);
+    return std::ranges::find(keys, "tokenizer_class") != keys.end();
+  };
+  constexpr std::string_view kClass = R"({"tokenizer_class":"XLMRobertaTokenizer"})";
+  constexpr std::string_view kAsTheClass =
+      R"({"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},)"
+      R"({"type":"Metaspace","replacement":"\u2581","add_prefix_space":true}]})";
+  constexpr std::string_view kAlone = R"({"type":"Metaspace","replacement":"\u2581"})";
+  EXPECT_FALSE(changed(kAsTheClass, kClass));
+  EXPECT_TRUE(changed(kAlone, kClass));
+  EXPECT_TRUE(changed(kAsTheClass,
+                      R"({"tokenizer_class":"XLMRobertaTokenizer","add_prefix_space":false})"));
+  EXPECT_FALSE(changed(kAlone, R"({"tokenizer_class":"PreTrainedTokenizerFast"})"));
 }
 
 TEST_F(Folder, OptionsStandInPlaceOfTheConfig) {

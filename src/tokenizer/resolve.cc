@@ -21,6 +21,24 @@ std::string text_of(const JsonView& view) {
   return json.take();
 }
 
+/// The pre-tokenizers of one that holds a Metaspace, in one spelling of each option; else empty.
+std::string metaspace_cuts(const JsonView& pre_tokenizer) {
+  const JsonView list = pre_tokenizer.get("pretokenizers");
+  std::string cuts;
+  bool found = false;
+  for (size_t i = 0; i < (list.is_array() ? list.size() : 1); ++i) {
+    const JsonView one = list.is_array() ? list.at(i) : pre_tokenizer;
+    const std::string type = text_of(one.get("type"));
+    cuts += type;
+    if (type != "\"Metaspace\"") continue;
+    found = true;
+    const JsonView scheme = one.get("prepend_scheme");
+    cuts += text_of(one.get("replacement")) + (scheme.exists() ? text_of(scheme) : "\"always\"");
+    if (text_of(one.get("split")) == "false") cuts += "whole";
+  }
+  return found ? cuts : std::string();
+}
+
 /// Added tokens with the ids that Hugging Face's library gives them, one after the other.
 class AddedList {
  public:
@@ -329,6 +347,10 @@ class Resolver {
     if (prefix.exists() &&
         text_of(prefix) != text_of(root_.get("pre_tokenizer").get("add_prefix_space"))) {
       note("add_prefix_space");
+    }
+    const std::string pieces = metaspace_cuts(cut.root());
+    if (!pieces.empty() && pieces != metaspace_cuts(root_.get("pre_tokenizer"))) {
+      note("tokenizer_class");
     }
   }
 
