@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "quant/first_not_finite.h"
 #include "tasks/finite.h"
 
 namespace tamis::api {
@@ -11,6 +12,14 @@ namespace {
 
 // As evaluate() packs them.
 constexpr int64_t kMaxBatchTokens = 16384;
+
+// The layer where the arithmetic of this request overflows, for the message of its error.
+std::string overflow_of(const LoadedModel& model, const tasks::Encoded& request, ThreadPool& pool) {
+  engine::BatchBuilder batch;
+  for (const tasks::Sequence& sequence : request.sequences) batch.append(sequence.view());
+  const std::string layer = quant::first_not_finite(model.graph(), batch.batch(), pool);
+  return layer.empty() ? "" : cat("; the first layer whose values are not finite is ", layer);
+}
 
 }  // namespace
 
@@ -24,15 +33,24 @@ HeldOut::HeldOut(const LoadedModel& model, Runner& reference, std::span<const Te
       encoded_(encode_chunk(model, chunk_, first_->options())),
       reference_(encoded_.size()) {
   for (size_t r = 0; r < rows_.size(); ++r) all_rows_.push_back(r);
-  reference.run(encoded_, kMaxBatchTokens,
-                [&](size_t i, std::span<const tasks::OutputView> outputs) {
-                  const std::string_view where = chunk_.wheres[chunk_.row_of[i]];
-                  for (const tasks::OutputView& output : outputs) {
-                    tasks::require_finite(output, where);
-                  }
-                  reference_[i] = make_run(encoded_[i], outputs, model_);
-                  reference_[i].encoded = encoded_[i];
-                });
+  run_reference(reference);
+}
+
+void HeldOut::run_reference(Runner& reference) {
+  size_t at = 0;
+  const auto keep = [&](size_t i, std::span<const tasks::OutputView> outputs) {
+    at = i;
+    const std::string_view where = chunk_.wheres[chunk_.row_of[i]];
+    for (const tasks::OutputView& output : outputs) tasks::require_finite(output, where);
+    reference_[i] = make_run(encoded_[i], outputs, model_);
+    reference_[i].encoded = encoded_[i];
+  };
+  try {
+    reference.run(encoded_, kMaxBatchTokens, keep);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    fail(error.code(), error.what(), overflow_of(model_, encoded_[at], reference.pool()));
+  }
 }
 
 Evaluation HeldOut::compare(Runner& runner) const {

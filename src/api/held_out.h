@@ -33,6 +33,7 @@ class HeldOut {
   [[nodiscard]] double divergence(const TensorView& output) const;
 
  private:
+  void run_reference(Runner& reference);
   /// `runs` of the inputs of these rows, one behind the other.
   [[nodiscard]] Evaluation evaluate_runs(std::span<const Run> runs,
                                          std::span<const size_t> rows) const;

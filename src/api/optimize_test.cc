@@ -321,7 +321,7 @@ TEST(OptimizeAuto, RefusesBudgetsThatTheTaskDoesNotHave) {
   refuse(kClassifier, "accuracy=1", "each row of --calibration needs the truth");
 }
 
-TEST(OptimizeAuto, NamesTheTextWhoseAnswerIsNotFinite) {
+TEST(OptimizeAuto, NamesTheTextWhoseAnswerIsNotFiniteAndTheLayer) {
   const TempFolder folder;
   const fs::path model = folder.path() / "model";
   fs::copy(testdata(kClassifier), model);
@@ -346,9 +346,13 @@ TEST(OptimizeAuto, NamesTheTextWhoseAnswerIsNotFinite) {
   OptimizeOptions options;
   options.model = on_threads(1);
   options.seconds = 0;
-  expect_error(
-      ErrorCode::kUnsupported, "built-in text:2: the model's output logits is not finite",
-      [&] { (void)optimize(resolve_model(model.string()), folder.path() / "b", options); });
+  const auto run = [&] {
+    (void)optimize(resolve_model(model.string()), folder.path() / "b", options);
+  };
+  expect_error(ErrorCode::kUnsupported, "built-in text:2: the model's output logits is not finite",
+               run);
+  expect_error(ErrorCode::kUnsupported,
+               "the first layer whose values are not finite is bert.encoder.layer.1.", run);
   EXPECT_FALSE(fs::exists(folder.path() / "b"));
 }
 
