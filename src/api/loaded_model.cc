@@ -43,7 +43,6 @@ HeadKind head_of(TaskKind task) {
   return HeadKind::kEmbedding;
 }
 
-// A head of one label that is no regression scores pairs: that is how cross-encoders are saved.
 // By the engine's own GEMM.
 void multiply(const models::Projection& p, ThreadPool& pool) {
   for (int64_t row = 0; row < p.m; ++row) {
@@ -53,6 +52,16 @@ void multiply(const models::Projection& p, ThreadPool& pool) {
   quant::gemm_add({p.m, p.n, p.k, p.x, p.k, p.w, p.k, p.y, p.n}, pool);
 }
 
+models::BuildOptions build_options(const ModelOptions& options,
+                                   const SentenceTransformerConfig& sentence) {
+  models::BuildOptions build;
+  if (sentence.is_cross_encoder) build.head = HeadKind::kSequenceClassification;
+  if (options.task) build.head = head_of(*options.task);
+  if (sentence.has_modules) build.sentence_transformer = sentence;
+  return build;
+}
+
+// A head of one label that is no regression scores pairs: that is how cross-encoders are saved.
 TaskKind task_of(const models::BuiltModel& model, bool is_cross_encoder) {
   switch (model.head) {
     case HeadKind::kEmbedding:
@@ -221,10 +230,7 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   const std::filesystem::path weights =
       sentence.transformer_folder.empty() ? folder : sentence.transformer_folder;
   const auto checkpoint = Checkpoint::open(weights);
-  models::BuildOptions build;
-  if (sentence.is_cross_encoder) build.head = HeadKind::kSequenceClassification;
-  if (options.task) build.head = head_of(*options.task);
-  if (sentence.has_modules) build.sentence_transformer = sentence;
+  models::BuildOptions build = build_options(options, sentence);
   build.project = [this](const models::Projection& projection) { multiply(projection, *pool_); };
   models::BuiltModel built = models::build_model(*checkpoint, build);
   if (options.tokenizer) {
