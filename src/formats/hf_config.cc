@@ -90,6 +90,18 @@ class ConfigReader {
     fail(ErrorCode::kUnsupported, fields_.source(), ": ", parts...);
   }
 
+  // Whether a class that begins so stands in auto_map, "repository--module.Class".
+  bool names_code(std::string_view prefix) const {
+    const JsonView code = get("auto_map");
+    for (size_t i = 0; i < code.size() && code.is_object(); ++i) {
+      const JsonView::Member member = code.member(i);
+      if (!member.value.is_string()) continue;
+      const std::string_view path = member.value.as_string(what("auto_map"));
+      if (path.substr(path.rfind('.') + 1).starts_with(prefix)) return true;
+    }
+    return false;
+  }
+
   void read_names() {
     if (const JsonView names = get("architectures")) {
       if (!names.is_array()) {
@@ -101,6 +113,8 @@ class ConfigReader {
     }
     if (const JsonView type = get("model_type")) {
       config_.model_type = type.as_string(what("model_type"));
+      // Checkpoints of JinaBERT call themselves bert.
+      if (config_.model_type == "bert" && names_code("JinaBert")) config_.model_type = "jina_bert";
       return;
     }
     for (const std::string& architecture : config_.architectures) {

@@ -119,6 +119,35 @@ constexpr KeyRow kEuroBertKeys[] = {
 };
 static_assert(keys_are_distinct(kEuroBertKeys));
 
+constexpr KeyRow kNeoBertKeys[] = {
+    honored("auto_map"),
+    honored("norm_eps"),
+    honored("max_length"),
+    // hidden_size / num_attention_heads, whatever it says.
+    harmless("dim_head"),
+    harmless("embedding_init_range"),
+    harmless("decoder_init_range"),
+    harmless("classifier_init_range"),
+    harmless("kwargs"),
+};
+constexpr KeyRow kJinaV3Keys[] = {
+    honored("rope_theta"),
+    honored("rope_scaling"),
+    honored("rope_parameters"),
+};
+static_assert(keys_are_distinct(kJinaV3Keys));
+
+constexpr KeyRow kJinaBertKeys[] = {
+    honored("auto_map"),
+    honored("feed_forward_type"),
+    refused("position_embedding_type", "other positions than ALiBi's are not built", {"\"alibi\""}),
+    refused("emb_pooler", "other poolings of its own than the mean are not built", {"\"mean\""}),
+};
+static_assert(keys_are_distinct(kJinaBertKeys));
+
+constexpr KeyAlias kNeoBertAliases[] = {{"max_position_embeddings", "max_length"}};
+static_assert(keys_are_distinct(kNeoBertKeys));
+
 constexpr FamilyConfig kFamilies[] = {
     {.model_type = "modernbert",
      .vocab_size = 50368,
@@ -148,6 +177,24 @@ constexpr FamilyConfig kFamilies[] = {
      .pad_token_id = 128001,
      .hidden_act = "silu",
      .keys = kEuroBertKeys},
+    {.model_type = "jina_embeddings_v3",
+     .vocab_size = 250002,
+     .hidden_size = 1024,
+     .num_hidden_layers = 24,
+     .num_attention_heads = 16,
+     .intermediate_size = 4096,
+     .max_position_embeddings = 8194,
+     .type_vocab_size = 1,
+     .pad_token_id = 1,
+     .layer_norm_eps = 1e-5,
+     .keys = kJinaV3Keys},
+    {.model_type = "jina_bert", .max_position_embeddings = 512, .keys = kJinaBertKeys},
+    {.model_type = "neobert",
+     .num_hidden_layers = 28,
+     .max_position_embeddings = 1024,
+     .type_vocab_size = 0,
+     .keys = kNeoBertKeys,
+     .aliases = kNeoBertAliases},
 };
 
 }  // namespace

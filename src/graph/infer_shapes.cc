@@ -103,7 +103,8 @@ void check_heads(const Rule& rule, int64_t width, int64_t heads) {
 
 SymbolicShape infer_rotary(const Rule& rule, const Node& node) {
   const auto& fields = node.attribute<RotaryAttributes>();
-  const SymbolicShape& x = rule.token_rows(Operand::kX);
+  const SymbolicShape& x = rule.rows(Operand::kX);
+  rule.expect(counts_tokens(x[0].symbol), Operand::kX, "F32 rows [T|S|F, n]");
   const int64_t width = x[1].size;
   if (fields.head_size <= 0 || fields.heads <= 0 || fields.heads > width / fields.head_size) {
     rule.refuse(fields.heads, " heads of ", fields.head_size, " columns are not in ", width);

@@ -97,25 +97,25 @@ int64_t sequence_labels(const ModelConfig& config) {
 }
 
 // The tensors without which a checkpoint does not have the head.
-std::array<std::string_view, 2> head_weights(HeadKind head, const FamilyParts& parts) {
+std::vector<std::string> head_weights(HeadKind head, const FamilyParts& parts) {
   switch (head) {
     case HeadKind::kEmbedding:
       return {};
     case HeadKind::kSequenceClassification:
-      return parts.classifier_weights;
+      return {parts.classifier_weights.begin(), parts.classifier_weights.end()};
     case HeadKind::kTokenClassification:
       return {"classifier.weight"};
     case HeadKind::kQuestionAnswering:
-      return {"qa_outputs.weight"};
+      return {cat(parts.question_answering, ".weight")};
     case HeadKind::kMaskedLM:
-      return {parts.masked_lm_weight};
+      return {std::string(parts.masked_lm_weight)};
   }
   return {};
 }
 
 // The first of them that is not there, "" if all are.
-std::string_view missing_weight(HeadKind head, const Builder& b) {
-  for (const std::string_view name : head_weights(head, *b.family().parts)) {
+std::string missing_weight(HeadKind head, const Builder& b) {
+  for (const std::string& name : head_weights(head, *b.family().parts)) {
     if (!name.empty() && !b.weights().has(name)) return name;
   }
   return "";
@@ -129,8 +129,11 @@ bool is_built(HeadKind head, const FamilyParts& parts) {
 }
 
 HeadKind head_of_tensors(const Builder& b) {
+  // Where two heads end in a module of one name, the tensors show the classifier.
+  const bool shared = b.family().parts->question_answering == "classifier";
   for (const HeadKind head : {HeadKind::kQuestionAnswering, HeadKind::kSequenceClassification,
                               HeadKind::kTokenClassification, HeadKind::kMaskedLM}) {
+    if (shared && head == HeadKind::kQuestionAnswering) continue;
     if (is_built(head, *b.family().parts) && missing_weight(head, b).empty()) return head;
   }
   return HeadKind::kEmbedding;
@@ -170,7 +173,7 @@ void check_asked_head(HeadKind head, const Checkpoint& checkpoint, const Builder
     fail(ErrorCode::kUnsupported, folder, ": made for another task than ", head_name(head),
          ": architectures is ", classes);
   }
-  if (const std::string_view missing = missing_weight(head, b); !missing.empty()) {
+  if (const std::string missing = missing_weight(head, b); !missing.empty()) {
     fail(ErrorCode::kUnsupported, folder, ": has no head for ", head_name(head),
          ": no tensor in the weights under the name ", b.weights().spelled({missing}),
          "; architectures is ", classes);
@@ -278,15 +281,20 @@ ValueId sequence_logits(Builder& b, ValueId hidden) {
   return b.linear(parts.pooler(b, hidden), "classifier", b.num_labels());
 }
 
+ValueId token_head(Builder& b, ValueId hidden) {
+  const auto append = b.family().parts->token_head;
+  return append == nullptr ? hidden : append(b, hidden);
+}
+
 // The value of the output "logits".
 ValueId logits(Builder& b, HeadKind head, ValueId hidden) {
   switch (head) {
     case HeadKind::kSequenceClassification:
       return sequence_logits(b, hidden);
     case HeadKind::kTokenClassification:
-      return b.linear(hidden, "classifier", b.config().num_labels);
+      return b.linear(token_head(b, hidden), "classifier", b.config().num_labels);
     case HeadKind::kQuestionAnswering:
-      return b.linear(hidden, "qa_outputs", 2);
+      return b.linear(token_head(b, hidden), b.family().parts->question_answering, 2);
     case HeadKind::kMaskedLM:
       return masked_lm(b, hidden);
     case HeadKind::kEmbedding:

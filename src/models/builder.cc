@@ -1,5 +1,6 @@
 #include "models/builder.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -14,6 +15,18 @@ namespace {
 
 graph::SymbolicShape token_vector() { return {graph::Dim::of(graph::Symbol::kTokens)}; }
 
+Tensor runs_of_rows(const Tensor& whole, const PackedRows& source, const Shape& part) {
+  Tensor rows(DType::kF32, part);
+  auto out = rows.mutable_as<float>().begin();
+  for (int64_t row = 0; row < part[0]; row += source.run) {
+    const int64_t begin = source.begin + row / source.run * source.step;
+    const Tensor run = whole.rows(begin, begin + source.run);
+    const auto values = run.as<float>();
+    out = std::copy(values.begin(), values.end(), out);
+  }
+  return rows;
+}
+
 }  // namespace
 
 float attention_scale(int64_t channels) {
@@ -24,7 +37,7 @@ Builder::Builder(const Checkpoint& checkpoint, const Family& family, const Build
     : config_(checkpoint.config()),
       family_(family),
       options_(options),
-      weights_(checkpoint, family.prefix),
+      weights_(checkpoint, family.prefix, family.parts->spellings),
       num_labels_(checkpoint.config().num_labels),
       input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())) {}
 
@@ -83,8 +96,9 @@ ValueId Builder::matmul(ValueId x, std::string_view module, int64_t n) {
   return graph_.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, module);
 }
 
-ValueId Builder::linear(ValueId x, std::string_view module, int64_t n) {
+ValueId Builder::linear(ValueId x, std::string_view module, int64_t n, Bias bias) {
   const ValueId product = matmul(x, module, n);
+  if (bias == Bias::kNone) return product;
   return add(product, constant({cat(module, ".bias")}, Shape{n}), module);
 }
 
@@ -111,6 +125,31 @@ ValueId Builder::projected(const Tensor& x, std::string_view module, bool has_bi
   return graph_.add_constant(name, std::make_shared<const Tensor>(std::move(y)));
 }
 
+ValueId Builder::linear_rows(ValueId x, std::string_view module, int64_t n,
+                             const PackedRows& source, Bias bias) {
+  const ValueId weight =
+      constant_rows(cat(module, ".weight"), source, ".weight", Shape{n, columns(x)});
+  const ValueId product =
+      graph_.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, module);
+  if (bias == Bias::kNone) return product;
+  return add(product, constant_rows(cat(module, ".bias"), source, ".bias", Shape{n}), module);
+}
+
+// The rows' memory is that of the whole, where that is float32.
+ValueId Builder::constant_rows(std::string_view name, const PackedRows& source,
+                               std::string_view parameter, const Shape& part) {
+  const ValueId known = graph_.find_value(name);
+  if (known != graph::kNoValue) return known;
+  const std::string stored = cat(source.module, parameter);
+  used_.insert(weights_.stored_name({stored}));
+  const Shape whole = part.rank() == 2 ? Shape{source.rows, part[1]} : Shape{source.rows};
+  std::shared_ptr<const Tensor>& tensor = packed_[stored];
+  if (tensor == nullptr) tensor = weights_.load({stored}, whole);
+  Tensor rows = source.run == 0 ? tensor->rows(source.begin, source.begin + part[0])
+                                : runs_of_rows(*tensor, source, part);
+  return graph_.add_constant(name, std::make_shared<const Tensor>(std::move(rows)));
+}
+
 ValueId Builder::decoder(ValueId x, std::string_view word_embeddings, std::string_view bias) {
   const std::string_view module = family_.parts->decoder;
   const std::string tied = cat(word_embeddings, ".weight");
@@ -120,18 +159,29 @@ ValueId Builder::decoder(ValueId x, std::string_view word_embeddings, std::strin
   const bool is_tied = weights_.has(own) ? weights_.same(own, tied) || !weights_.has(tied)
                                          : config_.tie_word_embeddings;
   const ValueId weight = constant({is_tied ? tied : own}, Shape{config_.vocab_size, columns(x)});
-  const ValueId bias_value = constant({bias, cat(module, ".bias")}, Shape{config_.vocab_size});
   const ValueId product =
       graph_.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, module);
-  return add(product, bias_value, module);
+  if (bias.empty()) return product;
+  return add(product, constant({bias, cat(module, ".bias")}, Shape{config_.vocab_size}), module);
 }
 
-ValueId Builder::layer_norm(ValueId x, std::string_view module, double epsilon) {
+ValueId Builder::layer_norm(ValueId x, std::string_view module, double epsilon, Bias bias) {
   const Shape shape{columns(x)};
-  const ValueId gamma = constant({cat(module, ".weight")}, shape);
-  const ValueId beta = constant({cat(module, ".bias")}, shape);
-  return graph_.add_node(OpKind::kLayerNormalization, {x, gamma, beta},
+  std::vector<ValueId> inputs = {x, constant({cat(module, ".weight")}, shape)};
+  if (bias == Bias::kAdded) inputs.push_back(constant({cat(module, ".bias")}, shape));
+  return graph_.add_node(OpKind::kLayerNormalization, std::move(inputs),
                          graph::LayerNormAttributes{static_cast<float>(epsilon)}, module);
+}
+
+ValueId Builder::rms_norm(ValueId x, std::string_view module, double epsilon) {
+  const ValueId gamma = constant({cat(module, ".weight")}, Shape{columns(x)});
+  graph::RmsNormAttributes attributes;
+  attributes.epsilon = static_cast<float>(epsilon);
+  return graph_.add_node(OpKind::kRMSNormalization, {x, gamma}, attributes, module);
+}
+
+ValueId Builder::multiply(ValueId x, ValueId y, std::string_view scope) {
+  return graph_.add_node(OpKind::kMul, {x, y}, graph::NoAttributes{}, scope);
 }
 
 ValueId Builder::add(ValueId x, ValueId y, std::string_view scope) {
@@ -174,6 +224,18 @@ ValueId Builder::attention(const AttentionOperands& operands,
   context.heads = fields.heads;
   context.kv_heads = fields.kv_heads;
   return graph_.add_node(OpKind::kAttentionContext, {probabilities, operands.v}, context, scope);
+}
+
+graph::AttentionAttributes Builder::attention_attributes(int64_t head_size) const {
+  graph::AttentionAttributes attributes;
+  attributes.heads = config_.num_attention_heads;
+  attributes.scale = attention_scale(head_size);
+  return attributes;
+}
+
+ValueId Builder::mean_of_tokens(ValueId x, std::string_view scope) {
+  return graph_.add_node(OpKind::kSequencePool, {x},
+                         graph::PoolAttributes{{graph::PoolMode::kMean}}, scope);
 }
 
 ValueId Builder::first_token(ValueId x, std::string_view scope) {

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -37,6 +39,19 @@ struct LinearTensors {
 
 /// 1 / sqrt(channels), in double as Python computes it, and rounded once.
 [[nodiscard]] float attention_scale(int64_t channels);
+
+/// Whether a module has a bias beside its weight.
+enum class Bias : uint8_t { kNone, kAdded };
+
+/// Where a checkpoint packs several modules into one: rows [begin, ..) of `<module>.weight`, which
+/// has `rows` in all; or `run` of them there and at every `step` from there on.
+struct PackedRows {
+  std::string module;
+  int64_t begin = 0;
+  int64_t rows = 0;
+  int64_t run = 0;  ///< 0: all in a row
+  int64_t step = 0;
+};
 
 /// Not thread-safe. Module paths are those of transformers' class for the head; a parameter read
 /// twice is one constant. Functions that read parameters throw what Weights::load() throws.
@@ -80,7 +95,12 @@ class Builder {
   graph::ValueId table_row(std::string_view module, const Shape& table, int64_t row);
 
   /// x [R, k] * `<module>.weight` [n, k]^T + `<module>.bias` [n].
-  graph::ValueId linear(graph::ValueId x, std::string_view module, int64_t n);
+  graph::ValueId linear(graph::ValueId x, std::string_view module, int64_t n,
+                        Bias bias = Bias::kAdded);
+  /// As linear(), where the weight [n, k] and the bias [n] are rows of a packed module's; constants
+  /// are named by `module` all the same.
+  graph::ValueId linear_rows(graph::ValueId x, std::string_view module, int64_t n,
+                             const PackedRows& source, Bias bias = Bias::kAdded);
   /// x [R, k] * `<module>.weight` [n, k]^T.
   graph::ValueId matmul(graph::ValueId x, std::string_view module, int64_t n);
   /// As linear(), with parameters that the family made, named as if they were `module`'s.
@@ -89,23 +109,35 @@ class Builder {
   graph::ValueId projected(const Tensor& x, std::string_view module, bool has_bias,
                            std::string_view name);
   /// The vocabulary's scores of x [S, n]: the family's decoder module, its weight tied to
-  /// `word_embeddings` unless the checkpoint has another; its bias lies under `bias` or beside it.
+  /// `word_embeddings` unless the checkpoint has another; its bias lies under `bias` or beside it,
+  /// "": it has none.
   graph::ValueId decoder(graph::ValueId x, std::string_view word_embeddings, std::string_view bias);
-  /// Normalises rows with `<module>.weight` and `<module>.bias`.
-  graph::ValueId layer_norm(graph::ValueId x, std::string_view module, double epsilon);
+  /// Normalizes rows with `<module>.weight` and `<module>.bias`.
+  graph::ValueId layer_norm(graph::ValueId x, std::string_view module, double epsilon,
+                            Bias bias = Bias::kAdded);
+  /// The same by the root mean square, with `<module>.weight`.
+  graph::ValueId rms_norm(graph::ValueId x, std::string_view module, double epsilon);
   graph::ValueId add(graph::ValueId x, graph::ValueId y, std::string_view scope);
+  /// Element by element, of two matrices.
+  graph::ValueId multiply(graph::ValueId x, graph::ValueId y, std::string_view scope);
   graph::ValueId activation(graph::ValueId x, Activation activation, std::string_view scope);
   /// softmax(q k^T / sqrt(head size)) v over each sequence, q, k and v [T, hidden].
   graph::ValueId attention(graph::ValueId q, graph::ValueId k, graph::ValueId v,
                            std::string_view scope);
+  /// The config's heads, and 1 / sqrt(head size) as their scale.
+  [[nodiscard]] graph::AttentionAttributes attention_attributes(int64_t head_size) const;
   /// softmax(score) v over each sequence, the score as graph::AttentionAttributes has it.
   graph::ValueId attention(const AttentionOperands& operands,
                            const graph::AttentionAttributes& fields, std::string_view scope);
+  /// The mean of each sequence's rows: [T, n] -> [B, n].
+  graph::ValueId mean_of_tokens(graph::ValueId x, std::string_view scope);
   /// Each sequence's first row: [T, n] -> [B, n].
   graph::ValueId first_token(graph::ValueId x, std::string_view scope);
 
  private:
   graph::ValueId constant(std::initializer_list<std::string_view> names, const Shape& shape);
+  graph::ValueId constant_rows(std::string_view name, const PackedRows& source,
+                               std::string_view parameter, const Shape& part);
   int64_t columns(graph::ValueId x) const { return graph_.value(x).shape[1].size; }
 
   const ModelConfig& config_;
@@ -114,6 +146,7 @@ class Builder {
   Weights weights_;
   int64_t num_labels_;
   std::set<std::string> used_;
+  std::map<std::string, std::shared_ptr<const Tensor>> packed_;  // by name, converted once
   graph::Graph graph_;
   graph::ValueId input_ids_;
 };

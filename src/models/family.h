@@ -6,10 +6,12 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "formats/hf_config.h"
 #include "graph/graph.h"
+#include "models/weights.h"
 
 namespace tamis::models {
 
@@ -29,13 +31,20 @@ struct FamilyParts {
   graph::ValueId (*pooler)(Builder&, graph::ValueId hidden) = nullptr;
   /// Appends the head of masked words to hidden [S, hidden]; logits [S, vocab].
   graph::ValueId (*masked_lm)(Builder&, graph::ValueId hidden) = nullptr;
+  /// Appends what stands before the last layer of the heads for tokens, [T, hidden] of both; null:
+  /// nothing.
+  graph::ValueId (*token_head)(Builder&, graph::ValueId hidden) = nullptr;
   /// Tokens of the longest sequence.
   int64_t (*max_positions)(const ModelConfig&);
   /// Tensors by which a checkpoint shows that it has the head.
   std::array<std::string_view, 2> classifier_weights = {};
   std::string_view masked_lm_weight = {};
+  /// The last layer's module of the head for question answering.
+  std::string_view question_answering = "qa_outputs";
   /// The module whose weight is tied to the word embeddings.
   std::string_view decoder = {};
+  /// Names that older checkpoints have for parts of the class's parameter names.
+  std::span<const Respelling> spellings = {};
 };
 
 struct Family {
@@ -57,5 +66,12 @@ extern const FamilyParts kMegatronBert;
 extern const FamilyParts kRobertaPreLayerNorm;
 extern const FamilyParts kXlmRobertaXl;
 extern const FamilyParts kDpr;
+extern const FamilyParts kModernBert;
+extern const FamilyParts kNomicBert;
+extern const FamilyParts kGte;
+extern const FamilyParts kEuroBert;
+extern const FamilyParts kNeoBert;
+extern const FamilyParts kJinaBert;
+extern const FamilyParts kJinaV3;
 
 }  // namespace tamis::models

@@ -1,6 +1,6 @@
-// ModernBERT (ettin, mmBERT, granite-embedding r2, gte-modernbert): pre-norm layers without biases, of
-// which every third sees all tokens and the others a window, each kind with rotary positions of its
-// own. Source: transformers, models/modernbert/modeling_modernbert.py
+// ModernBERT (ettin, mmBERT, granite-embedding r2, gte-modernbert): pre-norm layers without biases,
+// of which every third sees all tokens and the others a window, each kind with rotary positions of
+// its own. Source: transformers, models/modernbert/modeling_modernbert.py
 #include "base/error.h"
 #include "base/json.h"
 #include "models/builder.h"
@@ -17,7 +17,6 @@ constexpr int64_t kMostWindow = 1 << 20;
 /// Layers of one kind.
 struct LayerKind {
   RotaryPositions positions;
-  std::string name;     // of the constant of frequencies
   int64_t window = -1;  // tokens seen on either side; -1: all
 };
 
@@ -62,8 +61,8 @@ std::vector<bool> read_slides(const ModelConfig& config) {
   return slides;
 }
 
-// Newer files have rope_parameters with an object for each kind, older ones a theta for each and one
-// rope_scaling.
+// Newer files have rope_parameters with an object for each kind, older ones a theta for each and
+// one rope_scaling.
 RotaryPositions read_positions(const ModelConfig& config, std::string_view kind,
                                std::string_view theta_key, double theta) {
   const ConfigFields& fields = config.fields;
@@ -81,10 +80,12 @@ ModernBertConfig read_config(const ModelConfig& config) {
   const ConfigFields& fields = config.fields;
   ModernBertConfig own;
   own.full.positions = read_positions(config, "full_attention", "global_rope_theta", 160000);
-  own.full.name = "rotary_emb.full_attention_inv_freq";
+  own.full.positions.name = "rotary_emb.full_attention_inv_freq";
   own.sliding.positions = read_positions(config, "sliding_attention", "local_rope_theta", 10000);
-  own.sliding.name = "rotary_emb.sliding_attention_inv_freq";
+  own.sliding.positions.name = "rotary_emb.sliding_attention_inv_freq";
   own.sliding.window = fields.integer("local_attention", 128, 2, kMostWindow) / 2;
+  // Half of the other; newer files may have it in its place.
+  own.sliding.window = fields.integer("sliding_window", own.sliding.window, 1, kMostWindow);
   own.slides = read_slides(config);
   own.norm_eps = fields.number("norm_eps", 1e-5, 0, 1);
   own.norm_bias = bias_of(fields, "norm_bias");
@@ -104,13 +105,13 @@ ValueId attention(Builder& b, const ModernBertConfig& own, const LayerKind& kind
                          own.attention_bias);
   };
   const auto turned = [&](ValueId value) {
-    return rotary(b, value, kind.positions, heads, n / heads, kind.name, module);
+    return rotary(b, value, kind.positions, heads, n / heads, module);
   };
   const ValueId q = turned(part("query", 0));
   const ValueId k = turned(part("key", 1));
   graph::AttentionAttributes attributes = b.attention_attributes(n / heads);
   attributes.left = attributes.right = kind.window;
-  const ValueId context = b.attention(q, k, part("value", 2), attributes, module);
+  const ValueId context = b.attention({.q = q, .k = k, .v = part("value", 2)}, attributes, module);
   return b.linear(context, module + ".Wo", n, own.attention_bias);
 }
 
@@ -162,8 +163,8 @@ ValueId classifier(Builder& b, ValueId hidden) {
   if (pooling != "cls" && pooling != "mean") {
     fields.refuse("classifier_pooling", json_quote(pooling.substr(0, 200)), "cls and mean");
   }
-  const ValueId pooled = pooling == "cls" ? b.first_token(hidden, "pooling")
-                                          : b.mean_of_tokens(hidden, "pooling");
+  const ValueId pooled =
+      pooling == "cls" ? b.first_token(hidden, "pooling") : b.mean_of_tokens(hidden, "pooling");
   return b.linear(prediction_head(b, pooled), "classifier", b.config().num_labels);
 }
 

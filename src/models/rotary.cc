@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/key_table.h"
 
 namespace tamis::models {
 
@@ -12,6 +13,17 @@ namespace {
 
 constexpr double kMostTheta = 1e12;
 constexpr double kMostFactor = 1e6;
+
+constexpr KeyRow kKeys[] = {
+    honored("rope_type"),
+    honored("type"),
+    honored("rope_theta"),
+    honored("factor"),
+    honored("low_freq_factor"),
+    honored("high_freq_factor"),
+    honored("original_max_position_embeddings"),
+    refused("partial_rotary_factor", "heads that turn in part are not built", {"1", "1.0"}),
+};
 
 double number(const JsonView& object, std::string_view key, std::string_view what, double otherwise,
               double low, double high) {
@@ -77,6 +89,7 @@ RotaryPositions read_rotary(const JsonView& parameters, std::string_view what, d
     fail(ErrorCode::kCorruptData, what, ": ", size,
          " columns of a head cannot turn; accepted are even numbers from 2 on");
   }
+  check_keys(parameters, what, kKeys);
   RotaryPositions positions;
   theta = number(parameters, "rope_theta", what, theta, 1e-3, kMostTheta);
   positions.frequencies = rotary_frequencies(theta, size);
@@ -96,13 +109,13 @@ RotaryPositions read_rotary(const JsonView& parameters, std::string_view what, d
 }
 
 graph::ValueId rotary(Builder& b, graph::ValueId x, const RotaryPositions& positions, int64_t heads,
-                      int64_t head_size, std::string_view name, std::string_view scope) {
-  graph::ValueId frequencies = b.graph().find_value(name);
+                      int64_t head_size, std::string_view scope) {
+  graph::ValueId frequencies = b.graph().find_value(positions.name);
   if (frequencies == graph::kNoValue) {
     const auto pairs = static_cast<int64_t>(positions.frequencies.size());
     frequencies = b.graph().add_constant(
-        name, std::make_shared<const Tensor>(
-                  Tensor::from(Shape{pairs}, std::span<const float>(positions.frequencies))));
+        positions.name, std::make_shared<const Tensor>(Tensor::from(
+                            Shape{pairs}, std::span<const float>(positions.frequencies))));
   }
   return b.graph().add_node(
       graph::OpKind::kRotary, {x, frequencies},

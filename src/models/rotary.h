@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct RotaryPositions {
   std::vector<float> frequencies;  ///< of the pairs: angle = place * frequency
   float scale = 1.0f;              ///< of cosines and sines
   bool interleaved = false;        ///< pairs are neighbors, not halves
+  /// Of the constant that holds the frequencies, made once.
+  std::string name = "rotary_emb.inv_freq";
 };
 
 /// 1 / theta^(2 i / size), i below size / 2, in float32 as PyTorch computes it.
@@ -30,9 +33,8 @@ struct RotaryPositions {
 [[nodiscard]] RotaryPositions read_rotary(const JsonView& parameters, std::string_view what,
                                           double theta, int64_t size);
 
-/// x [T, n] with its first `heads` heads of `head_size` columns turned. `name` is of the constant
-/// that holds the frequencies, made once.
+/// x [T, n] with its first `heads` heads of `head_size` columns turned.
 graph::ValueId rotary(Builder& b, graph::ValueId x, const RotaryPositions& positions, int64_t heads,
-                      int64_t head_size, std::string_view name, std::string_view scope);
+                      int64_t head_size, std::string_view scope);
 
 }  // namespace tamis::models

@@ -76,6 +76,118 @@ TEST(Spellings, GammaAndBeta) {
   }
 }
 
+// Families whose checkpoints keep the names that the code beside them gave their tensors, which
+// transformers writes too. Its class has others, and projections of their own.
+struct TwoSpellings {
+  std::string folder;
+  std::string layers;                                      // the older name of the list of layers
+  std::vector<std::pair<std::string, std::string>> names;  // the older part, the class's
+  std::vector<std::vector<std::string>> packed;            // the older module, its parts in order
+};
+
+// Rows of `whole` as the `index`-th of `count` tensors.
+Tensor part_of(const Tensor& whole, int64_t index, int64_t count) {
+  const Tensor values = to_float32(whole.view());
+  const int64_t rows = whole.shape()[0] / count;
+  const Tensor part = values.rows(index * rows, (index + 1) * rows);
+  return Tensor::from(part.shape(), part.as<float>());
+}
+
+EditableCheckpoint in_names_of_the_class(const TwoSpellings& spellings) {
+  EditableCheckpoint checkpoint(spellings.folder);
+  const std::vector<StoredTensor> tensors = checkpoint.tensors;
+  for (const StoredTensor& tensor : tensors) {
+    for (const std::vector<std::string>& modules : spellings.packed) {
+      const size_t at = tensor.name.find(modules[0] + ".");
+      if (at == tensor.name.npos) continue;
+      const auto count = static_cast<int64_t>(modules.size()) - 1;
+      for (int64_t i = 0; i < count; ++i) {
+        const std::string name =
+            replaced(tensor.name, modules[0], modules[static_cast<size_t>(i) + 1]);
+        checkpoint.set(name, part_of(*tensor.tensor, i, count));
+      }
+      checkpoint.remove(tensor.name);
+    }
+  }
+  checkpoint.rename([&spellings](std::string name) {
+    name = replaced(name, spellings.layers, "layers.");
+    for (const auto& [older, today] : spellings.names) name = replaced(name, older, today);
+    return name;
+  });
+  return checkpoint;
+}
+
+const TwoSpellings kNomicBertNames = {
+    "nomic_bert-base",
+    "encoder.layers.",
+    {{"emb_ln", "embeddings.LayerNorm"},
+     {"attn.out_proj", "self_attn.o_proj"},
+     {"norm1", "post_attention_layernorm"},
+     {"norm2", "post_mlp_layernorm"},
+     {"fc11", "up_proj"},
+     {"fc12", "gate_proj"},
+     {"fc2", "down_proj"}},
+    {{"attn.Wqkv", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}}};
+const TwoSpellings kGteNames = {
+    "gte-base",
+    "encoder.layer.",
+    {{"attention.o_proj", "self_attn.o_proj"},
+     {"attn_ln", "post_attention_layernorm"},
+     {"mlp_ln", "post_mlp_layernorm"}},
+    {{"attention.qkv_proj", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
+     {"mlp.up_gate_proj", "mlp.up_proj", "mlp.gate_proj"}}};
+
+TEST(Spellings, NamesOfTheClassOrOfOlderCode) {
+  for (const TwoSpellings& spellings : {kNomicBertNames, kGteNames}) {
+    SCOPED_TRACE(spellings.folder);
+    const EditableCheckpoint other = in_names_of_the_class(spellings);
+    expect_same_graph(graph_of(EditableCheckpoint(spellings.folder)), graph_of(other));
+  }
+}
+
+TEST(Spellings, ConfigsOfOlderCode) {
+  const std::pair<const char*, const char*> kOlder[] = {
+      {"nomic_bert-base",
+       R"({"model_type":"nomic_bert","architectures":["NomicBertModel"],"vocab_size":120,)"
+       R"("auto_map":{"AutoModel":"modeling_hf_nomic_bert.NomicBertModel"},"n_embd":16,"n_layer":2,)"
+       R"("n_head":2,"n_inner":20,"n_positions":40,"rotary_emb_base":1000,"rotary_emb_fraction":1.0,)"
+       R"("activation_function":"swiglu","type_vocab_size":2,"layer_norm_epsilon":1e-12})"},
+      {"gte-base",
+       R"({"model_type":"gte","architectures":["NewModel"],"vocab_size":120,"hidden_size":16,)"
+       R"("auto_map":{"AutoModel":"modeling.NewModel"},"num_hidden_layers":2,"pad_token_id":0,)"
+       R"("num_attention_heads":2,"intermediate_size":20,"max_position_embeddings":40,)"
+       R"("position_embedding_type":"rope","rope_theta":160000,"pack_qkv":true,)"
+       R"("type_vocab_size":1,"layer_norm_type":"layer_norm","hidden_act":"gelu"})"}};
+  for (const auto& [folder, config] : kOlder) {
+    SCOPED_TRACE(folder);
+    EditableCheckpoint original(folder);
+    EditableCheckpoint other(folder);
+    other.config = ModelConfig::parse(config, "config.json");
+    original.config.hidden_act = other.config.hidden_act;
+    expect_same_graph(graph_of(original), graph_of(other));
+  }
+}
+
+// "ntk": theta times the factor, then waves longer by factor^(2 / 8) for heads of 8 columns.
+TEST(Spellings, GtesOlderStretch) {
+  EditableCheckpoint stretched("gte-base");
+  stretched.config = ModelConfig::parse(
+      R"({"model_type":"new","architectures":["NewModel"],"vocab_size":120,"hidden_size":16,)"
+      R"("num_hidden_layers":2,"pad_token_id":0,"num_attention_heads":2,"intermediate_size":20,)"
+      R"("max_position_embeddings":40,"rope_theta":5000,"type_vocab_size":1,)"
+      R"("rope_scaling":{"type":"ntk","factor":2.0}})",
+      "config.json");
+  const graph::Graph graph = graph_of(stretched);
+  const graph::ValueId id = graph.find_value("rotary_emb.inv_freq");
+  ASSERT_NE(id, graph::kNoValue);
+  const auto frequencies = graph.value(id).constant->as<float>();
+  ASSERT_EQ(frequencies.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) {
+    const double wanted = std::pow(10000.0, -static_cast<double>(i) / 4) / std::pow(2.0, 0.25);
+    EXPECT_NEAR(frequencies[i], wanted, wanted * 0x1p-21) << i;
+  }
+}
+
 TEST(Spellings, DecoderOfItsOwnTiedOrNot) {
   const EditableCheckpoint original("bert-masked-lm");
   const std::string words = "bert.embeddings.word_embeddings.weight";

@@ -42,10 +42,15 @@ constexpr std::string_view kUsual[] = {
     "generator_predictions.",
     "generator_lm_head.",
     "discriminator_predictions.",
+    "head.",
+    "decoder.",
+    "dense.",
 };
 
 bool is_usual(std::string_view name, std::string_view prefix) {
-  if (name.ends_with("position_ids") || name.ends_with("token_type_ids")) return true;
+  for (const std::string_view buffer : {"position_ids", "token_type_ids", "inv_freq"}) {
+    if (name.ends_with(buffer)) return true;
+  }
   if (name.starts_with(prefix) && name.substr(prefix.size()).starts_with('.')) {
     name.remove_prefix(prefix.size() + 1);
   }

@@ -25,12 +25,28 @@ std::string tensorflow_spelling(std::string_view name) {
   return cat(module, name.ends_with(".weight") ? "gamma" : "beta");
 }
 
+// Each part once, where it first is.
+std::string respelled(std::string name, std::span<const Respelling> respellings) {
+  for (const Respelling& row : respellings) {
+    const size_t at = name.find(row.name);
+    if (at != name.npos) name.replace(at, row.name.size(), row.other);
+  }
+  return name;
+}
+
 }  // namespace
 
 std::vector<std::string> Weights::spellings(std::string_view name) const {
   std::vector<std::string> found = {std::string(name)};
   if (name.starts_with(prefix_) && name.substr(prefix_.size()).starts_with('.')) {
     found.emplace_back(name.substr(prefix_.size() + 1));
+  }
+  if (!respellings_.empty()) {
+    const size_t plain = found.size();
+    for (size_t i = 0; i < plain; ++i) {
+      std::string other = respelled(found[i], respellings_);
+      if (other != found[i]) found.push_back(std::move(other));
+    }
   }
   if (!is_layer_norm(name)) return found;
   const size_t count = found.size();

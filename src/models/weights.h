@@ -14,18 +14,27 @@
 
 namespace tamis::models {
 
+/// A part of parameter names for which a family's older checkpoints have another.
+struct Respelling {
+  std::string_view name;
+  std::string_view other;
+};
+
 /// Borrows the checkpoint. Const access is safe from any thread.
 class Weights {
  public:
   /// `prefix` is what the encoder's parameters begin with in classes that have a head ("bert").
-  Weights(const Checkpoint& checkpoint, std::string_view prefix)
-      : checkpoint_(checkpoint), prefix_(prefix) {}
+  /// `spellings` outlive this.
+  Weights(const Checkpoint& checkpoint, std::string_view prefix,
+          std::span<const Respelling> spellings = {})
+      : checkpoint_(checkpoint), prefix_(prefix), respellings_(spellings) {}
 
   /// True if a tensor lies in the checkpoint under some spelling of the name.
   [[nodiscard]] bool has(std::string_view name) const { return !stored_name({name}).empty(); }
 
   /// The parameter as float32, under the first of `names` that is there in any spelling: with or
-  /// without the prefix, and gamma and beta for the weight and bias of a layer norm. Throws
+  /// without the prefix, with all of the family's other names for its parts or none, and gamma and
+  /// beta for the weight and bias of a layer norm. Throws
   /// Error{kCorruptData} naming the tensor: missing (with the names tried), of another shape or
   /// dtype, not finite.
   [[nodiscard]] std::shared_ptr<const Tensor> load(std::initializer_list<std::string_view> names,
@@ -45,6 +54,7 @@ class Weights {
 
   const Checkpoint& checkpoint_;
   std::string prefix_;
+  std::span<const Respelling> respellings_;
 };
 
 /// The tensor itself if it is float32, else its values as float32. `what` names it in messages.

@@ -48,8 +48,9 @@ bool fuse_glu(graph::Graph& graph) {
     if (!match(uses, x, y, unit) && !match(uses, y, x, unit)) continue;
     const std::string scope = mul.scope;
     MergedMatMul merged = merge(graph, unit.matmuls, stacks, "+up");
-    const ValueId both = graph.insert_node(i, OpKind::kMatMul, std::move(merged.inputs),
-                                           graph::MatMulAttributes{}, scope, cat(scope, ".gate_up"));
+    const ValueId both =
+        graph.insert_node(i, OpKind::kMatMul, std::move(merged.inputs), graph::MatMulAttributes{},
+                          scope, cat(scope, ".gate_up"));
     graph.nodes()[i].quantizers = std::move(merged.quantizers);
     Node& glu = graph.nodes()[++i];
     glu.op = OpKind::kGlu;

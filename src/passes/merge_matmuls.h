@@ -1,7 +1,7 @@
 // Several MatMuls of one value as one MatMul of their stacked weights.
 //
-// Is: the condition, the stacked constants and the marks, for the passes that look for such MatMuls.
-// Is not: a pass. May use: graph.
+// Is: the condition, the stacked constants and the marks, for the passes that look for such
+// MatMuls. Is not: a pass. May use: graph.
 #pragma once
 
 #include <map>
@@ -23,7 +23,8 @@ using MatMulParts = std::span<const graph::Node* const>;
 /// Stacked constants by their parts: layers that share weights (ALBERT) go on sharing them.
 class Stacks {
  public:
-  /// Rows of the constants, one behind the other, as a constant named after the first with `suffix`.
+  /// Rows of the constants, one behind the other, as a constant named after the first with
+  /// `suffix`.
   [[nodiscard]] graph::ValueId stack(graph::Graph& graph, const std::vector<graph::ValueId>& parts,
                                      std::string_view suffix);
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/error.h"
 #include "passes/match.h"
@@ -38,6 +39,7 @@ bool is_rowwise(OpKind op) {
     case OpKind::kMatMul:
     case OpKind::kQuantizedMatMul:
     case OpKind::kRMSNormalization:
+    case OpKind::kRotary:
     case OpKind::kTokenNormalize:
     case OpKind::kLayerNormalization:
     case OpKind::kSkipLayerNormalization:
@@ -45,7 +47,6 @@ bool is_rowwise(OpKind op) {
     case OpKind::kPositionIds:
     case OpKind::kGather:
     case OpKind::kUnfold:
-    case OpKind::kRotary:
     case OpKind::kVocabularyPool:
     case OpKind::kSelectTokens:
     case OpKind::kSelectFirstTokens:
@@ -137,7 +138,8 @@ class RowDropper {
   // packing a weight twice.
   [[nodiscard]] const Node* merged_projection(const Node& attention) const {
     const Uses uses(graph_);
-    const ValueId qkv = attention.operand(Operand::kQ);
+    ValueId qkv = attention.operand(Operand::kQ);
+    if (const Node* turn = merged_turn(uses, attention)) qkv = turn->operand(Operand::kX);
     const Node* matmul = uses.producer(qkv, OpKind::kMatMul);
     if (matmul == nullptr) matmul = uses.producer(qkv, OpKind::kQuantizedMatMul);
     const bool cut = matmul != nullptr && uses.used_once(matmul->output) &&
@@ -147,16 +149,43 @@ class RowDropper {
     return cut ? matmul : nullptr;
   }
 
-  // Gives the Attention at i queries of their own. Returns how many nodes were put before it.
+  // What turns queries and keys between their projection and the attention that alone reads them.
+  [[nodiscard]] static const Node* merged_turn(const Uses& uses, const Node& attention) {
+    const ValueId qkv = attention.operand(Operand::kQ);
+    return uses.used_once(qkv) ? uses.producer(qkv, OpKind::kRotary) : nullptr;
+  }
+
+  // Gives the Attention at i queries of their own, of the selected rows. Returns how many nodes
+  // were put before it.
   size_t cut_queries(size_t i) {
     const Node matmul = *merged_projection(graph_.nodes()[i]);
+    const Node* merged = merged_turn(Uses(graph_), graph_.nodes()[i]);
+    const std::optional<Node> turn = merged == nullptr ? std::nullopt : std::optional(*merged);
     const int64_t n = graph_.value(graph_.nodes()[i].output).shape[1].size;
     const int64_t end = graph_.value(matmul.output).shape[1].size;
-    const ValueId q = cut_rows(i, matmul, {0, n, "q"});
-    const ValueId kv = cut_rows(i + 1, matmul, {n, end, "kv"});
-    graph_.nodes()[i + 2].set_operand(Operand::kQ, q);
-    graph_.nodes()[i + 2].set_operand(Operand::kK, kv);
-    return 2;
+    ValueId q = cut_rows(i, matmul, {0, n, "q"});
+    ValueId kv = cut_rows(i + 1, matmul, {n, end, "kv"});
+    // The cut MatMul for the queries then reads picked rows, like any other.
+    size_t added = narrow(i) + 2;
+    if (turn) {
+      const auto& fields = graph_.nodes()[i + added].attribute<graph::AttentionAttributes>();
+      const int64_t heads = fields.heads;
+      const int64_t key_heads = turn->attribute<graph::RotaryAttributes>().heads - heads;
+      q = cut_turn(i + added, *turn, q, heads);
+      kv = cut_turn(i + added + 1, *turn, kv, key_heads);
+      added += 2;
+    }
+    graph_.nodes()[i + added].set_operand(Operand::kQ, q);
+    graph_.nodes()[i + added].set_operand(Operand::kK, kv);
+    return added;
+  }
+
+  // The turn of a part of what `turn` reads.
+  ValueId cut_turn(size_t index, const Node& turn, ValueId part, int64_t heads) {
+    auto attributes = turn.attribute<graph::RotaryAttributes>();
+    attributes.heads = heads;
+    return graph_.insert_node(index, OpKind::kRotary, {part, turn.operand(Operand::kFrequencies)},
+                              attributes, turn.scope, cat(graph_.value(part).name, ".rotary"));
   }
 
   /// Output columns of a MatMul, which are rows of its weight.
@@ -225,11 +254,9 @@ class RowDropper {
   }
 
   size_t narrow_attention(size_t i) {
-    // The cut MatMul for the queries then reads picked rows, like any other.
     size_t added = 0;
     if (!graph_.nodes()[i].has(Operand::kK)) {
       added = cut_queries(i);
-      added += narrow(i);
     } else {
       const ValueId q = graph_.nodes()[i].operand(Operand::kQ);
       if (has_token_rows(q)) {

@@ -109,7 +109,8 @@ double graph_ns(const Graph& graph, const CostModel& model) {
       ns += share * table_ns(bf16 ? CostOp::kAttentionBf16 : CostOp::kAttention, width, model.seq,
                              model.isas);
     } else if (node.op == OpKind::kSkipLayerNormalization ||
-               node.op == OpKind::kLayerNormalization ||
+               node.op == OpKind::kLayerNormalization || node.op == OpKind::kRMSNormalization ||
+               node.op == OpKind::kRotary || node.op == OpKind::kGlu ||
                node.op == OpKind::kEmbedLayerNormalization) {
       ns += share * table_ns(CostOp::kLayerNorm, width, 1, model.isas);
     }

@@ -62,18 +62,18 @@ class Position {
     }
   }
 
-  // An addition of two computed matrices, read by one LayerNormalization, behind an attention: the
-  // sums of embeddings are not.
-  [[nodiscard]] const Node* norm_of_sum(const Node& node) const {
-    if (node.op != OpKind::kAdd || !after_attention(node.output)) return nullptr;
+  // An addition of two computed matrices behind an attention: the sums of embeddings are not.
+  [[nodiscard]] bool is_residual_sum(const Node& node) const {
+    if (node.op != OpKind::kAdd || !after_attention(node.output)) return false;
     const ValueId x = node.operand(Operand::kX);
     const ValueId y = node.operand(Operand::kY);
-    if (graph_.is_constant(x) || graph_.is_constant(y)) return nullptr;
-    if (graph_.value(x).shape != graph_.value(y).shape) return nullptr;
-    return uses_.only_consumer(node.output, OpKind::kLayerNormalization);
+    if (graph_.is_constant(x) || graph_.is_constant(y)) return false;
+    return graph_.value(x).shape == graph_.value(y).shape;
   }
-  [[nodiscard]] bool is_residual_sum(const Node& node) const {
-    return norm_of_sum(node) != nullptr;
+  // The LayerNormalization that alone reads a residual sum, as in post-norm layers.
+  [[nodiscard]] const Node* norm_of_sum(const Node& node) const {
+    if (!is_residual_sum(node)) return nullptr;
+    return uses_.only_consumer(node.output, OpKind::kLayerNormalization);
   }
 
   // A linear layer of the encoder: it feeds an attention directly, or it lies between an attention
@@ -95,7 +95,10 @@ class Position {
       if (is_attention_product(node)) return true;
       const bool adds_bias =
           node.op == OpKind::kAdd && graph_.is_constant(node.operand(Operand::kY));
-      if (adds_bias && feeds_attention(node.output)) return true;
+      // Queries and keys turn, and some are normalized head by head.
+      const bool passes_on =
+          adds_bias || node.op == OpKind::kRotary || node.op == OpKind::kRMSNormalization;
+      if (passes_on && feeds_attention(node.output)) return true;
     }
     return false;
   }

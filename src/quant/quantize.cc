@@ -217,27 +217,29 @@ class Calibration {
   }
 
   [[nodiscard]] int64_t outlier_count(const Node& node) const {
-    const std::vector<int> readers = graph_.consumers(node.output);
-    for (const int reader : readers) {
-      const Node& next = graph_.nodes()[static_cast<size_t>(reader)];
-      const bool bias = next.op == OpKind::kAdd && graph_.is_constant(next.operand(Operand::kY));
-      if (is_attention(next.op) || (bias && feeds_attention(next))) {
-        return options_.outliers.into_attention;
-      }
-    }
+    if (feeds_attention(node.output)) return options_.outliers.into_attention;
     const int producer = graph_.producer(node.operand(Operand::kX));
     if (producer < 0) return options_.outliers.into_activation;
     const Node& before = graph_.nodes()[static_cast<size_t>(producer)];
     if (is_attention(before.op)) return options_.outliers.out_of_attention;
     const auto* matmul = std::get_if<graph::MatMulAttributes>(&before.attributes);
-    const bool activated = before.op == OpKind::kActivation ||
+    const bool activated = before.op == OpKind::kActivation || before.op == OpKind::kGlu ||
+                           before.op == OpKind::kMul ||
                            (matmul != nullptr && matmul->activation != Activation::kNone);
     return activated ? options_.outliers.out_of_activation : options_.outliers.into_activation;
   }
 
-  [[nodiscard]] bool feeds_attention(const Node& node) const {
-    const Node* reader = only_reader(node.output);
-    return reader != nullptr && is_attention(reader->op);
+  // Whether an attention reads the value, at once or behind a bias, a turn or a norm of its heads.
+  [[nodiscard]] bool feeds_attention(ValueId id) const {
+    const std::vector<int> readers = graph_.consumers(id);
+    return std::any_of(readers.begin(), readers.end(), [&](int reader) {
+      const Node& next = graph_.nodes()[static_cast<size_t>(reader)];
+      if (is_attention(next.op)) return true;
+      const bool bias = next.op == OpKind::kAdd && graph_.is_constant(next.operand(Operand::kY));
+      const bool passes_on =
+          bias || next.op == OpKind::kRotary || next.op == OpKind::kRMSNormalization;
+      return passes_on && feeds_attention(next.output);
+    });
   }
 
   // Ranges of static marks on attention and on sums.

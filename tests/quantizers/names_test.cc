@@ -129,6 +129,49 @@ TEST(QuantizerNames, OfTransformerDeploysListsExist) {
   }
 }
 
+// Seven linear layers and two products in each layer, and where norms follow the residual sums,
+// these.
+TEST(QuantizerNames, OfGatedFamiliesFollowTheirModules) {
+  struct Gated {
+    const char* model;
+    const char* prefix;  // of the first layer's modules
+    std::vector<const char*> linear;
+    size_t ours;  // of two layers
+  };
+  const std::vector<const char*> kClass = {
+      "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+      "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+  const Gated kGated[] = {
+      {"nomic_bert-base", "nomic_bert.layers.0.", kClass, 44},
+      {"gte-base", "gte.layers.0.", kClass, 44},
+      {"eurobert-token-classification", "model.layers.0.", kClass, 38},
+      {"modernbert-base",
+       "model.layers.0.",
+       {"attn.Wqkv.query", "attn.Wqkv.key", "attn.Wqkv.value", "attn.Wo", "mlp.Wi.input",
+        "mlp.Wi.gate", "mlp.Wo"},
+       38},
+      {"neobert-base",
+       "model.transformer_encoder.0.",
+       {"qkv.query", "qkv.key", "qkv.value", "wo", "ffn.w12.gate", "ffn.w12.up", "ffn.w3"},
+       36}};
+  for (const Gated& row : kGated) {
+    SCOPED_TRACE(row.model);
+    const auto checkpoint = Checkpoint::open(models::testdata_model(row.model));
+    const graph::Graph graph = marked(*checkpoint);
+    EXPECT_EQ(names_of(graph).size(), row.ours);
+    std::set<std::string> on;
+    for (const quant::QuantizerInfo& info : quant::list_quantizers(graph)) {
+      if (info.enabled) on.insert(info.name);
+    }
+    EXPECT_EQ(on.size(), 2 * 2 * row.linear.size());
+    for (const char* module : row.linear) {
+      for (const char* operand : {"._input_quantizer", "._weight_quantizer"}) {
+        EXPECT_TRUE(on.contains(cat(row.prefix, module, operand))) << module << operand;
+      }
+    }
+  }
+}
+
 TEST(QuantizerNames, OfAlbertAndDistilBertFollowTheNumberingRule) {
   const auto albert = Checkpoint::open(models::testdata_model("albert-sequence-classification"));
   const std::set<std::string> albert_names = names_of(marked(*albert));

@@ -156,7 +156,7 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
             lowered = name.lower()
-            norm = "layernorm" in lowered or "layer_norm" in lowered
+            norm = "norm" in lowered
             if norm and name.endswith("weight"):
                 parameter.copy_(0.5 + torch.rand(parameter.shape, generator=generator))
             elif parameter.dim() == 1:
@@ -172,7 +172,7 @@ def _spread_answers(model: torch.nn.Module, spec: Spec, tokenizer: small_tokeniz
     """
     if spec.head not in SPREAD:
         return
-    head = model.qa_outputs if spec.head == "question-answering" else model.classifier
+    head = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
     last = [module for module in head.modules() if isinstance(module, torch.nn.Linear)][-1]
     rows = []
     last.register_forward_hook(lambda module, inputs, output: rows.append(output[0]))

@@ -2,17 +2,22 @@
 
 import transformers
 
+import own_models
 import small_tokenizers
 
 ALL_HEADS = ["base", "sequence-classification", "token-classification", "question-answering", "masked-lm"]
+NO_ANSWERS = ["base", "sequence-classification", "token-classification", "masked-lm"]
 HEADS = {
     "mpnet": ALL_HEADS, "deberta": ALL_HEADS, "deberta-v2": ALL_HEADS,
     "ernie": ["base", "masked-lm", "next-sentence", "multiple-choice"],
     "megatron-bert": ["base", "masked-lm"], "roberta-prelayernorm": ["base", "masked-lm"],
     "xlm-roberta-xl": ["base", "masked-lm"], "data2vec-text": ["base", "masked-lm"], "dpr": ["base"],
+    "modernbert": ALL_HEADS, "nomic_bert": NO_ANSWERS, "gte": NO_ANSWERS, "eurobert": NO_ANSWERS,
+    "jina_embeddings_v3": ["base", "sequence-classification", "masked-lm"],
+    **{family: list(heads) for family, heads in own_models.ARCHITECTURES.items()},
 }
 # Families with segments.
-WITH_TYPES = {"ernie", "megatron-bert", "dpr"}
+WITH_TYPES = {"ernie", "megatron-bert", "dpr", "nomic_bert", *own_models.WITH_TYPES}
 # Families that count positions from the padding.
 ROBERTA_POSITIONS = {"mpnet", "roberta-prelayernorm", "xlm-roberta-xl", "data2vec-text"}
 MAX_LENGTH = 40
@@ -27,6 +32,8 @@ DEBERTA_V3 = {
 }
 OPTIONS = {
     "deberta": DEBERTA, "deberta-v2": DEBERTA_V3, "dpr": {"projection_dim": 12}, "xlm-roberta-xl": {"layer_norm_eps": 1e-5},
+    # A window of 4 tokens on either side in the second layer.
+    "modernbert": {"local_attention": 8}, "gte": {"type_vocab_size": 1}, "eurobert": {"num_key_value_heads": 1},
     "ernie": {"use_task_id": True, "task_type_vocab_size": 3},
 }
 # What single checkpoints have beside those, so that every setting of a family is in one of them.
@@ -43,8 +50,25 @@ OF_FOLDER = {
     "deberta-v2-question-answering": {"pos_att_type": "c2p", "position_biased_input": True, "type_vocab_size": 2},
     "deberta-v2-masked-lm": {"embedding_size": 8, "pos_att_type": ["p2c"]},
     "dpr-base-context": {"projection_dim": 0},
+    # Biases everywhere, layers in another order, waves stretched.
+    "modernbert-token-classification": {
+        "norm_bias": True, "attention_bias": True, "mlp_bias": True, "layer_types": ["sliding_attention", "full_attention"],
+        "rope_parameters": {
+            "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 8000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 500.0},
+        },
+    },
+    "modernbert-mean": {"classifier_pooling": "mean"},
+    "gte-token-classification": {"type_vocab_size": 0, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
+    "eurobert-token-classification": {
+        "num_key_value_heads": 2, "attention_bias": True, "mlp_bias": True, "head_dim": 6,
+        "rope_parameters": {
+            "rope_type": "llama3", "rope_theta": 300.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 32,
+        },
+    },
 }
-CLASSES = {"dpr-base-context": transformers.DPRContextEncoder}
+CLASSES = {"dpr-base-context": transformers.DPRContextEncoder, **own_models.classes()}
 
 
 def rows(activations: list[str]) -> list[tuple]:
@@ -54,7 +78,10 @@ def rows(activations: list[str]) -> list[tuple]:
         for head_index, head in enumerate(heads):
             activation = activations[(family_index + head_index) % len(activations)]
             found.append((f"{family}-{head}", family, head, "gelu" if head == "base" else activation, {}))
-    return found + [("dpr-base-context", "dpr", "base", "gelu", {})]
+    return found + [
+        ("dpr-base-context", "dpr", "base", "gelu", {}),
+        ("modernbert-mean", "modernbert", "sequence-classification", "gelu", {}),
+    ]
 
 
 def tokenizer_for(spec) -> small_tokenizers.SmallTokenizer:
@@ -70,14 +97,21 @@ def tokenizer_for(spec) -> small_tokenizers.SmallTokenizer:
     return tokenizer
 
 
+def activation_key(family: str) -> str:
+    """The configuration's name for the activation."""
+    return "hidden_activation" if family == "modernbert" else "hidden_act"
+
+
 def config_for(spec, tokenizer: small_tokenizers.SmallTokenizer, labels: dict) -> transformers.PretrainedConfig:
     """The configuration: hidden 16, 2 layers, 2 heads, intermediate 20."""
     backend = tokenizer.fast
+    if spec.family in own_models.MODELS:
+        return own_models.config_for(spec, tokenizer.vocab_size, backend.pad_token_id, labels)
     ids = {name: getattr(backend, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
     extra = 2 if spec.family in ROBERTA_POSITIONS else 0
     options = {
         "vocab_size": tokenizer.vocab_size, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "intermediate_size": 20, "hidden_act": spec.hidden_act, "max_position_embeddings": MAX_LENGTH + extra,
+        "intermediate_size": 20, activation_key(spec.family): spec.hidden_act, "max_position_embeddings": MAX_LENGTH + extra,
         "attn_implementation": "eager", **ids, **OPTIONS.get(spec.family, {}), **labels,
         **OF_FOLDER.get(spec.name, {}), **spec.options,
     }

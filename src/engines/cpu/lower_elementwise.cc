@@ -8,8 +8,7 @@ namespace {
 /// The second operand: a value of the same shape, a constant row, or a constant number.
 enum class Operand { kSame, kRow, kScalar };
 
-// Add and Mul. A row is applied row by row; a product of two values is never built by a model and
-// refused when the plan is made.
+// Add and Mul. A row is applied row by row.
 class ElementwiseStep final : public Step {
  public:
   ElementwiseStep(const graph::Node& node, const Lowering& lowering)
@@ -24,10 +23,6 @@ class ElementwiseStep final : public Step {
     const size_t rank = lowering.shape(other_).rank();
     operand_ = rank == 0 ? Operand::kScalar : (rank == 1 ? Operand::kRow : Operand::kSame);
     if (operand_ != Operand::kSame) constant_ = lowering.constant(other_);
-    if (multiply_ && operand_ != Operand::kScalar) {
-      fail(ErrorCode::kUnsupported, "Mul at \"", node.scope,
-           "\": only a constant number may be the second operand");
-    }
   }
 
   void run(const StepContext& context) const noexcept override {
@@ -39,12 +34,13 @@ class ElementwiseStep final : public Step {
     float* y = context.value<float>(y_) + first;
     if (operand_ == Operand::kScalar) {
       kernel_->scale(count, x, *constant_, y);
-    } else if (operand_ == Operand::kSame) {
-      kernel_->add(count, x, context.value<const float>(other_) + first, y);
-    } else {
-      for (int64_t i = 0; i < count; i += per_unit_)
-        kernel_->add(per_unit_, x + i, constant_, y + i);
+      return;
     }
+    const auto apply = multiply_ ? kernel_->multiply : kernel_->add;
+    if (operand_ == Operand::kSame) {
+      return apply(count, x, context.value<const float>(other_) + first, y);
+    }
+    for (int64_t i = 0; i < count; i += per_unit_) apply(per_unit_, x + i, constant_, y + i);
   }
 
   [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }

@@ -35,7 +35,7 @@ class EmbeddingStep final : public Step {
 
   void normalise(const graph::Node& node, const Lowering& lowering) {
     args_.gamma = lowering.constant(node.operand(Operand::kGamma));
-    args_.beta = lowering.constant(node.operand(Operand::kBeta));
+    args_.beta = lowering.optional_constant(node.operand(Operand::kBeta));
     args_.eps = node.attribute<graph::LayerNormAttributes>().epsilon;
   }
 

@@ -7,25 +7,39 @@ using graph::Operand;
 
 namespace {
 
-// Both LayerNormalization(x, gamma, beta) and SkipLayerNormalization(x, skip, gamma, beta).
-class LayerNormStep final : public Step {
+// Of torch.nn.functional.normalize.
+constexpr float kLeastLength = 1e-12f;
+
+kernels::LayerNormArgs norm_args(const graph::Node& node, const Lowering& lowering) {
+  kernels::LayerNormArgs args;
+  args.width = args.ldx = args.ldr = args.ldy = lowering.columns(node.output);
+  args.gamma = lowering.optional_constant(node.operand(Operand::kGamma));
+  args.beta = lowering.optional_constant(node.operand(Operand::kBeta));
+  if (const auto* rms = std::get_if<graph::RmsNormAttributes>(&node.attributes)) {
+    args.kind = kernels::NormKind::kRms;
+    args.eps = rms->epsilon;
+    args.parts = rms->heads;
+  } else if (node.op == graph::OpKind::kTokenNormalize) {
+    args.kind = kernels::NormKind::kL2;
+    args.eps = kLeastLength;
+  } else {
+    args.eps = node.attribute<graph::LayerNormAttributes>().epsilon;
+  }
+  return args;
+}
+
+// All normalizations of rows, and SkipLayerNormalization(x, skip, gamma, beta?).
+class NormStep final : public Step {
  public:
-  LayerNormStep(const graph::Node& node, Lowering& lowering)
+  NormStep(const graph::Node& node, Lowering& lowering)
       : x_(node.operand(Operand::kX)),
         skip_(node.operand(Operand::kSkip)),
         y_(node.output),
         symbol_(lowering.shape(node.output)[0].symbol),
         kernel_(&kernels::select_layer_norm(lowering.isas())),
         quantize_kernel_(&kernels::select_quantize_rows(lowering.isas())),
-        copy_(copy_made_with(node.output, lowering)) {
-    args_.width = lowering.columns(node.output);
-    args_.ldx = args_.width;
-    args_.ldr = args_.width;
-    args_.ldy = args_.width;
-    args_.gamma = lowering.constant(node.operand(Operand::kGamma));
-    args_.beta = lowering.constant(node.operand(Operand::kBeta));
-    args_.eps = node.attribute<graph::LayerNormAttributes>().epsilon;
-  }
+        args_(norm_args(node, lowering)),
+        copy_(copy_made_with(node.output, lowering)) {}
 
   void run(const StepContext& context) const noexcept override {
     const int64_t total = context.block->units(symbol_);
@@ -52,19 +66,15 @@ class LayerNormStep final : public Step {
   graph::ValueId y_;
   graph::Symbol symbol_;
   const kernels::LayerNormKernel* kernel_;
-  kernels::LayerNormArgs args_;
   const kernels::QuantizeRowsKernel* quantize_kernel_;
+  kernels::LayerNormArgs args_;
   ProducedCopy copy_;
 };
 
 }  // namespace
 
-std::unique_ptr<Step> lower_layer_normalization(const graph::Node& node, Lowering& lowering) {
-  return std::make_unique<LayerNormStep>(node, lowering);
-}
-
-std::unique_ptr<Step> lower_skip_layer_normalization(const graph::Node& node, Lowering& lowering) {
-  return std::make_unique<LayerNormStep>(node, lowering);
+std::unique_ptr<Step> lower_normalization(const graph::Node& node, Lowering& lowering) {
+  return std::make_unique<NormStep>(node, lowering);
 }
 
 }  // namespace tamis::engines::cpu

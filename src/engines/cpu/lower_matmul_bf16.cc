@@ -16,7 +16,7 @@ class MatMulBf16Step final : public Step {
         y_(node.output),
         symbol_(lowering.shape(node.output)[0].symbol),
         rounded_(lowering.is_bf16(node.operand(graph::Operand::kX))),
-        rounds_(lowering.is_bf16(node.output)),
+        stored_(lowering.dtype(node.output)),
         weight_(lowering.pack_gemm_bf16(node.operand(graph::Operand::kWeight))),
         elementwise_(&kernels::select_elementwise(lowering.isas())) {
     args_.n = lowering.columns(node.output);
@@ -39,8 +39,10 @@ class MatMulBf16Step final : public Step {
     args.m = rows.end - rows.begin;
     args.a =
         rounded_ ? context.value<const uint16_t>(x_) + rows.begin * args.lda : round(context, rows);
-    if (rounds_) {
+    if (stored_ == DType::kBF16) {
       args.c_bf16 = context.value<uint16_t>(y_) + first;
+    } else if (stored_ == DType::kF16) {
+      args.c_f16 = context.value<uint16_t>(y_) + first;
     } else {
       args.c = context.value<float>(y_) + first;
     }
@@ -78,7 +80,7 @@ class MatMulBf16Step final : public Step {
   graph::ValueId y_;
   graph::Symbol symbol_;
   bool rounded_;  // its input
-  bool rounds_;   // its output
+  DType stored_;
   std::shared_ptr<const PackedBf16> weight_;
   const kernels::ElementwiseKernel* elementwise_;
   kernels::GemmBf16Args args_;

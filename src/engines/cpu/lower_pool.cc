@@ -23,13 +23,22 @@ kernels::Pooling kernel_mode(graph::PoolMode mode) {
   return kernels::Pooling::kMean;
 }
 
+std::vector<kernels::Pooling> kinds_of(const graph::Node& node) {
+  if (node.op == graph::OpKind::kVocabularyPool) return {kernels::Pooling::kVocabulary};
+  std::vector<kernels::Pooling> kinds;
+  for (const graph::PoolMode mode : node.attribute<graph::PoolAttributes>().modes) {
+    kinds.push_back(kernel_mode(mode));
+  }
+  return kinds;
+}
+
 class PoolStep final : public Step {
  public:
   PoolStep(const graph::Node& node, const Lowering& lowering)
       : x_(node.operand(graph::Operand::kX)),
         y_(node.output),
         kernel_(&kernels::select_pooling(lowering.isas())),
-        modes_(node.attribute<graph::PoolAttributes>().modes),
+        kinds_(kinds_of(node)),
         width_(lowering.columns(node.operand(graph::Operand::kX))) {}
 
   void run(const StepContext& context) const noexcept override {
@@ -41,10 +50,10 @@ class PoolStep final : public Step {
     args.width = width_;
     args.x = context.value<const float>(x_);
     args.ldx = width_;
-    args.ldy = width_ * static_cast<int64_t>(modes_.size());
+    args.ldy = width_ * static_cast<int64_t>(kinds_.size());
     args.y = context.value<float>(y_) + rows.begin * args.ldy;
-    for (const graph::PoolMode mode : modes_) {
-      args.kind = kernel_mode(mode);
+    for (const kernels::Pooling kind : kinds_) {
+      args.kind = kind;
       kernel_->run(args);
       args.y += width_;
     }
@@ -56,7 +65,7 @@ class PoolStep final : public Step {
   graph::ValueId x_;
   graph::ValueId y_;
   const kernels::PoolingKernel* kernel_;
-  std::vector<graph::PoolMode> modes_;
+  std::vector<kernels::Pooling> kinds_;
   int64_t width_;
 };
 
@@ -68,6 +77,10 @@ std::unique_ptr<Step> lower_sequence_pool(const graph::Node& node, Lowering& low
   if (lowering.shape(node.operand(graph::Operand::kX))[0].symbol == graph::Symbol::kFirst) {
     return lower_pool_of_first_tokens(node, lowering);
   }
+  return std::make_unique<PoolStep>(node, lowering);
+}
+
+std::unique_ptr<Step> lower_vocabulary_pool(const graph::Node& node, Lowering& lowering) {
   return std::make_unique<PoolStep>(node, lowering);
 }
 

@@ -178,10 +178,28 @@ std::shared_ptr<const std::vector<float>> Lowering::spread_bias(
   return entry;
 }
 
+std::shared_ptr<RotaryTable> Lowering::rotary_table(const graph::Node& rotary) {
+  const graph::ValueId frequencies = rotary.operand(Operand::kFrequencies);
+  const auto& attributes = rotary.attribute<graph::RotaryAttributes>();
+  const Tensor* tensor = graph_.value(frequencies).constant.get();
+  std::shared_ptr<RotaryTable>& table =
+      rotary_tables_[{tensor, attributes.interleaved, attributes.scale}];
+  if (table == nullptr) {
+    table = std::make_shared<RotaryTable>(constant(frequencies), shape(frequencies)[0].size,
+                                          attributes.interleaved, attributes.scale);
+  }
+  return table;
+}
+
 void Lowering::forget_packed(const Tensor& weight) {
   packed_f32_.erase(&weight);
   packed_bf16_.erase(&weight);
   packed_s8_.erase(&weight);
+}
+
+void Lowering::limit_places(int64_t places) {
+  limits_.position_rows = tighter(limits_.position_rows, places);
+  limits_.max_seqlen = std::min(limits_.max_seqlen, places);
 }
 
 void Lowering::limit_ids(graph::ValueId ids, int64_t rows) {

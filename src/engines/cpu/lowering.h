@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "base/cpu.h"
@@ -14,6 +15,7 @@
 #include "engine/packed_batch.h"
 #include "engines/cpu/plan_options.h"
 #include "engines/cpu/quantized_rows.h"
+#include "engines/cpu/rotary_table.h"
 #include "engines/cpu/step.h"
 #include "engines/cpu/storage.h"
 #include "engines/cpu/value_table.h"
@@ -81,10 +83,14 @@ class Lowering {
   /// A table of biases spread out by distance, up to max_distance, once for all nodes that read it.
   [[nodiscard]] std::shared_ptr<const std::vector<float>> spread_bias(
       const Tensor& table, int64_t max_distance, const std::function<std::vector<float>()>& spread);
+  /// The table of a Rotary's places, one for all that turn alike.
+  [[nodiscard]] std::shared_ptr<RotaryTable> rotary_table(const graph::Node& rotary);
 
   /// Forgets that the tensor was packed, so that it can be destroyed; steps keep what they have.
   void forget_packed(const Tensor& weight);
 
+  /// Notes that places in a sequence, given or not, stay below `places`.
+  void limit_places(int64_t places);
   /// Notes that `ids` index a table of `rows` rows, for check_batch().
   void limit_ids(graph::ValueId ids, int64_t rows);
   [[nodiscard]] const engine::BatchLimits& limits() const { return limits_; }
@@ -101,6 +107,7 @@ class Lowering {
   std::map<const Tensor*, std::shared_ptr<const PackedBf16>> packed_bf16_;
   std::map<const Tensor*, std::shared_ptr<const PackedS8>> packed_s8_;
   std::map<std::pair<const Tensor*, int64_t>, std::shared_ptr<const std::vector<float>>> biases_;
+  std::map<std::tuple<const Tensor*, bool, float>, std::shared_ptr<RotaryTable>> rotary_tables_;
   size_t packed_bytes_ = 0;
 };
 

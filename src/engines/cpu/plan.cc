@@ -113,6 +113,10 @@ size_t Plan::constant_bytes() const {
   return bytes;
 }
 
+void Plan::prepare(int64_t places) const {
+  for (const auto& step : steps_) step->prepare(places);
+}
+
 size_t Plan::scratch_bytes(int64_t rows, int64_t max_seqlen) const {
   size_t bytes = 0;
   for (const auto& step : steps_) bytes = std::max(bytes, step->scratch_bytes(rows, max_seqlen));

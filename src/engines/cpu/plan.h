@@ -53,6 +53,8 @@ class Plan {
   [[nodiscard]] size_t packed_bytes() const { return packed_bytes_; }
   /// Bytes of the constants that steps read.
   [[nodiscard]] size_t constant_bytes() const;
+  /// Makes what the steps need for places in a sequence below `places`. Thread-safe.
+  void prepare(int64_t places) const;
   /// Scratch a worker needs for blocks of so many tokens in sequences of that length.
   [[nodiscard]] size_t scratch_bytes(int64_t rows, int64_t max_seqlen) const;
   /// Operations of the whole batch, for the share of the peak.

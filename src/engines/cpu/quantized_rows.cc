@@ -4,6 +4,7 @@
 
 #include "engines/cpu/storage.h"
 #include "kernels/cpu/gemm_s8/gemm_s8.h"
+#include "kernels/cpu/quantize_rows/quantize_rows.h"
 
 namespace tamis::engines::cpu {
 
@@ -11,14 +12,51 @@ namespace {
 
 using graph::Operand;
 
-bool quantizes_its_output(graph::OpKind op) {
-  return op == graph::OpKind::kLayerNormalization || op == graph::OpKind::kSkipLayerNormalization ||
-         op == graph::OpKind::kEmbedLayerNormalization;
-}
-
 bool same_copy(const QuantizedRows& a, const QuantizedRows& b) {
   return a.x == b.x && a.multiplier == b.multiplier && a.offset == b.offset &&
          a.outlier_columns == b.outlier_columns;
+}
+
+// What an integer MatMul reads, but for where it is made.
+QuantizedRows copy_for(const graph::Graph& graph, const graph::Node& matmul) {
+  QuantizedRows copy;
+  copy.x = matmul.operand(Operand::kX);
+  copy.multiplier = matmul.operand(Operand::kInputMultiplier);
+  copy.offset = matmul.operand(Operand::kInputOffset);
+  copy.outlier_columns = matmul.operand(Operand::kOutlierColumns);
+  const graph::SymbolicShape& shape = graph.value(copy.x).shape;
+  copy.symbol = shape[0].symbol;
+  copy.width = shape[1].size;
+  return copy;
+}
+
+// Whether the copy is all that anything reads of its value.
+bool stands_for_all(const graph::Graph& graph, const QuantizedRows& copy,
+                    graph::FloatArithmetic linear) {
+  const std::vector<int> readers = graph.consumers(copy.x);
+  return !graph.is_output(copy.x) && std::ranges::all_of(readers, [&](int reader) {
+    const graph::Node& node = graph.nodes()[static_cast<size_t>(reader)];
+    return arithmetic_of(graph, node, linear) == Arithmetic::kS8 &&
+           node.operand(Operand::kResidual) != copy.x && same_copy(copy, copy_for(graph, node));
+  });
+}
+
+// Whether the step of `producer`, which makes the copy's value, can make the copy too. That of a
+// Glu then makes nothing else.
+bool quantizes_its_output(const graph::Graph& graph, const graph::Node& producer,
+                          const QuantizedRows& copy, graph::FloatArithmetic linear) {
+  switch (producer.op) {
+    case graph::OpKind::kLayerNormalization:
+    case graph::OpKind::kSkipLayerNormalization:
+    case graph::OpKind::kEmbedLayerNormalization:
+      return true;
+    case graph::OpKind::kRMSNormalization:
+      return producer.attribute<graph::RmsNormAttributes>().heads == 1;
+    case graph::OpKind::kGlu:
+      return copy.width <= kernels::kMostGluColumns && stands_for_all(graph, copy, linear);
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -34,14 +72,7 @@ std::vector<QuantizedRows> find_quantized_rows(const graph::Graph& graph,
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const graph::Node& node = graph.nodes()[i];
     if (arithmetic_of(graph, node, linear) != Arithmetic::kS8) continue;
-    QuantizedRows copy;
-    copy.x = node.operand(Operand::kX);
-    copy.multiplier = node.operand(Operand::kInputMultiplier);
-    copy.offset = node.operand(Operand::kInputOffset);
-    copy.outlier_columns = node.operand(Operand::kOutlierColumns);
-    const graph::SymbolicShape& shape = graph.value(copy.x).shape;
-    copy.symbol = shape[0].symbol;
-    copy.width = shape[1].size;
+    QuantizedRows copy = copy_for(graph, node);
     copy.first_node = copy.last_node = static_cast<int>(i);
     const auto known = std::find_if(copies.begin(), copies.end(), [&](const QuantizedRows& other) {
       return same_copy(other, copy);
@@ -54,7 +85,7 @@ std::vector<QuantizedRows> find_quantized_rows(const graph::Graph& graph,
     const bool first_of_x = std::none_of(copies.begin(), copies.end(),
                                          [&](const QuantizedRows& c) { return c.x == copy.x; });
     if (producer >= 0 && first_of_x &&
-        quantizes_its_output(graph.nodes()[static_cast<size_t>(producer)].op)) {
+        quantizes_its_output(graph, graph.nodes()[static_cast<size_t>(producer)], copy, linear)) {
       copy.by_producer = true;
       copy.first_node = producer;
     }

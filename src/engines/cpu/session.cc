@@ -149,6 +149,14 @@ void Session::prepare(const PackedBatch& batch, Outputs& outputs) {
   }
 }
 
+void Session::prepare_places(const PackedBatch& batch) {
+  int64_t places = batch.max_seqlen;
+  for (const int32_t place : batch.position_ids) places = std::max<int64_t>(places, place + 1);
+  if (places <= prepared_places_) return;
+  plan_->prepare(places);
+  prepared_places_ = places;
+}
+
 void Session::bind_inputs(const Run& run, const Block& block, WorkerState& state) {
   for (const PlanInput& input : plan_->inputs()) {
     std::byte*& place = state.values[static_cast<size_t>(input.value)];
@@ -255,6 +263,7 @@ void Session::run(const PackedBatch& batch, Outputs& outputs, const RunControl& 
   options.workers = pool_->threads();
   make_schedule(batch, options, schedule_);
   prepare(batch, outputs);
+  prepare_places(batch);
   int64_t rows = 0;
   for (const Block& block : schedule_.blocks) rows = std::max(rows, block.tokens());
   const size_t scratch = plan_->scratch_bytes(rows, batch.max_seqlen);

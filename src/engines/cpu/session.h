@@ -28,6 +28,7 @@ class Session final : public engine::Session {
   struct Run;
 
   void prepare(const engine::PackedBatch& batch, engine::Outputs& outputs);
+  void prepare_places(const engine::PackedBatch& batch);
   void bind(const Run& run, const Block& block, WorkerState& state);
   void bind_inputs(const Run& run, const Block& block, WorkerState& state);
   void run_block(Run& run, const Block& block, WorkerState& state);
@@ -42,6 +43,7 @@ class Session final : public engine::Session {
   std::vector<std::byte*> output_data_;
   std::vector<int32_t> rebased_cu_seqlens_;  // each block's [sequences + 1], from 0
   std::vector<int32_t> rebased_selected_;
+  int64_t prepared_places_ = 0;
   SpinBarrier team_barrier_;
 };
 

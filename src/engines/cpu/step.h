@@ -64,6 +64,9 @@ class Step {
   virtual ~Step() = default;
   /// Does the context's share. Never throws: the plan proved the shapes.
   virtual void run(const StepContext& context) const noexcept = 0;
+  /// Called before runs with places in a sequence below `places`, from any thread; may allocate
+  /// where they are more than before.
+  virtual void prepare(int64_t /*places*/) const {}
   /// Bytes of scratch a worker needs for blocks of at most `rows` tokens in sequences of at most
   /// `max_seqlen`.
   [[nodiscard]] virtual size_t scratch_bytes(int64_t /*rows*/, int64_t /*max_seqlen*/) const {

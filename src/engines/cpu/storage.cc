@@ -36,6 +36,7 @@ struct Chooser {
 
   // The step of such a node can round its output.
   [[nodiscard]] bool writes_bf16(const graph::Node& node) const {
+    if (rounds_rows(node)) return true;
     return (graph::is_matmul(node) || node.op == graph::OpKind::kAttention) &&
            arithmetic_of(graph, node, linear) != Arithmetic::kF32;
   }
@@ -45,10 +46,16 @@ struct Chooser {
     return node.op == graph::OpKind::kSelectTokens || node.op == graph::OpKind::kSelectFirstTokens;
   }
 
+  // Such a node computes in float between what it reads and what it writes, of few bits or many.
+  [[nodiscard]] static bool rounds_rows(const graph::Node& node) {
+    return node.op == graph::OpKind::kGlu || node.op == graph::OpKind::kRotary;
+  }
+
   // The step of such a node takes input `operand` as bf16, because it rounds it anyway or loses
   // less than its own arithmetic does.
   [[nodiscard]] bool reads_bf16(const graph::Node& node, Operand operand) const {
-    if (copies_rows(node)) return !graph.is_output(node.output) && read_as_bf16_only(node.output);
+    const bool passes_on = copies_rows(node) || node.op == graph::OpKind::kGlu;
+    if (passes_on) return !graph.is_output(node.output) && read_as_bf16_only(node.output);
     if (node.op == graph::OpKind::kAttention) {
       const bool row = operand == Operand::kQ || operand == Operand::kK || operand == Operand::kV;
       return row && arithmetic_of(graph, node, linear) == Arithmetic::kBf16;
@@ -62,7 +69,13 @@ struct Chooser {
   // An integer MatMul's input is quantized to 8 bits next: half precision loses a sixteenth of what
   // that does at the top of a row's range, less below it.
   [[nodiscard]] bool reads_f16(const graph::Node& node, Operand operand) const {
-    if (copies_rows(node)) return !graph.is_output(node.output) && read_as_f16_only(node.output);
+    const bool passes_on = copies_rows(node) || node.op == graph::OpKind::kGlu;
+    if (passes_on) return !graph.is_output(node.output) && read_as_f16_only(node.output);
+    // What turns is rounded to bf16 behind it, and would lose as much again in front.
+    if (node.op == graph::OpKind::kRotary) {
+      return operand == Operand::kX && !graph.is_output(node.output) &&
+             read_as_bf16_only(node.output);
+    }
     return graph::is_matmul(node) && operand == Operand::kX &&
            arithmetic_of(graph, node, linear) == Arithmetic::kS8;
   }
@@ -110,8 +123,7 @@ std::vector<DType> choose_storage(const graph::Graph& graph, FloatArithmetic lin
     }
     if (chooser.writes_bf16(node) && chooser.read_as_bf16_only(node.output)) dtype = DType::kBF16;
     const Arithmetic arithmetic = arithmetic_of(graph, node, linear);
-    const bool rounds = node.op == graph::OpKind::kAttention ? arithmetic == Arithmetic::kBf16
-                                                             : arithmetic == Arithmetic::kS8;
+    const bool rounds = arithmetic != Arithmetic::kF32 || node.op == graph::OpKind::kGlu;
     if (rounds && chooser.read_as_f16_only(node.output)) dtype = DType::kF16;
   }
   return storage;

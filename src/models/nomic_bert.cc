@@ -1,0 +1,83 @@
+// NomicBERT (nomic-embed-text v1 and v1.5, snowflake-arctic-embed-m-long): BERT without biases,
+// with rotary positions and SwiGLU. Checkpoints older than transformers' class name its tensors
+// otherwise. Source: transformers, models/nomic_bert/modeling_nomic_bert.py
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "models/bert_encoder.h"
+#include "models/post_norm_rotary.h"
+
+namespace tamis::models {
+
+using graph::ValueId;
+
+namespace {
+
+constexpr Respelling kOlder[] = {
+    {"embeddings.LayerNorm", "emb_ln"},    {"layers.", "encoder.layers."},
+    {"self_attn.qkv_proj", "attn.Wqkv"},   {"self_attn.o_proj", "attn.out_proj"},
+    {"post_attention_layernorm", "norm1"}, {"post_mlp_layernorm", "norm2"},
+    {"mlp.up_proj", "mlp.fc11"},           {"mlp.gate_proj", "mlp.fc12"},
+    {"mlp.down_proj", "mlp.fc2"},
+};
+
+// The older files' own key where it is there, else rope_parameters.
+RotaryPositions positions(const ModelConfig& config) {
+  const ConfigFields& fields = config.fields;
+  const int64_t head_size = config.hidden_size / config.num_attention_heads;
+  const int64_t named = fields.integer("head_dim", head_size, 1, int64_t{1} << 20);
+  if (named != head_size) fields.refuse("head_dim", cat(named), cat(head_size));
+  const double fraction = fields.number("rotary_emb_fraction", 1, 0, 1);
+  const auto size = static_cast<int64_t>(static_cast<double>(head_size) * fraction);
+  if (size == 0) {
+    fields.refuse("rotary_emb_fraction", cat(fraction), "fractions that turn a pair of columns");
+  }
+  const bool older = fields.has("n_embd");
+  const double theta = fields.number("rotary_emb_base", older ? 10000 : 1000, 1e-3, 1e12);
+  const bool newer = fields.has("rope_parameters");
+  const std::string_view key = newer ? "rope_parameters" : "rope_scaling";
+  return read_rotary(fields.get(key), fields.what(key), theta, size);
+}
+
+ValueId encoder(Builder& b) {
+  return post_norm_rotary_encoder(b, {.positions = positions(b.config())});
+}
+
+// The pooler on the first token, then a linear layer.
+ValueId classifier(Builder& b, ValueId hidden) {
+  return b.linear(bert_pooler(b, hidden), "classifier", b.config().num_labels);
+}
+
+ValueId masked_lm(Builder& b, ValueId hidden) {
+  const std::string transform = "cls.predictions.transform";
+  ValueId x = b.linear(hidden, transform + ".dense", b.config().hidden_size);
+  x = b.activation(x, b.config().hidden_act, transform + ".transform_act_fn");
+  x = b.layer_norm(x, transform + ".layer_norm", b.config().layer_norm_eps);
+  return b.decoder(x, b.path("embeddings.word_embeddings"), "cls.predictions.bias");
+}
+
+// Beyond the trained positions, files with a scaling factor turn by the length of the text.
+int64_t max_positions(const ModelConfig& config) {
+  const ConfigFields& fields = config.fields;
+  if (!fields.has("rotary_scaling_factor")) return config.max_position_embeddings;
+  const int64_t trained =
+      fields.integer("max_trained_positions", config.max_position_embeddings, 1, 1 << 20);
+  return std::min(config.max_position_embeddings, trained);
+}
+
+}  // namespace
+
+constinit const FamilyParts kNomicBert = {
+    .encoder = encoder,
+    .classifier = classifier,
+    .pooler = bert_pooler,
+    .masked_lm = masked_lm,
+    .max_positions = max_positions,
+    .classifier_weights = {"classifier.weight"},
+    .masked_lm_weight = "cls.predictions.transform.dense.weight",
+    .decoder = "cls.predictions.decoder",
+    .spellings = kOlder,
+};
+
+}  // namespace tamis::models

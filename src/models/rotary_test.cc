@@ -1,0 +1,83 @@
+// Frequencies by every rule, against numbers that transformers 5.23 gives, and what is refused.
+#include "models/rotary.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace tamis::models {
+namespace {
+
+RotaryPositions read(const std::string& json, int64_t size = 8, double theta = 10000) {
+  const JsonDocument document = JsonDocument::parse(json, "test");
+  return read_rotary(document.root(), "config.json: rope_scaling", theta, size);
+}
+
+// pow and a division, each rounded, and the factor; what llama3 blends depends four times as much
+// on the frequency that it blends.
+void expect_frequencies(const RotaryPositions& positions, const std::vector<double>& wanted) {
+  ASSERT_EQ(positions.frequencies.size(), wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_NEAR(positions.frequencies[i], wanted[i], wanted[i] * 0x1p-20) << i;
+  }
+}
+
+TEST(Rotary, DefaultIsAPowerOfTheta) {
+  const std::vector<double> wanted = {1, 0.1, 0.01, 0.001};
+  expect_frequencies(read("null"), wanted);
+  expect_frequencies(read("{}"), wanted);
+  expect_frequencies(read(R"({"rope_type":"default"})"), wanted);
+  // Only what is longer than the model's positions would turn otherwise.
+  expect_frequencies(read(R"({"type":"dynamic","factor":4})"), wanted);
+  expect_frequencies(read(R"({"rope_theta":16})"), {1, 0.5, 0.25, 0.125});
+}
+
+TEST(Rotary, LinearDividesByTheFactor) {
+  expect_frequencies(read(R"({"rope_type":"linear","factor":4})"), {0.25, 0.025, 0.0025, 0.00025});
+}
+
+// Waves of 6.28 and 62.8 tokens are below 8192 / 4, that of 6283 is between 2048 and 8192, and one
+// of 62832 beyond.
+TEST(Rotary, Llama3StretchesLongWaves) {
+  const double share = (8192 / (2 * M_PI / 0.001) - 1) / (4 - 1);
+  expect_frequencies(
+      read(R"({"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,)"
+           R"("original_max_position_embeddings":8192})",
+           10, 100000),
+      {1, 0.1, 0.01, (1 - share) * 0.001 / 8 + share * 0.001, 0.0001 / 8});
+}
+
+std::string refusal(const std::string& json, ErrorCode code, int64_t size = 8) {
+  try {
+    (void)read(json, size);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Rotary, WhatIsNotBuiltIsNamed) {
+  EXPECT_EQ(refusal(R"({"rope_type":"yarn","factor":4})", ErrorCode::kUnsupported),
+            "config.json: rope_scaling: rope_type \"yarn\" is not built; accepted are default, "
+            "dynamic, linear and llama3");
+  EXPECT_EQ(refusal(R"({"rope_type":"linear","factor":0})", ErrorCode::kCorruptData),
+            "config.json: rope_scaling.factor is 0; accepted are 0.001 to 1e+06");
+  EXPECT_EQ(refusal("[]", ErrorCode::kCorruptData), "config.json: rope_scaling must be an object");
+  EXPECT_EQ(refusal("{}", ErrorCode::kCorruptData, 7),
+            "config.json: rope_scaling: 7 columns of a head cannot turn; accepted are even numbers "
+            "from 2 on");
+  EXPECT_NE(refusal(R"({"partial_rotary_factor":0.5})", ErrorCode::kUnsupported)
+                .find("partial_rotary_factor"),
+            std::string::npos);
+  EXPECT_EQ(refusal(R"({"rope_type":"llama3","low_freq_factor":4,"high_freq_factor":4})",
+                    ErrorCode::kCorruptData),
+            "config.json: rope_scaling.high_freq_factor is 4; accepted is more than 4");
+}
+
+}  // namespace
+}  // namespace tamis::models
