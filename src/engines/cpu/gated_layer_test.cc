@@ -2,6 +2,7 @@
 // kept in, that no batch or thread count changes a bit, and where its places come from.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -263,6 +264,31 @@ TEST(Rotary, PlacesBeyondTheTableAreRefused) {
     engine::PackedBatch packed = batch.packed();
     packed.position_ids = positions;
     EXPECT_THROW((void)run(graph, {}, packed, 1), Error) << place;
+  }
+}
+
+// Sparse heads: one row a sequence, whatever block or share of a team it is in.
+TEST(VocabularyPool, IsTheLogOfEachSequencesGreatest) {
+  const graph::Graph graph = parsed(R"(tamis graph 2
+input %input_ids : I32[T]
+constant %table : F32[64, 20]
+%x = Gather(table=%table, ids=%input_ids) : F32[T, 20]
+%y = VocabularyPool(x=%x) : F32[B, 20]
+output sentence_embedding = %y
+)");
+  const auto table = graph.value(graph.find_value("table")).constant->as<float>();
+  const TestBatch batch({3, 1, 300, 7});
+  const std::vector<float> values = run(graph, {}, batch.packed(), 2);
+  ASSERT_EQ(values.size(), 4u * 20);
+  for (size_t s = 0; s < 4; ++s) {
+    for (size_t j = 0; j < 20; ++j) {
+      float most = 0;
+      for (int32_t t = batch.cu_seqlens[s]; t < batch.cu_seqlens[s + 1]; ++t) {
+        most =
+            std::max(most, table[static_cast<size_t>(batch.ids[static_cast<size_t>(t)]) * 20 + j]);
+      }
+      EXPECT_NEAR(values[s * 20 + j], std::log1p(double{most}), 2 * 0x1p-24) << s << " " << j;
+    }
   }
 }
 
