@@ -41,6 +41,7 @@ release:  ## the program users run: build/release/tamis
 	@tools/setup.sh build
 	cmake --preset release
 	cmake --build --preset release --target tamis
+	@tools/check_hardening.sh build/release
 
 asan: setup  ## all tests, fuzz corpora and a server under load, under AddressSanitizer and UBSan
 	tools/make_test.sh asan

@@ -10,6 +10,7 @@ function(tamis_shipped_library)
   list(REMOVE_DUPLICATES libraries)
 
   add_library(libtamis SHARED)
+  tamis_harden(libtamis)
   foreach(module ${modules})
     target_sources(libtamis PRIVATE $<TARGET_OBJECTS:${module}>)
   endforeach()
