@@ -16,8 +16,8 @@
 
 namespace tamis::api {
 
-/// The version of the bundle format that this program writes; it reads all from 1 to this. Version 1
-/// has a graph.txt of version 1, with operands by their places.
+/// The version of the bundle format that this program writes; it reads all from 1 to this. Version
+/// 1 has a graph.txt of version 1, with operands by their places.
 inline constexpr int64_t kBundleVersion = 2;
 
 struct FileRecord {

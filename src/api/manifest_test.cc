@@ -47,9 +47,10 @@ std::string refusal(std::string_view from, std::string_view to) {
 }
 
 TEST(Manifest, RefusesWhatItCannotRead) {
-  EXPECT_EQ(refusal("\"format_version\": 2", "\"format_version\": 3"),
-            "tamis.json: format_version is 3; this program reads 1 to 2: make the bundle again with "
-            "tamis optimize, or take a newer program");
+  EXPECT_EQ(
+      refusal("\"format_version\": 2", "\"format_version\": 3"),
+      "tamis.json: format_version is 3; this program reads 1 to 2: make the bundle again with "
+      "tamis optimize, or take a newer program");
   EXPECT_EQ(refusal("\"format_version\": 2", "\"format_version\": 1"), "");
   EXPECT_NE(refusal("\"classify\"", "\"divine\"").find("task \"divine\" is unknown; known are"),
             std::string::npos);

@@ -41,9 +41,8 @@ TEST(Faults, ABarrierLeftOut) {
     device::store_shared32(own() * 4, 2);
     (void)device::load_shared32((own() ^ 32) * 4);
   });
-  expect_fault({{1}, {64}, 256}, "race: write after a write", [] {
-    device::store_shared32(own() % 32 * 4, 1);
-  });
+  expect_fault({{1}, {64}, 256}, "race: write after a write",
+               [] { device::store_shared32(own() % 32 * 4, 1); });
 }
 
 TEST(Faults, AWarpBarrierLeftOut) {
