@@ -67,6 +67,9 @@ bench-peers: model release clients  ## time Tamis and the other engines in turns
 	build/clients/bin/python bench/peers.py --tamis build/release/tamis --minilm build/models/minilm \
 	  --out bench/RESULTS.md
 
+interop: release clients  ## hold exported ONNX files against onnx.checker and ONNX Runtime
+	build/clients/bin/python tools/interop_onnx.py build/release/tamis
+
 bench-compare: model  ## time this tree against commit REF=main in turns; exit 1 if a shape is over 5 % slower
 	@tools/setup.sh build
 	bench/compare.py $(REF)

@@ -7,6 +7,7 @@
 #include "api/bundle.h"
 #include "api/input_error.h"
 #include "api/int8_check.h"
+#include "api/onnx_model.h"
 #include "api/self_test.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -24,24 +25,6 @@ namespace {
 
 using models::HeadKind;
 using tasks::TaskKind;
-
-HeadKind head_of(TaskKind task) {
-  switch (task) {
-    case TaskKind::kEmbed:
-      return HeadKind::kEmbedding;
-    case TaskKind::kClassify:
-    case TaskKind::kRerank:
-    case TaskKind::kZeroShot:
-      return HeadKind::kSequenceClassification;
-    case TaskKind::kNer:
-      return HeadKind::kTokenClassification;
-    case TaskKind::kQa:
-      return HeadKind::kQuestionAnswering;
-    case TaskKind::kFillMask:
-      return HeadKind::kMaskedLM;
-  }
-  return HeadKind::kEmbedding;
-}
 
 // By the engine's own GEMM.
 void multiply(const models::Projection& p, ThreadPool& pool) {
@@ -126,6 +109,12 @@ void check_token_ids(const tokenizer::Tokenizer& tokenizer, int64_t vocab_size,
   }
 }
 
+SourceModel read_checkpoint(const std::filesystem::path& folder,
+                            const models::BuildOptions& build) {
+  const auto checkpoint = Checkpoint::open(folder);
+  return {models::build_model(*checkpoint, build), checkpoint->config().cross_encoder_activation};
+}
+
 // Bundles made before the tokenizer was written resolved hold the checkpoint's own files. Their ids
 // stay those that were measured; whoever reads the same files as a checkpoint gets others.
 void warn_of_other_ids(const std::filesystem::path& folder) {
@@ -146,6 +135,24 @@ void warn_of_other_ids(const std::filesystem::path& folder) {
 }
 
 }  // namespace
+
+HeadKind head_of(TaskKind task) {
+  switch (task) {
+    case TaskKind::kEmbed:
+      return HeadKind::kEmbedding;
+    case TaskKind::kClassify:
+    case TaskKind::kRerank:
+    case TaskKind::kZeroShot:
+      return HeadKind::kSequenceClassification;
+    case TaskKind::kNer:
+      return HeadKind::kTokenClassification;
+    case TaskKind::kQa:
+      return HeadKind::kQuestionAnswering;
+    case TaskKind::kFillMask:
+      return HeadKind::kMaskedLM;
+  }
+  return HeadKind::kEmbedding;
+}
 
 engine::RowUnit output_unit(TaskKind task) {
   switch (head_of(task)) {
@@ -214,7 +221,7 @@ std::shared_ptr<const LoadedModel> LoadedModel::load_once(const ModelPath& path,
   if (model->is_bundle_) {
     model->load_bundle(path.folder, options);
   } else {
-    model->load_checkpoint(path.folder, options);
+    model->load_checkpoint(path, options);
   }
   model->finish(options);
   if (model->is_bundle_ && options.self_test) {
@@ -224,21 +231,31 @@ std::shared_ptr<const LoadedModel> LoadedModel::load_once(const ModelPath& path,
   return model;
 }
 
-void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
-                                  const ModelOptions& options) {
+void LoadedModel::load_tokenizer(const std::filesystem::path& folder,
+                                 const SentenceTransformerConfig& sentence, bool required) {
+  try {
+    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(tokenizer::Tokenizer::load(
+        folder,
+        {.overrides = sentence.tokenizer_overrides, .lowercase_first = sentence.do_lower_case}));
+  } catch (const Error& error) {
+    if (required || error.code() != ErrorCode::kNotFound) throw;
+    log(LogLevel::kWarning, cat(error.what(), "; the model takes token ids alone"));
+  }
+}
+
+void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& options) {
+  const std::filesystem::path& folder = path.folder;
   const SentenceTransformerConfig sentence = read_sentence_transformer(folder);
   const std::filesystem::path weights =
       sentence.transformer_folder.empty() ? folder : sentence.transformer_folder;
-  const auto checkpoint = Checkpoint::open(weights);
   models::BuildOptions build = build_options(options, sentence);
   build.project = [this](const models::Projection& projection) { multiply(projection, *pool_); };
-  models::BuiltModel built = models::build_model(*checkpoint, build);
-  if (options.tokenizer) {
-    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(tokenizer::Tokenizer::load(
-        weights,
-        {.overrides = sentence.tokenizer_overrides, .lowercase_first = sentence.do_lower_case}));
-    check_token_ids(*tokenizer_, built.vocab_size, weights);
-  }
+  const bool is_onnx = path.kind == ModelKind::kOnnx;
+  SourceModel source =
+      is_onnx ? read_onnx_model(path.file, weights, build) : read_checkpoint(weights, build);
+  models::BuiltModel& built = source.built;
+  if (options.tokenizer) load_tokenizer(weights, sentence, !is_onnx);
+  if (tokenizer_ != nullptr) check_token_ids(*tokenizer_, built.vocab_size, weights);
 
   manifest_.family = built.family;
   manifest_.task = options.task.value_or(task_of(built, sentence.is_cross_encoder));
@@ -256,7 +273,7 @@ void LoadedModel::load_checkpoint(const std::filesystem::path& folder,
   manifest_.problem = problem_of(built.problem_type);
   manifest_.cross_encoder_activation = sentence.cross_encoder_activation
                                            ? sentence.cross_encoder_activation
-                                           : checkpoint->config().cross_encoder_activation;
+                                           : source.cross_encoder_activation;
   manifest_.normalize = built.normalize;
   if (built.truncate_dim && *built.truncate_dim < manifest_.output_size) {
     manifest_.truncate_dim = built.truncate_dim;
@@ -382,7 +399,10 @@ std::unique_ptr<Runner> LoadedModel::make_runner(std::vector<std::string> output
 }
 
 const tokenizer::Tokenizer& LoadedModel::tokenizer() const {
-  TAMIS_CHECK(tokenizer_ != nullptr);
+  if (tokenizer_ == nullptr) {
+    fail(ErrorCode::kUnsupported, folder_.string(),
+         ": there is no tokenizer; token ids alone are accepted");
+  }
   return *tokenizer_;
 }
 
@@ -394,7 +414,7 @@ void LoadedModel::check_task(TaskKind asked) const {
 
 tasks::Encoded LoadedModel::encode(tasks::TaskInput input, tasks::TaskOptions options,
                                    int64_t most_tokens) const {
-  TAMIS_CHECK(tokenizer_ != nullptr);
+  (void)tokenizer();
   check_task(tasks::kind_of(options));
   return tasks::encode(std::move(input), std::move(options), task_model_, most_tokens);
 }

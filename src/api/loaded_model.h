@@ -15,7 +15,9 @@
 #include "api/model_path.h"
 #include "api/runner.h"
 #include "base/cpu.h"
+#include "formats/sentence_transformers.h"
 #include "graph/graph.h"
+#include "models/models.h"
 #include "passes/pipeline.h"
 #include "quant/marks.h"
 #include "tasks/task.h"
@@ -70,6 +72,9 @@ class LoadedModel {
   /// graph() of a checkpoint with the marks on that int8 would have on.
   [[nodiscard]] const graph::Graph& marked_graph() const { return marked_graph_; }
   [[nodiscard]] const std::vector<passes::PassReport>& pass_reports() const { return reports_; }
+  /// False for work on token ids alone: ModelOptions::tokenizer, and .onnx files without one.
+  [[nodiscard]] bool has_tokenizer() const { return tokenizer_ != nullptr; }
+  /// Throws Error{kUnsupported} if there is none.
   [[nodiscard]] const tokenizer::Tokenizer& tokenizer() const;
   [[nodiscard]] const tasks::TaskModel& task_model() const { return task_model_; }
   [[nodiscard]] Runner& runner() const { return *runner_; }
@@ -104,7 +109,10 @@ class LoadedModel {
   LoadedModel() = default;
   [[nodiscard]] static std::shared_ptr<const LoadedModel> load_once(const ModelPath& path,
                                                                     const ModelOptions& options);
-  void load_checkpoint(const std::filesystem::path& folder, const ModelOptions& options);
+  /// Of a checkpoint or an .onnx file.
+  void load_checkpoint(const ModelPath& path, const ModelOptions& options);
+  void load_tokenizer(const std::filesystem::path& folder,
+                      const SentenceTransformerConfig& sentence, bool required);
   void load_bundle(const std::filesystem::path& folder, const ModelOptions& options);
   void finish(const ModelOptions& options);
   void make_engine_of(graph::Graph graph, const ModelOptions& options);
@@ -126,6 +134,9 @@ class LoadedModel {
   std::unique_ptr<Runner> runner_;
   std::shared_ptr<const Int8Agreement> int8_agreement_;
 };
+
+/// The head that a task needs.
+[[nodiscard]] models::HeadKind head_of(tasks::TaskKind task);
 
 /// What a row of the task's output stands for.
 [[nodiscard]] engine::RowUnit output_unit(tasks::TaskKind task);

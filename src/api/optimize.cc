@@ -106,9 +106,9 @@ class BundleWriter {
   void write_model(const LoadedModel& model, const graph::Graph& graph,
                    const OptimizeReport& report) {
     write_graph(folder_, graph);
-    names_ = {"graph.txt",      "model.safetensors",     "config.json",
-              "tokenizer.json", "tokenizer_config.json", "quantization.json"};
-    copy("config.json");
+    names_ = {"graph.txt", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+              "quantization.json"};
+    copy_if_there("config.json");
     // Resolved: what class and options beside a checkpoint's vocabulary decide is written in.
     write_file(folder_ / "tokenizer.json", model.tokenizer().to_json());
     write_file(folder_ / "tokenizer_config.json", model.tokenizer().config_json());
@@ -124,7 +124,12 @@ class BundleWriter {
   }
 
  private:
-  void copy(std::string_view name) { write_file(folder_ / name, read_file(checkpoint_ / name)); }
+  // An .onnx file may have none.
+  void copy_if_there(std::string_view name) {
+    if (!file_exists(checkpoint_ / name)) return;
+    write_file(folder_ / name, read_file(checkpoint_ / name));
+    names_.emplace_back(name);
+  }
   void write_manifest_file(const Manifest& manifest) {
     write_file(folder_ / "tamis.json", write_manifest(manifest));
   }

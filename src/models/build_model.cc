@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "models/builder.h"
+#include "models/outside_graphs.h"
 #include "models/models.h"
 #include "models/unused_weights.h"
 
@@ -235,30 +236,28 @@ ValueId dense(graph::Graph& graph, ValueId x, const DenseConfig& layer) {
   return layer.use_residual ? add_residual(graph, input, x, layer) : x;
 }
 
-ValueId pooled(Builder& b, ValueId hidden, const SentenceTransformerConfig& config) {
-  if (config.output == TransformerOutput::kPoolerOutput) {
-    if (b.family().parts->pooler != nullptr) return b.family().parts->pooler(b, hidden);
-    fail(ErrorCode::kUnsupported,
-         "sentence_bert_config.json: method_output_name is "
-         "\"pooler_output\", but ",
-         b.config().model_type,
-         " has no pooler; accepted is \"last_hidden_state\" with a Pooling module");
-  }
-  graph::PoolAttributes pooling;
-  if (config.pooling) {
-    for (const PoolingMode mode : config.pooling->modes) pooling.modes.push_back(pool_mode(mode));
-  }
-  if (pooling.modes.empty()) {
-    if (b.family().parts->embedding != nullptr) return b.family().parts->embedding(b, hidden);
-    pooling.modes = {graph::PoolMode::kMean};
-  }
-  return b.graph().add_node(OpKind::kSequencePool, {hidden}, pooling, "pooling");
+ValueId add_dense(graph::Graph& graph, ValueId x, const SentenceTransformerConfig& config) {
+  for (const DenseConfig& layer : config.dense) x = dense(graph, x, layer);
+  return x;
 }
 
+[[noreturn]] void refuse_pooler(std::string_view model) {
+  fail(ErrorCode::kUnsupported,
+       "sentence_bert_config.json: method_output_name is \"pooler_output\", but ", model,
+       " has no pooler; accepted is \"last_hidden_state\" with a Pooling module");
+}
+
+// The family's own pooling stands in where the folder names none.
 ValueId sentence_embedding(Builder& b, ValueId hidden, const SentenceTransformerConfig& config) {
-  ValueId x = pooled(b, hidden, config);
-  for (const DenseConfig& layer : config.dense) x = dense(b.graph(), x, layer);
-  return x;
+  const FamilyParts& parts = *b.family().parts;
+  const bool named = config.pooling && !config.pooling->modes.empty();
+  const bool by_pooler = config.output == TransformerOutput::kPoolerOutput;
+  if (by_pooler && parts.pooler == nullptr) refuse_pooler(b.config().model_type);
+  if (by_pooler) return add_dense(b.graph(), parts.pooler(b, hidden), config);
+  if (named || parts.embedding == nullptr) {
+    return add_sentence_embedding(b.graph(), hidden, config);
+  }
+  return add_dense(b.graph(), parts.embedding(b, hidden), config);
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -339,6 +338,25 @@ std::string_view head_name(HeadKind head) {
       return "question answering";
     case HeadKind::kMaskedLM:
       return "masked language modelling";
+  }
+  return "";
+}
+
+ValueId add_sentence_embedding(graph::Graph& graph, ValueId hidden,
+                               const SentenceTransformerConfig& config) {
+  if (config.output == TransformerOutput::kPoolerOutput) refuse_pooler("this file");
+  graph::PoolAttributes pooling;
+  if (config.pooling) {
+    for (const PoolingMode mode : config.pooling->modes) pooling.modes.push_back(pool_mode(mode));
+  }
+  if (pooling.modes.empty()) pooling.modes = {graph::PoolMode::kMean};
+  const ValueId pooled = graph.add_node(OpKind::kSequencePool, {hidden}, pooling, "pooling");
+  return add_dense(graph, pooled, config);
+}
+
+std::string_view encoder_prefix(std::string_view model_type) {
+  for (const Family& family : kFamilies) {
+    if (family.model_type == model_type) return family.prefix;
   }
   return "";
 }

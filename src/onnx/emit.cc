@@ -1,4 +1,6 @@
 // What handlers emit into the graph under construction.
+#include <algorithm>
+
 #include "onnx/importer.h"
 
 namespace tamis::onnx {
@@ -75,13 +77,27 @@ ValueId Importer::vector(const Step& step, const Known& known, int64_t n) {
 
 ValueId Importer::constant(std::string_view name, const Shape& shape,
                            std::span<const float> values) {
-  const auto key = std::pair(std::string(name), false);
-  const auto found = constants_.find(key);
-  if (found != constants_.end()) return found->second;
-  const ValueId id =
-      graph_.add_constant(name, std::make_shared<const Tensor>(Tensor::from(shape, values)));
-  constants_.emplace(key, id);
-  return id;
+  // Others of the name but not of the values are other constants.
+  for (int number = 1;; ++number) {
+    const auto key = std::pair(number == 1 ? std::string(name) : cat(name, "_", number), false);
+    const auto found = constants_.find(key);
+    if (found == constants_.end()) {
+      const ValueId id = graph_.add_constant(
+          key.first, std::make_shared<const Tensor>(Tensor::from(shape, values)));
+      constants_.emplace(key, id);
+      return id;
+    }
+    const Tensor& tensor = *graph_.value(found->second).constant;
+    if (tensor.shape() == shape && std::ranges::equal(tensor.as<float>(), values)) {
+      return found->second;
+    }
+  }
+}
+
+std::string Importer::unused_name(std::string_view wanted) {
+  std::string name(wanted);
+  for (int number = 2; !made_.insert(name).second; ++number) name = cat(wanted, "_", number);
+  return name;
 }
 
 // Rows [first, first + n) of the weight and bias that made `hidden.value`.
@@ -127,6 +143,12 @@ ValueId Importer::emit_columns(const Step& step, const Hidden& hidden) {
 }
 
 ValueId Importer::emit_rows(const Step& step, Hidden& hidden) {
+  if (hidden.form == Form::kNormal) {
+    // A norm without beta ends where its rows are read.
+    Hidden rows = hidden;
+    rows.form = Form::kRows;
+    hidden = *make_norm(*this, step, rows, hidden.known.get(), nullptr, hidden.epsilon).hidden;
+  }
   ValueId value = emit_columns(step, hidden);
   if (!hidden.layout.is_rows(hidden.columns)) {
     step.op.refuse("a tensor that is not [batch, sequence, hidden] is read as rows");

@@ -73,10 +73,16 @@ double modulus(double a, double b, bool fmod) {
   return fmod ? std::fmod(a, b) : a - std::floor(a / b) * b;
 }
 
+// As the file's runtime rounds it: at a bucket's edge that decides.
+double rounded(double value, ElementType type) {
+  return type == ElementType::kFloat ? static_cast<double>(static_cast<float>(value)) : value;
+}
+
 std::vector<Array> mapped(const Array& array, ElementType type,
                           const std::function<double(double)>& f) {
   std::vector<double> values(array.data->size());
-  std::transform(array.data->begin(), array.data->end(), values.begin(), f);
+  std::transform(array.data->begin(), array.data->end(), values.begin(),
+                 [&f, type](double x) { return rounded(f(x), type); });
   return {make_array(array.dims, type, std::move(values))};
 }
 
@@ -132,7 +138,9 @@ std::vector<Array> evaluate_binary(const Operation& op, const Inputs& inputs) {
     // Min and Max take any number of inputs.
     Array result = *inputs[0];
     for (size_t i = 1; i < inputs.size(); ++i) {
-      result = combine(result, *inputs[i], row.gives_bool ? ElementType::kBool : type, row.f);
+      const ElementType gives = row.gives_bool ? ElementType::kBool : type;
+      result = combine(result, *inputs[i], gives,
+                       [&row, gives](double a, double b) { return rounded(row.f(a, b), gives); });
     }
     return {result};
   }

@@ -277,8 +277,9 @@ class Exporter {
         return add(s, "Sigmoid", {x});
       case Activation::kMish:
         return add(s, "Mul", {x, add(s, "Tanh", {add(s, "Softplus", {x})})});
+      default:
+        refuse(node, "its activation has no form in ONNX here");
     }
-    refuse(node, "an unknown activation");
   }
 
   std::string write_matmul(const Node& node) {

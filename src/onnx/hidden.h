@@ -19,7 +19,13 @@ enum class Form : uint8_t {
   kRows,           ///< f(columns of `value`)
   kScores,         ///< `factor` * queries * keys^T, masked by `mask`
   kProbabilities,  ///< softmax of scores: `value` [heads, A]
+  kDistanceBias,   ///< rows of the table `value` [buckets, heads] by T5's rule, for scores
   kNotANumber,     ///< where probabilities are NaN: nowhere, as each sequence has a token
+  // Rotary positions in steps, of heads
+  kHalf,         ///< the first or `second_half` of each head's columns, perhaps `negated`
+  kSwapped,      ///< the negated second half before the first
+  kTimesCosine,  ///< heads * `known`
+  kTimesSine,    ///< swapped halves * `known`
   // LayerNormalization in steps, of the rows `value`
   kMean,
   kCentered,
@@ -48,12 +54,16 @@ struct Hidden {
   Function function;             ///< kRows: of each element; empty: as it is
   bool padding_is_zero = false;  ///< kRows: multiplied with the mask
   bool unit_length = false;      ///< kRows: divided by its length
+  bool second_half = false;      ///< kHalf
+  bool negated = false;          ///< kHalf
 
   graph::ValueId keys = graph::kNoValue;  ///< kScores
   int64_t heads = 1;
   int64_t head_size = 0;
   double factor = 1;
   std::optional<MaskRule> mask;
+  graph::ValueId bias = graph::kNoValue;  ///< kScores: the table of a kDistanceBias
+  int64_t max_distance = 0;               ///< of the bias
 
   double epsilon = 0;                  ///< kVariance and on
   std::shared_ptr<const Known> known;  ///< gamma; a weight; a factor of a scale; a table

@@ -78,10 +78,7 @@ float scale_value(double factor, int64_t head_size, double tolerance) {
 
 ValueId scale_constant(Importer& importer, double factor, int64_t head_size) {
   const float value = scale_value(factor, head_size, importer.tolerance());
-  const auto usual = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_size)));
-  const std::string name =
-      value == usual ? std::string("attention_scale") : cat("attention_scale_", value);
-  return importer.constant(name, Shape{}, {&value, 1});
+  return importer.constant("attention_scale", Shape{}, {&value, 1});
 }
 
 std::vector<Array> boolean_as_added(const Known& mask) {
@@ -125,13 +122,24 @@ Known part_of(const Known& known, int64_t first, int64_t n, std::string name) {
   return {std::move(name), make_array(std::move(dims), whole.type, std::move(values))};
 }
 
-// Heads and window; the factor is a node of its own.
-graph::AttentionAttributes attributes_of(const Hidden& scores) {
+// Whether scores are more than queries times keys times a factor.
+bool has_terms(const Hidden& scores) {
+  return scores.bias != graph::kNoValue || !(scores.mask.value_or(MaskRule{}) == MaskRule{});
+}
+
+// Of scores with a window or a bias; the factor comes before the bias.
+graph::AttentionAttributes attributes_of(const Importer& importer, const Hidden& scores) {
   graph::AttentionAttributes attributes;
   attributes.heads = scores.heads;
+  if (!has_terms(scores)) return attributes;
   const MaskRule mask = scores.mask.value_or(MaskRule{});
   attributes.left = mask.left;
   attributes.right = mask.right;
+  attributes.scale = scale_value(scores.factor, scores.head_size, importer.tolerance());
+  if (scores.bias != graph::kNoValue) {
+    attributes.bias = graph::BiasRule::kT5;
+    attributes.max_distance = scores.max_distance;
+  }
   return attributes;
 }
 
@@ -164,7 +172,8 @@ ImportValue packed_attention(Importer& importer, const Step& step, const PackedA
   ImportValue projected[3];
   for (size_t i = 0; i < 3; ++i) {
     const int64_t first = static_cast<int64_t>(i) * n;
-    const std::string name = cat(module.empty() ? step.op.node().name : module, ".", kParts[i]);
+    const std::string name =
+        importer.unused_name(cat(module.empty() ? step.op.node().name : module, ".", kParts[i]));
     projected[i] =
         importer.linear(step, *parts.x, part_of(*parts.weight, first, n, name + ".weight"), true);
     if (parts.bias != nullptr) {
@@ -232,14 +241,17 @@ ImportValue make_probabilities(Importer& importer, const Step& step, const Hidde
   if (!scores.mask && importer.has_mask_input()) {
     step.op.refuse("attention without a mask, though attention_mask is an input");
   }
-  const graph::AttentionAttributes attributes = attributes_of(scores);
-  const ValueId raw =
-      importer.emit(step, OpKind::kAttentionScores, {scores.value, scores.keys}, attributes);
-  const ValueId scale = scale_constant(importer, scores.factor, scores.head_size);
-  const ValueId scaled = importer.emit(step, OpKind::kMul, {raw, scale});
+  std::vector<ValueId> inputs = {scores.value, scores.keys};
+  if (scores.bias != graph::kNoValue) inputs.push_back(scores.bias);
+  ValueId value = importer.emit(step, OpKind::kAttentionScores, std::move(inputs),
+                                attributes_of(importer, scores));
+  if (!has_terms(scores)) {
+    const ValueId scale = scale_constant(importer, scores.factor, scores.head_size);
+    value = importer.emit(step, OpKind::kMul, {value, scale});
+  }
   ImportValue result = {nullptr, std::make_shared<Hidden>(scores)};
   result.hidden->form = Form::kProbabilities;
-  result.hidden->value = importer.emit(step, OpKind::kSoftmax, {scaled});
+  result.hidden->value = importer.emit(step, OpKind::kSoftmax, {value});
   return result;
 }
 
@@ -254,7 +266,8 @@ ImportValue make_context(Importer& importer, const Step& step, const Hidden& pro
   if (!values || values->lead != lead || values->size != probabilities.head_size || v.function) {
     step.op.refuse("probabilities times something that is no values of the same heads");
   }
-  const graph::AttentionAttributes attributes = attributes_of(probabilities);
+  graph::AttentionAttributes attributes;
+  attributes.heads = probabilities.heads;
   const ValueId from = importer.emit_columns(step, v);
   const ValueId context =
       importer.emit(step, OpKind::kAttentionContext, {probabilities.value, from}, attributes);

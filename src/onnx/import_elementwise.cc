@@ -1,7 +1,7 @@
 // Element by element: sums of rows, activations in their parts, factors.
 #include <cmath>
 
-#include "onnx/importer.h"
+#include "onnx/import_rotary.h"
 
 namespace tamis::onnx {
 
@@ -53,7 +53,7 @@ ImportValue combined(const ImportValue& a, const ImportValue& b, Pair f) {
 // Scores with another factor; absent if there are none.
 ImportValue scaled_scores(const ImportValue& a, const ImportValue& b, bool divide) {
   if (!a.has(Form::kScores) || b.known == nullptr || !b.known->scalar()) return {};
-  if (a.hidden->mask) return {};
+  if (a.hidden->mask || a.hidden->bias != graph::kNoValue) return {};
   ImportValue result = {nullptr, std::make_shared<Hidden>(*a.hidden)};
   const double c = *b.known->scalar();
   result.hidden->factor *= divide ? 1 / c : c;
@@ -94,6 +94,23 @@ ImportValue add_known(Importer& importer, const Step& step, Hidden& x, const Kno
   refuse_pair(step);
 }
 
+// Scores with the bias of distances, [.., heads, tokens, keys].
+ImportValue biased_scores(const Step& step, const Hidden& scores, const Hidden& bias) {
+  const Layout& places = bias.layout;
+  const size_t rank = places.rank();
+  bool fits = rank >= 3 && places[rank - 1] == AtomGroup{{Axis::kKey}} &&
+              places[rank - 2] == AtomGroup{{Axis::kToken}} &&
+              places[rank - 3] == AtomGroup{{Axis::kColumn, scores.heads, 1}};
+  for (size_t i = 0; i + 3 < rank; ++i) fits = fits && places[i].empty();
+  if (!fits || scores.bias != graph::kNoValue) {
+    step.op.refuse("a bias on scores that is not one for each head and distance");
+  }
+  ImportValue result = {nullptr, std::make_shared<Hidden>(scores)};
+  result.hidden->bias = bias.value;
+  result.hidden->max_distance = bias.max_distance;
+  return result;
+}
+
 bool is_square(const ImportValue& a, const ImportValue& b) {
   return a.has(Form::kCentered) && b.has(Form::kCentered) && a.hidden->value == b.hidden->value;
 }
@@ -119,6 +136,10 @@ ImportValue multiply_known(Importer& importer, const Step& step, Hidden& x, cons
     ImportValue result = in_form(x, Form::kScale);
     result.hidden->known = std::make_shared<Known>(known);
     return result;
+  }
+  if (const ImportValue part = times_positions(x, std::make_shared<const Known>(known));
+      !part.absent()) {
+    return part;
   }
   if (x.form == Form::kRows && is_mask(importer, known)) {
     ImportValue result = in_form(x, Form::kRows);
@@ -172,6 +193,14 @@ std::vector<ImportValue> import_add(Importer& importer, const Step& step) {
   }
   if (a.known != nullptr) return {add_known(importer, step, *b.hidden, *a.known)};
   if (b.known != nullptr) return {add_known(importer, step, *a.hidden, *b.known)};
+  for (const auto& [x, y] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+    if (x->has(Form::kTimesCosine) && y->has(Form::kTimesSine)) {
+      return {turned(importer, step, *x->hidden, *y->hidden)};
+    }
+    if (x->has(Form::kScores) && y->has(Form::kDistanceBias)) {
+      return {biased_scores(step, *x->hidden, *y->hidden)};
+    }
+  }
   if (a.has(Form::kScores) || b.has(Form::kScores)) {
     step.op.refuse("a bias on attention's scores; none is expected but a mask");
   }
@@ -262,6 +291,11 @@ std::vector<ImportValue> import_function(Importer&, const Step& step) {
       {"Softplus", [](double x) { return std::log1p(std::exp(x)); }},
   };
   const ImportValue& x = step.input(0);
+  if (step.op.type() == "Neg" && x.has(Form::kHalf)) {
+    ImportValue half = in_form(*x.hidden, Form::kHalf);
+    half.hidden->negated = !half.hidden->negated;
+    return {half};
+  }
   for (const Row& row : kRows) {
     if (row.op == step.op.type() && x.has(Form::kRows)) return {with_function(*x.hidden, row.f)};
   }

@@ -89,10 +89,27 @@ ImportValue token_counts(const Step& step, const Known& mask) {
   return {std::make_shared<Known>("mask_index", std::move(counts)), nullptr};
 }
 
+// [tokens, keys, heads] of a table that ids by distance look into; absent if they are others.
+ImportValue distance_bias(Importer& importer, const Step& step, const Known& table,
+                          const Known& ids) {
+  const auto most = t5_max_distance(ids.all(), importer.probes(), table.dims()[0]);
+  if (!most) return {};
+  ImportValue bias = {nullptr, std::make_shared<Hidden>()};
+  bias.hidden->form = Form::kDistanceBias;
+  bias.hidden->value = importer.weight(step, table, false);
+  bias.hidden->max_distance = *most;
+  const Layout rows = Layout::rows(table.dims()[1]);
+  bias.hidden->layout = Layout({{{Axis::kToken}}, {{Axis::kKey}}, rows[2]});
+  return bias;
+}
+
 }  // namespace
 
 ImportValue make_embedding(Importer& importer, const Step& step, const Known& table,
                            const Known& ids) {
+  if (const ImportValue bias = distance_bias(importer, step, table, ids); !bias.absent()) {
+    return bias;
+  }
   const auto rule = ids_rule(ids.all(), importer.probes());
   if (!rule) {
     step.op.refuse("\"", ids.name(),

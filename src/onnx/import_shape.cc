@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "onnx/importer.h"
+#include "onnx/import_rotary.h"
 
 namespace tamis::onnx {
 
@@ -79,6 +79,9 @@ ImportValue sliced(Importer& importer, const Step& step, Hidden& x, size_t axis,
     if (range.first == 0 && range.count == 1) return first_token(importer, step, x, axis, true);
     step.op.refuse("tokens from ", range.first, " on; the first alone or all are accepted");
   }
+  if (const ImportValue half = half_of_heads(x, axis, range.first, range.count); !half.absent()) {
+    return half;
+  }
   return columns_of(step, x, axis, range.first, range.count);
 }
 
@@ -118,6 +121,8 @@ std::vector<ImportValue> import_reshape(Importer& importer, const Step& step) {
 std::vector<ImportValue> import_expand(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
   if (x.has(Form::kLength)) return {x};
+  // The same for each sequence, as scores take it anyway.
+  if (x.has(Form::kDistanceBias)) return {x};
   for (const auto& sizes : sizes_of(importer)) {
     const size_t p = sizes.sequences == importer.probes()[0].sizes.sequences ? 0 : 1;
     const Dims dims = x.hidden->layout.dims(sizes);
@@ -208,15 +213,19 @@ std::vector<ImportValue> import_split(Importer& importer, const Step& step) {
   std::vector<ImportValue> parts;
   int64_t first = 0;
   for (const int64_t count : split_sizes(step.op, dims[axis], known_inputs(step, sized, 0))) {
-    parts.push_back(columns_of(step, *x.hidden, axis, first, count));
+    const ImportValue half = half_of_heads(*x.hidden, axis, first, count);
+    parts.push_back(half.absent() ? columns_of(step, *x.hidden, axis, first, count) : half);
     first += count;
   }
   return parts;
 }
 
 std::vector<ImportValue> import_concat(Importer&, const Step& step) {
-  if (step.inputs.size() != 1) step.op.refuse("hidden states side by side");
-  return {step.input(0)};
+  if (step.inputs.size() == 1) return {step.input(0)};
+  const ImportValue swapped =
+      step.inputs.size() == 2 ? swapped_halves(step.input(0), step.input(1)) : ImportValue{};
+  if (swapped.absent()) step.op.refuse("hidden states side by side");
+  return {swapped};
 }
 
 std::vector<ImportValue> import_clip(Importer&, const Step& step) {

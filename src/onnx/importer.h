@@ -73,6 +73,8 @@ class Importer {
   graph::ValueId vector(const Step& step, const Known& known, int64_t n);
   /// A constant of the graph's own.
   graph::ValueId constant(std::string_view name, const Shape& shape, std::span<const float> values);
+  /// A name for a constant of the importer's own making; `wanted`, or with a number behind it.
+  [[nodiscard]] std::string unused_name(std::string_view wanted);
   /// x * weight^T, of the weight [n, k], or [k, n] with `turn`.
   ImportValue linear(const Step& step, Hidden& x, const Known& known, bool turn);
   /// Rows + a constant vector.

@@ -124,7 +124,7 @@ std::shared_ptr<const Known> dequantized(const Known& integers, const Known& sca
     (*floats)[i] = (static_cast<float>(values[i]) - zeros[index]) * scales[index];
   }
   auto tensor = std::make_shared<TensorProto>();
-  tensor->name = integers.name();
+  tensor->name = cat(integers.name(), "*", scale.name());
   tensor->dims = dims;
   tensor->bytes = std::as_bytes(std::span(*floats));
   tensor->keeper = floats;

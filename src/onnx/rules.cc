@@ -128,7 +128,48 @@ class MaskReader {
   int64_t heads_ = 1;
 };
 
+// transformers, models/t5/modeling_t5.py (_relative_position_bucket), in its float32 steps.
+int64_t t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance) {
+  const int64_t half = buckets / 2;
+  const int64_t exact = half / 2;
+  const int64_t first = distance > 0 ? half : 0;
+  const int64_t n = std::abs(distance);
+  if (n < exact) return first + n;
+  const double ratio = static_cast<double>(max_distance) / static_cast<double>(exact);
+  const float x = std::log(static_cast<float>(n) / static_cast<float>(exact)) /
+                  static_cast<float>(std::log(ratio)) * static_cast<float>(half - exact);
+  return first + std::min(exact + static_cast<int64_t>(x), half - 1);
+}
+
+bool are_t5_buckets(std::span<const Array> ids, std::span<const Probe> probes, int64_t buckets,
+                    int64_t max_distance) {
+  for (size_t p = 0; p < ids.size(); ++p) {
+    const int64_t n = probes[p].sizes.tokens;
+    for (int64_t i = 0; i < n * n; ++i) {
+      const auto wanted = static_cast<double>(t5_bucket(i % n - i / n, buckets, max_distance));
+      if (ids[p][i] != wanted) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
+
+std::optional<int64_t> t5_max_distance(std::span<const Array> ids, std::span<const Probe> probes,
+                                       int64_t buckets) {
+  if (buckets < 4 || buckets % 4 != 0) return std::nullopt;
+  for (size_t p = 0; p < ids.size(); ++p) {
+    const int64_t n = probes[p].sizes.tokens;
+    if (ids[p].dims != Dims{n, n}) return std::nullopt;
+  }
+  // T5's and MPNet's own first.
+  for (const int64_t candidate : {128, 256, 512, 64, 1024}) {
+    if (candidate > buckets / 4 && are_t5_buckets(ids, probes, buckets, candidate)) {
+      return candidate;
+    }
+  }
+  return std::nullopt;
+}
 
 std::optional<IdsRule> ids_rule(std::span<const Array> ids, std::span<const Probe> probes) {
   const std::vector<Array> wide = spread_to_batch(ids, probes);

@@ -31,6 +31,12 @@ struct IdsRule {
 [[nodiscard]] std::optional<IdsRule> ids_rule(std::span<const Array> ids,
                                               std::span<const Probe> probes);
 
+/// The distance where T5's buckets of both directions end, if the ids [tokens, tokens] are those
+/// buckets of each key's place less the query's; nothing: they are not.
+[[nodiscard]] std::optional<int64_t> t5_max_distance(std::span<const Array> ids,
+                                                     std::span<const Probe> probes,
+                                                     int64_t buckets);
+
 /// Keys that a query sees besides padding: -1: all of that side.
 struct MaskRule {
   int64_t left = -1;

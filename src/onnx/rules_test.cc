@@ -99,6 +99,30 @@ TEST(IdsRule, KnowsNoOthers) {
   EXPECT_FALSE(ids_rule(square, probes()));
 }
 
+// 32 buckets that end at 128, by the steps of their definition.
+std::vector<Array> t5_buckets() {
+  std::vector<Array> arrays;
+  for (const Probe& p : probes()) {
+    const int64_t n = p.sizes.tokens;
+    std::vector<double> values;
+    for (int64_t i = 0; i < n * n; ++i) {
+      const int64_t distance = i % n - i / n;
+      const auto far = static_cast<double>(std::abs(distance));
+      const double steps = std::floor(std::log(far / 8) / std::log(16.0) * 8);
+      values.push_back((far < 8 ? far : 8 + steps) + (distance > 0 ? 16 : 0));
+    }
+    arrays.push_back(make_array({n, n}, ElementType::kInt64, std::move(values)));
+  }
+  return arrays;
+}
+
+TEST(T5MaxDistance, TellsBucketsOfBothDirections) {
+  EXPECT_EQ(t5_max_distance(t5_buckets(), probes(), 32), 128);
+  EXPECT_FALSE(t5_max_distance(t5_buckets(), probes(), 64));
+  EXPECT_FALSE(t5_max_distance(t5_buckets(), probes(), 30));
+  EXPECT_FALSE(t5_max_distance(ids(id_at), probes(), 32));
+}
+
 TEST(MaskRule, TakesPaddingHiddenByAnyLowNumber) {
   for (const double low : {-65504.0, -3.4e38, -HUGE_VAL}) {
     std::string why;

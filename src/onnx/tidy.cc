@@ -113,7 +113,10 @@ class Modules {
     const std::string before = producer < 0 ? "" : modules_[static_cast<size_t>(producer)];
     switch (node.op) {
       case OpKind::kAttentionScores:
-        modules_[i] = parent_of(before);
+        modules_[i] = is_rotary(producer) ? before : parent_of(before);
+        return;
+      case OpKind::kRotary:
+        if (modules_[i].empty()) modules_[i] = parent_of(before);
         return;
       case OpKind::kMul:
       case OpKind::kSoftmax:
@@ -131,6 +134,10 @@ class Modules {
       default:
         return;
     }
+  }
+
+  [[nodiscard]] bool is_rotary(int producer) const {
+    return producer >= 0 && graph_.nodes()[static_cast<size_t>(producer)].op == OpKind::kRotary;
   }
 
   static bool is_attention(const Node& node) {
@@ -268,7 +275,9 @@ class Copy {
     const auto found = ids_.find(id);
     if (found != ids_.end()) return found->second;
     const graph::Value& value = from_.value(id);
-    const ValueId copy = to_.add_constant(name.empty() ? value.name : name, value.constant);
+    const bool parameter = !module_of_parameter(value.name).empty();
+    const std::string own = parameter ? names_.renamed(value.name) : value.name;
+    const ValueId copy = to_.add_constant(name.empty() ? own : name, value.constant);
     ids_[id] = copy;
     return copy;
   }

@@ -42,7 +42,9 @@ class LoadedServable final : public Servable {
   }
 
   const ServableInfo& info() const override { return info_; }
-  const tasks::TaskModel* task_model() const override { return &model_->task_model(); }
+  const tasks::TaskModel* task_model() const override {
+    return model_->has_tokenizer() ? &model_->task_model() : nullptr;
+  }
 
   tasks::Encoded encode(tasks::TaskInput input, tasks::TaskOptions options,
                         int64_t most_tokens) const override {

@@ -1,0 +1,40 @@
+// A model in an .onnx file: which file, and what config and pooling beside it add.
+//
+// Is: Optimum's, transformers.js' and fastembed's layouts, and BuiltModel of such a file. Is not:
+// the import itself (onnx/), or the tokenizer. May use: models, onnx.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "base/activation.h"
+#include "models/models.h"
+
+namespace tamis::api {
+
+/// The .onnx file that a folder without other weights means: model.onnx, model_optimized.onnx or
+/// model_quantized.onnx in it or in its `onnx` folder, in this order, or the only one that lies
+/// there. Nothing: there is none, or there are other weights. Throws Error{kInvalidArgument} naming
+/// the files if there are several, none of them called so.
+[[nodiscard]] std::optional<std::filesystem::path> find_onnx_file(
+    const std::filesystem::path& folder);
+
+/// Where config.json and the tokenizer of a file lie: its folder, or the one above `onnx`.
+[[nodiscard]] std::filesystem::path onnx_model_folder(const std::filesystem::path& file);
+
+/// A model as its files give it, without its tokenizer.
+struct SourceModel {
+  models::BuiltModel built;
+  std::optional<Activation> cross_encoder_activation;  ///< config.json's
+};
+
+/// The graph of the file, with labels and head by config.json in `folder` if that is there, and
+/// with pooling by `options` unless the file itself has an output sentence_embedding. Logs what
+/// the import leaves out. Throws Error as onnx::read_onnx() and onnx::import_onnx() do;
+/// kUnsupported if options.head is not what the file answers; kCorruptData if config.json
+/// contradicts the file.
+[[nodiscard]] SourceModel read_onnx_model(const std::filesystem::path& file,
+                                          const std::filesystem::path& folder,
+                                          const models::BuildOptions& options);
+
+}  // namespace tamis::api

@@ -1,0 +1,79 @@
+// Rotary positions in their steps: x * cos + (-second half, first half) * sin, head by head.
+#include "onnx/import_rotary.h"
+
+#include "onnx/rotary_rule.h"
+
+namespace tamis::onnx {
+
+namespace {
+
+ImportValue in_form(const Hidden& hidden, Form form) {
+  ImportValue result = {nullptr, std::make_shared<Hidden>(hidden)};
+  result.hidden->form = form;
+  return result;
+}
+
+// Columns of each head, if that is what the last axis counts and another counts heads.
+int64_t head_columns(const Hidden& x) {
+  const size_t rank = x.layout.rank();
+  if (x.form != Form::kRows || x.function || rank < 4) return 0;
+  const AtomGroup& last = x.layout[rank - 1];
+  const bool tokens = x.layout[rank - 2] == AtomGroup{{Axis::kToken}};
+  if (!tokens || last.size() != 1 || last[0].axis != Axis::kColumn || last[0].stride != 1) return 0;
+  return last[0].size;
+}
+
+bool same_heads(const Hidden& a, const Hidden& b) {
+  return a.value == b.value && a.first_column == b.first_column && a.columns == b.columns &&
+         a.layout == b.layout;
+}
+
+}  // namespace
+
+ImportValue half_of_heads(const Hidden& x, size_t axis, int64_t first, int64_t count) {
+  const int64_t size = head_columns(x);
+  const bool half = size > 0 && axis + 1 == x.layout.rank() && 2 * count == size &&
+                    (first == 0 || first == count);
+  if (!half) return {};
+  ImportValue result = in_form(x, Form::kHalf);
+  result.hidden->second_half = first != 0;
+  return result;
+}
+
+ImportValue swapped_halves(const ImportValue& a, const ImportValue& b) {
+  if (!a.has(Form::kHalf) || !b.has(Form::kHalf) || !same_heads(*a.hidden, *b.hidden)) return {};
+  const bool swapped =
+      a.hidden->second_half && a.hidden->negated && !b.hidden->second_half && !b.hidden->negated;
+  return swapped ? in_form(*a.hidden, Form::kSwapped) : ImportValue{};
+}
+
+ImportValue times_positions(const Hidden& x, const std::shared_ptr<const Known>& by) {
+  const bool whole =
+      head_columns(x) > 0 && by->dims().size() >= 2 && by->dims().back() == head_columns(x);
+  if (by->is_constant() || !(whole || x.form == Form::kSwapped)) return {};
+  ImportValue result = in_form(x, whole ? Form::kTimesCosine : Form::kTimesSine);
+  result.hidden->known = by;
+  return result;
+}
+
+ImportValue turned(Importer& importer, const Step& step, const Hidden& cosine, const Hidden& sine) {
+  if (!same_heads(cosine, sine)) step.op.refuse("rotary parts of different heads");
+  const auto rule = rotary_rule(cosine.known->all(), sine.known->all(), importer.probes());
+  if (!rule) step.op.refuse("cosines and sines that do not follow each token's place");
+  Hidden rows = cosine;
+  rows.form = Form::kRows;
+  rows.known = nullptr;
+  const auto size = static_cast<int64_t>(2 * rule->frequencies.size());
+  graph::RotaryAttributes attributes;
+  attributes.heads = rows.columns / size;
+  attributes.head_size = size;
+  attributes.scale = rule->scale;
+  const graph::ValueId from = importer.emit_columns(step, rows);
+  const graph::ValueId frequencies =
+      importer.constant(cat("rotary_frequencies_", size, "_", rule->frequencies.back()),
+                        Shape{size / 2}, rule->frequencies);
+  return importer.rows(importer.emit(step, graph::OpKind::kRotary, {from, frequencies}, attributes),
+                       rows.layout);
+}
+
+}  // namespace tamis::onnx

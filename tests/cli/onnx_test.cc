@@ -1,0 +1,74 @@
+// .onnx files through the program: written, and read wherever a model is named.
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "tests/cli/tamis_program.h"
+
+namespace tamis::cli_test {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kClassifier = testdata("models/bert-sequence-classification");
+
+/// An export of the classifier, made once.
+const std::string& exported() {
+  static const TempFolder folder;
+  static const std::string path = [] {
+    std::string made = folder / "exported";
+    const Outcome outcome = tamis({"export", kClassifier, "--format", "onnx", "-o", made});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find("model.onnx: "), std::string::npos) << outcome.out;
+    return made;
+  }();
+  return path;
+}
+
+std::string answer(const std::string& command, const std::string& model) {
+  const Outcome outcome = tamis({command, model, "A fine film.", "Où est-il ? 42"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  return outcome.out;
+}
+
+TEST(CliOnnx, AnswersAsTheCheckpoint) {
+  EXPECT_EQ(answer("classify", exported()), answer("classify", kClassifier));
+  EXPECT_EQ(answer("classify", exported() + "/model.onnx"), answer("classify", kClassifier));
+  EXPECT_EQ(tamis({"inspect", exported(), "--graph"}).out,
+            tamis({"inspect", kClassifier, "--graph"}).out);
+  EXPECT_EQ(tamis({"inspect", exported(), "--quantizers"}).out,
+            tamis({"inspect", kClassifier, "--quantizers"}).out);
+}
+
+TEST(CliOnnx, BecomesABundle) {
+  const TempFolder folder;
+  const Outcome outcome =
+      tamis({"optimize", exported(), "-o", folder / "bundle", "--precision", "fp32", "--quiet"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(answer("classify", folder / "bundle"), answer("classify", kClassifier));
+}
+
+TEST(CliOnnx, NamesTheNodeThatIsNotUnderstood) {
+  const TempFolder folder;
+  // Another operator of the same length.
+  std::string bytes = read_file(exported() + "/model.onnx");
+  const size_t at = bytes.find("\x22\x04Tanh");
+  ASSERT_NE(at, bytes.npos);
+  bytes.replace(at + 2, 4, "Selu");
+  const Outcome outcome = tamis({"inspect", folder.write("m.onnx", bytes)});
+  EXPECT_EQ(outcome.status, 5);
+  EXPECT_NE(outcome.err.find("(Selu): this operator is not understood on hidden states"),
+            std::string::npos)
+      << outcome.err;
+  EXPECT_EQ(tamis({"inspect", folder.write("cut.onnx", bytes.substr(0, 5000))}).status, 3);
+}
+
+TEST(CliOnnx, WritesNothingHalf) {
+  const TempFolder folder;
+  EXPECT_EQ(tamis({"export", kClassifier, "--format", "tflite", "-o", folder / "out"}).status, 2);
+  EXPECT_EQ(tamis({"export", kClassifier, "--format", "onnx"}).status, 2);
+  EXPECT_EQ(tamis({"export", kClassifier, "-o", exported()}).status, 2);
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+}  // namespace
+}  // namespace tamis::cli_test
