@@ -85,7 +85,8 @@ struct Core::Flight {
   int64_t tokenized_ns = 0;
   int64_t deadline_ns = 0;  ///< 0: none
   std::atomic<size_t> chunks_left{0};
-  std::mutex mutex;  ///< of reply.error while chunks are tokenised
+  std::mutex mutex;         ///< of reply.error and the next while chunks are tokenised
+  size_t refused_from = 0;  ///< the first input of the chunk that reply.error is about
 };
 
 Core::Core(ModelRepository& models, WorkerPool& workers, CoreOptions options)
@@ -208,6 +209,16 @@ void Core::tokenize(const FlightPtr& flight) {
   }
 }
 
+tasks::Encoded Core::encode_one(Flight& flight, size_t i, int64_t most_tokens) {
+  Request& request = flight.request;
+  try {
+    return flight.model->model().encode(std::move(request.inputs[i]), *request.options,
+                                        most_tokens);
+  } catch (const Error& error) {
+    throw api::InputError(i, request.inputs.size(), error);
+  }
+}
+
 void Core::tokenize_range(const FlightPtr& flight, size_t begin, size_t end) {
   try {
     Request& request = flight->request;
@@ -218,14 +229,17 @@ void Core::tokenize_range(const FlightPtr& flight, size_t begin, size_t end) {
     const int64_t token = request.options ? token_bytes(*request.options) : 1;
     for (size_t i = begin; i < end; ++i) {
       tasks::Encoded& encoded = flight->encoded[i];
-      encoded = flight->model->model().encode(std::move(request.inputs[i]), *request.options,
-                                              request.budget->left_bytes() / token);
+      encoded = encode_one(*flight, i, request.budget->left_bytes() / token);
       request.budget->take("tokens", encoded.tokens(), token);
       if (!request.raw) take_result(*request.budget, encoded, labels);
     }
   } catch (...) {
     const std::lock_guard lock(flight->mutex);
-    if (!flight->reply.error) flight->reply.error = current_error();
+    // The first of several texts that are refused, whichever worker was the first.
+    if (!flight->reply.error || begin < flight->refused_from) {
+      flight->reply.error = current_error();
+      flight->refused_from = begin;
+    }
   }
   chunks_done(flight, 1);
 }

@@ -85,6 +85,8 @@ class Core {
   void start(const FlightPtr& flight);
   void admit(Flight& flight);
   void tokenize(const FlightPtr& flight);
+  /// Names the input in the error of one of several.
+  [[nodiscard]] static tasks::Encoded encode_one(Flight& flight, size_t i, int64_t most_tokens);
   void tokenize_range(const FlightPtr& flight, size_t begin, size_t end);
   void chunks_done(const FlightPtr& flight, size_t chunks);
   std::shared_ptr<Job> make_job(Flight& flight);

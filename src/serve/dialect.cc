@@ -54,6 +54,14 @@ constexpr OpenAiRow kOpenAiRows[] = {
     {ErrorCode::kInvalidArgument, "", "input", ""},
 };
 
+// The message of one of several inputs without its number (api::InputError).
+std::string_view reason_of(std::string_view message) {
+  constexpr std::string_view kNumbered = ", counted from 0: ";
+  const size_t end = message.find(kNumbered);
+  const bool numbered = message.starts_with("input ") && end != message.npos;
+  return numbered ? message.substr(end + kNumbered.size()) : message;
+}
+
 // The field that a message begins with: "`input` is missing".
 std::string_view field_of(std::string_view message) {
   if (!message.starts_with('`')) return {};
@@ -64,11 +72,12 @@ std::string_view field_of(std::string_view message) {
 
 void write_open_ai(const Error& error, const ErrorRow& row, JsonWriter& json) {
   const std::string_view message = error.what();
-  std::string_view param = field_of(message);
+  const std::string_view reason = reason_of(message);
+  std::string_view param = field_of(reason);
   std::string_view code = row.native;
   const auto* const own =
       std::find_if(std::begin(kOpenAiRows), std::end(kOpenAiRows), [&](const OpenAiRow& item) {
-        return item.code == error.code() && message.starts_with(item.message);
+        return item.code == error.code() && reason.starts_with(item.message);
       });
   if (param.empty() && own != std::end(kOpenAiRows)) {
     param = own->param;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/input_error.h"
 #include "base/error.h"
 
 namespace tamis::serve {
@@ -35,6 +36,18 @@ void cut_row(Row& row, int64_t longest, const Truncation& truncation,
   row.truncated = true;
 }
 
+// Names the row in the error of one of several.
+template <typename Each>
+void for_each_row(Request& request, const Each& each) {
+  for (size_t i = 0; i < request.rows.size(); ++i) {
+    try {
+      each(request.rows[i]);
+    } catch (const Error& error) {
+      throw api::InputError(i, request.rows.size(), error);
+    }
+  }
+}
+
 const Truncation* truncation_of(const tasks::TaskOptions& options) {
   return std::visit(
       [](const auto& own) -> const Truncation* {
@@ -59,12 +72,12 @@ void check_rows(const Servable& model, Request& request) {
     }
     const tasks::TaskModel* const task = model.task_model();
     if (const Truncation* truncation = truncation_of(*request.options)) {
-      for (Row& row : request.rows) {
+      for_each_row(request, [&](Row& row) {
         cut_row(row, model.info().max_length, *truncation, task ? task->tokenizer : nullptr);
-      }
+      });
     }
   }
-  for (const Row& row : request.rows) model.check_row(row);
+  for_each_row(request, [&](const Row& row) { model.check_row(row); });
 }
 
 LabelSizes sizes_of(const std::vector<std::string>& labels) {

@@ -14,6 +14,21 @@ std::string known_prompts(const TaskModel& model) {
   return names;
 }
 
+// `text` is the next of encoded's sequences.
+[[noreturn]] void refuse_long(const tokenizer::TextInput& text, tokenizer::EncodeOptions options,
+                              const TaskModel& model, const Encoded& encoded) {
+  const int64_t most = options.max_length;
+  options.max_length = 0;
+  options.return_overflowing = false;
+  options.stride = 0;
+  const std::string which = encoded.input.texts.size() > 1
+                                ? cat("text ", encoded.sequences.size(), ", counted from 0,")
+                                : std::string("the text");
+  fail(ErrorCode::kInvalidArgument, which, " has ", model.tokenizer->encode(text, options).size(),
+       " tokens, special tokens included, more than the ", most,
+       " that are taken, and truncation is off");
+}
+
 }  // namespace
 
 tokenizer::EncodeOptions encode_options(const Truncation& truncation, const TaskModel& model) {
@@ -55,10 +70,7 @@ tokenizer::Encoding append_sequence(const tokenizer::TextInput& text,
                                     const Truncation& truncation, const TaskModel& model,
                                     Encoded& encoded) {
   tokenizer::Encoding encoding = model.tokenizer->encode(text, options);
-  if (encoding.truncated && !truncation.enabled) {
-    fail(ErrorCode::kInvalidArgument, "the text is longer than ", options.max_length,
-         " tokens, special tokens included, and truncation is off");
-  }
+  if (encoding.truncated && !truncation.enabled) refuse_long(text, options, model, encoded);
   encoded.truncated = encoded.truncated || encoding.truncated;
   append_row(encoding, model, encoded);
   return encoding;

@@ -129,7 +129,7 @@ TEST(Embed, TruncatesAndSaysSo) {
   EXPECT_EQ(encode({std::string(100, '.')}, options, model).sequences[0].size(), 16);
   options.truncation.enabled = false;
   EXPECT_ERROR(encode({std::string(100, '.')}, options, model), ErrorCode::kInvalidArgument,
-               "longer than 16 tokens");
+               "the text has 102 tokens, special tokens included, more than the 16");
   EXPECT_EQ(encode({std::string(14, '.')}, options, model).sequences[0].size(), 16);
   options.truncation.max_length = -1;
   EXPECT_ERROR(encode({"cat"}, options, model), ErrorCode::kInvalidArgument, "max_length");
@@ -236,6 +236,29 @@ TEST(Rerank, SortsBySigmoidUnlessTheModelNamesAnother) {
   EXPECT_EQ(score(), 0.5F);
   model.cross_encoder_activation = Activation::kNone;
   EXPECT_EQ(score(), 0.0F);
+}
+
+TEST(Rerank, PutsTheDefaultPromptBeforeTheQueryAlone) {
+  TaskModel model = test_model({"x"});
+  model.prompts = {{"q", "where "}};
+  const TaskInput input{"cat", std::nullopt, {"anna"}};
+  const auto ids = [&] { return encode(input, RerankOptions{}, model).sequences[0].ids; };
+  const std::vector<int32_t> plain = ids();
+  model.default_prompt_name = "q";
+  std::vector<int32_t> with_prompt = plain;
+  with_prompt.insert(with_prompt.begin() + 1, 13);
+  EXPECT_EQ(ids(), with_prompt);
+  EXPECT_ERROR(encode({"cat", "anna"}, ClassifyOptions{}, model), ErrorCode::kUnsupported,
+               "default_prompt_name \"q\" of config_sentence_transformers.json");
+}
+
+TEST(Rerank, NamesTheTextThatIsTooLong) {
+  const TaskModel model = test_model({"x"});
+  RerankOptions options;
+  options.truncation.enabled = false;
+  const TaskInput input{"where", std::nullopt, {"cat", std::string(20, '.')}};
+  EXPECT_ERROR(encode(input, options, model), ErrorCode::kInvalidArgument,
+               "text 1, counted from 0, has 24 tokens");
 }
 
 TEST(Rerank, KeepsTheOrderOfEquals) {

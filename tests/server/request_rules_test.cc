@@ -181,6 +181,27 @@ TEST_F(RequestRules, EveryListIsCounted) {
   });
 }
 
+TEST_F(RequestRules, WhatIsTooLongIsNamedByNumberAndLength) {
+  const std::string two = cat(R"(["a",")", long_text(), R"("])");
+  const auto named = [](const TestAnswer& answer) {
+    return answer.body.find("input 1, counted from 0: the text has ") != std::string::npos;
+  };
+  const TestAnswer openai =
+      post("/v1/embeddings", cat(R"({"model":"org/emb","input":)", two, "}"), true);
+  EXPECT_TRUE(named(openai)) << openai.body;
+  EXPECT_NE(openai.body.find(R"("param":"input")"), std::string::npos) << openai.body;
+  const TestAnswer tei = post("/embed", cat(R"({"model":"org/emb","inputs":)", two, "}"), true);
+  EXPECT_TRUE(named(tei)) << tei.body;
+  const TestAnswer ids =
+      post("/embed", cat(R"({"model":"org/emb","inputs":[[2,3],)", long_ids(63), "]}"), true);
+  EXPECT_NE(ids.body.find("input 1, counted from 0: the sequence of 65"), std::string::npos)
+      << ids.body;
+  // What is said of one text of several in OpenAI's form names the field all the same.
+  const TestAnswer prompt =
+      post("/v1/embeddings", R"({"model":"org/emb","input":["a","b"],"dimensions":400})");
+  EXPECT_NE(prompt.body.find(R"("param":"dimensions")"), std::string::npos) << prompt.body;
+}
+
 TEST_F(RequestRules, NoAutoTruncateCountsInEveryDialect) {
   const std::string text = long_text();
   const Row rows[] = {
