@@ -155,17 +155,29 @@ INSTANTIATE_TEST_SUITE_P(All, EveryTask,
                            return name;
                          });
 
+// Whether any plan in integers is faster than fp32 on this CPU.
+bool integers_pay(const OptimizeReport& report) {
+  const std::vector<PlanRow>& rows = report.choice->rows;
+  return std::any_of(rows.begin(), rows.end(), [&](const PlanRow& row) {
+    return row.precision == engine::Precision::kInt8 && row.table_us < 0.98 * rows[0].table_us;
+  });
+}
+
 TEST(OptimizeAuto, ALooseBudgetKeepsEveryLayerInIntegers) {
   const TempFolder folder;
   OptimizeOptions options;
   options.budget = parse_budget("flips=100%");
   const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
-  EXPECT_TRUE(report.succeeded());
-  EXPECT_EQ(report.choice->row().precision, engine::Precision::kInt8);
-  // Every layer in integers, or another plan of the same price that is closer.
   const auto whole = std::find_if(report.choice->rows.begin(), report.choice->rows.end(),
                                   [](const PlanRow& row) { return row.name == "int8"; });
   ASSERT_NE(whole, report.choice->rows.end());
+  if (!integers_pay(report)) {
+    EXPECT_FALSE(report.succeeded());
+    GTEST_SKIP() << "by the cost table integers of so small a model are not faster on this CPU";
+  }
+  EXPECT_TRUE(report.succeeded());
+  EXPECT_EQ(report.choice->row().precision, engine::Precision::kInt8);
+  // Every layer in integers, or another plan of the same price that is closer.
   EXPECT_LE(report.choice->row().table_us, 1.01 * whole->table_us);
 }
 
@@ -238,7 +250,7 @@ TEST(OptimizeAuto, LabelsAreHeldAgainstFp32sByMcNemar) {
   const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
   ASSERT_TRUE(report.choice->row().evaluation.paired);
   EXPECT_EQ(report.choice->row().evaluation.paired->rows, 40);
-  EXPECT_TRUE(report.succeeded());
+  EXPECT_EQ(report.succeeded(), integers_pay(report));
   EXPECT_NE(report.calibration_source.find("rows.tsv, and 156 built-in texts"), std::string::npos)
       << report.calibration_source;
 }
