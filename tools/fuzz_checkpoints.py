@@ -44,10 +44,9 @@ TOLERANCE = 2e-4
 FLOAT32 = {"dtype": torch.float32}  # the library would run a torch_dtype of float16 in it
 
 ACTIVATIONS = ["gelu", "gelu_10", "gelu_fast", "gelu_new", "gelu_python", "gelu_pytorch_tanh", "gelu_accurate", "hardswish",
-               "leaky_relu", "linear", "mish", "quick_gelu", "relu", "relu2", "relu6", "sigmoid", "silu", "swish", "tanh", "laplace",
-               "sqrtsoftplus", "gelu_python_tanh", "prelu"]
+               "leaky_relu", "linear", "mish", "quick_gelu", "relu", "relu2", "relu6", "sigmoid", "silu", "swish", "tanh"]
 TORCH_ACTIVATIONS = ["activation.Tanh", "linear.Identity", "activation.ReLU", "activation.GELU", "activation.Sigmoid",
-                     "activation.SiLU", "activation.Mish", "activation.Hardswish", "activation.LeakyReLU", "activation.ReLU6"]
+                     "activation.SiLU", "activation.Mish", "activation.Hardswish", "activation.LeakyReLU"]
 FAMILIES = {
     "bert": transformers.BertConfig, "roberta": transformers.RobertaConfig, "distilbert": transformers.DistilBertConfig,
     "albert": transformers.AlbertConfig, "electra": transformers.ElectraConfig,

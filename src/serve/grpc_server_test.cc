@@ -11,7 +11,6 @@
 #include "kserve.grpc.pb.h"
 #include "serve/grpc_kserve_messages.h"
 #include "serve/server.h"
-#include "tei.grpc.pb.h"
 
 namespace tamis::serve {
 namespace {
@@ -120,20 +119,6 @@ TEST_F(GrpcServerTest, ErrorsHaveTheirCodes) {
   for (size_t i = 0; i < std::size(invalid); ++i) {
     EXPECT_EQ(code(invalid[i]), grpc::StatusCode::INVALID_ARGUMENT) << i;
   }
-}
-
-// Over gRPC as over HTTP the table of fields says what a number may be.
-TEST_F(GrpcServerTest, TeiReadsItsNumbersByTheTableOfFields) {
-  start();
-  const auto embed = tei::v1::Embed::NewStub(channel_);
-  tei::v1::EmbedRequest message;
-  message.set_inputs("ab");
-  message.set_dimensions(0);
-  grpc::ClientContext context;
-  tei::v1::EmbedResponse response;
-  const grpc::Status status = embed->Embed(&context, message, &response);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_EQ(status.error_message(), "`dimensions` must be a whole number in 1..1073741824");
 }
 
 TEST(GrpcMessages, TypedContentsMustFitTheirDatatype) {
