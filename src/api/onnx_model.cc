@@ -107,6 +107,7 @@ void warn_of_scales(const onnx::ImportedModel& imported, const fs::path& file) {
 void add_embedding(models::BuiltModel& built, onnx::ImportedModel& imported,
                    const models::BuildOptions& options) {
   built.normalize = imported.unit_length;
+  if (options.sentence_transformer) built.truncate_dim = options.sentence_transformer->truncate_dim;
   if (imported.output == OutputKind::kSentenceEmbedding) return;
   const SentenceTransformerConfig pooling =
       options.sentence_transformer.value_or(SentenceTransformerConfig{});

@@ -11,12 +11,14 @@
 #include "base/file.h"
 #include "formats/checkpoint.h"
 #include "graph/graph.h"
+#include "graph/testing/unnamed.h"
 #include "onnx/export_onnx.h"
 
 namespace tamis::api {
 namespace {
 
 namespace fs = std::filesystem;
+using graph::testing::unnamed;
 using models::HeadKind;
 using onnx::OutputKind;
 
@@ -89,7 +91,8 @@ TEST_P(OnnxOfCheckpoint, GivesTheSameGraphAndAnswers) {
   const OnnxFolder folder(GetParam());
   const auto checkpoint = load_checkpoint(GetParam());
   const auto model = folder.load();
-  EXPECT_EQ(graph::print(model->graph()), graph::print(checkpoint->graph()));
+  // Values of a fused activation are named after what exporters name.
+  EXPECT_TRUE(unnamed(graph::print(model->graph())) == unnamed(graph::print(checkpoint->graph())));
   EXPECT_EQ(model->task(), checkpoint->task());
   EXPECT_EQ(model->manifest().labels, checkpoint->manifest().labels);
   EXPECT_EQ(model->manifest().max_length, checkpoint->manifest().max_length);
@@ -101,7 +104,7 @@ TEST_P(OnnxOfCheckpoint, GivesTheSameUnfusedGraph) {
   const models::BuiltModel built = built_of(GetParam());
   const OnnxFolder folder(GetParam());
   const SourceModel source = read_onnx_model(folder.path() / "model.onnx", folder.path(), {});
-  EXPECT_EQ(graph::print(source.built.graph), graph::print(built.graph));
+  EXPECT_TRUE(unnamed(graph::print(source.built.graph)) == unnamed(graph::print(built.graph)));
   EXPECT_EQ(source.built.head, built.head);
   EXPECT_EQ(source.built.vocab_size, built.vocab_size);
   EXPECT_EQ(source.built.output_size, built.output_size);

@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "models/builder.h"
-#include "models/outside_graphs.h"
 #include "models/models.h"
+#include "models/outside_graphs.h"
 #include "models/unused_weights.h"
 
 namespace tamis::models {

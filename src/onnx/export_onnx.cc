@@ -278,7 +278,7 @@ class Exporter {
       case Activation::kMish:
         return add(s, "Mul", {x, add(s, "Tanh", {add(s, "Softplus", {x})})});
       default:
-        refuse(node, "its activation has no form in ONNX here");
+        refuse(node, "its activation is not written");
     }
   }
 

@@ -158,7 +158,7 @@ TEST(CliFiles, VersionTellsCommitKernelSetsAndBundleFormat) {
   EXPECT_EQ(lines(text).size(), 1U);
   EXPECT_EQ(text.substr(0, 6), "tamis ");
   EXPECT_NE(text.find("(commit "), std::string::npos);
-  EXPECT_NE(text.find("bundle format 1, kernel sets here: reference"), std::string::npos);
+  EXPECT_NE(text.find("bundle format 2, kernel sets here: reference"), std::string::npos);
   EXPECT_EQ(good({"embed", "--version"}), text);
 }
 

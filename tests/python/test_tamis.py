@@ -272,7 +272,7 @@ class AsTheProgram(unittest.TestCase):
         path = TESTDATA / "models" / "bert-base"
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "rows.npy")
-            subprocess.run([PROGRAM, "embed", str(path), "A text.", "Two.", "-o", out], check=True,
+            subprocess.run([PROGRAM, "embed", str(path), "A text.", "Two.", "--output", out], check=True,
                            capture_output=True)
             np.testing.assert_array_equal(np.load(out), load("bert-base").embed(["A text.", "Two."]))
 
