@@ -187,6 +187,14 @@ ImportValue make_sum(Importer& importer, const Step& step, Hidden& a, Hidden& b)
 std::vector<ImportValue> import_add(Importer& importer, const Step& step) {
   const ImportValue& a = step.input(0);
   const ImportValue& b = step.input(1);
+  // One number for one column is a bias, not part of a function.
+  for (const auto& [x, y] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+    const bool one_column =
+        x->has(Form::kRows) && x->hidden->columns == 1 && x->hidden->function == nullptr;
+    if (one_column && y->known != nullptr && y->known->vector_size() == 1) {
+      return {importer.add_bias(step, *x->hidden, *y->known)};
+    }
+  }
   if (const ImportValue result = combined(a, b, [](double x, double y) { return x + y; });
       !result.absent()) {
     return {result};
