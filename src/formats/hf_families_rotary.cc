@@ -130,6 +130,18 @@ constexpr KeyRow kNeoBertKeys[] = {
     harmless("classifier_init_range"),
     harmless("kwargs"),
 };
+constexpr KeyRow kEsmKeys[] = {
+    honored("position_embedding_type"),
+    honored("rope_theta"),
+    honored("token_dropout"),
+    honored("mask_token_id"),
+    honored("emb_layer_norm_before"),
+    refused("is_folding_model", "folding is not built", {"false"}),
+    harmless("esmfold_config"),
+    harmless("vocab_list"),
+};
+static_assert(keys_are_distinct(kEsmKeys));
+
 constexpr KeyRow kJinaV3Keys[] = {
     honored("rope_theta"),
     honored("rope_scaling"),
@@ -188,6 +200,12 @@ constexpr FamilyConfig kFamilies[] = {
      .pad_token_id = 1,
      .layer_norm_eps = 1e-5,
      .keys = kJinaV3Keys},
+    {.model_type = "esm",
+     .vocab_size = 33,
+     .max_position_embeddings = 1026,
+     .type_vocab_size = 0,
+     .pad_token_id = 1,
+     .keys = kEsmKeys},
     {.model_type = "jina_bert", .max_position_embeddings = 512, .keys = kJinaBertKeys},
     {.model_type = "neobert",
      .num_hidden_layers = 28,

@@ -73,5 +73,6 @@ extern const FamilyParts kEuroBert;
 extern const FamilyParts kNeoBert;
 extern const FamilyParts kJinaBert;
 extern const FamilyParts kJinaV3;
+extern const FamilyParts kEsm;
 
 }  // namespace tamis::models

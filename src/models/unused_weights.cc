@@ -45,6 +45,7 @@ constexpr std::string_view kUsual[] = {
     "head.",
     "decoder.",
     "dense.",
+    "contact_head.",
 };
 
 bool is_usual(std::string_view name, std::string_view prefix) {

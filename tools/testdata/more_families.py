@@ -13,7 +13,7 @@ HEADS = {
     "megatron-bert": ["base", "masked-lm"], "roberta-prelayernorm": ["base", "masked-lm"],
     "xlm-roberta-xl": ["base", "masked-lm"], "data2vec-text": ["base", "masked-lm"], "dpr": ["base"],
     "modernbert": ALL_HEADS, "nomic_bert": NO_ANSWERS, "gte": NO_ANSWERS, "eurobert": NO_ANSWERS,
-    "jina_embeddings_v3": ["base", "sequence-classification", "masked-lm"],
+    "jina_embeddings_v3": ["base", "sequence-classification", "masked-lm"], "esm": ["base", "token-classification"],
     **{family: list(heads) for family, heads in own_models.ARCHITECTURES.items()},
 }
 # Families with segments.
@@ -33,6 +33,8 @@ DEBERTA_V3 = {
 OPTIONS = {
     "deberta": DEBERTA, "deberta-v2": DEBERTA_V3, "dpr": {"projection_dim": 12}, "xlm-roberta-xl": {"layer_norm_eps": 1e-5},
     # A window of 4 tokens on either side in the second layer.
+    # A mask behind all pieces, so that none of the texts has it.
+    "esm": {"position_embedding_type": "rotary", "token_dropout": True, "vocab_size": 121, "mask_token_id": 120},
     "modernbert": {"local_attention": 8}, "gte": {"type_vocab_size": 1}, "eurobert": {"num_key_value_heads": 1},
     "ernie": {"use_task_id": True, "task_type_vocab_size": 3},
 }
