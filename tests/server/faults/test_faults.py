@@ -79,14 +79,29 @@ def ask_or_none(port, data):
         return None
 
 
+def greeted(connection):
+    """Whether HTTP/2 is spoken there; False if the connection is refused."""
+    try:
+        connection.sendall(HTTP2_HELLO)
+        frame = connection.recv(9)
+    except (ConnectionError, socket.timeout):
+        return False
+    return len(frame) == 9 and frame[3] == HTTP2_SETTINGS
+
+
 def speaks_http2(port):
     with connect(port) as connection:
-        connection.sendall(HTTP2_HELLO)
-        try:
-            frame = connection.recv(9)
-        except (ConnectionError, socket.timeout):
-            return False
-        return len(frame) == 9 and frame[3] == HTTP2_SETTINGS
+        return greeted(connection)
+
+
+def talking_http2(port):
+    """A connection that is served. One that has just ended may still hold a place: then again."""
+    for _ in range(1000):
+        connection = connect(port)
+        if greeted(connection):
+            return connection
+        connection.close()
+    raise AssertionError("no connection is served")
 
 
 def wait_until_queued(port, count):
@@ -167,11 +182,7 @@ class LimitTest(unittest.TestCase):
             # The oldest that has said nothing makes room.
             self.assertTrue(speaks_http2(server.grpc_port))
             self.assertEqual(silent[0].recv(1), b"")
-            talking = []
-            for _ in range(4):
-                talking.append(connect(server.grpc_port))
-                talking[-1].sendall(HTTP2_HELLO)
-                self.assertTrue(talking[-1].recv(9))
+            talking = [talking_http2(server.grpc_port) for _ in range(4)]
             # All four places are taken by those who are served.
             self.assertFalse(speaks_http2(server.grpc_port))
             talking.pop().close()
