@@ -116,6 +116,29 @@ TEST_F(Classes, ModelTypeDecidesOverTheClassWhereTransformersDoes) {
   }
 }
 
+TEST_F(Classes, NumbersOfTheConfigHaveLimits) {
+  const JsonView cases = document_.root().get("cases");
+  size_t i = 0;
+  while (i < cases.size() && (cases.at(i).get("class").as_string("class") != "T5Tokenizer" ||
+                              cases.at(i).get("json").as_bool("json"))) {
+    ++i;
+  }
+  ASSERT_LT(i, cases.size());
+  make_folder(cases.at(i));
+  for (const char* extra : {"1000000000000000", "-1", "true", "\"5\""}) {
+    write_file(path_ / "tokenizer_config.json",
+               cat(R"({"tokenizer_class":"T5Tokenizer","extra_ids":)", extra, "}"));
+    try {
+      (void)Tokenizer::load(path_);
+      FAIL() << extra;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kCorruptData) << extra;
+      EXPECT_NE(std::string_view(error.what()).find("extra_ids"), std::string_view::npos)
+          << error.what();
+    }
+  }
+}
+
 TEST_F(Classes, LlamaOverBytesIsGeneric) {
   fs::create_directories(path_);
   const std::string json = read_file(root() / "bytes" / "tokenizer.json");

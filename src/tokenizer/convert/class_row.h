@@ -57,8 +57,6 @@ struct ClassFunctions {
 [[nodiscard]] std::span<const RoleDefault> roberta_roles();
 
 [[nodiscard]] bool flag(const ClassInput& input, std::string_view key, bool fallback);
-/// A number of tokenizer_config.json that is an id or a count.
-[[nodiscard]] int64_t count_of(const ClassInput& input, std::string_view key, int64_t fallback);
 
 /// A token that the class cannot do without.
 [[nodiscard]] const std::string& needed(const ClassInput& input, const SpecialTokens& tokens,

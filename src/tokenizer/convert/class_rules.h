@@ -37,6 +37,13 @@ struct Components {
   std::string model;
 };
 
+/// A number of tokenizer_config.json that is an id or a count, 0 to 1000000. Throws
+/// Error{kCorruptData} naming the key.
+[[nodiscard]] int64_t count_of(const ClassInput& input, std::string_view key, int64_t fallback);
+
+/// Of T5's tokens <extra_id_0> and on, where no file says how many there are.
+inline constexpr int64_t kSentinels = 100;
+
 /// Gives the roles and the further special tokens that no file names the class's own.
 void add_class_tokens(const ClassInput& input, SpecialTokens& tokens);
 

@@ -201,16 +201,11 @@ std::string albert_post_processor(const PostInput& post) {
   if (names_ends(post.input)) return kept_post_processor(post);
   const std::string& first = needed(post.input, post.tokens, Role::kCls);
   const std::string& last = needed(post.input, post.tokens, Role::kSep);
-  const JsonView own = post.input.root.get("post_processor");
-  if (own.is_null()) {
-    const IdOf id_of = [&](std::string_view name) {
-      return post.id_of(name == "[CLS]" ? first : last);
-    };
-    return wrapped({post.input, post.tokens, id_of}, "[CLS]", "[SEP]");
-  }
-  JsonWriter json;
-  json.value(own);
-  return json.take();
+  if (!post.input.root.get("post_processor").is_null()) return kept_post_processor(post);
+  const IdOf id_of = [&](std::string_view name) {
+    return post.id_of(name == "[CLS]" ? first : last);
+  };
+  return wrapped({post.input, post.tokens, id_of}, "[CLS]", "[SEP]");
 }
 
 /// Without a tokenizer.json the class loses its own.
@@ -246,7 +241,6 @@ void xlnet_tokens(const ClassInput&, SpecialTokens& tokens) {
 
 /// The sentinels, unless the list has some already.
 void t5_tokens(const ClassInput& input, SpecialTokens& tokens) {
-  constexpr int64_t kSentinels = 100;
   const int64_t count = count_of(input, "extra_ids", kSentinels);
   if (!tokens.additional) tokens.additional.emplace();
   int64_t known = 0;

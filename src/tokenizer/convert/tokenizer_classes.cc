@@ -41,8 +41,13 @@ std::string built_classes() {
   return list;
 }
 
-const ClassRow* find_class(std::string_view name) {
+std::string_view without_fast(std::string_view name) {
   if (name.ends_with("Fast")) name.remove_suffix(4);
+  return name;
+}
+
+const ClassRow* find_class(std::string_view name) {
+  name = without_fast(name);
   for (const ClassRow& row : kClasses) {
     if (row.name == name) return &row;
   }
@@ -67,8 +72,7 @@ std::string_view class_name(const ClassFiles& files, bool own_code, const std::s
   if (named.empty()) named = string_field_or(files.model_config, "tokenizer_class", "", source);
   if (named.empty()) return registered != nullptr ? registered->name : std::string_view();
   if (own_code) return named;
-  std::string_view plain = named;
-  if (plain.ends_with("Fast")) plain.remove_suffix(4);
+  const std::string_view plain = without_fast(named);
   const bool always = registered != nullptr && registered->always;
   if (plain == "LlamaTokenizer" && files.byte_level && !always) return kGenericClass;
   if (registered == nullptr || registered->name == plain) return named;

@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "base/error.h"
 #include "tokenizer/convert/class_json.h"
+#include "tokenizer/convert/class_rules.h"
 #include "tokenizer/convert/sentencepiece.h"
 #include "tokenizer/convert/vocab_files.h"
 #include "tokenizer/utf8.h"
@@ -75,8 +76,7 @@ std::vector<ScoredPiece> vocabulary(const SentencePieceModel& model, ClassRules 
 std::vector<std::string> sentinels_of(const ClassInput& input) {
   std::vector<std::string> names;
   if (input.rules != ClassRules::kT5) return names;
-  const JsonView count = input.config.get("extra_ids");
-  const int64_t size = count.is_int() ? count.as_int(input.config.source) : 100;
+  const int64_t size = count_of(input, "extra_ids", kSentinels);
   for (int64_t i = 0; i < size; ++i) names.push_back(cat("<extra_id_", i, ">"));
   return names;
 }
