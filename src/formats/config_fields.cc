@@ -1,13 +1,6 @@
 #include "formats/config_fields.h"
 
-#include <cmath>
-
 namespace tamis {
-
-bool ConfigFields::flag(std::string_view key, bool otherwise) const {
-  const JsonView value = get(key);
-  return value ? value.as_bool(what(key)) : otherwise;
-}
 
 int64_t ConfigFields::integer(std::string_view key, int64_t otherwise, int64_t low,
                               int64_t high) const {
@@ -31,8 +24,7 @@ double ConfigFields::number(std::string_view key, double otherwise, double low, 
 }
 
 std::string ConfigFields::text(std::string_view key, std::string_view otherwise) const {
-  const JsonView value = get(key);
-  return std::string(value ? value.as_string(what(key)) : otherwise);
+  return text(key).value_or(std::string(otherwise));
 }
 
 Activation ConfigFields::activation(std::string_view key, std::string_view otherwise) const {
@@ -44,7 +36,7 @@ Activation ConfigFields::activation(std::string_view key, std::string_view other
 
 void ConfigFields::refuse(std::string_view key, std::string_view value,
                           std::string_view accepted) const {
-  fail(ErrorCode::kUnsupported, source_, ": ", key, " ", value, " is not built; accepted are ",
+  fail(ErrorCode::kUnsupported, source(), ": ", key, " ", value, " is not built; accepted are ",
        accepted);
 }
 

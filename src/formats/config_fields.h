@@ -13,37 +13,28 @@
 #include "base/activation.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "formats/config_file.h"
 
 namespace tamis {
 
 /// A value type; copies share the parsed file. A key that is absent or null has its default. All
 /// readers throw Error{kCorruptData} naming file and key: another kind of value, a value outside
 /// the limits.
-class ConfigFields {
+class ConfigFields : public ConfigObject {
  public:
   /// A file without any key.
   ConfigFields() = default;
   ConfigFields(std::shared_ptr<const JsonDocument> document, std::string_view source)
-      : document_(std::move(document)), root_(document_->root()), source_(source) {}
+      : ConfigObject(document->root(), std::string(source)), document_(std::move(document)) {}
 
-  /// The value, absent also where the file says null.
-  [[nodiscard]] JsonView get(std::string_view key) const {
-    const JsonView value = root_.get(key);
-    return value.is_null() ? JsonView() : value;
-  }
   [[nodiscard]] bool has(std::string_view key) const { return get(key).exists(); }
-  [[nodiscard]] JsonView root() const { return root_; }
-  [[nodiscard]] const std::string& source() const { return source_; }
-  /// "config.json: <key>", for messages.
-  [[nodiscard]] std::string what(std::string_view key) const { return cat(source_, ": ", key); }
-
-  [[nodiscard]] bool flag(std::string_view key, bool otherwise) const;
   /// A whole number from low to high.
   [[nodiscard]] int64_t integer(std::string_view key, int64_t otherwise, int64_t low,
                                 int64_t high) const;
   /// A finite number from low to high.
   [[nodiscard]] double number(std::string_view key, double otherwise, double low,
                               double high) const;
+  using ConfigObject::text;
   [[nodiscard]] std::string text(std::string_view key, std::string_view otherwise) const;
   /// Also throws kUnsupported for a name that is not built, naming those that are.
   [[nodiscard]] Activation activation(std::string_view key, std::string_view otherwise) const;
@@ -54,8 +45,6 @@ class ConfigFields {
 
  private:
   std::shared_ptr<const JsonDocument> document_;
-  JsonView root_;
-  std::string source_ = "config.json";
 };
 
 }  // namespace tamis

@@ -19,6 +19,8 @@ namespace tamis {
 /// A view of one object, which may lie inside a file; valid while its document lives.
 class ConfigObject {
  public:
+  /// Without any key.
+  ConfigObject() = default;
   /// Throws Error{kCorruptData} if it is not an object.
   ConfigObject(JsonView object, std::string source);
 
@@ -39,7 +41,7 @@ class ConfigObject {
 
  private:
   JsonView object_;
-  std::string source_;
+  std::string source_ = "config.json";
 };
 
 /// A file that holds one object. Throws Error: what read_file() and JsonDocument::parse() throw.

@@ -60,7 +60,7 @@ class ConfigReader {
     family_ = find_family_config(config_.model_type);
     // Another family's fields mean other things: its name is what the caller refuses.
     if (family_ == nullptr) return std::move(config_);
-    check_keys(fields_.root(), fields_.source(), known_keys());
+    fields_.check(known_keys());
     config_.fields = fields_;
     read_sizes();
     read_details();
@@ -166,7 +166,7 @@ class ConfigReader {
     config_.num_hidden_groups = size("num_hidden_groups", 1, 1, kMaxLayers);
     config_.inner_group_num = size("inner_group_num", 1, 1, kMaxLayers);
     // null is a model without padding token; an absent key is the family's default.
-    if (const JsonView pad = fields_.root().get("pad_token_id"); !pad || !pad.is_null()) {
+    if (const JsonView pad = fields_.view().get("pad_token_id"); !pad || !pad.is_null()) {
       config_.pad_token_id = size("pad_token_id", row.pad_token_id, 0, config_.vocab_size - 1);
     }
   }

@@ -72,6 +72,8 @@ constexpr KeyRow kProcessorKeys[] = {
     honored("split_by_punct"),
     honored("add_bos_token"),
     honored("add_eos_token"),
+    honored("unk_id"),
+    honored("extra_ids"),
     honored("model_input_names"),
     honored("additional_special_tokens"),
     honored("extra_special_tokens"),
