@@ -52,6 +52,7 @@ constexpr KeyRow kNomicBertKeys[] = {
     honored("rotary_emb_fraction"),
     honored("rotary_scaling_factor"),
     honored("head_dim"),
+    honored("rope_theta"),
     honored("rope_parameters"),
     honored("rope_scaling"),
     refused("activation_function", "other units than SwiGLU are not built", {"\"swiglu\""}),
@@ -81,7 +82,6 @@ constexpr KeyRow kNomicBertKeys[] = {
     harmless("reorder_and_upcast_attn"),
     harmless("use_flash_attn"),
     harmless("use_xentropy"),
-    harmless("rope_theta"),
 };
 constexpr KeyAlias kNomicBertAliases[] = {
     {"hidden_size", "n_embd"},

@@ -81,7 +81,6 @@ constinit const FamilyParts kAlbert = {
     .classifier = classifier,
     .pooler = pooler,
     .masked_lm = masked_lm,
-    .max_positions = bert_max_positions,
     .classifier_weights = {"albert.pooler.weight", "classifier.weight"},
     .masked_lm_weight = "predictions.dense.weight",
     .decoder = "predictions.decoder",

@@ -8,29 +8,26 @@ using graph::ValueId;
 
 namespace {
 
-// dense, residual, LayerNorm: the module "output" of attention and of the layer.
-ValueId output(Builder& b, ValueId x, ValueId residual, const std::string& module) {
-  const ValueId dense = b.linear(x, module + ".dense", b.config().hidden_size);
-  const ValueId sum = b.add(dense, residual, module);
-  return b.layer_norm(sum, module + ".LayerNorm", b.config().layer_norm_eps);
-}
-
 ValueId layer(Builder& b, ValueId x, const std::string& module) {
   const std::string attention = module + ".attention";
   const ValueId context = bert_self_attention(b, x, attention);
-  return bert_feed_forward(b, output(b, context, x, attention + ".output"), module);
+  return bert_feed_forward(b, bert_output(b, context, x, attention + ".output"), module);
 }
 
 }  // namespace
 
-ValueId bert_embedding_sum(Builder& b, const graph::PositionIdsAttributes& rule) {
+ValueId bert_words_and_segments(Builder& b) {
   const std::string module = b.path("embeddings");
   const int64_t n = b.config().embedding_size;
-  ValueId sum = b.word_embedding(module + ".word_embeddings", n);
-  if (b.config().type_vocab_size > 0) {
-    sum = b.add(sum, b.token_type_embedding(module, n), module);
-  }
-  return b.add(sum, b.position_embedding(module, n, rule), module);
+  const ValueId words = b.word_embedding(module + ".word_embeddings", n);
+  if (b.config().type_vocab_size == 0) return words;
+  return b.add(words, b.token_type_embedding(module, n), module);
+}
+
+ValueId bert_embedding_sum(Builder& b, const graph::PositionIdsAttributes& rule) {
+  const std::string module = b.path("embeddings");
+  const ValueId sum = bert_words_and_segments(b);
+  return b.add(sum, b.position_embedding(module, b.config().embedding_size, rule), module);
 }
 
 ValueId bert_embeddings(Builder& b, const graph::PositionIdsAttributes& rule) {
@@ -38,13 +35,25 @@ ValueId bert_embeddings(Builder& b, const graph::PositionIdsAttributes& rule) {
                       b.config().layer_norm_eps);
 }
 
-ValueId bert_self_attention(Builder& b, ValueId x, const std::string& attention) {
+AttentionOperands bert_projections(Builder& b, ValueId x, const std::string& self) {
   const int64_t n = b.config().hidden_size;
+  AttentionOperands operands;
+  operands.q = b.linear(x, self + ".query", n);
+  operands.k = b.linear(x, self + ".key", n);
+  operands.v = b.linear(x, self + ".value", n);
+  return operands;
+}
+
+ValueId bert_self_attention(Builder& b, ValueId x, const std::string& attention) {
   const std::string self = attention + ".self";
-  const ValueId q = b.linear(x, self + ".query", n);
-  const ValueId k = b.linear(x, self + ".key", n);
-  const ValueId v = b.linear(x, self + ".value", n);
-  return b.attention(q, k, v, self);
+  const AttentionOperands operands = bert_projections(b, x, self);
+  return b.attention(operands.q, operands.k, operands.v, self);
+}
+
+ValueId bert_output(Builder& b, ValueId x, ValueId residual, const std::string& module) {
+  const ValueId dense = b.linear(x, module + ".dense", b.config().hidden_size);
+  const ValueId sum = b.add(dense, residual, module);
+  return b.layer_norm(sum, module + ".LayerNorm", b.config().layer_norm_eps);
 }
 
 ValueId bert_feed_forward(Builder& b, ValueId x, const std::string& layer) {
@@ -52,7 +61,7 @@ ValueId bert_feed_forward(Builder& b, ValueId x, const std::string& layer) {
   const ValueId wide = b.linear(x, intermediate + ".dense", b.config().intermediate_size);
   const ValueId active =
       b.activation(wide, b.config().hidden_act, intermediate + ".intermediate_act_fn");
-  return output(b, active, x, layer + ".output");
+  return bert_output(b, active, x, layer + ".output");
 }
 
 ValueId bert_layers(Builder& b, ValueId hidden) {
@@ -80,7 +89,5 @@ ValueId bert_masked_lm(Builder& b, ValueId hidden) {
   x = b.layer_norm(x, transform + ".LayerNorm", b.config().layer_norm_eps);
   return b.decoder(x, b.path("embeddings.word_embeddings"), "cls.predictions.bias");
 }
-
-int64_t bert_max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
 
 }  // namespace tamis::models

@@ -9,6 +9,9 @@
 
 namespace tamis::models {
 
+/// Words, plus segments where there are any: [T, embedding_size].
+graph::ValueId bert_words_and_segments(Builder& b);
+
 /// Words + segments + positions: [T, embedding_size].
 graph::ValueId bert_embedding_sum(Builder& b, const graph::PositionIdsAttributes& rule);
 
@@ -18,9 +21,16 @@ graph::ValueId bert_embeddings(Builder& b, const graph::PositionIdsAttributes& r
 /// `encoder.layer.0` and on, applied to hidden [T, hidden].
 graph::ValueId bert_layers(Builder& b, graph::ValueId hidden);
 
+/// `<self>.query`, `.key` and `.value` of x [T, hidden].
+AttentionOperands bert_projections(Builder& b, graph::ValueId x, const std::string& self);
+
 /// softmax(q k^T / sqrt(head size)) v by `<attention>.self`'s query, key and value of x [T,
 /// hidden].
 graph::ValueId bert_self_attention(Builder& b, graph::ValueId x, const std::string& attention);
+
+/// LayerNorm(`<module>.dense`(x) + residual): the module "output" of attention and of the layer.
+graph::ValueId bert_output(Builder& b, graph::ValueId x, graph::ValueId residual,
+                           const std::string& module);
 
 /// `<layer>.intermediate` and `<layer>.output` on the attended x [T, hidden], with its residual and
 /// norm.
@@ -34,8 +44,5 @@ graph::ValueId bert_classifier(Builder& b, graph::ValueId hidden);
 
 /// `cls.predictions` on hidden [S, hidden].
 graph::ValueId bert_masked_lm(Builder& b, graph::ValueId hidden);
-
-/// Rows of the table of positions.
-int64_t bert_max_positions(const ModelConfig& config);
 
 }  // namespace tamis::models

@@ -33,6 +33,10 @@ float attention_scale(int64_t channels) {
   return static_cast<float>(1.0 / std::sqrt(static_cast<double>(channels)));
 }
 
+Bias bias_of(const ConfigFields& fields, std::string_view key) {
+  return fields.flag(key, false) ? Bias::kAdded : Bias::kNone;
+}
+
 Builder::Builder(const Checkpoint& checkpoint, const Family& family, const BuildOptions& options)
     : config_(checkpoint.config()),
       family_(family),

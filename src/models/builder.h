@@ -43,6 +43,9 @@ struct LinearTensors {
 /// Whether a module has a bias beside its weight.
 enum class Bias : uint8_t { kNone, kAdded };
 
+/// As the flag `key` of config.json says; kNone where it is not given.
+[[nodiscard]] Bias bias_of(const ConfigFields& fields, std::string_view key);
+
 /// Where a checkpoint packs several modules into one: rows [begin, ..) of `<module>.weight`, which
 /// has `rows` in all; or `run` of them there and at every `step` from there on.
 struct PackedRows {

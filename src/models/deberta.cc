@@ -217,13 +217,8 @@ ValueId attention(Builder& b, ValueId x, const std::string& self, const Relative
 }
 
 ValueId layer(Builder& b, ValueId x, const std::string& module, const Relative& relative, bool v2) {
-  const ModelConfig& config = b.config();
-  const std::string output = module + ".attention.output";
   const ValueId context = attention(b, x, module + ".attention.self", relative, v2);
-  const ValueId projected = b.linear(context, output + ".dense", config.hidden_size);
-  const ValueId attended =
-      b.layer_norm(b.add(projected, x, output), output + ".LayerNorm", config.layer_norm_eps);
-  return bert_feed_forward(b, attended, module);
+  return bert_feed_forward(b, bert_output(b, context, x, module + ".attention.output"), module);
 }
 
 // Columns [j * n, (j + 1) * n) multiply the token j - width / 2 places on.
@@ -316,7 +311,6 @@ constexpr FamilyParts with_encoder(ValueId (*encoder)(Builder&)) {
       .encoder = encoder,
       .classifier = classifier,
       .masked_lm = masked_lm,
-      .max_positions = bert_max_positions,
       .classifier_weights = {"pooler.dense.weight", "classifier.weight"},
       .masked_lm_weight = "cls.predictions.transform.dense.weight",
       .decoder = "cls.predictions.decoder",

@@ -61,15 +61,12 @@ ValueId masked_lm(Builder& b, ValueId hidden) {
   return b.decoder(x, b.path("embeddings.word_embeddings"), "vocab_projector.bias");
 }
 
-int64_t max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
-
 }  // namespace
 
 constinit const FamilyParts kDistilBert = {
     .encoder = encoder,
     .classifier = classifier,
     .masked_lm = masked_lm,
-    .max_positions = max_positions,
     .classifier_weights = {"pre_classifier.weight", "classifier.weight"},
     .masked_lm_weight = "vocab_transform.weight",
     .decoder = "vocab_projector",

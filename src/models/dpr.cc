@@ -26,7 +26,6 @@ ValueId embedding(Builder& b, ValueId hidden) {
 constinit const FamilyParts kDpr = {
     .encoder = encoder,
     .embedding = embedding,
-    .max_positions = bert_max_positions,
 };
 
 }  // namespace tamis::models

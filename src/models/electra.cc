@@ -38,7 +38,6 @@ constinit const FamilyParts kElectra = {
     .encoder = encoder,
     .classifier = classifier,
     .masked_lm = masked_lm,
-    .max_positions = bert_max_positions,
     .classifier_weights = {"classifier.dense.weight", "classifier.out_proj.weight"},
     .masked_lm_weight = "generator_predictions.dense.weight",
     .decoder = "generator_lm_head",

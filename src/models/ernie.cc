@@ -33,7 +33,6 @@ constinit const FamilyParts kErnie = {
     .classifier = bert_classifier,
     .pooler = bert_pooler,
     .masked_lm = bert_masked_lm,
-    .max_positions = bert_max_positions,
     .classifier_weights = {"ernie.pooler.dense.weight", "classifier.weight"},
     .masked_lm_weight = "cls.predictions.transform.dense.weight",
     .decoder = "cls.predictions.decoder",

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "models/bert_encoder.h"
+#include "models/roberta_heads.h"
 #include "models/rotary.h"
 
 namespace tamis::models {
@@ -104,16 +105,12 @@ ValueId encoder(Builder& b) {
   return b.layer_norm(x, b.path("encoder.emb_layer_norm_after"), epsilon);
 }
 
-ValueId classifier(Builder& b, ValueId hidden) { return kRoberta.classifier(b, hidden); }
-int64_t max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
-
 }  // namespace
 
 constinit const FamilyParts kEsm = {
     .encoder = encoder,
-    .classifier = classifier,
+    .classifier = roberta_classifier,
     .pooler = bert_pooler,
-    .max_positions = max_positions,
     .classifier_weights = {"classifier.dense.weight", "classifier.out_proj.weight"},
     .decoder = "lm_head.decoder",
 };

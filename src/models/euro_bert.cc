@@ -14,8 +14,7 @@ ValueId encoder(Builder& b) { return rms_encoder(b, read_rms_encoder(b.config(),
 
 ValueId dense(Builder& b, ValueId x) {
   x = b.linear(x, "dense", b.config().hidden_size);
-  return b.linear(b.activation(x, Activation::kGelu, "activation"), "classifier",
-                  b.config().num_labels);
+  return b.linear(b.activation(x, Activation::kGelu, "activation"), "classifier", b.num_labels());
 }
 
 // "late" takes the mean of the tokens' logits; clf_pooling is the key's older name.
@@ -34,15 +33,12 @@ ValueId masked_lm(Builder& b, ValueId hidden) {
   return b.decoder(hidden, b.path("embed_tokens"), bias ? "lm_head.bias" : "");
 }
 
-int64_t max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
-
 }  // namespace
 
 constinit const FamilyParts kEuroBert = {
     .encoder = encoder,
     .classifier = classifier,
     .masked_lm = masked_lm,
-    .max_positions = max_positions,
     .classifier_weights = {"dense.weight", "classifier.weight"},
     .masked_lm_weight = "lm_head.weight",
     .decoder = "lm_head",

@@ -34,8 +34,8 @@ struct FamilyParts {
   /// Appends what stands before the last layer of the heads for tokens, [T, hidden] of both; null:
   /// nothing.
   graph::ValueId (*token_head)(Builder&, graph::ValueId hidden) = nullptr;
-  /// Tokens of the longest sequence.
-  int64_t (*max_positions)(const ModelConfig&);
+  /// Tokens of the longest sequence; null: max_position_embeddings.
+  int64_t (*max_positions)(const ModelConfig&) = nullptr;
   /// Tensors by which a checkpoint shows that it has the head.
   std::array<std::string_view, 2> classifier_weights = {};
   std::string_view masked_lm_weight = {};

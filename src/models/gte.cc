@@ -42,26 +42,16 @@ RotaryPositions stretched(const ConfigFields& fields, double theta, int64_t size
 RotaryPositions positions(const ModelConfig& config) {
   const ConfigFields& fields = config.fields;
   const int64_t size = config.hidden_size / config.num_attention_heads;
-  const double usual = config.model_type == "new" ? 10000 : 160000;
-  const double theta = fields.number("rope_theta", usual, 1e-3, 1e12);
-  if (fields.has("rope_parameters")) {
-    return read_rotary(fields.get("rope_parameters"), fields.what("rope_parameters"), theta, size);
-  }
-  const JsonView scaling = fields.get("rope_scaling");
-  const JsonView type = scaling.get("type");
+  const double theta = rope_theta(fields, config.model_type == "new" ? 10000 : 160000);
+  const JsonView type = fields.get("rope_scaling").get("type");
   if (type.is_string() && type.as_string("type") == "ntk") return stretched(fields, theta, size);
-  return read_rotary(scaling, fields.what("rope_scaling"), theta, size);
+  return read_rotary(config, theta, size);
 }
 
 ValueId encoder(Builder& b) {
   return post_norm_rotary_encoder(b, {.positions = positions(b.config()),
                                       .attention_bias = Bias::kAdded,
                                       .down_bias = Bias::kAdded});
-}
-
-// The pooler on the first token, then a linear layer.
-ValueId classifier(Builder& b, ValueId hidden) {
-  return b.linear(bert_pooler(b, hidden), "classifier", b.config().num_labels);
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -71,16 +61,13 @@ ValueId masked_lm(Builder& b, ValueId hidden) {
   return b.decoder(x, b.path("embeddings.word_embeddings"), "lm_head.decoder.bias");
 }
 
-int64_t max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
-
 }  // namespace
 
 constinit const FamilyParts kGte = {
     .encoder = encoder,
-    .classifier = classifier,
+    .classifier = bert_classifier,
     .pooler = bert_pooler,
     .masked_lm = masked_lm,
-    .max_positions = max_positions,
     .classifier_weights = {"classifier.weight"},
     .masked_lm_weight = "lm_head.dense.weight",
     .decoder = "lm_head.decoder",

@@ -41,6 +41,18 @@ TEST(Heads, ChoicesAndNextSentencesAreClassifiersOnThePooler) {
             "no pooler for it; accepted are other classes");
 }
 
+// The family has no pooler: its own head is the one of choices, with one logit.
+TEST(Heads, ModernBertsChoicesHaveOneLogit) {
+  EditableCheckpoint edited("modernbert-sequence-classification");
+  edited.config.architectures = {"ModernBertForMultipleChoice"};
+  edited.set("classifier.weight", Tensor(DType::kF32, Shape{1, edited.config.hidden_size}));
+  edited.set("classifier.bias", Tensor(DType::kF32, Shape{1}));
+  const BuiltModel model = build_model(edited.make());
+  EXPECT_EQ(model.head, HeadKind::kSequenceClassification);
+  EXPECT_EQ(model.labels.size(), 1u);
+  EXPECT_EQ(model.graph.value(model.graph.outputs()[0].value).shape.to_string(), "[B, 1]");
+}
+
 TEST(Heads, DprIsItsQuestionOrItsPassageEncoder) {
   for (const std::string prefix : {"question_encoder", "ctx_encoder"}) {
     EditableCheckpoint edited("bert-base");

@@ -45,20 +45,15 @@ ValueId slopes(Builder& b) {
 }
 
 ValueId attention(Builder& b, ValueId x, const std::string& module) {
-  const int64_t n = b.config().hidden_size;
+  const ModelConfig& config = b.config();
   const std::string self = module + ".self";
-  const ValueId q = b.linear(x, self + ".query", n);
-  const ValueId k = b.linear(x, self + ".key", n);
-  const ValueId v = b.linear(x, self + ".value", n);
+  AttentionOperands operands = bert_projections(b, x, self);
+  operands.bias = slopes(b);
   graph::AttentionAttributes attributes =
-      b.attention_attributes(n / b.config().num_attention_heads);
+      b.attention_attributes(config.hidden_size / config.num_attention_heads);
   attributes.bias = graph::BiasRule::kAlibi;
-  attributes.max_distance = b.config().max_position_embeddings;
-  const ValueId context =
-      b.attention({.q = q, .k = k, .v = v, .bias = slopes(b)}, attributes, self);
-  const ValueId dense = b.linear(context, module + ".output.dense", n);
-  return b.layer_norm(b.add(dense, x, module + ".output"), module + ".output.LayerNorm",
-                      b.config().layer_norm_eps);
+  attributes.max_distance = config.max_position_embeddings;
+  return bert_output(b, b.attention(operands, attributes, self), x, module + ".output");
 }
 
 Activation gate_activation(const ConfigFields& fields) {
@@ -80,13 +75,8 @@ ValueId feed_forward(Builder& b, ValueId x, const std::string& module) {
 }
 
 ValueId encoder(Builder& b) {
-  const std::string embeddings = b.path("embeddings");
-  const int64_t n = b.config().hidden_size;
-  ValueId x = b.word_embedding(embeddings + ".word_embeddings", n);
-  if (b.config().type_vocab_size > 0) {
-    x = b.add(x, b.token_type_embedding(embeddings, n), embeddings);
-  }
-  x = b.layer_norm(x, embeddings + ".LayerNorm", b.config().layer_norm_eps);
+  ValueId x = b.layer_norm(bert_words_and_segments(b), b.path("embeddings.LayerNorm"),
+                           b.config().layer_norm_eps);
   for (int64_t i = 0; i < b.config().num_hidden_layers; ++i) {
     const std::string module = b.path(cat("encoder.layer.", i));
     x = feed_forward(b, attention(b, x, module + ".attention"), module + ".mlp");
@@ -94,18 +84,13 @@ ValueId encoder(Builder& b) {
   return x;
 }
 
-ValueId classifier(Builder& b, ValueId hidden) { return kBert.classifier(b, hidden); }
-ValueId masked_lm(Builder& b, ValueId hidden) { return kBert.masked_lm(b, hidden); }
-int64_t max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
-
 }  // namespace
 
 constinit const FamilyParts kJinaBert = {
     .encoder = encoder,
-    .classifier = classifier,
+    .classifier = bert_classifier,
     .pooler = bert_pooler,
-    .masked_lm = masked_lm,
-    .max_positions = max_positions,
+    .masked_lm = bert_masked_lm,
     .classifier_weights = {"bert.pooler.dense.weight", "classifier.weight"},
     .masked_lm_weight = "cls.predictions.transform.dense.weight",
     .decoder = "cls.predictions.decoder",

@@ -32,10 +32,6 @@ struct ModernBertConfig {
   Activation activation = Activation::kGelu;
 };
 
-Bias bias_of(const ConfigFields& fields, std::string_view key) {
-  return fields.flag(key, false) ? Bias::kAdded : Bias::kNone;
-}
-
 // layer_types where it is given, else a full layer every so many.
 std::vector<bool> read_slides(const ModelConfig& config) {
   const ConfigFields& fields = config.fields;
@@ -69,11 +65,15 @@ RotaryPositions read_positions(const ModelConfig& config, std::string_view kind,
   const int64_t head_size = config.hidden_size / config.num_attention_heads;
   theta = fields.number(theta_key, theta, 1e-3, 1e12);
   const JsonView newer = fields.get("rope_parameters");
+  if (newer && fields.has("rope_scaling")) {
+    fields.refuse("rope_scaling", "beside rope_parameters", "either of the two alone");
+  }
   if (newer) {
     return read_rotary(newer.get(kind), cat(fields.what("rope_parameters"), ".", kind), theta,
-                       head_size);
+                       head_size, config.max_position_embeddings);
   }
-  return read_rotary(fields.get("rope_scaling"), fields.what("rope_scaling"), theta, head_size);
+  return read_rotary(fields.get("rope_scaling"), fields.what("rope_scaling"), theta, head_size,
+                     config.max_position_embeddings);
 }
 
 ModernBertConfig read_config(const ModelConfig& config) {
@@ -165,7 +165,7 @@ ValueId classifier(Builder& b, ValueId hidden) {
   }
   const ValueId pooled =
       pooling == "cls" ? b.first_token(hidden, "pooling") : b.mean_of_tokens(hidden, "pooling");
-  return b.linear(prediction_head(b, pooled), "classifier", b.config().num_labels);
+  return b.linear(prediction_head(b, pooled), "classifier", b.num_labels());
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -174,8 +174,6 @@ ValueId masked_lm(Builder& b, ValueId hidden) {
                    bias ? "decoder.bias" : "");
 }
 
-int64_t max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
-
 }  // namespace
 
 constinit const FamilyParts kModernBert = {
@@ -183,7 +181,6 @@ constinit const FamilyParts kModernBert = {
     .classifier = classifier,
     .masked_lm = masked_lm,
     .token_head = prediction_head,
-    .max_positions = max_positions,
     .classifier_weights = {"head.dense.weight", "classifier.weight"},
     .masked_lm_weight = "head.dense.weight",
     .question_answering = "classifier",

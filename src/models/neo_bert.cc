@@ -72,15 +72,12 @@ ValueId encoder(Builder& b) {
 ValueId classifier(Builder& b, ValueId hidden) {
   const ValueId first = b.first_token(hidden, "dense");
   const ValueId dense = b.linear(first, "dense", b.config().hidden_size);
-  return b.linear(b.activation(dense, Activation::kTanh, "dense"), "classifier",
-                  b.config().num_labels);
+  return b.linear(b.activation(dense, Activation::kTanh, "dense"), "classifier", b.num_labels());
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
   return b.decoder(hidden, b.path("encoder"), "decoder.bias");
 }
-
-int64_t max_positions(const ModelConfig& config) { return config.max_position_embeddings; }
 
 }  // namespace
 
@@ -88,7 +85,6 @@ constinit const FamilyParts kNeoBert = {
     .encoder = encoder,
     .classifier = classifier,
     .masked_lm = masked_lm,
-    .max_positions = max_positions,
     .classifier_weights = {"dense.weight", "classifier.weight"},
     .masked_lm_weight = "decoder.weight",
     .decoder = "decoder",

@@ -22,7 +22,7 @@ constexpr Respelling kOlder[] = {
     {"mlp.down_proj", "mlp.fc2"},
 };
 
-// The older files' own key where it is there, else rope_parameters.
+// The older files have a key of their own for the base, and do not read rope_theta.
 RotaryPositions positions(const ModelConfig& config) {
   const ConfigFields& fields = config.fields;
   const int64_t head_size = config.hidden_size / config.num_attention_heads;
@@ -33,20 +33,13 @@ RotaryPositions positions(const ModelConfig& config) {
   if (size == 0) {
     fields.refuse("rotary_emb_fraction", cat(fraction), "fractions that turn a pair of columns");
   }
-  const bool older = fields.has("n_embd");
-  const double theta = fields.number("rotary_emb_base", older ? 10000 : 1000, 1e-3, 1e12);
-  const bool newer = fields.has("rope_parameters");
-  const std::string_view key = newer ? "rope_parameters" : "rope_scaling";
-  return read_rotary(fields.get(key), fields.what(key), theta, size);
+  const double usual = fields.has("n_embd") ? 10000 : rope_theta(fields, 1000);
+  const double theta = fields.number("rotary_emb_base", usual, 1e-3, 1e12);
+  return read_rotary(config, theta, size);
 }
 
 ValueId encoder(Builder& b) {
   return post_norm_rotary_encoder(b, {.positions = positions(b.config())});
-}
-
-// The pooler on the first token, then a linear layer.
-ValueId classifier(Builder& b, ValueId hidden) {
-  return b.linear(bert_pooler(b, hidden), "classifier", b.config().num_labels);
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -70,7 +63,7 @@ int64_t max_positions(const ModelConfig& config) {
 
 constinit const FamilyParts kNomicBert = {
     .encoder = encoder,
-    .classifier = classifier,
+    .classifier = bert_classifier,
     .pooler = bert_pooler,
     .masked_lm = masked_lm,
     .max_positions = max_positions,

@@ -1,6 +1,7 @@
 #include "models/post_norm_rotary.h"
 
 #include "base/error.h"
+#include "models/bert_encoder.h"
 
 namespace tamis::models {
 
@@ -69,13 +70,8 @@ ValueId layer(Builder& b, const PostNormRotary& options, ValueId x, const std::s
 }  // namespace
 
 ValueId post_norm_rotary_encoder(Builder& b, const PostNormRotary& options) {
-  const std::string embeddings = b.path("embeddings");
-  const int64_t n = b.config().hidden_size;
-  ValueId x = b.word_embedding(embeddings + ".word_embeddings", n);
-  if (b.config().type_vocab_size > 0) {
-    x = b.add(x, b.token_type_embedding(embeddings, n), embeddings);
-  }
-  x = b.layer_norm(x, embeddings + ".LayerNorm", b.config().layer_norm_eps);
+  ValueId x = b.layer_norm(bert_words_and_segments(b), b.path("embeddings.LayerNorm"),
+                           b.config().layer_norm_eps);
   for (int64_t i = 0; i < b.config().num_hidden_layers; ++i) {
     x = layer(b, options, x, b.path(cat("layers.", i)));
   }

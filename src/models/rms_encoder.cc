@@ -10,10 +10,6 @@ namespace {
 
 constexpr int64_t kMostHeadSize = 256;
 
-Bias bias_of(const ConfigFields& fields, std::string_view key) {
-  return fields.flag(key, false) ? Bias::kAdded : Bias::kNone;
-}
-
 ValueId attention(Builder& b, const RmsEncoder& options, ValueId x, const std::string& module) {
   const int64_t heads = b.config().num_attention_heads;
   const auto project = [&](std::string_view name, int64_t count) {
@@ -56,10 +52,7 @@ RmsEncoder read_rms_encoder(const ModelConfig& config, double epsilon, double th
   options.epsilon = fields.number("rms_norm_eps", epsilon, 0, 1);
   options.attention_bias = bias_of(fields, "attention_bias");
   options.mlp_bias = bias_of(fields, "mlp_bias");
-  theta = fields.number("rope_theta", theta, 1e-3, 1e12);
-  const bool newer = fields.has("rope_parameters");
-  const std::string_view key = newer ? "rope_parameters" : "rope_scaling";
-  options.positions = read_rotary(fields.get(key), fields.what(key), theta, options.head_size);
+  options.positions = read_rotary(config, rope_theta(fields, theta), options.head_size);
   return options;
 }
 

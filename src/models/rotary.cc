@@ -48,11 +48,11 @@ std::string_view type_of(const JsonView& parameters, std::string_view what) {
 
 // Long waves go slower by `factor`, short ones as they are, those between by a share of both.
 void scale_as_llama3(const JsonView& parameters, std::string_view what, double factor,
-                     std::vector<float>& frequencies) {
+                     int64_t positions, std::vector<float>& frequencies) {
   const double low = number(parameters, "low_freq_factor", what, 1, 1e-3, kMostFactor);
   const double high = number(parameters, "high_freq_factor", what, 4, 1e-3, kMostFactor);
-  const double context =
-      number(parameters, "original_max_position_embeddings", what, 8192, 1, 1 << 30);
+  const double context = number(parameters, "original_max_position_embeddings", what,
+                                static_cast<double>(positions), 1, 1 << 30);
   if (high <= low) {
     fail(ErrorCode::kCorruptData, what, ".high_freq_factor is ", high, "; accepted is more than ",
          low);
@@ -81,7 +81,7 @@ std::vector<float> rotary_frequencies(double theta, int64_t size) {
 }
 
 RotaryPositions read_rotary(const JsonView& parameters, std::string_view what, double theta,
-                            int64_t size) {
+                            int64_t size, int64_t max_positions) {
   if (!parameters.is_null() && !parameters.is_object()) {
     fail(ErrorCode::kCorruptData, what, " must be an object");
   }
@@ -100,12 +100,25 @@ RotaryPositions read_rotary(const JsonView& parameters, std::string_view what, d
   if (type == "linear") {
     for (float& frequency : positions.frequencies) frequency /= static_cast<float>(factor);
   } else if (type == "llama3") {
-    scale_as_llama3(parameters, what, factor, positions.frequencies);
+    scale_as_llama3(parameters, what, factor, max_positions, positions.frequencies);
   } else {
     fail(ErrorCode::kUnsupported, what, ": rope_type ", json_quote(type.substr(0, 200)),
          " is not built; accepted are default, dynamic, linear and llama3");
   }
   return positions;
+}
+
+RotaryPositions read_rotary(const ModelConfig& config, double theta, int64_t size) {
+  const ConfigFields& fields = config.fields;
+  const JsonView older = fields.get("rope_scaling");
+  const bool is_set = older.exists() && !(older.is_object() && older.size() == 0);
+  const std::string_view key = is_set ? "rope_scaling" : "rope_parameters";
+  return read_rotary(fields.get(key), fields.what(key), theta, size,
+                     config.max_position_embeddings);
+}
+
+double rope_theta(const ConfigFields& fields, double otherwise) {
+  return fields.number("rope_theta", otherwise, 1e-3, kMostTheta);
 }
 
 graph::ValueId rotary(Builder& b, graph::ValueId x, const RotaryPositions& positions, int64_t heads,
@@ -117,9 +130,9 @@ graph::ValueId rotary(Builder& b, graph::ValueId x, const RotaryPositions& posit
         positions.name, std::make_shared<const Tensor>(Tensor::from(
                             Shape{pairs}, std::span<const float>(positions.frequencies))));
   }
-  return b.graph().add_node(
-      graph::OpKind::kRotary, {x, frequencies},
-      graph::RotaryAttributes{heads, head_size, positions.interleaved, positions.scale}, scope);
+  return b.graph().add_node(graph::OpKind::kRotary, {x, frequencies},
+                            graph::RotaryAttributes{heads, head_size, positions.interleaved},
+                            scope);
 }
 
 }  // namespace tamis::models

@@ -17,7 +17,6 @@ namespace tamis::models {
 /// How the heads of some layers turn.
 struct RotaryPositions {
   std::vector<float> frequencies;  ///< of the pairs: angle = place * frequency
-  float scale = 1.0f;              ///< of cosines and sines
   bool interleaved = false;        ///< pairs are neighbors, not halves
   /// Of the constant that holds the frequencies, made once.
   std::string name = "rotary_emb.inv_freq";
@@ -27,11 +26,18 @@ struct RotaryPositions {
 [[nodiscard]] std::vector<float> rotary_frequencies(double theta, int64_t size);
 
 /// `parameters` is the object that newer files call rope_parameters and older ones rope_scaling,
-/// possibly null or absent; its rope_theta wins over `theta`. `size` columns of a head turn. Throws
-/// Error naming `what`: kUnsupported for a rope_type that is not built, kCorruptData for numbers
-/// out of their limits.
+/// possibly null or absent; its rope_theta wins over `theta`. `size` columns of a head turn, in
+/// texts of up to `max_positions` tokens. Throws Error naming `what`: kUnsupported for a rope_type
+/// that is not built, kCorruptData for numbers out of their limits.
 [[nodiscard]] RotaryPositions read_rotary(const JsonView& parameters, std::string_view what,
-                                          double theta, int64_t size);
+                                          double theta, int64_t size, int64_t max_positions);
+
+/// As the file's rope_scaling says, or its rope_parameters where that is absent or empty: in this
+/// order, as transformers has it. Throws what the other throws, naming the key.
+[[nodiscard]] RotaryPositions read_rotary(const ModelConfig& config, double theta, int64_t size);
+
+/// The file's rope_theta, or `otherwise`.
+[[nodiscard]] double rope_theta(const ConfigFields& fields, double otherwise);
 
 /// x [T, n] with its first `heads` heads of `head_size` columns turned.
 graph::ValueId rotary(Builder& b, graph::ValueId x, const RotaryPositions& positions, int64_t heads,

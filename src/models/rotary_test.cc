@@ -1,9 +1,10 @@
-// Frequencies by every rule, against numbers that transformers 5.23 gives, and what is refused.
+// Frequencies by every rule, against its formula, and what is refused.
 #include "models/rotary.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
 #include <string>
 
 #include "base/error.h"
@@ -14,7 +15,7 @@ namespace {
 
 RotaryPositions read(const std::string& json, int64_t size = 8, double theta = 10000) {
   const JsonDocument document = JsonDocument::parse(json, "test");
-  return read_rotary(document.root(), "config.json: rope_scaling", theta, size);
+  return read_rotary(document.root(), "config.json: rope_scaling", theta, size, 8192);
 }
 
 // pow and a division, each rounded, and the factor; what llama3 blends depends four times as much
@@ -40,6 +41,28 @@ TEST(Rotary, LinearDividesByTheFactor) {
   expect_frequencies(read(R"({"rope_type":"linear","factor":4})"), {0.25, 0.025, 0.0025, 0.00025});
 }
 
+RotaryPositions read_file(const std::string& json) {
+  const auto document = std::make_shared<const JsonDocument>(JsonDocument::parse(json, "test"));
+  ModelConfig config;
+  config.fields = ConfigFields(document, "config.json");
+  config.max_position_embeddings = 8192;
+  return read_rotary(config, rope_theta(config.fields, 10000), 8);
+}
+
+TEST(Rotary, OlderKeyWinsUnlessItIsEmpty) {
+  const std::vector<double> halved = {0.5, 0.05, 0.005, 0.0005};
+  const std::string linear = R"({"rope_type":"linear","factor":2})";
+  expect_frequencies(read_file("{}"), {1, 0.1, 0.01, 0.001});
+  expect_frequencies(read_file(R"({"rope_theta":16})"), {1, 0.5, 0.25, 0.125});
+  expect_frequencies(read_file(cat(R"({"rope_scaling":)", linear, "}")), halved);
+  expect_frequencies(read_file(cat(R"({"rope_parameters":)", linear, "}")), halved);
+  expect_frequencies(read_file(cat(R"({"rope_scaling":{},"rope_parameters":)", linear, "}")),
+                     halved);
+  expect_frequencies(
+      read_file(cat(R"({"rope_parameters":{"rope_theta":16},"rope_scaling":)", linear, "}")),
+      halved);
+}
+
 // Waves of 6.28 and 62.8 tokens are below 8192 / 4, that of 6283 is between 2048 and 8192, and one
 // of 62832 beyond.
 TEST(Rotary, Llama3StretchesLongWaves) {
@@ -48,6 +71,11 @@ TEST(Rotary, Llama3StretchesLongWaves) {
       read(R"({"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,)"
            R"("original_max_position_embeddings":8192})",
            10, 100000),
+      {1, 0.1, 0.01, (1 - share) * 0.001 / 8 + share * 0.001, 0.0001 / 8});
+  // The model's own length, where the file does not say from which it was stretched.
+  expect_frequencies(
+      read(R"({"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4})", 10,
+           100000),
       {1, 0.1, 0.01, (1 - share) * 0.001 / 8 + share * 0.001, 0.0001 / 8});
 }
 

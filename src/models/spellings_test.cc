@@ -168,6 +168,43 @@ TEST(Spellings, ConfigsOfOlderCode) {
   }
 }
 
+// The base of transformers' class may stand beside the other keys, which the older code does not
+// read.
+TEST(Spellings, NomicsBaseOfTheClass) {
+  const auto base = [](std::string_view members) {
+    EditableCheckpoint checkpoint("nomic_bert-base");
+    const std::string json =
+        cat(R"({"model_type":"nomic_bert","num_attention_heads":2,)", members, "}");
+    checkpoint.config.fields = ModelConfig::parse(json, "config.json").fields;
+    const graph::Graph graph = graph_of(checkpoint);
+    const graph::ValueId id = graph.find_value("rotary_emb.inv_freq");
+    // theta^(-2 / 8) for heads of 8 columns.
+    return std::pow(1.0 / graph.value(id).constant->as<float>()[1], 4.0);
+  };
+  EXPECT_NEAR(base(R"("hidden_size":16,"rope_theta":500)"), 500, 0.01);
+  EXPECT_NEAR(base(R"("rope_theta":500,"n_embd":16)"), 10000, 0.2);
+  EXPECT_NEAR(base(R"("hidden_size":16,"rope_theta":500,"rotary_emb_base":1000)"), 1000, 0.02);
+}
+
+TEST(Spellings, ModernBertsTwoWaysToScaleAreNotMixed) {
+  EditableCheckpoint checkpoint("modernbert-base");
+  checkpoint.config.fields =
+      ModelConfig::parse(
+          R"({"model_type":"modernbert","rope_scaling":{"type":"linear","factor":2},)"
+          R"("rope_parameters":{"full_attention":{"rope_theta":10000}}})",
+          "config.json")
+          .fields;
+  try {
+    (void)build_model(checkpoint.make());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_STREQ(error.what(),
+                 "config.json: rope_scaling beside rope_parameters is not built; accepted are "
+                 "either of the two alone");
+  }
+}
+
 // "ntk": theta times the factor, then waves longer by factor^(2 / 8) for heads of 8 columns.
 TEST(Spellings, GtesOlderStretch) {
   EditableCheckpoint stretched("gte-base");
