@@ -39,6 +39,8 @@ struct ModelInfo {
   int64_t output_size = 0;  ///< of an embedding, or the number of logits
   std::vector<std::string> labels;
   std::vector<std::string> prompt_names;
+  /// By which vectors are compared: sentence-transformers' similarity_fn_name; "" if not named.
+  std::string similarity;
 };
 
 /// A text as tokens.
@@ -71,8 +73,8 @@ struct Matrix {
 /// kUnsupported (the model cannot do the task).
 class Model {
  public:
-  /// `model`: a Hugging Face folder, a hub id in the local cache, or a bundle. Throws Error:
-  /// kNotFound, kCorruptData, kUnsupported, kInvalidArgument, kOutOfMemory.
+  /// `model`: a Hugging Face folder, a hub id in the local cache, an .onnx file, or a bundle.
+  /// Throws Error: kNotFound, kCorruptData, kUnsupported, kInvalidArgument, kOutOfMemory.
   [[nodiscard]] static Model load(const std::string& model, const LoadOptions& options = {});
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
@@ -85,8 +87,8 @@ class Model {
   /// As embed(): one row a text.
   [[nodiscard]] Matrix embed_matrix(const std::vector<std::string>& texts,
                                     const EmbedOptions& options = {}) const;
-  /// As embed_matrix(), into memory of the caller's for `size` floats. Throws kInvalidArgument if
-  /// that is not texts.size() * embedding_size(options).
+  /// As embed_matrix(), into the caller's memory, which has room for `size` floats. Throws
+  /// kInvalidArgument if that is not texts.size() * embedding_size(options).
   void embed_into(const std::vector<std::string>& texts, const EmbedOptions& options, float* out,
                   size_t size) const;
   /// Floats of an embedding: `dimensions` if given, else info().output_size.
@@ -109,7 +111,7 @@ class Model {
   /// the logits of a classifier (a row an input), those of each token of a token classifier or a
   /// question answerer (a row a token, inputs one behind the other), or of a masked-word model.
   /// Throws kInvalidArgument naming the input for ids that the model does not have, an empty or too
-  /// long input, or type ids of another number.
+  /// long input, or type ids that are not as many as the ids.
   [[nodiscard]] Matrix run(const std::vector<TokenIds>& inputs) const;
 
  private:

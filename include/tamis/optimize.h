@@ -66,8 +66,8 @@ struct QuantizerReport {
   std::string scheme;
   std::optional<float> low;  ///< of static ranges
   std::optional<float> high;
-  std::optional<double>
-      error;  ///< share of its layer's output variance that its rounding makes noise
+  /// Noise of its rounding, as a share of its layer's output variance.
+  std::optional<double> error;
 };
 
 struct OptimizeReport {
@@ -86,8 +86,8 @@ struct OptimizeReport {
   int64_t checkpoint_bytes = 0;
   int64_t bundle_bytes = 0;
   int64_t packed_bytes = 0;
-  double seconds = 0;                  ///< the whole took
-  std::vector<std::string> unchecked;  ///< what was not, in sentences
+  double seconds = 0;                  ///< that the whole took
+  std::vector<std::string> unchecked;  ///< what was not checked, in sentences
   std::string text;                    ///< the lines that `tamis optimize` prints
   std::string json;                    ///< report.json
 };

@@ -83,7 +83,7 @@ typedef struct tamis_load_options {
 } tamis_load_options;
 void tamis_load_options_init(tamis_load_options* options);
 
-/* A Hugging Face folder, a hub id or a bundle. `*model` is to be freed. */
+/* A Hugging Face folder, a hub id, an .onnx file or a bundle. `*model` is to be freed. */
 tamis_status tamis_model_load(const char* path, const tamis_load_options* options,
                               tamis_model** model);
 /* NULL is let through. No call on the model may be under way. */
@@ -103,6 +103,7 @@ typedef struct tamis_model_info {
   size_t label_count;
   const tamis_string* prompt_names;
   size_t prompt_name_count;
+  const char* similarity; /* "" if the model names none */
 } tamis_model_info;
 /* Fills the fields that `info->struct_size` has room for; set it before. */
 tamis_status tamis_model_get_info(const tamis_model* model, tamis_model_info* info);
@@ -122,7 +123,6 @@ typedef struct tamis_truncation {
   tamis_side side;
 } tamis_truncation;
 
-/* -1 where the model decides. */
 typedef struct tamis_embed_options {
   size_t struct_size;
   int32_t normalize;       /* 0, 1, or -1: the model's own way */
@@ -248,7 +248,7 @@ tamis_status tamis_ner(const tamis_model* model, const tamis_string* texts, size
 tamis_status tamis_results_entities(const tamis_results* results, size_t index,
                                     const tamis_entity** entities, size_t* count);
 
-/* 0 where a field of a number stands for its default, as QaOptions has it. */
+/* A number of 0 stands for QaOptions' default. */
 typedef struct tamis_qa_options {
   size_t struct_size;
   int64_t top_k;

@@ -1,7 +1,7 @@
 """Fast, quantized Hugging Face encoders in a native engine.
 
     >>> import tamis
-    >>> model = tamis.Model("build/models/minilm")           # a folder, a hub id, or a bundle
+    >>> model = tamis.Model("build/models/minilm")  # a folder, a hub id, an .onnx file or a bundle
     >>> model.embed(["A text.", "Another one."]).shape
     (2, 384)
 """
@@ -9,11 +9,13 @@
 from ._errors import (
     Cancelled,
     CorruptData,
+    DeadlineExceeded,
     Error,
     InternalError,
     InvalidArgument,
     NotFound,
     OutOfMemory,
+    Overloaded,
     Unavailable,
     Unsupported,
 )
@@ -28,6 +30,7 @@ __all__ = [
     "Answer",
     "Cancelled",
     "CorruptData",
+    "DeadlineExceeded",
     "Entity",
     "Error",
     "InternalError",
@@ -38,6 +41,7 @@ __all__ = [
     "ModelInfo",
     "NotFound",
     "OutOfMemory",
+    "Overloaded",
     "Plan",
     "Ranked",
     "Report",

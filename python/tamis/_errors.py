@@ -66,24 +66,8 @@ class OutOfMemory(Error, MemoryError):
 class InternalError(Error):
     """A fault of the library."""
 
-    code = 70
 
-
-_BY_CODE = {
-    kind.code: kind
-    for kind in (
-        InvalidArgument,
-        CorruptData,
-        NotFound,
-        Unsupported,
-        Overloaded,
-        DeadlineExceeded,
-        Cancelled,
-        Unavailable,
-        OutOfMemory,
-        InternalError,
-    )
-}
+_BY_CODE = {kind.code: kind for kind in Error.__subclasses__()}
 
 
 def error_of(status: int, message: str) -> Error:

@@ -46,6 +46,7 @@ class ModelInfoStruct(c.Structure):
         ("label_count", c.c_size_t),
         ("prompt_names", c.POINTER(String)),
         ("prompt_name_count", c.c_size_t),
+        ("similarity", c.c_char_p),
     ]
 
 
@@ -221,7 +222,6 @@ _SIGNATURES: dict[str, list[Any]] = {
     "tamis_run": [_POINTER, _POINTER, c.c_size_t, _POINTER],
     "tamis_optimize": [c.c_char_p, c.c_char_p, c.POINTER(OptimizeOptions), _POINTER],
     "tamis_results_labels": [_POINTER, c.c_size_t, c.POINTER(c.POINTER(LabelScore)), _SIZE],
-    "tamis_results_logits": [_POINTER, c.c_size_t, c.POINTER(c.POINTER(c.c_float)), _SIZE],
     "tamis_results_ranked": [_POINTER, c.POINTER(c.POINTER(RankedText)), _SIZE],
     "tamis_results_entities": [_POINTER, c.c_size_t, c.POINTER(c.POINTER(EntityStruct)), _SIZE],
     "tamis_results_answers": [_POINTER, c.POINTER(c.POINTER(AnswerSpan)), _SIZE],
@@ -269,6 +269,9 @@ def _load() -> c.CDLL:
 
 
 def _prepared(library: c.CDLL) -> c.CDLL:
+    found = library.tamis_abi_version()
+    if found < ABI_VERSION:
+        raise ImportError(f"tamis: the native library has ABI {found}; {ABI_VERSION} is needed")
     for name, arguments in _SIGNATURES.items():
         function = getattr(library, name)
         function.argtypes = arguments
@@ -282,16 +285,10 @@ def _prepared(library: c.CDLL) -> c.CDLL:
     for name in ("tamis_model_free", "tamis_results_free"):
         getattr(library, name).argtypes = [_POINTER]
         getattr(library, name).restype = None
-    for name in ("tamis_results_count", "tamis_results_mask_count"):
-        getattr(library, name).restype = c.c_size_t
-    library.tamis_results_count.argtypes = [_POINTER]
+    library.tamis_results_mask_count.restype = c.c_size_t
     library.tamis_results_mask_count.argtypes = [_POINTER, c.c_size_t]
-    library.tamis_results_truncated.argtypes = [_POINTER, c.c_size_t]
     library.tamis_set_log_sink.argtypes = [_POINTER, _POINTER]
     library.tamis_set_log_sink.restype = None
-    found = library.tamis_abi_version()
-    if found < ABI_VERSION:
-        raise ImportError(f"tamis: the native library has ABI {found}; {ABI_VERSION} is needed")
     return library
 
 
@@ -346,15 +343,10 @@ class Texts:
         base = c.addressof(self._block)
         self.count = len(parts)
         self.array = (String * max(1, self.count))()
-        flat = (c.c_size_t * (2 * max(1, self.count))).from_buffer(self.array)
         at = base
-        values: list[int] = []
-        for part in parts:
-            values += (at, len(part))
+        for i, part in enumerate(parts):
+            self.array[i] = (at, len(part))
             at += len(part)
-        for i, value in enumerate(values):
-            flat[i] = value
-
 
 
 def string(item: String) -> str:
@@ -391,13 +383,13 @@ def set_log_sink(sink: Optional[Callable[[str, str], None]]) -> None:
     global _log_function
     levels = ("debug", "info", "warning", "error")
 
-    def call(_context: Any, level: int, message: String) -> None:
-        if sink is not None:
-            sink(levels[level], string(message))
-
+    function: Any = None
+    if sink is not None:
+        function = LogFunction(
+            lambda _context, level, message: sink(levels[level], string(message)))
     with _log_lock:
         before = _log_function
-        _log_function = LogFunction(call) if sink is not None else None
+        _log_function = function
         pointer = c.cast(_log_function, c.c_void_p) if _log_function is not None else None
         lib.tamis_set_log_sink(pointer, None)
         del before  # only now is it called no more

@@ -5,7 +5,19 @@ from __future__ import annotations
 import asyncio
 import ctypes as c
 import os
-from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, Union
+from contextlib import contextmanager
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from . import _lib
 from ._errors import Error, InvalidArgument
@@ -40,6 +52,8 @@ class ModelInfo(NamedTuple):
     output_size: int
     labels: Tuple[str, ...]
     prompt_names: Tuple[str, ...]
+    similarity: str
+    """By which vectors are compared: "cosine", "dot", ...; empty where the model names none."""
 
 
 def _named(names: Any, value: Any, what: str) -> int:
@@ -67,8 +81,19 @@ def _listed(texts: Any, what: str) -> Tuple[List[Any], bool]:
             f"{what}: expected str or a sequence of str, found {type(texts).__name__}") from None
 
 
+@contextmanager
+def _counted_from(first: int) -> Iterator[None]:
+    """Messages name an input by its place in the native call, whose first input is that one."""
+    try:
+        yield
+    except (Error, TypeError) as error:
+        if first == 0:
+            raise
+        raise type(error)(f"{error}, counted from input {first} on") from None
+
+
 class Model:
-    """A Hugging Face folder, a hub id or a bundle, loaded.
+    """A Hugging Face folder, a hub id, an .onnx file or a bundle, loaded.
 
     Calls may run in several threads at once; each lets go of the interpreter's lock. A model can be
     pickled: it is loaded again from its path. After a fork it is loaded again at its first use in
@@ -155,7 +180,8 @@ class Model:
         return ModelInfo(
             text(struct.family), text(struct.task), text(struct.precision), struct.parameters,
             struct.max_length, struct.hidden_size, struct.output_size,
-            tuple(string(label) for label in labels), tuple(string(name) for name in names))
+            tuple(string(label) for label in labels), tuple(string(name) for name in names),
+            text(struct.similarity))
 
     @property
     def info(self) -> ModelInfo:
@@ -187,9 +213,7 @@ class Model:
         listed, alone = _listed(texts, "texts")
         options = options_of(_lib.EmbedOptions)
         options.normalize = -1 if normalize is None else int(normalize)
-        options.dimensions = 0 if dimensions is None else dimensions
-        if dimensions is not None and dimensions < 1:
-            raise InvalidArgument(f"dimensions: {dimensions}; must be at least 1")
+        options.dimensions = self._count(dimensions, "dimensions")
         options.prompt = optional_utf8(prompt, "prompt")
         options.prompt_name = optional_utf8(prompt_name, "prompt_name")
         options.truncation = _truncation(max_length, truncate, truncation_side)
@@ -197,10 +221,11 @@ class Model:
         check(lib.tamis_embedding_size(self._handle(), c.byref(options), c.byref(width)))
         out = np.empty((len(listed), width.value), dtype=np.float32)
         for first in range(0, len(listed), _CHUNK):
-            part = Texts(listed[first:first + _CHUNK])
             rows = out[first:first + _CHUNK]
-            check(lib.tamis_embed(self._handle(), part.array, part.count, c.byref(options),
-                                  rows.ctypes.data, rows.size))
+            with _counted_from(first):
+                part = Texts(listed[first:first + _CHUNK])
+                check(lib.tamis_embed(self._handle(), part.array, part.count, c.byref(options),
+                                      rows.ctypes.data, rows.size))
             if progress is not None:
                 progress(min(first + _CHUNK, len(listed)), len(listed))
         result: "Array" = out[0] if alone else out
@@ -255,12 +280,8 @@ class Model:
         options.top_k = self._count(top_k, "top_k")
         options.function = _named(_FUNCTIONS, function, "function")
         options.truncation = _truncation(max_length, truncate, None)
-        found: List[List[Label]] = []
-        for first in range(0, len(listed), _CHUNK):
-            inputs_struct = _Inputs(listed[first:first + _CHUNK])
-            results = self._run("tamis_classify", inputs_struct.array, inputs_struct.count,
-                                c.byref(options))
-            found += (self._labels(results, i) for i in range(inputs_struct.count))
+        found = self._each(listed, self._labels, "tamis_classify", c.byref(options),
+                           array_of=_Inputs)
         return found[0] if alone else found
 
     def zero_shot(
@@ -280,12 +301,8 @@ class Model:
         options.hypothesis_template = optional_utf8(hypothesis_template, "hypothesis_template")
         options.multi_label = int(multi_label)
         options.truncation = _truncation(max_length, truncate, None)
-        found: List[List[Label]] = []
-        for first in range(0, len(listed), _CHUNK):
-            part = Texts(listed[first:first + _CHUNK])
-            results = self._run("tamis_zero_shot", part.array, part.count, wanted.array,
-                                wanted.count, c.byref(options))
-            found += (self._labels(results, i) for i in range(part.count))
+        found = self._each(listed, self._labels, "tamis_zero_shot", wanted.array, wanted.count,
+                           c.byref(options))
         return found[0] if alone else found
 
     @staticmethod
@@ -338,15 +355,13 @@ class Model:
         options.ignore_label_count = ignored.count
         options.stride = -1 if stride is None else stride
         options.truncation = _truncation(max_length, truncate, None)
-        found: List[List[Entity]] = []
-        for first in range(0, len(listed), _CHUNK):
-            part = Texts(listed[first:first + _CHUNK])
-            results = self._run("tamis_ner", part.array, part.count, c.byref(options))
-            for i in range(part.count):
-                items = results.read("tamis_results_entities", _lib.EntityStruct, i)
-                found.append([Entity(string(e.label), string(e.word), e.score, e.start, e.end,
-                                     e.index) for e in items])
+        found = self._each(listed, self._entities, "tamis_ner", c.byref(options))
         return found[0] if alone else found
+
+    @staticmethod
+    def _entities(results: Results, index: int) -> List[Entity]:
+        return [Entity(string(e.label), string(e.word), e.score, e.start, e.end, e.index)
+                for e in results.read("tamis_results_entities", _lib.EntityStruct, index)]
 
     def answer(
         self,
@@ -394,11 +409,7 @@ class Model:
         options.targets = wanted.array
         options.target_count = wanted.count
         options.truncation = _truncation(max_length, truncate, None)
-        found: List[List[List[MaskedToken]]] = []
-        for first in range(0, len(listed), _CHUNK):
-            part = Texts(listed[first:first + _CHUNK])
-            results = self._run("tamis_fill_mask", part.array, part.count, c.byref(options))
-            found += (self._masks(results, i) for i in range(part.count))
+        found = self._each(listed, self._masks, "tamis_fill_mask", c.byref(options))
         return found[0] if alone else found
 
     @staticmethod
@@ -451,7 +462,7 @@ class Model:
         del held
         return out
 
-    # ---- Async twins: the work runs in a thread, and its threads do it -----------------------------
+    # ---- Async twins: a thread of asyncio's waits for the call ------------------------------------
 
     async def embed_async(self, texts: Union[str, Sequence[str]], **options: Any) -> "Array":
         """embed() beside the event loop."""
@@ -482,6 +493,17 @@ class Model:
         return await asyncio.to_thread(self.fill_mask, texts, **options)
 
     # ---------------------------------------------------------------------------------------------
+
+    def _each(self, listed: List[Any], read: Callable[[Results, int], Any], function: str,
+              *arguments: Any, array_of: Any = Texts) -> List[Any]:
+        """What `read` makes of the results of each item, some items a native call."""
+        found: List[Any] = []
+        for first in range(0, len(listed), _CHUNK):
+            with _counted_from(first):
+                part = array_of(listed[first:first + _CHUNK])
+                results = self._run(function, part.array, part.count, *arguments)
+            found += (read(results, i) for i in range(part.count))
+        return found
 
     def _run(self, function: str, *arguments: Any) -> Results:
         results = Results()

@@ -18,6 +18,11 @@ class _Loaded:
         self.options = dict(options or {})
         self._native: Optional[Model] = None
 
+    @classmethod
+    def from_dict(cls, data: Dict[str, Any]) -> Any:
+        """From a pipeline's file."""
+        return default_from_dict(cls, data)
+
     def warm_up(self) -> None:
         """Loads the model; run() does it if this was not called."""
         if self._native is None:
@@ -46,16 +51,11 @@ class TamisTextEmbedder(_Loaded):
         return default_to_dict(self, model=self.model, prefix=self.prefix,
                                normalize=self.normalize, options=self.options)
 
-    @classmethod
-    def from_dict(cls, data: Dict[str, Any]) -> "TamisTextEmbedder":
-        """From a pipeline's file."""
-        return default_from_dict(cls, data)
-
     @component.output_types(embedding=List[float])
     def run(self, text: str) -> Dict[str, Any]:
         """embedding: the vector."""
         row = self.native.embed(self.prefix + text, normalize=self.normalize)
-        return {"embedding": list(map(float, row))}
+        return {"embedding": row.tolist()}
 
 
 @component
@@ -79,11 +79,6 @@ class TamisDocumentEmbedder(_Loaded):
                                meta_fields_to_embed=self.meta_fields_to_embed,
                                embedding_separator=self.embedding_separator, options=self.options)
 
-    @classmethod
-    def from_dict(cls, data: Dict[str, Any]) -> "TamisDocumentEmbedder":
-        """From a pipeline's file."""
-        return default_from_dict(cls, data)
-
     def _text_of(self, document: Document) -> str:
         fields = [str(document.meta[name]) for name in self.meta_fields_to_embed
                   if document.meta.get(name) is not None]
@@ -94,7 +89,7 @@ class TamisDocumentEmbedder(_Loaded):
         """documents: copies that hold their embeddings."""
         rows = self.native.embed([self._text_of(document) for document in documents],
                                  normalize=self.normalize)
-        return {"documents": [replace(document, embedding=list(map(float, row)))
+        return {"documents": [replace(document, embedding=row.tolist())
                               for document, row in zip(documents, rows)]}
 
 
@@ -110,11 +105,6 @@ class TamisRanker(_Loaded):
     def to_dict(self) -> Dict[str, Any]:
         """For a pipeline's file."""
         return default_to_dict(self, model=self.model, top_k=self.top_k, options=self.options)
-
-    @classmethod
-    def from_dict(cls, data: Dict[str, Any]) -> "TamisRanker":
-        """From a pipeline's file."""
-        return default_from_dict(cls, data)
 
     @component.output_types(documents=List[Document])
     def run(self, query: str, documents: List[Document],
@@ -142,11 +132,6 @@ class TamisNamedEntityExtractor(_Loaded):
         return default_to_dict(self, model=self.model, aggregation=self.aggregation,
                                options=self.options)
 
-    @classmethod
-    def from_dict(cls, data: Dict[str, Any]) -> "TamisNamedEntityExtractor":
-        """From a pipeline's file."""
-        return default_from_dict(cls, data)
-
     @component.output_types(documents=List[Document])
     def run(self, documents: List[Document]) -> Dict[str, Any]:
         """documents: copies that hold their entities."""
@@ -171,11 +156,6 @@ class TamisExtractiveReader(_Loaded):
     def to_dict(self) -> Dict[str, Any]:
         """For a pipeline's file."""
         return default_to_dict(self, model=self.model, top_k=self.top_k, options=self.options)
-
-    @classmethod
-    def from_dict(cls, data: Dict[str, Any]) -> "TamisExtractiveReader":
-        """From a pipeline's file."""
-        return default_from_dict(cls, data)
 
     @component.output_types(answers=List[Any])
     def run(self, query: str, documents: List[Document],

@@ -37,12 +37,12 @@ class TamisEmbeddings(Embeddings):
     def embed_documents(self, texts: List[str]) -> List[List[float]]:
         """One vector a text."""
         rows = self.native.embed(texts, normalize=self._normalize, prompt_name=self._document)
-        return [list(map(float, row)) for row in rows]
+        return rows.tolist()
 
     def embed_query(self, text: str) -> List[float]:
         """The vector of a query."""
         row = self.native.embed(text, normalize=self._normalize, prompt_name=self._query)
-        return list(map(float, row))
+        return row.tolist()
 
 
 class TamisReranker(BaseDocumentCompressor):

@@ -25,10 +25,19 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 _SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
+# Of other engines: batches are this one's own, and it runs on the CPU.
+_HARMLESS = {"batch_size", "show_progress_bar", "pool", "chunk_size", "num_workers"}
+
+
+def _refuse(options: Dict[str, Any]) -> None:
+    """An argument that is not taken and would change the answer is an error."""
+    for name, value in options.items():
+        if name not in _HARMLESS and value is not None and value is not False:
+            raise InvalidArgument(f"{name}: not built; leave it out")
 
 
 class SentenceTransformer:
-    """``model_name_or_path``: a folder, a hub id or a bundle."""
+    """``model_name_or_path``: a folder, a hub id, an .onnx file or a bundle."""
 
     def __init__(
         self,
@@ -37,14 +46,17 @@ class SentenceTransformer:
         prompts: Optional[Dict[str, str]] = None,
         default_prompt_name: Optional[str] = None,
         truncate_dim: Optional[int] = None,
-        similarity_fn_name: str = "cosine",
+        similarity_fn_name: Optional[str] = None,
         **options: Any,
     ) -> None:
-        """``options`` are those of tamis.Model."""
+        """``similarity_fn_name``: default: the model's own, else "cosine". ``options`` are those of
+        tamis.Model.
+        """
+        self.native = Model(model_name_or_path, **options)
+        similarity_fn_name = similarity_fn_name or self.native.info.similarity or "cosine"
         if similarity_fn_name not in _SIMILARITIES:
             known = ", ".join(_SIMILARITIES)
             raise InvalidArgument(f"similarity_fn_name: {similarity_fn_name!r}; known are {known}")
-        self.native = Model(model_name_or_path, **options)
         self.prompts = dict(prompts or {})
         self.default_prompt_name = default_prompt_name
         self.truncate_dim = truncate_dim
@@ -66,12 +78,12 @@ class SentenceTransformer:
         return self.truncate_dim or self.native.info.output_size
 
     def _prompt(self, name: Optional[str], prompt: Optional[str]) -> Dict[str, Any]:
-        name = name if prompt is None else None
-        if prompt is None and name is None:
-            name = self.default_prompt_name
+        if prompt is not None:
+            return {"prompt": prompt}
+        name = self.default_prompt_name if name is None else name
         if name is not None and name in self.prompts:
             return {"prompt": self.prompts[name]}
-        return {"prompt": prompt, "prompt_name": name}
+        return {"prompt_name": name}
 
     def encode(
         self,
@@ -87,12 +99,13 @@ class SentenceTransformer:
         device: Any = None,
         normalize_embeddings: bool = False,
         truncate_dim: Optional[int] = None,
-        **_ignored: Any,
+        **others: Any,
     ) -> Any:
         """float32 rows in the order of the sentences; a tensor with ``convert_to_tensor``, a list of
         tensors without ``convert_to_numpy``. ``batch_size`` changes nothing. ``device`` must be the
         CPU's.
         """
+        _refuse(others)
         if output_value != "sentence_embedding":
             raise InvalidArgument(f"output_value: {output_value!r}; must be 'sentence_embedding'")
         if precision not in (None, "float32"):
@@ -163,23 +176,41 @@ class CrossEncoder:
         sentences: Union[Tuple[str, str], Sequence[Tuple[str, str]]],
         batch_size: int = 32,
         show_progress_bar: Optional[bool] = None,
-        **_ignored: Any,
+        convert_to_numpy: bool = True,
+        **others: Any,
     ) -> Any:
         """float32 [n] for pairs of a model with one label, [n, labels] else; a number, or [labels],
-        for one pair.
+        for one pair. One label's score is rank()'s, by the model's own activation; of several they
+        are logits.
         """
         del batch_size, show_progress_bar  # batches are the engine's
-        import numpy as np
-
+        _refuse({"convert_to_numpy": not convert_to_numpy, **others})
         alone = len(sentences) == 2 and all(isinstance(text, str) for text in sentences)
         pairs: List[Any] = [tuple(sentences)] if alone else [tuple(pair) for pair in sentences]
-        found = self.native.classify(pairs)
+        scores: Any = (self._scores(pairs) if len(self.native.info.labels) == 1
+                       else self._logits(pairs))
+        return scores[0] if alone else scores
+
+    def _scores(self, pairs: List[Any]) -> "Array":
+        import numpy as np
+
+        scores = np.zeros(len(pairs), dtype=np.float32)
+        places: Dict[str, List[int]] = {}
+        for i, (query, _) in enumerate(pairs):
+            places.setdefault(query, []).append(i)
+        for query, at in places.items():
+            for item in self.native.rerank(query, [pairs[i][1] for i in at]):
+                scores[at[item.index]] = item.score
+        return scores
+
+    def _logits(self, pairs: List[Any]) -> "Array":
+        import numpy as np
+
         rows = np.zeros((len(pairs), len(self.native.info.labels)), dtype=np.float32)
-        for i, labels in enumerate(found):
+        for i, labels in enumerate(self.native.classify(pairs, function="none")):
             for label in labels:
                 rows[i, label.id] = label.score
-        scores = rows[:, 0] if rows.shape[1] == 1 else rows
-        return scores[0] if alone else scores
+        return rows
 
     def rank(
         self,
@@ -187,9 +218,10 @@ class CrossEncoder:
         documents: Sequence[str],
         top_k: Optional[int] = None,
         return_documents: bool = False,
-        **_ignored: Any,
+        **others: Any,
     ) -> List[Dict[str, Any]]:
         """The documents by score: corpus_id, score, and text if asked for."""
+        _refuse(others)
         ranked = self.native.rerank(query, documents, top_k=top_k)
         return [{"corpus_id": item.index, "score": item.score,
                  **({"text": documents[item.index]} if return_documents else {})}

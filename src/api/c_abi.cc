@@ -118,6 +118,7 @@ tamis_model_info info_of(const tamis_model& model) {
   info.label_count = model.labels.size();
   info.prompt_names = model.prompt_names.data();
   info.prompt_name_count = model.prompt_names.size();
+  info.similarity = model.info.similarity.c_str();
   return info;
 }
 

@@ -114,6 +114,7 @@ std::string write_manifest(const Manifest& manifest) {
     json.null();
   }
   if (manifest.truncate_dim) json.member("truncate_dim", *manifest.truncate_dim);
+  if (manifest.similarity) json.member("similarity", *manifest.similarity);
   json.member("normalize", manifest.normalize).member("do_lower_case", manifest.do_lower_case);
   json.member("include_prompt", manifest.include_prompt).key("prompts").begin_object();
   for (const auto& prompt : manifest.prompts) json.member(prompt.first, prompt.second);
@@ -179,6 +180,7 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
     manifest.prompts[std::string(item.key)] = item.value.as_string(fields.where("prompts"));
   }
   manifest.default_prompt_name = fields.optional_string("default_prompt_name");
+  manifest.similarity = fields.optional_string("similarity");
   manifest.files = read_files(fields, source);
   return manifest;
 }

@@ -99,6 +99,7 @@ ModelInfo Model::info() const {
   info.output_size = manifest.output_size;
   info.labels = manifest.labels;
   for (const auto& prompt : manifest.prompts) info.prompt_names.push_back(prompt.first);
+  info.similarity = manifest.similarity.value_or("");
   return info;
 }
 
@@ -160,13 +161,12 @@ Matrix Model::run(const std::vector<TokenIds>& inputs) const {
                      [&](size_t request, std::span<const tasks::OutputView> outputs) {
                        for (const tasks::OutputView& output : outputs) {
                          check_finite(output, request, inputs.size());
-                         const auto rows = output.tensor.as<float>();
-                         matrix.values.insert(matrix.values.end(), rows.begin(), rows.end());
+                         const auto values = output.tensor.as<float>();
+                         matrix.values.insert(matrix.values.end(), values.begin(), values.end());
+                         matrix.rows += output.tensor.shape()[0];
+                         matrix.columns = output.tensor.shape()[1];  // truncate_dim cuts later
                        }
                      });
-  if (matrix.columns > 0) {
-    matrix.rows = static_cast<int64_t>(matrix.values.size()) / matrix.columns;
-  }
   return matrix;
 }
 

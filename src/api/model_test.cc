@@ -210,6 +210,8 @@ TEST(Model, RunsTokenIds) {
             classifier.classify({{"A text."}})[0].logits);
   const Matrix rows = load("bert-token-classification").run({{{2, 5, 3}}, {{2, 3}}});
   EXPECT_EQ(rows.rows, 5);
+  EXPECT_EQ(classifier.run({}).rows, 0);
+  EXPECT_EQ(classifier.run({}).columns, 3);
   const auto refused = [&](const TokenIds& ids, const char* message) {
     expect_error(ErrorCode::kInvalidArgument, message, [&] {
       (void)classifier.run({{tokens.ids}, ids});
@@ -221,6 +223,32 @@ TEST(Model, RunsTokenIds) {
   refused({{1, 2}, {0}}, "1 type ids for 2 ids");
   refused({{1, 2}, {0, 9}}, "type id 9");
   refused({std::vector<int32_t>(5000, 1)}, "5000 ids");
+}
+
+// What cuts an answer does not cut what the model itself gives.
+TEST(Model, RunsTokenIdsOfAModelWhoseVectorsAreCut) {
+  const TempFolder folder;
+  fs::copy(testdata("models/bert-base"), folder.path(),
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  folder.write(
+      "modules.json",
+      R"([{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"},)"
+      R"({"idx":1,"name":"1","path":"p","type":"sentence_transformers.models.Pooling"}])");
+  fs::create_directory(folder.path() / "p");
+  folder.write("p/config.json", R"({"pooling_mode":"mean"})");
+  folder.write("config_sentence_transformers.json",
+               R"({"truncate_dim":5,"similarity_fn_name":"dot"})");
+  const Model model = Model::load(folder.path().string());
+  const std::vector<TokenIds> ids = {{model.tokenize("A text.").ids}, {{2, 5, 3}}};
+  const Matrix whole = load("bert-base").run(ids);
+  const Matrix rows = model.run(ids);
+  EXPECT_EQ(rows.rows, 2);
+  EXPECT_EQ(rows.columns, 32);
+  EXPECT_EQ(rows.values, whole.values);
+  EXPECT_EQ(model.info().output_size, 5);
+  EXPECT_EQ(model.embed_matrix({"A text."}).columns, 5);
+  EXPECT_EQ(model.info().similarity, "dot");
+  EXPECT_EQ(load("bert-base").info().similarity, "");
 }
 
 TEST(Model, SortsByLabelsItNeverSaw) {

@@ -4,7 +4,10 @@
 """
 
 import importlib.util
+import json
 import os
+import shutil
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -54,6 +57,54 @@ class SentenceTransformers(unittest.TestCase):
         self.assertAlmostEqual(float(face.predict(pairs[1])), float(scores[1]), places=6)
         ranked = face.rank("Who?", ["Anna.", "A table."], return_documents=True)
         self.assertEqual(ranked[0]["corpus_id"], int(np.argmax(scores)))
+        self.assertAlmostEqual(ranked[0]["score"], float(max(scores)), places=6)
+        for refused in ({"apply_softmax": True}, {"activation_fn": abs}, {"convert_to_numpy": False}):
+            with self.assertRaises(tamis.InvalidArgument):
+                face.predict(pairs, **refused)
+        with self.assertRaises(tamis.InvalidArgument):
+            face.rank("Who?", ["Anna."], prompt="q: ")
+        face.predict(pairs, num_workers=0, apply_softmax=False, activation_fn=None)
+
+    def test_cross_encoders_by_their_own_activation(self):
+        from tamis.sentence_transformers import CrossEncoder
+
+        pairs = [("Who?", "Anna."), ("What?", "A table."), ("Who?", "Ben.")]
+        usual = CrossEncoder(model("bert-rerank"), threads=2).predict(pairs)
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(model("bert-rerank"), folder, dirs_exist_ok=True)
+            path = Path(folder) / "config.json"
+            config = json.loads(path.read_text())
+            config["sbert_ce_default_activation_function"] = "torch.nn.modules.linear.Identity"
+            path.write_text(json.dumps(config))
+            face = CrossEncoder(folder, threads=2)
+            logits = face.predict(pairs)
+            ranked = face.rank("Who?", ["Anna.", "Ben."])
+        np.testing.assert_allclose(1 / (1 + np.exp(-logits)), usual, rtol=1e-5)
+        self.assertAlmostEqual(ranked[0]["score"], float(max(logits[0], logits[2])), places=6)
+        several = CrossEncoder(model("bert-sequence-classification"), threads=2)
+        raw = several.native.classify([("a", "b")], function="none")[0]
+        found = several.predict([("a", "b")])
+        self.assertEqual(found.shape, (1, 3))
+        self.assertEqual({label.id: label.score for label in raw},
+                         {i: float(found[0, i]) for i in range(3)})
+
+    def test_similarity_is_the_models(self):
+        from tamis.sentence_transformers import SentenceTransformer
+
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(model("bert-base"), folder, dirs_exist_ok=True)
+            (Path(folder) / "modules.json").write_text(
+                '[{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"},'
+                '{"idx":1,"name":"1","path":"p","type":"sentence_transformers.models.Pooling"}]')
+            (Path(folder) / "p").mkdir()
+            (Path(folder) / "p" / "config.json").write_text('{"pooling_mode": "mean"}')
+            (Path(folder) / "config_sentence_transformers.json").write_text(
+                '{"similarity_fn_name": "dot"}')
+            self.assertEqual(SentenceTransformer(folder, threads=2).similarity_fn_name, "dot")
+            face = SentenceTransformer(folder, threads=2, similarity_fn_name="manhattan")
+            self.assertEqual(face.similarity_fn_name, "manhattan")
+        self.assertEqual(SentenceTransformer(model("bert-base"), threads=2).similarity_fn_name,
+                         "cosine")
 
     @needs("sentence_transformers")
     def test_its_evaluators(self):
@@ -78,6 +129,7 @@ class Transformers(unittest.TestCase):
         self.assertEqual(len(classify(["One.", {"text": "One.", "text_pair": "Two."}])), 2)
         self.assertEqual(len(classify("One.", top_k=None)), 3)
         tokens = pipeline("ner", model("bert-token-classification"), threads=2)("Anna in Lagos.")
+        self.assertTrue(tokens)
         self.assertTrue(all("entity" in row and "index" in row for row in tokens))
         answer = pipeline("question-answering", model("bert-question-answering"), threads=2)
         self.assertEqual(set(answer(question="Who?", context="Anna.")),

@@ -1,6 +1,6 @@
 """The Python package over the native library, against the command line's and its own answers.
 
-    TAMIS_LIBRARY=build/dev/libtamis.so PYTHONPATH=python python3 tests/python/test_tamis.py TESTDATA
+    TAMIS_LIBRARY=build/dev/libtamis.so TAMIS_TESTDATA=testdata PYTHONPATH=python python3 tests/python/test_tamis.py
 """
 
 import asyncio
@@ -174,6 +174,16 @@ class Faults(unittest.TestCase):
         with self.assertRaisesRegex(tamis.InvalidArgument, "text 1: not UTF-8"):
             model.embed(["a", "\ud800"])
         self.assertTrue(issubclass(tamis.InvalidArgument, ValueError))
+
+    def test_inputs_of_later_calls_are_counted_from_their_first(self):
+        model = load("bert-base")
+        with self.assertRaisesRegex(TypeError, "text 6: .*, counted from input 1024 on"):
+            model.embed(["a"] * 1030 + [3])
+        with self.assertRaisesRegex(tamis.InvalidArgument, "input 1, .*from input 1024 on"):
+            model.embed(["a"] * 1025 + ["a " * 900], truncate=False)
+        classifier = load("bert-sequence-classification")
+        with self.assertRaisesRegex(TypeError, "input 0: .*, counted from input 1024 on"):
+            classifier.classify(["a"] * 1024 + [("a", "b", "c")])
 
     def test_what_is_no_model(self):
         with self.assertRaisesRegex(tamis.NotFound, "/no/such"):
