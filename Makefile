@@ -7,8 +7,8 @@ FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 REF ?= main
 
-.PHONY: help demo test test-web model clients web setup release install package bench bench-peers bench-compare wheel \
-        wheel format asan tsan tidy fuzz soak clean
+.PHONY: help demo test test-web model clients web setup release install package bench bench-peers bench-compare \
+        interop wheel format asan tsan tidy fuzz soak clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \

@@ -65,7 +65,10 @@ double farthest(const fs::path& path) {
   const std::vector<float> got = run(model.graph, sequence_of(document.root().get("inputs")));
   if (got.size() != wanted.size()) return INFINITY;
   double most = 0;
-  for (size_t i = 0; i < got.size(); ++i) most = std::max(most, std::abs(got[i] - wanted[i]));
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (!std::isfinite(got[i])) return INFINITY;
+    most = std::max(most, std::abs(got[i] - wanted[i]));
+  }
   return most;
 }
 

@@ -161,7 +161,7 @@ TEST(GemmS8, LaysItsStagesWithoutConflicts) {
   }
 }
 
-// Mutations of what may not be left out are seen.
+// Pages behind the operands cannot be read: what goes past their end faults.
 TEST(GemmS8, ShortRowsBehindTheEndAreNotRead) {
   Product product(5, 6, 48, 0);
   product.params.residual = nullptr;
