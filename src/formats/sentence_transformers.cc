@@ -70,6 +70,13 @@ constexpr KeyRow kDenseKeys[] = {
 };
 static_assert(keys_are_distinct(kDenseKeys));
 
+constexpr KeyRow kLayerNormKeys[] = {
+    honored("dimension"),
+    refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
+    refused("module_output_name", kPooledAlone, {"\"sentence_embedding\""}),
+};
+static_assert(keys_are_distinct(kLayerNormKeys));
+
 constexpr KeyRow kNormalizeKeys[] = {
     refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
     refused("module_output_name", kPooledAlone, {"\"sentence_embedding\""}),
@@ -120,9 +127,9 @@ PoolingConfig read_pooling(const ConfigObject& file) {
 }
 
 // The tensor of that name and shape.
-std::shared_ptr<const Tensor> dense_tensor(const std::vector<StoredTensor>& weights,
-                                           std::string_view name, const Shape& shape,
-                                           const fs::path& folder) {
+std::shared_ptr<const Tensor> module_tensor(const std::vector<StoredTensor>& weights,
+                                            std::string_view name, const Shape& shape,
+                                            const fs::path& folder) {
   for (const StoredTensor& stored : weights) {
     if (stored.name != name) continue;
     const auto& tensor = usable_tensor(stored);
@@ -164,16 +171,36 @@ DenseConfig read_dense(const fs::path& folder, std::string_view name) {
     dense.activation = *activation;
   }
   const std::vector<StoredTensor> weights = read_weights(folder);
-  dense.weight = dense_tensor(weights, "linear.weight", {*out, *in}, folder);
-  if (file->flag("bias", true)) dense.bias = dense_tensor(weights, "linear.bias", {*out}, folder);
+  dense.weight = module_tensor(weights, "linear.weight", {*out, *in}, folder);
+  if (file->flag("bias", true)) dense.bias = module_tensor(weights, "linear.bias", {*out}, folder);
   dense.use_residual = file->flag("use_residual", false);
   if (dense.use_residual && *in != *out) {
-    dense.residual = dense_tensor(weights, "residual.weight", {*out, *in}, folder);
+    dense.residual = module_tensor(weights, "residual.weight", {*out, *in}, folder);
   }
   return dense;
 }
 
-enum class ModuleKind : uint8_t { kTransformer, kPooling, kDense, kNormalize, kDropout };
+LayerNormConfig read_layer_norm(const fs::path& folder, std::string_view name) {
+  const ConfigFile file(folder / "config.json");
+  file->check(kLayerNormKeys);
+  const auto width = file->count("dimension", kMaxFeatures);
+  if (!width) fail(ErrorCode::kCorruptData, file->source(), ": dimension is needed");
+  const std::vector<StoredTensor> weights = read_weights(folder);
+  LayerNormConfig norm;
+  norm.folder = name;
+  norm.weight = module_tensor(weights, "norm.weight", {*width}, folder);
+  norm.bias = module_tensor(weights, "norm.bias", {*width}, folder);
+  return norm;
+}
+
+enum class ModuleKind : uint8_t {
+  kTransformer,
+  kPooling,
+  kDense,
+  kLayerNorm,
+  kNormalize,
+  kDropout
+};
 
 struct ModuleRow {
   std::string_view class_name;
@@ -183,6 +210,7 @@ constexpr ModuleRow kModules[] = {
     {"Transformer", ModuleKind::kTransformer},
     {"Pooling", ModuleKind::kPooling},
     {"Dense", ModuleKind::kDense},
+    {"LayerNorm", ModuleKind::kLayerNorm},
     {"Normalize", ModuleKind::kNormalize},
     {"Dropout", ModuleKind::kDropout},
 };
@@ -197,8 +225,8 @@ ModuleKind module_kind(std::string_view type, std::string_view source) {
     }
   }
   fail(ErrorCode::kUnsupported, source, ": module ", json_quote(type.substr(0, 200)),
-       " is not built; accepted are Transformer, Pooling, Dense, Normalize and Dropout of "
-       "sentence_transformers");
+       " is not built; accepted are Transformer, Pooling, Dense, LayerNorm, Normalize and Dropout "
+       "of sentence_transformers");
 }
 
 class ModulesReader {
@@ -231,8 +259,8 @@ class ModulesReader {
 
   [[noreturn]] void misplaced(std::string_view what) const {
     fail(ErrorCode::kUnsupported, source_, ": ", what,
-         "; accepted is one Transformer, then at most one Pooling, then any number of Dense, then "
-         "Normalize");
+         "; accepted is one Transformer, then at most one Pooling, then any number of Dense, "
+         "LayerNorm and Normalize");
   }
 
   void add(ModuleKind kind, std::string_view path, size_t index) {
@@ -244,50 +272,70 @@ class ModulesReader {
         config_.transformer_folder = inside(path);
         return;
       case ModuleKind::kPooling:
-        if (config_.pooling || config_.normalize || !config_.dense.empty()) {
-          misplaced("Pooling in another place");
-        }
-        config_.pooling = read_pooling(ConfigFile(inside(path) / "config.json").root());
-        return;
+        return set_pooling(inside(path));
       case ModuleKind::kDense:
-        if (config_.normalize) misplaced("Dense behind Normalize");
-        add_dense(inside(path), path);
-        return;
+        return add_dense(inside(path), path);
+      case ModuleKind::kLayerNorm:
+        return add_layer_norm(inside(path), path);
       case ModuleKind::kNormalize:
-        add_normalize(inside(path));
-        return;
+        return set_normalize(inside(path), path);
       case ModuleKind::kDropout:
         return;
     }
   }
 
+  void set_pooling(const fs::path& folder) {
+    if (config_.pooling || config_.normalize || !config_.pooled.empty()) {
+      misplaced("Pooling in another place");
+    }
+    const PoolingConfig& pooling =
+        config_.pooling.emplace(read_pooling(ConfigFile(folder / "config.json").root()));
+    if (!pooling.embedding_dimension) return;
+    width_ = *pooling.embedding_dimension * static_cast<int64_t>(pooling.modes.size());
+  }
+
   void add_dense(const fs::path& folder, std::string_view path) {
     DenseConfig dense = read_dense(folder, path);
-    std::optional<int64_t> width;
-    if (!config_.dense.empty()) {
-      width = config_.dense.back().out_features;
-    } else if (config_.pooling && config_.pooling->embedding_dimension) {
-      width = *config_.pooling->embedding_dimension *
-              static_cast<int64_t>(config_.pooling->modes.size());
-    }
-    if (width && *width != dense.in_features) {
-      fail(ErrorCode::kCorruptData, (folder / "config.json").string(), ": in_features is ",
-           dense.in_features, ", but the module before it gives ", *width);
-    }
-    config_.dense.push_back(std::move(dense));
+    check_width(folder, "in_features", dense.in_features);
+    width_ = dense.out_features;
+    add(std::move(dense));
+  }
+
+  void add_layer_norm(const fs::path& folder, std::string_view path) {
+    LayerNormConfig norm = read_layer_norm(folder, path);
+    check_width(folder, "dimension", norm.weight->shape()[0]);
+    width_ = norm.weight->shape()[0];
+    add(std::move(norm));
+  }
+
+  void check_width(const fs::path& folder, std::string_view key, int64_t found) const {
+    if (!width_ || *width_ == found) return;
+    fail(ErrorCode::kCorruptData, (folder / "config.json").string(), ": ", key, " is ", found,
+         ", but the module before it gives ", *width_);
+  }
+
+  // A Normalize before it is no longer the last module.
+  void add(PooledModule module) {
+    if (config_.normalize) config_.pooled.emplace_back(std::move(normalize_));
+    config_.normalize = false;
+    config_.pooled.push_back(std::move(module));
   }
 
   // The folder and its config are there only since version 5.2.
-  void add_normalize(const fs::path& folder) {
+  void set_normalize(const fs::path& folder, std::string_view path) {
     if (folder != folder_ && file_exists(folder / "config.json")) {
       ConfigFile(folder / "config.json")->check(kNormalizeKeys);
     }
+    if (config_.normalize) return;  // a second one changes nothing
     config_.normalize = true;
+    normalize_.folder = path.empty() ? "Normalize" : path;
   }
 
   const fs::path& folder_;
   std::string source_;
   SentenceTransformerConfig& config_;
+  std::optional<int64_t> width_;  // of the vector behind the modules so far, where it is known
+  NormalizeConfig normalize_;     // the last module so far, if config_.normalize
 };
 
 // What the modules make of the Transformer's output must be a sentence's vector or a pair's score.
@@ -304,7 +352,7 @@ void check_output(const SentenceTransformerConfig& config, const std::string& so
            ": a Pooling module behind a Transformer that gives pooler_output; accepted is "
            "last_hidden_state with Pooling, or pooler_output without");
     case TransformerOutput::kScores:
-      if (!config.pooling && config.dense.empty() && !config.normalize) return;
+      if (!config.pooling && config.pooled.empty() && !config.normalize) return;
       fail(ErrorCode::kUnsupported, source,
            ": modules behind a Transformer for sequence classification are not built; accepted is "
            "the Transformer alone");

@@ -1,8 +1,8 @@
 // What sentence-transformers writes beside a Hugging Face model: modules.json and its folders.
 //
-// Is: pooling, Dense layers, normalisation, prompts, maximum length, as data. Is not: their
-// arithmetic. Modules other than Transformer, Pooling, Dense, Normalize and Dropout (which does
-// nothing here) are refused by name. May use: base, tensor.
+// Is: pooling, Dense layers, normalization, prompts, maximum length, as data. Is not: their
+// arithmetic. Modules other than Transformer, Pooling, Dense, LayerNorm, Normalize and Dropout
+// (which does nothing here) are refused by name. May use: base, tensor.
 // Source: https://github.com/huggingface/sentence-transformers, the modules' config_keys.
 #pragma once
 
@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/activation.h"
@@ -45,13 +46,27 @@ struct DenseConfig {
   std::shared_ptr<const Tensor> residual = {};
 };
 
+/// (x - mean(x)) / sqrt(variance(x) + 1e-5) * weight + bias.
+struct LayerNormConfig {
+  std::shared_ptr<const Tensor> weight;  ///< [width], a float dtype
+  std::shared_ptr<const Tensor> bias;    ///< as weight
+  std::string folder;                    ///< "3_LayerNorm", for names and messages
+};
+
+/// x / max(|x|, 1e-12).
+struct NormalizeConfig {
+  std::string folder;  ///< "2_Normalize", for names
+};
+
+using PooledModule = std::variant<DenseConfig, LayerNormConfig, NormalizeConfig>;
+
 /// A value type; the tensors keep their mapped files alive.
 struct SentenceTransformerConfig {
   bool has_modules = false;  ///< there is a modules.json; else only the later fields are set
   std::filesystem::path transformer_folder;  ///< where config.json and the weights lie
   TransformerOutput output = TransformerOutput::kTokenEmbeddings;
   std::optional<PoolingConfig> pooling;  ///< of token embeddings; has_modules: never absent
-  std::vector<DenseConfig> dense;        ///< applied behind the pooling, in this order
+  std::vector<PooledModule> pooled;      ///< applied behind the pooling, in this order
   bool normalize = false;                ///< to unit length, last of all modules
   std::optional<int64_t> truncate_dim;   ///< an embedding keeps the first so many, behind all that
 
@@ -72,9 +87,8 @@ struct SentenceTransformerConfig {
 /// Reads modules.json and what it names, sentence_bert_config.json (or its siblings for other
 /// families) and config_sentence_transformers.json. Without modules.json nothing else is read, as
 /// in sentence-transformers, and a warning names what lies there. Throws Error: kUnsupported (an
-/// unknown module, activation or pooling mode, an order that gives no sentence embedding, Normalize
-/// before Dense), kCorruptData, kNotFound (a folder that modules.json names lacks
-/// its files).
+/// unknown module, activation or pooling mode, an order that gives no sentence embedding),
+/// kCorruptData, kNotFound (a folder that modules.json names lacks its files).
 [[nodiscard]] SentenceTransformerConfig read_sentence_transformer(
     const std::filesystem::path& folder);
 

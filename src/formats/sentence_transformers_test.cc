@@ -115,11 +115,12 @@ TEST_F(SentenceTransformerFolder, ReadsAllModules) {
   EXPECT_TRUE(config.has_modules);
   EXPECT_EQ(config.transformer_folder, folder_.path() / "0_Transformer");
   ASSERT_TRUE(config.pooling.has_value());
-  ASSERT_EQ(config.dense.size(), 1u);
-  EXPECT_EQ(config.dense[0].activation, Activation::kGelu);
-  EXPECT_EQ(config.dense[0].weight->shape(), Shape({2, 4}));
-  EXPECT_EQ(config.dense[0].bias->shape(), Shape({2}));
-  EXPECT_EQ(config.dense[0].folder, "2_Dense");
+  ASSERT_EQ(config.pooled.size(), 1u);
+  const auto& layer = std::get<DenseConfig>(config.pooled[0]);
+  EXPECT_EQ(layer.activation, Activation::kGelu);
+  EXPECT_EQ(layer.weight->shape(), Shape({2, 4}));
+  EXPECT_EQ(layer.bias->shape(), Shape({2}));
+  EXPECT_EQ(layer.folder, "2_Dense");
   EXPECT_TRUE(config.normalize);
   EXPECT_EQ(config.max_seq_length, 128);
   EXPECT_TRUE(config.do_lower_case);
@@ -147,8 +148,7 @@ TEST_F(SentenceTransformerFolder, ReadsNewerPaths) {
 }
 
 TEST_F(SentenceTransformerFolder, RefusesModulesByName) {
-  for (const std::string_view name :
-       {"LayerNorm", "WordEmbeddings", "CNN", "Router", "StaticEmbedding"}) {
+  for (const std::string_view name : {"WordEmbeddings", "CNN", "Router", "StaticEmbedding"}) {
     modules({"Transformer:", cat(name, ":1")});
     expect(ErrorCode::kUnsupported, cat("module \"sentence_transformers.models.", name,
                                         "\" is not built; accepted are Transformer, Pooling"));
@@ -164,8 +164,8 @@ TEST_F(SentenceTransformerFolder, RefusesOrdersThatAreNotBuilt) {
   expect(ErrorCode::kUnsupported, "the Transformer must be the first module and the only one");
   modules({"Transformer:", "Transformer:"});
   expect(ErrorCode::kUnsupported, "the only one");
-  modules({"Transformer:", "Pooling:1", "Normalize:3", "Dense:2_Dense"});
-  expect(ErrorCode::kUnsupported, "Dense behind Normalize");
+  modules({"Transformer:", "Pooling:1", "Dense:2_Dense", "Pooling:1"});
+  expect(ErrorCode::kUnsupported, "Pooling in another place");
   modules({"Transformer:", "Dense:2_Dense"});
   expect(ErrorCode::kUnsupported, "no Pooling module behind the Transformer");
   modules({"Transformer:", "Pooling:1", "Pooling:1"});
@@ -178,6 +178,41 @@ TEST_F(SentenceTransformerFolder, NormalizesTwiceAsOnce) {
   folder_.write("1/config.json", "{}");
   modules({"Transformer:", "Pooling:1", "Normalize:2", "Dropout:3", "Normalize:4"});
   EXPECT_TRUE(read().normalize);
+  EXPECT_TRUE(read().pooled.empty());
+}
+
+// Only the last module is what callers may leave out.
+TEST_F(SentenceTransformerFolder, NormalizesBetweenModules) {
+  folder_.write("1/config.json", "{}");
+  dense(R"({"in_features":4,"out_features":2})");
+  modules({"Transformer:", "Pooling:1", "Normalize:a", "Normalize:b", "Dense:2_Dense"});
+  const SentenceTransformerConfig config = read();
+  EXPECT_FALSE(config.normalize);
+  ASSERT_EQ(config.pooled.size(), 2u);
+  EXPECT_EQ(std::get<NormalizeConfig>(config.pooled[0]).folder, "a");
+  EXPECT_EQ(std::get<DenseConfig>(config.pooled[1]).folder, "2_Dense");
+}
+
+TEST_F(SentenceTransformerFolder, ChecksLayerNorm) {
+  folder_.write("1/config.json", R"({"word_embedding_dimension":4})");
+  modules({"Transformer:", "Pooling:1", "LayerNorm:2_Norm"});
+  const Tensor four(DType::kF32, {4});
+  folder_.write("2_Norm/config.json", R"({"dimension":4})");
+  const std::filesystem::path weights = folder_.path() / "2_Norm/model.safetensors";
+  const std::vector<NamedTensor> both = {{"norm.weight", four.view()}, {"norm.bias", four.view()}};
+  write_safetensors(weights, both);
+  const SentenceTransformerConfig config = read();
+  EXPECT_EQ(std::get<LayerNormConfig>(config.pooled.at(0)).weight->shape(), Shape({4}));
+  folder_.write("2_Norm/config.json", R"({"dimension":3})");
+  expect(ErrorCode::kCorruptData, "\"norm.weight\" has the shape [4], config.json asks for [3]");
+  folder_.write("2_Norm/config.json", "{}");
+  expect(ErrorCode::kCorruptData, "dimension is needed");
+  folder_.write("2_Norm/config.json", R"({"dimension":4,"eps":1})");
+  EXPECT_EQ(read().pooled.size(), 1u);
+  folder_.write("1/config.json", R"({"word_embedding_dimension":8})");
+  expect(ErrorCode::kCorruptData, "dimension is 4, but the module before it gives 8");
+  write_safetensors(weights, std::span(both).first(1));
+  expect(ErrorCode::kNotFound, "no tensor \"norm.bias\" in the weights");
 }
 
 constexpr std::string_view kScores =
@@ -296,8 +331,8 @@ TEST_F(SentenceTransformerFolder, ChecksDense) {
   folder_.write("1/config.json", R"({"word_embedding_dimension":4})");
   modules({"Transformer:", "Pooling:1", "Dense:2_Dense"});
   dense(R"({"in_features":4,"out_features":2,"bias":false})", {2, 4}, false);
-  EXPECT_EQ(read().dense[0].bias, nullptr);
-  EXPECT_EQ(read().dense[0].activation, Activation::kTanh);
+  EXPECT_EQ(std::get<DenseConfig>(read().pooled[0]).bias, nullptr);
+  EXPECT_EQ(std::get<DenseConfig>(read().pooled[0]).activation, Activation::kTanh);
   dense(R"({"in_features":4,"out_features":2})", {2, 4}, false);
   expect(ErrorCode::kNotFound, "no tensor \"linear.bias\" in the weights");
   dense(R"({"in_features":4,"out_features":2})", {4, 2});

@@ -93,7 +93,7 @@ TEST(Testdata, EveryLayoutHoldsTheSameWeights) {
 struct Expected {
   std::string_view folder;
   std::vector<PoolingMode> modes;
-  size_t dense = 0;
+  size_t pooled = 0;
   bool normalize = true;
 };
 
@@ -125,7 +125,7 @@ TEST(Testdata, SentenceTransformersFoldersAreUnderstood) {
     EXPECT_EQ(config.pooling->modes, expected.modes);
     EXPECT_EQ(config.pooling->embedding_dimension, 16);
     EXPECT_EQ(config.pooling->include_prompt, expected.folder != "prompts-excluded");
-    EXPECT_EQ(config.dense.size(), expected.dense);
+    EXPECT_EQ(config.pooled.size(), expected.pooled);
     EXPECT_EQ(config.normalize, expected.normalize);
     EXPECT_EQ(config.do_lower_case, expected.folder == "lowered");
     EXPECT_EQ(config.similarity_fn_name, "cosine");
@@ -135,14 +135,16 @@ TEST(Testdata, SentenceTransformersFoldersAreUnderstood) {
     EXPECT_EQ(config.max_seq_length, has_length ? std::optional<int64_t>(32) : std::nullopt);
     EXPECT_EQ(Checkpoint::open(config.transformer_folder)->config().hidden_size, 16);
   }
-  const auto tanh = read_sentence_transformer(root / "dense-tanh");
-  EXPECT_EQ(tanh.dense[0].activation, Activation::kTanh);
-  EXPECT_NE(tanh.dense[0].bias, nullptr);
-  const auto linear = read_sentence_transformer(root / "dense-linear-bin");
-  EXPECT_EQ(linear.dense[0].activation, Activation::kNone);
-  EXPECT_EQ(linear.dense[0].bias, nullptr);
-  EXPECT_EQ(linear.dense[0].weight->shape(),
-            Shape({linear.dense[0].out_features, linear.dense[0].in_features}));
+  const auto dense_of = [&](const char* name) {
+    return std::get<DenseConfig>(read_sentence_transformer(root / name).pooled.at(0));
+  };
+  const auto tanh = dense_of("dense-tanh");
+  EXPECT_EQ(tanh.activation, Activation::kTanh);
+  EXPECT_NE(tanh.bias, nullptr);
+  const auto linear = dense_of("dense-linear-bin");
+  EXPECT_EQ(linear.activation, Activation::kNone);
+  EXPECT_EQ(linear.bias, nullptr);
+  EXPECT_EQ(linear.weight->shape(), Shape({linear.out_features, linear.in_features}));
 }
 
 }  // namespace

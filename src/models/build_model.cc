@@ -199,34 +199,34 @@ graph::PoolMode pool_mode(PoolingMode mode) {
   return graph::PoolMode::kMean;
 }
 
-// A Dense module's tensor of that name.
-ValueId dense_constant(graph::Graph& graph, const DenseConfig& layer, std::string_view name,
-                       const std::shared_ptr<const Tensor>& tensor, const Shape& shape) {
-  const std::string what = cat(layer.folder, ": tensor \"", name, "\"");
-  return graph.add_constant(cat(layer.folder, ".", name), as_float32(tensor, shape, what));
+// The tensor of that name of the module in a folder.
+ValueId module_constant(graph::Graph& graph, const std::string& folder, std::string_view name,
+                        const std::shared_ptr<const Tensor>& tensor, const Shape& shape) {
+  const std::string what = cat(folder, ": tensor \"", name, "\"");
+  return graph.add_constant(cat(folder, ".", name), as_float32(tensor, shape, what));
 }
 
 // output + input, through a weight of its own where their widths differ.
 ValueId add_residual(graph::Graph& graph, ValueId input, ValueId output, const DenseConfig& layer) {
   const std::string scope = cat(layer.folder, ".residual");
   if (layer.residual != nullptr) {
-    const ValueId weight = dense_constant(graph, layer, "residual.weight", layer.residual,
-                                          Shape{layer.out_features, layer.in_features});
+    const ValueId weight = module_constant(graph, layer.folder, "residual.weight", layer.residual,
+                                           Shape{layer.out_features, layer.in_features});
     input = graph.add_node(OpKind::kMatMul, {input, weight}, graph::MatMulAttributes{}, scope);
   }
   return graph.add_node(OpKind::kAdd, {output, input}, graph::NoAttributes{}, scope);
 }
 
-ValueId dense(graph::Graph& graph, ValueId x, const DenseConfig& layer) {
+ValueId add_module(graph::Graph& graph, ValueId x, const DenseConfig& layer) {
   const int64_t columns = graph.value(x).shape[1].size;
   const int64_t n = layer.out_features;
   const std::string scope = cat(layer.folder, ".linear");
   const ValueId weight =
-      dense_constant(graph, layer, "linear.weight", layer.weight, Shape{n, columns});
+      module_constant(graph, layer.folder, "linear.weight", layer.weight, Shape{n, columns});
   const ValueId input = x;
   x = graph.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, scope);
   if (layer.bias != nullptr) {
-    const ValueId bias = dense_constant(graph, layer, "linear.bias", layer.bias, Shape{n});
+    const ValueId bias = module_constant(graph, layer.folder, "linear.bias", layer.bias, Shape{n});
     x = graph.add_node(OpKind::kAdd, {x, bias}, graph::NoAttributes{}, scope);
   }
   if (layer.activation != Activation::kNone) {
@@ -236,8 +236,23 @@ ValueId dense(graph::Graph& graph, ValueId x, const DenseConfig& layer) {
   return layer.use_residual ? add_residual(graph, input, x, layer) : x;
 }
 
-ValueId add_dense(graph::Graph& graph, ValueId x, const SentenceTransformerConfig& config) {
-  for (const DenseConfig& layer : config.dense) x = dense(graph, x, layer);
+ValueId add_module(graph::Graph& graph, ValueId x, const LayerNormConfig& norm) {
+  constexpr float kEpsilon = 1e-5F;  // torch's default, which the module does not change
+  const Shape columns{graph.value(x).shape[1].size};
+  const ValueId gamma = module_constant(graph, norm.folder, "norm.weight", norm.weight, columns);
+  const ValueId beta = module_constant(graph, norm.folder, "norm.bias", norm.bias, columns);
+  return graph.add_node(OpKind::kLayerNormalization, {x, gamma, beta},
+                        graph::LayerNormAttributes{kEpsilon}, cat(norm.folder, ".norm"));
+}
+
+ValueId add_module(graph::Graph& graph, ValueId x, const NormalizeConfig& module) {
+  return graph.add_node(OpKind::kTokenNormalize, {x}, graph::NoAttributes{}, module.folder);
+}
+
+ValueId add_modules(graph::Graph& graph, ValueId x, const SentenceTransformerConfig& config) {
+  for (const PooledModule& module : config.pooled) {
+    x = std::visit([&](const auto& known) { return add_module(graph, x, known); }, module);
+  }
   return x;
 }
 
@@ -253,11 +268,11 @@ ValueId sentence_embedding(Builder& b, ValueId hidden, const SentenceTransformer
   const bool named = config.pooling && !config.pooling->modes.empty();
   const bool by_pooler = config.output == TransformerOutput::kPoolerOutput;
   if (by_pooler && parts.pooler == nullptr) refuse_pooler(b.config().model_type);
-  if (by_pooler) return add_dense(b.graph(), parts.pooler(b, hidden), config);
+  if (by_pooler) return add_modules(b.graph(), parts.pooler(b, hidden), config);
   if (named || parts.embedding == nullptr) {
     return add_sentence_embedding(b.graph(), hidden, config);
   }
-  return add_dense(b.graph(), parts.embedding(b, hidden), config);
+  return add_modules(b.graph(), parts.embedding(b, hidden), config);
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -353,7 +368,7 @@ ValueId add_sentence_embedding(graph::Graph& graph, ValueId hidden,
   }
   if (pooling.modes.empty()) pooling.modes = {graph::PoolMode::kMean};
   const ValueId pooled = graph.add_node(OpKind::kSequencePool, {hidden}, pooling, "pooling");
-  return add_dense(graph, pooled, config);
+  return add_modules(graph, pooled, config);
 }
 
 std::string_view encoder_prefix(std::string_view model_type) {

@@ -330,11 +330,12 @@ SentenceTransformerConfig two_poolings_and_two_dense() {
   config.has_modules = true;
   config.pooling = PoolingConfig{{PoolingMode::kCls, PoolingMode::kMax}, {}, true};
   config.normalize = true;
-  config.dense.push_back({64, 5, Activation::kTanh,
-                          std::make_shared<Tensor>(DType::kF32, Shape{5, 64}),
-                          std::make_shared<Tensor>(DType::kF16, Shape{5}), "2_Dense"});
-  config.dense.push_back({5, 4, Activation::kNone,
-                          std::make_shared<Tensor>(DType::kF32, Shape{4, 5}), nullptr, "3_Dense"});
+  config.pooled.emplace_back(
+      DenseConfig{64, 5, Activation::kTanh, std::make_shared<Tensor>(DType::kF32, Shape{5, 64}),
+                  std::make_shared<Tensor>(DType::kF16, Shape{5}), "2_Dense"});
+  config.pooled.emplace_back(DenseConfig{5, 4, Activation::kNone,
+                                         std::make_shared<Tensor>(DType::kF32, Shape{4, 5}),
+                                         nullptr, "3_Dense"});
   return config;
 }
 

@@ -47,6 +47,10 @@ FOLDERS = {
         "poolings": ["mean"], "dense": ("torch.nn.modules.activation.LeakyReLU", HIDDEN, True, "safetensors"),
         "residual": True, "truncate_dim": 7, "normalize": False,
     },
+    "between": {
+        "poolings": ["mean"], "before": True,
+        "dense": ("torch.nn.modules.activation.Tanh", 12, True, "safetensors"),
+    },
     "truncated": {"poolings": ["mean"], "truncate_dim": 6},
     "prompts": {"poolings": ["mean"], "prompts": PROMPTS},
     "prompts-default": {"poolings": ["mean"], "prompts": PROMPTS, "default_prompt_name": "passage"},
@@ -85,6 +89,14 @@ def _write_modules(folder: Path, options: dict) -> None:
     pooling = {"word_embedding_dimension": HIDDEN}
     pooling.update({key: mode in options["poolings"] for mode, key in KEYS.items()})
     _dump(folder / "1_Pooling" / "config.json", {**pooling, "include_prompt": options.get("include_prompt", True)})
+    if options.get("before"):
+        names += [("Normalize", "2_Normalize"), ("LayerNorm", "2_LayerNorm")]
+        _dump(folder / "2_LayerNorm" / "config.json", {"dimension": HIDDEN})
+        generator = torch.Generator().manual_seed(HIDDEN)
+        norm = {"norm.weight": 1 + 0.3 * torch.randn(HIDDEN, generator=generator)}
+        norm["norm.bias"] = 0.2 * torch.randn(HIDDEN, generator=generator)
+        save_file(norm, folder / "2_LayerNorm" / "model.safetensors", metadata={"format": "pt"})
+        (folder / "2_LayerNorm" / "model.safetensors").chmod(0o644)
     if "dense" in options:
         names.append(("Dense", "2_Dense"))
         activation, width, bias, kind = options["dense"]
@@ -141,11 +153,14 @@ def build(name: str, folder: Path) -> None:
 
 
 def _unnormalised(model: SentenceTransformer, features: dict) -> np.ndarray:
+    """What the modules before a Normalize at the end make."""
     features = {**features}
+    modules = list(model)
+    if isinstance(modules[-1], Normalize):
+        modules.pop()
     with torch.no_grad():
-        for module in model:
-            if not isinstance(module, Normalize):
-                features = module(features)
+        for module in modules:
+            features = module(features)
     return features["sentence_embedding"][0].numpy()
 
 
