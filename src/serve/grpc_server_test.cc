@@ -10,7 +10,7 @@
 #include "health.grpc.pb.h"
 #include "kserve.grpc.pb.h"
 #include "serve/grpc_kserve_messages.h"
-#include "serve/server.h"
+#include "serve/test_server.h"
 
 namespace tamis::serve {
 namespace {
@@ -23,13 +23,15 @@ constexpr const char* kModel = "echo";
 
 class GrpcServerTest : public testing::Test {
  protected:
-  void start(ServerOptions options = {}) {
-    options.port = 0;
+  static ServerOptions grpc_options() {
+    ServerOptions options = identity_options();
     options.grpc_port = 0;
     options.identity_model = kModel;
-    options.drain_timeout_ms = 60'000;
-    server_ = std::make_unique<Server>(std::move(options));
-    server_->load();
+    return options;
+  }
+
+  void start(const ServerOptions& options = grpc_options()) {
+    server_ = serve::start(options);
     channel_ = grpc::CreateChannel(cat("127.0.0.1:", int{server_->grpc_port()}),
                                    grpc::InsecureChannelCredentials());
     stub_ = GRPCInferenceService::NewStub(channel_);
@@ -137,9 +139,9 @@ TEST(GrpcMessages, TypedContentsMustFitTheirDatatype) {
 }
 
 TEST_F(GrpcServerTest, ADeadlineEndsWhatWaitsInTheQueue) {
-  ServerOptions options;
+  ServerOptions options = grpc_options();
   options.hold_queue = 2;
-  start(std::move(options));
+  start(options);
   ModelInferResponse response;
   EXPECT_EQ(infer(request("ab"), response, 50).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   while (queued() != 0) std::this_thread::yield();
@@ -151,9 +153,9 @@ TEST_F(GrpcServerTest, ADeadlineEndsWhatWaitsInTheQueue) {
 }
 
 TEST_F(GrpcServerTest, ACancelledCallLeavesTheQueue) {
-  ServerOptions options;
+  ServerOptions options = grpc_options();
   options.hold_queue = 2;
-  start(std::move(options));
+  start(options);
   grpc::ClientContext context;
   auto waiting = std::async(std::launch::async, [&] {
     ModelInferResponse response;
@@ -166,9 +168,9 @@ TEST_F(GrpcServerTest, ACancelledCallLeavesTheQueue) {
 }
 
 TEST_F(GrpcServerTest, DrainAnswersWhatWaitsAndEndsIdleStreams) {
-  ServerOptions options;
+  ServerOptions options = grpc_options();
   options.hold_queue = 100;
-  start(std::move(options));
+  start(options);
   grpc::ClientContext context;
   const auto stream = stub_->ModelStreamInfer(&context);
   ASSERT_TRUE(stream->Write(request("abc", "s")));
@@ -211,9 +213,9 @@ TEST_F(GrpcServerTest, AStreamAnswersInOrder) {
 }
 
 TEST_F(GrpcServerTest, HealthAndKey) {
-  ServerOptions options;
+  ServerOptions options = grpc_options();
   options.api_key = "secret";
-  start(std::move(options));
+  start(options);
   ModelInferResponse response;
   EXPECT_EQ(infer(request("ab"), response).error_code(), grpc::StatusCode::UNAUTHENTICATED);
   grpc::ClientContext keyed;
@@ -255,10 +257,8 @@ TEST_F(GrpcServerTest, AWatchIsToldOfChanges) {
 
 TEST_F(GrpcServerTest, APortInUse) {
   start();
-  ServerOptions options;
-  options.port = 0;
+  ServerOptions options = grpc_options();
   options.grpc_port = server_->grpc_port();
-  options.identity_model = kModel;
   try {
     Server second(options);
     FAIL() << "two servers listen on one port";

@@ -10,8 +10,8 @@
 #include <memory>
 
 #include "health.grpc.pb.h"
-#include "serve/server.h"
 #include "serve/test_client.h"
+#include "serve/test_server.h"
 
 namespace tamis::serve {
 namespace {
@@ -83,8 +83,7 @@ class TlsTest : public testing::Test {
  protected:
   void SetUp() override {
     identity_ = make_identity();
-    options_.identity_model = "id";
-    options_.port = 0;
+    options_ = identity_options();
     options_.grpc_port = 0;
     options_.tls_certificate = write_file("certificate.pem", identity_.certificate);
     options_.tls_key = write_file("key.pem", identity_.key);
@@ -94,10 +93,7 @@ class TlsTest : public testing::Test {
     std::filesystem::remove(options_.tls_key);
   }
 
-  void start() {
-    server_ = std::make_unique<Server>(options_);
-    server_->load();
-  }
+  void start() { server_ = serve::start(options_); }
 
   // The bytes that come back until the server closes.
   [[nodiscard]] std::string ask(const std::string& request) {

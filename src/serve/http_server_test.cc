@@ -6,26 +6,11 @@
 #include <thread>
 
 #include "serve/compression.h"
-#include "serve/server.h"
 #include "serve/test_client.h"
+#include "serve/test_server.h"
 
 namespace tamis::serve {
 namespace {
-
-ServerOptions identity_options() {
-  ServerOptions options;
-  options.identity_model = "id";
-  options.port = 0;
-  options.grpc_port = -1;
-  options.tokenizer_threads = 1;
-  return options;
-}
-
-std::unique_ptr<Server> start(const ServerOptions& options) {
-  auto server = std::make_unique<Server>(options);
-  server->load();
-  return server;
-}
 
 constexpr std::string_view kEmbed = R"({"inputs":"ab"})";
 constexpr std::string_view kAnswer = "[[2,97,98,195]]";

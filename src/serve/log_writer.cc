@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -46,8 +47,17 @@ void write_all(int descriptor, std::string_view bytes) {
   }
 }
 
+// A pipe without a reader is an error of write(), and not the end of the process.
+void block_broken_pipe() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
 template <typename State>
 void work(const std::shared_ptr<State>& state) {
+  block_broken_pipe();
   std::unique_lock lock(state->mutex);
   for (;;) {
     state->changed.wait(lock, [&] { return state->stop || !state->waiting.empty(); });

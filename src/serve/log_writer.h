@@ -14,8 +14,8 @@ namespace tamis::serve {
 class LogWriter {
  public:
   /// Up to `max_bytes` wait to be written; what comes on top is dropped and counted, and a line
-  /// says so once there is room. A descriptor that nobody reads any more takes everything silently,
-  /// if SIGPIPE is ignored.
+  /// says so once there is room. A descriptor that nobody reads any more takes everything silently:
+  /// SIGPIPE is blocked on the thread that writes.
   explicit LogWriter(int descriptor, size_t max_bytes = size_t{1} << 20);
   /// As flush(1000). A thread that a full pipe holds is left behind.
   ~LogWriter();

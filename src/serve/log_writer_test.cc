@@ -56,7 +56,7 @@ TEST(LogWriter, DropsAndCountsWhatNobodyReads) {
 }
 
 TEST(LogWriter, OutlivesItsReader) {
-  const auto before = signal(SIGPIPE, SIG_IGN);
+  const auto before = signal(SIGPIPE, SIG_DFL);
   Pipe pipe;
   close(pipe.ends[0]);
   LogWriter writer(pipe.ends[1]);
