@@ -228,6 +228,9 @@ SymbolicShape infer_embed_layer_norm(const Rule& rule) {
   return token_matrix(n);
 }
 
+// Distances that tables are made for; sequences are no longer (BatchLimits::max_seqlen).
+constexpr int64_t kMostDistance = int64_t{1} << 20;
+
 // Numbers of heads and windows that mean something.
 void check_attention(const Rule& rule, const AttentionAttributes& fields) {
   if (fields.heads <= 0) rule.refuse(fields.heads, " heads");
@@ -244,7 +247,10 @@ void check_bias(const Rule& rule, const AttentionAttributes& fields) {
     rule.refuse("bias and its rule come together");
   }
   if (fields.bias == BiasRule::kNone) return;
-  if (fields.max_distance <= 0) rule.refuse("a bias needs max_distance above 0");
+  if (fields.max_distance < 1 || fields.max_distance > kMostDistance) {
+    rule.refuse("a bias needs a max_distance of 1 to ", kMostDistance, ", not ",
+                fields.max_distance);
+  }
   if (fields.bias == BiasRule::kAlibi) return rule.expect_vector(Operand::kBias, fields.heads);
   const int64_t columns = rule.table(Operand::kBias);
   const int64_t buckets = rule.shape(Operand::kBias)[0].size;
@@ -260,12 +266,15 @@ void check_position_tables(const Rule& rule, const AttentionAttributes& fields, 
     rule.refuse("position tables and max_relative_positions come together");
   }
   if (!any) return;
-  if (fields.max_relative_positions < 1 || fields.position_buckets < 0) {
-    rule.refuse("position_buckets ", fields.position_buckets, " of max_relative_positions ",
-                fields.max_relative_positions);
+  const int64_t most = fields.max_relative_positions;
+  const int64_t buckets = fields.position_buckets;
+  // Half of the buckets are distances of their own; the log buckets follow up to the last.
+  const bool fits = buckets == 0 || (buckets >= 4 && buckets % 2 == 0 && buckets / 2 < most - 1);
+  if (most < 1 || most > kMostDistance || !fits) {
+    rule.refuse("position_buckets ", buckets, " of max_relative_positions ", most,
+                "; expected 2i, i >= 2 and i < max_relative_positions - 1 <= ", kMostDistance - 1);
   }
-  const int64_t half =
-      fields.position_buckets > 0 ? fields.position_buckets : fields.max_relative_positions;
+  const int64_t half = buckets > 0 ? buckets : most;
   for (const Operand operand : {Operand::kPositionKeys, Operand::kPositionQueries}) {
     if (rule.has(operand)) rule.expect_same(operand, {Dim::of(2 * half), Dim::of(width)});
   }

@@ -15,7 +15,7 @@ constant %word : F32[10, 8]
 constant %gamma : F32[8]
 constant %"odd name\n" : F32[8, 8]
 constant %half : F32[]
-constant %positions : F32[4, 8]
+constant %positions : F32[8, 8]
 constant %slopes : F32[2]
 constant %buckets : F32[8, 2]
 %p = PositionIds(ids=%input_ids) {rule=roberta, padding_idx=1} @embeddings : I32[T]
@@ -29,7 +29,7 @@ constant %buckets : F32[8, 2]
 %h = Mul(x=%s, y=%half) : F32[2, A]
 %f = Softmax(scores=%h) : F32[2, A]
 %c = AttentionContext(probabilities=%f, v=%m) {heads=2, scale=1} : F32[T, 8]
-%t = Attention(q=%c, k=%m, v=%m, position_keys=%positions, position_queries=%positions) {heads=4, scale=0.70710677, arithmetic=bf16, left=2, right=0, position_buckets=2, max_relative_positions=4} : F32[T, 8]
+%t = Attention(q=%c, k=%m, v=%m, position_keys=%positions, position_queries=%positions) {heads=4, scale=0.70710677, arithmetic=bf16, left=2, right=0, position_buckets=4, max_relative_positions=4} : F32[T, 8]
   quantizer probabilities static_u8 off t.probabilities
 %ta = Attention(q=%t, bias=%slopes) {heads=2, scale=1, kv_heads=1, bias=alibi, max_distance=16} : F32[T, 4]
 %tb = Attention(q=%t, k=%t, v=%t, bias=%buckets) {heads=2, scale=1, bias=t5, max_distance=8} : F32[T, 8]
@@ -59,7 +59,7 @@ std::shared_ptr<const Tensor> constant_for(void*, std::string_view name) {
     columns->mutable_as<int32_t>()[1] = 7;
     return columns;
   }
-  if (name == "positions") return std::make_shared<Tensor>(DType::kF32, Shape{4, 8});
+  if (name == "positions") return std::make_shared<Tensor>(DType::kF32, Shape{8, 8});
   if (name == "slopes") return std::make_shared<Tensor>(DType::kF32, Shape{2});
   if (name == "buckets") return std::make_shared<Tensor>(DType::kF32, Shape{8, 2});
   if (name == "half") return std::make_shared<Tensor>(DType::kF32, Shape{});
@@ -123,6 +123,28 @@ TEST(GraphText, BadTextsNameTheLine) {
        "graph.txt:37: something follows the end of the statement"},
   };
   for (const auto& test : kCases) EXPECT_EQ(refusal(test.text), test.message);
+}
+
+// A plan makes tables of these distances, so they must mean something and end.
+TEST(GraphText, DistancesHaveLimits) {
+  const std::string positions = "position_buckets=4, max_relative_positions=4";
+  const auto wanted = [](std::string_view buckets, std::string_view most) {
+    return cat("graph.txt:22: Attention at \"\": position_buckets ", buckets,
+               " of max_relative_positions ", most,
+               "; expected 2i, i >= 2 and i < max_relative_positions - 1 <= 1048575");
+  };
+  for (const auto& [buckets, most] :
+       {std::pair{"2", "4"}, {"5", "9"}, {"4", "3"}, {"-4", "4"}, {"4", "1048577"}, {"4", "-1"}}) {
+    const std::string text = cat("position_buckets=", buckets, ", max_relative_positions=", most);
+    EXPECT_EQ(refusal(replaced(positions, text)), wanted(buckets, most));
+  }
+  EXPECT_EQ(refusal(replaced(positions, "position_buckets=4, max_relative_positions=1048576")), "");
+  for (const std::string_view distance : {"0", "-3", "1048577", "9000000000000000000"}) {
+    EXPECT_EQ(
+        refusal(replaced("max_distance=16", cat("max_distance=", distance))),
+        cat("graph.txt:24: Attention at \"\": a bias needs a max_distance of 1 to 1048576, not ",
+            distance));
+  }
 }
 
 // A MatMul with all that quantization leaves on it.

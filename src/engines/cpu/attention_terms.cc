@@ -11,7 +11,10 @@ using graph::Operand;
 
 namespace {
 
-int64_t window(int64_t keys) { return keys < 0 ? kernels::AttentionTerms::kAll : keys; }
+int64_t window(int64_t keys) {
+  constexpr int64_t kAll = kernels::AttentionTerms::kAll;
+  return keys < 0 ? kAll : std::min(keys, kAll);
+}
 
 // What T5's table [buckets, heads] or ALiBi's slopes [heads] give a head for a distance.
 float bias_at(const graph::AttentionAttributes& fields, const Tensor& table, int64_t head,
@@ -37,6 +40,16 @@ std::vector<float> spread(const graph::AttentionAttributes& fields, const Tensor
   return bias;
 }
 
+// [2 * reach + 1]
+std::vector<int32_t> slots_up_to(int64_t reach, const kernels::reference::DebertaSlots& rule) {
+  std::vector<int32_t> slots;
+  slots.reserve(static_cast<size_t>(2 * reach + 1));
+  for (int64_t d = -reach; d <= reach; ++d) {
+    slots.push_back(static_cast<int32_t>(kernels::reference::deberta_slot(d, rule)));
+  }
+  return slots;
+}
+
 // Sum of min(i + add, most) over i in [0, rows).
 int64_t sum_up_to(int64_t rows, int64_t add, int64_t most) {
   const int64_t rising = std::clamp<int64_t>(most - add, 0, rows);
@@ -58,16 +71,12 @@ NodeTerms::NodeTerms(const graph::Node& node, Lowering& lowering) {
   if (fields.max_relative_positions != 0) read_position_tables(node, lowering);
 }
 
-void NodeTerms::read_position_tables(const graph::Node& node, const Lowering& lowering) {
+void NodeTerms::read_position_tables(const graph::Node& node, Lowering& lowering) {
   const auto& fields = node.attribute<graph::AttentionAttributes>();
   const kernels::reference::DebertaSlots rule = {fields.position_buckets,
                                                  fields.max_relative_positions};
   terms_.slot_reach = kernels::reference::deberta_reach(rule);
-  std::vector<int32_t> slots;
-  for (int64_t d = -terms_.slot_reach; d <= terms_.slot_reach; ++d) {
-    slots.push_back(static_cast<int32_t>(kernels::reference::deberta_slot(d, rule)));
-  }
-  slots_ = std::make_shared<const std::vector<int32_t>>(std::move(slots));
+  slots_ = lowering.position_slots(fields, [&] { return slots_up_to(terms_.slot_reach, rule); });
   terms_.slots = slots_->data();
   terms_.position_keys = lowering.optional_constant(node.operand(Operand::kPositionKeys));
   terms_.position_queries = lowering.optional_constant(node.operand(Operand::kPositionQueries));

@@ -13,7 +13,8 @@
 
 namespace tamis::engines::cpu {
 
-/// Immutable; copies share the tables. Layers that read the same bias share it here too.
+/// Immutable; copies share the tables. Layers that read the same bias, or count distances alike,
+/// share it here too.
 class NodeTerms {
  public:
   /// Plain attention.
@@ -25,7 +26,7 @@ class NodeTerms {
   [[nodiscard]] const kernels::AttentionTerms& get() const { return terms_; }
 
  private:
-  void read_position_tables(const graph::Node& node, const Lowering& lowering);
+  void read_position_tables(const graph::Node& node, Lowering& lowering);
 
   std::shared_ptr<const std::vector<float>> bias_;
   std::shared_ptr<const std::vector<int32_t>> slots_;

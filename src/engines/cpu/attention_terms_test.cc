@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
+#include "graph/testing/text_constants.h"
 #include "kernels/reference/attention_terms.h"
 
 namespace tamis::engines::cpu {
@@ -26,6 +28,52 @@ TEST(SeenPairs, AreThoseThatTheKernelsSee) {
       }
     }
   }
+}
+
+graph::Graph attention(std::string_view attributes) {
+  const std::string text = cat(R"(tamis graph 2
+input %x : F32[T, 8]
+constant %slopes : F32[2]
+constant %keys : F32[8, 8]
+%a = Attention(q=%x, k=%x, v=%x, bias=%slopes, position_keys=%keys) {heads=2, scale=1, )",
+                               attributes, R"(} : F32[T, 8]
+%b = Attention(q=%a, k=%a, v=%a, bias=%slopes, position_keys=%keys) {heads=2, scale=1, )",
+                               attributes, R"(} : F32[T, 8]
+output y = %b
+)");
+  graph::testing::TextConstants constants(text);
+  return graph::parse_graph(text, "test", graph::testing::TextConstants::find, &constants);
+}
+
+/// What a plan makes a node's terms with.
+struct Lowered {
+  explicit Lowered(std::string_view attributes)
+      : graph(attention(attributes)), lowering(graph, options, table, copies) {}
+
+  [[nodiscard]] NodeTerms terms(size_t node) { return {graph.nodes()[node], lowering}; }
+
+  graph::Graph graph;
+  PlanOptions options;
+  std::vector<QuantizedRows> copies;
+  ValueTable table;
+  Lowering lowering;
+};
+
+TEST(NodeTerms, WindowsBeyondAllAreAll) {
+  Lowered lowered(
+      "left=9000000000000000000, right=9000000000000000000, bias=alibi, max_distance=4, "
+      "max_relative_positions=4");
+  const NodeTerms terms = lowered.terms(0);
+  EXPECT_FALSE(terms.get().windowed());
+  EXPECT_EQ(seen_pairs(terms.get(), 5, 5), 25);
+}
+
+TEST(NodeTerms, LayersThatKnowTheSameDistancesShareTheirTables) {
+  Lowered lowered("bias=alibi, max_distance=4, position_buckets=4, max_relative_positions=9");
+  const NodeTerms first = lowered.terms(0);
+  const NodeTerms second = lowered.terms(1);
+  EXPECT_EQ(first.get().bias, second.get().bias);
+  EXPECT_EQ(first.get().slots, second.get().slots);
 }
 
 }  // namespace

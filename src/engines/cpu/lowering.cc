@@ -178,6 +178,14 @@ std::shared_ptr<const std::vector<float>> Lowering::spread_bias(
   return entry;
 }
 
+std::shared_ptr<const std::vector<int32_t>> Lowering::position_slots(
+    const graph::AttentionAttributes& rule, const std::function<std::vector<int32_t>()>& make) {
+  std::shared_ptr<const std::vector<int32_t>>& entry =
+      slots_[{rule.position_buckets, rule.max_relative_positions}];
+  if (entry == nullptr) entry = std::make_shared<const std::vector<int32_t>>(make());
+  return entry;
+}
+
 std::shared_ptr<RotaryTable> Lowering::rotary_table(const graph::Node& rotary) {
   const graph::ValueId frequencies = rotary.operand(Operand::kFrequencies);
   const auto& attributes = rotary.attribute<graph::RotaryAttributes>();

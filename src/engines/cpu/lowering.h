@@ -83,6 +83,9 @@ class Lowering {
   /// A table of biases spread out by distance, up to max_distance, once for all nodes that read it.
   [[nodiscard]] std::shared_ptr<const std::vector<float>> spread_bias(
       const Tensor& table, int64_t max_distance, const std::function<std::vector<float>()>& spread);
+  /// The slots of disentangled attention by distance, once for all nodes of the same rule.
+  [[nodiscard]] std::shared_ptr<const std::vector<int32_t>> position_slots(
+      const graph::AttentionAttributes& rule, const std::function<std::vector<int32_t>()>& make);
   /// The table of a Rotary's places, one for all that turn alike.
   [[nodiscard]] std::shared_ptr<RotaryTable> rotary_table(const graph::Node& rotary);
 
@@ -107,6 +110,7 @@ class Lowering {
   std::map<const Tensor*, std::shared_ptr<const PackedBf16>> packed_bf16_;
   std::map<const Tensor*, std::shared_ptr<const PackedS8>> packed_s8_;
   std::map<std::pair<const Tensor*, int64_t>, std::shared_ptr<const std::vector<float>>> biases_;
+  std::map<std::pair<int64_t, int64_t>, std::shared_ptr<const std::vector<int32_t>>> slots_;
   std::map<std::tuple<const Tensor*, bool, float>, std::shared_ptr<RotaryTable>> rotary_tables_;
   size_t packed_bytes_ = 0;
 };
