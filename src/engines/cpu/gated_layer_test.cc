@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <string>
 
 #include "engines/cpu/quantized_rows.h"
@@ -119,7 +120,9 @@ TEST(GatedLayer, KeepsFewBitsWhereTheyAreLostAnyway) {
 
 TEST(GatedLayer, NormsAndTheUnitMakeTheirOwnIntegers) {
   const graph::Graph graph = graph_of(kVariants[2]);
-  for (const QuantizedRows& copy : find_quantized_rows(graph, FloatArithmetic::kF32)) {
+  const std::vector<QuantizedRows> copies = find_quantized_rows(graph, FloatArithmetic::kF32);
+  ASSERT_EQ(copies.size(), 4u);
+  for (const QuantizedRows& copy : copies) {
     const bool attention = graph.value(copy.x).name == "c";
     EXPECT_EQ(copy.by_producer, !attention) << graph.value(copy.x).name;
   }
@@ -265,6 +268,15 @@ TEST(Rotary, PlacesBeyondTheTableAreRefused) {
     packed.position_ids = positions;
     EXPECT_THROW((void)run(graph, {}, packed, 1), Error) << place;
   }
+}
+
+// Room is made for what a sequence may have, not for what a batch says it has.
+TEST(Rotary, ALongestThatNoSequenceHasChangesNothing) {
+  const graph::Graph graph = parsed(kRotary);
+  const TestBatch batch({3, 4});
+  engine::PackedBatch packed = batch.packed();
+  packed.max_seqlen = std::numeric_limits<int32_t>::max();
+  expect_places(graph, packed, {0, 1, 2, 0, 1, 2, 3});
 }
 
 // Sparse heads: one row a sequence, whatever block or share of a team it is in.

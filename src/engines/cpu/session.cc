@@ -149,8 +149,13 @@ void Session::prepare(const PackedBatch& batch, Outputs& outputs) {
   }
 }
 
+// A batch may say more than its sequences have.
+int64_t Session::longest(const PackedBatch& batch) const {
+  return std::min<int64_t>(batch.max_seqlen, plan_->limits().max_seqlen);
+}
+
 void Session::prepare_places(const PackedBatch& batch) {
-  int64_t places = batch.max_seqlen;
+  int64_t places = longest(batch);
   for (const int32_t place : batch.position_ids) places = std::max<int64_t>(places, place + 1);
   if (places <= prepared_places_) return;
   plan_->prepare(places);
@@ -201,7 +206,7 @@ void Session::bind(const Run& run, const Block& block, WorkerState& state) {
       run.batch.selected_tokens.empty() ? nullptr : rebased_selected_.data() + block.selected_begin;
   context.position_ids =
       run.batch.position_ids.empty() ? nullptr : run.batch.position_ids.data() + block.token_begin;
-  context.max_seqlen = run.batch.max_seqlen;
+  context.max_seqlen = longest(run.batch);
   context.values = state.values.data();
   context.scratch = state.scratch.data();
 }
@@ -266,7 +271,7 @@ void Session::run(const PackedBatch& batch, Outputs& outputs, const RunControl& 
   prepare_places(batch);
   int64_t rows = 0;
   for (const Block& block : schedule_.blocks) rows = std::max(rows, block.tokens());
-  const size_t scratch = plan_->scratch_bytes(rows, batch.max_seqlen);
+  const size_t scratch = plan_->scratch_bytes(rows, longest(batch));
   ensure_workers(schedule_.team
                      ? pool_->threads()
                      : std::min<int>(pool_->threads(), static_cast<int>(schedule_.blocks.size())),

@@ -29,6 +29,7 @@ class Session final : public engine::Session {
 
   void prepare(const engine::PackedBatch& batch, engine::Outputs& outputs);
   void prepare_places(const engine::PackedBatch& batch);
+  [[nodiscard]] int64_t longest(const engine::PackedBatch& batch) const;
   void bind(const Run& run, const Block& block, WorkerState& state);
   void bind_inputs(const Run& run, const Block& block, WorkerState& state);
   void run_block(Run& run, const Block& block, WorkerState& state);
