@@ -139,7 +139,10 @@ class RowDropper {
   [[nodiscard]] const Node* merged_projection(const Node& attention) const {
     const Uses uses(graph_);
     ValueId qkv = attention.operand(Operand::kQ);
-    if (const Node* turn = merged_turn(uses, attention)) qkv = turn->operand(Operand::kX);
+    if (const Node* turn = merged_turn(uses, attention)) {
+      if (!turns_queries_and_keys(attention, *turn)) return nullptr;
+      qkv = turn->operand(Operand::kX);
+    }
     const Node* matmul = uses.producer(qkv, OpKind::kMatMul);
     if (matmul == nullptr) matmul = uses.producer(qkv, OpKind::kQuantizedMatMul);
     const bool cut = matmul != nullptr && uses.used_once(matmul->output) &&
@@ -155,6 +158,13 @@ class RowDropper {
     return uses.used_once(qkv) ? uses.producer(qkv, OpKind::kRotary) : nullptr;
   }
 
+  // Whether the parts that turn end where the queries do, with keys behind them.
+  [[nodiscard]] bool turns_queries_and_keys(const Node& attention, const Node& turn) const {
+    const auto& fields = turn.attribute<graph::RotaryAttributes>();
+    const int64_t queries = graph_.value(attention.output).shape[1].size;
+    return queries % fields.head_size == 0 && fields.heads > queries / fields.head_size;
+  }
+
   // Gives the Attention at i queries of their own, of the selected rows. Returns how many nodes
   // were put before it.
   size_t cut_queries(size_t i) {
@@ -168,11 +178,10 @@ class RowDropper {
     // The cut MatMul for the queries then reads picked rows, like any other.
     size_t added = narrow(i) + 2;
     if (turn) {
-      const auto& fields = graph_.nodes()[i + added].attribute<graph::AttentionAttributes>();
-      const int64_t heads = fields.heads;
-      const int64_t key_heads = turn->attribute<graph::RotaryAttributes>().heads - heads;
+      const auto& fields = turn->attribute<graph::RotaryAttributes>();
+      const int64_t heads = n / fields.head_size;
       q = cut_turn(i + added, *turn, q, heads);
-      kv = cut_turn(i + added + 1, *turn, kv, key_heads);
+      kv = cut_turn(i + added + 1, *turn, kv, fields.heads - heads);
       added += 2;
     }
     graph_.nodes()[i + added].set_operand(Operand::kQ, q);
