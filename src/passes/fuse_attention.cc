@@ -15,6 +15,15 @@ struct Chain {
   float factor = 1.0f;
 };
 
+// Whether one Attention can say what both say: its keys and values lie side by side, head by head.
+bool agree(const graph::Graph& graph, const graph::Node& scores, const graph::Node& context) {
+  const auto& of_scores = scores.attribute<graph::AttentionAttributes>();
+  const auto& of_context = context.attribute<graph::AttentionAttributes>();
+  return of_scores.heads == of_context.heads && of_scores.key_heads() == of_context.key_heads() &&
+         graph.value(scores.operand(Operand::kK)).shape ==
+             graph.value(context.operand(Operand::kV)).shape;
+}
+
 bool match(const graph::Graph& graph, const Uses& uses, const graph::Node& scores, Chain& chain) {
   chain = Chain{};
   chain.scores = &scores;
@@ -33,15 +42,17 @@ bool match(const graph::Graph& graph, const Uses& uses, const graph::Node& score
   chain.softmax = uses.only_consumer(value, graph::OpKind::kSoftmax);
   if (chain.softmax == nullptr) return false;
   chain.context = uses.only_consumer(chain.softmax->output, graph::OpKind::kAttentionContext);
+  if (chain.context == nullptr || !agree(graph, scores, *chain.context)) return false;
   // The kernels take factors above zero only: a score's order must not turn.
   const bool plain = scores.attribute<graph::AttentionAttributes>().bias == graph::BiasRule::kNone;
-  return chain.context != nullptr && chain.factor > 0 && (plain || chain.scale == nullptr);
+  return chain.factor > 0 && (plain || chain.scale == nullptr);
 }
 
 }  // namespace
 
 // AttentionScores -> Mul? -> Softmax -> AttentionContext becomes Attention(q, k, v), with what
-// positions add to the scores; a factor behind them takes that in as well, so it must be 1 then.
+// positions add to the scores. The Mul's factor moves into the node's scale, which no bias is
+// times: so there is none where there is a bias.
 bool fuse_attention(graph::Graph& graph) {
   const Uses uses(graph);
   Rewrite rewrite(graph);

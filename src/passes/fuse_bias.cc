@@ -7,7 +7,10 @@ bool fuse_bias(graph::Graph& graph) {
   const Uses uses(graph);
   Rewrite rewrite(graph);
   for (const graph::Node& matmul : graph.nodes()) {
-    if (matmul.op != graph::OpKind::kMatMul || matmul.inputs.size() > 2) continue;
+    if (matmul.op != graph::OpKind::kMatMul || matmul.has(graph::Operand::kBias) ||
+        matmul.has(graph::Operand::kResidual)) {
+      continue;
+    }
     if (matmul.attribute<graph::MatMulAttributes>().activation != Activation::kNone) continue;
     const graph::Node* add = uses.only_consumer(matmul.output, graph::OpKind::kAdd);
     if (add == nullptr || add->operand(graph::Operand::kX) != matmul.output) continue;

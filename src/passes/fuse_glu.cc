@@ -19,7 +19,7 @@ struct GatedUnit {
   Activation activation = Activation::kNone;
 };
 
-// The gate is the operand behind an Activation; without any it is the first.
+// The gate is the operand behind an Activation; a product without any is no gated unit.
 bool match(const Uses& uses, ValueId gate, ValueId up, GatedUnit& unit) {
   if (!uses.used_once(gate) || !uses.used_once(up)) return false;
   const Node* activation = uses.producer(gate, OpKind::kActivation);
