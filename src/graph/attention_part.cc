@@ -1,5 +1,7 @@
 #include "graph/attention_part.h"
 
+#include <algorithm>
+
 namespace tamis::graph {
 
 AttentionPart attention_part(const Graph& graph, const Node& attention, Operand operand) {
@@ -15,6 +17,18 @@ AttentionPart attention_part(const Graph& graph, const Node& attention, Operand 
   const ValueId v = attention.operand(Operand::kV);
   if (v != kNoValue) return {v, 0, keys};
   return {k.value, k.first_column + keys, keys};
+}
+
+bool feeds_attention(const Graph& graph, ValueId value) {
+  const std::vector<int> readers = graph.consumers(value);
+  return std::any_of(readers.begin(), readers.end(), [&](int reader) {
+    const Node& node = graph.nodes()[static_cast<size_t>(reader)];
+    if (is_attention(node.op)) return true;
+    const bool bias = node.op == OpKind::kAdd && graph.is_constant(node.operand(Operand::kY));
+    const bool passes_on =
+        bias || node.op == OpKind::kRotary || node.op == OpKind::kRMSNormalization;
+    return passes_on && feeds_attention(graph, node.output);
+  });
 }
 
 }  // namespace tamis::graph

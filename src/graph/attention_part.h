@@ -1,9 +1,16 @@
-// Where q, k and v of a fused Attention are, however many of them come in one value.
+// What feeds an attention: where q, k and v of a fused one are, however many of them come in one
+// value, and which values lead to one.
 #pragma once
 
 #include "graph/graph.h"
 
 namespace tamis::graph {
+
+/// The products of an attention, fused or on their own.
+[[nodiscard]] constexpr bool is_attention(OpKind op) {
+  return op == OpKind::kAttention || op == OpKind::kAttentionScores ||
+         op == OpKind::kAttentionContext;
+}
 
 /// Columns [first_column, first_column + columns) of a value.
 struct AttentionPart {
@@ -15,5 +22,9 @@ struct AttentionPart {
 /// Of an Attention's operand q, k or v.
 [[nodiscard]] AttentionPart attention_part(const Graph& graph, const Node& attention,
                                            Operand operand);
+
+/// Whether an attention, or a part of one, reads the value, at once or behind a bias, a turn or a
+/// norm of its heads.
+[[nodiscard]] bool feeds_attention(const Graph& graph, ValueId value);
 
 }  // namespace tamis::graph

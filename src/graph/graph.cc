@@ -6,6 +6,15 @@
 
 namespace tamis::graph {
 
+namespace {
+
+// What is absent at the end is not stored.
+void trim(std::vector<ValueId>& inputs) {
+  while (!inputs.empty() && inputs.back() == kNoValue) inputs.pop_back();
+}
+
+}  // namespace
+
 ValueId Node::operand(Operand operand) const {
   const auto place = op_info(op).place(operand);
   return place && *place < inputs.size() ? inputs[*place] : kNoValue;
@@ -16,7 +25,7 @@ void Node::set_operand(Operand operand, ValueId value) {
   TAMIS_CHECK(place.has_value());
   if (inputs.size() <= *place) inputs.resize(*place + 1, kNoValue);
   inputs[*place] = value;
-  while (!inputs.empty() && inputs.back() == kNoValue) inputs.pop_back();
+  trim(inputs);
 }
 
 const Quantizer* Node::mark(Operand operand) const {
@@ -37,7 +46,7 @@ void make_float_matmul(Node& node) {
   const OpInfo& floats = op_info(OpKind::kMatMul);
   node.op = OpKind::kMatMul;
   node.inputs.resize(std::min(node.inputs.size(), floats.count));
-  while (!node.inputs.empty() && node.inputs.back() == kNoValue) node.inputs.pop_back();
+  trim(node.inputs);
 }
 
 std::string Graph::unique_name(std::string_view wanted) const {
@@ -72,7 +81,7 @@ ValueId Graph::add_node(OpKind op, std::vector<ValueId> inputs, Attributes attri
 
 ValueId Graph::insert_node(size_t index, OpKind op, std::vector<ValueId> inputs,
                            Attributes attributes, std::string_view scope, std::string_view name) {
-  while (!inputs.empty() && inputs.back() == kNoValue) inputs.pop_back();
+  trim(inputs);
   Node node{op, std::move(inputs), kNoValue, std::move(attributes), std::string(scope), {}};
   ValueType type = infer_output(*this, node);
   const std::string wanted =

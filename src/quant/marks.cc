@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "graph/attention_part.h"
 #include "passes/match.h"
 
 namespace tamis::quant {
@@ -37,10 +38,6 @@ QuantScheme activation_scheme(Scheme scheme) {
   return QuantScheme::kPerTokenU8;
 }
 
-bool is_attention_product(const Node& node) {
-  return node.op == OpKind::kAttentionScores || node.op == OpKind::kAttentionContext;
-}
-
 /// What lies before and behind each value.
 class Position {
  public:
@@ -50,7 +47,7 @@ class Position {
         after_attention_(graph.value_count(), false),
         before_sum_(graph.value_count(), false) {
     for (const Node& node : graph.nodes()) {
-      bool after = is_attention_product(node);
+      bool after = graph::is_attention(node.op);
       for (const ValueId input : node.inputs) after = after || after_attention(input);
       after_attention_[static_cast<size_t>(node.output)] = after;
     }
@@ -80,7 +77,7 @@ class Position {
   // and a residual sum.
   [[nodiscard]] bool in_encoder(const Node& matmul) const {
     return (after_attention(matmul.output) && before_sum(matmul.output)) ||
-           feeds_attention(matmul.output);
+           graph::feeds_attention(graph_, matmul.output);
   }
 
  private:
@@ -88,20 +85,6 @@ class Position {
     return id != kNoValue && after_attention_[static_cast<size_t>(id)];
   }
   [[nodiscard]] bool before_sum(ValueId id) const { return before_sum_[static_cast<size_t>(id)]; }
-
-  [[nodiscard]] bool feeds_attention(ValueId id) const {
-    for (const int index : graph_.consumers(id)) {
-      const Node& node = graph_.nodes()[static_cast<size_t>(index)];
-      if (is_attention_product(node)) return true;
-      const bool adds_bias =
-          node.op == OpKind::kAdd && graph_.is_constant(node.operand(Operand::kY));
-      // Queries and keys turn, and some are normalized head by head.
-      const bool passes_on =
-          adds_bias || node.op == OpKind::kRotary || node.op == OpKind::kRMSNormalization;
-      if (passes_on && feeds_attention(node.output)) return true;
-    }
-    return false;
-  }
 
   const Graph& graph_;
   passes::Uses uses_;
@@ -175,7 +158,7 @@ std::vector<Quantizer> marks_of(const Graph& graph, const Position& position, Nu
             make_mark(Operand::kWeight, QuantScheme::kPerChannelS8, on,
                       cat(node.scope, "._weight_quantizer"))};
   }
-  if (is_attention_product(node)) {
+  if (graph::is_attention(node.op)) {
     const bool scores = node.op == OpKind::kAttentionScores;
     const ValueId parameter =
         weight_behind(graph, node.operand(scores ? Operand::kQ : Operand::kV));

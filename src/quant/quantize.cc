@@ -25,13 +25,8 @@ using graph::ValueId;
 
 namespace {
 
-bool is_static(const Quantizer& mark) {
-  return mark.scheme == QuantScheme::kStaticS8 || mark.scheme == QuantScheme::kStaticU8;
-}
-
-bool is_attention(OpKind op) {
-  return op == OpKind::kAttention || op == OpKind::kAttentionScores ||
-         op == OpKind::kAttentionContext;
+bool is_static(QuantScheme scheme) {
+  return scheme == QuantScheme::kStaticS8 || scheme == QuantScheme::kStaticU8;
 }
 
 class Calibration {
@@ -120,7 +115,7 @@ class Calibration {
     const Quantizer& mark = input_mark(node);
     input.scheme = mark.scheme;
     input.outlier_count = outlier_count(node);
-    if (is_static(mark)) input.range = observe(input.float_input, mark);
+    if (is_static(mark.scheme)) input.range = observe(input.float_input, mark);
     const TreatedLinear treated = treat(input, mark);
     apply_treatment(graph_, nodes, treated);
     for (const size_t at : nodes) restore_switches(at);
@@ -217,11 +212,11 @@ class Calibration {
   }
 
   [[nodiscard]] int64_t outlier_count(const Node& node) const {
-    if (feeds_attention(node.output)) return options_.outliers.into_attention;
+    if (graph::feeds_attention(graph_, node.output)) return options_.outliers.into_attention;
     const int producer = graph_.producer(node.operand(Operand::kX));
     if (producer < 0) return options_.outliers.into_activation;
     const Node& before = graph_.nodes()[static_cast<size_t>(producer)];
-    if (is_attention(before.op)) return options_.outliers.out_of_attention;
+    if (graph::is_attention(before.op)) return options_.outliers.out_of_attention;
     const auto* matmul = std::get_if<graph::MatMulAttributes>(&before.attributes);
     const bool activated = before.op == OpKind::kActivation || before.op == OpKind::kGlu ||
                            before.op == OpKind::kMul ||
@@ -229,25 +224,12 @@ class Calibration {
     return activated ? options_.outliers.out_of_activation : options_.outliers.into_activation;
   }
 
-  // Whether an attention reads the value, at once or behind a bias, a turn or a norm of its heads.
-  [[nodiscard]] bool feeds_attention(ValueId id) const {
-    const std::vector<int> readers = graph_.consumers(id);
-    return std::any_of(readers.begin(), readers.end(), [&](int reader) {
-      const Node& next = graph_.nodes()[static_cast<size_t>(reader)];
-      if (is_attention(next.op)) return true;
-      const bool bias = next.op == OpKind::kAdd && graph_.is_constant(next.operand(Operand::kY));
-      const bool passes_on =
-          bias || next.op == OpKind::kRotary || next.op == OpKind::kRMSNormalization;
-      return passes_on && feeds_attention(next.output);
-    });
-  }
-
   // Ranges of static marks on attention and on sums.
   void observe_marks(size_t index) {
     const Node& node = graph_.nodes()[index];
     for (size_t m = 0; m < node.quantizers.size(); ++m) {
       const Quantizer& mark = node.quantizers[m];
-      if (!source_->nodes()[index].quantizers[m].enabled || !is_static(mark)) continue;
+      if (!source_->nodes()[index].quantizers[m].enabled || !is_static(mark.scheme)) continue;
       const bool probabilities = mark.operand == Operand::kProbabilities;
       Range range = {-1, 1};  // holds every probability
       if (!probabilities) {

@@ -29,11 +29,6 @@ Operand holder(const Node& attention, Operand operand) {
   return operand;
 }
 
-bool is_attention(OpKind op) {
-  return op == OpKind::kAttention || op == OpKind::kAttentionScores ||
-         op == OpKind::kAttentionContext;
-}
-
 class Simulation {
  public:
   explicit Simulation(Graph& graph) : graph_(graph) {}
@@ -74,7 +69,7 @@ class Simulation {
     const Node node = graph_.nodes()[i];
     FakeQuantizeAttributes attributes = fake_quantize_attributes(mark);
     Operand operand = mark.operand;
-    if (is_attention(node.op) && operand != Operand::kProbabilities) {
+    if (graph::is_attention(node.op) && operand != Operand::kProbabilities) {
       const auto& fields = node.attribute<graph::AttentionAttributes>();
       attributes.groups = operand == Operand::kQ ? fields.heads : fields.key_heads();
     }

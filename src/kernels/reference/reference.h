@@ -63,6 +63,9 @@ void quantize_rows(const QuantizeRowsArgs& args);
 /// y[i] = a[i] + b[i]; y may be a or b.
 void add(std::span<const float> a, std::span<const float> b, std::span<float> y);
 
+/// y[i] = a[i] * b[i]; y may be a or b.
+void multiply(std::span<const float> a, std::span<const float> b, std::span<float> y);
+
 /// y[i] = x[i] * factor; y may be x.
 void scale(std::span<const float> x, float factor, std::span<float> y);
 

@@ -1,8 +1,8 @@
 // One vector a sequence from the vectors of its tokens.
 //
 // Is: the poolings of sentence-transformers (models/Pooling.py and SpladePooling's max) over ragged
-// batches. Is not: the
-// Dense and Normalize that may follow. May use: nothing, so that per-ISA files can include it.
+// batches. Is not: the Dense and Normalize that may follow. May use: nothing, so that per-ISA files
+// can include it.
 //
 // Exactness. Tokens are added in order, in float32: all vector rows give the same bits.
 #pragma once
