@@ -138,6 +138,11 @@ TEST(OnnxModel, RefusesValuesThatDoNotFit) {
   WireWriter wide = tensor_head({1}, ElementType::kInt8);
   wide.packed(5, std::vector<int64_t>{300});
   expect_corrupt(model_of(wide), "value 300 does not fit 1 bytes");
+  for (const uint32_t field : {5u, 7u, 11u}) {
+    WireWriter complex = tensor_head({1}, ElementType::kComplex128);
+    complex.packed(field, std::vector<int64_t>{1});
+    expect_corrupt(model_of(complex), "of COMPLEX128 need 16 bytes, the values have 8");
+  }
   WireWriter twice = tensor_head({1}, ElementType::kFloat);
   twice.number(4, 1.0f);
   twice.text(9, "1234");

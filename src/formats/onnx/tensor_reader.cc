@@ -35,9 +35,11 @@ size_t value_bytes(const TensorProto& tensor, const Where& where) {
   return static_cast<size_t>((total + 7) / 8);
 }
 
-// Values of int32_data in the width of their type: 8, 16 and 4-bit types lie there too.
-std::vector<std::byte> narrowed(const std::vector<int64_t>& values, size_t width,
+// Values of an integer field in the width of their type: 8, 16 and 4-bit types lie in int32_data
+// too. No value is wider than the field's own 8 bytes.
+std::vector<std::byte> narrowed(const std::vector<int64_t>& values, size_t type_width,
                                 const Where& where) {
+  const size_t width = std::min(type_width, sizeof(int64_t));
   std::vector<std::byte> bytes(values.size() * width);
   const int64_t least = width >= 8 ? INT64_MIN : -(int64_t{1} << (8 * width - 1));
   const int64_t most = width >= 8 ? INT64_MAX : (int64_t{1} << (8 * width)) - 1;
@@ -79,7 +81,6 @@ struct TensorReader::Parts {
   TensorProto tensor;
   std::vector<std::byte> fixed;
   std::vector<int64_t> integers;
-  size_t integer_bytes = 0;  // of an element of `integers`
   std::optional<std::span<const std::byte>> raw;
   StringPairs external;
   bool is_external = false;
@@ -125,7 +126,6 @@ void TensorReader::read_field(const WireReader& reader, const WireField& field,
       return;
     case 7:
       parts.found_in("int64_data");
-      parts.integer_bytes = 8;
       return reader.integers(field, "int64_data", parts.integers);
     case 8:
       tensor.name = reader.text(field, "name");
@@ -139,7 +139,6 @@ void TensorReader::read_field(const WireReader& reader, const WireField& field,
       return reader.fixed(field, "double_data", 8, parts.fixed);
     case 11:
       parts.found_in("uint64_data");
-      parts.integer_bytes = 8;
       return reader.integers(field, "uint64_data", parts.integers);
     case 13:
       parts.external.push_back(
@@ -186,10 +185,7 @@ void TensorReader::attach(TensorProto& tensor, Parts& parts, const Where& where)
   } else {
     auto owned = std::make_shared<std::vector<std::byte>>(std::move(parts.fixed));
     const size_t width = static_cast<size_t>((bits.value_or(32) + 7) / 8);
-    if (!parts.integers.empty()) {
-      *owned = narrowed(parts.integers,
-                        parts.integer_bytes == 0 ? width : std::min<size_t>(width, 8), where);
-    }
+    if (!parts.integers.empty()) *owned = narrowed(parts.integers, width, where);
     tensor.bytes = *owned;
     tensor.keeper = std::move(owned);
   }
