@@ -1,74 +1,58 @@
 #include "onnx/evaluate.h"
 
+#include <algorithm>
+#include <cstdint>
+
 namespace tamis::onnx {
 
 namespace {
 
+// Operators of any number of inputs have no optional ones.
+constexpr size_t kAny = SIZE_MAX;
+
 struct EvaluationRow {
   std::string_view op;
   Evaluation function;
+  size_t fewest;
+  size_t most;
 };
 constexpr EvaluationRow kEvaluations[] = {
-#define X(op, function) {#op, function},
+#define X(op, function, fewest, most) {#op, function, fewest, most},
 #include "onnx/evaluations.inc"
 #undef X
 };
 
-Evaluation find(std::string_view op) {
+const EvaluationRow* find(const Operation& op) {
+  if (!is_own_domain(op.node().domain)) return nullptr;
   for (const EvaluationRow& row : kEvaluations) {
-    if (row.op == op) return row.function;
+    if (row.op == op.type()) return &row;
   }
   return nullptr;
 }
 
-// Fewer inputs than these and no function may look at the first.
-size_t least_inputs(std::string_view op) {
-  if (op == "Constant") return 0;
-  if (op == "Where" || op == "Range") return 3;
-  constexpr std::string_view kTwo[] = {"Add",
-                                       "Sub",
-                                       "Mul",
-                                       "Div",
-                                       "Mod",
-                                       "Pow",
-                                       "Equal",
-                                       "Less",
-                                       "LessOrEqual",
-                                       "Greater",
-                                       "GreaterOrEqual",
-                                       "And",
-                                       "Or",
-                                       "Xor",
-                                       "Gather",
-                                       "GatherND",
-                                       "GatherElements",
-                                       "Expand",
-                                       "Tile",
-                                       "CumSum",
-                                       "QuantizeLinear",
-                                       "DequantizeLinear"};
-  for (const std::string_view name : kTwo) {
-    if (name == op) return 2;
+// What functions look at is there.
+void check_inputs(const Operation& op, const Inputs& inputs, const EvaluationRow& row) {
+  if (inputs.size() > row.most) {
+    fail(ErrorCode::kCorruptData, op.label(), ": ", inputs.size(), " inputs; at most ", row.most,
+         " are expected");
   }
-  return 1;
+  const size_t needed = row.most == kAny ? std::max(row.fewest, inputs.size()) : row.fewest;
+  for (size_t i = 0; i < needed; ++i) {
+    if (i < inputs.size() && inputs[i] != nullptr) continue;
+    fail(ErrorCode::kCorruptData, op.label(), ": input ", i, " is missing");
+  }
 }
 
 }  // namespace
 
 std::vector<Array> evaluate(const Operation& op, const Inputs& inputs) {
-  const auto& node = op.node();
-  const bool own = node.domain.empty() || node.domain == "ai.onnx";
-  const Evaluation function = own ? find(op.type()) : nullptr;
-  if (function == nullptr) {
+  const EvaluationRow* row = find(op);
+  if (row == nullptr) {
     op.refuse("this operator is not built for values that follow from ids and sizes");
   }
-  const size_t least = least_inputs(op.type());
-  for (size_t i = 0; i < least; ++i) {
-    if (i < inputs.size() && inputs[i] != nullptr) continue;
-    fail(ErrorCode::kCorruptData, op.label(), ": input ", i, " is missing");
-  }
+  check_inputs(op, inputs, *row);
   try {
-    return function(op, inputs);
+    return row->function(op, inputs);
   } catch (const Error& error) {
     const std::string label = op.label();
     if (std::string_view(error.what()).starts_with(label)) throw;

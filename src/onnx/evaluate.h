@@ -72,6 +72,8 @@ struct SliceRange {
 };
 [[nodiscard]] std::vector<SliceRange> slice_ranges(const Operation& op, const Dims& dims,
                                                    const Inputs& inputs);
+/// Transpose's order of axes. Throws Error{kCorruptData} if it is none of that rank.
+[[nodiscard]] std::vector<int64_t> perm_of(const Operation& op, size_t rank);
 /// Sizes along the axis of Split's outputs.
 [[nodiscard]] std::vector<int64_t> split_sizes(const Operation& op, int64_t size,
                                                const Inputs& inputs);

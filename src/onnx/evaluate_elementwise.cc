@@ -106,6 +106,18 @@ Array along_axis(const Operation& op, const Array& x, const Array& parameter) {
   return {dims, parameter.type, parameter.data};
 }
 
+// The zero point's type or, since opset 21, the attribute's; UINT8 if neither says it.
+ElementType quantized_type(const Operation& op, const Inputs& inputs) {
+  const bool has_zero = inputs.size() > 2 && inputs[2] != nullptr;
+  const auto named = static_cast<ElementType>(op.integer("output_dtype", 0));
+  if (named == ElementType::kUndefined) return has_zero ? inputs[2]->type : ElementType::kUint8;
+  if (has_zero && named != inputs[2]->type) {
+    fail(ErrorCode::kCorruptData, "output_dtype is ", element_type_name(named),
+         ", but the zero point ", element_type_name(inputs[2]->type));
+  }
+  return named;
+}
+
 Array zero_point_of(const Operation& op, const Inputs& inputs) {
   if (inputs.size() < 3 || inputs[2] == nullptr) return make_array({}, ElementType::kUint8, {0});
   return along_axis(op, *inputs[0], *inputs[2]);
@@ -167,21 +179,19 @@ std::vector<Array> evaluate_where(const Operation&, const Inputs& inputs) {
 }
 
 std::vector<Array> evaluate_clip(const Operation& op, const Inputs& inputs) {
-  const auto limit = [&](size_t i, std::string_view name, double otherwise) {
-    if (i < inputs.size() && inputs[i] != nullptr && inputs[i]->elements() == 1) {
-      return (*inputs[i])[0];
-    }
-    return op.number(name, otherwise);
+  const auto limit = [&](size_t i, double otherwise) {
+    if (i >= inputs.size() || inputs[i] == nullptr) return otherwise;
+    if (inputs[i]->elements() != 1) op.refuse("input ", i, " is no single value");
+    return (*inputs[i])[0];
   };
-  const double low = limit(1, "min", -INFINITY);
-  const double high = limit(2, "max", INFINITY);
+  const double low = limit(1, -INFINITY);
+  const double high = limit(2, INFINITY);
   return mapped(*inputs[0], inputs[0]->type,
                 [low, high](double x) { return std::min(std::max(x, low), high); });
 }
 
 std::vector<Array> evaluate_quantize(const Operation& op, const Inputs& inputs) {
-  const bool has_zero = inputs.size() > 2 && inputs[2] != nullptr;
-  const ElementType type = has_zero ? inputs[2]->type : ElementType::kUint8;
+  const ElementType type = quantized_type(op, inputs);
   if (type != ElementType::kUint8 && type != ElementType::kInt8 && type != ElementType::kInt32) {
     op.refuse("quantization to ", element_type_name(type), "; accepted are UINT8, INT8, INT32");
   }

@@ -89,14 +89,15 @@ Array reduce_axis(const Array& x, size_t axis, std::string_view op) {
 }  // namespace
 
 std::vector<SliceRange> slice_ranges(const Operation& op, const Dims& dims, const Inputs& inputs) {
-  const auto list = [&](size_t i, std::string_view attribute) {
-    return i < inputs.size() && inputs[i] != nullptr ? inputs[i]->integers()
-                                                     : op.integers(attribute);
+  const auto list = [&](size_t i) {
+    const bool is_there = i < inputs.size() && inputs[i] != nullptr;
+    if (!is_there && i < 3) fail(ErrorCode::kCorruptData, op.label(), ": input ", i, " is missing");
+    return is_there ? inputs[i]->integers() : std::vector<int64_t>();
   };
-  const std::vector<int64_t> starts = list(1, "starts");
-  const std::vector<int64_t> ends = list(2, "ends");
-  std::vector<int64_t> axes = list(3, "axes");
-  std::vector<int64_t> steps = list(4, "steps");
+  const std::vector<int64_t> starts = list(1);
+  const std::vector<int64_t> ends = list(2);
+  std::vector<int64_t> axes = list(3);
+  std::vector<int64_t> steps = list(4);
   if (axes.empty()) {
     for (size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<int64_t>(i));
   }
@@ -117,15 +118,16 @@ std::vector<int64_t> split_sizes(const Operation& op, int64_t size, const Inputs
   std::vector<int64_t> sizes =
       inputs.size() > 1 && inputs[1] != nullptr ? inputs[1]->integers() : op.integers("split");
   const auto outputs = static_cast<int64_t>(op.node().outputs.size());
-  if (sizes.empty()) {
+  if (sizes.empty() && outputs > 0) {
     const int64_t each = (size + outputs - 1) / outputs;
     for (int64_t i = 0; i < outputs; ++i) sizes.push_back(std::min(each, size - i * each));
   }
   int64_t sum = 0;
+  bool fits = static_cast<int64_t>(sizes.size()) == outputs;
   for (const int64_t part : sizes) {
-    if (part < 0 || __builtin_add_overflow(sum, part, &sum)) sum = -1;
+    fits = fits && part >= 0 && !__builtin_add_overflow(sum, part, &sum);
   }
-  if (sum != size || static_cast<int64_t>(sizes.size()) != outputs) {
+  if (!fits || sum != size) {
     fail(ErrorCode::kCorruptData, "parts ", sizes_to_string(sizes), " of ", size, " for ", outputs,
          " outputs");
   }
@@ -287,7 +289,11 @@ std::vector<Array> evaluate_trilu(const Operation& op, const Inputs& inputs) {
   const Array& x = *inputs[0];
   if (x.dims.size() < 2) op.refuse("a tensor of rank ", x.dims.size());
   const bool upper = op.integer("upper", 1) != 0;
-  const int64_t k = inputs.size() > 1 && inputs[1] != nullptr ? inputs[1]->integers().at(0) : 0;
+  int64_t k = 0;
+  if (inputs.size() > 1 && inputs[1] != nullptr) {
+    if (inputs[1]->elements() != 1) op.refuse("input 1 is no single value");
+    k = std::clamp<int64_t>(inputs[1]->integers()[0], -kMaxElements, kMaxElements);
+  }
   const int64_t columns = x.dims.back();
   const int64_t rows = x.dims[x.dims.size() - 2];
   std::vector<double> values = *x.data;

@@ -97,8 +97,7 @@ std::vector<Array> evaluate_size(const Operation&, const Inputs& inputs) {
 }
 
 std::vector<Array> evaluate_reshape(const Operation& op, const Inputs& inputs) {
-  const std::vector<int64_t> target =
-      inputs.size() > 1 && inputs[1] != nullptr ? inputs[1]->integers() : op.integers("shape");
+  const std::vector<int64_t> target = inputs[1]->integers();
   const Array& x = *inputs[0];
   return {{reshaped_dims(x.dims, target, op.integer("allowzero", 0) != 0), x.type, x.data}};
 }
@@ -153,7 +152,9 @@ std::vector<Array> evaluate_tile(const Operation& op, const Inputs& inputs) {
   const std::vector<int64_t> repeats = inputs[1]->integers();
   if (repeats.size() != x.dims.size()) op.refuse("repeats of another rank");
   Dims dims = x.dims;
-  for (size_t i = 0; i < dims.size(); ++i) dims[i] *= repeats[i];
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (__builtin_mul_overflow(dims[i], repeats[i], &dims[i])) op.refuse("too many repeats");
+  }
   std::vector<double> values(static_cast<size_t>(count_of(dims)));
   const Dims from = strides_of(x.dims);
   const Dims to = strides_of(dims);
@@ -167,21 +168,24 @@ std::vector<Array> evaluate_tile(const Operation& op, const Inputs& inputs) {
   return {make_array(dims, x.type, std::move(values))};
 }
 
-std::vector<Array> evaluate_transpose(const Operation& op, const Inputs& inputs) {
-  const Array& x = *inputs[0];
-  const size_t rank = x.dims.size();
+std::vector<int64_t> perm_of(const Operation& op, size_t rank) {
   std::vector<int64_t> perm = op.integers("perm");
   if (perm.empty()) {
     perm.resize(rank);
     std::iota(perm.rbegin(), perm.rend(), int64_t{0});
   }
-  std::vector<int64_t> sorted = perm;
-  std::sort(sorted.begin(), sorted.end());
-  for (size_t i = 0; i < sorted.size() || i < rank; ++i) {
-    if (sorted.size() != rank || sorted[i] != static_cast<int64_t>(i)) {
-      fail(ErrorCode::kCorruptData, "perm ", sizes_to_string(perm), " of rank ", rank);
-    }
+  std::vector<int64_t> wanted(rank);
+  std::iota(wanted.begin(), wanted.end(), int64_t{0});
+  if (!std::is_permutation(perm.begin(), perm.end(), wanted.begin(), wanted.end())) {
+    fail(ErrorCode::kCorruptData, op.label(), ": perm ", sizes_to_string(perm), " of rank ", rank);
   }
+  return perm;
+}
+
+std::vector<Array> evaluate_transpose(const Operation& op, const Inputs& inputs) {
+  const Array& x = *inputs[0];
+  const size_t rank = x.dims.size();
+  const std::vector<int64_t> perm = perm_of(op, rank);
   const Dims from = strides_of(x.dims);
   Dims dims(rank);
   Dims strides(rank);

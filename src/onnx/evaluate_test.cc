@@ -144,6 +144,78 @@ TEST(Evaluate, QuantizesHalfToEven) {
                {1, 2, 30, 40});
 }
 
+TEST(Evaluate, QuantizesToTheTypeThatIsNamed) {
+  const auto named = [](ElementType type) {
+    return std::vector{integer("output_dtype", static_cast<int64_t>(type))};
+  };
+  const Array x = floats({2}, {100, -100});
+  const Array scale = floats({}, {1});
+  const Array plain = result("QuantizeLinear", {x, scale});
+  EXPECT_EQ(plain.type, ElementType::kUint8);
+  expect_array(plain, {2}, {100, 0});
+  const Array quantized = result("QuantizeLinear", {x, scale}, named(ElementType::kInt8));
+  EXPECT_EQ(quantized.type, ElementType::kInt8);
+  expect_array(quantized, {2}, {100, -100});
+  expect_error(ErrorCode::kUnsupported, "quantization to INT4", [&] {
+    (void)result("QuantizeLinear", {x, scale}, named(ElementType::kInt4));
+  });
+  const Array zero = make_array({}, ElementType::kUint8, {10});
+  expect_error(ErrorCode::kCorruptData, "output_dtype is INT8, but the zero point UINT8", [&] {
+    (void)result("QuantizeLinear", {x, scale, zero}, named(ElementType::kInt8));
+  });
+}
+
+// An optional input is absent under the name "" or by the end of the list; these are not optional.
+TEST(Evaluate, RefusesInputsThatAreNotThere) {
+  struct Row {
+    const char* op;
+    size_t inputs;
+    size_t missing;
+  };
+  constexpr Row kRows[] = {{"Min", 2, 1},    {"Max", 3, 1},    {"Concat", 2, 1}, {"Add", 2, 1},
+                           {"Concat", 0, 0}, {"Slice", 1, 1},  {"Slice", 2, 2},  {"Reshape", 1, 1},
+                           {"Where", 3, 2},  {"Gather", 2, 0}, {"Range", 2, 2}};
+  const Array one = longs({1}, {1});
+  for (const Row& row : kRows) {
+    Inputs inputs(row.inputs, &one);
+    if (row.missing < inputs.size()) inputs[row.missing] = nullptr;
+    const NodeProto node = make_node(row.op, {}, "y");
+    expect_error(ErrorCode::kCorruptData, cat("(", row.op, "): input ", row.missing, " is missing"),
+                 [&] { (void)evaluate(Operation(node, 0, 18, "m.onnx"), inputs); });
+  }
+}
+
+TEST(Evaluate, RefusesMoreInputsThanThereAre) {
+  const Array one = longs({}, {1});
+  expect_error(ErrorCode::kCorruptData, "(Add): 3 inputs; at most 2 are expected", [&] {
+    (void)result("Add", {one, one, one});
+  });
+  expect_array(result("Min", {one, longs({}, {0}), one}), {}, {0});
+}
+
+TEST(Evaluate, SplitsIntoPartsThatFit) {
+  NodeProto node = make_node("Split", {}, "y");
+  const std::vector<Array> x = {longs({3}, {1, 2, 3})};
+  node.outputs = {"a", "b"};
+  const std::vector<Array> parts = all_of(node, x);
+  expect_array(parts[0], {2}, {1, 2});
+  expect_array(parts[1], {1}, {3});
+  const auto refuses = [&](std::string_view part) {
+    expect_error(ErrorCode::kCorruptData, part, [&] { (void)all_of(node, x); });
+  };
+  node.attributes = {ints("split", {-1, 4})};
+  refuses("parts [-1, 4] of 3 for 2 outputs");
+  node.attributes = {};
+  node.outputs = {};
+  refuses("parts [] of 3 for 0 outputs");
+}
+
+TEST(Evaluate, RefusesRepeatsWithoutEnd) {
+  expect_error(ErrorCode::kUnsupported, "too many repeats", [] {
+    (void)result("Tile", {longs({2}, {1, 2}), longs({1}, {8e18})});
+  });
+}
+
 TEST(Evaluate, NamesTheNodeThatItDoesNotTake) {
   expect_error(ErrorCode::kUnsupported, "m.onnx: node 0 \"test_Conv\" (Conv): this operator is not",
                [] { (void)result("Conv", {longs({}, {1})}); });

@@ -37,8 +37,7 @@ std::string Operation::label() const {
   if (!node_.name.empty()) {
     text += cat(" ", json_quote(std::string_view(node_.name).substr(0, kShown)));
   }
-  const bool own = node_.domain.empty() || node_.domain == "ai.onnx";
-  return text + cat(" (", own ? "" : node_.domain + ".",
+  return text + cat(" (", is_own_domain(node_.domain) ? "" : node_.domain + ".",
                     std::string_view(node_.op_type).substr(0, kShown), ")");
 }
 

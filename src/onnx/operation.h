@@ -13,6 +13,11 @@
 
 namespace tamis::onnx {
 
+/// Whether the domain is ONNX's own, which has two spellings.
+[[nodiscard]] inline bool is_own_domain(std::string_view domain) {
+  return domain.empty() || domain == "ai.onnx";
+}
+
 /// Borrows the node.
 class Operation {
  public:
