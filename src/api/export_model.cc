@@ -14,7 +14,6 @@ namespace tamis::api {
 
 namespace fs = std::filesystem;
 using models::HeadKind;
-using onnx::OutputKind;
 
 namespace {
 
@@ -63,22 +62,6 @@ void copy_model_files(const fs::path& from, const fs::path& to) {
   }
 }
 
-OutputKind output_of(const models::BuiltModel& built, bool has_modules) {
-  switch (built.head) {
-    case HeadKind::kEmbedding:
-      return has_modules ? OutputKind::kSentenceEmbedding : OutputKind::kTokenEmbeddings;
-    case HeadKind::kSequenceClassification:
-      return OutputKind::kSequenceLogits;
-    case HeadKind::kTokenClassification:
-      return OutputKind::kTokenLogits;
-    case HeadKind::kQuestionAnswering:
-      return OutputKind::kSpanLogits;
-    case HeadKind::kMaskedLM:
-      return OutputKind::kVocabularyLogits;
-  }
-  return OutputKind::kTokenEmbeddings;
-}
-
 models::BuiltModel read_model(const ModelPath& path, const SentenceTransformerConfig& sentence,
                               const ExportModelOptions& options) {
   const fs::path inner =
@@ -113,8 +96,8 @@ ExportReport export_model(const ModelPath& path, const fs::path& folder,
   StagedFolder staged(folder, options.force);
   const SentenceTransformerConfig sentence = read_sentence_transformer(path.folder);
   const models::BuiltModel built = read_model(path, sentence, options);
-  const onnx::ModelProto model =
-      onnx::export_onnx(built.graph, {output_of(built, sentence.has_modules), built.normalize});
+  const onnx::ModelProto model = onnx::export_onnx(
+      built.graph, {output_of(built.head, sentence.has_modules), built.normalize});
   onnx::write_onnx(staged.path() / kFile, model);
   copy_model_files(path.folder, staged.path());
   ExportReport report;

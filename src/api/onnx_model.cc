@@ -141,6 +141,22 @@ fs::path onnx_model_folder(const fs::path& file) {
   return !own && folder.filename() == kFolder ? folder.parent_path() : folder;
 }
 
+OutputKind output_of(HeadKind head, bool has_modules) {
+  switch (head) {
+    case HeadKind::kEmbedding:
+      return has_modules ? OutputKind::kSentenceEmbedding : OutputKind::kTokenEmbeddings;
+    case HeadKind::kSequenceClassification:
+      return OutputKind::kSequenceLogits;
+    case HeadKind::kTokenClassification:
+      return OutputKind::kTokenLogits;
+    case HeadKind::kQuestionAnswering:
+      return OutputKind::kSpanLogits;
+    case HeadKind::kMaskedLM:
+      return OutputKind::kVocabularyLogits;
+  }
+  return OutputKind::kTokenEmbeddings;
+}
+
 SourceModel read_onnx_model(const fs::path& file, const fs::path& folder,
                             const models::BuildOptions& options) {
   std::optional<ModelConfig> config;

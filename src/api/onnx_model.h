@@ -9,6 +9,7 @@
 
 #include "base/activation.h"
 #include "models/models.h"
+#include "onnx/import_onnx.h"
 
 namespace tamis::api {
 
@@ -27,6 +28,10 @@ struct SourceModel {
   models::BuiltModel built;
   std::optional<Activation> cross_encoder_activation;  ///< config.json's
 };
+
+/// What a file of a model with that head answers: where sentence-transformers' modules are beside
+/// it, their embedding, else the encoder's rows.
+[[nodiscard]] onnx::OutputKind output_of(models::HeadKind head, bool has_modules);
 
 /// The graph of the file, with labels and head by config.json in `folder` if that is there, and
 /// with pooling by `options` unless the file itself has an output sentence_embedding. Logs what

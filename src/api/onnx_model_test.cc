@@ -19,32 +19,14 @@ namespace {
 
 namespace fs = std::filesystem;
 using graph::testing::unnamed;
-using models::HeadKind;
-using onnx::OutputKind;
 
 models::BuiltModel built_of(const std::string& name) {
   return models::build_model(*Checkpoint::open(testdata(name)));
 }
 
-OutputKind output_of(HeadKind head) {
-  switch (head) {
-    case HeadKind::kEmbedding:
-      return OutputKind::kTokenEmbeddings;
-    case HeadKind::kSequenceClassification:
-      return OutputKind::kSequenceLogits;
-    case HeadKind::kTokenClassification:
-      return OutputKind::kTokenLogits;
-    case HeadKind::kQuestionAnswering:
-      return OutputKind::kSpanLogits;
-    case HeadKind::kMaskedLM:
-      return OutputKind::kVocabularyLogits;
-  }
-  return OutputKind::kTokenEmbeddings;
-}
-
 onnx::ModelProto exported(const std::string& name) {
   const models::BuiltModel built = built_of(name);
-  return onnx::export_onnx(built.graph, {output_of(built.head), false});
+  return onnx::export_onnx(built.graph, {output_of(built.head, false), false});
 }
 
 // The checkpoints of the families whose ops are all written.
@@ -87,24 +69,12 @@ class OnnxFolder {
 
 class OnnxOfCheckpoint : public testing::TestWithParam<std::string> {};
 
-// A tied decoder is named after its module's parent, and sums of encoders with norms first stand in
-// another order: their graphs compute the same by other names.
-bool keeps_all_names(const std::string& name) {
-  for (const char* part : {"masked-lm", "prelayernorm", "roberta-xl"}) {
-    if (name.find(part) != std::string::npos) return false;
-  }
-  return true;
-}
-
 TEST_P(OnnxOfCheckpoint, GivesTheSameGraphAndAnswers) {
   const OnnxFolder folder(GetParam());
   const auto checkpoint = load_checkpoint(GetParam());
   const auto model = folder.load();
   // Values of a fused activation are named after what exporters name.
-  if (keeps_all_names(GetParam())) {
-    EXPECT_TRUE(unnamed(graph::print(model->graph())) ==
-                unnamed(graph::print(checkpoint->graph())));
-  }
+  EXPECT_TRUE(unnamed(graph::print(model->graph())) == unnamed(graph::print(checkpoint->graph())));
   EXPECT_EQ(model->task(), checkpoint->task());
   EXPECT_EQ(model->manifest().labels, checkpoint->manifest().labels);
   EXPECT_EQ(model->manifest().max_length, checkpoint->manifest().max_length);
@@ -116,9 +86,7 @@ TEST_P(OnnxOfCheckpoint, GivesTheSameUnfusedGraph) {
   const models::BuiltModel built = built_of(GetParam());
   const OnnxFolder folder(GetParam());
   const SourceModel source = read_onnx_model(folder.path() / "model.onnx", folder.path(), {});
-  if (keeps_all_names(GetParam())) {
-    EXPECT_TRUE(unnamed(graph::print(source.built.graph)) == unnamed(graph::print(built.graph)));
-  }
+  EXPECT_TRUE(unnamed(graph::print(source.built.graph)) == unnamed(graph::print(built.graph)));
   EXPECT_EQ(source.built.head, built.head);
   EXPECT_EQ(source.built.vocab_size, built.vocab_size);
   EXPECT_EQ(source.built.output_size, built.output_size);
@@ -222,7 +190,9 @@ TEST(OnnxModel, RefusesAConfigThatContradicts) {
     write_file(config, changed);
   };
   with("\"2\": ", "\"3\": \"more\", \"2\": ");
-  expect_error(ErrorCode::kCorruptData, "", [&] { (void)folder.load(); });
+  expect_error(ErrorCode::kCorruptData,
+               "logits of 3 columns, but config.json beside it names 4 labels",
+               [&] { (void)folder.load(); });
   const int64_t size = built_of("models/bert-sequence-classification").hidden_size;
   with(cat("\"hidden_size\": ", size), cat("\"hidden_size\": ", 2 * size));
   expect_error(ErrorCode::kCorruptData, "hidden_size is", [&] { (void)folder.load(); });
