@@ -27,6 +27,12 @@ std::string parent_of(std::string_view module) {
   return std::string(module.substr(0, dot == module.npos ? 0 : dot));
 }
 
+// Whether the module lies in the other, "" in none and all in "".
+bool is_inside(std::string_view module, std::string_view other) {
+  if (module.empty() || other.empty()) return !module.empty();
+  return module.starts_with(cat(other, "."));
+}
+
 // "a.b" of the parameter "a.b.weight", "" of a name that is none.
 std::string module_of_parameter(std::string_view name) {
   for (const std::string_view end : {".weight", ".bias"}) {
@@ -90,7 +96,7 @@ class Modules {
     return &graph_.nodes()[static_cast<size_t>(index)];
   }
 
-  // A product is called as its bias, a sum as the norm that reads it.
+  // A product is called as its bias, a sum as the norm that reads it, unless their paths say more.
   void from_readers(size_t i) {
     const Node& node = graph_.nodes()[i];
     int index = 0;
@@ -98,12 +104,16 @@ class Modules {
     if (reader == nullptr) return;
     const std::string& module = modules_[static_cast<size_t>(index)];
     const bool biased = reader->op == OpKind::kAdd && !parameter(*reader, Operand::kY).empty();
-    if (node.op == OpKind::kMatMul && biased) modules_[i] = module;
+    // A tied decoder's bias belongs to the module that holds it, whose path goes on to the decoder.
+    const bool tied = is_inside(node.scope, module);
+    if (node.op == OpKind::kMatMul && biased) modules_[i] = tied ? node.scope : module;
     const bool sum = node.op == OpKind::kAdd && parameter(node, Operand::kY).empty();
     if (!sum || module.empty()) return;
-    if (reader->op == OpKind::kLayerNormalization) modules_[i] = parent_of(module);
+    // The last sum of an encoder whose norms come first lies in a layer, and its norm behind all.
+    const std::string parent = parent_of(module);
+    const bool deeper = node.scope != module && is_inside(node.scope, parent);
+    if (reader->op == OpKind::kLayerNormalization && !deeper) modules_[i] = parent;
     if (reader->op == OpKind::kAdd && parameter(*reader, Operand::kY).empty()) modules_[i] = module;
-    if (node.op == OpKind::kPositionIds) modules_[i] = parent_of(module);
   }
 
   // Attention is called as what holds its projections, an activation after what it follows.
