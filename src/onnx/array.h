@@ -1,7 +1,7 @@
 // Small tensors of any rank, computed with while a model is read.
 //
 // Is: dims and values, all kept as double, and the shapes of broadcasting. Is not: for weights,
-// which stay in their file (constant.h), or for speed. May use: formats.
+// which stay in their file (known.h), or for speed. May use: formats.
 #pragma once
 
 #include <cstdint>

@@ -28,10 +28,6 @@ ImportValue Importer::rows(ValueId value, Layout layout) const {
   return {nullptr, std::move(hidden)};
 }
 
-ImportValue Importer::known(const Step& step, Array array) const {
-  return {std::make_shared<Known>(step.op.node().outputs.at(0), std::move(array)), nullptr};
-}
-
 ValueId Importer::emit(const Step& step, OpKind op, std::vector<ValueId> inputs,
                        graph::Attributes attributes) {
   return graph_.add_node(op, std::move(inputs), std::move(attributes), scope_of(step));
@@ -40,9 +36,21 @@ ValueId Importer::emit(const Step& step, OpKind op, std::vector<ValueId> inputs,
 std::shared_ptr<const Tensor> Importer::floats(const Step& step, const Known& known, bool turn) {
   // A constant turned by the file and turned again here lies as it is stored.
   const auto key = std::pair(known.name(), turn != known.is_turned());
-  std::shared_ptr<const Tensor>& tensor = tensors_[key];
+  std::shared_ptr<const Tensor>& tensor = cache_.tensors[key];
   if (tensor == nullptr) tensor = float_tensor(known, turn, step.op.label());
   return tensor;
+}
+
+std::shared_ptr<const Known> Importer::dequantized(const Step& step, const Known& integers,
+                                                   const Known& scale, const Known* zero,
+                                                   int64_t axis) {
+  const std::string name = cat(integers.name(), integers.is_turned() ? " turned" : "", "*",
+                               scale.name(), "-", zero == nullptr ? "" : zero->name(), "@", axis);
+  std::shared_ptr<const Known>& known = cache_.dequantized[name];
+  if (known == nullptr) {
+    known = onnx::dequantized(name, integers, scale, zero, axis, step.op.label());
+  }
+  return known;
 }
 
 ValueId Importer::weight(const Step& step, const Known& known, bool turn) {
@@ -79,12 +87,12 @@ ValueId Importer::constant(std::string_view name, const Shape& shape,
                            std::span<const float> values) {
   // Others of the name but not of the values are other constants.
   for (int number = 1;; ++number) {
-    const auto key = std::pair(number == 1 ? std::string(name) : cat(name, "_", number), false);
-    const auto found = constants_.find(key);
-    if (found == constants_.end()) {
-      const ValueId id = graph_.add_constant(
-          key.first, std::make_shared<const Tensor>(Tensor::from(shape, values)));
-      constants_.emplace(key, id);
+    const std::string key = number == 1 ? std::string(name) : cat(name, "_", number);
+    const auto found = own_constants_.find(key);
+    if (found == own_constants_.end()) {
+      const ValueId id =
+          graph_.add_constant(key, std::make_shared<const Tensor>(Tensor::from(shape, values)));
+      own_constants_.emplace(key, id);
       return id;
     }
     const Tensor& tensor = *graph_.value(found->second).constant;
@@ -142,13 +150,20 @@ ValueId Importer::emit_columns(const Step& step, const Hidden& hidden) {
   return part;
 }
 
-ValueId Importer::emit_rows(const Step& step, Hidden& hidden) {
+// A norm without beta, and rows over their length, end where they are read.
+void Importer::end_steps(const Step& step, Hidden& hidden) {
+  Hidden from = hidden;
+  from.form = Form::kRows;
   if (hidden.form == Form::kNormal) {
-    // A norm without beta ends where its rows are read.
-    Hidden rows = hidden;
-    rows.form = Form::kRows;
-    hidden = *make_norm(*this, step, rows, hidden.known.get(), nullptr, hidden.epsilon).hidden;
+    hidden = *make_norm(*this, step, from, hidden.known.get(), nullptr, hidden.epsilon).hidden;
+  } else if (hidden.form == Form::kUnitLength) {
+    const ValueId value = emit(step, OpKind::kTokenNormalize, {emit_rows(step, from)});
+    hidden = *rows(value, hidden.layout).hidden;
   }
+}
+
+ValueId Importer::emit_rows(const Step& step, Hidden& hidden) {
+  end_steps(step, hidden);
   ValueId value = emit_columns(step, hidden);
   if (!hidden.layout.is_rows(hidden.columns)) {
     step.op.refuse("a tensor that is not [batch, sequence, hidden] is read as rows");
@@ -182,6 +197,7 @@ ImportValue Importer::linear(const Step& step, Hidden& x, const Known& weight_kn
 
 ImportValue Importer::add_bias(const Step& step, Hidden& x, const Known& bias) {
   const ValueId from = emit_rows(step, x);
+  if (bias.dims().size() > x.layout.rank()) step.op.refuse("a bias of more axes than its rows");
   const ValueId added = vector(step, bias, x.columns);
   return rows(emit(step, OpKind::kAdd, {from, added}), x.layout);
 }

@@ -194,6 +194,8 @@ class Exporter {
         return write_matmul(node);
       case OpKind::kLayerNormalization:
         return write_norm(node);
+      case OpKind::kTokenNormalize:
+        return write_unit_length(node.scope, operand(node, Operand::kX));
       case OpKind::kAttentionScores:
         return write_scores(node);
       case OpKind::kSoftmax:
@@ -361,6 +363,13 @@ class Exporter {
     return add(node.scope, "Div", {sum, add(node.scope, "Clip", {count, number(1e-9)})});
   }
 
+  // Rows over their L2 norm.
+  std::string write_unit_length(std::string_view scope, const std::string& x) {
+    const std::string length = add(
+        scope, "ReduceL2", {x}, {list_attribute("axes", {-1}), integer_attribute("keepdims", 1)});
+    return add(scope, "Div", {x, add(scope, "Clip", {length, number(1e-12)})});
+  }
+
   // Outputs
 
   void write_output(const graph::GraphOutput& output) {
@@ -369,10 +378,7 @@ class Exporter {
     std::string result = written_.at(output.value);
     if (options_.output == OutputKind::kSpanLogits) return write_spans(result);
     if (options_.unit_length && output.name == "sentence_embedding") {
-      const std::string length =
-          add("", "ReduceL2", {result},
-              {list_attribute("axes", {1}), integer_attribute("keepdims", 1)});
-      result = add("", "Div", {result, add("", "Clip", {length, number(1e-12)})});
+      result = write_unit_length("", result);
     }
     std::vector<DimProto> dims = {named_dim(kBatch)};
     if (has_tokens(output.value)) dims.push_back(named_dim(kTokens));

@@ -41,6 +41,47 @@ double distance(const Function& a, double (*b)(double)) {
 
 }  // namespace
 
+ImportValue in_form(const Hidden& hidden, Form form) {
+  ImportValue result = {nullptr, std::make_shared<Hidden>(hidden)};
+  result.hidden->form = form;
+  return result;
+}
+
+bool has_own_layout(Form form) {
+  switch (form) {
+    case Form::kRows:
+    case Form::kScores:
+    case Form::kProbabilities:
+    case Form::kDistanceBias:
+    case Form::kNotANumber:
+    case Form::kSwapped:
+    case Form::kTimesCosine:
+    case Form::kTimesSine:
+    case Form::kCentered:
+    case Form::kCenteredSquare:
+    case Form::kNormal:
+    case Form::kTokenSum:
+    case Form::kLength:
+    case Form::kUnitLength:
+      return true;
+    case Form::kHalf:
+    case Form::kMean:
+    case Form::kVariance:
+    case Form::kDeviation:
+    case Form::kScale:
+    case Form::kZeroPoint:
+    case Form::kIntegerProduct:
+    case Form::kIntegerRows:
+      return false;
+  }
+  return false;
+}
+
+bool same_columns(const Hidden& a, const Hidden& b) {
+  return a.value == b.value && a.first_column == b.first_column && a.columns == b.columns &&
+         a.layout == b.layout;
+}
+
 std::optional<double> linear_factor(const Function& function) {
   if (!function) return 1.0;
   const double factor = function(1.0);

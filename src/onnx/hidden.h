@@ -34,8 +34,9 @@ enum class Form : uint8_t {
   kDeviation,  ///< sqrt(variance + epsilon)
   kNormal,     ///< centered / deviation, times gamma
   // Pooling in steps
-  kTokenSum,  ///< over each sequence's tokens
-  kLength,    ///< L2 norm of each row
+  kTokenSum,    ///< over each sequence's tokens
+  kLength,      ///< L2 norm of each row
+  kUnitLength,  ///< the rows `value`, each divided by its length
   // Quantization at run time
   kScale,           ///< of the rows `value`, times `known`
   kZeroPoint,       ///< of the rows `value`
@@ -53,7 +54,6 @@ struct Hidden {
   int64_t columns = 0;           ///< kRows: how many of it
   Function function;             ///< kRows: of each element; empty: as it is
   bool padding_is_zero = false;  ///< kRows: multiplied with the mask
-  bool unit_length = false;      ///< kRows: divided by its length
   bool second_half = false;      ///< kHalf
   bool negated = false;          ///< kHalf
 
@@ -71,14 +71,34 @@ struct Hidden {
   std::shared_ptr<const Known> zero;   ///< kIntegerProduct: the weight's zero point
 };
 
+/// The number that one integer stands for, and the integer that stands for 0.
+struct QuantizedBy {
+  std::shared_ptr<const Known> scale;  ///< null: found at run time
+  std::shared_ptr<const Known> zero;   ///< null: 0
+
+  [[nodiscard]] bool at_run_time() const { return scale == nullptr; }
+};
+
 /// One or none of the two; neither: an optional input that is absent.
 struct ImportValue {
   std::shared_ptr<const Known> known;
   std::shared_ptr<Hidden> hidden;
+  /// The file holds `hidden` as integers here.
+  std::optional<QuantizedBy> integers = std::nullopt;
 
   [[nodiscard]] bool has(Form form) const { return hidden != nullptr && hidden->form == form; }
   [[nodiscard]] bool absent() const { return known == nullptr && hidden == nullptr; }
 };
+
+/// The hidden value in another form, all else alike.
+[[nodiscard]] ImportValue in_form(const Hidden& hidden, Form form);
+
+/// Whether `layout` is the value's own in the file, so that its axes may be moved; else it is that
+/// of the rows which the value was made of.
+[[nodiscard]] bool has_own_layout(Form form);
+
+/// Whether both are made of the same columns of the same rows.
+[[nodiscard]] bool same_columns(const Hidden& a, const Hidden& b);
 
 /// The number c if the function is x -> c * x; 1 where there is none.
 [[nodiscard]] std::optional<double> linear_factor(const Function& function);

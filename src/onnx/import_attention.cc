@@ -109,7 +109,7 @@ void check_packed_mask(const Importer& importer, const Step& step, const Known& 
   step.op.refuse("a mask that is neither attention_mask nor the count of its tokens");
 }
 
-// Columns [first, first + n) of a constant matrix or vector.
+// Columns [first, first + n) of a constant matrix or vector, which is not empty.
 Known part_of(const Known& known, int64_t first, int64_t n, std::string name) {
   const Array& whole = known.at(0);
   const int64_t width = whole.dims.back();
@@ -153,13 +153,26 @@ struct PackedAttention {
 // What BERT's modules are called; the file has one name for all three.
 constexpr std::string_view kParts[] = {"query", "key", "value"};
 
+// Columns of queries, of keys and of values, side by side in a constant weight and bias.
+int64_t projected_columns(const Step& step, const PackedAttention& parts) {
+  const int64_t heads = step.op.integer("num_heads", 0);
+  const bool constant = parts.weight->is_constant() && parts.weight->dims().size() == 2;
+  const int64_t columns = constant ? parts.weight->dims()[1] : 0;
+  const bool biased = parts.bias == nullptr ||
+                      (parts.bias->dims().size() == 1 && parts.bias->vector_size() == columns);
+  if (heads <= 0 || columns <= 0 || columns % (3 * heads) != 0 || !biased ||
+      !step.op.integers("qkv_hidden_sizes").empty()) {
+    step.op.refuse(
+        "queries, keys and values that are not equally wide columns of one constant weight and "
+        "bias, in ",
+        heads, " heads");
+  }
+  return columns / 3;
+}
+
 ImportValue packed_attention(Importer& importer, const Step& step, const PackedAttention& parts) {
   const int64_t heads = step.op.integer("num_heads", 0);
-  const int64_t n = parts.weight->dims().back() / 3;
-  if (heads <= 0 || parts.weight->dims().size() != 2 || n % heads != 0 ||
-      parts.weight->dims().back() != 3 * n || !step.op.integers("qkv_hidden_sizes").empty()) {
-    step.op.refuse("queries, keys and values that are not equally wide in ", heads, " heads");
-  }
+  const int64_t n = projected_columns(step, parts);
   for (const std::string_view attribute :
        {"unidirectional", "do_rotary", "past_present_share_buffer"}) {
     if (step.op.integer(attribute, 0) != 0) step.op.refuse(attribute, " is set; 0 is accepted");
@@ -214,6 +227,15 @@ MaskRule checked_mask(const Importer& importer, const Step& step, std::span<cons
   return *rule;
 }
 
+void check_pairs(const Step& step, const Hidden& scores) {
+  const size_t rank = scores.layout.rank();
+  if (rank >= 3 && scores.layout[rank - 1] == AtomGroup{{Axis::kKey}} &&
+      scores.layout[rank - 2] == AtomGroup{{Axis::kToken}}) {
+    return;
+  }
+  step.op.refuse("attention's scores whose last two axes are not queries and their keys");
+}
+
 ImportValue make_scores(Importer& importer, const Step& step, const Hidden& q, const Hidden& k,
                         bool keys_turned, double factor) {
   const auto queries = heads_of(q, false);
@@ -258,6 +280,7 @@ ImportValue make_probabilities(Importer& importer, const Step& step, const Hidde
 ImportValue make_context(Importer& importer, const Step& step, const Hidden& probabilities,
                          const Hidden& v) {
   const auto values = heads_of(v, false);
+  check_pairs(step, probabilities);
   AtomGroup lead;
   const Layout& pairs = probabilities.layout;
   for (size_t i = 0; i + 2 < pairs.rank(); ++i) {
@@ -283,6 +306,7 @@ std::vector<ImportValue> import_softmax(Importer& importer, const Step& step) {
   if (axis_of(step.op.integer("axis", otherwise), rank) + 1 != rank) {
     step.op.refuse("a softmax that is not over the last axis");
   }
+  check_pairs(step, *x.hidden);
   return {make_probabilities(importer, step, *x.hidden)};
 }
 
@@ -319,10 +343,15 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
   }
   if (taken.has(Form::kProbabilities)) {
     if (!is_zero(other)) step.op.refuse("probabilities replaced by something that is not 0");
-    (void)checked_mask(importer, step, added);
+    check_pairs(step, *taken.hidden);
+    // After the softmax a narrower mask would leave rows that do not add up to 1.
+    if (!(checked_mask(importer, step, added) == taken.hidden->mask.value_or(MaskRule{}))) {
+      step.op.refuse("probabilities masked otherwise than their scores were");
+    }
     return {taken};
   }
   if (!taken.has(Form::kScores) || taken.hidden->mask) step.op.refuse("a choice that is no mask");
+  check_pairs(step, *taken.hidden);
   ImportValue result = {nullptr, std::make_shared<Hidden>(*taken.hidden)};
   result.hidden->mask = checked_mask(importer, step, added);
   return {result};
@@ -335,13 +364,10 @@ std::vector<ImportValue> import_attention(Importer& importer, const Step& step) 
   }
   if (step.op.number("softcap", 0) != 0) step.op.refuse("softcap is set; 0 is accepted");
   if (step.inputs.size() > 4 || step.op.node().outputs.size() > 1) step.op.refuse("past keys");
-  for (size_t i = 0; i < 3; ++i) {
-    if (step.input(i).hidden == nullptr) step.op.refuse("input ", i, " is a constant");
-  }
-  const Hidden& q = *step.inputs[0].hidden;
+  const Hidden& q = step.hidden(0);
   const int64_t size = q.layout.rank() == 4 && q.layout[3].size() == 1 ? q.layout[3][0].size : 1;
   const double scale = step.op.number("scale", 1.0 / std::sqrt(static_cast<double>(size)));
-  ImportValue scores = make_scores(importer, step, q, *step.inputs[1].hidden, true, scale);
+  ImportValue scores = make_scores(importer, step, q, step.hidden(1), true, scale);
   if (step.has(3)) {
     const Known& mask = step.known(3);
     const bool boolean = mask.type() == ElementType::kBool;
@@ -349,7 +375,7 @@ std::vector<ImportValue> import_attention(Importer& importer, const Step& step) 
         checked_mask(importer, step, boolean ? boolean_as_added(mask) : mask.all());
   }
   const ImportValue probabilities = make_probabilities(importer, step, *scores.hidden);
-  return {make_context(importer, step, *probabilities.hidden, *step.inputs[2].hidden)};
+  return {make_context(importer, step, *probabilities.hidden, step.hidden(2))};
 }
 
 std::vector<ImportValue> import_packed_attention(Importer& importer, const Step& step) {
@@ -370,9 +396,11 @@ std::vector<ImportValue> import_quantized_attention(Importer& importer, const St
   const ImportValue& x = step.input(0);
   if (!x.has(Form::kRows) || step.has(8))
     step.op.refuse("hidden states without a past are expected");
+  check_quantized_by(step, x, 3, 6);
+  if (!x.integers->at_run_time()) importer.count_activation_scale();
   check_filter(step);
   const Known* zero = step.has(7) ? &step.known(7) : nullptr;
-  const auto weight = dequantized(step.known(1), step.known(4), zero, -1, step.op.label());
+  const auto weight = importer.dequantized(step, step.known(1), step.known(4), zero, -1);
   return {packed_attention(importer, step,
                            {x.hidden.get(), weight, step.has(2) ? &step.known(2) : nullptr,
                             step.has(5) ? &step.known(5) : nullptr})};

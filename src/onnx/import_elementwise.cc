@@ -20,22 +20,31 @@ Function applied(const Function& inner, Function outer) {
 double value_of(const Function& f, double x) { return f ? f(x) : x; }
 
 bool same_rows(const Hidden& a, const Hidden& b) {
-  return a.form == Form::kRows && b.form == Form::kRows && a.value == b.value &&
-         a.first_column == b.first_column && a.columns == b.columns && a.layout == b.layout;
+  return a.form == Form::kRows && b.form == Form::kRows && same_columns(a, b);
+}
+
+// The one number that hidden values of that many axes are combined with.
+std::optional<double> number_for(const Hidden& x, const ImportValue& value) {
+  if (value.known == nullptr || value.known->dims().size() > x.layout.rank()) return std::nullopt;
+  return value.known->scalar();
 }
 
 // f(a, b) as a function of the rows that both are made of, absent if they are not.
 ImportValue combined(const ImportValue& a, const ImportValue& b, Pair f) {
-  if (a.has(Form::kRows) && b.known != nullptr && b.known->scalar()) {
-    const double c = *b.known->scalar();
-    return with_function(*a.hidden, [f, c](double x) { return f(x, c); });
+  if (a.has(Form::kRows)) {
+    if (const auto c = number_for(*a.hidden, b)) {
+      return with_function(*a.hidden, [f, c = *c](double x) { return f(x, c); });
+    }
   }
-  if (b.has(Form::kRows) && a.known != nullptr && a.known->scalar()) {
-    const double c = *a.known->scalar();
-    return with_function(*b.hidden, [f, c](double x) { return f(c, x); });
+  if (b.has(Form::kRows)) {
+    if (const auto c = number_for(*b.hidden, a)) {
+      return with_function(*b.hidden, [f, c = *c](double x) { return f(c, x); });
+    }
   }
   if (a.hidden == nullptr || b.hidden == nullptr || !same_rows(*a.hidden, *b.hidden)) return {};
   ImportValue result = {nullptr, std::make_shared<Hidden>(*a.hidden)};
+  result.hidden->padding_is_zero =
+      a.hidden->padding_is_zero && b.hidden->padding_is_zero && f(0, 0) == 0;
   const Function left = a.hidden->function;
   const Function right = b.hidden->function;
   result.hidden->function = [f, left, right](double x) {
@@ -63,6 +72,7 @@ ImportValue scaled_scores(const ImportValue& a, const ImportValue& b, bool divid
 ImportValue masked_scores(Importer& importer, const Step& step, const Hidden& scores,
                           std::span<const Array> added) {
   if (scores.mask) step.op.refuse("a second mask on the same scores");
+  check_pairs(step, scores);
   ImportValue result = {nullptr, std::make_shared<Hidden>(scores)};
   result.hidden->mask = checked_mask(importer, step, added);
   return result;
@@ -112,13 +122,16 @@ ImportValue biased_scores(const Step& step, const Hidden& scores, const Hidden& 
 }
 
 bool is_square(const ImportValue& a, const ImportValue& b) {
-  return a.has(Form::kCentered) && b.has(Form::kCentered) && a.hidden->value == b.hidden->value;
+  return a.has(Form::kCentered) && b.has(Form::kCentered) && same_columns(*a.hidden, *b.hidden);
 }
 
-ImportValue in_form(const Hidden& hidden, Form form) {
-  ImportValue result = {nullptr, std::make_shared<Hidden>(hidden)};
-  result.hidden->form = form;
-  return result;
+// Whether `lengths` has one number for each of the rows.
+bool are_lengths_of(const ImportValue& lengths, const ImportValue& rows) {
+  if (!lengths.has(Form::kLength) || !rows.has(Form::kRows) || rows.hidden->function) return false;
+  Hidden wide = *lengths.hidden;
+  wide.layout = rows.hidden->layout;
+  const Layout narrow = wide.layout.with_axis(wide.layout.rank() - 1, {});
+  return lengths.hidden->layout == narrow && same_columns(wide, *rows.hidden);
 }
 
 // Whether all of it is 1 for tokens and 0 for padding.
@@ -146,7 +159,7 @@ ImportValue multiply_known(Importer& importer, const Step& step, Hidden& x, cons
     result.hidden->padding_is_zero = true;
     return result;
   }
-  if (x.form == Form::kRows && known.vector_size()) {
+  if (x.form == Form::kRows && known.vector_size() && known.dims().size() <= x.layout.rank()) {
     const ValueId from = importer.emit_rows(step, x);
     const ValueId by = importer.vector(step, known, x.columns);
     return importer.rows(importer.emit(step, OpKind::kMul, {from, by}), x.layout);
@@ -157,11 +170,11 @@ ImportValue multiply_known(Importer& importer, const Step& step, Hidden& x, cons
 // The product of integers made into that of the numbers they stand for.
 ImportValue dequantized_product(Importer& importer, const Step& step, const Hidden& product,
                                 const Hidden& scale) {
-  if (product.value != scale.value || scale.known == nullptr) {
+  if (!same_columns(product, scale) || scale.known == nullptr) {
     step.op.refuse("the scale of other rows than those that were multiplied");
   }
   const auto weight =
-      dequantized(*product.known, *scale.known, product.zero.get(), -1, step.op.label());
+      importer.dequantized(step, *product.known, *scale.known, product.zero.get(), -1);
   Hidden x = product;
   x.form = Form::kRows;
   x.columns = importer.graph().value(x.value).shape[1].size;
@@ -172,6 +185,7 @@ ImportValue dequantized_product(Importer& importer, const Step& step, const Hidd
 
 ImportValue with_function(const Hidden& rows, Function function) {
   ImportValue result = {nullptr, std::make_shared<Hidden>(rows)};
+  result.hidden->padding_is_zero = rows.padding_is_zero && function(0) == 0;
   result.hidden->function = applied(rows.function, std::move(function));
   return result;
 }
@@ -180,8 +194,20 @@ ImportValue make_sum(Importer& importer, const Step& step, Hidden& a, Hidden& b)
   const ValueId left = importer.emit_rows(step, a);
   const ValueId right = importer.emit_rows(step, b);
   const bool wider = a.layout.has(Axis::kSequence) || !b.layout.has(Axis::kSequence);
+  check_spread(importer, step, wider ? a : b, wider ? b : a);
   return importer.rows(importer.emit(step, OpKind::kAdd, {left, right}),
                        wider ? a.layout : b.layout);
+}
+
+void check_spread(const Importer& importer, const Step& step, const Hidden& wide,
+                  const Hidden& narrow) {
+  for (size_t p = 0; p < kShapeProbes; ++p) {
+    const BatchSizes& sizes = importer.probes()[p].sizes;
+    const Dims dims = wide.layout.dims(sizes);
+    if (broadcast_dims(dims, narrow.layout.dims(sizes)) != dims) {
+      step.op.refuse("hidden states that are repeated");
+    }
+  }
 }
 
 std::vector<ImportValue> import_add(Importer& importer, const Step& step) {
@@ -199,8 +225,8 @@ std::vector<ImportValue> import_add(Importer& importer, const Step& step) {
       !result.absent()) {
     return {result};
   }
-  if (a.known != nullptr) return {add_known(importer, step, *b.hidden, *a.known)};
-  if (b.known != nullptr) return {add_known(importer, step, *a.hidden, *b.known)};
+  if (a.known != nullptr) return {add_known(importer, step, step.hidden(1), *a.known)};
+  if (b.known != nullptr) return {add_known(importer, step, step.hidden(0), *b.known)};
   for (const auto& [x, y] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     if (x->has(Form::kTimesCosine) && y->has(Form::kTimesSine)) {
       return {turned(importer, step, *x->hidden, *y->hidden)};
@@ -218,7 +244,9 @@ std::vector<ImportValue> import_add(Importer& importer, const Step& step) {
 std::vector<ImportValue> import_sub(Importer&, const Step& step) {
   const ImportValue& a = step.input(0);
   const ImportValue& b = step.input(1);
-  if (b.has(Form::kMean) && a.has(Form::kRows) && a.hidden->value == b.hidden->value) {
+  const bool centers = b.has(Form::kMean) && a.has(Form::kRows) && !a.hidden->function &&
+                       same_columns(*a.hidden, *b.hidden);
+  if (centers) {
     return {in_form(*b.hidden, Form::kCentered)};
   }
   const ImportValue result = combined(a, b, [](double x, double y) { return x - y; });
@@ -240,9 +268,10 @@ std::vector<ImportValue> import_mul(Importer& importer, const Step& step) {
       !result.absent()) {
     return {result};
   }
-  if (a.known != nullptr) return {multiply_known(importer, step, *b.hidden, *a.known)};
-  if (b.known != nullptr) return {multiply_known(importer, step, *a.hidden, *b.known)};
+  if (a.known != nullptr) return {multiply_known(importer, step, step.hidden(1), *a.known)};
+  if (b.known != nullptr) return {multiply_known(importer, step, step.hidden(0), *b.known)};
   if (!a.has(Form::kRows) || !b.has(Form::kRows)) refuse_pair(step);
+  check_spread(importer, step, *a.hidden, *b.hidden);
   const ValueId left = importer.emit_rows(step, *a.hidden);
   const ValueId right = importer.emit_rows(step, *b.hidden);
   return {importer.rows(importer.emit(step, OpKind::kMul, {left, right}), a.hidden->layout)};
@@ -268,17 +297,13 @@ std::vector<ImportValue> import_div(Importer& importer, const Step& step) {
   const ImportValue& a = step.input(0);
   const ImportValue& b = step.input(1);
   if (const ImportValue result = scaled_scores(a, b, true); !result.absent()) return {result};
-  if (a.has(Form::kCentered) && b.has(Form::kDeviation) && a.hidden->value == b.hidden->value) {
+  if (a.has(Form::kCentered) && b.has(Form::kDeviation) && same_columns(*a.hidden, *b.hidden)) {
     return {in_form(*b.hidden, Form::kNormal)};
   }
   if (a.has(Form::kTokenSum) && b.known != nullptr) {
     return {make_mean(importer, step, *a.hidden, *b.known)};
   }
-  if (a.has(Form::kRows) && b.has(Form::kLength) && a.hidden->value == b.hidden->value) {
-    ImportValue result = in_form(*a.hidden, Form::kRows);
-    result.hidden->unit_length = true;
-    return {result};
-  }
+  if (are_lengths_of(b, a)) return {in_form(*a.hidden, Form::kUnitLength)};
   const ImportValue result = combined(a, b, [](double x, double y) { return x / y; });
   if (result.absent()) refuse_pair(step);
   return {result};

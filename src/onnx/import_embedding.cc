@@ -8,6 +8,11 @@ using graph::ValueId;
 
 namespace {
 
+void check_table(const Step& step, const Known& table) {
+  if (table.is_constant() && table.dims().size() == 2) return;
+  step.op.refuse("\"", table.name(), "\" is no constant table of rows");
+}
+
 // The table from row `first` on.
 ValueId table_from(Importer& importer, const Step& step, const Known& table, int64_t first) {
   const ValueId whole = importer.weight(step, table, false);
@@ -20,6 +25,7 @@ ValueId table_from(Importer& importer, const Step& step, const Known& table, int
 }
 
 ValueId positions(Importer& importer, const Step& step, const Known& table, const IdsRule& rule) {
+  check_table(step, table);
   const bool roberta = rule.kind == IdsKind::kRobertaPositions;
   const int64_t unused = roberta ? rule.offset + 1 : rule.offset;
   importer.limit_positions(table.dims()[0] - unused);
@@ -48,13 +54,13 @@ ValueId lookup(Importer& importer, const Step& step, const Known& table, const I
 }
 
 // One row of the table, for all tokens.
-ImportValue constant_row(const Step& step, const Known& table, int64_t row) {
+ImportValue constant_row(Importer& importer, const Step& step, const Known& table, int64_t row) {
   const int64_t rows = table.dims()[0];
   const int64_t columns = table.dims()[1];
   if (row < 0 || row >= rows) step.op.refuse("row ", row, " of a table of ", rows);
   std::vector<double> values;
   for (int64_t i = 0; i < columns; ++i) values.push_back(table.at(0)[row * columns + i]);
-  const std::string name = cat(table.name(), ".", row);
+  const std::string name = importer.unused_name(cat(table.name(), ".", row));
   return {
       std::make_shared<Known>(name, make_array({1, 1, columns}, table.type(), std::move(values))),
       nullptr};
@@ -107,6 +113,7 @@ ImportValue distance_bias(Importer& importer, const Step& step, const Known& tab
 
 ImportValue make_embedding(Importer& importer, const Step& step, const Known& table,
                            const Known& ids) {
+  check_table(step, table);
   if (const ImportValue bias = distance_bias(importer, step, table, ids); !bias.absent()) {
     return bias;
   }
@@ -117,7 +124,7 @@ ImportValue make_embedding(Importer& importer, const Step& step, const Known& ta
                    "BERT's or RoBERTa's rule");
   }
   if (rule->kind == IdsKind::kConstant && table.dims()[0] != 1) {
-    return constant_row(step, table, rule->offset);
+    return constant_row(importer, step, table, rule->offset);
   }
   return importer.rows(lookup(importer, step, table, *rule),
                        layout_of(importer, ids, table.dims()[1]));
@@ -134,7 +141,7 @@ std::vector<ImportValue> import_embed_layer_norm(Importer& importer, const Step&
                              ? embedded(importer, step, 3, 8)
                              : positions(importer, step, step.known(3), {IdsKind::kPositions, 0});
   sum = importer.emit(step, OpKind::kAdd, {sum, places});
-  const ImportValue rows = importer.rows(sum, Layout::rows(step.known(2).dims().at(1)));
+  const ImportValue rows = importer.rows(sum, Layout::rows(step.known(2).dims()[1]));
   const ImportValue y = make_norm(importer, step, *rows.hidden, &step.known(5), &step.known(6),
                                   step.op.number("epsilon", 1e-12));
   return {y, step.has(7) ? token_counts(step, step.known(7)) : ImportValue{}, rows};

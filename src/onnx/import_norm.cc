@@ -9,19 +9,20 @@ using graph::ValueId;
 
 namespace {
 
-ImportValue in_form(const Hidden& hidden, Form form) {
-  ImportValue result = {nullptr, std::make_shared<Hidden>(hidden)};
-  result.hidden->form = form;
-  return result;
-}
-
 // The one axis that a reduction is over.
 size_t reduced_axis(const Step& step, const Hidden& x) {
   Inputs inputs(step.inputs.size(), nullptr);
+  if (step.has(1) && !step.known(1).is_constant()) step.op.refuse("axes that depend on the batch");
   if (step.has(1)) inputs[1] = &step.known(1).at(0);
   const std::vector<int64_t> axes = axes_of(step.op, inputs, 1);
   if (axes.size() != 1) step.op.refuse(axes.size(), " axes; one is expected");
   return axis_of(axes[0], x.layout.rank());
+}
+
+// The layout after the reduction of an axis.
+Layout reduced_layout(const Step& step, const Layout& layout, size_t axis) {
+  const bool kept = step.op.integer("keepdims", 1) != 0;
+  return kept ? layout.with_axis(axis, {}) : layout.without_axis(axis);
 }
 
 bool is_columns(const Hidden& x, size_t axis) {
@@ -55,33 +56,34 @@ ImportValue make_norm(Importer& importer, const Step& step, Hidden& x, const Kno
 }
 
 ImportValue make_mean(Importer& importer, const Step& step, const Hidden& sum, const Known& count) {
+  if (sum.layout[0] != AtomGroup{{Axis::kSequence}}) step.op.refuse("sums in another order");
   for (size_t p = 0; p < kProbes; ++p) {
     const Probe& probe = importer.probes()[p];
-    const Array counts = count.at(p);
+    const Array counts = spread(count.at(p), sum.layout.dims(probe.sizes));
     const int64_t each = counts.elements() / probe.sizes.sequences;
     for (int64_t i = 0; i < counts.elements(); ++i) {
-      double tokens = 0;
-      for (int64_t j = 0; j < probe.sizes.tokens; ++j) {
-        tokens += probe.is_token(each == 0 ? 0 : i / each, j) ? 1 : 0;
-      }
-      if (counts[i] != tokens)
-        step.op.refuse("a sum over tokens divided by ", counts[i], ", not by their count of ",
-                       tokens);
+      const double tokens = probe.count_tokens(i / each);
+      if (counts[i] == tokens) continue;
+      step.op.refuse("a sum over tokens divided by ", counts[i], ", not by their count of ",
+                     tokens);
     }
   }
   const ValueId pooled = importer.emit(step, OpKind::kSequencePool, {sum.value},
                                        graph::PoolAttributes{{graph::PoolMode::kMean}});
-  return importer.rows(pooled, Layout({{{Axis::kSequence}}, sum.layout[sum.layout.rank() - 1]}));
+  return importer.rows(pooled, sum.layout);
 }
 
 std::vector<ImportValue> import_mean(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
-  if (x.has(Form::kCenteredSquare)) return {in_form(*x.hidden, Form::kVariance)};
-  if (!x.has(Form::kRows)) step.op.refuse("a mean of something that is no hidden state");
+  const bool square = x.has(Form::kCenteredSquare);
+  if (!square && !x.has(Form::kRows)) {
+    step.op.refuse("a mean of something that is no hidden state");
+  }
   Hidden& rows = *x.hidden;
   if (!is_columns(rows, reduced_axis(step, rows)) || step.op.integer("keepdims", 1) != 1) {
     step.op.refuse("a mean that is not over the columns of each row with keepdims");
   }
+  if (square) return {in_form(rows, Form::kVariance)};
   importer.emit_rows(step, rows);
   return {in_form(rows, Form::kMean)};
 }
@@ -95,17 +97,20 @@ std::vector<ImportValue> import_sum(Importer& importer, const Step& step) {
   const size_t axis = reduced_axis(step, rows);
   if (rows.layout[axis] != AtomGroup{{Axis::kToken}}) step.op.refuse("a sum over axis ", axis);
   importer.emit_rows(step, rows);
-  return {in_form(rows, Form::kTokenSum)};
+  ImportValue sum = in_form(rows, Form::kTokenSum);
+  sum.hidden->layout = reduced_layout(step, rows.layout, axis);
+  return {sum};
 }
 
 std::vector<ImportValue> import_length(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
   if (!x.has(Form::kRows)) step.op.refuse("a length of something that is no hidden state");
-  if (!is_columns(*x.hidden, reduced_axis(step, *x.hidden))) {
-    step.op.refuse("a length that is not that of each row");
-  }
+  const size_t axis = reduced_axis(step, *x.hidden);
+  if (!is_columns(*x.hidden, axis)) step.op.refuse("a length that is not that of each row");
   importer.emit_rows(step, *x.hidden);
-  return {in_form(*x.hidden, Form::kLength)};
+  ImportValue length = in_form(*x.hidden, Form::kLength);
+  length.hidden->layout = reduced_layout(step, x.hidden->layout, axis);
+  return {length};
 }
 
 std::vector<ImportValue> import_unit_length(Importer& importer, const Step& step) {
@@ -115,9 +120,7 @@ std::vector<ImportValue> import_unit_length(Importer& importer, const Step& step
   }
   check_last_axis(step, *x.hidden);
   importer.emit_rows(step, *x.hidden);
-  ImportValue result = in_form(*x.hidden, Form::kRows);
-  result.hidden->unit_length = true;
-  return {result};
+  return {in_form(*x.hidden, Form::kUnitLength)};
 }
 
 std::vector<ImportValue> import_layer_norm(Importer& importer, const Step& step) {

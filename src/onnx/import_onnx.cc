@@ -25,6 +25,17 @@ constexpr std::string_view kKnownOutputs =
     "logits, start_logits with end_logits, last_hidden_state, token_embeddings and "
     "sentence_embedding";
 
+// Rows of the table that the ids named `input` look into, 0 if nothing does.
+int64_t table_rows(const graph::Graph& graph, std::string_view input) {
+  const ValueId ids = graph.find_value(input);
+  for (const graph::Node& node : graph.nodes()) {
+    if (ids != kNoValue && node.op == OpKind::kGather && node.operand(Operand::kIds) == ids) {
+      return graph.value(node.operand(Operand::kTable)).shape[0].size;
+    }
+  }
+  return 0;
+}
+
 // The answer among a file's outputs, found by its name.
 class OutputCollector {
  public:
@@ -69,7 +80,9 @@ class OutputCollector {
   // The hidden value of an output, which is rows.
   Hidden& rows(std::string_view name) {
     const ImportValue value = importer_.value(std::string(name));
-    if (!value.has(Form::kRows)) refuse(name, "is not made of hidden states");
+    const bool is_rows =
+        value.has(Form::kRows) || value.has(Form::kNormal) || value.has(Form::kUnitLength);
+    if (!is_rows || value.integers) refuse(name, "is not made of hidden states");
     return *value.hidden;
   }
 
@@ -85,16 +98,6 @@ class OutputCollector {
 
   int64_t columns_of(ValueId id) const { return importer_.graph().value(id).shape[1].size; }
 
-  int64_t word_rows() const {
-    const graph::Graph& graph = importer_.graph();
-    for (const graph::Node& node : graph.nodes()) {
-      if (node.op == OpKind::kGather && node.operand(Operand::kIds) == importer_.input_ids()) {
-        return graph.value(node.operand(Operand::kTable)).shape[0].size;
-      }
-    }
-    return 0;
-  }
-
   void add(std::string_view name, ValueId id) {
     importer_.graph().add_output(name, id);
     result_.output_size = columns_of(id);
@@ -106,7 +109,7 @@ class OutputCollector {
     add("logits", id);
     if (!hidden.layout.has(Axis::kToken)) {
       result_.output = OutputKind::kSequenceLogits;
-    } else if (result_.output_size == word_rows()) {
+    } else if (result_.output_size == table_rows(importer_.graph(), graph::kInputIds)) {
       result_.output = OutputKind::kVocabularyLogits;
       vocabulary_logits_ = id;
     } else {
@@ -118,7 +121,8 @@ class OutputCollector {
   void collect_spans() {
     const Hidden& start = rows("start_logits");
     const Hidden& end = rows("end_logits");
-    const bool both = start.value == end.value && start.first_column == 0 &&
+    const bool both = start.form == Form::kRows && end.form == Form::kRows &&
+                      start.value == end.value && start.first_column == 0 &&
                       end.first_column == 1 && columns_of(start.value) == 2 && !start.function &&
                       !end.function;
     if (!both) refuse("start_logits", "is not column 0 of a layer whose column 1 is end_logits");
@@ -136,9 +140,16 @@ class OutputCollector {
     if (!has("sentence_embedding")) return;
     Hidden& sentence = rows("sentence_embedding");
     if (sentence.layout.has(Axis::kToken)) refuse("sentence_embedding", "has a row for each token");
-    add("sentence_embedding", emitted("sentence_embedding", sentence));
+    collect_sentence("sentence_embedding", sentence);
+  }
+
+  // Division by the length is the caller's, who may cut columns off before.
+  void collect_sentence(std::string_view name, const Hidden& sentence) {
+    Hidden plain = sentence;
+    result_.unit_length = plain.form == Form::kUnitLength;
+    if (result_.unit_length) plain.form = Form::kRows;
+    add("sentence_embedding", emitted(name, plain));
     result_.output = OutputKind::kSentenceEmbedding;
-    result_.unit_length = sentence.unit_length;
   }
 
   // A name that is not known says nothing; alone it is the answer all the same.
@@ -153,12 +164,7 @@ class OutputCollector {
     }
     const std::string& name = model_.graph.outputs[0].name;
     Hidden& hidden = rows(name);
-    if (!hidden.layout.has(Axis::kToken)) {
-      add("sentence_embedding", emitted(name, hidden));
-      result_.output = OutputKind::kSentenceEmbedding;
-      result_.unit_length = hidden.unit_length;
-      return;
-    }
+    if (!hidden.layout.has(Axis::kToken)) return collect_sentence(name, hidden);
     add("token_embeddings", emitted(name, hidden));
   }
 
@@ -167,17 +173,6 @@ class OutputCollector {
   ImportedModel result_;
   ValueId vocabulary_logits_ = kNoValue;
 };
-
-// Rows of the table that the ids named `input` look into, 0 if nothing does.
-int64_t table_rows(const graph::Graph& graph, std::string_view input) {
-  const ValueId ids = graph.find_value(input);
-  for (const graph::Node& node : graph.nodes()) {
-    if (ids != kNoValue && node.op == OpKind::kGather && node.operand(Operand::kIds) == ids) {
-      return graph.value(node.operand(Operand::kTable)).shape[0].size;
-    }
-  }
-  return 0;
-}
 
 // Columns of what the last norm of the encoder makes, or of the embeddings where there is none.
 int64_t hidden_columns(const graph::Graph& graph) {
@@ -194,12 +189,12 @@ int64_t hidden_columns(const graph::Graph& graph) {
 
 ImportedModel import_onnx(const ModelProto& model, std::string_view source,
                           const ImportOptions& options) {
-  TensorCache tensors;
-  Importer scout(model, source, kScoutTokens, tensors);
+  ImportCache cache;
+  Importer scout(model, source, kScoutTokens, cache);
   scout.run();
   const int64_t positions = scout.max_positions();
   Importer importer(model, source, positions == 0 ? kMostTokens : std::min(positions, kMostTokens),
-                    tensors);
+                    cache);
   importer.run();
   OutputCollector outputs(model, importer);
   ImportedModel result = outputs.collect();

@@ -7,12 +7,6 @@ namespace tamis::onnx {
 
 namespace {
 
-ImportValue in_form(const Hidden& hidden, Form form) {
-  ImportValue result = {nullptr, std::make_shared<Hidden>(hidden)};
-  result.hidden->form = form;
-  return result;
-}
-
 void check_scale(const Step& step, const Hidden& x, const Known& scale) {
   // A mask added to scores makes their range, and with it their scale, infinite.
   if (x.form == Form::kScores) return;
@@ -21,46 +15,114 @@ void check_scale(const Step& step, const Hidden& x, const Known& scale) {
   if (!(*value > 0) || !std::isfinite(*value)) step.op.refuse("a scale of ", *value);
 }
 
+// One number, or one that is infinite because of a mask, however it is spelled; null: 0.
+bool same_number(const Known* a, const Known* b) {
+  if (a == b) return true;
+  const std::optional<double> left = a == nullptr ? 0 : a->scalar();
+  const std::optional<double> right = b == nullptr ? 0 : b->scalar();
+  return left && left == right;
+}
+
+const Known* optional_known(const Step& step, size_t i) {
+  return step.has(i) ? &step.known(i) : nullptr;
+}
+
+// Hidden states as the integers that inputs `scale` and the one behind it say.
+ImportValue as_integers(const Step& step, ImportValue value, size_t scale) {
+  (void)step.known(scale);
+  value.integers = QuantizedBy{step.inputs[scale].known, nullptr};
+  if (step.has(scale + 1)) {
+    (void)step.known(scale + 1);
+    value.integers->zero = step.inputs[scale + 1].known;
+  }
+  return value;
+}
+
 // Operand i of an operator that has its scale and zero point behind it, as floats.
 ImportValue float_operand(Importer& importer, const Step& step, size_t i) {
   const ImportValue& x = step.input(i);
-  const Known& scale = step.known(i + 1);
-  const Known* zero = step.has(i + 2) ? &step.known(i + 2) : nullptr;
   // Scales of a matrix that is read transposed go with its rows, others with its columns.
   const int64_t axis = step.op.integer("transB", 0) != 0 ? 0 : -1;
   if (x.has(Form::kIntegerRows)) {
-    const auto table = dequantized(*x.hidden->known, scale, zero, axis, step.op.label());
+    const auto table = importer.dequantized(step, *x.hidden->known, step.known(i + 1),
+                                            optional_known(step, i + 2), axis);
     return make_embedding(importer, step, *table, *x.hidden->ids);
   }
-  if (x.known == nullptr || !x.known->is_constant()) {
+  if (x.known == nullptr) {
+    check_quantized_by(step, x, i + 1, i + 2);
+    if (!x.integers->at_run_time()) importer.count_activation_scale();
+    return {nullptr, x.hidden};
+  }
+  if (!x.known->is_constant()) {
     importer.count_activation_scale();
     return x;
   }
-  return {dequantized(*x.known, scale, zero, axis, step.op.label()), nullptr};
+  return {
+      importer.dequantized(step, *x.known, step.known(i + 1), optional_known(step, i + 2), axis),
+      nullptr};
 }
 
 // The step of the float operator that a quantized one stands for.
-Step operands(Importer& importer, const Step& step, std::initializer_list<size_t> places) {
-  Step result = {step.op, {}};
-  for (const size_t i : places) result.inputs.push_back(float_operand(importer, step, i));
+Step operands(Importer& importer, const Step& step, std::vector<size_t> places) {
+  Step result = {step.op, {}, std::move(places)};
+  for (const size_t i : result.places) result.inputs.push_back(float_operand(importer, step, i));
   return result;
 }
 
+// The INT32 bias of QGemm, in steps of both scales' product, as floats.
+ImportValue float_bias(const Step& step) {
+  const Known& integers = step.known(6);
+  const Known& x_scale = step.known(1);
+  const Known& w_scale = step.known(4);
+  for (const Known* part : {&integers, &x_scale, &w_scale}) {
+    if (part->is_constant()) continue;
+    step.op.refuse("\"", part->name(), "\" is no constant");
+  }
+  const auto product = [](double a, double b) { return a * b; };
+  const Array scale = combine(x_scale.at(0), w_scale.at(0), ElementType::kFloat, product);
+  const Array bias = combine(integers.at(0), scale, ElementType::kFloat, product);
+  return {
+      std::make_shared<Known>(cat(integers.name(), "*", x_scale.name(), "*", w_scale.name()), bias),
+      nullptr};
+}
+
 }  // namespace
+
+void check_quantized_by(const Step& step, const ImportValue& x, size_t scale, size_t zero) {
+  if (!x.integers || x.hidden == nullptr) {
+    step.op.refuse("hidden states that no operator before it has quantized");
+  }
+  const auto of_x = [&](size_t i, Form form) {
+    return step.has(i) && step.inputs[i].has(form) &&
+           same_columns(*step.inputs[i].hidden, *x.hidden);
+  };
+  bool same = false;
+  if (x.integers->at_run_time()) {
+    same = of_x(scale, Form::kScale) && of_x(zero, Form::kZeroPoint) &&
+           step.inputs[scale].hidden->known == nullptr;
+  } else {
+    check_scale(step, *x.hidden, step.known(scale));
+    same = same_number(x.integers->scale.get(), &step.known(scale)) &&
+           same_number(x.integers->zero.get(), optional_known(step, zero));
+  }
+  if (!same) step.op.refuse("another scale or zero point than hidden states were quantized by");
+}
 
 std::vector<ImportValue> import_dynamic_quantize(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
   if (!x.has(Form::kRows)) step.op.refuse("a quantization of something that is no hidden state");
   importer.emit_rows(step, *x.hidden);
-  return {x, in_form(*x.hidden, Form::kScale), in_form(*x.hidden, Form::kZeroPoint)};
+  return {{nullptr, x.hidden, QuantizedBy{}},
+          in_form(*x.hidden, Form::kScale),
+          in_form(*x.hidden, Form::kZeroPoint)};
 }
 
 std::vector<ImportValue> import_integer_matmul(Importer&, const Step& step) {
   const ImportValue& x = step.input(0);
-  const bool zero_point =
-      !step.has(2) || (step.inputs[2].has(Form::kZeroPoint) && x.has(Form::kRows) &&
-                       step.inputs[2].hidden->value == x.hidden->value);
-  if (!x.has(Form::kRows) || !zero_point) {
+  const bool dynamic = x.has(Form::kRows) && x.integers && x.integers->at_run_time() &&
+                       step.has(2) && step.inputs[2].has(Form::kZeroPoint) &&
+                       same_columns(*step.inputs[2].hidden, *x.hidden);
+  if (!dynamic) {
     step.op.refuse("integers and their zero point do not come from one DynamicQuantizeLinear");
   }
   const Known& weight = step.known(1);
@@ -68,55 +130,55 @@ std::vector<ImportValue> import_integer_matmul(Importer&, const Step& step) {
     step.op.refuse("a weight that is no constant matrix");
   ImportValue product = in_form(*x.hidden, Form::kIntegerProduct);
   product.hidden->known = step.inputs[1].known;
-  if (step.has(3)) product.hidden->zero = step.input(3).known;
+  if (step.has(3)) {
+    (void)step.known(3);
+    product.hidden->zero = step.inputs[3].known;
+  }
   return {product};
 }
 
 std::vector<ImportValue> import_quantize(Importer& importer, const Step& step) {
-  check_scale(step, *step.input(0).hidden, step.known(1));
+  const Hidden& x = step.hidden(0);
+  check_scale(step, x, step.known(1));
   importer.count_activation_scale();
-  return {step.input(0)};
+  return {as_integers(step, step.input(0), 1)};
 }
 
 std::vector<ImportValue> import_dequantize(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
   if (!x.has(Form::kIntegerRows)) {
-    check_scale(step, *x.hidden, step.known(1));
-    return {x};
+    check_quantized_by(step, x, 1, 2);
+    return {{nullptr, x.hidden}};
   }
-  const Known* zero = step.has(2) ? &step.known(2) : nullptr;
-  const auto table = dequantized(*x.hidden->known, step.known(1), zero, step.op.integer("axis", 1),
-                                 step.op.label());
+  const auto table = importer.dequantized(step, *x.hidden->known, step.known(1),
+                                          optional_known(step, 2), step.op.integer("axis", 1));
   return {make_embedding(importer, step, *table, *x.hidden->ids)};
 }
 
 std::vector<ImportValue> import_qlinear_matmul(Importer& importer, const Step& step) {
-  return import_matmul(importer, operands(importer, step, {0, 3}));
+  return {as_integers(step, import_matmul(importer, operands(importer, step, {0, 3}))[0], 6)};
 }
 
 std::vector<ImportValue> import_qlinear_add(Importer& importer, const Step& step) {
-  return import_add(importer, operands(importer, step, {0, 3}));
+  return {as_integers(step, import_add(importer, operands(importer, step, {0, 3}))[0], 6)};
 }
 
 std::vector<ImportValue> import_qlinear_mul(Importer& importer, const Step& step) {
-  return import_mul(importer, operands(importer, step, {0, 3}));
+  return {as_integers(step, import_mul(importer, operands(importer, step, {0, 3}))[0], 6)};
 }
 
 std::vector<ImportValue> import_qlinear_softmax(Importer& importer, const Step& step) {
-  return import_softmax(importer, operands(importer, step, {0}));
+  return {as_integers(step, import_softmax(importer, operands(importer, step, {0}))[0], 3)};
 }
 
 std::vector<ImportValue> import_qgemm(Importer& importer, const Step& step) {
   Step gemm = operands(importer, step, {0, 3});
   if (step.has(6)) {
-    // An INT32 bias in steps of both scales' product.
-    const Array scale = combine(step.known(1).at(0), step.known(4).at(0), ElementType::kFloat,
-                                [](double a, double b) { return a * b; });
-    const Array bias = combine(step.known(6).at(0), scale, ElementType::kFloat,
-                               [](double c, double s) { return c * s; });
-    gemm.inputs.push_back({std::make_shared<Known>(step.known(6).name(), bias), nullptr});
+    gemm.inputs.push_back(float_bias(step));
+    gemm.places.push_back(6);
   }
-  return import_gemm(importer, gemm);
+  const ImportValue y = import_gemm(importer, gemm)[0];
+  return {step.has(7) ? as_integers(step, y, 7) : y};
 }
 
 }  // namespace tamis::onnx

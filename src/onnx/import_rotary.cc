@@ -7,12 +7,6 @@ namespace tamis::onnx {
 
 namespace {
 
-ImportValue in_form(const Hidden& hidden, Form form) {
-  ImportValue result = {nullptr, std::make_shared<Hidden>(hidden)};
-  result.hidden->form = form;
-  return result;
-}
-
 // Columns of each head, if that is what the last axis counts and another counts heads.
 int64_t head_columns(const Hidden& x) {
   const size_t rank = x.layout.rank();
@@ -21,11 +15,6 @@ int64_t head_columns(const Hidden& x) {
   const bool tokens = x.layout[rank - 2] == AtomGroup{{Axis::kToken}};
   if (!tokens || last.size() != 1 || last[0].axis != Axis::kColumn || last[0].stride != 1) return 0;
   return last[0].size;
-}
-
-bool same_heads(const Hidden& a, const Hidden& b) {
-  return a.value == b.value && a.first_column == b.first_column && a.columns == b.columns &&
-         a.layout == b.layout;
 }
 
 }  // namespace
@@ -41,7 +30,7 @@ ImportValue half_of_heads(const Hidden& x, size_t axis, int64_t first, int64_t c
 }
 
 ImportValue swapped_halves(const ImportValue& a, const ImportValue& b) {
-  if (!a.has(Form::kHalf) || !b.has(Form::kHalf) || !same_heads(*a.hidden, *b.hidden)) return {};
+  if (!a.has(Form::kHalf) || !b.has(Form::kHalf) || !same_columns(*a.hidden, *b.hidden)) return {};
   const bool swapped =
       a.hidden->second_half && a.hidden->negated && !b.hidden->second_half && !b.hidden->negated;
   return swapped ? in_form(*a.hidden, Form::kSwapped) : ImportValue{};
@@ -57,7 +46,7 @@ ImportValue times_positions(const Hidden& x, const std::shared_ptr<const Known>&
 }
 
 ImportValue turned(Importer& importer, const Step& step, const Hidden& cosine, const Hidden& sine) {
-  if (!same_heads(cosine, sine)) step.op.refuse("rotary parts of different heads");
+  if (!same_columns(cosine, sine)) step.op.refuse("rotary parts of different heads");
   const auto rule = rotary_rule(cosine.known->all(), sine.known->all(), importer.probes());
   if (!rule) step.op.refuse("cosines and sines that do not follow each token's place");
   Hidden rows = cosine;

@@ -1,7 +1,4 @@
 // What moves hidden states around without changing them.
-#include <algorithm>
-#include <numeric>
-
 #include "onnx/import_rotary.h"
 
 namespace tamis::onnx {
@@ -14,6 +11,15 @@ ImportValue with_layout(const Hidden& hidden, Layout layout) {
   ImportValue result = {nullptr, std::make_shared<Hidden>(hidden)};
   result.hidden->layout = std::move(layout);
   return result;
+}
+
+// A hidden input whose axes may be moved.
+Hidden& movable(const Step& step, size_t i) {
+  Hidden& x = step.hidden(i);
+  if (!has_own_layout(x.form)) {
+    step.op.refuse("a step of a norm or of a quantization in another shape");
+  }
+  return x;
 }
 
 // Of the two batches that shapes are read from.
@@ -100,7 +106,7 @@ std::vector<ImportValue> import_cast(Importer&, const Step& step) {
 }
 
 std::vector<ImportValue> import_reshape(Importer& importer, const Step& step) {
-  const Hidden& x = *step.input(0).hidden;
+  const Hidden& x = movable(step, 0);
   const auto sizes = sizes_of(importer);
   std::vector<Dims> targets;
   for (size_t p = 0; p < kShapeProbes; ++p) {
@@ -119,45 +125,34 @@ std::vector<ImportValue> import_reshape(Importer& importer, const Step& step) {
 }
 
 std::vector<ImportValue> import_expand(Importer& importer, const Step& step) {
-  const ImportValue& x = step.input(0);
-  if (x.has(Form::kLength)) return {x};
-  // The same for each sequence, as scores take it anyway.
-  if (x.has(Form::kDistanceBias)) return {x};
-  for (const auto& sizes : sizes_of(importer)) {
-    const size_t p = sizes.sequences == importer.probes()[0].sizes.sequences ? 0 : 1;
-    const Dims dims = x.hidden->layout.dims(sizes);
-    if (broadcast_dims(dims, step.known(1).at(p).integers()) != dims) {
-      step.op.refuse("hidden states that are repeated");
-    }
+  const Hidden& x = movable(step, 0);
+  const auto sizes = sizes_of(importer);
+  for (size_t p = 0; p < kShapeProbes; ++p) {
+    const Dims dims = x.layout.dims(sizes[p]);
+    Dims target = broadcast_dims(dims, step.known(1).at(p).integers());
+    // A length for each column of its row, as its quotient takes it anyway.
+    const bool length = x.form == Form::kLength && !dims.empty();
+    if (length && dims.back() == 1 && target.back() == x.columns) target.back() = 1;
+    // The same bias for each sequence, as scores take it anyway.
+    if (x.form == Form::kDistanceBias && dims.size() == 4) target[0] = dims[0];
+    if (target != dims) step.op.refuse("hidden states that are repeated");
   }
-  return {x};
+  return {step.input(0)};
 }
 
 std::vector<ImportValue> import_transpose(Importer&, const Step& step) {
-  const Hidden& x = *step.input(0).hidden;
-  std::vector<int64_t> perm = step.op.integers("perm");
-  if (perm.empty()) {
-    perm.resize(x.layout.rank());
-    std::iota(perm.rbegin(), perm.rend(), int64_t{0});
-  }
-  std::vector<int64_t> sorted = perm;
-  std::sort(sorted.begin(), sorted.end());
-  for (size_t i = 0; i < sorted.size(); ++i) {
-    if (sorted.size() != x.layout.rank() || sorted[i] != static_cast<int64_t>(i)) {
-      step.op.refuse("perm is no order of ", x.layout.rank(), " axes");
-    }
-  }
-  return {with_layout(x, x.layout.transposed(perm))};
+  const Hidden& x = movable(step, 0);
+  return {with_layout(x, x.layout.transposed(perm_of(step.op, x.layout.rank())))};
 }
 
 std::vector<ImportValue> import_shape(Importer& importer, const Step& step) {
-  const Hidden& x = *step.input(0).hidden;
+  const Hidden& x = movable(step, 0);
   ProbeArrays arrays;
   for (size_t p = 0; p < kProbes; ++p) {
     const Array sized = {x.layout.dims(importer.probes()[p].sizes), ElementType::kFloat, nullptr};
     arrays[p] = evaluate_shape(step.op, {&sized})[0];
   }
-  return {{std::make_shared<Known>(step.op.node().outputs.at(0), std::move(arrays)), nullptr}};
+  return {{std::make_shared<Known>(step.op.node().outputs[0], std::move(arrays)), nullptr}};
 }
 
 std::vector<ImportValue> import_gather(Importer& importer, const Step& step) {
@@ -177,6 +172,7 @@ std::vector<ImportValue> import_gather(Importer& importer, const Step& step) {
   const auto at = index.scalar();
   if (!at || index.dims().size() > 1)
     step.op.refuse("more than one index; one constant is expected");
+  (void)movable(step, 0);
   const size_t axis = axis_of(step.op.integer("axis", 0), x.hidden->layout.rank());
   const bool keep_axis = index.dims().size() == 1;
   const auto place = static_cast<int64_t>(*at);
@@ -191,7 +187,7 @@ std::vector<ImportValue> import_gather(Importer& importer, const Step& step) {
 
 std::vector<ImportValue> import_slice(Importer& importer, const Step& step) {
   ImportValue x = step.input(0);
-  if (x.hidden == nullptr) step.op.refuse("a constant cut by hidden states");
+  (void)movable(step, 0);
   std::array<std::vector<SliceRange>, kShapeProbes> ranges;
   for (size_t p = 0; p < kShapeProbes; ++p) {
     const Array sized = {x.hidden->layout.dims(importer.probes()[p].sizes), ElementType::kFloat,
@@ -199,6 +195,9 @@ std::vector<ImportValue> import_slice(Importer& importer, const Step& step) {
     ranges[p] = slice_ranges(step.op, sized.dims, known_inputs(step, sized, p));
   }
   for (size_t i = 0; i < ranges[0].size(); ++i) {
+    if (ranges[1].size() != ranges[0].size() || ranges[1][i].axis != ranges[0][i].axis) {
+      step.op.refuse("axes that depend on the batch");
+    }
     const SliceRange both[] = {ranges[0][i], ranges[1][i]};
     x = sliced(importer, step, *x.hidden, both[0].axis, both);
   }
@@ -206,15 +205,18 @@ std::vector<ImportValue> import_slice(Importer& importer, const Step& step) {
 }
 
 std::vector<ImportValue> import_split(Importer& importer, const Step& step) {
-  const ImportValue& x = step.input(0);
-  const Dims dims = x.hidden->layout.dims(importer.probes()[0].sizes);
+  const Hidden& x = movable(step, 0);
+  const Dims dims = x.layout.dims(importer.probes()[0].sizes);
   const size_t axis = axis_of(step.op.integer("axis", 0), dims.size());
   const Array sized = {dims, ElementType::kFloat, nullptr};
+  if (step.has(1) && !step.known(1).is_constant()) {
+    step.op.refuse("parts that depend on the batch");
+  }
   std::vector<ImportValue> parts;
   int64_t first = 0;
   for (const int64_t count : split_sizes(step.op, dims[axis], known_inputs(step, sized, 0))) {
-    const ImportValue half = half_of_heads(*x.hidden, axis, first, count);
-    parts.push_back(half.absent() ? columns_of(step, *x.hidden, axis, first, count) : half);
+    const ImportValue half = half_of_heads(x, axis, first, count);
+    parts.push_back(half.absent() ? columns_of(step, x, axis, first, count) : half);
     first += count;
   }
   return parts;
@@ -225,6 +227,11 @@ std::vector<ImportValue> import_concat(Importer&, const Step& step) {
   const ImportValue swapped =
       step.inputs.size() == 2 ? swapped_halves(step.input(0), step.input(1)) : ImportValue{};
   if (swapped.absent()) step.op.refuse("hidden states side by side");
+  // Halves are of the last axis.
+  const size_t rank = swapped.hidden->layout.rank();
+  if (axis_of(step.op.integer("axis", 0), rank) + 1 != rank) {
+    step.op.refuse("halves of heads that are not joined along the last axis");
+  }
   return {swapped};
 }
 
@@ -232,7 +239,7 @@ std::vector<ImportValue> import_clip(Importer&, const Step& step) {
   // A length is kept from 0 by something smaller than any that a row has.
   constexpr double kTiny = 1e-6;
   const ImportValue& x = step.input(0);
-  const double low = step.has(1) ? step.known(1).scalar().value_or(1) : step.op.number("min", 0);
+  const double low = step.has(1) ? step.known(1).scalar().value_or(1) : 0;
   if (!x.has(Form::kLength) || low > kTiny || step.has(2)) {
     step.op.refuse("hidden states that are clipped");
   }

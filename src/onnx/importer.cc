@@ -20,24 +20,28 @@ constexpr int64_t kMostOpset = 23;
 // Masks of 24 layers, some 10 operators each on 512 x 512 values, are 63 million.
 constexpr int64_t kMostEvaluated = int64_t{1} << 30;
 
+// What an operator may do with hidden states that the file holds as integers.
+enum class WithIntegers : uint8_t { kNothing, kMoves, kReads };
+
 struct HandlerRow {
   std::string_view domain;
   std::string_view op;
   Handler function;
+  WithIntegers integers;
 };
 constexpr HandlerRow kHandlers[] = {
-#define X(domain, op, function) {domain, #op, function},
+#define X(domain, op, function, integers) {domain, #op, function, WithIntegers::integers},
 #include "onnx/handlers.inc"
 #undef X
 };
 
 std::string_view domain_of(const NodeProto& node) {
-  return node.domain == "ai.onnx" ? std::string_view() : node.domain;
+  return is_own_domain(node.domain) ? std::string_view() : node.domain;
 }
 
-Handler find_handler(const NodeProto& node) {
+const HandlerRow* find_handler(const NodeProto& node) {
   for (const HandlerRow& row : kHandlers) {
-    if (row.domain == domain_of(node) && row.op == node.op_type) return row.function;
+    if (row.domain == domain_of(node) && row.op == node.op_type) return &row;
   }
   return nullptr;
 }
@@ -56,7 +60,7 @@ bool is_lookup(const Step& step) {
 int64_t opset_of(const ModelProto& model, std::string_view source) {
   int64_t opset = 0;
   for (const OpsetProto& entry : model.opsets) {
-    if (entry.domain.empty() || entry.domain == "ai.onnx") opset = entry.version;
+    if (is_own_domain(entry.domain)) opset = entry.version;
   }
   if (opset >= kLeastOpset && opset <= kMostOpset) return opset;
   fail(ErrorCode::kUnsupported, source, ": opset ", opset, "; accepted are ", kLeastOpset, " to ",
@@ -81,18 +85,28 @@ const ImportValue& Step::input(size_t i) const {
   return inputs[i];
 }
 
+std::string Step::input_label(size_t i) const {
+  const size_t place = places.empty() ? i : places[i];
+  return cat("input ", place, " ", json_quote(op.node().inputs[place].substr(0, 200)));
+}
+
 const Known& Step::known(size_t i) const {
   if (input(i).known != nullptr) return *input(i).known;
-  op.refuse("input ", i, " \"", op.node().inputs[i],
-            "\" depends on hidden states; a constant or something made of ids and sizes is "
+  op.refuse(input_label(i),
+            " depends on hidden states; a constant or something made of ids and sizes is "
             "expected");
 }
 
+Hidden& Step::hidden(size_t i) const {
+  if (input(i).hidden != nullptr) return *input(i).hidden;
+  op.refuse(input_label(i), " is a constant or made of ids and sizes; hidden states are expected");
+}
+
 Importer::Importer(const ModelProto& model, std::string_view source, int64_t longest,
-                   TensorCache& tensors)
+                   ImportCache& cache)
     : model_(model),
       source_(source),
-      tensors_(tensors),
+      cache_(cache),
       opset_(opset_of(model, source)),
       probes_(make_probes(longest)),
       input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())) {}
@@ -175,6 +189,9 @@ void Importer::release_inputs(const NodeProto& node) {
 
 void Importer::run_node(const NodeProto& node, size_t index) {
   Step step = {Operation(node, index, opset_, source_), {}};
+  if (node.outputs.empty()) {
+    fail(ErrorCode::kCorruptData, step.op.label(), ": has no output");
+  }
   for (const std::string& name : node.inputs) {
     step.inputs.push_back(name.empty() ? ImportValue{} : value(name));
     if (!name.empty() && step.inputs.back().absent()) {
@@ -208,9 +225,23 @@ std::vector<ImportValue> Importer::run_step(const Step& step) {
                                   [](const ImportValue& input) { return input.hidden != nullptr; });
   const bool own = domain_of(step.op.node()).empty();
   if (!hidden && own && !is_lookup(step)) return evaluate_known(step);
-  const Handler handler = find_handler(step.op.node());
-  if (handler == nullptr) step.op.refuse("this operator is not understood on hidden states");
-  return handler(*this, step);
+  const HandlerRow* row = find_handler(step.op.node());
+  if (row == nullptr) step.op.refuse("this operator is not understood on hidden states");
+  const auto quantized = std::ranges::find_if(
+      step.inputs, [](const ImportValue& input) { return input.integers.has_value(); });
+  if (quantized == step.inputs.end()) return row->function(*this, step);
+  if (row->integers == WithIntegers::kNothing) {
+    step.op.refuse(
+        "hidden states as integers; DequantizeLinear or an operator of integers is "
+        "expected to read them");
+  }
+  std::vector<ImportValue> outputs = row->function(*this, step);
+  if (row->integers == WithIntegers::kMoves) {
+    for (ImportValue& output : outputs) {
+      if (output.hidden != nullptr) output.integers = quantized->integers;
+    }
+  }
+  return outputs;
 }
 
 std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
@@ -234,8 +265,7 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
   const bool integers = first != nullptr && first->is_constant() && !is_float(first->type());
   if (type == "DequantizeLinear" && integers) {
     const Known* zero = step.has(2) ? &step.known(2) : nullptr;
-    return {{dequantized(*first, step.known(1), zero, step.op.integer("axis", 1), step.op.label()),
-             nullptr}};
+    return {{dequantized(step, *first, step.known(1), zero, step.op.integer("axis", 1)), nullptr}};
   }
   bool constant = true;
   for (const ImportValue& input : step.inputs) {

@@ -1,8 +1,8 @@
 // An ONNX graph on its way to becoming ours, node by node.
 //
 // Is: the values known so far, the graph under construction, and what handlers of operators share.
-// Is not: a handler (import_*.cc), names (tidy_names.h), outputs (collect_outputs.h). May use:
-// graph, formats.
+// Is not: a handler (import_*.cc), names (tidy.h), outputs (import_onnx.cc). May use: graph,
+// formats.
 #pragma once
 
 #include <initializer_list>
@@ -23,26 +23,37 @@
 
 namespace tamis::onnx {
 
-/// Constants that were turned or converted, by name and whether they were turned: import reads a
-/// graph twice, its weights once.
-using TensorCache = std::map<std::pair<std::string, bool>, std::shared_ptr<const Tensor>>;
+/// What was made of constants: import reads a graph twice, its weights once.
+struct ImportCache {
+  /// Turned or converted, by name and whether they were turned.
+  std::map<std::pair<std::string, bool>, std::shared_ptr<const Tensor>> tensors;
+  /// Numbers that integers stand for, by all that they are made of.
+  std::map<std::string, std::shared_ptr<const Known>> dequantized;
+};
 
 /// A node at hand: its inputs, and what is said of it.
 struct Step {
   Operation op;
   std::vector<ImportValue> inputs;
+  /// Which of the node's inputs they are; empty: all, in order.
+  std::vector<size_t> places = {};
 
   [[nodiscard]] const ImportValue& input(size_t i) const;
   /// The known input, or an error that names it.
   [[nodiscard]] const Known& known(size_t i) const;
+  /// The hidden input, or an error that names it.
+  [[nodiscard]] Hidden& hidden(size_t i) const;
   [[nodiscard]] bool has(size_t i) const { return i < inputs.size() && !inputs[i].absent(); }
+
+ private:
+  [[nodiscard]] std::string input_label(size_t i) const;
 };
 
 /// Not thread-safe. Borrows the model and the cache.
 class Importer {
  public:
   /// The long probe has `longest` tokens.
-  Importer(const ModelProto& model, std::string_view source, int64_t longest, TensorCache& tensors);
+  Importer(const ModelProto& model, std::string_view source, int64_t longest, ImportCache& cache);
 
   void run();
 
@@ -60,7 +71,6 @@ class Importer {
   // What handlers emit. `scope` is the path that the node's name gives.
 
   [[nodiscard]] ImportValue rows(graph::ValueId value, Layout layout) const;
-  [[nodiscard]] ImportValue known(const Step& step, Array array) const;
   /// Rows that a node may read: columns cut out, the function applied. Errors name the step.
   graph::ValueId emit_rows(const Step& step, Hidden& hidden);
   /// The same without the function.
@@ -71,6 +81,10 @@ class Importer {
   graph::ValueId weight(const Step& step, const Known& known, bool turn);
   /// A vector [n].
   graph::ValueId vector(const Step& step, const Known& known, int64_t n);
+  /// onnx::dequantized(), once for the same constants.
+  [[nodiscard]] std::shared_ptr<const Known> dequantized(const Step& step, const Known& integers,
+                                                         const Known& scale, const Known* zero,
+                                                         int64_t axis);
   /// A constant of the graph's own.
   graph::ValueId constant(std::string_view name, const Shape& shape, std::span<const float> values);
   /// A name for a constant of the importer's own making; `wanted`, or with a number behind it.
@@ -100,11 +114,12 @@ class Importer {
   std::vector<ImportValue> evaluate_known(const Step& step);
   void release_inputs(const NodeProto& node);
   std::shared_ptr<const Tensor> floats(const Step& step, const Known& known, bool turn);
+  void end_steps(const Step& step, Hidden& hidden);
   graph::ValueId cut_columns(const Step& step, const Hidden& hidden);
 
   const ModelProto& model_;
   std::string_view source_;
-  TensorCache& tensors_;
+  ImportCache& cache_;
   int64_t opset_ = 0;
   std::array<Probe, kProbes> probes_;
   std::unordered_map<std::string, ImportValue> values_;
@@ -113,7 +128,8 @@ class Importer {
   graph::Graph graph_;
   graph::ValueId input_ids_;
   graph::ValueId token_type_ids_ = graph::kNoValue;
-  std::map<std::pair<std::string, bool>, graph::ValueId> constants_;
+  std::map<std::pair<std::string, bool>, graph::ValueId> constants_;  // the file's
+  std::map<std::string, graph::ValueId> own_constants_;
   std::map<std::array<int64_t, 3>, graph::ValueId> cuts_;
   int64_t max_positions_ = 0;
   int64_t activation_scales_ = 0;
@@ -126,7 +142,7 @@ class Importer {
 using Handler = std::vector<ImportValue> (*)(Importer& importer, const Step& step);
 
 /// What handlers.inc names: operators that have a hidden state among their inputs, or make one.
-#define X(domain, op, function) \
+#define X(domain, op, function, integers) \
   [[nodiscard]] std::vector<ImportValue> function(Importer& importer, const Step& step);
 #include "onnx/handlers.inc"
 #undef X
@@ -139,6 +155,14 @@ using Handler = std::vector<ImportValue> (*)(Importer& importer, const Step& ste
 /// The rule of a constant or computed mask, checked; errors name the step.
 [[nodiscard]] MaskRule checked_mask(const Importer& importer, const Step& step,
                                     std::span<const Array> added);
+/// Throws Error{kUnsupported} unless the step's inputs `scale` and `zero` are those that `x` was
+/// quantized by.
+void check_quantized_by(const Step& step, const ImportValue& x, size_t scale, size_t zero);
+/// Throws Error{kUnsupported} unless each row of the last axis holds one query's keys.
+void check_pairs(const Step& step, const Hidden& scores);
+/// Throws Error{kUnsupported} unless numpy's rules spread `narrow` over `wide`, axis by axis.
+void check_spread(const Importer& importer, const Step& step, const Hidden& wide,
+                  const Hidden& narrow);
 /// q k^T of heads: q [.., tokens, head size], k [.., head size, tokens] or as q with `keys_turned`.
 [[nodiscard]] ImportValue make_scores(Importer& importer, const Step& step, const Hidden& q,
                                       const Hidden& k, bool keys_turned, double factor);

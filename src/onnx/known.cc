@@ -107,10 +107,16 @@ std::vector<float> along_axis(const Known* parameter, int64_t size, float otherw
 
 }  // namespace
 
-std::shared_ptr<const Known> dequantized(const Known& integers, const Known& scale,
-                                         const Known* zero, int64_t axis, const std::string& what) {
+std::shared_ptr<const Known> dequantized(const std::string& name, const Known& integers,
+                                         const Known& scale, const Known* zero, int64_t axis,
+                                         const std::string& what) {
+  for (const Known* part : {&integers, &scale, zero}) {
+    if (part == nullptr || part->is_constant()) continue;
+    fail(ErrorCode::kUnsupported, what, ": \"", part->name(),
+         "\" depends on ids and sizes; constant integers, scales and zero points are expected");
+  }
   const Dims dims = integers.dims();
-  const bool one = scale.is_constant() && count_of(scale.dims()) == 1;
+  const bool one = count_of(scale.dims()) == 1 && (zero == nullptr || count_of(zero->dims()) == 1);
   const size_t at = one && dims.empty() ? 0 : axis_of(one ? 0 : axis, dims.size());
   const int64_t size = dims.empty() ? 1 : dims[at];
   int64_t inner = 1;
@@ -124,7 +130,7 @@ std::shared_ptr<const Known> dequantized(const Known& integers, const Known& sca
     (*floats)[i] = (static_cast<float>(values[i]) - zeros[index]) * scales[index];
   }
   auto tensor = std::make_shared<TensorProto>();
-  tensor->name = cat(integers.name(), "*", scale.name());
+  tensor->name = name;
   tensor->dims = dims;
   tensor->bytes = std::as_bytes(std::span(*floats));
   tensor->keeper = floats;

@@ -58,10 +58,12 @@ class Known {
 [[nodiscard]] std::shared_ptr<const Tensor> float_tensor(const Known& known, bool turn,
                                                          const std::string& what);
 
-/// scale * (integer - zero point) for each integer of a constant, in float32. `scale` and `zero`
-/// (null: 0) hold one number, or one for each index of `axis`. Throws Error: kUnsupported (other
-/// types than INT8, UINT8 and INT32, scales in blocks), naming `what` and the constant.
-[[nodiscard]] std::shared_ptr<const Known> dequantized(const Known& integers, const Known& scale,
+/// scale * (integer - zero point) for each integer of a constant, in float32, under that name.
+/// `scale` and `zero` (null: 0) hold one number, or one for each index of `axis`. Throws Error:
+/// kUnsupported (values that are no constants, other types than INT8, UINT8 and INT32, scales in
+/// blocks), naming `what` and the constant.
+[[nodiscard]] std::shared_ptr<const Known> dequantized(const std::string& name,
+                                                       const Known& integers, const Known& scale,
                                                        const Known* zero, int64_t axis,
                                                        const std::string& what);
 

@@ -49,7 +49,7 @@ class Layout {
   [[nodiscard]] std::optional<Layout> reshaped(std::span<const Dims> targets,
                                                std::span<const BatchSizes> sizes) const;
   [[nodiscard]] Layout transposed(std::span<const int64_t> perm) const;
-  /// Columns [first, first + count) of an axis of columns alone, renumbered from 0.
+  /// The axis as `count` columns, numbered from 0.
   [[nodiscard]] Layout with_columns(size_t axis, int64_t count) const;
   [[nodiscard]] Layout with_axis(size_t axis, AtomGroup atoms) const;
   [[nodiscard]] Layout without_axis(size_t axis) const;

@@ -30,6 +30,11 @@ struct Probe {
   [[nodiscard]] bool is_token(int64_t sequence, int64_t token) const {
     return attention_mask[sequence * sizes.tokens + token] != 0;
   }
+  [[nodiscard]] double count_tokens(int64_t sequence) const {
+    double count = 0;
+    for (int64_t i = 0; i < sizes.tokens; ++i) count += is_token(sequence, i) ? 1 : 0;
+    return count;
+  }
 };
 
 /// One value in each probe.

@@ -86,8 +86,7 @@ double tolerance_of(const std::string& name) {
 
 // Families that are not built, and what is said of their files.
 std::string refusal_of(const std::string& name) {
-  const std::map<std::string, std::string> kRefusals = {
-      {"deberta", "node "}, {"modernbert-base-legacy-op11", "hidden states"}};
+  const std::map<std::string, std::string> kRefusals = {{"deberta", "node "}};
   for (const auto& [family, part] : kRefusals) {
     if (name.starts_with(family)) return part;
   }

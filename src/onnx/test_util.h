@@ -1,4 +1,4 @@
-// Helpers of this module's tests: errors by message, the small committed model, one edited node.
+// Helpers of this module's tests: attributes, nodes, and committed models to edit.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,21 +9,15 @@
 
 #include "base/error.h"
 #include "formats/onnx/onnx_model.h"
+#include "formats/test_util.h"
+#include "onnx/import_onnx.h"
 
 namespace tamis::onnx {
 
-/// Expects `action` to throw an Error of that code whose message contains `part`.
-template <typename Action>
-void expect_error(ErrorCode code, std::string_view part, Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error_code_name(error.code()), error_code_name(code)) << error.what();
-    EXPECT_NE(std::string_view(error.what()).find(part), std::string_view::npos)
-        << error.what() << "\n  lacks: " << part;
-    return;
-  }
-  ADD_FAILURE() << "no error, expected: " << part;
+/// Expects an import to fail with that code and a message that contains `part`.
+inline void expect_refused(const ModelProto& model, std::string_view part,
+                           ErrorCode code = ErrorCode::kUnsupported) {
+  expect_error(code, part, [&] { (void)import_onnx(model, "m.onnx"); });
 }
 
 inline AttributeProto ints(std::string name, std::vector<int64_t> values) {
@@ -61,11 +55,11 @@ inline NodeProto make_node(std::string op, std::vector<std::string> inputs, std:
   return node;
 }
 
-/// BERT of two layers as torch's dynamo exporter writes it, opset 18, for tests to change.
+/// BERT of two layers as torch's dynamo exporter writes it, opset 18, or another file of testdata,
+/// for tests to change.
 struct EditableModel {
-  EditableModel()
-      : model(read_onnx(std::filesystem::path(TAMIS_TESTDATA) / "onnx" /
-                        "bert-cls-dynamo-op18-eager-tf524.onnx")) {}
+  explicit EditableModel(const std::string& file = "bert-cls-dynamo-op18-eager-tf524.onnx")
+      : model(read_onnx(std::filesystem::path(TAMIS_TESTDATA) / "onnx" / file)) {}
 
   /// The node that makes the value; the test ends if there is none.
   NodeProto& maker(std::string_view value) {
@@ -79,11 +73,28 @@ struct EditableModel {
     const auto at = model.graph.nodes.begin() + (&maker(before) - model.graph.nodes.data());
     model.graph.nodes.insert(at, std::move(node));
   }
+  /// Puts a node behind all others.
+  void append(NodeProto node) { model.graph.nodes.push_back(std::move(node)); }
+  /// The one answer under that name.
+  void answer(std::string_view output) {
+    model.graph.outputs = {{std::string(output), ElementType::kFloat, {}, ""}};
+  }
   /// A constant of floats in place of the initializer, or a further one.
   void set_floats(std::string_view name, std::vector<int64_t> dims, std::vector<float> values) {
-    auto kept = std::make_shared<std::vector<float>>(std::move(values));
+    set(name, std::move(dims), ElementType::kFloat, std::move(values));
+  }
+  /// The same of INT64.
+  void set_integers(std::string_view name, std::vector<int64_t> values) {
+    const auto size = static_cast<int64_t>(values.size());
+    set(name, {size}, ElementType::kInt64, std::move(values));
+  }
+  template <typename T>
+  void set(std::string_view name, std::vector<int64_t> dims, ElementType type,
+           std::vector<T> values) {
+    auto kept = std::make_shared<std::vector<T>>(std::move(values));
     TensorProto tensor;
     tensor.name = name;
+    tensor.type = type;
     tensor.dims = std::move(dims);
     tensor.bytes = std::as_bytes(std::span(*kept));
     tensor.keeper = kept;
