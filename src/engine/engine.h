@@ -34,13 +34,32 @@ struct EngineOutput {
   int64_t width = 0;  ///< float32 elements per row
 };
 
-/// An .onnx file that is run as it is, with the outputs that it declares.
+/// An output that is made of those of an .onnx file.
+struct OpaqueOutput {
+  EngineOutput output;             ///< a width of 0: whatever the file's outputs have
+  std::vector<std::string> parts;  ///< outputs of the file, [B, n] or [B, S, n], side by side
+  /// Makes rows of tokens into those of sequences, the modes' results side by side; empty: the rows
+  /// are those of `output` as they are.
+  std::vector<graph::PoolMode> pooling = {};
+};
+
+/// An .onnx model that is run as it is, over padded batches: its inputs are input_ids,
+/// attention_mask and token_type_ids, [B, S], or some of them.
 struct OpaqueModel {
-  std::filesystem::path path;
-  std::vector<EngineOutput> outputs;
+  std::filesystem::path path;  ///< the file, or what `bytes` are called
+  std::vector<OpaqueOutput> outputs;
+  BatchLimits limits;
+  /// All of the model, if it is no file.
+  std::shared_ptr<const std::string> bytes = nullptr;
 };
 
 using EngineSource = std::variant<graph::Graph, OpaqueModel>;
+
+/// Of the engine `onnxruntime`.
+struct OnnxRuntimeOptions {
+  std::filesystem::path library;  ///< empty: $TAMIS_ORT, else what the loader finds
+  std::string provider = "cpu";   ///< cpu, cuda, tensorrt or openvino
+};
 
 struct EngineOptions {
   device::Device device;
@@ -60,6 +79,7 @@ struct EngineOptions {
   bool simulate = false;
   /// A row of engines.inc; empty: the first that can.
   std::string engine;
+  OnnxRuntimeOptions onnx_runtime;
 };
 
 /// A pool for EngineOptions that outlives the engine.
@@ -78,6 +98,8 @@ struct EngineInfo {
   int64_t steps = 0;         ///< kernel calls per block; 0: not known
   /// A batch costs as many tokens as its sequences times the longest (BatchCost).
   bool padded = false;
+  /// A sequence's results have the same bits whatever rides with it.
+  bool batch_invariant = true;
   int64_t suggested_batch_tokens = 0;  ///< enough to keep the device busy; 0: not known
 };
 
@@ -115,8 +137,8 @@ class Session {
   virtual ~Session() = default;
 
   /// Computes the engine's outputs for the batch. The results' bits do not depend on how many
-  /// threads there are or what else rides in the batch. Throws Error: kInvalidArgument
-  /// (check_batch), kCancelled, kDeadlineExceeded, kOutOfMemory.
+  /// threads there are or, with EngineInfo::batch_invariant, what else rides in the batch. Throws
+  /// Error: kInvalidArgument (check_batch), kCancelled, kDeadlineExceeded, kOutOfMemory.
   virtual void run(const PackedBatch& batch, Outputs& outputs, const RunControl& control = {}) = 0;
 
   /// Starts a run; batch, outputs and control stay as they are until wait(). A session of a device

@@ -79,7 +79,7 @@ TEST(MakeEngine, TakesTheFirstThatCan) {
 
 TEST(MakeEngine, SaysWhyNoneCan) {
   EngineOptions options;
-  const OpaqueModel opaque{"model.onnx", {}};
+  const OpaqueModel opaque{"model.onnx", {}, {}};
   EXPECT_EQ(refusal(opaque, options, ErrorCode::kUnsupported),
             "no engine runs this model: halves: runs bf16 only; graphs: runs graphs only");
   options.engine = "halves";

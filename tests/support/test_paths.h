@@ -27,6 +27,9 @@ inline std::filesystem::path shared_folder() {
   return folder_from("TAMIS_SHARED", TAMIS_SOURCE_FOLDER "/../shared");
 }
 
+/// The shared library of ONNX Runtime: $TAMIS_ORT; empty: none.
+inline std::filesystem::path ort_library() { return folder_from("TAMIS_ORT", ""); }
+
 /// True on the machine that decides what lands: there a missing model fails instead of skipping.
 inline bool in_ci() {
   const char* ci = std::getenv("CI");
@@ -44,6 +47,14 @@ inline bool in_ci() {
       }                                                                                  \
       GTEST_SKIP() << "needs the model: run `make model` or set TAMIS_MODEL";            \
     }                                                                                    \
+  } while (false)
+
+/// Ends the test as skipped if no library of ONNX Runtime is named.
+#define TAMIS_REQUIRE_ORT()                                                                \
+  do {                                                                                     \
+    if (tamis::test::ort_library().empty()) {                                              \
+      GTEST_SKIP() << "needs ONNX Runtime: set TAMIS_ORT to its libonnxruntime.so.1.NN.N"; \
+    }                                                                                      \
   } while (false)
 
 /// Ends the test as skipped if this path under the shared folder is absent.
