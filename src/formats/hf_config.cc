@@ -165,10 +165,17 @@ class ConfigReader {
     }
     config_.num_hidden_groups = size("num_hidden_groups", 1, 1, kMaxLayers);
     config_.inner_group_num = size("inner_group_num", 1, 1, kMaxLayers);
-    // null is a model without padding token; an absent key is the family's default.
-    if (const JsonView pad = fields_.view().get("pad_token_id"); !pad || !pad.is_null()) {
-      config_.pad_token_id = size("pad_token_id", row.pad_token_id, 0, config_.vocab_size - 1);
-    }
+    read_padding();
+  }
+
+  // null is a model without padding token; an absent key is the family's default.
+  void read_padding() {
+    const JsonView pad = fields_.view().get("pad_token_id");
+    if (pad && pad.is_null()) return;
+    const bool none = family_->pad_token_id == FamilyConfig::kNoPadding;
+    const int64_t id =
+        size("pad_token_id", family_->pad_token_id, none ? -1 : 0, config_.vocab_size - 1);
+    if (id >= 0) config_.pad_token_id = id;
   }
 
   void read_details() {
@@ -178,7 +185,7 @@ class ConfigReader {
         fields_.activation(distil ? "activation" : "hidden_act", family_->hidden_act);
     config_.layer_norm_eps =
         fields_.number(spelled("layer_norm_eps"), family_->layer_norm_eps, 0, 1);
-    config_.tie_word_embeddings = fields_.flag("tie_word_embeddings", true);
+    config_.tie_word_embeddings = fields_.flag("tie_word_embeddings", family_->tie_word_embeddings);
     config_.sinusoidal_pos_embds = fields_.flag("sinusoidal_pos_embds", false);
     if (const JsonView type = get("summary_type")) {
       config_.summary_type = type.as_string(what("summary_type"));
@@ -291,7 +298,7 @@ class ConfigReader {
 
   void check() const {
     const ModelConfig& c = config_;
-    if (c.hidden_size % c.num_attention_heads != 0) {
+    if (c.hidden_size % c.num_attention_heads != 0 && !family_->own_head_size) {
       fail(ErrorCode::kCorruptData, fields_.source(), ": num_attention_heads ",
            c.num_attention_heads, " does not divide hidden_size ", c.hidden_size);
     }

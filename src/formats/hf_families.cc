@@ -123,7 +123,8 @@ constexpr FamilyConfig kFamilies[] = {
 
 const FamilyConfig* find_family_config(std::string_view model_type) {
   for (const std::span<const FamilyConfig> rows :
-       {std::span<const FamilyConfig>(kFamilies), rotary_family_configs()}) {
+       {std::span<const FamilyConfig>(kFamilies), rotary_family_configs(),
+        decoder_family_configs()}) {
     for (const FamilyConfig& row : rows) {
       if (row.model_type == model_type) return &row;
     }

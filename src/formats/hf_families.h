@@ -23,6 +23,8 @@ struct KeyAlias {
 struct FamilyConfig {
   /// 0 of type_vocab_size, hidden_size of embedding_size, unless the file says otherwise.
   static constexpr int64_t kUnlessSaid = -1;
+  /// Of pad_token_id: the class has none by itself, and takes -1 for none.
+  static constexpr int64_t kNoPadding = -1;
 
   std::string_view model_type;
   int64_t vocab_size = 30522;
@@ -36,6 +38,8 @@ struct FamilyConfig {
   int64_t pad_token_id = 0;
   std::string_view hidden_act = "gelu";
   double layer_norm_eps = 1e-12;
+  bool tie_word_embeddings = true;
+  bool own_head_size = false;  ///< num_attention_heads need not divide hidden_size
   /// Keys beside those of hf_config_keys.h, or in place of its row for the same key. What is
   /// honored here is read by the family's file in models, through ModelConfig::fields.
   std::span<const KeyRow> keys = {};
@@ -44,6 +48,9 @@ struct FamilyConfig {
 
 /// Rows of families with rotary positions and gated units.
 [[nodiscard]] std::span<const FamilyConfig> rotary_family_configs();
+
+/// Rows of decoders.
+[[nodiscard]] std::span<const FamilyConfig> decoder_family_configs();
 
 /// The family's row; null if there is none.
 [[nodiscard]] const FamilyConfig* find_family_config(std::string_view model_type);

@@ -191,13 +191,16 @@ struct AttentionAttributes {
 /// Pooling modes of sentence-transformers.
 enum class PoolMode : uint8_t { kCls, kMean, kMax, kMeanSqrtLen, kWeightedMean, kLastToken };
 
-/// The modes' results side by side.
+/// The modes' results side by side. Where a pool reads ids, its one mode is the last token, of
+/// those other than padding_idx; the first where all are.
 struct PoolAttributes {
   std::vector<PoolMode> modes;
+  int64_t padding_idx = -1;
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& visitor) {
     visitor("modes", self.modes);
+    visitor("padding_idx", self.padding_idx, int64_t{-1});
   }
   friend bool operator==(const PoolAttributes&, const PoolAttributes&) = default;
 };

@@ -342,9 +342,19 @@ SymbolicShape infer_unfold(const Rule& rule, const Node& node) {
   return token_matrix(width * rule.token_rows(Operand::kX)[1].size);
 }
 
+void check_pool_ids(const Rule& rule, const PoolAttributes& fields) {
+  if (rule.has(Operand::kIds) != (fields.padding_idx >= 0)) {
+    rule.refuse("ids and padding_idx come together");
+  }
+  if (!rule.has(Operand::kIds)) return;
+  rule.expect_ids(Operand::kIds);
+  if (fields.modes != std::vector{PoolMode::kLastToken}) rule.refuse("ids with another mode");
+}
+
 SymbolicShape infer_pool(const Rule& rule, const Node& node) {
   const std::vector<PoolMode>& modes = node.attribute<PoolAttributes>().modes;
   if (modes.empty()) rule.refuse("no pooling mode");
+  check_pool_ids(rule, node.attribute<PoolAttributes>());
   // Where only the first tokens are there, they are all that can be pooled.
   const bool first =
       modes == std::vector{PoolMode::kCls} && rule.rows(Operand::kX)[0].symbol == Symbol::kFirst;

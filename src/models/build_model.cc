@@ -105,7 +105,7 @@ std::vector<std::string> head_weights(HeadKind head, const FamilyParts& parts) {
     case HeadKind::kSequenceClassification:
       return {parts.classifier_weights.begin(), parts.classifier_weights.end()};
     case HeadKind::kTokenClassification:
-      return {"classifier.weight"};
+      return {cat(parts.token_classifier, ".weight")};
     case HeadKind::kQuestionAnswering:
       return {cat(parts.question_answering, ".weight")};
     case HeadKind::kMaskedLM:
@@ -306,7 +306,8 @@ ValueId logits(Builder& b, HeadKind head, ValueId hidden) {
     case HeadKind::kSequenceClassification:
       return sequence_logits(b, hidden);
     case HeadKind::kTokenClassification:
-      return b.linear(token_head(b, hidden), "classifier", b.config().num_labels);
+      return b.linear(token_head(b, hidden), b.family().parts->token_classifier,
+                      b.config().num_labels);
     case HeadKind::kQuestionAnswering:
       return b.linear(token_head(b, hidden), b.family().parts->question_answering, 2);
     case HeadKind::kMaskedLM:

@@ -177,11 +177,36 @@ ValueId Builder::layer_norm(ValueId x, std::string_view module, double epsilon, 
                          graph::LayerNormAttributes{static_cast<float>(epsilon)}, module);
 }
 
-ValueId Builder::rms_norm(ValueId x, std::string_view module, double epsilon) {
-  const ValueId gamma = constant({cat(module, ".weight")}, Shape{columns(x)});
+ValueId Builder::rms_norm(ValueId x, std::string_view module, const RmsNorm& fields) {
+  const ValueId gamma =
+      norm_weight(cat(module, ".weight"), columns(x) / fields.heads, fields.offset);
   graph::RmsNormAttributes attributes;
-  attributes.epsilon = static_cast<float>(epsilon);
+  attributes.epsilon = static_cast<float>(fields.epsilon);
+  attributes.heads = fields.heads;
   return graph_.add_node(OpKind::kRMSNormalization, {x, gamma}, attributes, module);
+}
+
+// The weight plus what the family adds to it.
+ValueId Builder::norm_weight(std::string_view name, int64_t n, float offset) {
+  if (offset == 0) return constant({name}, Shape{n});
+  Tensor sum(DType::kF32, Shape{n});
+  const auto weight = load(name, Shape{n});
+  const auto values = weight->as<float>();
+  std::ranges::transform(values, sum.mutable_as<float>().begin(),
+                         [offset](float value) { return value + offset; });
+  return graph_.add_constant(name, std::make_shared<const Tensor>(std::move(sum)));
+}
+
+// A constant number, made once for each name.
+ValueId Builder::number(std::string_view name, float value) {
+  const ValueId known = graph_.find_value(name);
+  if (known != graph::kNoValue) return known;
+  return graph_.add_constant(name,
+                             std::make_shared<Tensor>(Tensor::from(Shape{}, std::span(&value, 1))));
+}
+
+ValueId Builder::scaled(ValueId x, float factor, std::string_view scope) {
+  return multiply(x, number(cat(scope, ".scale"), factor), scope);
 }
 
 ValueId Builder::multiply(ValueId x, ValueId y, std::string_view scope) {
@@ -198,15 +223,9 @@ ValueId Builder::activation(ValueId x, Activation activation, std::string_view s
 }
 
 ValueId Builder::attention(ValueId q, ValueId k, ValueId v, std::string_view scope) {
-  constexpr std::string_view kScaleName = "attention_scale";
   const int64_t heads = config_.num_attention_heads;
   const graph::AttentionAttributes attributes{heads, 1.0f};
-  ValueId scale = graph_.find_value(kScaleName);
-  if (scale == graph::kNoValue) {
-    const float value = attention_scale(columns(q) / heads);
-    scale = graph_.add_constant(
-        kScaleName, std::make_shared<Tensor>(Tensor::from(Shape{}, std::span(&value, 1))));
-  }
+  const ValueId scale = number("attention_scale", attention_scale(columns(q) / heads));
   const ValueId scores = graph_.add_node(OpKind::kAttentionScores, {q, k}, attributes, scope);
   const ValueId scaled =
       graph_.add_node(OpKind::kMul, {scores, scale}, graph::NoAttributes{}, scope);
@@ -245,6 +264,16 @@ ValueId Builder::mean_of_tokens(ValueId x, std::string_view scope) {
 ValueId Builder::first_token(ValueId x, std::string_view scope) {
   return graph_.add_node(OpKind::kSequencePool, {x}, graph::PoolAttributes{{graph::PoolMode::kCls}},
                          scope);
+}
+
+ValueId Builder::last_token(ValueId x, std::string_view scope) {
+  graph::PoolAttributes attributes{{graph::PoolMode::kLastToken}};
+  std::vector<ValueId> inputs = {x};
+  if (config_.pad_token_id) {
+    attributes.padding_idx = *config_.pad_token_id;
+    inputs.push_back(input_ids_);
+  }
+  return graph_.add_node(OpKind::kSequencePool, std::move(inputs), std::move(attributes), scope);
 }
 
 }  // namespace tamis::models

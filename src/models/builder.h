@@ -31,6 +31,13 @@ struct AttentionOperands {
   graph::ValueId position_queries = graph::kNoValue;
 };
 
+/// A norm by the root mean square of each of `heads` equal parts of a row.
+struct RmsNorm {
+  double epsilon = 1e-6;
+  int64_t heads = 1;
+  float offset = 0;  ///< added to the weight
+};
+
 /// The parameters of a linear layer: weight [n, k], bias [n] or null.
 struct LinearTensors {
   std::shared_ptr<const Tensor> weight;
@@ -118,8 +125,10 @@ class Builder {
   /// Normalizes rows with `<module>.weight` and `<module>.bias`.
   graph::ValueId layer_norm(graph::ValueId x, std::string_view module, double epsilon,
                             Bias bias = Bias::kAdded);
-  /// The same by the root mean square, with `<module>.weight`.
-  graph::ValueId rms_norm(graph::ValueId x, std::string_view module, double epsilon);
+  /// The same by the root mean square, with `<module>.weight`, as wide as a part.
+  graph::ValueId rms_norm(graph::ValueId x, std::string_view module, const RmsNorm& fields);
+  /// x times a number.
+  graph::ValueId scaled(graph::ValueId x, float factor, std::string_view scope);
   graph::ValueId add(graph::ValueId x, graph::ValueId y, std::string_view scope);
   /// Element by element, of two matrices.
   graph::ValueId multiply(graph::ValueId x, graph::ValueId y, std::string_view scope);
@@ -136,11 +145,16 @@ class Builder {
   graph::ValueId mean_of_tokens(graph::ValueId x, std::string_view scope);
   /// Each sequence's first row: [T, n] -> [B, n].
   graph::ValueId first_token(graph::ValueId x, std::string_view scope);
+  /// Each sequence's last row, of tokens that are not the config's padding if it has any:
+  /// [T, n] -> [B, n].
+  graph::ValueId last_token(graph::ValueId x, std::string_view scope);
 
  private:
   graph::ValueId constant(std::initializer_list<std::string_view> names, const Shape& shape);
   graph::ValueId constant_rows(std::string_view name, const PackedRows& source,
                                std::string_view parameter, const Shape& part);
+  graph::ValueId number(std::string_view name, float value);
+  graph::ValueId norm_weight(std::string_view name, int64_t n, float offset);
   int64_t columns(graph::ValueId x) const { return graph_.value(x).shape[1].size; }
 
   const ModelConfig& config_;

@@ -10,7 +10,12 @@ using graph::ValueId;
 
 namespace {
 
-ValueId encoder(Builder& b) { return rms_encoder(b, read_rms_encoder(b.config(), 1e-5, 10000)); }
+ValueId encoder(Builder& b) {
+  RmsEncoder options = read_rms_encoder(b.config(), {.epsilon = 1e-5});
+  options.full.positions =
+      read_rotary(b.config(), rope_theta(b.config().fields, 10000), options.head_size);
+  return rms_encoder(b, options);
+}
 
 ValueId dense(Builder& b, ValueId x) {
   x = b.linear(x, "dense", b.config().hidden_size);

@@ -39,6 +39,8 @@ struct FamilyParts {
   /// Tensors by which a checkpoint shows that it has the head.
   std::array<std::string_view, 2> classifier_weights = {};
   std::string_view masked_lm_weight = {};
+  /// The last layer's module of the head for tokens.
+  std::string_view token_classifier = "classifier";
   /// The last layer's module of the head for question answering.
   std::string_view question_answering = "qa_outputs";
   /// The module whose weight is tied to the word embeddings.
@@ -74,5 +76,10 @@ extern const FamilyParts kNeoBert;
 extern const FamilyParts kJinaBert;
 extern const FamilyParts kJinaV3;
 extern const FamilyParts kEsm;
+extern const FamilyParts kLlama;
+extern const FamilyParts kMistral;
+extern const FamilyParts kQwen2;
+extern const FamilyParts kQwen3;
+extern const FamilyParts kGemma3;
 
 }  // namespace tamis::models

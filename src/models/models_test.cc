@@ -390,7 +390,8 @@ TEST(Models, UnknownFamiliesAreRefused) {
             "memory/config.json: model_type \"t5\" is not built; accepted are bert, distilbert, "
             "roberta, camembert, xlm-roberta, albert, electra, mpnet, deberta, deberta-v2, ernie, "
             "megatron-bert, roberta-prelayernorm, xlm-roberta-xl, data2vec-text, dpr, modernbert, "
-            "nomic_bert, gte, new, eurobert, neobert, jina_bert, jina_embeddings_v3, esm");
+            "nomic_bert, gte, new, eurobert, neobert, jina_bert, jina_embeddings_v3, esm, llama, "
+            "mistral, qwen2, qwen3, gemma3_text");
 }
 
 TEST(Models, HeadsThatAreNotThereAreRefused) {

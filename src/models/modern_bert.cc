@@ -3,22 +3,13 @@
 // its own. Source: transformers, models/modernbert/modeling_modernbert.py
 #include "base/error.h"
 #include "base/json.h"
-#include "models/builder.h"
-#include "models/rotary.h"
+#include "models/layer_kinds.h"
 
 namespace tamis::models {
 
 using graph::ValueId;
 
 namespace {
-
-constexpr int64_t kMostWindow = 1 << 20;
-
-/// Layers of one kind.
-struct LayerKind {
-  RotaryPositions positions;
-  int64_t window = -1;  // tokens seen on either side; -1: all
-};
 
 /// What of config.json only this family has.
 struct ModernBertConfig {
@@ -32,29 +23,12 @@ struct ModernBertConfig {
   Activation activation = Activation::kGelu;
 };
 
-// layer_types where it is given, else a full layer every so many.
+// A full layer every so many, unless the file says which.
 std::vector<bool> read_slides(const ModelConfig& config) {
-  const ConfigFields& fields = config.fields;
-  const int64_t every = fields.integer("global_attn_every_n_layers", 3, 1, 1024);
+  const int64_t every = config.fields.integer("global_attn_every_n_layers", 3, 1, 1024);
   std::vector<bool> slides;
-  const JsonView types = fields.get("layer_types");
-  if (!types) {
-    for (int64_t i = 0; i < config.num_hidden_layers; ++i) slides.push_back(i % every != 0);
-    return slides;
-  }
-  if (!types.is_array() || static_cast<int64_t>(types.size()) != config.num_hidden_layers) {
-    fail(ErrorCode::kCorruptData, fields.what("layer_types"), " must be an array of ",
-         config.num_hidden_layers, " names, as num_hidden_layers says");
-  }
-  for (size_t i = 0; i < types.size(); ++i) {
-    const std::string_view type = types.at(i).as_string(fields.what("layer_types"));
-    if (type != "full_attention" && type != "sliding_attention") {
-      fields.refuse("layer_types", json_quote(type.substr(0, 200)),
-                    "full_attention and sliding_attention");
-    }
-    slides.push_back(type == "sliding_attention");
-  }
-  return slides;
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) slides.push_back(i % every != 0);
+  return read_sliding_layers(config, std::move(slides));
 }
 
 // Newer files have rope_parameters with an object for each kind, older ones a theta for each and
@@ -63,17 +37,16 @@ RotaryPositions read_positions(const ModelConfig& config, std::string_view kind,
                                std::string_view theta_key, double theta) {
   const ConfigFields& fields = config.fields;
   const int64_t head_size = config.hidden_size / config.num_attention_heads;
-  theta = fields.number(theta_key, theta, 1e-3, 1e12);
+  const RotarySizes sizes = {fields.number(theta_key, theta, 1e-3, 1e12), head_size,
+                             config.max_position_embeddings};
   const JsonView newer = fields.get("rope_parameters");
   if (newer && fields.has("rope_scaling")) {
     fields.refuse("rope_scaling", "beside rope_parameters", "either of the two alone");
   }
   if (newer) {
-    return read_rotary(newer.get(kind), cat(fields.what("rope_parameters"), ".", kind), theta,
-                       head_size, config.max_position_embeddings);
+    return read_rotary(newer.get(kind), cat(fields.what("rope_parameters"), ".", kind), sizes);
   }
-  return read_rotary(fields.get("rope_scaling"), fields.what("rope_scaling"), theta, head_size,
-                     config.max_position_embeddings);
+  return read_rotary(fields.get("rope_scaling"), fields.what("rope_scaling"), sizes);
 }
 
 ModernBertConfig read_config(const ModelConfig& config) {
@@ -83,9 +56,10 @@ ModernBertConfig read_config(const ModelConfig& config) {
   own.full.positions.name = "rotary_emb.full_attention_inv_freq";
   own.sliding.positions = read_positions(config, "sliding_attention", "local_rope_theta", 10000);
   own.sliding.positions.name = "rotary_emb.sliding_attention_inv_freq";
-  own.sliding.window = fields.integer("local_attention", 128, 2, kMostWindow) / 2;
+  const int64_t window = fields.integer("local_attention", 128, 2, kMostWindow) / 2;
   // Half of the other; newer files may have it in its place.
-  own.sliding.window = fields.integer("sliding_window", own.sliding.window, 1, kMostWindow);
+  own.sliding.before = fields.integer("sliding_window", window, 1, kMostWindow);
+  own.sliding.after = own.sliding.before;
   own.slides = read_slides(config);
   own.norm_eps = fields.number("norm_eps", 1e-5, 0, 1);
   own.norm_bias = bias_of(fields, "norm_bias");
@@ -110,7 +84,8 @@ ValueId attention(Builder& b, const ModernBertConfig& own, const LayerKind& kind
   const ValueId q = turned(part("query", 0));
   const ValueId k = turned(part("key", 1));
   graph::AttentionAttributes attributes = b.attention_attributes(n / heads);
-  attributes.left = attributes.right = kind.window;
+  attributes.left = kind.before;
+  attributes.right = kind.after;
   const ValueId context = b.attention({.q = q, .k = k, .v = part("value", 2)}, attributes, module);
   return b.linear(context, module + ".Wo", n, own.attention_bias);
 }

@@ -11,7 +11,9 @@ using graph::ValueId;
 
 namespace {
 
-double epsilon(const ModelConfig& config) { return config.fields.number("norm_eps", 1e-6, 0, 1); }
+RmsNorm norm(const ModelConfig& config) {
+  return {.epsilon = config.fields.number("norm_eps", 1e-6, 0, 1)};
+}
 
 // Two thirds of intermediate_size, rounded up to a multiple of 8: as many weights as without a
 // gate.
@@ -60,12 +62,12 @@ ValueId encoder(Builder& b) {
   ValueId x = b.word_embedding(b.path("encoder"), config.hidden_size);
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
     const std::string module = b.path(cat("transformer_encoder.", i));
-    const ValueId normed = b.rms_norm(x, module + ".attention_norm", epsilon(config));
+    const ValueId normed = b.rms_norm(x, module + ".attention_norm", norm(config));
     x = b.add(x, attention(b, positions, normed, module), module);
-    const ValueId again = b.rms_norm(x, module + ".ffn_norm", epsilon(config));
+    const ValueId again = b.rms_norm(x, module + ".ffn_norm", norm(config));
     x = b.add(x, feed_forward(b, again, module + ".ffn"), module);
   }
-  return b.rms_norm(x, b.path("layer_norm"), epsilon(config));
+  return b.rms_norm(x, b.path("layer_norm"), norm(config));
 }
 
 // dense and tanh on the first token, then a linear layer.

@@ -22,6 +22,12 @@ constexpr KeyRow kKeys[] = {
     honored("low_freq_factor"),
     honored("high_freq_factor"),
     honored("original_max_position_embeddings"),
+    honored("attention_factor"),
+    honored("beta_fast"),
+    honored("beta_slow"),
+    honored("mscale"),
+    honored("mscale_all_dim"),
+    honored("truncate"),
     refused("partial_rotary_factor", "heads that turn in part are not built", {"1", "1.0"}),
 };
 
@@ -48,11 +54,9 @@ std::string_view type_of(const JsonView& parameters, std::string_view what) {
 
 // Long waves go slower by `factor`, short ones as they are, those between by a share of both.
 void scale_as_llama3(const JsonView& parameters, std::string_view what, double factor,
-                     int64_t positions, std::vector<float>& frequencies) {
+                     double context, std::vector<float>& frequencies) {
   const double low = number(parameters, "low_freq_factor", what, 1, 1e-3, kMostFactor);
   const double high = number(parameters, "high_freq_factor", what, 4, 1e-3, kMostFactor);
-  const double context = number(parameters, "original_max_position_embeddings", what,
-                                static_cast<double>(positions), 1, 1 << 30);
   if (high <= low) {
     fail(ErrorCode::kCorruptData, what, ".high_freq_factor is ", high, "; accepted is more than ",
          low);
@@ -68,6 +72,97 @@ void scale_as_llama3(const JsonView& parameters, std::string_view what, double f
   }
 }
 
+// The pair that turns `turns` times within `context` tokens, as a fraction.
+double pair_of(double turns, int64_t size, double theta, double context) {
+  return static_cast<double>(size) * std::log(context / (turns * 2 * M_PI)) / (2 * std::log(theta));
+}
+
+// Pairs that stay as they are before `low`, those that go slower by `factor` from `high` on.
+struct Ramp {
+  double low = 0;
+  double high = 0;
+
+  // Of pair i: 0 is as it was.
+  [[nodiscard]] float share(size_t i) const {
+    const double width = low == high ? 0.001 : high - low;
+    return static_cast<float>(std::clamp((static_cast<double>(i) - low) / width, 0.0, 1.0));
+  }
+};
+
+/// What yarn reads beside the factor.
+struct YarnRule {
+  double theta = 0;
+  int64_t size = 0;
+  double context = 0;  // tokens of the longest text in training
+  double longest = 0;  // and now
+
+  [[nodiscard]] Ramp ramp(const JsonView& parameters, std::string_view what) const {
+    const double fast = number(parameters, "beta_fast", what, 32, 1e-3, kMostFactor);
+    const double slow = number(parameters, "beta_slow", what, 1, 1e-3, kMostFactor);
+    Ramp ramp = {pair_of(fast, size, theta, context), pair_of(slow, size, theta, context)};
+    const JsonView truncate = parameters.get("truncate");
+    if (truncate.is_null() || truncate.as_bool(cat(what, ".truncate"))) {
+      ramp = {std::floor(ramp.low), std::ceil(ramp.high)};
+    }
+    return {std::max(ramp.low, 0.0), std::min(ramp.high, static_cast<double>(size - 1))};
+  }
+};
+
+double yarn_scale(double factor, double mscale) {
+  return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1;
+}
+
+// By how much cosines and sines grow, so that attention stays as sharp.
+double yarn_attention(const JsonView& parameters, std::string_view what, double factor) {
+  const double mscale = number(parameters, "mscale", what, 0, 0, kMostFactor);
+  const double of_all = number(parameters, "mscale_all_dim", what, 0, 0, kMostFactor);
+  const double usual = mscale != 0 && of_all != 0
+                           ? yarn_scale(factor, mscale) / yarn_scale(factor, of_all)
+                           : yarn_scale(factor, 1);
+  return number(parameters, "attention_factor", what, usual, 1e-6, kMostFactor);
+}
+
+// Short waves as they are, long ones slower by `factor`, those between by a share of both.
+void scale_as_yarn(const JsonView& parameters, std::string_view what, const YarnRule& rule,
+                   double factor, RotaryPositions& positions) {
+  const Ramp ramp = rule.ramp(parameters, what);
+  for (size_t i = 0; i < positions.frequencies.size(); ++i) {
+    float& frequency = positions.frequencies[i];
+    const float share = ramp.share(i);
+    frequency = frequency / static_cast<float>(factor) * share + frequency * (1 - share);
+  }
+  positions.scale = static_cast<float>(yarn_attention(parameters, what, factor));
+}
+
+// null stands for what the lengths say, where the rule is of lengths.
+double read_factor(const JsonView& parameters, std::string_view what, std::string_view type,
+                   double usual) {
+  const JsonView factor = parameters.get("factor");
+  if (!factor || (factor.is_null() && usual == 0)) {
+    fail(ErrorCode::kCorruptData, what, ".factor is absent; rope_type ", json_quote(type),
+         " needs a number");
+  }
+  return number(parameters, "factor", what, usual, 1e-3, kMostFactor);
+}
+
+void scale(const JsonView& parameters, std::string_view what, std::string_view type,
+           const YarnRule& rule, RotaryPositions& positions) {
+  const auto factor = [&](double usual = 0) {
+    return read_factor(parameters, what, type, usual);
+  };
+  if (type == "linear") {
+    const auto divisor = static_cast<float>(factor());
+    for (float& frequency : positions.frequencies) frequency /= divisor;
+  } else if (type == "llama3") {
+    scale_as_llama3(parameters, what, factor(), rule.context, positions.frequencies);
+  } else if (type == "yarn") {
+    scale_as_yarn(parameters, what, rule, factor(rule.longest / rule.context), positions);
+  } else {
+    fail(ErrorCode::kUnsupported, what, ": rope_type ", json_quote(type.substr(0, 200)),
+         " is not built; accepted are default, dynamic, linear, llama3 and yarn");
+  }
+}
+
 }  // namespace
 
 std::vector<float> rotary_frequencies(double theta, int64_t size) {
@@ -80,31 +175,27 @@ std::vector<float> rotary_frequencies(double theta, int64_t size) {
   return frequencies;
 }
 
-RotaryPositions read_rotary(const JsonView& parameters, std::string_view what, double theta,
-                            int64_t size, int64_t max_positions) {
+RotaryPositions read_rotary(const JsonView& parameters, std::string_view what,
+                            const RotarySizes& sizes) {
   if (!parameters.is_null() && !parameters.is_object()) {
     fail(ErrorCode::kCorruptData, what, " must be an object");
   }
-  if (size < 2 || size % 2 != 0) {
-    fail(ErrorCode::kCorruptData, what, ": ", size,
+  if (sizes.size < 2 || sizes.size % 2 != 0) {
+    fail(ErrorCode::kCorruptData, what, ": ", sizes.size,
          " columns of a head cannot turn; accepted are even numbers from 2 on");
   }
   check_keys(parameters, what, kKeys);
   RotaryPositions positions;
-  theta = number(parameters, "rope_theta", what, theta, 1e-3, kMostTheta);
-  positions.frequencies = rotary_frequencies(theta, size);
+  const double theta = number(parameters, "rope_theta", what, sizes.theta, 1e-3, kMostTheta);
+  positions.frequencies = rotary_frequencies(theta, sizes.size);
   const std::string_view type = type_of(parameters, what);
   // "dynamic" changes what is longer than max_position_embeddings only, which no run takes.
   if (type == "default" || type == "dynamic") return positions;
-  const double factor = number(parameters, "factor", what, 1, 1e-3, kMostFactor);
-  if (type == "linear") {
-    for (float& frequency : positions.frequencies) frequency /= static_cast<float>(factor);
-  } else if (type == "llama3") {
-    scale_as_llama3(parameters, what, factor, max_positions, positions.frequencies);
-  } else {
-    fail(ErrorCode::kUnsupported, what, ": rope_type ", json_quote(type.substr(0, 200)),
-         " is not built; accepted are default, dynamic, linear and llama3");
-  }
+  const auto longest = static_cast<double>(sizes.max_positions);
+  double context =
+      number(parameters, "original_max_position_embeddings", what, longest, 1, 1 << 30);
+  if (sizes.original_positions > 0) context = static_cast<double>(sizes.original_positions);
+  scale(parameters, what, type, {theta, sizes.size, context, longest}, positions);
   return positions;
 }
 
@@ -113,8 +204,9 @@ RotaryPositions read_rotary(const ModelConfig& config, double theta, int64_t siz
   const JsonView older = fields.get("rope_scaling");
   const bool is_set = older.exists() && !(older.is_object() && older.size() == 0);
   const std::string_view key = is_set ? "rope_scaling" : "rope_parameters";
-  return read_rotary(fields.get(key), fields.what(key), theta, size,
-                     config.max_position_embeddings);
+  const int64_t original = fields.integer("original_max_position_embeddings", 0, 0, 1 << 30);
+  return read_rotary(fields.get(key), fields.what(key),
+                     {theta, size, config.max_position_embeddings, original});
 }
 
 double rope_theta(const ConfigFields& fields, double otherwise) {
@@ -131,7 +223,8 @@ graph::ValueId rotary(Builder& b, graph::ValueId x, const RotaryPositions& posit
                             Shape{pairs}, std::span<const float>(positions.frequencies))));
   }
   return b.graph().add_node(graph::OpKind::kRotary, {x, frequencies},
-                            graph::RotaryAttributes{heads, head_size, positions.interleaved},
+                            graph::RotaryAttributes{heads, head_size, positions.interleaved,
+                                                    positions.scale},
                             scope);
 }
 

@@ -18,6 +18,7 @@ namespace tamis::models {
 struct RotaryPositions {
   std::vector<float> frequencies;  ///< of the pairs: angle = place * frequency
   bool interleaved = false;        ///< pairs are neighbors, not halves
+  float scale = 1;                 ///< of cosines and sines
   /// Of the constant that holds the frequencies, made once.
   std::string name = "rotary_emb.inv_freq";
 };
@@ -25,15 +26,24 @@ struct RotaryPositions {
 /// 1 / theta^(2 i / size), i below size / 2, in float32 as PyTorch computes it.
 [[nodiscard]] std::vector<float> rotary_frequencies(double theta, int64_t size);
 
+/// What a rule of positions takes from outside its own object.
+struct RotarySizes {
+  double theta = 10000;       ///< where the object has no rope_theta
+  int64_t size = 0;           ///< columns of a head that turn
+  int64_t max_positions = 0;  ///< tokens of the longest text
+  /// Tokens of the longest text before the rule stretched it; 0: as the object says.
+  int64_t original_positions = 0;
+};
+
 /// `parameters` is the object that newer files call rope_parameters and older ones rope_scaling,
-/// possibly null or absent; its rope_theta wins over `theta`. `size` columns of a head turn, in
-/// texts of up to `max_positions` tokens. Throws Error naming `what`: kUnsupported for a rope_type
-/// that is not built, kCorruptData for numbers out of their limits.
+/// possibly null or absent. Throws Error naming `what`: kUnsupported for a rope_type that is not
+/// built, kCorruptData for numbers that lack or are out of their limits.
 [[nodiscard]] RotaryPositions read_rotary(const JsonView& parameters, std::string_view what,
-                                          double theta, int64_t size, int64_t max_positions);
+                                          const RotarySizes& sizes);
 
 /// As the file's rope_scaling says, or its rope_parameters where that is absent or empty: in this
-/// order, as transformers has it. Throws what the other throws, naming the key.
+/// order, as transformers has it; original_max_position_embeddings beside them wins over the one
+/// inside. Throws what the other throws, naming the key.
 [[nodiscard]] RotaryPositions read_rotary(const ModelConfig& config, double theta, int64_t size);
 
 /// The file's rope_theta, or `otherwise`.

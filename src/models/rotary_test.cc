@@ -15,7 +15,7 @@ namespace {
 
 RotaryPositions read(const std::string& json, int64_t size = 8, double theta = 10000) {
   const JsonDocument document = JsonDocument::parse(json, "test");
-  return read_rotary(document.root(), "config.json: rope_scaling", theta, size, 8192);
+  return read_rotary(document.root(), "config.json: rope_scaling", {theta, size, 8192});
 }
 
 // pow and a division, each rounded, and the factor; what llama3 blends depends four times as much
@@ -90,9 +90,11 @@ std::string refusal(const std::string& json, ErrorCode code, int64_t size = 8) {
 }
 
 TEST(Rotary, WhatIsNotBuiltIsNamed) {
-  EXPECT_EQ(refusal(R"({"rope_type":"yarn","factor":4})", ErrorCode::kUnsupported),
-            "config.json: rope_scaling: rope_type \"yarn\" is not built; accepted are default, "
-            "dynamic, linear and llama3");
+  EXPECT_EQ(refusal(R"({"rope_type":"proportional","factor":4})", ErrorCode::kUnsupported),
+            "config.json: rope_scaling: rope_type \"proportional\" is not built; accepted are "
+            "default, dynamic, linear, llama3 and yarn");
+  EXPECT_EQ(refusal(R"({"rope_type":"yarn"})", ErrorCode::kCorruptData),
+            "config.json: rope_scaling.factor is absent; rope_type \"yarn\" needs a number");
   EXPECT_EQ(refusal(R"({"rope_type":"linear","factor":0})", ErrorCode::kCorruptData),
             "config.json: rope_scaling.factor is 0; accepted are 0.001 to 1e+06");
   EXPECT_EQ(refusal("[]", ErrorCode::kCorruptData), "config.json: rope_scaling must be an object");

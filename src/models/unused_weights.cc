@@ -46,6 +46,7 @@ constexpr std::string_view kUsual[] = {
     "decoder.",
     "dense.",
     "contact_head.",
+    "score.",
 };
 
 bool is_usual(std::string_view name, std::string_view prefix) {

@@ -172,20 +172,22 @@ def _spread_answers(model: torch.nn.Module, spec: Spec, tokenizer: small_tokeniz
     """
     if spec.head not in SPREAD:
         return
-    head = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
+    head = next(getattr(model, name) for name in ("qa_outputs", "score", "classifier") if hasattr(model, name))
     last = [module for module in head.modules() if isinstance(module, torch.nn.Linear)][-1]
     rows = []
     last.register_forward_hook(lambda module, inputs, output: rows.append(output[0]))
     with torch.no_grad():
         for line in corpus.lines()[::7]:
             model(torch.tensor([tokenizer.fast(line, truncation=True, max_length=spec.max_length)["input_ids"]]))
+        last._forward_hooks.clear()
         logits = torch.cat([row.reshape(-1, row.shape[-1]) for row in rows])
         scale = torch.round(SPREAD[spec.head] / logits.std(0) * 10) / 10
         last.weight *= scale[:, None]
+        if last.bias is None:
+            return
         last.bias.copy_(torch.round((last.bias - logits.mean(0)) * scale * 10) / 10)
         if spec.head == "token-classification":
             last.bias[0] += 1.5
-    last._forward_hooks.clear()
 
 
 def new_model(spec: Spec, config: transformers.PretrainedConfig) -> torch.nn.Module:

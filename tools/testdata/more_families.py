@@ -2,6 +2,7 @@
 
 import transformers
 
+import decoders
 import own_models
 import small_tokenizers
 
@@ -14,7 +15,7 @@ HEADS = {
     "xlm-roberta-xl": ["base", "masked-lm"], "data2vec-text": ["base", "masked-lm"], "dpr": ["base"],
     "modernbert": ALL_HEADS, "nomic_bert": NO_ANSWERS, "gte": NO_ANSWERS, "eurobert": NO_ANSWERS,
     "jina_embeddings_v3": ["base", "sequence-classification", "masked-lm"], "esm": ["base", "token-classification"],
-    **{family: list(heads) for family, heads in own_models.ARCHITECTURES.items()},
+    **{family: list(heads) for family, heads in own_models.ARCHITECTURES.items()}, **decoders.HEADS,
 }
 # Families with segments.
 WITH_TYPES = {"ernie", "megatron-bert", "dpr", "nomic_bert", *own_models.WITH_TYPES}
@@ -36,10 +37,11 @@ OPTIONS = {
     # A mask behind all pieces, so that none of the texts has it.
     "esm": {"position_embedding_type": "rotary", "token_dropout": True, "vocab_size": 121, "mask_token_id": 120},
     "modernbert": {"local_attention": 8}, "gte": {"type_vocab_size": 1}, "eurobert": {"num_key_value_heads": 1},
-    "ernie": {"use_task_id": True, "task_type_vocab_size": 3},
+    "ernie": {"use_task_id": True, "task_type_vocab_size": 3}, **decoders.OPTIONS,
 }
 # What single checkpoints have beside those, so that every setting of a family is in one of them.
 OF_FOLDER = {
+    **decoders.OF_FOLDER,
     "ernie-multiple-choice": {"num_labels": 1, "use_task_id": False},
     "deberta-sequence-classification": {"pos_att_type": ["p2c"], "max_relative_positions": 12},
     "deberta-token-classification": {"pos_att_type": ["c2p"], "position_biased_input": True, "type_vocab_size": 2},
@@ -101,7 +103,7 @@ def tokenizer_for(spec) -> small_tokenizers.SmallTokenizer:
 
 def activation_key(family: str) -> str:
     """The configuration's name for the activation."""
-    return "hidden_activation" if family == "modernbert" else "hidden_act"
+    return "hidden_activation" if family in ("modernbert", "gemma3_text") else "hidden_act"
 
 
 def config_for(spec, tokenizer: small_tokenizers.SmallTokenizer, labels: dict) -> transformers.PretrainedConfig:

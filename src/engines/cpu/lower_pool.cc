@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "engines/cpu/lowering.h"
 #include "kernels/cpu/pooling/pooling.h"
 
@@ -69,6 +71,47 @@ class PoolStep final : public Step {
   int64_t width_;
 };
 
+// The last row of each sequence whose token is not the padding; its first where all are.
+class LastTokenStep final : public Step {
+ public:
+  LastTokenStep(const graph::Node& node, const Lowering& lowering)
+      : x_(node.operand(graph::Operand::kX)),
+        ids_(node.operand(graph::Operand::kIds)),
+        y_(node.output),
+        padding_(node.attribute<graph::PoolAttributes>().padding_idx),
+        width_(lowering.columns(node.operand(graph::Operand::kX))) {}
+
+  void run(const StepContext& context) const noexcept override {
+    const Share rows = share_of(context.block->sequences(), context);
+    const auto* x = context.value<const float>(x_);
+    auto* y = context.value<float>(y_);
+    for (int64_t s = rows.begin; s < rows.end; ++s) {
+      if (context.cu_seqlens[s] == context.cu_seqlens[s + 1]) {
+        std::fill_n(y + s * width_, width_, 0.0f);
+      } else {
+        std::copy_n(x + last_token(context, s) * width_, width_, y + s * width_);
+      }
+    }
+  }
+
+  [[nodiscard]] std::string_view kernel() const override { return "last_token"; }
+
+ private:
+  [[nodiscard]] int64_t last_token(const StepContext& context, int64_t sequence) const {
+    const auto* ids = context.value<const int32_t>(ids_);
+    const int64_t first = context.cu_seqlens[sequence];
+    int64_t token = context.cu_seqlens[sequence + 1] - 1;
+    while (token > first && ids[token] == padding_) --token;
+    return token;
+  }
+
+  graph::ValueId x_;
+  graph::ValueId ids_;
+  graph::ValueId y_;
+  int64_t padding_;
+  int64_t width_;
+};
+
 }  // namespace
 
 std::unique_ptr<Step> lower_pool_of_first_tokens(const graph::Node& node, Lowering& lowering);
@@ -77,6 +120,7 @@ std::unique_ptr<Step> lower_sequence_pool(const graph::Node& node, Lowering& low
   if (lowering.shape(node.operand(graph::Operand::kX))[0].symbol == graph::Symbol::kFirst) {
     return lower_pool_of_first_tokens(node, lowering);
   }
+  if (node.has(graph::Operand::kIds)) return std::make_unique<LastTokenStep>(node, lowering);
   return std::make_unique<PoolStep>(node, lowering);
 }
 
