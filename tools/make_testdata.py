@@ -86,6 +86,18 @@ def make_sentence(pattern: str) -> None:
         sentence.build(name, folder)
         sentence.record(name, folder)
         print(folder.relative_to(ROOT.parent))
+    make_rerankers(pattern)
+
+
+def make_rerankers(pattern: str) -> None:
+    """CrossEncoders over the scores of next words, and their pipelines.json."""
+    import decoder_folders
+
+    folder = ROOT / "sentence-transformers" / "qwen3-reranker"
+    if fnmatch.fnmatch(folder.name, pattern):
+        shutil.rmtree(folder, ignore_errors=True)
+        decoder_folders.build_reranker(folder)
+        print(folder.relative_to(ROOT.parent))
 
 
 def make_hostile() -> None:

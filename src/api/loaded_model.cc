@@ -282,6 +282,7 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   manifest_.include_prompt = !sentence.pooling || sentence.pooling->include_prompt;
   manifest_.prompts = sentence.prompts;
   manifest_.default_prompt_name = sentence.default_prompt_name;
+  manifest_.pair_template = sentence.pair_template;
   manifest_.similarity = sentence.similarity_fn_name;
   manifest_.parameters = count_parameters(built.graph);
   graph_ = std::move(built.graph);

@@ -91,6 +91,31 @@ std::map<std::string, FileRecord> read_files(const Fields& fields, std::string_v
   return files;
 }
 
+void write_pair_template(JsonWriter& json, const TextTemplate& parts) {
+  if (parts.empty()) return;
+  json.key("pair_template").begin_array();
+  for (const TextPart& part : parts) {
+    json.begin_object();
+    if (!part.slot.empty()) json.member("slot", part.slot);
+    json.member("text", part.text).end_object();
+  }
+  json.end_array();
+}
+
+TextTemplate read_pair_template(const Fields& fields) {
+  TextTemplate parts;
+  if (!fields.get("pair_template")) return parts;
+  const JsonView array = fields.array("pair_template");
+  const std::string where = fields.where("pair_template");
+  for (size_t i = 0; i < array.size(); ++i) {
+    TextPart part;
+    if (const JsonView slot = array.at(i).get("slot")) part.slot = slot.as_string(where);
+    part.text = array.at(i).get("text").as_string(where);
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
 }  // namespace
 
 std::string write_manifest(const Manifest& manifest) {
@@ -115,6 +140,7 @@ std::string write_manifest(const Manifest& manifest) {
   }
   if (manifest.truncate_dim) json.member("truncate_dim", *manifest.truncate_dim);
   if (manifest.similarity) json.member("similarity", *manifest.similarity);
+  write_pair_template(json, manifest.pair_template);
   json.member("normalize", manifest.normalize).member("do_lower_case", manifest.do_lower_case);
   json.member("include_prompt", manifest.include_prompt).key("prompts").begin_object();
   for (const auto& prompt : manifest.prompts) json.member(prompt.first, prompt.second);
@@ -181,6 +207,7 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
   }
   manifest.default_prompt_name = fields.optional_string("default_prompt_name");
   manifest.similarity = fields.optional_string("similarity");
+  manifest.pair_template = read_pair_template(fields);
   manifest.files = read_files(fields, source);
   return manifest;
 }
@@ -199,6 +226,7 @@ tasks::TaskModel task_model(const Manifest& manifest) {
   model.include_prompt = manifest.include_prompt;
   model.prompts = manifest.prompts;
   model.default_prompt_name = manifest.default_prompt_name;
+  model.pair_template = manifest.pair_template;
   return model;
 }
 

@@ -21,6 +21,7 @@ Manifest example() {
   manifest.normalize = true;
   manifest.prompts = {{"query", "query: "}, {"passage", "passage: "}};
   manifest.default_prompt_name = "query";
+  manifest.pair_template = {{"", "<q>"}, {"query", ""}, {"system", "rank"}, {"document", ""}};
   manifest.files["graph.txt"] = {12, std::string(64, 'a')};
   return manifest;
 }
@@ -33,6 +34,7 @@ TEST(Manifest, RoundTrips) {
   EXPECT_EQ(read.cross_encoder_activation, Activation::kSigmoid);
   EXPECT_EQ(read.files.at("graph.txt").bytes, 12);
   EXPECT_EQ(task_model(read).prompts.at("query"), "query: ");
+  EXPECT_EQ(task_model(read).pair_template, example().pair_template);
 }
 
 std::string refusal(std::string_view from, std::string_view to) {

@@ -4,9 +4,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "formats/chat_template.h"
 #include "formats/checkpoint.h"
 #include "formats/config_file.h"
 #include "formats/hf_config.h"
+#include "formats/sentence_modules.h"
 
 namespace tamis {
 
@@ -16,23 +18,7 @@ namespace {
 
 constexpr size_t kMaxConfigBytes = size_t{4} << 20;
 constexpr size_t kMaxModules = 64;
-constexpr int64_t kMaxFeatures = 1 << 20;
 constexpr int64_t kMaxLength = 1 << 30;
-
-// The older key of each mode; several may be true, and are concatenated in this order.
-struct PoolingRow {
-  PoolingMode mode;
-  std::string_view name;
-  std::string_view flag;
-};
-constexpr PoolingRow kPoolingRows[] = {
-    {PoolingMode::kCls, "cls", "pooling_mode_cls_token"},
-    {PoolingMode::kMax, "max", "pooling_mode_max_tokens"},
-    {PoolingMode::kMean, "mean", "pooling_mode_mean_tokens"},
-    {PoolingMode::kMeanSqrtLen, "mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens"},
-    {PoolingMode::kWeightedMean, "weightedmean", "pooling_mode_weightedmean_tokens"},
-    {PoolingMode::kLastToken, "lasttoken", "pooling_mode_lasttoken"},
-};
 
 constexpr KeyRow kModuleKeys[] = {
     honored("type"),
@@ -43,46 +29,6 @@ constexpr KeyRow kModuleKeys[] = {
 };
 static_assert(keys_are_distinct(kModuleKeys));
 
-constexpr KeyRow kPoolingKeys[] = {
-    honored("word_embedding_dimension"),
-    honored("embedding_dimension"),
-    honored("pooling_mode"),
-    honored("include_prompt"),
-    honored("pooling_mode_cls_token"),
-    honored("pooling_mode_max_tokens"),
-    honored("pooling_mode_mean_tokens"),
-    honored("pooling_mode_mean_sqrt_len_tokens"),
-    honored("pooling_mode_weightedmean_tokens"),
-    honored("pooling_mode_lasttoken"),
-};
-static_assert(keys_are_distinct(kPoolingKeys));
-
-constexpr std::string_view kPooledAlone = "only the pooled vector is worked on";
-
-constexpr KeyRow kDenseKeys[] = {
-    honored("in_features"),
-    honored("out_features"),
-    honored("bias"),
-    honored("activation_function"),
-    honored("use_residual"),
-    refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
-    refused("module_output_name", kPooledAlone, {"\"sentence_embedding\""}),
-};
-static_assert(keys_are_distinct(kDenseKeys));
-
-constexpr KeyRow kLayerNormKeys[] = {
-    honored("dimension"),
-    refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
-    refused("module_output_name", kPooledAlone, {"\"sentence_embedding\""}),
-};
-static_assert(keys_are_distinct(kLayerNormKeys));
-
-constexpr KeyRow kNormalizeKeys[] = {
-    refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
-    refused("module_output_name", kPooledAlone, {"\"sentence_embedding\""}),
-};
-static_assert(keys_are_distinct(kNormalizeKeys));
-
 constexpr KeyRow kFolderKeys[] = {
     honored("prompts"),       honored("default_prompt_name"),   honored("similarity_fn_name"),
     honored("model_type"),    honored("activation_fn"),         harmless("__version__"),
@@ -90,116 +36,14 @@ constexpr KeyRow kFolderKeys[] = {
 };
 static_assert(keys_are_distinct(kFolderKeys));
 
-PoolingMode pooling_mode(JsonView value, const ConfigObject& file) {
-  const std::string_view name = value.as_string(file.what("pooling_mode"));
-  const auto mode = pooling_mode_from_name(name);
-  if (mode) return *mode;
-  fail(ErrorCode::kUnsupported, file.what("pooling_mode"), " ", json_quote(name.substr(0, 200)),
-       " is not built; accepted are cls, max, mean, mean_sqrt_len_tokens, weightedmean and "
-       "lasttoken");
-}
-
-PoolingConfig read_pooling(const ConfigObject& file) {
-  file.check(kPoolingKeys);
-  PoolingConfig pooling;
-  pooling.embedding_dimension = file.count("word_embedding_dimension", kMaxFeatures);
-  if (file.get("embedding_dimension")) {
-    pooling.embedding_dimension = file.count("embedding_dimension", kMaxFeatures);
-  }
-  pooling.include_prompt = file.flag("include_prompt", true);
-  if (const JsonView modes = file.get("pooling_mode")) {
-    if (!modes.is_array()) {
-      pooling.modes.push_back(pooling_mode(modes, file));
-    } else if (modes.size() == 0 || modes.size() > std::size(kPoolingRows)) {
-      fail(ErrorCode::kCorruptData, file.what("pooling_mode"), " must name 1 to ",
-           std::size(kPoolingRows), " modes");
-    }
-    for (size_t i = 0; modes.is_array() && i < modes.size(); ++i) {
-      pooling.modes.push_back(pooling_mode(modes.at(i), file));
-    }
-    return pooling;
-  }
-  for (const PoolingRow& row : kPoolingRows) {
-    if (file.flag(row.flag, false)) pooling.modes.push_back(row.mode);
-  }
-  if (pooling.modes.empty()) pooling.modes.push_back(PoolingMode::kMean);
-  return pooling;
-}
-
-// The tensor of that name and shape.
-std::shared_ptr<const Tensor> module_tensor(const std::vector<StoredTensor>& weights,
-                                            std::string_view name, const Shape& shape,
-                                            const fs::path& folder) {
-  for (const StoredTensor& stored : weights) {
-    if (stored.name != name) continue;
-    const auto& tensor = usable_tensor(stored);
-    if (tensor->shape() != shape) {
-      fail(ErrorCode::kCorruptData, stored.source, ": tensor \"", name, "\" has the shape ",
-           tensor->shape().to_string(), ", config.json asks for ", shape.to_string());
-    }
-    const DType dtype = tensor->dtype();
-    if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16 &&
-        dtype != DType::kF64) {
-      fail(ErrorCode::kUnsupported, stored.source, ": tensor \"", name, "\" has dtype ",
-           dtype_name(dtype), "; accepted are F32, F16, BF16 and F64");
-    }
-    require_finite(stored);
-    return tensor;
-  }
-  fail(ErrorCode::kNotFound, folder.string(), ": no tensor \"", name, "\" in the weights");
-}
-
-DenseConfig read_dense(const fs::path& folder, std::string_view name) {
-  const ConfigFile file(folder / "config.json");
-  file->check(kDenseKeys);
-  DenseConfig dense;
-  dense.folder = name;
-  const auto in = file->count("in_features", kMaxFeatures);
-  const auto out = file->count("out_features", kMaxFeatures);
-  if (!in || !out) {
-    fail(ErrorCode::kCorruptData, file->source(), ": in_features and out_features are needed");
-  }
-  dense.in_features = *in;
-  dense.out_features = *out;
-  if (const auto path = file->text("activation_function")) {
-    const auto activation = activation_from_python_path(*path);
-    if (!activation) {
-      fail(ErrorCode::kUnsupported, file->what("activation_function"), " ",
-           json_quote(path->substr(0, 200)), " is not built; accepted are ",
-           known_python_activations());
-    }
-    dense.activation = *activation;
-  }
-  const std::vector<StoredTensor> weights = read_weights(folder);
-  dense.weight = module_tensor(weights, "linear.weight", {*out, *in}, folder);
-  if (file->flag("bias", true)) dense.bias = module_tensor(weights, "linear.bias", {*out}, folder);
-  dense.use_residual = file->flag("use_residual", false);
-  if (dense.use_residual && *in != *out) {
-    dense.residual = module_tensor(weights, "residual.weight", {*out, *in}, folder);
-  }
-  return dense;
-}
-
-LayerNormConfig read_layer_norm(const fs::path& folder, std::string_view name) {
-  const ConfigFile file(folder / "config.json");
-  file->check(kLayerNormKeys);
-  const auto width = file->count("dimension", kMaxFeatures);
-  if (!width) fail(ErrorCode::kCorruptData, file->source(), ": dimension is needed");
-  const std::vector<StoredTensor> weights = read_weights(folder);
-  LayerNormConfig norm;
-  norm.folder = name;
-  norm.weight = module_tensor(weights, "norm.weight", {*width}, folder);
-  norm.bias = module_tensor(weights, "norm.bias", {*width}, folder);
-  return norm;
-}
-
 enum class ModuleKind : uint8_t {
   kTransformer,
   kPooling,
   kDense,
   kLayerNorm,
   kNormalize,
-  kDropout
+  kDropout,
+  kLogitScore
 };
 
 struct ModuleRow {
@@ -213,6 +57,7 @@ constexpr ModuleRow kModules[] = {
     {"LayerNorm", ModuleKind::kLayerNorm},
     {"Normalize", ModuleKind::kNormalize},
     {"Dropout", ModuleKind::kDropout},
+    {"LogitScore", ModuleKind::kLogitScore},
 };
 
 // "sentence_transformers.models.Pooling" and, since version 5.2,
@@ -225,8 +70,8 @@ ModuleKind module_kind(std::string_view type, std::string_view source) {
     }
   }
   fail(ErrorCode::kUnsupported, source, ": module ", json_quote(type.substr(0, 200)),
-       " is not built; accepted are Transformer, Pooling, Dense, LayerNorm, Normalize and Dropout "
-       "of sentence_transformers");
+       " is not built; accepted are Transformer, Pooling, Dense, LayerNorm, Normalize, Dropout and "
+       "LogitScore of sentence_transformers");
 }
 
 class ModulesReader {
@@ -281,6 +126,10 @@ class ModulesReader {
         return set_normalize(inside(path), path);
       case ModuleKind::kDropout:
         return;
+      case ModuleKind::kLogitScore:
+        if (config_.logit_score) misplaced("two LogitScores");
+        config_.logit_score = read_logit_score(ConfigFile(inside(path) / "config.json").root());
+        return;
     }
   }
 
@@ -324,7 +173,7 @@ class ModulesReader {
   // The folder and its config are there only since version 5.2.
   void set_normalize(const fs::path& folder, std::string_view path) {
     if (folder != folder_ && file_exists(folder / "config.json")) {
-      ConfigFile(folder / "config.json")->check(kNormalizeKeys);
+      check_normalize(ConfigFile(folder / "config.json").root());
     }
     if (config_.normalize) return;  // a second one changes nothing
     config_.normalize = true;
@@ -340,6 +189,12 @@ class ModulesReader {
 
 // What the modules make of the Transformer's output must be a sentence's vector or a pair's score.
 void check_output(const SentenceTransformerConfig& config, const std::string& source) {
+  const bool alone = !config.pooling && config.pooled.empty() && !config.normalize;
+  if (config.logit_score && config.output != TransformerOutput::kNextToken) {
+    fail(ErrorCode::kUnsupported, source,
+         ": a LogitScore behind a Transformer that gives no scores of next words; accepted is "
+         "\"transformer_task\": \"text-generation\" in sentence_bert_config.json");
+  }
   switch (config.output) {
     case TransformerOutput::kTokenEmbeddings:
       if (config.pooling) return;
@@ -352,10 +207,15 @@ void check_output(const SentenceTransformerConfig& config, const std::string& so
            ": a Pooling module behind a Transformer that gives pooler_output; accepted is "
            "last_hidden_state with Pooling, or pooler_output without");
     case TransformerOutput::kScores:
-      if (!config.pooling && config.pooled.empty() && !config.normalize) return;
+      if (alone) return;
       fail(ErrorCode::kUnsupported, source,
            ": modules behind a Transformer for sequence classification are not built; accepted is "
            "the Transformer alone");
+    case TransformerOutput::kNextToken:
+      if (alone && config.logit_score) return;
+      fail(ErrorCode::kUnsupported, source,
+           ": a Transformer for text generation without a LogitScore alone behind it; text is not "
+           "generated, accepted are both together");
   }
 }
 
@@ -415,9 +275,13 @@ void warn_of_files_without_modules(const fs::path& folder) {
   }
 }
 
+bool gives_scores(TransformerOutput output) {
+  return output == TransformerOutput::kScores || output == TransformerOutput::kNextToken;
+}
+
 // A cross-encoder's scores need its head, and only it may have them.
 void check_kind(const SentenceTransformerConfig& config, const std::string& source) {
-  const bool scores = config.output == TransformerOutput::kScores;
+  const bool scores = gives_scores(config.output);
   if (!config.is_cross_encoder || scores) return;
   fail(ErrorCode::kUnsupported, source,
        ": a CrossEncoder without a sequence classification head is not built; accepted is "
@@ -425,17 +289,6 @@ void check_kind(const SentenceTransformerConfig& config, const std::string& sour
 }
 
 }  // namespace
-
-std::optional<PoolingMode> pooling_mode_from_name(std::string_view name) {
-  for (const PoolingRow& row : kPoolingRows) {
-    if (row.name == name) return row.mode;
-  }
-  return std::nullopt;
-}
-
-PoolingConfig parse_pooling_config(std::string_view json, std::string_view source) {
-  return read_pooling(ConfigFile(json, std::string(source)).root());
-}
 
 SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
   SentenceTransformerConfig config;
@@ -454,7 +307,12 @@ SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
   const std::string source = (folder / "modules.json").string();
   check_output(config, source);
   check_kind(config, source);
-  config.is_cross_encoder |= config.output == TransformerOutput::kScores;
+  config.is_cross_encoder |= gives_scores(config.output);
+  if (config.logit_score) {
+    const ChatTemplateText chat = read_chat_template(config.transformer_folder);
+    config.pair_template =
+        parse_pair_template(chat.text, chat.source, transformer.add_generation_prompt);
+  }
   return config;
 }
 

@@ -1,8 +1,8 @@
 // What sentence-transformers writes beside a Hugging Face model: modules.json and its folders.
 //
 // Is: pooling, Dense layers, normalization, prompts, maximum length, as data. Is not: their
-// arithmetic. Modules other than Transformer, Pooling, Dense, LayerNorm, Normalize and Dropout
-// (which does nothing here) are refused by name. May use: base, tensor.
+// arithmetic. Modules other than Transformer, Pooling, Dense, LayerNorm, Normalize, LogitScore and
+// Dropout (which does nothing here) are refused by name. May use: base, tensor.
 // Source: https://github.com/huggingface/sentence-transformers, the modules' config_keys.
 #pragma once
 
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/activation.h"
+#include "base/text_template.h"
 #include "formats/transformer_module.h"
 #include "tensor/tensor.h"
 
@@ -60,6 +61,12 @@ struct NormalizeConfig {
 
 using PooledModule = std::variant<DenseConfig, LayerNormConfig, NormalizeConfig>;
 
+/// The score of the token that would follow, less that of another if there is one.
+struct LogitScoreConfig {
+  int64_t true_token_id = 0;
+  std::optional<int64_t> false_token_id;
+};
+
 /// A value type; the tensors keep their mapped files alive.
 struct SentenceTransformerConfig {
   bool has_modules = false;  ///< there is a modules.json; else only the later fields are set
@@ -74,6 +81,9 @@ struct SentenceTransformerConfig {
   bool do_lower_case = false;             ///< a normalizer before the tokenizer's own
   /// A JSON object of what stands in place of tokenizer_config.json's members; empty for none.
   std::string tokenizer_overrides = {};
+
+  std::optional<LogitScoreConfig> logit_score;  ///< behind a Transformer that gives kNextToken ...
+  TextTemplate pair_template;  ///< ... for what its chat template makes of a query and a document
 
   bool is_cross_encoder = false;  ///< saved by CrossEncoder: scores pairs
   /// What it applies to its logits; nothing: as config.json says.

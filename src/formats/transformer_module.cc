@@ -37,12 +37,30 @@ constexpr KeyRow kKeys[] = {
     harmless("unpad_inputs"),  // there is no padding here
     harmless("backend"),
     refused("tokenizer_name_or_path", "a tokenizer from another place is not built"),
-    refused("processing_kwargs", "arguments of each tokenizer call are not built", {"{}"}),
+    honored("processing_kwargs"),
     refused("query_length", "a limit of queries alone is not built"),
     refused("document_length", "a limit of documents alone is not built"),
     refused("query_expansion", "queries filled up with tokens are not built"),
 };
 static_assert(keys_are_distinct(kKeys));
+
+constexpr std::string_view kEachCall = "arguments of each tokenizer call are not built";
+
+constexpr KeyRow kCallKeys[] = {
+    honored("chat_template"),
+    refused("text", kEachCall, {"{}"}),
+    refused("common", kEachCall, {"{}"}),
+    refused("image", kEachCall, {"{}"}),
+    refused("audio", kEachCall, {"{}"}),
+    refused("video", kEachCall, {"{}"}),
+};
+static_assert(keys_are_distinct(kCallKeys));
+
+constexpr KeyRow kChatKeys[] = {
+    honored("add_generation_prompt"),
+    refused("restore_suffix", "a template cut at its end is not built", {"true"}),
+};
+static_assert(keys_are_distinct(kChatKeys));
 
 constexpr std::string_view kOtherTokenizer = "a tokenizer made another way is not built";
 
@@ -150,6 +168,7 @@ constexpr OutputRow kOutputs[] = {
      TransformerOutput::kTokenEmbeddings},
     {"feature-extraction", "pooler_output", "sentence_embedding", TransformerOutput::kPoolerOutput},
     {"sequence-classification", "logits", "scores", TransformerOutput::kScores},
+    {"text-generation", "logits", "causal_logits", TransformerOutput::kNextToken},
 };
 
 // "last_hidden_state", or a list that holds this one name.
@@ -166,10 +185,40 @@ std::string method_output(const ConfigObject& text) {
 
 constexpr KeyRow kTextKeys[] = {
     honored("method_output_name"),
-    harmless("format"),
+    honored("format"),
     refused("method", "only the model's forward() is built", {"\"forward\""}),
 };
 static_assert(keys_are_distinct(kTextKeys));
+
+// A pair goes through the chat template as two messages of plain text.
+void check_messages(const ConfigObject& file, const std::optional<ConfigObject>& modalities) {
+  const auto message = modalities ? modalities->object("message") : std::nullopt;
+  if (!message) {
+    fail(ErrorCode::kUnsupported, file.what("modality_config"),
+         " has no \"message\": scores of next words without a chat template are not built");
+  }
+  message->check(kTextKeys);
+  if (const std::string name = method_output(*message); name != "logits") {
+    fail(ErrorCode::kUnsupported, message->what("method_output_name"), " is ", json_quote(name),
+         "; accepted is \"logits\"");
+  }
+  if (const std::string format = message->text("format").value_or("flat"); format != "flat") {
+    fail(ErrorCode::kUnsupported, message->what("format"), " is ",
+         json_quote(std::string_view(format).substr(0, 200)),
+         ", which is not built; accepted is "
+         "\"flat\"");
+  }
+}
+
+bool reads_generation_prompt(const ConfigObject& file) {
+  const auto calls = file.object("processing_kwargs");
+  if (!calls) return false;
+  calls->check(kCallKeys);
+  const auto chat = calls->object("chat_template");
+  if (!chat) return false;
+  chat->check(kChatKeys);
+  return chat->flag("add_generation_prompt", false);
+}
 
 TransformerOutput read_output(const ConfigObject& file) {
   const std::string task = file.text("transformer_task").value_or("feature-extraction");
@@ -179,10 +228,13 @@ TransformerOutput read_output(const ConfigObject& file) {
   }
   if (row == nullptr) {
     fail(ErrorCode::kUnsupported, file.what("transformer_task"), " ", json_quote(task),
-         " is not built; accepted are \"feature-extraction\" and \"sequence-classification\"");
+         " is not built; accepted are \"feature-extraction\", \"sequence-classification\" and "
+         "\"text-generation\"");
   }
   std::string method(row->method_output);
-  if (const auto modalities = file.object("modality_config")) {
+  const auto modalities = file.object("modality_config");
+  if (row->output == TransformerOutput::kNextToken) check_messages(file, modalities);
+  if (modalities) {
     const auto text = modalities->object("text");
     if (!text) {
       fail(ErrorCode::kUnsupported, modalities->source(),
@@ -202,7 +254,8 @@ TransformerOutput read_output(const ConfigObject& file) {
        " with method_output_name ", json_quote(method), " and module_output_name ",
        json_quote(module),
        " is not built; accepted are feature-extraction with last_hidden_state as token_embeddings "
-       "or pooler_output as sentence_embedding, and sequence-classification with logits as scores");
+       "or pooler_output as sentence_embedding, sequence-classification with logits as scores, and "
+       "text-generation with logits as causal_logits");
 }
 
 bool is_honored(std::string_view key) {
@@ -235,6 +288,7 @@ TransformerModule read(const ConfigObject& file) {
   module.output = read_output(file);
   module.max_seq_length = file.count("max_seq_length", kMaxLength);
   module.do_lower_case = file.flag("do_lower_case", false);
+  module.add_generation_prompt = reads_generation_prompt(file);
   for (const std::string_view key : {"tokenizer_args", "processor_kwargs"}) {
     const auto arguments = file.object(key);
     if (!arguments) continue;

@@ -17,6 +17,7 @@ enum class TransformerOutput : uint8_t {
   kTokenEmbeddings,  ///< the last hidden state
   kPoolerOutput,     ///< the model's own pooler, as the sentence embedding
   kScores,           ///< a sequence classification head: a cross-encoder
+  kNextToken,        ///< scores of the token behind a conversation, which a LogitScore reads
 };
 
 struct TransformerModule {
@@ -25,6 +26,7 @@ struct TransformerModule {
   bool do_lower_case = false;             ///< a lower-casing normalizer before the tokenizer's own
   /// A JSON object of what stands in place of tokenizer_config.json's members; empty for none.
   std::string tokenizer_overrides = {};
+  bool add_generation_prompt = false;  ///< of the chat template; kNextToken only
 };
 
 /// Reads the first that is there of sentence_bert_config.json and its siblings for other families;

@@ -1,6 +1,7 @@
 // Which family, which head, and what hangs behind the encoder.
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "base/error.h"
 #include "models/builder.h"
@@ -295,6 +296,38 @@ ValueId sequence_logits(Builder& b, ValueId hidden) {
   return b.linear(parts.pooler(b, hidden), "classifier", b.num_labels());
 }
 
+// Row `id` of the vocabulary's weight, which may be the word embeddings.
+std::span<const float> word_row(const Tensor& table, int64_t id) {
+  const auto n = static_cast<size_t>(table.shape()[1]);
+  return table.as<float>().subspan(static_cast<size_t>(id) * n, n);
+}
+
+void check_word(const Builder& b, int64_t id) {
+  if (id < b.config().vocab_size) return;
+  fail(ErrorCode::kCorruptData, "LogitScore: the token ", id, " is not in the vocabulary of ",
+       b.config().vocab_size);
+}
+
+// The score of one word behind the text, less that of another: [B, 1]. As both are products with
+// the last token, their weights' difference is multiplied with it.
+ValueId next_token_score(Builder& b, ValueId hidden, const LogitScoreConfig& score) {
+  const auto table = b.decoder_weight(b.path("embed_tokens"));
+  const int64_t n = table->shape()[1];
+  Tensor weight(DType::kF32, Shape{1, n});
+  const auto out = weight.mutable_as<float>();
+  check_word(b, score.true_token_id);
+  std::ranges::copy(word_row(*table, score.true_token_id), out.begin());
+  if (score.false_token_id) {
+    check_word(b, *score.false_token_id);
+    std::ranges::transform(out, word_row(*table, *score.false_token_id), out.begin(),
+                           std::minus<>());
+  }
+  const ValueId last =
+      b.graph().add_node(OpKind::kSequencePool, {hidden},
+                         graph::PoolAttributes{{graph::PoolMode::kLastToken}}, "score");
+  return b.linear_of(last, "score", {std::make_shared<const Tensor>(std::move(weight)), nullptr});
+}
+
 ValueId token_head(Builder& b, ValueId hidden) {
   const auto append = b.family().parts->token_head;
   return append == nullptr ? hidden : append(b, hidden);
@@ -340,6 +373,37 @@ BuiltModel describe(const Builder& b, HeadKind head) {
     model.problem_type = config.problem_type;
   }
   return model;
+}
+
+[[noreturn]] void refuse_head(HeadKind head, const Checkpoint& checkpoint) {
+  const ModelConfig& config = checkpoint.config();
+  const bool generates = head == HeadKind::kMaskedLM && !config.architectures.empty() &&
+                         config.architectures.front().ends_with("ForCausalLM");
+  if (generates) {
+    fail(ErrorCode::kUnsupported, checkpoint.folder().string(), ": architectures is ",
+         class_names(config), ", but text is not generated; accepted is ",
+         head_name(HeadKind::kEmbedding), " (name it as the task)");
+  }
+  fail(ErrorCode::kUnsupported, checkpoint.folder().string(), ": ", config.model_type,
+       " has no head for ", head_name(head), "; accepted is ", head_name(HeadKind::kEmbedding));
+}
+
+// What scores pairs by next words, if the folder's modules do and no embedding is asked for.
+const LogitScoreConfig* logit_score_of(const BuildOptions& options) {
+  const bool scores = options.sentence_transformer && options.sentence_transformer->logit_score;
+  if (!scores || options.head == HeadKind::kEmbedding) return nullptr;
+  return &*options.sentence_transformer->logit_score;
+}
+
+void check_next_token_scores(const Builder& b, const BuildOptions& options) {
+  const HeadKind head = options.head.value_or(HeadKind::kSequenceClassification);
+  if (b.family().parts->classifier_weights[0] != "score.weight") {
+    fail(ErrorCode::kUnsupported, "modules.json: a LogitScore behind ", b.config().model_type,
+         " is not built; accepted are decoders: llama, mistral, qwen2, qwen3, gemma3_text");
+  }
+  if (head == HeadKind::kSequenceClassification) return;
+  fail(ErrorCode::kUnsupported, "modules.json: made by its LogitScore for reranking, not for ",
+       head_name(head));
 }
 
 }  // namespace
@@ -393,19 +457,19 @@ std::string known_families() {
 BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options) {
   Builder b(checkpoint, find_family(checkpoint), options);
   HeadKind head = HeadKind::kEmbedding;
-  if (options.head) {
+  if (logit_score_of(options) != nullptr) {
+    check_next_token_scores(b, options);
+    head = HeadKind::kSequenceClassification;
+  } else if (options.head) {
     head = *options.head;
     if (is_built(head, *b.family().parts)) check_asked_head(head, checkpoint, b);
   } else if (!options.sentence_transformer || !options.sentence_transformer->has_modules) {
     head = default_head(checkpoint, b);
   }
-  if (!is_built(head, *b.family().parts)) {
-    fail(ErrorCode::kUnsupported, checkpoint.folder().string(), ": ",
-         checkpoint.config().model_type, " has no head for ", head_name(head), "; accepted is ",
-         head_name(HeadKind::kEmbedding));
-  }
+  if (!is_built(head, *b.family().parts)) refuse_head(head, checkpoint);
   if (head == HeadKind::kSequenceClassification) {
-    b.set_num_labels(sequence_labels(checkpoint.config()));
+    const bool score = logit_score_of(options) != nullptr;
+    b.set_num_labels(score ? 1 : sequence_labels(checkpoint.config()));
   }
   BuiltModel model = describe(b, head);
   const ValueId hidden = b.family().parts->encoder(b);
@@ -419,7 +483,8 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
     b.graph().add_output(kTokenEmbeddings, hidden);
     b.graph().add_output(kSentenceEmbedding, result);
   } else {
-    result = logits(b, head, hidden);
+    const LogitScoreConfig* score = logit_score_of(options);
+    result = score != nullptr ? next_token_score(b, hidden, *score) : logits(b, head, hidden);
     b.graph().add_output(kLogits, result);
   }
   check_unused_weights(checkpoint, b.family().prefix, head, b.used());

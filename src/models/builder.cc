@@ -154,15 +154,24 @@ ValueId Builder::constant_rows(std::string_view name, const PackedRows& source,
   return graph_.add_constant(name, std::make_shared<const Tensor>(std::move(rows)));
 }
 
-ValueId Builder::decoder(ValueId x, std::string_view word_embeddings, std::string_view bias) {
-  const std::string_view module = family_.parts->decoder;
+// A weight of its own wins over the word embeddings, as in transformers 5, and must be there if
+// config.json unties them.
+std::string Builder::decoder_name(std::string_view word_embeddings) const {
   const std::string tied = cat(word_embeddings, ".weight");
-  const std::string own = cat(module, ".weight");
-  // A weight of its own wins over the word embeddings, as in transformers 5, and must be there if
-  // config.json unties them.
+  const std::string own = cat(family_.parts->decoder, ".weight");
   const bool is_tied = weights_.has(own) ? weights_.same(own, tied) || !weights_.has(tied)
                                          : config_.tie_word_embeddings;
-  const ValueId weight = constant({is_tied ? tied : own}, Shape{config_.vocab_size, columns(x)});
+  return is_tied ? tied : own;
+}
+
+std::shared_ptr<const Tensor> Builder::decoder_weight(std::string_view word_embeddings) {
+  return load(decoder_name(word_embeddings), Shape{config_.vocab_size, config_.hidden_size});
+}
+
+ValueId Builder::decoder(ValueId x, std::string_view word_embeddings, std::string_view bias) {
+  const std::string_view module = family_.parts->decoder;
+  const ValueId weight =
+      constant({decoder_name(word_embeddings)}, Shape{config_.vocab_size, columns(x)});
   const ValueId product =
       graph_.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, module);
   if (bias.empty()) return product;

@@ -122,6 +122,8 @@ class Builder {
   /// `word_embeddings` unless the checkpoint has another; its bias lies under `bias` or beside it,
   /// "": it has none.
   graph::ValueId decoder(graph::ValueId x, std::string_view word_embeddings, std::string_view bias);
+  /// That weight by itself: [vocab_size, n].
+  [[nodiscard]] std::shared_ptr<const Tensor> decoder_weight(std::string_view word_embeddings);
   /// Normalizes rows with `<module>.weight` and `<module>.bias`.
   graph::ValueId layer_norm(graph::ValueId x, std::string_view module, double epsilon,
                             Bias bias = Bias::kAdded);
@@ -154,6 +156,8 @@ class Builder {
   graph::ValueId constant_rows(std::string_view name, const PackedRows& source,
                                std::string_view parameter, const Shape& part);
   graph::ValueId number(std::string_view name, float value);
+  /// The name under which the decoder's weight lies.
+  [[nodiscard]] std::string decoder_name(std::string_view word_embeddings) const;
   graph::ValueId norm_weight(std::string_view name, int64_t n, float offset);
   int64_t columns(graph::ValueId x) const { return graph_.value(x).shape[1].size; }
 

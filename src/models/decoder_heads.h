@@ -11,9 +11,9 @@ namespace tamis::models {
 /// `score` of each sequence's last token, without a bias: logits [B, num_labels].
 graph::ValueId last_token_classifier(Builder& b, graph::ValueId hidden);
 
-/// What sentence-transformers makes of a checkpoint without modules of its own: each sequence's last
-/// row where the class is for causal language modeling and config.json does not say that tokens see
-/// what is behind them, else the mean: [B, hidden].
+/// What sentence-transformers makes of a checkpoint without modules of its own: each sequence's
+/// last row where the class is for causal language modeling and config.json does not say that
+/// tokens see what is behind them, else the mean: [B, hidden].
 graph::ValueId decoder_embedding(Builder& b, graph::ValueId hidden);
 
 }  // namespace tamis::models

@@ -23,8 +23,8 @@ std::vector<bool> read_slides(const ModelConfig& config) {
   return read_sliding_layers(config, std::move(slides));
 }
 
-// Newer files have an object for each kind of layers; older ones a theta for each, and a rope_scaling
-// that is of the full layers whatever the others have.
+// Newer files have an object for each kind of layers; older ones a theta for each, and a
+// rope_scaling that is of the full layers whatever the others have.
 RotaryPositions read_positions(const ModelConfig& config, std::string_view kind,
                                const RotarySizes& sizes) {
   const ConfigFields& fields = config.fields;
@@ -34,8 +34,7 @@ RotaryPositions read_positions(const ModelConfig& config, std::string_view kind,
     fields.refuse("rope_scaling", "beside rope_parameters", "either of the two alone");
   }
   const std::string key = newer ? cat("rope_parameters.", kind) : "rope_scaling";
-  RotaryPositions positions =
-      read_rotary(newer ? newer.get(kind) : older, fields.what(key), sizes);
+  RotaryPositions positions = read_rotary(newer ? newer.get(kind) : older, fields.what(key), sizes);
   positions.name = cat("rotary_emb.", kind, "_inv_freq");
   return positions;
 }
@@ -49,9 +48,9 @@ RmsEncoder read_gemma3(const ModelConfig& config) {
   const double scalar = fields.number("query_pre_attn_scalar", 256, 1e-6, 1e6);
   options.scale = static_cast<float>(1.0 / std::sqrt(scalar));
   const auto positions = [&](std::string_view kind, std::string_view key, double theta) {
-    return read_positions(config, kind,
-                          {fields.number(key, theta, 1e-3, 1e12), options.head_size,
-                           config.max_position_embeddings});
+    return read_positions(
+        config, kind,
+        {fields.number(key, theta, 1e-3, 1e12), options.head_size, config.max_position_embeddings});
   };
   options.full.positions = positions("full_attention", "rope_theta", 1e6);
   options.sliding.positions = positions("sliding_attention", "rope_local_base_freq", 10000);

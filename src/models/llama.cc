@@ -25,8 +25,7 @@ LayerKind window_of(const LayerKind& full, int64_t tokens) {
 
 RmsEncoder read_decoder(const ModelConfig& config, const RmsDefaults& defaults) {
   RmsEncoder options = read_rms_encoder(config, defaults);
-  options.full.positions =
-      read_rotary(config, rope_theta(config.fields, 10000), options.head_size);
+  options.full.positions = read_rotary(config, rope_theta(config.fields, 10000), options.head_size);
   options.full.after = config.fields.flag("is_causal", true) ? 0 : -1;
   return options;
 }
@@ -39,8 +38,7 @@ ValueId mistral_encoder(Builder& b) {
   RmsEncoder options = read_decoder(b.config(), {.kv_heads = 8});
   const JsonView window = fields.view().get("sliding_window");
   if (!window || !window.is_null()) {
-    options.full =
-        window_of(options.full, fields.integer("sliding_window", 4096, 1, kMostWindow));
+    options.full = window_of(options.full, fields.integer("sliding_window", 4096, 1, kMostWindow));
   }
   return rms_encoder(b, options);
 }
@@ -49,8 +47,7 @@ ValueId mistral_encoder(Builder& b) {
 void read_qwen_window(const ModelConfig& config, RmsEncoder& options) {
   const ConfigFields& fields = config.fields;
   const JsonView window = fields.view().get("sliding_window");
-  const bool slides =
-      fields.flag("use_sliding_window", false) && !(window && window.is_null());
+  const bool slides = fields.flag("use_sliding_window", false) && !(window && window.is_null());
   const int64_t first = fields.integer("max_window_layers", 28, 0, 1 << 20);
   std::vector<bool> usual;
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) usual.push_back(slides && i >= first);
@@ -60,8 +57,7 @@ void read_qwen_window(const ModelConfig& config, RmsEncoder& options) {
     fields.refuse("layer_types", "\"sliding_attention\" without a window",
                   "full_attention, or use_sliding_window true with a sliding_window");
   }
-  options.sliding =
-      window_of(options.full, fields.integer("sliding_window", 4096, 1, kMostWindow));
+  options.sliding = window_of(options.full, fields.integer("sliding_window", 4096, 1, kMostWindow));
 }
 
 ValueId qwen2_encoder(Builder& b) {

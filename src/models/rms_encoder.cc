@@ -64,8 +64,7 @@ ValueId layer(Builder& b, const RmsEncoder& options, ValueId x, int64_t index) {
   const auto normed = [&](ValueId value, std::string_view name) {
     return norm(b, options, value, cat(module, ".", name));
   };
-  ValueId added =
-      attention(b, options, kind, normed(x, "input_layernorm"), module + ".self_attn");
+  ValueId added = attention(b, options, kind, normed(x, "input_layernorm"), module + ".self_attn");
   if (options.is_gemma) added = normed(added, "post_attention_layernorm");
   x = b.add(added, x, module);
   const std::string_view before =

@@ -21,9 +21,9 @@ struct RmsEncoder {
   int64_t kv_heads = 0;  ///< divides the config's heads
   float scale = 1;       ///< of attention's scores
   double epsilon = 1e-6;
-  Activation activation = Activation::kSilu;   ///< of the gate
-  Bias projection_bias = Bias::kNone;          ///< of queries, keys and values
-  Bias output_bias = Bias::kNone;              ///< of what follows the attention
+  Activation activation = Activation::kSilu;  ///< of the gate
+  Bias projection_bias = Bias::kNone;         ///< of queries, keys and values
+  Bias output_bias = Bias::kNone;             ///< of what follows the attention
   Bias mlp_bias = Bias::kNone;
   bool normalizes_heads = false;  ///< queries and keys, head by head: q_norm, k_norm
   /// Gemma's: norms multiply by 1 + weight, words by the root of hidden_size, and what attention

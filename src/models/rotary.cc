@@ -147,9 +147,7 @@ double read_factor(const JsonView& parameters, std::string_view what, std::strin
 
 void scale(const JsonView& parameters, std::string_view what, std::string_view type,
            const YarnRule& rule, RotaryPositions& positions) {
-  const auto factor = [&](double usual = 0) {
-    return read_factor(parameters, what, type, usual);
-  };
+  const auto factor = [&](double usual = 0) { return read_factor(parameters, what, type, usual); };
   if (type == "linear") {
     const auto divisor = static_cast<float>(factor());
     for (float& frequency : positions.frequencies) frequency /= divisor;
@@ -222,10 +220,9 @@ graph::ValueId rotary(Builder& b, graph::ValueId x, const RotaryPositions& posit
         positions.name, std::make_shared<const Tensor>(Tensor::from(
                             Shape{pairs}, std::span<const float>(positions.frequencies))));
   }
-  return b.graph().add_node(graph::OpKind::kRotary, {x, frequencies},
-                            graph::RotaryAttributes{heads, head_size, positions.interleaved,
-                                                    positions.scale},
-                            scope);
+  return b.graph().add_node(
+      graph::OpKind::kRotary, {x, frequencies},
+      graph::RotaryAttributes{heads, head_size, positions.interleaved, positions.scale}, scope);
 }
 
 }  // namespace tamis::models

@@ -79,6 +79,25 @@ TEST(Rotary, Llama3StretchesLongWaves) {
       {1, 0.1, 0.01, (1 - share) * 0.001 / 8 + share * 0.001, 0.0001 / 8});
 }
 
+// Pairs turn 32 times within 8192 tokens at 1.6 and once at 3.1, rounded to 1 and 4.
+TEST(Rotary, YarnStretchesLongWavesAndSharpensScores) {
+  const RotaryPositions positions = read(R"({"rope_type":"yarn","factor":4})");
+  expect_frequencies(positions, {1, 0.1, 0.01 * 2 / 3 + 0.0025 / 3, 0.001 / 3 + 0.00025 * 2 / 3});
+  EXPECT_FLOAT_EQ(positions.scale, static_cast<float>(0.1 * std::log(4.0) + 1));
+  // Without rounding: 1.008 and 1.61.
+  const RotaryPositions bare =
+      read(R"({"rope_type":"yarn","factor":4,"original_max_position_embeddings":256,)"
+           R"("beta_fast":4,"beta_slow":1,"truncate":false,"mscale":0.7,"mscale_all_dim":1.3})");
+  expect_frequencies(bare, {1, 0.1, 0.0025, 0.00025});
+  EXPECT_FLOAT_EQ(bare.scale,
+                  static_cast<float>((0.07 * std::log(4.0) + 1) / (0.13 * std::log(4.0) + 1)));
+  EXPECT_FLOAT_EQ(read(R"({"rope_type":"yarn","factor":4,"attention_factor":0.5})").scale, 0.5f);
+  // null: as much as the texts are longer now.
+  EXPECT_FLOAT_EQ(
+      read(R"({"rope_type":"yarn","factor":null,"original_max_position_embeddings":2048})").scale,
+      static_cast<float>(0.1 * std::log(4.0) + 1));
+}
+
 std::string refusal(const std::string& json, ErrorCode code, int64_t size = 8) {
   try {
     (void)read(json, size);

@@ -82,8 +82,14 @@ void cut_documents(const ModelLease& model, int64_t max_tokens, std::vector<std:
   }
 }
 
-// Special tokens of a pair, at most: RoBERTa's <s> </s></s> </s>.
-constexpr int64_t kPairSpecials = 4;
+// What stands beside query and document: special tokens of a pair, at most RoBERTa's <s> </s></s>
+// </s>, or the fixed text of the model's template.
+int64_t tokens_around(const tasks::TaskModel& task) {
+  constexpr int64_t kPairSpecials = 4;
+  int64_t tokens = kPairSpecials;
+  for (const TextPart& part : task.pair_template) tokens += tokens_of(task, part.text).size();
+  return tokens;
+}
 
 // Splits documents that the model cannot read at once into at most `most` chunks; tells which
 // document each of the texts belongs to.
@@ -95,7 +101,7 @@ std::vector<int64_t> split_documents(const ModelLease& model, const std::string&
   const int64_t room =
       task == nullptr || longest == 0
           ? 0
-          : std::max<int64_t>(1, longest - tokens_of(*task, query).size() - kPairSpecials);
+          : std::max<int64_t>(1, longest - tokens_of(*task, query).size() - tokens_around(*task));
   std::vector<std::string> chunks;
   std::vector<int64_t> documents;
   for (size_t i = 0; i < texts.size(); ++i) {

@@ -22,6 +22,13 @@ void encode_task(const ClassifyOptions& options, const TaskModel& model, Encoded
   if (!encoded.input.texts.empty()) {
     fail(ErrorCode::kInvalidArgument, "classify takes one text or a pair a request");
   }
+  if (!model.pair_template.empty()) {
+    if (!encoded.input.pair) {
+      fail(ErrorCode::kUnsupported,
+           "this reranker reads a query and a document in one text: a single text is not built");
+    }
+    return append_pair(encoded.input.text, *encoded.input.pair, options.truncation, model, encoded);
+  }
   if (!prompt_named(std::nullopt, model).empty()) {
     fail(ErrorCode::kUnsupported, "default_prompt_name \"", *model.default_prompt_name,
          "\" of config_sentence_transformers.json stands before the query of rerank; classify with "

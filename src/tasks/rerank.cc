@@ -13,10 +13,8 @@ void encode_task(const RerankOptions& options, const TaskModel& model, Encoded& 
   if (encoded.input.pair) {
     fail(ErrorCode::kInvalidArgument, "rerank takes a query and texts, not a pair");
   }
-  const auto encode = encode_options(options.truncation, model);
-  const std::string query = prompt_named(std::nullopt, model) + encoded.input.text;
   for (const std::string& text : encoded.input.texts) {
-    append_sequence({query, text}, encode, options.truncation, model, encoded);
+    append_pair(encoded.input.text, text, options.truncation, model, encoded);
   }
 }
 

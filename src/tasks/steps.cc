@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <vector>
 
 namespace tamis::tasks {
 
@@ -27,6 +28,56 @@ std::string known_prompts(const TaskModel& model) {
   fail(ErrorCode::kInvalidArgument, which, " has ", model.tokenizer->encode(text, options).size(),
        " tokens, special tokens included, more than the ", most,
        " that are taken, and truncation is off");
+}
+
+/// What fills a template's places.
+struct PairTexts {
+  std::string_view query;
+  std::string_view document;
+  std::string_view instruction;  // "": the template's own
+};
+
+std::string fill(const TextTemplate& parts, const PairTexts& texts) {
+  std::string text;
+  for (const TextPart& part : parts) {
+    if (part.slot == "query") {
+      text += texts.query;
+    } else if (part.slot == "document") {
+      text += texts.document;
+    } else {
+      text += part.slot.empty() || texts.instruction.empty() ? std::string_view(part.text)
+                                                             : texts.instruction;
+    }
+  }
+  return text;
+}
+
+// The tokens that end every text of the template, as two texts of other contents have them.
+std::vector<int32_t> end_of_template(const TaskModel& model, std::string_view instruction,
+                                     tokenizer::EncodeOptions options) {
+  options.max_length = 0;
+  const auto encode = [&](std::string_view filler) {
+    const std::string text = fill(model.pair_template, {filler, filler, instruction});
+    return model.tokenizer->encode(text, options).ids;
+  };
+  const std::vector<int32_t> first = encode("0");
+  const std::vector<int32_t> second = encode("1 2 3 4");
+  const auto differ = std::mismatch(first.rbegin(), first.rend(), second.rbegin(), second.rend());
+  if (differ.first == first.rend() || differ.second == second.rend()) return {};
+  return {differ.first.base(), first.end()};
+}
+
+void append_filled(const PairTexts& texts, const Truncation& truncation, const TaskModel& model,
+                   Encoded& encoded) {
+  auto options = encode_options(truncation, model);
+  options.add_special_tokens = false;
+  const std::string text = fill(model.pair_template, texts);
+  append_sequence({text}, options, truncation, model, encoded);
+  std::vector<int32_t>& ids = encoded.sequences.back().ids;
+  if (options.max_length == 0 || static_cast<int64_t>(ids.size()) < options.max_length) return;
+  const std::vector<int32_t> end = end_of_template(model, texts.instruction, options);
+  const auto kept = static_cast<int64_t>(std::min(end.size(), ids.size()));
+  std::copy(end.end() - kept, end.end(), ids.end() - kept);
 }
 
 }  // namespace
@@ -74,6 +125,16 @@ tokenizer::Encoding append_sequence(const tokenizer::TextInput& text,
   encoded.truncated = encoded.truncated || encoding.truncated;
   append_row(encoding, model, encoded);
   return encoding;
+}
+
+void append_pair(std::string_view query, std::string_view document, const Truncation& truncation,
+                 const TaskModel& model, Encoded& encoded) {
+  const std::string& prompt = prompt_named(std::nullopt, model);
+  if (!model.pair_template.empty()) {
+    return append_filled({query, document, prompt}, truncation, model, encoded);
+  }
+  const std::string first = cat(prompt, query);
+  append_sequence({first, document}, encode_options(truncation, model), truncation, model, encoded);
 }
 
 std::span<const float> row_of(const TensorView& tensor, int64_t i) {

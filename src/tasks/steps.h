@@ -33,6 +33,12 @@ tokenizer::Encoding append_sequence(const tokenizer::TextInput& text,
                                     const Truncation& truncation, const TaskModel& model,
                                     Encoded& encoded);
 
+/// Encodes a query and a document and appends them: as a pair behind the model's default prompt, or
+/// as what the model's template makes of the three, whose end is kept where the text is cut. Throws
+/// as append_sequence().
+void append_pair(std::string_view query, std::string_view document, const Truncation& truncation,
+                 const TaskModel& model, Encoded& encoded);
+
 /// Reads the text in windows that share `stride` tokens, no more than the request may have.
 void read_in_windows(int64_t stride, const Encoded& encoded, tokenizer::EncodeOptions& options);
 

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/activation.h"
+#include "base/text_template.h"
 #include "engine/batch_builder.h"
 #include "tensor/tensor.h"
 #include "tokenizer/tokenizer.h"
@@ -92,7 +93,10 @@ struct TaskModel {
   bool do_lower_case = false;  ///< sentence_bert_config.json
   std::map<std::string, std::string> prompts;
   std::optional<std::string> default_prompt_name;  ///< of a cross-encoder: before the query
-  bool include_prompt = true;                      ///< 1_Pooling; false makes a prompt kUnsupported
+  /// Of a reranker that reads query, document and instruction in one text; empty: pairs as they
+  /// are.
+  TextTemplate pair_template = {};
+  bool include_prompt = true;  ///< 1_Pooling; false makes a prompt kUnsupported
 };
 
 /// "softmax", "sigmoid", "none".

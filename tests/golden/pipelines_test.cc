@@ -227,6 +227,12 @@ TEST_P(Pipelines, AnswerAsRecorded) {
   check_recorded(folder_of(GetParam()), folder_of(GetParam()) / "pipelines.json");
 }
 
+// sentence-transformers' CrossEncoder over the scores of two next words.
+TEST(NextWordReranker, AnswersAsRecorded) {
+  const std::filesystem::path folder = TAMIS_TESTDATA "/sentence-transformers/qwen3-reranker";
+  check_recorded(folder, folder / "pipelines.json");
+}
+
 class PaddingLeft : public testing::TestWithParam<std::string> {};
 
 // A tokenizer that pads on the left puts the context before the question.

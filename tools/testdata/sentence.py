@@ -14,6 +14,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 import checkpoints
 import common
 import corpus
+import decoder_folders
 import small_tokenizers
 
 HIDDEN = 16
@@ -58,6 +59,11 @@ FOLDERS = {
     "lowered": {"poolings": ["mean"], "lower": True},
     "wide-window": {"poolings": ["mean"], "max_seq_length": None},
     "today": {"poolings": ["mean", "cls"], "today": True},
+    "qwen3": {"poolings": ["lasttoken"], "prompts": decoder_folders.PROMPTS, "base": decoder_folders.qwen3},
+    "embedding-gemma": {
+        "poolings": ["mean"], "prompts": {"query": "task: search result | query: ", "document": "title: none | text: "},
+        "dense": ("torch.nn.modules.linear.Identity", 24, False, "safetensors"), "base": decoder_folders.gemma,
+    },
 }
 
 
@@ -146,7 +152,10 @@ def _resave_today(folder: Path, poolings: list[str]) -> None:
 def build(name: str, folder: Path) -> None:
     """Makes one sentence-transformers folder without its golden.json."""
     options = FOLDERS[name]
-    small_bert(folder, f"sentence-{name}", lowercase=not options.get("lower", False))
+    if "base" in options:
+        options["base"](folder, f"sentence-{name}")
+    else:
+        small_bert(folder, f"sentence-{name}", lowercase=not options.get("lower", False))
     _write_modules(folder, options)
     if options.get("today"):
         _resave_today(folder, options["poolings"])
@@ -174,7 +183,8 @@ def _calls(options: dict) -> list[dict]:
 
 def record(name: str, folder: Path) -> None:
     """Writes golden.json with what SentenceTransformer.encode answers, one text at a time."""
-    kwargs = {"device": "cpu", "local_files_only": True, "model_kwargs": {"attn_implementation": "eager"}}
+    model_kwargs = {"attn_implementation": "eager", "dtype": torch.float32}
+    kwargs = {"device": "cpu", "local_files_only": True, "model_kwargs": model_kwargs}
     single, double = SentenceTransformer(str(folder), **kwargs), SentenceTransformer(str(folder), **kwargs).double()
     entries = []
     for call in _calls(FOLDERS[name]):
