@@ -109,9 +109,9 @@ void check_token_ids(const tokenizer::Tokenizer& tokenizer, int64_t vocab_size,
   }
 }
 
-SourceModel read_checkpoint(const std::filesystem::path& folder,
-                            const models::BuildOptions& build) {
-  const auto checkpoint = Checkpoint::open(folder);
+SourceModel read_checkpoint(const std::filesystem::path& folder, const models::BuildOptions& build,
+                            const std::string& family) {
+  const auto checkpoint = Checkpoint::open(folder, family);
   return {models::build_model(*checkpoint, build), checkpoint->config().cross_encoder_activation};
 }
 
@@ -251,8 +251,8 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   models::BuildOptions build = build_options(options, sentence);
   build.project = [this](const models::Projection& projection) { multiply(projection, *pool_); };
   const bool is_onnx = path.kind == ModelKind::kOnnx;
-  SourceModel source =
-      is_onnx ? read_onnx_model(path.file, weights, build) : read_checkpoint(weights, build);
+  SourceModel source = is_onnx ? read_onnx_model(path.file, weights, build)
+                               : read_checkpoint(weights, build, options.family);
   models::BuiltModel& built = source.built;
   if (options.tokenizer) load_tokenizer(weights, sentence, !is_onnx);
   if (tokenizer_ != nullptr) check_token_ids(*tokenizer_, built.vocab_size, weights);

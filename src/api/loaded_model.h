@@ -32,6 +32,8 @@ struct ModelOptions {
   std::optional<tasks::TaskKind> task;
   /// Tokens; 0: the model's own limit, and never above its position table.
   int64_t max_length = 0;
+  /// A model_type to read a checkpoint as whose own is not built; "": its own.
+  std::string family;
   IsaSet isas = detected_isas();
   /// Nothing: fp32 for a checkpoint, a bundle as it was made.
   std::optional<engine::Precision> precision;

@@ -244,7 +244,7 @@ std::vector<Contestant> load_models(const BenchFlags& flags, std::shared_ptr<Thr
   for (size_t i = 0; i < flags.models.size(); ++i) {
     api::ModelOptions options;
     if (flags.task) options.task = task_flag(*flags.task);
-    options.isas = flags.common.isas();
+    flags.common.apply(options);
     options.pool = pool;
     if (flags.precision) options.precision = api::precision_option(*flags.precision);
     options.tokenizer = flags.input.has_value();

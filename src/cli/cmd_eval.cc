@@ -51,7 +51,7 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   check_batch_tokens(evaluate.max_batch_tokens);
   if (task) load.task = task_flag(*task);
   if (precision) load.precision = api::precision_option(*precision);
-  load.isas = common.isas();
+  common.apply(load);
   load.pool = common.make_pool();
   load.keep_graph = false;
   const std::vector<TextRow> rows = read_text_data(data);

@@ -178,7 +178,7 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
   if (model.empty()) fail(ErrorCode::kInvalidArgument, "give a MODEL, or --cpu");
   if (hashes) return verify(model, common);
   api::ModelOptions load;
-  load.isas = common.isas();
+  common.apply(load);
   load.pool = common.make_pool();
   if (task) load.task = task_flag(*task);
   const auto loaded = api::LoadedModel::load(find_model(model, common), load);

@@ -102,7 +102,7 @@ int cmd_optimize(const std::vector<std::string>& arguments) {
   if (!options.parse(arguments)) return 0;
 
   read_flags(flags, optimize);
-  optimize.model.isas = common.isas();
+  common.apply(optimize.model);
   optimize.model.pool = common.make_pool();
   const api::ModelPath path = find_model(flags.model, common);
   Progress progress("optimizing", common.quiet);

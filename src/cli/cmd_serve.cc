@@ -319,7 +319,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   server.model_control = model_control(flags.model_control);
   server.ready_needs_all = needs_all(flags.ready);
   server.model.max_length = flags.max_length;
-  server.model.isas = flags.common.isas();
+  flags.common.apply(server.model);
   EndSignals signals;
   server.model.pool = flags.common.make_pool();
   if (flags.precision) server.model.precision = api::precision_option(*flags.precision);

@@ -19,6 +19,7 @@ void CommonFlags::add_to(Options& options) {
                  "worker threads (default: physical cores, affinity and CPU quota permitting)");
   options.option("--isa", isa, "force a kernel set: reference, avx2, avx512, ...");
   options.option("--revision", revision, "the branch, tag or commit of a hub id (default: main)");
+  options.option("--family", family, "read a checkpoint whose model_type is unknown as this one");
   options.flag("--json", json, "print JSON");
   options.flag("--quiet", quiet, "no progress, no hints");
 }
@@ -32,6 +33,11 @@ std::shared_ptr<ThreadPool> CommonFlags::make_pool() const {
 }
 
 IsaSet CommonFlags::isas() const { return isa ? isas_up_to(*isa) : detected_isas(); }
+
+void CommonFlags::apply(api::ModelOptions& options) const {
+  options.isas = isas();
+  options.family = family.value_or("");
+}
 
 std::string CommonFlags::with_revision(const std::string& model) const {
   if (!revision) return model;
@@ -68,7 +74,7 @@ api::ModelOptions ModelFlags::model_options(tasks::TaskKind task) const {
   api::ModelOptions options;
   options.task = task;
   options.max_length = max_length;
-  options.isas = common.isas();
+  common.apply(options);
   options.pool = common.make_pool();
   if (precision) options.precision = api::precision_option(*precision);
   options.keep_graph = false;

@@ -24,11 +24,12 @@ struct Command {
   int (*run)(const std::vector<std::string>& arguments);
 };
 
-/// --threads, --isa, --revision, --json, --quiet: every command has them.
+/// --threads, --isa, --revision, --family, --json, --quiet: every command has them.
 struct CommonFlags {
   std::optional<int64_t> threads;
   std::optional<std::string> isa;
   std::optional<std::string> revision;
+  std::optional<std::string> family;
   bool json = false;
   bool quiet = false;
 
@@ -36,6 +37,8 @@ struct CommonFlags {
   /// Throws kInvalidArgument for a thread count below 1 or above 1024.
   [[nodiscard]] std::shared_ptr<ThreadPool> make_pool() const;
   [[nodiscard]] IsaSet isas() const;
+  /// Kernel set and family.
+  void apply(api::ModelOptions& options) const;
   /// `model` with --revision behind it. Throws kInvalidArgument if it names one itself, or is a
   /// folder.
   [[nodiscard]] std::string with_revision(const std::string& model) const;

@@ -137,7 +137,8 @@ Checkpoint::Checkpoint(fs::path folder, ModelConfig config, std::vector<StoredTe
   }
 }
 
-std::shared_ptr<const Checkpoint> Checkpoint::open(const fs::path& folder) {
+std::shared_ptr<const Checkpoint> Checkpoint::open(const fs::path& folder,
+                                                   std::string_view family) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
     fail(ErrorCode::kNotFound, folder.string(),
@@ -145,10 +146,16 @@ std::shared_ptr<const Checkpoint> Checkpoint::open(const fs::path& folder) {
          "config.json and model.safetensors");
   }
   if (!file_exists(folder / "config.json")) refuse_foreign_folder(folder);
-  ModelConfig config = ModelConfig::read(folder / "config.json");
+  ModelConfig config = ModelConfig::read(folder / "config.json", family);
   std::vector<StoredTensor> tensors = read_weights(folder);
   apply_peft_adapter(folder, tensors);
   return std::make_shared<const Checkpoint>(folder, std::move(config), std::move(tensors));
+}
+
+Checkpoint Checkpoint::read_as(std::string_view family) const {
+  Checkpoint other = *this;
+  other.config_ = ModelConfig::of(config_.fields, family);
+  return other;
 }
 
 std::optional<TensorView> Checkpoint::find(std::string_view name) const {

@@ -24,14 +24,19 @@ class Checkpoint {
   /// Reads config.json and the first that is there of model.safetensors,
   /// model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json, and adds a
   /// PEFT adapter that lies beside them (peft_adapter.h).
+  /// `family` is ModelConfig::parse()'s.
   /// Throws Error: kNotFound (the folder, config.json or all of these), kCorruptData, kUnsupported.
-  [[nodiscard]] static std::shared_ptr<const Checkpoint> open(const std::filesystem::path& folder);
+  [[nodiscard]] static std::shared_ptr<const Checkpoint> open(const std::filesystem::path& folder,
+                                                              std::string_view family = {});
 
   /// A checkpoint made in memory, for tests and tools.
   Checkpoint(std::filesystem::path folder, ModelConfig config, std::vector<StoredTensor> tensors);
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  /// The same tensors, and the same config.json as it reads for another family. Throws what
+  /// ModelConfig::parse() throws.
+  [[nodiscard]] Checkpoint read_as(std::string_view family) const;
 
   /// True if a tensor of that name lies in the files, whatever its dtype and rank.
   [[nodiscard]] bool has(std::string_view name) const { return tensors_.contains(name); }

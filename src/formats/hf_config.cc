@@ -51,17 +51,29 @@ constexpr PythonActivation kPythonActivations[] = {
     {"ReLU6", Activation::kRelu6},         {"LeakyReLU", Activation::kLeakyRelu},
 };
 
+// The family's own rows, and the common ones of other keys.
+std::vector<KeyRow> known_keys(const FamilyConfig& family) {
+  std::vector<KeyRow> rows(family.keys.begin(), family.keys.end());
+  for (const KeyRow& row : hf_config_keys()) {
+    const bool own = std::ranges::any_of(
+        family.keys, [&row](const KeyRow& other) { return other.key == row.key; });
+    if (!own) rows.push_back(row);
+  }
+  return rows;
+}
+
 class ConfigReader {
  public:
-  explicit ConfigReader(ConfigFields fields) : fields_(std::move(fields)) {}
+  ConfigReader(ConfigFields fields, std::string_view as) : fields_(std::move(fields)), as_(as) {}
 
   ModelConfig read() {
     read_names();
+    config_.fields = fields_;
+    if (!as_.empty()) read_as();
     family_ = find_family_config(config_.model_type);
     // Another family's fields mean other things: its name is what the caller refuses.
     if (family_ == nullptr) return std::move(config_);
-    fields_.check(known_keys());
-    config_.fields = fields_;
+    fields_.check(known_keys(*family_));
     read_sizes();
     read_details();
     read_labels();
@@ -74,15 +86,15 @@ class ConfigReader {
   std::string what(std::string_view key) const { return fields_.what(key); }
   JsonView get(std::string_view key) const { return fields_.get(key); }
 
-  // The family's own rows, and the common ones of other keys.
-  std::vector<KeyRow> known_keys() const {
-    std::vector<KeyRow> rows(family_->keys.begin(), family_->keys.end());
-    for (const KeyRow& row : hf_config_keys()) {
-      const bool own = std::ranges::any_of(
-          family_->keys, [&row](const KeyRow& other) { return other.key == row.key; });
-      if (!own) rows.push_back(row);
+  void read_as() {
+    if (find_family_config(config_.model_type) != nullptr) {
+      fail(ErrorCode::kInvalidArgument, "--family ", as_, ": ", what("model_type"), " is ",
+           json_quote(config_.model_type), ", which is built; accepted without --family");
     }
-    return rows;
+    config_.model_type = as_;
+    if (find_family_config(as_) != nullptr) return;
+    fail(ErrorCode::kInvalidArgument, "--family ", as_,
+         " is not built; docs/models.md has the accepted ones");
   }
 
   template <typename... Parts>
@@ -314,6 +326,7 @@ class ConfigReader {
   }
 
   ConfigFields fields_;
+  std::string as_;
   const FamilyConfig* family_ = nullptr;
   ModelConfig config_;
 };
@@ -337,18 +350,34 @@ std::string known_python_activations() {
   return names;
 }
 
-ModelConfig ModelConfig::parse(std::string_view json, std::string_view source) {
+bool knows_all_keys(std::string_view family, const ConfigFields& fields) {
+  const FamilyConfig* row = find_family_config(family);
+  if (row == nullptr) return false;
+  const std::vector<KeyRow> rows = known_keys(*row);
+  for (size_t i = 0; i < fields.view().size(); ++i) {
+    const std::string_view key = fields.view().member(i).key;
+    if (std::ranges::find(rows, key, &KeyRow::key) == rows.end()) return false;
+  }
+  return true;
+}
+
+ModelConfig ModelConfig::parse(std::string_view json, std::string_view source,
+                               std::string_view family) {
   JsonLimits limits;
   limits.python_numbers = true;
   auto document = std::make_shared<const JsonDocument>(JsonDocument::parse(json, source, limits));
   if (!document->root().is_object()) {
     fail(ErrorCode::kCorruptData, source, ": must be a JSON object");
   }
-  return ConfigReader(ConfigFields(std::move(document), source)).read();
+  return of(ConfigFields(std::move(document), source), family);
 }
 
-ModelConfig ModelConfig::read(const std::filesystem::path& path) {
-  return parse(read_file(path, kMaxConfigBytes), path.string());
+ModelConfig ModelConfig::of(const ConfigFields& fields, std::string_view family) {
+  return ConfigReader(fields, family).read();
+}
+
+ModelConfig ModelConfig::read(const std::filesystem::path& path, std::string_view family) {
+  return parse(read_file(path, kMaxConfigBytes), path.string(), family);
 }
 
 }  // namespace tamis

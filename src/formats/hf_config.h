@@ -57,17 +57,26 @@ struct ModelConfig {
   /// for one label, else none).
   std::optional<Activation> cross_encoder_activation;
 
-  /// The file itself, for the keys that only the family has; empty for a family that is not built.
+  /// The file itself, for the keys that only the family has.
   ConfigFields fields;
 
   /// Throws Error naming `source` and the key: kCorruptData (not JSON, a wrong kind of value, a
   /// value out of its limits, a model over kMaxParameters), kUnsupported for what changes the maths
   /// and is not built: an activation, and the refused keys of hf_config_keys.h and the family's row
   /// of hf_families.h. Logs a warning for each key that is in neither.
-  [[nodiscard]] static ModelConfig parse(std::string_view json, std::string_view source);
+  /// `family` stands in place of a model_type that is not built; throws kInvalidArgument where it
+  /// is built, or `family` is not.
+  [[nodiscard]] static ModelConfig parse(std::string_view json, std::string_view source,
+                                         std::string_view family = {});
   /// parse() of a file. Also throws what read_file() throws.
-  [[nodiscard]] static ModelConfig read(const std::filesystem::path& path);
+  [[nodiscard]] static ModelConfig read(const std::filesystem::path& path,
+                                        std::string_view family = {});
+  /// parse() of a file that was read before.
+  [[nodiscard]] static ModelConfig of(const ConfigFields& fields, std::string_view family = {});
 };
+
+/// Whether the family's tables have every key of the file.
+[[nodiscard]] bool knows_all_keys(std::string_view family, const ConfigFields& fields);
 
 /// The activation of a Python path such as "torch.nn.modules.activation.Tanh", nothing if unknown.
 [[nodiscard]] std::optional<Activation> activation_from_python_path(std::string_view path);

@@ -1,4 +1,4 @@
-// The rows of decoders that run for embeddings and classes.
+// The rows of decoders that run for embeddings and classes, and of T5's encoder.
 #include "formats/hf_families.h"
 
 namespace tamis {
@@ -104,6 +104,37 @@ constexpr KeyRow kGemma3Keys[] = {
 };
 static_assert(keys_are_distinct(kGemma3Keys));
 
+// The encoder alone is run, of whatever class.
+constexpr KeyRow kT5Keys[] = {
+    honored("d_model"),
+    honored("d_kv"),
+    honored("d_ff"),
+    honored("num_layers"),
+    honored("num_heads"),
+    honored("relative_attention_num_buckets"),
+    honored("relative_attention_max_distance"),
+    honored("layer_norm_epsilon"),
+    honored("feed_forward_proj"),
+    // What the class makes of feed_forward_proj.
+    harmless("dense_act_fn"),
+    harmless("is_gated_act"),
+    harmless("is_encoder_decoder"),
+    harmless("num_decoder_layers"),
+    harmless("scale_decoder_outputs"),
+    harmless("dropout_rate"),
+    // Read by no class: positions are relative.
+    harmless("n_positions"),
+    harmless("output_past"),
+};
+constexpr KeyAlias kT5Aliases[] = {
+    {"hidden_size", "d_model"},
+    {"num_hidden_layers", "num_layers"},
+    {"num_attention_heads", "num_heads"},
+    {"intermediate_size", "d_ff"},
+    {"layer_norm_eps", "layer_norm_epsilon"},
+};
+static_assert(keys_are_distinct(kT5Keys));
+
 constexpr int64_t kNone = FamilyConfig::kNoPadding;
 
 constexpr FamilyConfig kFamilies[] = {
@@ -168,6 +199,30 @@ constexpr FamilyConfig kFamilies[] = {
      .hidden_act = "gelu_pytorch_tanh",
      .own_head_size = true,
      .keys = kGemma3Keys},
+    {.model_type = "t5",
+     .vocab_size = 32128,
+     .hidden_size = 512,
+     .num_hidden_layers = 6,
+     .num_attention_heads = 8,
+     .intermediate_size = 2048,
+     .max_position_embeddings = 1 << 20,
+     .type_vocab_size = 0,
+     .layer_norm_eps = 1e-6,
+     .own_head_size = true,
+     .keys = kT5Keys,
+     .aliases = kT5Aliases},
+    {.model_type = "mt5",
+     .vocab_size = 250112,
+     .hidden_size = 512,
+     .num_hidden_layers = 8,
+     .num_attention_heads = 6,
+     .intermediate_size = 1024,
+     .max_position_embeddings = 1 << 20,
+     .type_vocab_size = 0,
+     .layer_norm_eps = 1e-6,
+     .own_head_size = true,
+     .keys = kT5Keys,
+     .aliases = kT5Aliases},
 };
 
 }  // namespace

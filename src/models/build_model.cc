@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "models/builder.h"
+#include "models/families.h"
 #include "models/models.h"
 #include "models/outside_graphs.h"
 #include "models/unused_weights.h"
@@ -15,31 +16,6 @@ using graph::OpKind;
 using graph::ValueId;
 
 namespace {
-
-constexpr Family kFamilies[] = {
-#define X(model_type, prefix, parts) {model_type, prefix, &parts},
-#include "models/families.inc"
-#undef X
-};
-
-bool shows_prefix(const Checkpoint& checkpoint, const Family& family) {
-  const std::string prefix = cat(family.prefix, ".");
-  return std::ranges::any_of(checkpoint.names(),
-                             [&](const std::string& name) { return name.starts_with(prefix); });
-}
-
-const Family& find_family(const Checkpoint& checkpoint) {
-  const std::string_view model_type = checkpoint.config().model_type;
-  const Family* found = nullptr;
-  for (const Family& family : kFamilies) {
-    if (family.model_type != model_type) continue;
-    if (shows_prefix(checkpoint, family)) return family;
-    if (found == nullptr) found = &family;
-  }
-  if (found != nullptr) return *found;
-  fail(ErrorCode::kUnsupported, (checkpoint.folder() / "config.json").string(), ": model_type \"",
-       model_type.substr(0, 200), "\" is not built; accepted are ", known_families());
-}
 
 // What makes the logits of a sequence.
 enum class SequenceHead : uint8_t {
@@ -434,24 +410,6 @@ ValueId add_sentence_embedding(graph::Graph& graph, ValueId hidden,
   if (pooling.modes.empty()) pooling.modes = {graph::PoolMode::kMean};
   const ValueId pooled = graph.add_node(OpKind::kSequencePool, {hidden}, pooling, "pooling");
   return add_modules(graph, pooled, config);
-}
-
-std::string_view encoder_prefix(std::string_view model_type) {
-  for (const Family& family : kFamilies) {
-    if (family.model_type == model_type) return family.prefix;
-  }
-  return "";
-}
-
-std::string known_families() {
-  std::string names;
-  std::string_view last;
-  for (const Family& family : kFamilies) {
-    if (family.model_type == last) continue;
-    names += cat(names.empty() ? "" : ", ", family.model_type);
-    last = family.model_type;
-  }
-  return names;
 }
 
 BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options) {

@@ -81,5 +81,6 @@ extern const FamilyParts kMistral;
 extern const FamilyParts kQwen2;
 extern const FamilyParts kQwen3;
 extern const FamilyParts kGemma3;
+extern const FamilyParts kT5;
 
 }  // namespace tamis::models

@@ -385,13 +385,13 @@ TEST(Models, ADenseThatDoesNotFitIsNamed) {
 
 TEST(Models, UnknownFamiliesAreRefused) {
   EditableCheckpoint edited("bert-base");
-  edited.config.model_type = "t5";
+  edited.config.model_type = "xlnet";
   EXPECT_EQ(refusal(edited.make(), ErrorCode::kUnsupported),
-            "memory/config.json: model_type \"t5\" is not built; accepted are bert, distilbert, "
+            "memory/config.json: model_type \"xlnet\" is not built; accepted are bert, distilbert, "
             "roberta, camembert, xlm-roberta, albert, electra, mpnet, deberta, deberta-v2, ernie, "
             "megatron-bert, roberta-prelayernorm, xlm-roberta-xl, data2vec-text, dpr, modernbert, "
             "nomic_bert, gte, new, eurobert, neobert, jina_bert, jina_embeddings_v3, esm, llama, "
-            "mistral, qwen2, qwen3, gemma3_text");
+            "mistral, qwen2, qwen3, gemma3_text, t5, mt5");
 }
 
 TEST(Models, HeadsThatAreNotThereAreRefused) {

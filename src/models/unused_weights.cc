@@ -71,6 +71,13 @@ void refuse_dropped(const Checkpoint& checkpoint, HeadKind head, std::string_vie
 
 }  // namespace
 
+bool reads_all(const Checkpoint& checkpoint, std::string_view prefix,
+               const std::set<std::string>& used) {
+  return std::ranges::all_of(checkpoint.names(), [&](const std::string& name) {
+    return used.contains(name) || is_usual(name, prefix);
+  });
+}
+
 void check_unused_weights(const Checkpoint& checkpoint, std::string_view prefix, HeadKind head,
                           const std::set<std::string>& used) {
   constexpr size_t kNamed = 3;

@@ -21,4 +21,8 @@ namespace tamis::models {
 void check_unused_weights(const Checkpoint& checkpoint, std::string_view prefix, HeadKind head,
                           const std::set<std::string>& used);
 
+/// Whether every tensor is in `used` or is one that any class of a family may leave behind.
+[[nodiscard]] bool reads_all(const Checkpoint& checkpoint, std::string_view prefix,
+                             const std::set<std::string>& used);
+
 }  // namespace tamis::models

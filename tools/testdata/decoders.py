@@ -1,8 +1,11 @@
-"""Decoders that run for embeddings and classes: their checkpoints' heads and configurations."""
+"""Decoders that run for embeddings and classes, and T5's encoder: their checkpoints' heads and configurations."""
+
+import transformers
 
 LABELED = ["base", "sequence-classification", "token-classification", "question-answering"]
 HEADS = {
     "llama": LABELED, "mistral": LABELED[:3], "qwen2": LABELED[:2], "qwen3": LABELED, "gemma3_text": LABELED[:2],
+    "t5": ["base"],
 }
 OPTIONS = {
     "llama": {"num_key_value_heads": 1}, "mistral": {"num_key_value_heads": 1, "sliding_window": 4},
@@ -12,7 +15,11 @@ OPTIONS = {
         "num_key_value_heads": 1, "head_dim": 12, "sliding_window": 10, "query_pre_attn_scalar": 7,
         "layer_types": ["sliding_attention", "full_attention"], "use_bidirectional_attention": True,
     },
+    "t5": {"d_kv": 10, "d_ff": 20, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 12},
 }
+# T5's encoder by itself.
+CLASSES = {"t5-base": transformers.T5EncoderModel, "t5-base-gated": transformers.T5EncoderModel}
+EXTRA = [("t5-base-gated", "t5", "base", "gelu", {"feed_forward_proj": "gated-gelu"})]
 # What single checkpoints have beside those, so that every setting of a family is in one of them.
 OF_FOLDER = {
     "llama-base": {

@@ -72,7 +72,7 @@ OF_FOLDER = {
         },
     },
 }
-CLASSES = {"dpr-base-context": transformers.DPRContextEncoder, **own_models.classes()}
+CLASSES = {"dpr-base-context": transformers.DPRContextEncoder, **own_models.classes(), **decoders.CLASSES}
 
 
 def rows(activations: list[str]) -> list[tuple]:
@@ -84,7 +84,7 @@ def rows(activations: list[str]) -> list[tuple]:
             found.append((f"{family}-{head}", family, head, "gelu" if head == "base" else activation, {}))
     return found + [
         ("dpr-base-context", "dpr", "base", "gelu", {}),
-        ("modernbert-mean", "modernbert", "sequence-classification", "gelu", {}),
+        ("modernbert-mean", "modernbert", "sequence-classification", "gelu", {}), *decoders.EXTRA,
     ]
 
 
