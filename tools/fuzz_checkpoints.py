@@ -51,6 +51,17 @@ FAMILIES = {
     "bert": transformers.BertConfig, "roberta": transformers.RobertaConfig, "distilbert": transformers.DistilBertConfig,
     "albert": transformers.AlbertConfig, "electra": transformers.ElectraConfig,
 }
+DECODERS = {
+    "llama": transformers.LlamaConfig, "mistral": transformers.MistralConfig, "qwen2": transformers.Qwen2Config,
+    "qwen3": transformers.Qwen3Config, "gemma3_text": transformers.Gemma3TextConfig,
+}
+ROPES = [{"rope_type": "default", "rope_theta": 50.0}, {"rope_type": "linear", "factor": 3.0, "rope_theta": 500.0},
+         {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 500.0},
+         {"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 3.0, "rope_theta": 90.0,
+          "original_max_position_embeddings": 20},
+         {"rope_type": "yarn", "factor": 4.0, "rope_theta": 90.0, "original_max_position_embeddings": 16},
+         {"rope_type": "yarn", "factor": 2.0, "rope_theta": 90.0, "beta_fast": 3.0, "beta_slow": 0.5, "truncate": False,
+          "attention_factor": 0.8, "original_max_position_embeddings": 33}]
 WIDTH = 16
 PREFIX = "sentence_transformers."
 TYPES = {
@@ -86,8 +97,44 @@ def write(path, value):
     path.write_text(json.dumps(value, indent=1))
 
 
-def family_config(draw):
-    name = draw.one(list(FAMILIES))
+def decoder_config(draw, name):
+    """A decoder whose settings are those of its configuration class, each drawn now and then."""
+    sizes = {"vocab_size": vocab_size(), "hidden_size": WIDTH, "num_hidden_layers": draw.one([1, 2]), "num_attention_heads": 2,
+             "num_key_value_heads": draw.one([1, 2]), "intermediate_size": 24, "max_position_embeddings": 66, "pad_token_id": None}
+    gemma = name == "gemma3_text"
+    draw.key(sizes, "hidden_activation" if gemma else "hidden_act", ACTIVATIONS, 0.3)
+    draw.key(sizes, "rms_norm_eps", [1e-5, 1e-2], 0.3)
+    draw.key(sizes, "pad_token_id", [0, 5, 30], 0.6)
+    draw.key(sizes, "tie_word_embeddings", [True, False], 0.3)
+    if name in ("llama", "mistral", "qwen3", "gemma3_text"):
+        sizes["head_dim"] = draw.one([6, 8, 12])
+    if name in ("llama", "qwen3", "gemma3_text"):
+        draw.key(sizes, "attention_bias", [True, False], 0.4)
+    if name == "llama":
+        draw.key(sizes, "mlp_bias", [True, False], 0.4)
+        draw.key(sizes, "pretraining_tp", [1], 0.2)
+    if name == "mistral":
+        draw.key(sizes, "sliding_window", [None, 1, 3, 40], 0.8)
+    if name in ("qwen2", "qwen3"):
+        draw.key(sizes, "use_sliding_window", [True, False], 0.7)
+        draw.key(sizes, "sliding_window", [None, 1, 3], 0.6)
+        draw.key(sizes, "max_window_layers", [0, 1], 0.6)
+    if gemma:
+        draw.key(sizes, "sliding_window", [2, 4, 6, 64], 0.9)
+        draw.key(sizes, "use_bidirectional_attention", [True, False], 0.5)
+        draw.key(sizes, "query_pre_attn_scalar", [3, 256], 0.5)
+        draw.key(sizes, "layer_types", [[draw.one(["full_attention", "sliding_attention"]) for _ in range(sizes["num_hidden_layers"])]], 0.5)
+        draw.key(sizes, "rope_parameters", [{"full_attention": dict(draw.one(ROPES)), "sliding_attention": {"rope_type": "default", "rope_theta": 20.0}}], 0.5)
+    else:
+        draw.key(sizes, "rope_parameters", [dict(rope) for rope in ROPES], 0.6)
+        draw.key(sizes, "is_causal", [True, False], 0.4)
+    return DECODERS[name](**sizes)
+
+
+def family_config(draw, families):
+    name = draw.one(families)
+    if name in DECODERS:
+        return name, decoder_config(draw, name)
     sizes = {"vocab_size": vocab_size(), "hidden_size": WIDTH, "num_hidden_layers": draw.one([1, 2]), "num_attention_heads": 2,
              "intermediate_size": 24, "max_position_embeddings": 66}
     if name == "distilbert":
@@ -106,9 +153,22 @@ def vocab_size():
     return len(json.loads((TOKENIZER / "tokenizer.json").read_text())["model"]["vocab"])
 
 
+def older_names(draw, config):
+    """The names that files had before transformers 5, for rope_parameters that are one object."""
+    rope = config.get("rope_parameters")
+    if config["model_type"] not in DECODERS or not rope or "full_attention" in rope or not draw.maybe(0.5):
+        return
+    rope = dict(config.pop("rope_parameters"))
+    config["rope_theta"] = rope.pop("rope_theta")
+    kind = rope.pop("rope_type")
+    config["rope_scaling"] = None if kind == "default" else {draw.one(["type", "rope_type"]): kind, **rope}
+    draw.record.append("older names")
+
+
 def mutate_config(draw, config, labels):
     """config.json as saved, with keys drawn on top."""
     where = "config.json:"
+    older_names(draw, config)
     draw.key(config, "initializer_range", [float("nan"), 0.5], where=where)
     draw.key(config, "torch_dtype", ["float16", "float32"], where=where)
     draw.key(config, "use_cache", [True], where=where)
@@ -258,12 +318,12 @@ def folder_file(draw, kind):
 
 
 class Case:
-    def __init__(self, seed, folder):
+    def __init__(self, seed, folder, families):
         self.draw = draw = Draw(seed)
         self.folder = folder
         torch.manual_seed(seed)
         self.job = draw.one(["embed", "embed", "rerank", "classify"])
-        self.family, config = family_config(draw)
+        self.family, config = family_config(draw, families)
         labels = {"embed": 0, "rerank": 1, "classify": draw.one([1, 2, 3])}[self.job]
         if labels:
             config.num_labels = labels
@@ -278,7 +338,7 @@ class Case:
         tensors = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("position_ids")}
         save_weights(draw, folder, tensors)
         write(folder / "config.json", mutate_config(draw, json.loads(config.to_json_string(use_diff=False)), labels))
-        if draw.maybe(0.15) and self.family not in ("albert",):
+        if draw.maybe(0.15) and self.family not in ("albert", *DECODERS):
             add_adapter(draw, folder, tensors)
         self.write_side_files()
 
@@ -355,12 +415,13 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=pathlib.Path, help="where to leave the checkpoints that differ")
     parser.add_argument("--verbose", action="store_true", help="print every refusal and warning too")
+    parser.add_argument("--families", nargs="*", default=list(FAMILIES), choices=[*FAMILIES, *DECODERS])
     options = parser.parse_args()
     torch.set_num_threads(1)
     counts = collections.Counter()
     for seed in range(options.seed, options.seed + options.count):
         with tempfile.TemporaryDirectory() as folder:
-            case = Case(seed, pathlib.Path(folder))
+            case = Case(seed, pathlib.Path(folder), options.families)
             kind, detail = outcome(case, options.tamis)
             counts[kind] += 1
             if kind == "DIFFERENT" or (options.verbose and kind != "same"):

@@ -110,8 +110,8 @@ void check_token_ids(const tokenizer::Tokenizer& tokenizer, int64_t vocab_size,
 }
 
 SourceModel read_checkpoint(const std::filesystem::path& folder, const models::BuildOptions& build,
-                            const std::string& family) {
-  const auto checkpoint = Checkpoint::open(folder, family);
+                            const ModelOptions& options) {
+  const auto checkpoint = Checkpoint::open(folder, {options.family, options.adapter});
   return {models::build_model(*checkpoint, build), checkpoint->config().cross_encoder_activation};
 }
 
@@ -190,6 +190,10 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
   if (options.max_length < 0) {
     fail(ErrorCode::kInvalidArgument, "--max-length ", options.max_length, " must not be negative");
   }
+  if (path.kind != ModelKind::kCheckpoint && !(options.family.empty() && options.adapter.empty())) {
+    fail(ErrorCode::kInvalidArgument, path.folder.string(),
+         ": --family and --adapter are for checkpoints; a bundle keeps what it was made with");
+  }
   // Files of two states of a folder must not make one model: a bundle that is replaced meanwhile is
   // read again, whole.
   for (int left = 3;; --left) {
@@ -252,7 +256,7 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   build.project = [this](const models::Projection& projection) { multiply(projection, *pool_); };
   const bool is_onnx = path.kind == ModelKind::kOnnx;
   SourceModel source = is_onnx ? read_onnx_model(path.file, weights, build)
-                               : read_checkpoint(weights, build, options.family);
+                               : read_checkpoint(weights, build, options);
   models::BuiltModel& built = source.built;
   if (options.tokenizer) load_tokenizer(weights, sentence, !is_onnx);
   if (tokenizer_ != nullptr) check_token_ids(*tokenizer_, built.vocab_size, weights);

@@ -34,6 +34,8 @@ struct ModelOptions {
   int64_t max_length = 0;
   /// A model_type to read a checkpoint as whose own is not built; "": its own.
   std::string family;
+  /// A folder of the checkpoint with a PEFT adapter to apply; "": the adapter beside its weights.
+  std::string adapter;
   IsaSet isas = detected_isas();
   /// Nothing: fp32 for a checkpoint, a bundle as it was made.
   std::optional<engine::Precision> precision;

@@ -20,6 +20,7 @@ void CommonFlags::add_to(Options& options) {
   options.option("--isa", isa, "force a kernel set: reference, avx2, avx512, ...");
   options.option("--revision", revision, "the branch, tag or commit of a hub id (default: main)");
   options.option("--family", family, "read a checkpoint whose model_type is unknown as this one");
+  options.option("--adapter", adapter, "apply the LoRA adapter in this folder of the checkpoint");
   options.flag("--json", json, "print JSON");
   options.flag("--quiet", quiet, "no progress, no hints");
 }
@@ -37,6 +38,7 @@ IsaSet CommonFlags::isas() const { return isa ? isas_up_to(*isa) : detected_isas
 void CommonFlags::apply(api::ModelOptions& options) const {
   options.isas = isas();
   options.family = family.value_or("");
+  options.adapter = adapter.value_or("");
 }
 
 std::string CommonFlags::with_revision(const std::string& model) const {

@@ -24,12 +24,13 @@ struct Command {
   int (*run)(const std::vector<std::string>& arguments);
 };
 
-/// --threads, --isa, --revision, --family, --json, --quiet: every command has them.
+/// --threads, --isa, --revision, --family, --adapter, --json, --quiet: every command has them.
 struct CommonFlags {
   std::optional<int64_t> threads;
   std::optional<std::string> isa;
   std::optional<std::string> revision;
   std::optional<std::string> family;
+  std::optional<std::string> adapter;
   bool json = false;
   bool quiet = false;
 
@@ -37,7 +38,7 @@ struct CommonFlags {
   /// Throws kInvalidArgument for a thread count below 1 or above 1024.
   [[nodiscard]] std::shared_ptr<ThreadPool> make_pool() const;
   [[nodiscard]] IsaSet isas() const;
-  /// Kernel set and family.
+  /// Kernel set, family and adapter.
   void apply(api::ModelOptions& options) const;
   /// `model` with --revision behind it. Throws kInvalidArgument if it names one itself, or is a
   /// folder.

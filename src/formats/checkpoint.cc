@@ -1,8 +1,11 @@
 #include "formats/checkpoint.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "formats/peft_adapter.h"
 #include "formats/pytorch_bin.h"
 #include "formats/safetensors.h"
@@ -137,8 +140,35 @@ Checkpoint::Checkpoint(fs::path folder, ModelConfig config, std::vector<StoredTe
   }
 }
 
+namespace {
+
+std::string list_of(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += cat(list.empty() ? "" : ", ", name.substr(0, 200));
+  return list;
+}
+
+void apply_adapter(const fs::path& folder, const std::string& name,
+                   std::vector<StoredTensor>& tensors) {
+  const std::vector<std::string> names = adapter_names(folder);
+  if (name.empty()) {
+    if (!names.empty()) {
+      log(LogLevel::kWarning, cat(folder.string(), ": the adapters ", list_of(names),
+                                  " are not applied; --adapter NAME applies one"));
+    }
+    return apply_peft_adapter(folder, tensors);
+  }
+  if (std::ranges::find(names, name) == names.end()) {
+    fail(ErrorCode::kNotFound, folder.string(), ": no adapter ", json_quote(name.substr(0, 200)),
+         names.empty() ? "; the folder has none" : cat("; it has ", list_of(names)));
+  }
+  apply_peft_adapter(folder / name, tensors);
+}
+
+}  // namespace
+
 std::shared_ptr<const Checkpoint> Checkpoint::open(const fs::path& folder,
-                                                   std::string_view family) {
+                                                   const CheckpointOptions& options) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
     fail(ErrorCode::kNotFound, folder.string(),
@@ -146,9 +176,9 @@ std::shared_ptr<const Checkpoint> Checkpoint::open(const fs::path& folder,
          "config.json and model.safetensors");
   }
   if (!file_exists(folder / "config.json")) refuse_foreign_folder(folder);
-  ModelConfig config = ModelConfig::read(folder / "config.json", family);
+  ModelConfig config = ModelConfig::read(folder / "config.json", options.family);
   std::vector<StoredTensor> tensors = read_weights(folder);
-  apply_peft_adapter(folder, tensors);
+  apply_adapter(folder, options.adapter, tensors);
   return std::make_shared<const Checkpoint>(folder, std::move(config), std::move(tensors));
 }
 

@@ -18,16 +18,22 @@
 
 namespace tamis {
 
+struct CheckpointOptions {
+  std::string family = {};  ///< ModelConfig::parse()'s
+  std::string adapter =
+      {};  ///< the name of adapter_names() to apply; "": the one beside the weights
+};
+
 /// Thread-safe: immutable after open(). The tensors it hands out stay valid without it.
 class Checkpoint {
  public:
   /// Reads config.json and the first that is there of model.safetensors,
   /// model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json, and adds a
-  /// PEFT adapter that lies beside them (peft_adapter.h).
-  /// `family` is ModelConfig::parse()'s.
-  /// Throws Error: kNotFound (the folder, config.json or all of these), kCorruptData, kUnsupported.
-  [[nodiscard]] static std::shared_ptr<const Checkpoint> open(const std::filesystem::path& folder,
-                                                              std::string_view family = {});
+  /// PEFT adapter that lies beside them (peft_adapter.h), or in the folder that the options name.
+  /// Warns of adapters in folders of their own if none is named. Throws Error: kNotFound (the
+  /// folder, config.json or all of these), kCorruptData, kUnsupported.
+  [[nodiscard]] static std::shared_ptr<const Checkpoint> open(
+      const std::filesystem::path& folder, const CheckpointOptions& options = {});
 
   /// A checkpoint made in memory, for tests and tools.
   Checkpoint(std::filesystem::path folder, ModelConfig config, std::vector<StoredTensor> tensors);

@@ -309,4 +309,15 @@ void apply_peft_adapter(const fs::path& folder, std::vector<StoredTensor>& tenso
   if (file_exists(folder / kConfigName)) Adapter(folder, tensors).apply();
 }
 
+std::vector<std::string> adapter_names(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (file_exists(entry->path() / kConfigName)) names.push_back(entry->path().filename());
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
 }  // namespace tamis

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "formats/stored_tensor.h"
@@ -17,5 +18,9 @@ namespace tamis {
 /// Error naming the file: kUnsupported (another method, an option or a tensor that is not
 /// understood), kCorruptData (shapes that do not fit), kNotFound (no adapter weights).
 void apply_peft_adapter(const std::filesystem::path& folder, std::vector<StoredTensor>& tensors);
+
+/// Folders inside `folder` that hold an adapter each, as Jina v3 has one for each of its tasks, by
+/// name and sorted.
+[[nodiscard]] std::vector<std::string> adapter_names(const std::filesystem::path& folder);
 
 }  // namespace tamis

@@ -138,5 +138,28 @@ TEST_F(PeftAdapter, AloneItIsNamed) {
                [&] { (void)Checkpoint::open(alone.path()); });
 }
 
+// Jina v3 keeps an adapter for each of its tasks in a folder of its own.
+TEST_F(PeftAdapter, OneOfSeveralFoldersIsApplied) {
+  folder_.write("config.json", R"({"model_type":"other"})");
+  for (const char* name : {"retrieval", "matching"}) {
+    adapter(name[0] == 'm' ? R"("r":1,"lora_alpha":2)" : R"("r":1,"lora_alpha":1)", query_);
+    std::filesystem::create_directories(folder_.path() / name);
+    for (const char* file : {"adapter_config.json", "adapter_model.safetensors"}) {
+      std::filesystem::rename(folder_.path() / file, folder_.path() / name / file);
+    }
+  }
+  EXPECT_EQ(adapter_names(folder_.path()), (std::vector<std::string>{"matching", "retrieval"}));
+  expect_error(ErrorCode::kNotFound, "no adapter \"retrieve\"; it has matching, retrieval", [this] {
+    (void)Checkpoint::open(folder_.path(), {"", "retrieve"});
+  });
+  const auto first = [this](const char* adapter) {
+    const auto checkpoint = Checkpoint::open(folder_.path(), {"", adapter});
+    return checkpoint->tensor("bert.layer.query.weight")->as<float>()[0];
+  };
+  EXPECT_EQ(first(""), 1);
+  EXPECT_EQ(first("retrieval"), 2);
+  EXPECT_EQ(first("matching"), 3);
+}
+
 }  // namespace
 }  // namespace tamis
