@@ -64,9 +64,14 @@ Calibrated calibrate(const LoadedModel& model, std::span<const TextRow> rows,
   ThreadPool& pool = model.runner().pool();
   graph::Graph source = model.marked_graph();
   const quant::TokenSet tokens({&packed, 1}, options.max_tokens);
-  quant::centre_attention(source, tokens.batch(), pool);
+  quant::QuantizeOptions with_ranges = options;
+  if (model.trained_ranges().empty()) {
+    quant::centre_attention(source, tokens.batch(), pool);
+  } else {
+    with_ranges.trained = &model.trained_ranges();
+  }
   quant::Quantized quantized =
-      quant::quantize(source, {&packed, 1}, options, pool, [&progress](double done) {
+      quant::quantize(source, {&packed, 1}, with_ranges, pool, [&progress](double done) {
         if (progress) progress(done);
         return true;
       });

@@ -62,7 +62,7 @@ class Chooser {
       measure(with_bf16_attention(without_marks(source_)), "bf16", Precision::kBf16, {});
     }
     progress(0.05);
-    if (!simulated_) {
+    if (!simulated_ && model_.trained_ranges().empty()) {
       Graph nearest = with_bf16_attention(source_);
       quant::make_plain_plan(nearest);
       measure(nearest, "int8, rounded to nearest", Precision::kInt8, {});

@@ -18,6 +18,7 @@
 #include "models/models.h"
 #include "quant/gemm.h"
 #include "quant/marks.h"
+#include "quant/trained_ranges.h"
 
 namespace tamis::api {
 
@@ -289,21 +290,45 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   manifest_.pair_template = sentence.pair_template;
   manifest_.similarity = sentence.similarity_fn_name;
   manifest_.parameters = count_parameters(built.graph);
-  graph_ = std::move(built.graph);
+  trained_ranges_ = std::move(built.ranges);
+  prepare_graph(std::move(built.graph), options);
+}
+
+void LoadedModel::prepare_graph(graph::Graph graph, const ModelOptions& options) {
+  const bool trained = !trained_ranges_.empty();
+  graph_ = std::move(graph);
   // The quantizers have their names from the start. INT8 made on the fly is plain: the marks' own
   // defaults, ranges found at run time, weights rounded to nearest. In fp32 all are off.
   quant::add_marks(graph_, options.scheme);
+  quant::apply_ranges(graph_, trained_ranges_, options.scheme);
   quant::apply_globs(graph_, options.enable, options.disable);
   manifest_.precision = options.precision.value_or(engine::Precision::kFp32);
-  reports_ = passes::run_pipeline(graph_, options.skip_passes);
-  if (options.keep_graph) marked_graph_ = graph_;
+  std::vector<std::string> skipped = options.skip_passes;
+  if (trained) skipped.emplace_back("fold_attention_scale");  // weights stay on their grid
+  reports_ = passes::run_pipeline(graph_, skipped);
+  graph::Graph marked = graph_;
+  quant::round_lone_weights(marked, trained_ranges_);
+  if (manifest_.precision == engine::Precision::kInt8) {
+    graph_ = marked;
+    if (trained) quant::make_trained_plan(graph_, trained_ranges_);
+  } else {
+    if (trained && options.warn_of_ranges) warn_of_ranges();
+    for (graph::Node& node : graph_.nodes()) {
+      for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
+    }
+  }
+  if (options.keep_graph) marked_graph_ = std::move(marked);
   if (manifest_.precision != engine::Precision::kFp32) {
     graph::set_attention_arithmetic(graph_, graph::FloatArithmetic::kBf16);
   }
-  if (manifest_.precision == engine::Precision::kInt8) return;
-  for (graph::Node& node : graph_.nodes()) {
-    for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
-  }
+}
+
+void LoadedModel::warn_of_ranges() const {
+  log(LogLevel::kWarning,
+      cat(folder_.string(), ": the ranges of ", trained_ranges_.amax.size(),
+          " quantizers beside the weights are not used in ",
+          engine::precision_name(manifest_.precision), "; `tamis optimize ", folder_.string(),
+          " -o BUNDLE --precision int8 --scheme static` takes them"));
 }
 
 void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOptions& options) {
@@ -348,8 +373,9 @@ void LoadedModel::finish(const ModelOptions& options) {
 }
 
 void LoadedModel::make_engine_of(graph::Graph graph, const ModelOptions& options) {
+  // Of a trained grid the checkpoint's float weights are no measure.
   const bool checked = !is_bundle_ && manifest_.precision == engine::Precision::kInt8 &&
-                       tokenizer_ != nullptr && options.check_int8;
+                       tokenizer_ != nullptr && options.check_int8 && trained_ranges_.empty();
   std::optional<Int8Check> check;
   // A text that the model has no finite answer to is no reason to refuse the model.
   const auto try_to = [this](auto&& step) {

@@ -56,6 +56,8 @@ struct ModelOptions {
   bool self_test = true;
   /// False: int8 made of a checkpoint is not held against float (int8_check.h).
   bool check_int8 = true;
+  /// False: no warning that ranges of quantizers are not used by a float plan.
+  bool warn_of_ranges = true;
 };
 
 /// Immutable and thread-safe.
@@ -75,6 +77,8 @@ class LoadedModel {
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
   /// graph() of a checkpoint with the marks on that int8 would have on.
   [[nodiscard]] const graph::Graph& marked_graph() const { return marked_graph_; }
+  /// The quantizers' ranges that the checkpoint was saved with; mostly empty.
+  [[nodiscard]] const graph::TrainedRanges& trained_ranges() const { return trained_ranges_; }
   [[nodiscard]] const std::vector<passes::PassReport>& pass_reports() const { return reports_; }
   /// False for work on token ids alone: ModelOptions::tokenizer, and .onnx files without one.
   [[nodiscard]] bool has_tokenizer() const { return tokenizer_ != nullptr; }
@@ -115,6 +119,9 @@ class LoadedModel {
                                                                     const ModelOptions& options);
   /// Of a checkpoint or an .onnx file.
   void load_checkpoint(const ModelPath& path, const ModelOptions& options);
+  void warn_of_ranges() const;
+  /// Marks, passes and precision of a checkpoint's graph.
+  void prepare_graph(graph::Graph graph, const ModelOptions& options);
   void load_tokenizer(const std::filesystem::path& folder,
                       const SentenceTransformerConfig& sentence, bool required);
   void load_bundle(const std::filesystem::path& folder, const ModelOptions& options);
@@ -129,6 +136,7 @@ class LoadedModel {
   tasks::TaskKind task_ = tasks::TaskKind::kEmbed;
   graph::Graph graph_;
   graph::Graph marked_graph_;
+  graph::TrainedRanges trained_ranges_;
   std::vector<passes::PassReport> reports_;
   IsaSet isas_;
   std::vector<std::string> skip_passes_;

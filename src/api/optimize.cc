@@ -220,6 +220,7 @@ class Optimization {
     if (fp32.pool == nullptr) fp32.pool = std::make_shared<ThreadPool>(default_thread_count());
     load_.pool = fp32.pool;
     fp32.precision = engine::Precision::kFp32;
+    fp32.warn_of_ranges = !quantizes_;
     if (zero_shot_) fp32.task = tasks::TaskKind::kClassify;
     stage("loading", 0);
     checkpoint_ = LoadedModel::load(path, fp32);

@@ -8,6 +8,7 @@
 #include "models/families.h"
 #include "models/models.h"
 #include "models/outside_graphs.h"
+#include "models/trained_ranges.h"
 #include "models/unused_weights.h"
 
 namespace tamis::models {
@@ -446,6 +447,7 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
     b.graph().add_output(kLogits, result);
   }
   check_unused_weights(checkpoint, b.family().prefix, head, b.used());
+  model.ranges = read_trained_ranges(checkpoint, b.family().prefix, b.used());
   model.output_size = b.graph().value(result).shape[1].size;
   model.graph = std::move(b.graph());
   graph::verify(model.graph);

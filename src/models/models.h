@@ -17,6 +17,7 @@
 #include "formats/checkpoint.h"
 #include "formats/sentence_transformers.h"
 #include "graph/graph.h"
+#include "graph/trained_ranges.h"
 
 namespace tamis::models {
 
@@ -72,6 +73,7 @@ struct BuiltModel {
   int64_t type_vocab_size = 0;  ///< 0: the graph takes no token_type_ids
   int64_t max_positions = 0;    ///< tokens of the longest sequence the position table allows
   int64_t output_size = 0;      ///< columns of sentence_embedding or logits
+  graph::TrainedRanges ranges;  ///< of quantizers; empty but for checkpoints saved with them
   bool normalize = false;       ///< sentence-transformers'; not applied by the graph
   std::optional<int64_t> truncate_dim;  ///< likewise
 };

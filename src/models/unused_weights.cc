@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "models/trained_ranges.h"
 
 namespace tamis::models {
 
@@ -84,7 +85,7 @@ void check_unused_weights(const Checkpoint& checkpoint, std::string_view prefix,
   size_t count = 0;
   std::string names;
   for (const std::string& name : checkpoint.names()) {
-    if (used.contains(name)) continue;
+    if (used.contains(name) || is_trained_range(name)) continue;
     refuse_dropped(checkpoint, head, name);
     if (is_usual(name, prefix)) continue;
     if (count++ < kNamed) names += cat(names.empty() ? "" : ", ", json_quote(name.substr(0, 200)));

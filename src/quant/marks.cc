@@ -193,25 +193,6 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// The three names that take the fewest edits from the glob without its stars.
-std::string nearest_names(const Graph& graph, std::string glob) {
-  constexpr size_t kLongest = 400;  // edit distance is quadratic, and names are shorter
-  std::erase(glob, '*');
-  glob.resize(std::min(glob.size(), kLongest));
-  std::vector<std::pair<size_t, std::string>> ranked;
-  for (QuantizerInfo& info : list_quantizers(graph)) {
-    const std::string_view name = std::string_view(info.name).substr(0, kLongest);
-    ranked.emplace_back(edit_distance(glob, name), std::move(info.name));
-  }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::string names;
-  for (size_t i = 0; i < std::min<size_t>(3, ranked.size()); ++i) {
-    names += cat(i == 0 ? "" : ", ", ranked[i].second);
-  }
-  return names.empty() ? "the graph has no quantizers" : "near names are " + names;
-}
-
 void switch_marks(Graph& graph, std::span<const std::string> globs, bool on) {
   for (const std::string& glob : globs) {
     bool found = false;
@@ -225,7 +206,7 @@ void switch_marks(Graph& graph, std::span<const std::string> globs, bool on) {
     }
     if (!found) {
       fail(ErrorCode::kInvalidArgument, "quantizers: \"", glob, "\" matches nothing; ",
-           nearest_names(graph, glob));
+           nearest_quantizers(graph, glob));
     }
   }
 }
@@ -256,6 +237,24 @@ void apply_globs(Graph& graph, std::span<const std::string> enable,
                  std::span<const std::string> disable) {
   switch_marks(graph, enable, true);
   switch_marks(graph, disable, false);
+}
+
+std::string nearest_quantizers(const Graph& graph, std::string name) {
+  constexpr size_t kLongest = 400;  // edit distance is quadratic, and names are shorter
+  std::erase(name, '*');
+  name.resize(std::min(name.size(), kLongest));
+  std::vector<std::pair<size_t, std::string>> ranked;
+  for (QuantizerInfo& info : list_quantizers(graph)) {
+    const std::string_view other = std::string_view(info.name).substr(0, kLongest);
+    ranked.emplace_back(edit_distance(name, other), std::move(info.name));
+  }
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::string names;
+  for (size_t i = 0; i < std::min<size_t>(3, ranked.size()); ++i) {
+    names += cat(i == 0 ? "" : ", ", ranked[i].second);
+  }
+  return names.empty() ? "the graph has no quantizers" : "near names are " + names;
 }
 
 bool needs_simulation(const Graph& graph) {

@@ -45,6 +45,10 @@ void add_marks(graph::Graph& graph, Scheme scheme = Scheme::kNative);
 void apply_globs(graph::Graph& graph, std::span<const std::string> enable,
                  std::span<const std::string> disable);
 
+/// For messages: "near names are ", and the three names of the graph's quantizers that take the
+/// fewest edits from `name` without its stars.
+[[nodiscard]] std::string nearest_quantizers(const graph::Graph& graph, std::string name);
+
 /// True if a mark is on that the integer kernels do not run: a static scheme, or an operand that is
 /// no linear layer's. Such a model runs in float, its integers simulated.
 [[nodiscard]] bool needs_simulation(const graph::Graph& graph);

@@ -11,6 +11,7 @@
 #include "quant/partial_run.h"
 #include "quant/plain_plan.h"
 #include "quant/token_set.h"
+#include "quant/trained_ranges.h"
 
 namespace tamis::quant {
 
@@ -115,7 +116,10 @@ class Calibration {
     const Quantizer& mark = input_mark(node);
     input.scheme = mark.scheme;
     input.outlier_count = outlier_count(node);
-    if (is_static(mark.scheme)) input.range = observe(input.float_input, mark);
+    if (is_static(mark.scheme)) input.range = static_range(mark, input.float_input);
+    std::vector<float> rows;
+    if (options_.trained != nullptr) rows = trained_rows(node, *options_.trained);
+    input.row_amax = rows;
     const TreatedLinear treated = treat(input, mark);
     apply_treatment(graph_, nodes, treated);
     for (const size_t at : nodes) restore_switches(at);
@@ -124,7 +128,9 @@ class Calibration {
 
   TreatedLinear treat(const LinearInput& input, const Quantizer& mark) {
     try {
-      return treat_linear(input, options_.treatments, pool_);
+      constexpr Treatments kNone{false, false, false, false, false};
+      const bool trained = !input.row_amax.empty();
+      return treat_linear(input, trained ? kNone : options_.treatments, pool_);
     } catch (const Error& error) {
       // Which of a hundred layers it was, the layer itself cannot know.
       fail(error.code(), error.what(), ", at ", mark.names.empty() ? "?" : mark.names[0]);
@@ -231,10 +237,10 @@ class Calibration {
       const Quantizer& mark = node.quantizers[m];
       if (!source_->nodes()[index].quantizers[m].enabled || !is_static(mark.scheme)) continue;
       const bool probabilities = mark.operand == Operand::kProbabilities;
-      Range range = {-1, 1};  // holds every probability
+      Range range = given_range(mark).value_or(Range{-1, 1});  // holds every probability
       if (!probabilities) {
         const std::vector<float> rows = operand_rows(node, mark);
-        range = observe(rows, mark);
+        range = static_range(mark, rows);
         report_.operands.push_back({mark.names, rounding_error(rows, range, mark.scheme)});
       }
       Quantizer& out = graph_.nodes()[index].quantizers[m];
@@ -275,6 +281,17 @@ class Calibration {
       columns.insert(columns.end(), first, first + part.columns);
     }
     return columns;
+  }
+
+  // What the mark had before calibration.
+  static std::optional<Range> given_range(const Quantizer& mark) {
+    if (!mark.low || !mark.high) return std::nullopt;
+    return Range{*mark.low, *mark.high};
+  }
+
+  Range static_range(const Quantizer& mark, std::span<const float> rows) {
+    const std::optional<Range> given = given_range(mark);
+    return given ? *given : observe(rows, mark);
   }
 
   Range observe(std::span<const float> rows, const Quantizer& mark) {

@@ -14,6 +14,7 @@
 #include "base/thread_pool.h"
 #include "engine/packed_batch.h"
 #include "graph/graph.h"
+#include "graph/trained_ranges.h"
 #include "quant/treat_linear.h"
 
 namespace tamis::quant {
@@ -36,6 +37,8 @@ struct QuantizeOptions {
   /// Tokens that are looked at, in whole sequences evenly spaced over what was given; memory is
   /// about 8 bytes x tokens x the widest layer.
   int64_t max_tokens = 8192;
+  /// Weights keep the grid of these, and nothing else is treated; null: nothing was trained.
+  const graph::TrainedRanges* trained = nullptr;
 };
 
 /// What became of one linear layer.

@@ -9,6 +9,7 @@
 #include "quant/gemm.h"
 #include "quant/moments.h"
 #include "quant/parallel.h"
+#include "quant/trained_ranges.h"
 
 namespace tamis::quant {
 
@@ -224,7 +225,8 @@ class Treatment {
     if (scaled || !candidate.outliers.empty()) set_engine_scale(candidate);
     candidate.range = range_of(candidate, scaled);
     candidate.rounded = rounded_input(candidate);
-    candidate.weight = round_to_nearest(scaled_weight(candidate), in_.rows);
+    candidate.weight = in_.row_amax.empty() ? round_to_nearest(scaled_weight(candidate), in_.rows)
+                                            : round_to_rows(in_.weight, in_.row_amax);
     return candidate;
   }
 

@@ -39,6 +39,9 @@ struct LinearInput {
   graph::QuantScheme scheme = graph::QuantScheme::kPerTokenU8;
   int64_t outlier_count = 0;
   std::optional<Range> range;  ///< of the static schemes where scale and shift are off
+  /// [rows]: the weight's grid, where it was trained; empty: that of its rows' maxima. Goes without
+  /// treatments, which choose another.
+  std::span<const float> row_amax;
 };
 
 /// Everything a quantized MatMul holds. Empty vectors: not there.

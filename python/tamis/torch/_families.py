@@ -1,0 +1,79 @@
+"""The families of transformers whose sources are rewritten, by model_type.
+
+They are those that src/models builds and transformers has a class for. A family's list of modules
+may be changed, and families added:
+
+    >>> tamis.torch.FAMILIES["my_bert"] = [Family("my_package.modeling", Rules())]
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List
+
+from .._errors import Unsupported
+from ._patching import Family
+from ._rewrite import Rules, TwoOperands
+
+
+def _module(name: str) -> str:
+    return f"transformers.models.{name}.modeling_{name}"
+
+
+# Products with positions stand in the bias, which Tamis computes in float, and the queries or keys are
+# scaled before the product.
+_DEBERTA_SCALE = "(self.attention_head_size * (1 + len(self.pos_att_type))) ** 0.5"
+_DEBERTA = Rules(
+    products=(TwoOperands("matmul", left=("query_layer", "attention_probs")),),
+    leave=("DisentangledSelfAttention.disentangled_att_bias", "DisentangledSelfAttention.pos_proj",
+           "DisentangledSelfAttention.pos_q_proj", "DisentangledSelfAttention.head_logits_proj",
+           "DisentangledSelfAttention.head_weights_proj"),
+    splits={"DisentangledSelfAttention": {"in_proj": (("q", "k", "v"), "self.num_attention_heads")}},
+    units={"DisentangledSelfAttention": {"matmul_quantizer_0": _DEBERTA_SCALE}},
+)
+_DEBERTA_V2 = Rules(
+    products=(TwoOperands("bmm", "matmul"),),
+    leave=("DisentangledSelfAttention.disentangled_attention_bias",
+           "DisentangledSelfAttention.pos_key_proj", "DisentangledSelfAttention.pos_query_proj"),
+    plain={"DisentangledSelfAttention.disentangled_attention_bias": ("key_proj", "query_proj")},
+    units={"DisentangledSelfAttention": {"matmul_quantizer_1": _DEBERTA_SCALE}},
+)
+_MODERN_BERT = Rules(splits={
+    "ModernBertAttention": {"Wqkv": (("query", "key", "value"), "")},
+    "ModernBertMLP": {"Wi": (("input", "gate"), "")},
+})
+
+FAMILIES: Dict[str, List[Family]] = {
+    model_type: [Family(_module(name), rules)] for model_type, name, rules in [
+        ("albert", "albert", Rules()),
+        ("bert", "bert", Rules()),
+        ("camembert", "camembert", Rules()),
+        ("deberta", "deberta", _DEBERTA),
+        ("deberta-v2", "deberta_v2", _DEBERTA_V2),
+        ("distilbert", "distilbert", Rules()),
+        ("electra", "electra", Rules()),
+        ("ernie", "ernie", Rules()),
+        ("esm", "esm", Rules(leave=("EsmContactPredictionHead",))),
+        ("eurobert", "eurobert", Rules()),
+        ("gte", "gte", Rules()),
+        ("jina_embeddings_v3", "jina_embeddings_v3", Rules()),
+        ("megatron-bert", "megatron_bert", Rules()),
+        ("modernbert", "modernbert", _MODERN_BERT),
+        ("mpnet", "mpnet", Rules()),
+        ("nomic_bert", "nomic_bert", Rules()),
+        ("roberta", "roberta", Rules()),
+        ("roberta-prelayernorm", "roberta_prelayernorm", Rules()),
+        ("xlm-roberta", "xlm_roberta", Rules()),
+        ("xlm-roberta-xl", "xlm_roberta_xl", Rules()),
+    ]
+}
+FAMILIES["data2vec-text"] = [Family("transformers.models.data2vec.modeling_data2vec_text", Rules())]
+# Its encoder is BERT's.
+FAMILIES["dpr"] = [*FAMILIES["bert"], Family(_module("dpr"), Rules())]
+
+
+def families_of(model_type: str) -> List[Family]:
+    """The modules to rewrite for a model_type of config.json."""
+    if model_type not in FAMILIES:
+        raise Unsupported(f'model_type "{model_type}": has no rules; accepted are '
+                          + ", ".join(sorted(FAMILIES)))
+    return FAMILIES[model_type]

@@ -1,0 +1,72 @@
+"""Models with quantizers from folders and to folders."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+from typing import Any, List, Optional, Union
+
+import torch
+import transformers
+
+from .._errors import Unsupported
+from ._families import FAMILIES, families_of
+from ._patching import patched
+
+Folder = Union[str, "os.PathLike[str]"]
+
+
+def load(folder: Folder, kind: Optional[str] = None, **options: Any) -> torch.nn.Module:
+    """A model of transformers with quantizers, from a folder or the hub's id. Those that the
+    checkpoint has ranges of are on, all others off; without ranges the outputs are, bit for bit,
+    those of the plain class.
+
+    ``kind``: a class of transformers, such as "AutoModelForSequenceClassification"; default: what
+    config.json's architectures says. ``options`` go to from_pretrained().
+    """
+    folder = os.fspath(folder)
+    config = options.pop("config", None) or transformers.AutoConfig.from_pretrained(folder)
+    if kind is None:
+        if not config.architectures:
+            raise Unsupported(f"{folder}: config.json names no architecture; say kind=")
+        kind = config.architectures[0]
+    with patched(*families_of(config.model_type)):
+        made = getattr(transformers, kind, None)
+        if made is None:
+            raise Unsupported(f'{folder}: transformers has no class "{kind}"')
+        return made.from_pretrained(folder, config=config, attn_implementation="eager",
+                                    **options).eval()
+
+
+def insert(model: torch.nn.Module) -> torch.nn.Module:
+    """A twin of a live model of transformers, with its weights and with quantizers, all off."""
+    config = copy.deepcopy(getattr(model, "config", None))
+    if config is None:
+        raise Unsupported(f"{type(model).__name__}: has no config; a model of transformers is "
+                          "expected")
+    module = type(model).__module__
+    families = families_of(config.model_type)
+    if module not in [family.module for family in families]:
+        raise Unsupported(f"{module}.{type(model).__name__}: not a class of the family "
+                          f'"{config.model_type}"')
+    config._attn_implementation = "eager"
+    with patched(*families):
+        twin = getattr(sys.modules[module], type(model).__name__)(config)
+    weight = next(model.parameters())
+    twin.load_state_dict(model.state_dict())
+    return twin.to(weight.device, weight.dtype).train(model.training)
+
+
+def save(model: torch.nn.Module, folder: Folder, tokenizer: Any = None) -> None:
+    """Writes config, weights and, as `<quantizer>._amax`, the ranges of the quantizers that are on;
+    those that are off are NaN. `tamis optimize FOLDER --scheme static` takes the ranges.
+    """
+    model.save_pretrained(os.fspath(folder))  # type: ignore[operator]
+    if tokenizer is not None:
+        tokenizer.save_pretrained(os.fspath(folder))
+
+
+def known_families() -> List[str]:
+    """The model_types whose sources are rewritten."""
+    return list(FAMILIES)

@@ -1,0 +1,93 @@
+"""Quantization-aware training: the float model is the teacher."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from typing import Any, Iterator
+
+import torch
+import transformers
+
+from ._calibrate import check_attention
+from ._switches import quantizers
+from .quant_nn import QuantLinear
+
+
+@contextlib.contextmanager
+def training_ranges(model: torch.nn.Module) -> Iterator[None]:
+    """Within it, weights' ranges are their present maxima at each step; after it, their last. Those
+    of activations stay. Gradients pass straight through within a range and are 0 outside (N9).
+    """
+    layers = [module for module in model.modules() if isinstance(module, QuantLinear)]
+    weights = [q for layer in layers for q, _ in layer.weight_quantizers() if q.enabled]
+    for quantizer in weights:
+        quantizer.follows = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            for quantizer, rows in layer.weight_quantizers():
+                if quantizer.follows:  # the last step moved them once more
+                    quantizer.follow(rows)
+                    quantizer.follows = False
+
+
+def without_dropout(model: torch.nn.Module) -> None:
+    """Sets every dropout of the model to 0: with a teacher there is nothing to regularize."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name, value in vars(module).items():
+            if "dropout" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
+
+
+def distillation_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Mean over rows of KL(teacher, student) of the softmax of logits [.., n]."""
+    log_q, log_p = student.float().log_softmax(-1), teacher.float().log_softmax(-1)
+    return (log_p.exp() * (log_p - log_q)).sum(-1).mean()
+
+
+class QatTrainer(transformers.Trainer):
+    """transformers' Trainer whose loss is the distance to ``teacher``: a float model with the same
+    outputs, which needs no labels. Ranges of weights follow them (training_ranges()).
+
+        >>> trainer = QatTrainer(model, teacher=float_model, args=TrainingArguments(
+        ...     out, max_steps=100, learning_rate=2e-5, per_device_train_batch_size=32,
+        ...     lr_scheduler_type="constant"), train_dataset=data, data_collator=collate)
+        >>> trainer.train()
+    """
+
+    def __init__(self, model: torch.nn.Module, *args: Any, teacher: torch.nn.Module,
+                 **kwargs: Any) -> None:
+        check_attention(model)
+        without_dropout(model)
+        super().__init__(model, *args, **kwargs)
+        self._teacher = teacher.eval().to(self.args.device)
+        # The loss is a mean already, so that steps of several batches are averaged by the Trainer.
+        self.model_accepts_loss_kwargs = False
+
+    def compute_loss(self, model: torch.nn.Module, inputs: Any, return_outputs: bool = False,
+                     **_: Any) -> Any:
+        inputs = {key: value for key, value in inputs.items() if key != "labels"}
+        outputs = model(**inputs)
+        with torch.no_grad():
+            expected = self._teacher(**inputs)[0]
+        loss = distillation_loss(outputs[0], expected)
+        return (loss, outputs) if return_outputs else loss
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        with training_ranges(self.model):
+            return super().train(*args, **kwargs)
+
+
+def float_twin(model: torch.nn.Module) -> torch.nn.Module:
+    """A copy of the model with its quantizers off: a teacher."""
+    twin = copy.deepcopy(model).eval()
+    for quantizer in quantizers(twin).values():
+        quantizer.enabled = False
+    for parameter in twin.parameters():
+        parameter.requires_grad_(False)
+    return twin
+
