@@ -39,6 +39,7 @@ void BatchBuilder::clear() {
   position_ids_.clear();
   cu_seqlens_.assign(1, 0);
   selected_tokens_.clear();
+  key_lengths_.clear();
   max_seqlen_ = 0;
 }
 
@@ -46,6 +47,7 @@ void BatchBuilder::append(const SequenceView& sequence) {
   const auto first = static_cast<int32_t>(input_ids_.size());
   append_positions(sequence);
   append_selection(sequence, first);
+  append_keys(sequence);
   if (!sequence.type_ids.empty() || !token_type_ids_.empty()) {
     token_type_ids_.resize(input_ids_.size(), 0);
     token_type_ids_.insert(token_type_ids_.end(), sequence.type_ids.begin(),
@@ -91,8 +93,19 @@ void BatchBuilder::append_selection(const SequenceView& sequence, int32_t first)
   for (const int32_t token : sequence.selected) selected_tokens_.push_back(first + token);
 }
 
+// Before the sequence is counted.
+void BatchBuilder::append_keys(const SequenceView& sequence) {
+  if (sequence.keys == 0 && key_lengths_.empty()) return;
+  for (size_t s = key_lengths_.size() + 1; s < cu_seqlens_.size(); ++s) {
+    key_lengths_.push_back(cu_seqlens_[s] - cu_seqlens_[s - 1]);
+  }
+  key_lengths_.push_back(sequence.keys == 0 ? static_cast<int32_t>(sequence.size())
+                                            : sequence.keys);
+}
+
 PackedBatch BatchBuilder::batch() const {
-  return {input_ids_, token_type_ids_, position_ids_, cu_seqlens_, selected_tokens_, max_seqlen_};
+  return {input_ids_, token_type_ids_, position_ids_, cu_seqlens_, selected_tokens_, max_seqlen_,
+          {},         key_lengths_};
 }
 
 }  // namespace tamis::engine

@@ -19,6 +19,7 @@ struct SequenceView {
   std::span<const int32_t> type_ids;      ///< as many as ids, or empty: 0 everywhere
   std::span<const int32_t> position_ids;  ///< as many as ids, or empty: the family's rule
   std::span<const int32_t> selected;      ///< rising indices into ids, or empty: all
+  int32_t keys = 0;                       ///< the first tokens that tokens see; 0: all
 
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(ids.size()); }
 };
@@ -54,7 +55,7 @@ class RowMap {
 /// The arrays of a PackedBatch, reused from batch to batch. Not thread-safe.
 ///
 /// What some sequences bring and others leave out is filled in for those: type ids with 0,
-/// positions counted from `first_position`, a selection with all tokens.
+/// positions counted from `first_position`, a selection with all tokens, keys with all of them.
 class BatchBuilder {
  public:
   /// `first_position` is BatchLimits::first_position of the engine.
@@ -72,6 +73,7 @@ class BatchBuilder {
  private:
   void append_positions(const SequenceView& sequence);
   void append_selection(const SequenceView& sequence, int32_t first);
+  void append_keys(const SequenceView& sequence);
   void count_positions(int64_t tokens);
 
   int32_t first_position_;
@@ -80,6 +82,7 @@ class BatchBuilder {
   std::vector<int32_t> position_ids_;
   std::vector<int32_t> cu_seqlens_;
   std::vector<int32_t> selected_tokens_;
+  std::vector<int32_t> key_lengths_;
   int32_t max_seqlen_ = 0;
 };
 

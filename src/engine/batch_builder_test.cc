@@ -60,6 +60,19 @@ TEST(BatchBuilder, FillsInWhatOthersLeaveOut) {
   expect_rows(rows, RowUnit::kSelectedToken, 2, {4, 3});
 }
 
+TEST(BatchBuilder, CountsKeysOnceAnySequenceHasFewer) {
+  BatchBuilder builder;
+  builder.append({kThree, {}, {}, {}});
+  EXPECT_TRUE(builder.batch().key_lengths.empty());
+  builder.append({kTwo, {}, {}, {}, 1});
+  builder.append({kNone, {}, {}, {}});
+  builder.append({kThree, {}, {}, {}});
+  EXPECT_EQ(copy(builder.batch().key_lengths), (Ids{3, 1, 0, 3}));
+  builder.clear();
+  builder.append({kTwo, {}, {}, {}});
+  EXPECT_TRUE(builder.batch().key_lengths.empty());
+}
+
 TEST(RowMap, KnowsWhichRowsAreWhose) {
   const Ids first = {0, 2};
   const Ids last = {1};

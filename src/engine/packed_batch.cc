@@ -34,6 +34,26 @@ void check_lengths(const PackedBatch& batch, const BatchLimits& limits) {
   }
 }
 
+void check_key_lengths(const PackedBatch& batch, const BatchLimits& limits) {
+  if (batch.key_lengths.empty()) return;
+  if (static_cast<int64_t>(batch.key_lengths.size()) != batch.sequences()) {
+    refuse("key_lengths has ", batch.key_lengths.size(), " entries for ", batch.sequences(),
+           " sequences");
+  }
+  for (size_t i = 0; i < batch.key_lengths.size(); ++i) {
+    const int32_t length = batch.cu_seqlens[i + 1] - batch.cu_seqlens[i];
+    const int32_t keys = batch.key_lengths[i];
+    if (keys > length || keys < std::min(length, 1)) {
+      refuse("key_lengths[", i, "] is ", keys, ", must lie in 1..", length);
+    }
+    if (length - keys > limits.unseen_tokens) {
+      fail(ErrorCode::kUnsupported, "batch: sequence ", i, " has ", length - keys,
+           " tokens that no token sees, this model's attention takes at most ",
+           limits.unseen_tokens);
+    }
+  }
+}
+
 void check_ids(std::span<const int32_t> ids, int64_t rows, std::string_view what) {
   // Branch-free over the whole array; the place is looked for only when something is wrong.
   uint32_t worst = 0;
@@ -56,6 +76,7 @@ void check_optional(std::span<const int32_t> array, int64_t tokens, std::string_
 
 void check_batch(const PackedBatch& batch, const BatchLimits& limits) {
   check_lengths(batch, limits);
+  check_key_lengths(batch, limits);
   check_optional(batch.token_type_ids, batch.tokens(), "token_type_ids");
   check_optional(batch.position_ids, batch.tokens(), "position_ids");
   if (limits.vocab_size > 0) check_ids(batch.input_ids, limits.vocab_size, "input_ids");

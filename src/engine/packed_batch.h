@@ -28,6 +28,9 @@ struct PackedBatch {
   int32_t max_seqlen = 0;
   /// For graphs that start from inner values: one for each input of dtype F32.
   std::span<const FloatInput> float_inputs = {};
+  /// [B], or empty: of each sequence the first so many tokens are what its tokens attend to, and no
+  /// token sees those behind them (ColBERT's filled up queries).
+  std::span<const int32_t> key_lengths = {};
 
   [[nodiscard]] int64_t sequences() const { return static_cast<int64_t>(cu_seqlens.size()) - 1; }
   [[nodiscard]] int64_t tokens() const { return static_cast<int64_t>(input_ids.size()); }
@@ -50,6 +53,8 @@ struct BatchLimits {
   int64_t position_rows = 0;     ///< rows of the position table
   int64_t first_position = 0;    ///< the position id of a sequence's first token
   int64_t max_seqlen = 1 << 20;  ///< the longest sequence a run takes
+  /// Tokens of a sequence behind its key length at most; 0: the attention sees all.
+  int64_t unseen_tokens = 1 << 20;
 };
 
 /// Throws Error{kInvalidArgument}: no sequences, lengths that do not add up, a sequence that is too

@@ -30,7 +30,8 @@ TokenSet::TokenSet(std::span<const engine::PackedBatch> batches, int64_t max_tok
       builder_.append({part(batch.input_ids, begin, count),
                        part(batch.token_type_ids, begin, count),
                        part(batch.position_ids, begin, count),
-                       {}});
+                       {},
+                       batch.key_lengths.empty() ? 0 : batch.key_lengths[s]});
     }
   }
 }

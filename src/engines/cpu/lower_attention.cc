@@ -187,24 +187,43 @@ QueryRows next_run(const StepContext& context, graph::Symbol rows, QueryRows lef
   return {selected[0] - begin, count};
 }
 
-// One head of the query rows that were picked out of a sequence: to the kernel they are the first
-// rows of a batch of one sequence. Where positions matter it takes rows that follow each other;
-// else their places do not matter.
+// One head of query rows that follow each other, over the sequence's first `keys` tokens: to the
+// kernel they are rows of a batch of one sequence. A row behind all keys, which only a window may
+// have (Lowering::limit_unseen), attends to those that its window reaches.
+template <typename Args, typename Kernel>
+void attend_run(const StepContext& context, const Kernel& kernel, Args one, Place place,
+                QueryRows run, int64_t keys) {
+  int64_t first_key = 0;
+  if (one.terms.any() && run.first >= keys) {
+    first_key = std::max<int64_t>(run.first - one.terms.left, 0);
+    one.terms = {};
+    run.first = 0;
+  }
+  const int32_t borders[] = {0, static_cast<int32_t>(keys - first_key)};
+  one.cu_seqlens = borders;
+  one.sequences = 1;
+  move_rows(one, place.row, context.cu_seqlens[place.sequence] + first_key);
+  kernel.run(one, {0, place.head, place.head + 1, 0, run.count, run.first}, context.scratch);
+}
+
+// One head of the query rows that were picked out of a sequence. Where positions matter the kernel
+// takes rows that follow each other; else their places do not matter.
 template <typename Args, typename Kernel>
 void attend_picked(const StepContext& context, const Kernel& kernel, const Args& args,
                    graph::Symbol rows, Place place) {
   QueryRows left = query_rows(context, rows, place.sequence);
-  const auto length = static_cast<int32_t>(length_of(context, place.sequence));
-  const int32_t borders[] = {0, length};
+  const int64_t length = length_of(context, place.sequence);
+  const int64_t keys =
+      context.key_lengths == nullptr ? length : context.key_lengths[place.sequence];
   while (left.count > 0 && length > 0) {
-    Args one = args;
-    one.cu_seqlens = borders;
-    one.sequences = 1;
-    move_rows(one, left.first, context.cu_seqlens[place.sequence]);
     // A batch may select a token twice, and so more rows than there are.
-    QueryRows run = {0, std::min<int64_t>(left.count, length)};
-    if (args.terms.any()) run = next_run(context, rows, left, place, length);
-    kernel.run(one, {0, place.head, place.head + 1, 0, run.count, run.first}, context.scratch);
+    QueryRows run = {0, std::min(left.count, keys)};
+    if (args.terms.any()) {
+      run = next_run(context, rows, left, place, keys);
+      run.count = run.first < keys ? std::min(run.count, keys - run.first) : 1;
+    }
+    place.row = left.first;
+    attend_run(context, kernel, args, place, run, keys);
     left = {left.first + run.count, left.count - run.count};
   }
 }
@@ -213,7 +232,7 @@ void attend_picked(const StepContext& context, const Kernel& kernel, const Args&
 template <typename Args, typename Kernel>
 void attend(const StepContext& context, const Kernel& kernel, const Args& args,
             graph::Symbol rows) {
-  if (rows == graph::Symbol::kTokens) {
+  if (rows == graph::Symbol::kTokens && context.key_lengths == nullptr) {
     const Extent extent = {args.heads, &args.terms};
     return for_each_work(context, extent, [&](const kernels::AttentionWork& work) {
       kernel.run(args, work, context.scratch);
@@ -260,6 +279,7 @@ class AttentionStep final : public Step {
     args_.kv_heads = attributes.kv_heads;
     args_.scale = attributes.scale;
     args_.terms = terms_.get();
+    lowering.limit_unseen(args_.terms);
     args_.ldq = operands_.stride[0];
     args_.ldk = operands_.stride[1];
     args_.ldv = operands_.stride[2];
@@ -308,6 +328,7 @@ class AttentionBf16Step final : public Step {
     args_.kv_heads = attributes.kv_heads;
     args_.scale = attributes.scale;
     args_.terms = terms_.get();
+    lowering.limit_unseen(args_.terms);
   }
 
   void run(const StepContext& context) const noexcept override {
@@ -368,6 +389,7 @@ std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowerin
       fail(ErrorCode::kUnsupported, "Attention at \"", node.scope,
            "\": probabilities go through integers in a plan for all rows only");
     }
+    lowering.limit_unseen({}, false);
     return lower_simulated_attention(node, lowering, *mark);
   }
   if (lowering.arithmetic(node) == Arithmetic::kBf16) {

@@ -38,6 +38,7 @@ class AttentionPartStep final : public Step {
     args_.ldq = args_.head_size * fields.heads;
     args_.ldo = args_.ldq;
     if (part == Part::kScores) terms_ = NodeTerms(node, lowering);
+    lowering.limit_unseen({}, false);
     args_.terms = terms_.get();
   }
 

@@ -9,12 +9,13 @@ namespace {
 
 class UnfoldStep final : public Step {
  public:
-  UnfoldStep(const graph::Node& node, const Lowering& lowering)
+  UnfoldStep(const graph::Node& node, Lowering& lowering)
       : x_(node.operand(graph::Operand::kX)),
         y_(node.output),
         width_(node.attribute<graph::UnfoldAttributes>().width),
         row_bytes_(static_cast<size_t>(lowering.columns(x_)) * dtype_bytes(lowering.dtype(x_))) {
     TAMIS_CHECK(lowering.dtype(x_) == lowering.dtype(y_));
+    lowering.limit_unseen({}, false);
   }
 
   void run(const StepContext& context) const noexcept override {

@@ -210,6 +210,11 @@ void Lowering::limit_places(int64_t places) {
   limits_.max_seqlen = std::min(limits_.max_seqlen, places);
 }
 
+void Lowering::limit_unseen(const kernels::AttentionTerms& terms, bool any) {
+  const bool positions = terms.bias != nullptr || terms.disentangled();
+  limits_.unseen_tokens = std::min(limits_.unseen_tokens, any && !positions ? terms.left : 0);
+}
+
 void Lowering::limit_ids(graph::ValueId ids, int64_t rows) {
   const std::string& name = graph_.value(ids).name;
   if (name == graph::kInputIds) {

@@ -23,6 +23,7 @@
 #include "kernels/cpu/gemm_bf16/gemm_bf16.h"
 #include "kernels/cpu/gemm_f32/gemm_f32.h"
 #include "kernels/cpu/gemm_s8/gemm_s8.h"
+#include "kernels/reference/attention_args.h"
 #include "tensor/arena.h"
 
 namespace tamis::engines::cpu {
@@ -96,6 +97,10 @@ class Lowering {
   void limit_places(int64_t places);
   /// Notes that `ids` index a table of `rows` rows, for check_batch().
   void limit_ids(graph::ValueId ids, int64_t rows);
+  /// Notes how many tokens that no token sees a sequence may have (BatchLimits::unseen_tokens), for
+  /// an attention of these terms: none where positions add to scores or `any` is false, and in a
+  /// window so few that each still sees a key.
+  void limit_unseen(const kernels::AttentionTerms& terms, bool any = true);
   [[nodiscard]] const engine::BatchLimits& limits() const { return limits_; }
   /// Bytes packed so far.
   [[nodiscard]] size_t packed_bytes() const { return packed_bytes_; }

@@ -16,6 +16,7 @@ struct StepContext {
   const int32_t* cu_seqlens = nullptr;       ///< [sequences + 1] of the block, from 0
   const int32_t* selected_tokens = nullptr;  ///< [selected] block-relative; null: all
   const int32_t* position_ids = nullptr;     ///< [tokens], or null: the family's rule
+  const int32_t* key_lengths = nullptr;      ///< [sequences], or null: all tokens are seen
   int64_t max_seqlen = 0;
   std::byte* const* values = nullptr;  ///< by value id; null where a graph input was left out
   std::byte* scratch = nullptr;        ///< this worker's own, as large as Step asked for
