@@ -43,7 +43,7 @@ TEST(ChatTemplate, SpacesAsJinjaWithTrimmedBlocks) {
   EXPECT_EQ(flat(cat("  {{ \"x\\n\" }}\n", pair())), "  x\n\n" + body);
   EXPECT_EQ(flat(cat("a \n {{- \"x\" -}} \n b", pair())), "axb" + body);
   EXPECT_EQ(flat(cat("a\r\nb\r", pair())), "a\nb\n" + body);
-  EXPECT_EQ(flat(cat("{ % {", pair(), "\n\n")), "{ % {" + body + "\n");
+  EXPECT_EQ(flat(cat("{ % { ", pair(), "\n\n")), "{ % { " + body + "\n");
   EXPECT_EQ(flat(cat(pair(), "{{ '}}' }}")), body + "}}");
 }
 

@@ -138,12 +138,14 @@ Deviation deviation_of(std::string_view name) {
   return {};
 }
 
-// True where queries and keys turn, or scores have slopes; a gate is a MatMul and a Mul more.
+// True where queries and keys turn, or scores have slopes or T5's bias alone; a gate is a MatMul
+// and a Mul more.
 bool has_other_layers(const graph::Graph& graph, int layers) {
   const bool sloped = graph.find_value("alibi_slopes") != graph::kNoValue;
   const int muls = count(graph, OpKind::kMul);
-  if (count(graph, OpKind::kRotary) == 0 && !sloped) return false;
-  EXPECT_EQ(count(graph, OpKind::kRotary), sloped ? 0 : 2 * layers);
+  const bool turns = count(graph, OpKind::kRotary) > 0;
+  if (!turns && !sloped && count(graph, OpKind::kRMSNormalization) == 0) return false;
+  EXPECT_EQ(count(graph, OpKind::kRotary), turns ? 2 * layers : 0);
   const bool gated = muls >= layers;
   EXPECT_EQ(count(graph, OpKind::kMatMul), (gated ? 7 : 6) * layers);
   EXPECT_EQ(count(graph, OpKind::kActivation), layers);

@@ -123,7 +123,7 @@ TEST(Rotary, WhatIsNotBuiltIsNamed) {
   EXPECT_NE(refusal(R"({"partial_rotary_factor":0.5})", ErrorCode::kUnsupported)
                 .find("partial_rotary_factor"),
             std::string::npos);
-  EXPECT_EQ(refusal(R"({"rope_type":"llama3","low_freq_factor":4,"high_freq_factor":4})",
+  EXPECT_EQ(refusal(R"({"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4})",
                     ErrorCode::kCorruptData),
             "config.json: rope_scaling.high_freq_factor is 4; accepted is more than 4");
 }
