@@ -23,6 +23,7 @@ from ._lib import set_log_sink, version
 from ._model import Model, ModelInfo
 from ._optimize import Plan, Report, optimize
 from ._results import Answer, Entity, Label, MaskedToken, Ranked, Token
+from ._serve import Server, serve
 
 __version__ = version()
 
@@ -45,10 +46,12 @@ __all__ = [
     "Plan",
     "Ranked",
     "Report",
+    "Server",
     "Token",
     "Unavailable",
     "Unsupported",
     "optimize",
+    "serve",
     "set_log_sink",
     "version",
 ]

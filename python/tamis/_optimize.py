@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes as c
 import html
 import json
 import os
 import sys
+import tempfile
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _lib
+from ._errors import InvalidArgument
 from ._lib import Results, String, check, lib, optional_utf8, options_of, string
 from ._model import _Inputs
 
@@ -97,15 +100,37 @@ class _Watch:
             return 0
 
 
+def _is_torch_module(model: Any) -> bool:
+    torch = sys.modules.get("torch")  # without it there is none
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+@contextlib.contextmanager
+def _folder_of(model: Any, tokenizer: Any) -> Iterator[Union[str, "os.PathLike[str]"]]:
+    """The folder of a model: its own, or one that a live module is saved to meanwhile."""
+    if not _is_torch_module(model):
+        if tokenizer is not None:
+            raise InvalidArgument("tokenizer: is taken with a live torch module alone")
+        yield model
+        return
+    if tokenizer is None:
+        raise InvalidArgument("optimize: a live torch module needs tokenizer=, which is saved beside it")
+    with tempfile.TemporaryDirectory(prefix="tamis-") as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        yield folder
+
+
 def _c_strings(texts: Sequence[str], what: str) -> Any:
     values: List[Optional[bytes]] = [optional_utf8(text, what) for text in texts]
     return (c.c_char_p * max(1, len(values)))(*values)
 
 
 def optimize(
-    model: Union[str, "os.PathLike[str]"],
+    model: Any,
     bundle: Union[str, "os.PathLike[str]"],
     *,
+    tokenizer: Any = None,
     precision: Optional[str] = None,
     budget: Optional[str] = None,
     certify: bool = False,
@@ -121,8 +146,11 @@ def optimize(
     force: bool = False,
     progress: Union[bool, Progress] = False,
 ) -> Report:
-    """Makes a bundle of a checkpoint: fused, quantized within ``budget`` ("flips=0.5%",
-    "cosine=0.999", ...; default: by the task), measured on held-out texts, self-tested.
+    """Makes a bundle of a model: fused, quantized within ``budget`` ("flips=0.5%", "cosine=0.999",
+    ...; default: by the task), measured on held-out texts, self-tested.
+
+    ``model``: a folder, a hub id, an .onnx file, or a live module of transformers together with its
+    ``tokenizer``.
 
     ``calibration``: a list of texts or (text, pair), or the path of a .txt, .tsv or .jsonl file;
     default: built-in texts. ``precision``: None or "auto", "int8", "bf16", "fp32". ``progress``:
@@ -153,8 +181,9 @@ def optimize(
     watch = _Watch(progress)
     options.progress = watch.function
     results = Results()
-    status = lib.tamis_optimize(os.fsencode(model), os.fsencode(bundle), c.byref(options),
-                                c.byref(results.pointer))
+    with _folder_of(model, tokenizer) as folder:
+        status = lib.tamis_optimize(os.fsencode(folder), os.fsencode(bundle), c.byref(options),
+                                    c.byref(results.pointer))
     if watch.raised is not None:
         raise watch.raised
     check(status)

@@ -290,6 +290,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
                   "  tamis serve sentence-transformers/all-MiniLM-L6-v2");
   ServeFlags flags;
   serve::ServerOptions server;
+  if (!serve::GrpcServer::is_built()) server.grpc_port = -1;
   options.positional("MODEL", flags.models, false,
                      "models as MODEL or NAME=MODEL: folders, bundles or hub ids");
   declare_server(options, server);

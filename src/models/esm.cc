@@ -95,12 +95,14 @@ ValueId encoder(Builder& b) {
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
     const std::string module = b.path(cat("encoder.layer.", i));
     const ValueId normed = b.layer_norm(x, module + ".attention.LayerNorm", epsilon);
-    x = b.add(attention(b, positions, normed, module + ".attention"), x, module);
+    x = b.add(attention(b, positions, normed, module + ".attention"), x,
+              module + ".attention.output");
     const ValueId again = b.layer_norm(x, module + ".LayerNorm", epsilon);
     const std::string intermediate = module + ".intermediate";
     const ValueId wide = b.linear(again, intermediate + ".dense", config.intermediate_size);
     const ValueId active = b.activation(wide, Activation::kGelu, intermediate);
-    x = b.add(b.linear(active, module + ".output.dense", config.hidden_size), x, module);
+    x = b.add(b.linear(active, module + ".output.dense", config.hidden_size), x,
+              module + ".output");
   }
   return b.layer_norm(x, b.path("encoder.emb_layer_norm_after"), epsilon);
 }

@@ -118,6 +118,8 @@ GrpcServer::GrpcServer(Core& core, const ServerOptions& options) {
 
 GrpcServer::~GrpcServer() { impl_->end(std::chrono::milliseconds(0)); }
 
+bool GrpcServer::is_built() { return true; }
+
 uint16_t GrpcServer::port() const { return impl_->listener.port(); }
 
 void GrpcServer::drain(int64_t timeout_ms) { impl_->end(std::chrono::milliseconds(timeout_ms)); }

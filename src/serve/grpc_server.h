@@ -16,12 +16,15 @@ class GrpcServer {
  public:
   /// Listens on options.host and options.grpc_port and answers from then on. Throws Error:
   /// kInvalidArgument (an address or certificate that is none), kUnavailable (the port is in use or
-  /// forbidden). The core and the options outlive it.
+  /// forbidden), kUnsupported (is_built() is false). The core and the options outlive it.
   GrpcServer(Core& core, const ServerOptions& options);
   /// Ends what is still open.
   ~GrpcServer();
   GrpcServer(const GrpcServer&) = delete;
   GrpcServer& operator=(const GrpcServer&) = delete;
+
+  /// False for a build without gRPC (TAMIS_GRPC).
+  [[nodiscard]] static bool is_built();
 
   [[nodiscard]] uint16_t port() const;
   /// Takes no new calls; returns once those under way have ended, or were ended at the deadline.

@@ -37,10 +37,23 @@ _DEBERTA_V2 = Rules(
     plain={"DisentangledSelfAttention.disentangled_attention_bias": ("key_proj", "query_proj")},
     units={"DisentangledSelfAttention": {"matmul_quantizer_1": _DEBERTA_SCALE}},
 )
-_MODERN_BERT = Rules(splits={
-    "ModernBertAttention": {"Wqkv": (("query", "key", "value"), "")},
-    "ModernBertMLP": {"Wi": (("input", "gate"), "")},
-})
+_MODERN_BERT = Rules(
+    splits={"ModernBertAttention": {"Wqkv": (("query", "key", "value"), "")},
+            "ModernBertMLP": {"Wi": (("input", "gate"), "")}},
+    last={"ModernBertEncoderLayer": ("ModernBertModel", "self.layers[-1]")},
+)
+_ESM = Rules(
+    leave=("EsmContactPredictionHead",),
+    last={"EsmOutput": ("EsmEncoder", "self.layer[-1].output")},
+    # Queries are scaled before they turn.
+    units={"EsmSelfAttention": {"matmul_quantizer_0": "self.attention_head_size ** 0.5"}},
+)
+
+
+def _norms_first(prefix: str) -> Rules:
+    """BERT's modules with the norms before attention and feed-forward, and one behind all."""
+    return Rules(last={f"{prefix}Output": (f"{prefix}Encoder", "self.layer[-1].output")})
+
 
 FAMILIES: Dict[str, List[Family]] = {
     model_type: [Family(_module(name), rules)] for model_type, name, rules in [
@@ -52,18 +65,18 @@ FAMILIES: Dict[str, List[Family]] = {
         ("distilbert", "distilbert", Rules()),
         ("electra", "electra", Rules()),
         ("ernie", "ernie", Rules()),
-        ("esm", "esm", Rules(leave=("EsmContactPredictionHead",))),
+        ("esm", "esm", _ESM),
         ("eurobert", "eurobert", Rules()),
         ("gte", "gte", Rules()),
         ("jina_embeddings_v3", "jina_embeddings_v3", Rules()),
-        ("megatron-bert", "megatron_bert", Rules()),
+        ("megatron-bert", "megatron_bert", _norms_first("MegatronBert")),
         ("modernbert", "modernbert", _MODERN_BERT),
         ("mpnet", "mpnet", Rules()),
         ("nomic_bert", "nomic_bert", Rules()),
         ("roberta", "roberta", Rules()),
-        ("roberta-prelayernorm", "roberta_prelayernorm", Rules()),
+        ("roberta-prelayernorm", "roberta_prelayernorm", _norms_first("RobertaPreLayerNorm")),
         ("xlm-roberta", "xlm_roberta", Rules()),
-        ("xlm-roberta-xl", "xlm_roberta_xl", Rules()),
+        ("xlm-roberta-xl", "xlm_roberta_xl", _norms_first("XLMRobertaXL")),
     ]
 }
 FAMILIES["data2vec-text"] = [Family("transformers.models.data2vec.modeling_data2vec_text", Rules())]

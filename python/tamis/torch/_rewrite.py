@@ -6,11 +6,14 @@ others. Rules, by the names of transformer-deploy:
 M1, M2  `torch.matmul(a, b)`, `torch.add(a, b)`, `torch.bmm(a, b)`: the first two operands
 M3, A2  `anything.<norm>(a + b)`, where the attribute's name holds "norm": both operands
 M4      `nn.Linear(...)` becomes `quant_nn.QuantLinear(...)`
-R1, R2  names are `<operator>_quantizer_<number>`; a class counts from 0, two a match, outer operators
-        before those inside their operands
+R1, R2  names are `<operator>_quantizer_<number>`; a class counts from 0, two a match, in the order of
+        the source, which is Tamis' (the original's walk is breadth first, and differs where products
+        stand at different depths, as in today's attention)
 R3, R4  the operand goes through an attribute of self, made at the end of every __init__
 A5      `x = a + b` and, right behind it, `x = self.<norm>(x)` count as `x = self.<norm>(a + b)`, but for
         embeddings
+A6      where a norm behind all layers reads the last sum of the last layer (Rules.last), that layer
+        alone has quantizers on it
 A1      a function of a module that holds operators is rewritten with its first parameter as the
         owner, and every class that names the function has those quantizers, before its own
 """
@@ -19,7 +22,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from .._errors import InvalidArgument
 
@@ -111,6 +114,16 @@ class NormOfASum(Patcher):
         total.left, total.right = wrap(total.left), wrap(total.right)
 
 
+class _LastSum(Patcher):
+    """``a + b`` (rule A6)."""
+
+    quantizer = "layernorm"
+
+    def patch(self, node: ast.AST, wrap: Wrap) -> None:
+        assert isinstance(node, ast.BinOp)
+        node.left, node.right = wrap(node.left), wrap(node.right)
+
+
 class Linear(Patcher):
     """``nn.Linear(...)``, ``torch.nn.Linear(...)``."""
 
@@ -150,6 +163,10 @@ class Rules:
     """By method that is left alone: linear layers, attributes of self, that compute constants there,
     which Tamis keeps in float.
     """
+    last: Dict[str, Tuple[str, str]] = field(default_factory=dict)
+    """By class in whose forward() the last sum of a layer stands (rule A6): the class that holds the
+    layers, and what the last layer's object of that class is to it.
+    """
     units: Dict[str, Dict[str, str]] = field(default_factory=dict)
     """By class and quantizer: an expression for TensorQuantizer's unit."""
     splits: Dict[str, Dict[str, Tuple[Sequence[str], str]]] = field(default_factory=dict)
@@ -167,7 +184,7 @@ class Rules:
 
 @dataclass
 class _Match:
-    node: ast.AST
+    node: Any
     patcher: Patcher
     first: int = 0  # number of its left quantizer
 
@@ -188,7 +205,8 @@ class _InlineSums(ast.NodeTransformer):
     """Rule A5."""
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return node if "Embedding" in node.name else self.generic_visit(node)
+        embeds = node.name.endswith(("Embedding", "Embeddings"))
+        return node if embeds else self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         body: List[ast.stmt] = []
@@ -223,6 +241,7 @@ class _Rewriter:
         self._rules = rules
         self._patchers = rules.patchers()
         self._left = list(self._left_alone())
+        self._last_sums: Dict[str, List[str]] = {}
         self._functions: Dict[str, List[str]] = {}  # quantizers of module-level functions
 
     def run(self) -> None:
@@ -266,12 +285,14 @@ class _Rewriter:
     def _matches(self, root: ast.AST, first: int) -> List[_Match]:
         found: List[_Match] = []
         for node in _walk(root, self._left):
-            for patcher in self._patchers:
-                if not patcher.matches(node):
-                    continue
-                found.append(_Match(node, patcher, first))
-                first += 2 if patcher.quantizer else 0
-                break
+            patcher = next((p for p in self._patchers if p.matches(node)), None)
+            if patcher is not None:
+                found.append(_Match(node, patcher))
+        # An operator begins where its first operand does, or before; the walk meets it first.
+        found.sort(key=lambda match: (match.node.lineno, match.node.col_offset))
+        for match in found:
+            match.first = first
+            first += 2 if match.patcher.quantizer else 0
         return found
 
     @staticmethod
@@ -315,8 +336,25 @@ class _Rewriter:
         for attribute, (parts, heads) in self._rules.splits.get(node.name, {}).items():
             turns = f", {heads}" if heads else ""
             statements.append(f"self.{attribute}.split({tuple(parts)!r}{turns})")
+        if node.name in self._rules.last:
+            statements += self._rewrite_last_sum(node, len(names))
+        for layer, (owner, path) in self._rules.last.items():
+            if owner == node.name:
+                statements += [f"{path}.{name} = {NAMESPACE}.TensorQuantizer()"
+                               for name in self._last_sums[layer]]
         if statements:
             self._append(node, statements)
+
+    def _rewrite_last_sum(self, node: ast.ClassDef, first: int) -> List[str]:
+        forward = self._find(f"{node.name}.forward") or ast.Module([], [])
+        sums = [part.value for part in getattr(forward, "body", [])
+                if isinstance(part, (ast.Assign, ast.Return)) and isinstance(part.value, ast.BinOp)
+                and isinstance(part.value.op, ast.Add)]
+        if not sums:
+            raise InvalidArgument(f"{node.name}.forward: has no sum for its quantizers")
+        names = self._patch([_Match(sums[-1], _LastSum(), first)], "self")
+        self._last_sums[node.name] = names
+        return [f"self.{name} = {NAMESPACE}.nn.Identity()" for name in names]
 
     @staticmethod
     def _append(node: ast.ClassDef, statements: Sequence[str]) -> None:

@@ -1,0 +1,400 @@
+"""The PyTorch bridge on the tiny checkpoints of testdata, with the installed transformers.
+
+    TAMIS_LIBRARY=... TAMIS_PROGRAM=... TAMIS_TESTDATA=testdata PYTHONPATH=python \\
+        python3 tests/python/test_torch.py
+
+TAMIS_SHARED, if it is set, adds a trained classifier.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+import tamis
+import torch
+import transformers
+
+from tamis import torch as tq
+
+TESTDATA = Path(os.environ["TAMIS_TESTDATA"]).resolve()
+PROGRAM = os.environ["TAMIS_PROGRAM"]
+# Architectures that transformers has no class for.
+WITHOUT_A_CLASS = ("jina_bert", "neobert")
+MODELS = sorted(
+    folder.name for folder in (TESTDATA / "models").iterdir()
+    if folder.name != "variants" and not folder.name.startswith(WITHOUT_A_CLASS))
+
+torch.set_num_threads(1)
+transformers.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
+
+
+def folder_of(name):
+    return TESTDATA / "models" / name
+
+
+def plain(name):
+    """The class as it is, eager."""
+    config = transformers.AutoConfig.from_pretrained(folder_of(name))
+    made = getattr(transformers, config.architectures[0])
+    return made.from_pretrained(folder_of(name), attn_implementation="eager").eval()
+
+
+def batches(name):
+    """Token ids of golden.json, a text at a time."""
+    golden = json.loads((folder_of(name) / "golden.json").read_text())
+    found = []
+    for case in golden["cases"]:
+        if not case["input_ids"]:
+            continue
+        batch = {"input_ids": torch.tensor([case["input_ids"]])}
+        if "token_type_ids" in case:
+            batch["token_type_ids"] = torch.tensor([case["token_type_ids"]])
+        found.append(batch)
+    return found
+
+
+def names_of_tamis(folder):
+    out = subprocess.run([PROGRAM, "inspect", folder, "--quantizers"], capture_output=True, text=True,
+                         check=True).stdout
+    return {line.split()[-1] for line in out.splitlines()}
+
+
+def copy_tokenizer(name, folder):
+    for path in folder_of(name).iterdir():
+        made_by_save = ("model.safetensors", "config.json", "golden.json", "pipelines.json")
+        if path.name not in made_by_save:
+            shutil.copy(path, folder)
+
+
+class Names(unittest.TestCase):
+    def test_equal_to_those_of_inspect(self):
+        for name in MODELS:
+            with self.subTest(name):
+                ours = set(tq.quantizers(tq.load(folder_of(name))))
+                theirs = names_of_tamis(folder_of(name))
+                self.assertEqual(theirs - ours, set())
+                # Poolers that an embedding never reads are in the class alone.
+                self.assertTrue(all(".pooler." in n for n in ours - theirs), ours - theirs)
+
+    def test_roberta_base_has_244(self):
+        config = transformers.RobertaConfig(
+            hidden_size=16, num_attention_heads=2, intermediate_size=16, vocab_size=50, num_labels=3)
+        with tq.patched(*tq.families_of("roberta")):
+            model = transformers.RobertaForSequenceClassification(config)
+        names = list(tq.quantizers(model))
+        self.assertEqual(len(names), 244)
+        self.assertEqual(sum(n.endswith("._weight_quantizer") for n in names), 74)
+        self.assertIn("roberta.encoder.layer.3.output.layernorm_quantizer_1", names)
+
+
+class Patching(unittest.TestCase):
+    def test_everything_is_put_back(self):
+        import transformers.models.bert.modeling_bert as module
+
+        package = sys.modules["transformers.models.bert"]
+        before = (module, transformers.BertModel, package.BertModel)
+        states = [dict(vars(owner)) for owner in (module, package, transformers)]
+        with tq.patched():
+            self.assertIsNot(transformers.BertModel, before[1])
+            self.assertIsNot(sys.modules[module.__name__], module)
+            inside = transformers.AutoModel.from_config(
+                transformers.BertConfig(hidden_size=8, num_attention_heads=2, num_hidden_layers=1,
+                                        intermediate_size=8, vocab_size=9))
+            self.assertTrue(tq.quantizers(inside))
+        self.assertIs(sys.modules[module.__name__], before[0])
+        self.assertIs(transformers.BertModel, before[1])
+        self.assertIs(package.BertModel, before[2])
+        for owner, state in zip((module, package, transformers), states):
+            after = dict(vars(owner))
+            for key, value in state.items():
+                self.assertIs(after[key], value, key)
+            for key in after.keys() - state.keys():  # loaded meanwhile, none of ours
+                self.assertFalse(hasattr(after[key], "quant_nn"), key)
+        made = transformers.AutoModel.from_config(inside.config)
+        with self.assertRaisesRegex(tamis.InvalidArgument, "has no quantizers"):
+            tq.quantizers(made)
+        self.assertTrue(tq.quantizers(inside), "a model keeps its quantizers")
+
+    def test_twice_does_not_wrap_twice(self):
+        first = set(tq.quantizers(tq.load(folder_of("bert-base"))))
+        with tq.patched():
+            with tq.patched():
+                self.assertEqual(set(tq.quantizers(tq.load(folder_of("bert-base")))), first)
+        self.assertEqual(set(tq.quantizers(tq.load(folder_of("bert-base")))), first)
+
+    def test_an_error_inside_puts_back_too(self):
+        before = transformers.BertModel
+        with self.assertRaises(RuntimeError), tq.patched():
+            raise RuntimeError
+        self.assertIs(transformers.BertModel, before)
+
+    def test_unknown_families(self):
+        with self.assertRaisesRegex(tamis.Unsupported, "accepted are albert"):
+            tq.families_of("t5")
+        with self.assertRaises(tamis.NotFound):
+            with tq.patched(tq.Family("transformers.models.no_such.modeling", tq.Rules()),
+                            skip_missing=False):
+                pass
+
+
+class Outputs(unittest.TestCase):
+    def test_bit_equal_while_quantizers_are_off(self):
+        for name in MODELS:
+            with self.subTest(name), torch.no_grad():
+                ours, theirs = tq.load(folder_of(name)), plain(name)
+                for batch in batches(name)[:3]:
+                    for left, right in zip(ours(**batch).to_tuple(), theirs(**batch).to_tuple()):
+                        self.assertTrue(torch.equal(left, right))
+
+    def test_a_live_model(self):
+        theirs = plain("distilbert-sequence-classification")
+        ours = tq.insert(theirs)
+        batch = batches("distilbert-sequence-classification")[0]
+        with torch.no_grad():
+            self.assertTrue(torch.equal(ours(**batch)[0], theirs(**batch)[0]))
+        with self.assertRaises(tamis.Unsupported):
+            tq.insert(torch.nn.Linear(2, 2))
+
+
+class Calibration(unittest.TestCase):
+    def test_methods_switches_and_states(self):
+        name = "bert-sequence-classification"
+        model, data = tq.load(folder_of(name)), batches(name)
+        reference = tq.float_logits(model, data)
+        self.assertFalse(any(q.enabled for q in tq.quantizers(model).values()))
+        ranges = {}
+        for method in ("max", "mse", "histogram"):
+            self.assertEqual(tq.calibrate(model, data, method=method), [])
+            self.assertTrue(all(q.enabled for q in tq.quantizers(model).values()))
+            ranges[method] = tq.quantizers(model)["classifier._input_quantizer"].amax.item()
+        self.assertLessEqual(ranges["histogram"], ranges["max"])
+        loss = tq.agreement(reference, tq.logits_of(model, data))
+        self.assertGreater(loss.kl, 0)
+        with tq.only(model):
+            self.assertEqual(tq.agreement(reference, tq.logits_of(model, data)).kl, 0)
+        with tq.only(model, "*.layer.1.*"):
+            on = [n for n, q in tq.quantizers(model).items() if q.enabled]
+        self.assertEqual(len(on), 20)
+        tq.disable(model, "*layernorm_quantizer*", "classifier.*")
+        self.assertEqual(sum(q.enabled for q in tq.quantizers(model).values()), 44 - 8 - 2)
+        tq.enable(model, "encoder.layer.0.output.layernorm_quantizer_1")  # without its first part
+        self.assertEqual(sum(q.enabled for q in tq.quantizers(model).values()), 44 - 8 - 2 + 1)
+        with self.assertRaisesRegex(tamis.InvalidArgument, 'matches nothing; near names are '):
+            tq.disable(model, "*layernom*")
+
+    def test_weights_have_a_range_for_each_row(self):
+        name = "bert-base"
+        model = tq.load(folder_of(name))
+        tq.calibrate(model, batches(name)[:1])
+        layer = model.encoder.layer[0].intermediate.dense
+        torch.testing.assert_close(layer._weight_quantizer.amax[:, 0], layer.weight.abs().amax(1),
+                                   rtol=0, atol=0)
+
+    def test_what_saw_nothing_stays_off(self):
+        name = "bert-base"
+        model = tq.load(folder_of(name), kind="BertForMaskedLM")
+        with tq.calibrating(model) as silent, torch.no_grad():
+            model.bert(**batches(name)[0])
+        self.assertIn("cls.predictions.decoder._input_quantizer", silent)
+        with self.assertRaisesRegex(tamis.InvalidArgument, "cls.predictions.decoder._input_quantizer: "):
+            tq.enable(model, "cls.predictions.decoder._input_quantizer")
+
+    def test_an_error_leaves_ranges_as_they_were(self):
+        name = "bert-base"
+        model = tq.load(folder_of(name))
+        with self.assertRaises(RuntimeError), tq.calibrating(model):
+            raise RuntimeError
+        self.assertFalse(any(q.enabled or q.calibrator for q in tq.quantizers(model).values()))
+        with self.assertRaisesRegex(tamis.InvalidArgument, "no batches"):
+            tq.calibrate(model, [])
+
+    def test_other_attention_is_refused(self):
+        with tq.patched(*tq.families_of("bert")):
+            model = transformers.BertModel.from_pretrained(folder_of("bert-base"))
+        with self.assertRaisesRegex(tamis.Unsupported, 'attn_implementation="sdpa"'):
+            tq.calibrate(model, batches("bert-base"))
+
+    def test_batches_have_no_padding(self):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder_of("bert-base"))
+        made = tq.batches(tokenizer, ["a", "b c d e", "c", ("a", "b")], batch_size=2)
+        self.assertEqual(sum(len(batch["input_ids"]) for batch in made), 4)
+        self.assertTrue(all(bool(batch["attention_mask"].all()) for batch in made))
+
+    def test_sensitivity(self):
+        name = "roberta-sequence-classification"
+        model, data = tq.load(folder_of(name)), batches(name)
+        tq.calibrate(model, data, method="max")
+        layers = tq.sensitivity(model, data)
+        self.assertEqual({row.name for row in layers}, {"layer 0", "layer 1", "outside the layers"})
+        self.assertEqual(sum(row.quantizers for row in layers), 44)
+        losses = [row.agreement.kl for row in layers]
+        self.assertEqual(losses, sorted(losses, reverse=True))
+        self.assertEqual({row.name for row in tq.sensitivity(model, data, by="operator")},
+                         {"linear", "matmul", "layernorm"})
+        self.assertTrue(all(q.enabled for q in tq.quantizers(model).values()))
+
+
+class Files(unittest.TestCase):
+    def test_ranges_come_back(self):
+        name = "albert-sequence-classification"
+        model, data = tq.load(folder_of(name)), batches(name)
+        tq.calibrate(model, data)
+        tq.disable(model, "*matmul*")
+        with tempfile.TemporaryDirectory() as folder:
+            tq.save(model, folder)
+            again = tq.load(folder)
+            for key, quantizer in tq.quantizers(model).items():
+                other = tq.quantizers(again)[key]
+                self.assertEqual(other.enabled, quantizer.enabled, key)
+                if quantizer.enabled:
+                    self.assertTrue(torch.equal(other.amax, quantizer.amax), key)
+            for left, right in zip(tq.logits_of(model, data), tq.logits_of(again, data)):
+                self.assertTrue(torch.equal(left, right))
+
+    def test_tamis_simulates_what_torch_computes(self):
+        for name in MODELS:
+            if name.endswith(("-base", "-context", "-groups", "masked-lm")):
+                continue  # their outputs are pooled, or of masks alone; the layers are those of others
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                self.compare_with_tamis(name, Path(folder))
+
+    def compare_with_tamis(self, name, folder):
+        model, data = tq.load(folder_of(name)), batches(name)
+        self.assertEqual(tq.calibrate(model, data, method="max"), [])
+        expected = tq.logits_of(model, data)
+        moved = max(float((a - b).abs().max())
+                    for a, b in zip(tq.float_logits(model, data), expected))
+        checkpoint, bundle = folder / "checkpoint", folder / "bundle"
+        tq.save(model, checkpoint)
+        copy_tokenizer(name, checkpoint)
+        tamis.optimize(checkpoint, bundle, precision="int8", scheme="static", seconds=1e-3, threads=1)
+        record = json.loads((bundle / "quantization.json").read_text())["quantizers"]
+        self.assertEqual(sum(row["enabled"] for row in record), len(record))
+        native = tamis.Model(bundle, threads=1)
+        worst = 0.0
+        for batch, logits in zip(data, expected):
+            types = batch.get("token_type_ids")
+            rows = native.run([batch["input_ids"][0].tolist()],
+                              type_ids=None if types is None else [types[0].tolist()])
+            worst = max(worst, float(np.abs(rows.ravel() - logits.numpy().ravel()).max()))
+        self.assertLess(worst, 1e-4)
+        self.assertGreater(moved, 10 * worst, "rounding must show")
+
+    def test_native_keeps_the_grid_of_weights(self):
+        name = "bert-sequence-classification"
+        model, data = tq.load(folder_of(name)), batches(name)
+        tq.calibrate(model, data)
+        weight = model.bert.encoder.layer[0].intermediate.dense
+        weight._weight_quantizer.set_range(weight._weight_quantizer.amax * 1.25)
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint, bundle = Path(folder) / "checkpoint", Path(folder) / "bundle"
+            tq.save(model, checkpoint)
+            copy_tokenizer(name, checkpoint)
+            tamis.optimize(checkpoint, bundle, precision="int8", seconds=1e-3, threads=1)
+            from safetensors.torch import load_file
+
+            stored = load_file(bundle / "model.safetensors")
+            scale = next(v for k, v in stored.items() if "layer.0.intermediate.dense" in k
+                         and k.endswith(".scale"))
+            torch.testing.assert_close(scale, weight._weight_quantizer.amax[:, 0] / 127)
+            integers = next(v for k, v in stored.items() if "layer.0.intermediate.dense" in k
+                            and v.dtype == torch.int8)
+            back = tq.fake_quantize(weight.weight, weight._weight_quantizer.amax)
+            torch.testing.assert_close(integers * scale[:, None], back.detach())
+
+    def test_refusals_of_tamis(self):
+        name = "bert-sequence-classification"
+        model = tq.load(folder_of(name))
+        tq.calibrate(model, batches(name)[:1])
+        with tempfile.TemporaryDirectory() as folder:
+            from safetensors.torch import load_file, save_file
+
+            tq.save(model, folder)
+            copy_tokenizer(name, folder)
+            path = Path(folder) / "model.safetensors"
+            tensors = load_file(path)
+            tensors["bert.encoder.layer.7.output.layernorm_quantizer_0._amax"] = torch.tensor(1.0)
+            save_file(tensors, path, metadata={"format": "pt"})
+            with self.assertRaisesRegex(tamis.CorruptData, "layer.7.output.layernorm_quantizer_0"):
+                tamis.Model(folder, threads=1)
+
+    def test_optimize_takes_a_live_model(self):
+        model = plain("bert-sequence-classification")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            folder_of("bert-sequence-classification"))
+        with tempfile.TemporaryDirectory() as folder:
+            report = tamis.optimize(model, Path(folder) / "bundle", tokenizer=tokenizer,
+                                    precision="fp32", seconds=1e-3, threads=1)
+            self.assertEqual(report.precision, "fp32")
+            native = tamis.Model(Path(folder) / "bundle", threads=1)
+            batch = batches("bert-sequence-classification")[0]
+            rows = native.run([batch["input_ids"][0].tolist()],
+                              type_ids=[batch["token_type_ids"][0].tolist()])
+            with torch.no_grad():
+                np.testing.assert_allclose(rows, model(**batch)[0], atol=1e-4)
+            with self.assertRaisesRegex(tamis.InvalidArgument, "tokenizer"):
+                tamis.optimize(model, Path(folder) / "other")
+
+
+class Training(unittest.TestCase):
+    def test_steps_lower_the_loss(self):
+        name = "bert-sequence-classification"
+        model, data = tq.load(folder_of(name)), batches(name)
+        tq.calibrate(model, data, method="histogram", percentile=99)
+        teacher = tq.float_twin(model)
+        reference = tq.logits_of(teacher, data)
+        before = tq.agreement(reference, tq.logits_of(model, data)).kl
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = transformers.TrainingArguments(
+                folder, max_steps=20, learning_rate=1e-3, per_device_train_batch_size=1,
+                lr_scheduler_type="constant", report_to=[], save_strategy="no", use_cpu=True,
+                disable_tqdm=True, logging_strategy="no")
+            trainer = tq.QatTrainer(
+                model, teacher=teacher, args=arguments, data_collator=lambda items: items[0],
+                train_dataset=data)
+            trainer.train()
+        after = tq.agreement(reference, tq.logits_of(model, data)).kl
+        self.assertLess(after, before)
+        layer = model.bert.encoder.layer[0].intermediate.dense
+        torch.testing.assert_close(layer._weight_quantizer.amax[:, 0], layer.weight.abs().amax(1),
+                                   rtol=0, atol=0)
+        self.assertTrue(torch.equal(tq.logits_of(teacher, data)[0], reference[0]))
+
+
+class Onnx(unittest.TestCase):
+    def test_qdq_file_gives_the_simulated_logits(self):
+        import onnx
+        import onnxruntime
+
+        for name in ("bert-sequence-classification", "distilbert-token-classification"):
+            model, data = tq.load(folder_of(name)), batches(name)
+            tq.calibrate(model, data, method="max")
+            tq.disable(model, "*layernorm*")
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "model.onnx")
+                tq.export_onnx(model, path, data[0])
+                written = onnx.load(path)
+                onnx.checker.check_model(written, full_check=True)
+                count = sum(node.op_type == "QuantizeLinear" for node in written.graph.node)
+                self.assertEqual(count, sum(q.enabled for q in tq.quantizers(model).values()))
+                options = onnxruntime.SessionOptions()
+                level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+                options.graph_optimization_level = level
+                options.intra_op_num_threads = 1
+                session = onnxruntime.InferenceSession(path, options)
+                for batch, logits in zip(data, tq.logits_of(model, data)):
+                    found = session.run(None, {k: v.numpy() for k, v in batch.items()})[0]
+                    np.testing.assert_allclose(found, logits.numpy(), atol=1e-5)
+        with self.assertRaises(tamis.InvalidArgument):
+            tq.export_onnx(model, "x.onnx", data[0], opset=12)
+
+
+if __name__ == "__main__":
+    unittest.main()
