@@ -1,11 +1,13 @@
-// Any bytes as config.json and as a pooling configuration: a config within its limits, or
-// kCorruptData, or kUnsupported.
+// Any bytes as config.json, as a pooling configuration and as those of sparse and multi-vector
+// models: a config within its limits, or kCorruptData, or kUnsupported.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "base/error.h"
+#include "formats/config_file.h"
 #include "formats/hf_config.h"
+#include "formats/retrieval_modules.h"
 #include "formats/sentence_transformers.h"
 
 namespace {
@@ -41,6 +43,22 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   allow_refusal([text] {
     const tamis::PoolingConfig pooling = tamis::parse_pooling_config(text, "fuzz");
     TAMIS_CHECK(!pooling.modes.empty());
+  });
+  allow_refusal([text] {
+    const tamis::ConfigFile file(text, "fuzz");
+    const tamis::LateInteractionConfig late = tamis::read_pylate(file.root());
+    TAMIS_CHECK(late.query.length > 0 && late.document.length >= 0);
+  });
+  allow_refusal([text] {
+    const tamis::ConfigFile file(text, "fuzz");
+    tamis::LateInteractionConfig late;
+    tamis::read_query_expansion(file.root(), late);
+    TAMIS_CHECK(!late.expand_queries || late.query.length > 0);
+  });
+  allow_refusal([text] {
+    const tamis::ConfigFile file(text, "fuzz");
+    static_cast<void>(tamis::read_multi_vector_mask(file.root()));
+    static_cast<void>(tamis::read_splade(file.root()));
   });
   return 0;
 }

@@ -100,6 +100,19 @@ def make_rerankers(pattern: str) -> None:
         print(folder.relative_to(ROOT.parent))
 
 
+def make_retrieval(pattern: str) -> None:
+    """Folders of sparse and multi-vector models and their golden.json."""
+    import retrieval
+
+    for name in retrieval.FOLDERS:
+        folder = ROOT / "retrieval" / name
+        if not fnmatch.fnmatch(name, pattern):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        retrieval.make(name, folder)
+        print(folder.relative_to(ROOT.parent))
+
+
 def make_hostile() -> None:
     """Bad .bin files."""
     import hostile
@@ -141,7 +154,7 @@ def make_tokenizer_classes() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = ["models", "pipelines", "variants", "sentence", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
+    kinds = ["models", "pipelines", "variants", "sentence", "retrieval", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
     parser.add_argument("--only", nargs="*", default=["models"], choices=kinds)
     parser.add_argument("--filter", default="*", help="glob over the names of folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
@@ -154,6 +167,8 @@ def main() -> int:
         make_variants(arguments.filter)
     if "sentence" in arguments.only:
         make_sentence(arguments.filter)
+    if "retrieval" in arguments.only:
+        make_retrieval(arguments.filter)
     if "hostile" in arguments.only:
         make_hostile()
     if "tokenizer" in arguments.only:

@@ -41,17 +41,6 @@ static_assert(keys_are_distinct(kPoolingKeys));
 
 constexpr std::string_view kPooledAlone = "only the pooled vector is worked on";
 
-constexpr KeyRow kDenseKeys[] = {
-    honored("in_features"),
-    honored("out_features"),
-    honored("bias"),
-    honored("activation_function"),
-    honored("use_residual"),
-    refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
-    refused("module_output_name", kPooledAlone, {"\"sentence_embedding\""}),
-};
-static_assert(keys_are_distinct(kDenseKeys));
-
 constexpr KeyRow kLayerNormKeys[] = {
     honored("dimension"),
     refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
@@ -66,12 +55,6 @@ constexpr KeyRow kLogitScoreKeys[] = {
 };
 static_assert(keys_are_distinct(kLogitScoreKeys));
 
-constexpr KeyRow kNormalizeKeys[] = {
-    refused("module_input_name", kPooledAlone, {"\"sentence_embedding\""}),
-    refused("module_output_name", kPooledAlone, {"\"sentence_embedding\""}),
-};
-static_assert(keys_are_distinct(kNormalizeKeys));
-
 PoolingMode pooling_mode(JsonView value, const ConfigObject& file) {
   const std::string_view name = value.as_string(file.what("pooling_mode"));
   const auto mode = pooling_mode_from_name(name);
@@ -79,29 +62,6 @@ PoolingMode pooling_mode(JsonView value, const ConfigObject& file) {
   fail(ErrorCode::kUnsupported, file.what("pooling_mode"), " ", json_quote(name.substr(0, 200)),
        " is not built; accepted are cls, max, mean, mean_sqrt_len_tokens, weightedmean and "
        "lasttoken");
-}
-
-// The tensor of that name and shape.
-std::shared_ptr<const Tensor> module_tensor(const std::vector<StoredTensor>& weights,
-                                            std::string_view name, const Shape& shape,
-                                            const fs::path& folder) {
-  for (const StoredTensor& stored : weights) {
-    if (stored.name != name) continue;
-    const auto& tensor = usable_tensor(stored);
-    if (tensor->shape() != shape) {
-      fail(ErrorCode::kCorruptData, stored.source, ": tensor \"", name, "\" has the shape ",
-           tensor->shape().to_string(), ", config.json asks for ", shape.to_string());
-    }
-    const DType dtype = tensor->dtype();
-    if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16 &&
-        dtype != DType::kF64) {
-      fail(ErrorCode::kUnsupported, stored.source, ": tensor \"", name, "\" has dtype ",
-           dtype_name(dtype), "; accepted are F32, F16, BF16 and F64");
-    }
-    require_finite(stored);
-    return tensor;
-  }
-  fail(ErrorCode::kNotFound, folder.string(), ": no tensor \"", name, "\" in the weights");
 }
 
 }  // namespace
@@ -144,37 +104,6 @@ PoolingConfig read_pooling(const ConfigObject& file) {
   return pooling;
 }
 
-DenseConfig read_dense(const fs::path& folder, std::string_view name) {
-  const ConfigFile file(folder / "config.json");
-  file->check(kDenseKeys);
-  DenseConfig dense;
-  dense.folder = name;
-  const auto in = file->count("in_features", kMaxFeatures);
-  const auto out = file->count("out_features", kMaxFeatures);
-  if (!in || !out) {
-    fail(ErrorCode::kCorruptData, file->source(), ": in_features and out_features are needed");
-  }
-  dense.in_features = *in;
-  dense.out_features = *out;
-  if (const auto path = file->text("activation_function")) {
-    const auto activation = activation_from_python_path(*path);
-    if (!activation) {
-      fail(ErrorCode::kUnsupported, file->what("activation_function"), " ",
-           json_quote(path->substr(0, 200)), " is not built; accepted are ",
-           known_python_activations());
-    }
-    dense.activation = *activation;
-  }
-  const std::vector<StoredTensor> weights = read_weights(folder);
-  dense.weight = module_tensor(weights, "linear.weight", {*out, *in}, folder);
-  if (file->flag("bias", true)) dense.bias = module_tensor(weights, "linear.bias", {*out}, folder);
-  dense.use_residual = file->flag("use_residual", false);
-  if (dense.use_residual && *in != *out) {
-    dense.residual = module_tensor(weights, "residual.weight", {*out, *in}, folder);
-  }
-  return dense;
-}
-
 LayerNormConfig read_layer_norm(const fs::path& folder, std::string_view name) {
   const ConfigFile file(folder / "config.json");
   file->check(kLayerNormKeys);
@@ -202,7 +131,5 @@ LogitScoreConfig read_logit_score(const ConfigObject& file) {
   if (!true_id) fail(ErrorCode::kCorruptData, file.source(), ": true_token_id is needed");
   return {*true_id, id("false_token_id")};
 }
-
-void check_normalize(const ConfigObject& file) { file.check(kNormalizeKeys); }
 
 }  // namespace tamis

@@ -1,4 +1,4 @@
-// The modules behind a Transformer, each from its own folder's files.
+// The modules Pooling, LayerNorm and LogitScore, each from its own folder's files.
 //
 // Is: their keys, numbers and tensors. Is not: which follows which. May use: base, tensor.
 // Source: https://github.com/huggingface/sentence-transformers, the modules' config_keys.
@@ -12,15 +12,11 @@
 
 namespace tamis {
 
-inline constexpr int64_t kMaxFeatures = 1 << 20;
-
 /// Each throws Error{kCorruptData, kUnsupported, kNotFound} naming file and key or tensor.
 [[nodiscard]] PoolingConfig read_pooling(const ConfigObject& file);
 /// `name` is the folder's as modules.json has it.
-[[nodiscard]] DenseConfig read_dense(const std::filesystem::path& folder, std::string_view name);
 [[nodiscard]] LayerNormConfig read_layer_norm(const std::filesystem::path& folder,
                                               std::string_view name);
 [[nodiscard]] LogitScoreConfig read_logit_score(const ConfigObject& file);
-void check_normalize(const ConfigObject& file);
 
 }  // namespace tamis

@@ -5,10 +5,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "formats/chat_template.h"
-#include "formats/checkpoint.h"
 #include "formats/config_file.h"
 #include "formats/hf_config.h"
-#include "formats/sentence_modules.h"
+#include "formats/module_list.h"
 
 namespace tamis {
 
@@ -16,176 +15,26 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr size_t kMaxConfigBytes = size_t{4} << 20;
-constexpr size_t kMaxModules = 64;
-constexpr int64_t kMaxLength = 1 << 30;
-
-constexpr KeyRow kModuleKeys[] = {
-    honored("type"),
-    honored("path"),
-    harmless("idx"),  // modules apply in the order of the file
-    harmless("name"),
-    refused("kwargs", "arguments for a module's call are not built", {"[]", "{}"}),
-};
-static_assert(keys_are_distinct(kModuleKeys));
-
 constexpr KeyRow kFolderKeys[] = {
-    honored("prompts"),       honored("default_prompt_name"),   honored("similarity_fn_name"),
-    honored("model_type"),    honored("activation_fn"),         harmless("__version__"),
-    harmless("requirements"), harmless("keep_in_fp32_modules"), honored("truncate_dim"),
+    honored("prompts"),
+    honored("default_prompt_name"),
+    honored("similarity_fn_name"),
+    honored("model_type"),
+    honored("activation_fn"),
+    harmless("__version__"),
+    harmless("requirements"),
+    harmless("keep_in_fp32_modules"),
+    honored("truncate_dim"),
+    // PyLate's.
+    honored("query_prefix"),
+    honored("document_prefix"),
+    honored("query_length"),
+    honored("document_length"),
+    honored("do_query_expansion"),
+    honored("attend_to_expansion_tokens"),
+    honored("skiplist_words"),
 };
 static_assert(keys_are_distinct(kFolderKeys));
-
-enum class ModuleKind : uint8_t {
-  kTransformer,
-  kPooling,
-  kDense,
-  kLayerNorm,
-  kNormalize,
-  kDropout,
-  kLogitScore
-};
-
-struct ModuleRow {
-  std::string_view class_name;
-  ModuleKind kind;
-};
-constexpr ModuleRow kModules[] = {
-    {"Transformer", ModuleKind::kTransformer},
-    {"Pooling", ModuleKind::kPooling},
-    {"Dense", ModuleKind::kDense},
-    {"LayerNorm", ModuleKind::kLayerNorm},
-    {"Normalize", ModuleKind::kNormalize},
-    {"Dropout", ModuleKind::kDropout},
-    {"LogitScore", ModuleKind::kLogitScore},
-};
-
-// "sentence_transformers.models.Pooling" and, since version 5.2,
-// "sentence_transformers.sentence_transformer.modules.pooling.Pooling".
-ModuleKind module_kind(std::string_view type, std::string_view source) {
-  const std::string_view class_name = type.substr(type.rfind('.') + 1);
-  for (const ModuleRow& row : kModules) {
-    if (type.starts_with("sentence_transformers.") && row.class_name == class_name) {
-      return row.kind;
-    }
-  }
-  fail(ErrorCode::kUnsupported, source, ": module ", json_quote(type.substr(0, 200)),
-       " is not built; accepted are Transformer, Pooling, Dense, LayerNorm, Normalize, Dropout and "
-       "LogitScore of sentence_transformers");
-}
-
-class ModulesReader {
- public:
-  ModulesReader(const fs::path& folder, SentenceTransformerConfig& config)
-      : folder_(folder), source_((folder / "modules.json").string()), config_(config) {}
-
-  void read() {
-    const std::string text = read_file(folder_ / "modules.json", kMaxConfigBytes);
-    const JsonDocument document = JsonDocument::parse(text, source_);
-    const JsonView modules = document.root();
-    if (!modules.is_array() || modules.size() == 0 || modules.size() > kMaxModules) {
-      fail(ErrorCode::kCorruptData, source_, ": must be an array of 1 to ", kMaxModules,
-           " modules");
-    }
-    config_.has_modules = true;
-    for (size_t i = 0; i < modules.size(); ++i) {
-      const JsonView module = modules.at(i);
-      check_keys(module, source_, kModuleKeys);
-      const std::string_view type = module.get("type").as_string(source_ + ": a module's type");
-      const std::string_view path = module.get("path").as_string(source_ + ": a module's path");
-      add(module_kind(type, source_), path, i);
-    }
-  }
-
- private:
-  fs::path inside(std::string_view path) const {
-    return path.empty() ? folder_ : path_inside(folder_, path, source_);
-  }
-
-  [[noreturn]] void misplaced(std::string_view what) const {
-    fail(ErrorCode::kUnsupported, source_, ": ", what,
-         "; accepted is one Transformer, then at most one Pooling, then any number of Dense, "
-         "LayerNorm and Normalize");
-  }
-
-  void add(ModuleKind kind, std::string_view path, size_t index) {
-    if ((kind == ModuleKind::kTransformer) != (index == 0)) {
-      misplaced("the Transformer must be the first module and the only one");
-    }
-    switch (kind) {
-      case ModuleKind::kTransformer:
-        config_.transformer_folder = inside(path);
-        return;
-      case ModuleKind::kPooling:
-        return set_pooling(inside(path));
-      case ModuleKind::kDense:
-        return add_dense(inside(path), path);
-      case ModuleKind::kLayerNorm:
-        return add_layer_norm(inside(path), path);
-      case ModuleKind::kNormalize:
-        return set_normalize(inside(path), path);
-      case ModuleKind::kDropout:
-        return;
-      case ModuleKind::kLogitScore:
-        if (config_.logit_score) misplaced("two LogitScores");
-        config_.logit_score = read_logit_score(ConfigFile(inside(path) / "config.json").root());
-        return;
-    }
-  }
-
-  void set_pooling(const fs::path& folder) {
-    if (config_.pooling || config_.normalize || !config_.pooled.empty()) {
-      misplaced("Pooling in another place");
-    }
-    const PoolingConfig& pooling =
-        config_.pooling.emplace(read_pooling(ConfigFile(folder / "config.json").root()));
-    if (!pooling.embedding_dimension) return;
-    width_ = *pooling.embedding_dimension * static_cast<int64_t>(pooling.modes.size());
-  }
-
-  void add_dense(const fs::path& folder, std::string_view path) {
-    DenseConfig dense = read_dense(folder, path);
-    check_width(folder, "in_features", dense.in_features);
-    width_ = dense.out_features;
-    add(std::move(dense));
-  }
-
-  void add_layer_norm(const fs::path& folder, std::string_view path) {
-    LayerNormConfig norm = read_layer_norm(folder, path);
-    check_width(folder, "dimension", norm.weight->shape()[0]);
-    width_ = norm.weight->shape()[0];
-    add(std::move(norm));
-  }
-
-  void check_width(const fs::path& folder, std::string_view key, int64_t found) const {
-    if (!width_ || *width_ == found) return;
-    fail(ErrorCode::kCorruptData, (folder / "config.json").string(), ": ", key, " is ", found,
-         ", but the module before it gives ", *width_);
-  }
-
-  // A Normalize before it is no longer the last module.
-  void add(PooledModule module) {
-    if (config_.normalize) config_.pooled.emplace_back(std::move(normalize_));
-    config_.normalize = false;
-    config_.pooled.push_back(std::move(module));
-  }
-
-  // The folder and its config are there only since version 5.2.
-  void set_normalize(const fs::path& folder, std::string_view path) {
-    if (folder != folder_ && file_exists(folder / "config.json")) {
-      check_normalize(ConfigFile(folder / "config.json").root());
-    }
-    if (config_.normalize) return;  // a second one changes nothing
-    config_.normalize = true;
-    normalize_.folder = path.empty() ? "Normalize" : path;
-  }
-
-  const fs::path& folder_;
-  std::string source_;
-  SentenceTransformerConfig& config_;
-  std::optional<int64_t> width_;  // of the vector behind the modules so far, where it is known
-  NormalizeConfig normalize_;     // the last module so far, if config_.normalize
-};
 
 // What the modules make of the Transformer's output must be a sentence's vector or a pair's score.
 void check_output(const SentenceTransformerConfig& config, const std::string& source) {
@@ -195,9 +44,18 @@ void check_output(const SentenceTransformerConfig& config, const std::string& so
          ": a LogitScore behind a Transformer that gives no scores of next words; accepted is "
          "\"transformer_task\": \"text-generation\" in sentence_bert_config.json");
   }
+  if (config.sparse && config.output != TransformerOutput::kVocabularyLogits) {
+    fail(ErrorCode::kUnsupported, source,
+         ": SpladePooling needs a Transformer for masked words: an MLMTransformer, or "
+         "\"transformer_task\": \"fill-mask\" in sentence_bert_config.json");
+  }
+  if (config.late_interaction && config.output != TransformerOutput::kTokenEmbeddings) {
+    fail(ErrorCode::kUnsupported, source,
+         ": modules for tokens behind a Transformer that gives none are not built");
+  }
   switch (config.output) {
     case TransformerOutput::kTokenEmbeddings:
-      if (config.pooling) return;
+      if (config.pooling || config.late_interaction) return;
       fail(ErrorCode::kUnsupported, source,
            ": no Pooling module behind the Transformer, so that there is no sentence embedding; "
            "accepted is one Pooling, or a sentence_bert_config.json with \"pooler_output\"");
@@ -206,6 +64,10 @@ void check_output(const SentenceTransformerConfig& config, const std::string& so
       fail(ErrorCode::kUnsupported, source,
            ": a Pooling module behind a Transformer that gives pooler_output; accepted is "
            "last_hidden_state with Pooling, or pooler_output without");
+    case TransformerOutput::kVocabularyLogits:
+      if (alone && config.sparse) return;
+      fail(ErrorCode::kUnsupported, source,
+           ": a Transformer for masked words without a SpladePooling alone behind it is not built");
     case TransformerOutput::kScores:
       if (alone) return;
       fail(ErrorCode::kUnsupported, source,
@@ -217,6 +79,16 @@ void check_output(const SentenceTransformerConfig& config, const std::string& so
            ": a Transformer for text generation without a LogitScore alone behind it; text is not "
            "generated, accepted are both together");
   }
+}
+
+// PyLate's keys; its older versions name no model_type.
+bool is_pylate(const ConfigObject& file) {
+  return file.text("model_type").value_or("") == "ColBERT" || file.get("query_prefix").exists();
+}
+
+// Whether modules that do not say work on the tokens' vectors.
+bool is_late(const ConfigObject& file) {
+  return is_pylate(file) || file.text("model_type").value_or("") == "MultiVectorEncoder";
 }
 
 void read_prompts(const ConfigObject& file, SentenceTransformerConfig& config) {
@@ -259,10 +131,34 @@ void read_folder_config(const fs::path& path, SentenceTransformerConfig& config)
   const std::string kind = file->text("model_type").value_or("SentenceTransformer");
   if (kind == "CrossEncoder") {
     read_cross_encoder(file.root(), config);
-  } else if (kind != "SentenceTransformer") {
+  } else if (kind != "SentenceTransformer" && kind != "SparseEncoder" && !is_late(file.root())) {
     fail(ErrorCode::kUnsupported, file->what("model_type"), " ", json_quote(kind),
-         " is not built; accepted are \"SentenceTransformer\" and \"CrossEncoder\"");
+         " is not built; accepted are \"SentenceTransformer\", \"CrossEncoder\", "
+         "\"SparseEncoder\", \"MultiVectorEncoder\" and \"ColBERT\"");
   }
+}
+
+// What the folder's files say beside its modules of how tokens' vectors are made.
+void finish_late(const fs::path& folder_config, const fs::path& transformer,
+                 const LateInteractionConfig& of_module, SentenceTransformerConfig& config) {
+  LateInteractionConfig& late = *config.late_interaction;
+  LateInteractionConfig said = of_module;
+  if (file_exists(folder_config)) {
+    const ConfigFile file(folder_config);
+    if (is_pylate(file.root())) {
+      said = read_pylate(file.root());
+      // Its two modules are followed by these.
+      late.normalize = true;
+      if (late.skiplist.empty()) late.skiplist = said.skiplist;
+    }
+  }
+  said.projection = std::move(late.projection);
+  said.normalize = late.normalize;
+  said.skiplist = std::move(late.skiplist);
+  late = std::move(said);
+  if (!late.projection.empty()) return;
+  fail(ErrorCode::kUnsupported, transformer.string(),
+       ": vectors of tokens without a Dense module that makes them are not built");
 }
 
 // sentence-transformers makes default modules then, and reads neither file.
@@ -297,13 +193,23 @@ SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
     warn_of_files_without_modules(folder);
     return config;
   }
-  ModulesReader(folder, config).read();
-  const TransformerModule transformer = read_transformer_module(config.transformer_folder);
+  const fs::path folder_config = folder / "config_sentence_transformers.json";
+  const bool late = file_exists(folder_config) && is_late(ConfigFile(folder_config).root());
+  read_module_list(folder, late, config);
+  const bool words = config.output == TransformerOutput::kVocabularyLogits;
+  const TransformerModule transformer =
+      read_transformer_module(config.transformer_folder, words ? kFillMaskTask : kDefaultTask);
   config.output = transformer.output;
+  if (config.late_interaction) {
+    finish_late(folder_config, config.transformer_folder, transformer.late, config);
+  } else if (transformer.has_late_keys) {
+    fail(ErrorCode::kUnsupported, config.transformer_folder.string(),
+         ": query_length, document_length and query_expansion are for vectors of tokens alone");
+  }
   config.max_seq_length = transformer.max_seq_length;
   config.do_lower_case = transformer.do_lower_case;
   config.tokenizer_overrides = transformer.tokenizer_overrides;
-  read_folder_config(folder / "config_sentence_transformers.json", config);
+  read_folder_config(folder_config, config);
   const std::string source = (folder / "modules.json").string();
   check_output(config, source);
   check_kind(config, source);

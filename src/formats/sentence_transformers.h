@@ -1,8 +1,9 @@
 // What sentence-transformers writes beside a Hugging Face model: modules.json and its folders.
 //
 // Is: pooling, Dense layers, normalization, prompts, maximum length, as data. Is not: their
-// arithmetic. Modules other than Transformer, Pooling, Dense, LayerNorm, Normalize, LogitScore and
-// Dropout (which does nothing here) are refused by name. May use: base, tensor.
+// arithmetic. Modules other than Transformer (MLMTransformer), Pooling, SpladePooling, Dense,
+// LayerNorm, MultiVectorMask, Normalize, LogitScore, Dropout (which does nothing here) and a Router
+// of queries and documents are refused by name. May use: base, tensor.
 // Source: https://github.com/huggingface/sentence-transformers, the modules' config_keys.
 #pragma once
 
@@ -18,8 +19,9 @@
 
 #include "base/activation.h"
 #include "base/text_template.h"
+#include "formats/dense_module.h"
+#include "formats/retrieval_modules.h"
 #include "formats/transformer_module.h"
-#include "tensor/tensor.h"
 
 namespace tamis {
 
@@ -32,19 +34,6 @@ struct PoolingConfig {
   std::vector<PoolingMode> modes;  ///< one or more; their results are concatenated in this order
   std::optional<int64_t> embedding_dimension;  ///< of a token, if the file says so
   bool include_prompt = true;  ///< false: the prompt's tokens are left out of the pooling
-};
-
-/// activation(weight * x + bias), and with use_residual + residual * x.
-struct DenseConfig {
-  int64_t in_features = 0;
-  int64_t out_features = 0;
-  Activation activation = Activation::kTanh;
-  std::shared_ptr<const Tensor> weight;  ///< [out_features, in_features], a float dtype
-  std::shared_ptr<const Tensor> bias;    ///< [out_features], a float dtype; null: none
-  std::string folder;                    ///< "2_Dense", for names and messages
-  bool use_residual = false;             ///< the input is added behind the activation ...
-  /// ... through this weight, as `weight`; null where in_features equals out_features.
-  std::shared_ptr<const Tensor> residual = {};
 };
 
 /// (x - mean(x)) / sqrt(variance(x) + 1e-5) * weight + bias.
@@ -73,9 +62,12 @@ struct SentenceTransformerConfig {
   std::filesystem::path transformer_folder;  ///< where config.json and the weights lie
   TransformerOutput output = TransformerOutput::kTokenEmbeddings;
   std::optional<PoolingConfig> pooling;  ///< of token embeddings; has_modules: never absent
-  std::vector<PooledModule> pooled;      ///< applied behind the pooling, in this order
-  bool normalize = false;                ///< to unit length, last of all modules
-  std::optional<int64_t> truncate_dim;   ///< an embedding keeps the first so many, behind all that
+  std::optional<SparsePooling> sparse;   ///< of kVocabularyLogits; never beside pooling or pooled
+  /// The vectors of tokens that the modules make; never beside pooling or sparse.
+  std::optional<LateInteractionConfig> late_interaction;
+  std::vector<PooledModule> pooled;     ///< applied behind the pooling, in this order
+  bool normalize = false;               ///< to unit length, last of all modules
+  std::optional<int64_t> truncate_dim;  ///< an embedding keeps the first so many, behind all that
 
   std::optional<int64_t> max_seq_length;  ///< in tokens, special ones included
   bool do_lower_case = false;             ///< a normalizer before the tokenizer's own

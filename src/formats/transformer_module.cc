@@ -38,9 +38,9 @@ constexpr KeyRow kKeys[] = {
     harmless("backend"),
     refused("tokenizer_name_or_path", "a tokenizer from another place is not built"),
     honored("processing_kwargs"),
-    refused("query_length", "a limit of queries alone is not built"),
-    refused("document_length", "a limit of documents alone is not built"),
-    refused("query_expansion", "queries filled up with tokens are not built"),
+    honored("query_length"),
+    honored("document_length"),
+    honored("query_expansion"),
 };
 static_assert(keys_are_distinct(kKeys));
 
@@ -169,6 +169,7 @@ constexpr OutputRow kOutputs[] = {
     {"feature-extraction", "pooler_output", "sentence_embedding", TransformerOutput::kPoolerOutput},
     {"sequence-classification", "logits", "scores", TransformerOutput::kScores},
     {"text-generation", "logits", "causal_logits", TransformerOutput::kNextToken},
+    {"fill-mask", "logits", "token_embeddings", TransformerOutput::kVocabularyLogits},
 };
 
 // "last_hidden_state", or a list that holds this one name.
@@ -220,16 +221,16 @@ bool reads_generation_prompt(const ConfigObject& file) {
   return chat->flag("add_generation_prompt", false);
 }
 
-TransformerOutput read_output(const ConfigObject& file) {
-  const std::string task = file.text("transformer_task").value_or("feature-extraction");
+TransformerOutput read_output(const ConfigObject& file, std::string_view usual) {
+  const std::string task = file.text("transformer_task").value_or(std::string(usual));
   const OutputRow* row = nullptr;
   for (const OutputRow& each : kOutputs) {
     if (row == nullptr && each.task == task) row = &each;
   }
   if (row == nullptr) {
     fail(ErrorCode::kUnsupported, file.what("transformer_task"), " ", json_quote(task),
-         " is not built; accepted are \"feature-extraction\", \"sequence-classification\" and "
-         "\"text-generation\"");
+         " is not built; accepted are \"feature-extraction\", \"sequence-classification\", "
+         "\"text-generation\" and \"fill-mask\"");
   }
   std::string method(row->method_output);
   const auto modalities = file.object("modality_config");
@@ -254,8 +255,8 @@ TransformerOutput read_output(const ConfigObject& file) {
        " with method_output_name ", json_quote(method), " and module_output_name ",
        json_quote(module),
        " is not built; accepted are feature-extraction with last_hidden_state as token_embeddings "
-       "or pooler_output as sentence_embedding, sequence-classification with logits as scores, and "
-       "text-generation with logits as causal_logits");
+       "or pooler_output as sentence_embedding, sequence-classification with logits as scores, "
+       "text-generation with logits as causal_logits, fill-mask with logits as token_embeddings");
 }
 
 bool is_honored(std::string_view key) {
@@ -282,13 +283,17 @@ std::string with_members(const std::string& text, const ConfigObject& arguments)
   return json.take();
 }
 
-TransformerModule read(const ConfigObject& file) {
+TransformerModule read(const ConfigObject& file, std::string_view task) {
   file.check(kKeys);
   TransformerModule module;
-  module.output = read_output(file);
+  module.output = read_output(file, task);
   module.max_seq_length = file.count("max_seq_length", kMaxLength);
   module.do_lower_case = file.flag("do_lower_case", false);
   module.add_generation_prompt = reads_generation_prompt(file);
+  for (const std::string_view key : {"query_length", "document_length", "query_expansion"}) {
+    module.has_late_keys = module.has_late_keys || file.get(key).exists();
+  }
+  read_query_expansion(file, module.late);
   for (const std::string_view key : {"tokenizer_args", "processor_kwargs"}) {
     const auto arguments = file.object(key);
     if (!arguments) continue;
@@ -310,11 +315,11 @@ TransformerModule read(const ConfigObject& file) {
 
 }  // namespace
 
-TransformerModule read_transformer_module(const fs::path& folder) {
+TransformerModule read_transformer_module(const fs::path& folder, std::string_view task) {
   for (const std::string_view name : kFiles) {
-    if (file_exists(folder / name)) return read(ConfigFile(folder / name).root());
+    if (file_exists(folder / name)) return read(ConfigFile(folder / name).root(), task);
   }
-  return {};
+  return read(ConfigFile("{}", (folder / kFiles[0]).string()).root(), task);
 }
 
 }  // namespace tamis

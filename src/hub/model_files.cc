@@ -32,6 +32,9 @@ constexpr SideFile kSideFiles[] = {
     {"modules.json", Use::kTokenizer},
     {"config_sentence_transformers.json", Use::kConfig},
     {"router_config.json", Use::kConfig},
+    {"artifact.metadata", Use::kConfig},  // colbert-ai's
+    {"sparse_linear.pt", Use::kConfig},   // BGE-M3's
+    {"colbert_linear.pt", Use::kConfig},
     {"adapter_config.json", Use::kConfig},
     // What these folders are is said by name when they are loaded.
     {"gliner_config.json", Use::kConfig},
@@ -77,6 +80,9 @@ class Choice {
       for (const std::string& folder : module_folders()) {
         if (folder.empty()) weights_in_root = true;
         if (!folder.empty()) add_module(folder + "/");
+      }
+      if (has("router_config.json")) {
+        for (const std::string& folder : routed_folders()) add_module(folder + "/");
       }
     }
     if (weights_in_root && parts_ == Parts::kModel) add_root_weights();
@@ -130,6 +136,20 @@ class Choice {
              " leaves the model's folder");
       }
       folders.push_back(std::move(folder));
+    }
+    return folders;
+  }
+
+  // Of a Router in the model's own folder: its modules' folders have their ids for names.
+  std::vector<std::string> routed_folders() const {
+    const std::string from = cat(source_, ": router_config.json");
+    const JsonDocument json =
+        JsonDocument::parse(read_file(bring_("router_config.json"), kMaxModulesBytes), from);
+    const JsonView types = json.root().get("types");
+    std::vector<std::string> folders;
+    for (size_t i = 0; types.is_object() && i < types.size(); ++i) {
+      const std::string_view folder = types.member(i).key;
+      if (!folder.empty() && is_file_name(folder)) folders.emplace_back(folder);
     }
     return folders;
   }

@@ -81,6 +81,22 @@ TEST_F(ModelFilesTest, ATransformerInItsOwnFolder) {
                    "0_Transformer/vocab.txt", "1_Pooling/config.json", "modules.json"}));
 }
 
+TEST_F(ModelFilesTest, ARoutersModulesAndHeadsBesideTheWeights) {
+  put("modules.json", R"([{"type":"Router","path":""}])");
+  put("router_config.json",
+      R"({"types":{"query_0_Static":"S","document_0_MLM":"M","../x":"N"},"structure":{}})");
+  EXPECT_EQ(choose({"document_0_MLM/config.json", "document_0_MLM/model.safetensors",
+                    "modules.json", "other/config.json", "query_0_Static/config.json",
+                    "query_0_Static/model.safetensors", "router_config.json"}),
+            (Names{"document_0_MLM/config.json", "document_0_MLM/model.safetensors", "modules.json",
+                   "query_0_Static/config.json", "query_0_Static/model.safetensors",
+                   "router_config.json"}));
+  EXPECT_EQ(choose({"artifact.metadata", "colbert_linear.pt", "config.json", "model.safetensors",
+                    "other.pt", "sparse_linear.pt"}),
+            (Names{"artifact.metadata", "colbert_linear.pt", "config.json", "model.safetensors",
+                   "sparse_linear.pt"}));
+}
+
 TEST_F(ModelFilesTest, APathThatLeavesTheFolderIsRefused) {
   put("modules.json", R"([{"type":"T","path":"../other"}])");
   EXPECT_THROW((void)choose({"modules.json"}), Error);
