@@ -19,8 +19,8 @@ namespace tamis {
 
 /// How a model is loaded. Empty and 0 stand for the default.
 struct LoadOptions {
-  /// "embed", "classify", "rerank", "ner", "qa", "fill-mask", "zero-shot"; default: what the model
-  /// was made for.
+  /// "embed", "classify", "rerank", "ner", "qa", "fill-mask", "zero-shot", "embed-sparse",
+  /// "embed-multi", "embed-all"; default: what the model was made for.
   std::string task;
   int threads = 0;         ///< default: physical cores, affinity mask and CPU quota permitting
   std::string isa;         ///< force a kernel set: "reference", "avx2", "avx512", ...
@@ -66,6 +66,11 @@ struct Matrix {
   [[nodiscard]] const float* row(int64_t i) const { return values.data() + i * columns; }
 };
 
+/// ColBERT's score of a document for a query: the sum, over the query's vectors, of the greatest
+/// product with one of the document's; 0 for a document without any. Throws kInvalidArgument if
+/// their columns differ.
+[[nodiscard]] float max_sim(const EmbedMultiResult& query, const EmbedMultiResult& document);
+
 /// Thread-safe: const calls may run at once; each takes the idle threads of the model's pool.
 /// Answers do not depend on what else runs, nor on what stands beside a text in a call.
 ///
@@ -93,6 +98,16 @@ class Model {
                   size_t size) const;
   /// Floats of an embedding: `dimensions` if given, else info().output_size.
   [[nodiscard]] int64_t embedding_size(const EmbedOptions& options = {}) const;
+  /// Weights of the vocabulary's tokens (SPLADE, BGE-M3); loaded for "embed-sparse" or "embed-all".
+  [[nodiscard]] std::vector<EmbedSparseResult> embed_sparse(
+      const std::vector<std::string>& texts, const EmbedSparseOptions& options = {}) const;
+  /// A vector for each token (ColBERT, BGE-M3), to be compared by max_sim(); loaded for
+  /// "embed-multi" or "embed-all".
+  [[nodiscard]] std::vector<EmbedMultiResult> embed_multi(
+      const std::vector<std::string>& texts, const EmbedMultiOptions& options = {}) const;
+  /// All three in one run (BGE-M3); loaded for "embed-all".
+  [[nodiscard]] std::vector<EmbedAllResult> embed_all(const std::vector<std::string>& texts,
+                                                      const EmbedAllOptions& options = {}) const;
   [[nodiscard]] std::vector<ClassifyResult> classify(const std::vector<TaskInput>& inputs,
                                                      const ClassifyOptions& options = {}) const;
   [[nodiscard]] RerankResult rerank(const std::string& query, const std::vector<std::string>& texts,
@@ -109,7 +124,8 @@ class Model {
   [[nodiscard]] Tokens tokenize(const std::string& text) const;
   /// What the model itself gives, before any task reads it: the pooled row of an embedder as it is,
   /// the logits of a classifier (a row an input), those of each token of a token classifier or a
-  /// question answerer (a row a token, inputs one behind the other), or of a masked-word model.
+  /// question answerer (a row a token, inputs one behind the other), or of a masked-word model; of
+  /// "embed-all" the first.
   /// Throws kInvalidArgument naming the input for ids that the model does not have, an empty or too
   /// long input, or type ids that are not as many as the ids.
   [[nodiscard]] Matrix run(const std::vector<TokenIds>& inputs) const;

@@ -34,6 +34,32 @@ struct EmbedOptions {
   Truncation truncation = {};
 };
 
+/// Input: `text`. Result: the tokens of the vocabulary that count, each with its weight.
+struct EmbedSparseOptions {
+  bool query = false;            ///< the text asks; models may read that otherwise than documents
+  std::optional<int64_t> top_k;  ///< the greatest so many; nothing: all above 0
+  /// Nothing: the model's prompt "query" or "document", else its default, if it has one.
+  std::optional<std::string> prompt_name;
+  std::optional<std::string> prompt;  ///< put before the text; wins over prompt_name
+  Truncation truncation = {};
+};
+
+/// Input: `text`. Result: a vector for each token that counts.
+struct EmbedMultiOptions {
+  bool query = false;  ///< as EmbedSparseOptions
+  std::optional<std::string> prompt_name;
+  std::optional<std::string> prompt;
+  Truncation truncation = {};
+};
+
+/// Input: `text`. Result: its vector, its sparse weights and its tokens' vectors, in one run.
+struct EmbedAllOptions {
+  bool query = false;  ///< as EmbedSparseOptions
+  std::optional<std::string> prompt_name;
+  std::optional<std::string> prompt;
+  Truncation truncation = {};
+};
+
 enum class ScoreFunction : uint8_t { kSoftmax, kSigmoid, kNone };
 
 /// Input: `text`, and `pair` for two texts.
@@ -43,9 +69,11 @@ struct ClassifyOptions {
   Truncation truncation = {};
 };
 
-/// Input: `text` is the query, `texts` what to rank. The model must have one label.
+/// Input: `text` is the query, `texts` what to rank. The model has one label, or a vector for each
+/// token: then a text's score is the sum, over the query's vectors, of the greatest product with
+/// one of the text's (ColBERT's MaxSim).
 struct RerankOptions {
-  bool raw_scores = false;       ///< the logits as they are
+  bool raw_scores = false;       ///< the logits as they are; MaxSim always is
   std::optional<int64_t> top_k;  ///< nothing: all
   Truncation truncation = {};
 };

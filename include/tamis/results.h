@@ -15,6 +15,31 @@ struct EmbedResult {
   bool truncated = false;
 };
 
+struct SparseWeight {
+  int32_t id = 0;     ///< of the token
+  float weight = 0;   ///< above 0 where the model learned it
+  std::string token;  ///< as it stands in the vocabulary
+};
+
+struct EmbedSparseResult {
+  std::vector<SparseWeight> weights;  ///< falling; equals by rising id
+  bool truncated = false;
+};
+
+struct EmbedMultiResult {
+  int64_t columns = 0;             ///< of a vector
+  std::vector<float> vectors;      ///< [token_ids.size(), columns]
+  std::vector<int32_t> token_ids;  ///< of the tokens that count, in their order
+  bool truncated = false;
+};
+
+struct EmbedAllResult {
+  std::vector<float> embedding;
+  EmbedSparseResult sparse;
+  EmbedMultiResult multi;
+  bool truncated = false;
+};
+
 struct LabelScore {
   std::string label;
   float score = 0;
@@ -84,7 +109,8 @@ struct ZeroShotResult {
   bool truncated = false;
 };
 
-using TaskResult = std::variant<EmbedResult, ClassifyResult, RerankResult, NerResult, QaResult,
-                                FillMaskResult, ZeroShotResult>;
+using TaskResult =
+    std::variant<EmbedResult, ClassifyResult, RerankResult, NerResult, QaResult, FillMaskResult,
+                 ZeroShotResult, EmbedSparseResult, EmbedMultiResult, EmbedAllResult>;
 
 }  // namespace tamis

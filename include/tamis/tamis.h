@@ -26,7 +26,7 @@ extern "C" {
 
 /* Grows when functions or fields are added; a change that breaks programs changes the library's
  * soname instead. */
-#define TAMIS_ABI_VERSION 1
+#define TAMIS_ABI_VERSION 2
 
 /* The version that the library has, "0.1.0", and its TAMIS_ABI_VERSION. */
 const char* tamis_version(void);
@@ -147,6 +147,51 @@ void tamis_results_free(tamis_results* results);
 size_t tamis_results_count(const tamis_results* results);
 /* Nonzero if tokens of that input were cut off. */
 int32_t tamis_results_truncated(const tamis_results* results, size_t index);
+
+typedef struct tamis_embed_sparse_options {
+  size_t struct_size;
+  int32_t query;           /* nonzero: the texts ask; else they are documents */
+  int64_t top_k;           /* the greatest so many; 0: all */
+  const char* prompt_name; /* NULL: the model's prompt for such texts */
+  const char* prompt;      /* wins over prompt_name */
+  tamis_truncation truncation;
+} tamis_embed_sparse_options;
+void tamis_embed_sparse_options_init(tamis_embed_sparse_options* options);
+
+typedef struct tamis_sparse_weight {
+  tamis_string token; /* as it stands in the vocabulary */
+  int32_t id;
+  float weight;
+} tamis_sparse_weight;
+
+/* Of a model loaded for "embed-sparse" or "embed-all". */
+tamis_status tamis_embed_sparse(const tamis_model* model, const tamis_string* texts, size_t count,
+                                const tamis_embed_sparse_options* options, tamis_results** results);
+/* Of embed_sparse and embed_all, falling. */
+tamis_status tamis_results_sparse(const tamis_results* results, size_t index,
+                                  const tamis_sparse_weight** weights, size_t* count);
+
+typedef struct tamis_embed_multi_options {
+  size_t struct_size;
+  int32_t query; /* as above, ... */
+  const char* prompt_name;
+  const char* prompt;
+  tamis_truncation truncation;
+} tamis_embed_multi_options;
+void tamis_embed_multi_options_init(tamis_embed_multi_options* options);
+
+/* Of a model loaded for "embed-multi" or "embed-all". */
+tamis_status tamis_embed_multi(const tamis_model* model, const tamis_string* texts, size_t count,
+                               const tamis_embed_multi_options* options, tamis_results** results);
+/* Of a model loaded for "embed-all": vector, weights and vectors of tokens in one run. */
+tamis_status tamis_embed_all(const tamis_model* model, const tamis_string* texts, size_t count,
+                             const tamis_embed_multi_options* options, tamis_results** results);
+/* Of embed_multi and embed_all: [rows, columns], a row a token, and the tokens' ids. */
+tamis_status tamis_results_vectors(const tamis_results* results, size_t index, const float** values,
+                                   const int32_t** token_ids, size_t* rows, size_t* columns);
+/* Of embed_all: the text's one vector. */
+tamis_status tamis_results_embedding(const tamis_results* results, size_t index,
+                                     const float** values, size_t* count);
 
 typedef struct tamis_input {
   tamis_string text;

@@ -48,13 +48,18 @@ std::string format(const char* pattern, Arguments... arguments) {
   return buffer;
 }
 
+bool is_embedding(TaskKind task) {
+  return task == TaskKind::kEmbed || task == TaskKind::kEmbedSparse ||
+         task == TaskKind::kEmbedMulti || task == TaskKind::kEmbedAll;
+}
+
 bool is_score(TaskKind task, Problem problem) {
   return task == TaskKind::kRerank ||
          (task == TaskKind::kClassify && problem == Problem::kRegression);
 }
 
 bool has_metric(BudgetMetric metric, TaskKind task, Problem problem) {
-  const bool embed = task == TaskKind::kEmbed;
+  const bool embed = is_embedding(task);
   const bool regression = task == TaskKind::kClassify && problem == Problem::kRegression;
   switch (metric) {
     case BudgetMetric::kFlips:
@@ -112,7 +117,7 @@ Budget parse_budget(std::string_view text) {
 
 Budget default_budget(TaskKind task, Problem problem) {
   Budget budget;
-  if (task == TaskKind::kEmbed) {
+  if (is_embedding(task)) {
     budget.metric = BudgetMetric::kCosine;
     budget.limit = 0.001;
   } else if (is_score(task, problem)) {

@@ -61,9 +61,15 @@ void require(const void* pointer, std::string_view name) {
   if (pointer == nullptr) fail(ErrorCode::kInvalidArgument, name, " is NULL");
 }
 
+// Results of all ways to embed are read as those of each.
+bool holds(CResultKind results, CResultKind wanted) {
+  const bool part = wanted == CResultKind::kSparse || wanted == CResultKind::kVectors;
+  return results == wanted || (results == CResultKind::kAllEmbeddings && part);
+}
+
 void require_kind(const tamis_results* results, CResultKind kind, size_t index) {
   require(results, "results");
-  if (results->kind != kind) {
+  if (!holds(results->kind, kind)) {
     fail(ErrorCode::kInvalidArgument, "results: they are of another task than this function's");
   }
   if (index >= results->count) {
@@ -191,6 +197,31 @@ tamis_status tamis_embed(const tamis_model* model, const tamis_string* texts, si
   });
 }
 
+tamis_status tamis_embed_sparse(const tamis_model* model, const tamis_string* texts, size_t count,
+                                const tamis_embed_sparse_options* options,
+                                tamis_results** results) {
+  return answer_with(model, results, [&](const tamis::Model& loaded) {
+    const auto given = read_options(options, tamis_embed_sparse_options_init);
+    return loaded.embed_sparse(cpp_strings(texts, count), cpp_options(given));
+  });
+}
+
+tamis_status tamis_embed_multi(const tamis_model* model, const tamis_string* texts, size_t count,
+                               const tamis_embed_multi_options* options, tamis_results** results) {
+  return answer_with(model, results, [&](const tamis::Model& loaded) {
+    const auto given = read_options(options, tamis_embed_multi_options_init);
+    return loaded.embed_multi(cpp_strings(texts, count), cpp_options(given));
+  });
+}
+
+tamis_status tamis_embed_all(const tamis_model* model, const tamis_string* texts, size_t count,
+                             const tamis_embed_multi_options* options, tamis_results** results) {
+  return answer_with(model, results, [&](const tamis::Model& loaded) {
+    const auto given = read_options(options, tamis_embed_multi_options_init);
+    return loaded.embed_all(cpp_strings(texts, count), cpp_all_options(given));
+  });
+}
+
 tamis_status tamis_classify(const tamis_model* model, const tamis_input* inputs, size_t count,
                             const tamis_classify_options* options, tamis_results** results) {
   return answer_with(model, results, [&](const tamis::Model& loaded) {
@@ -291,6 +322,35 @@ tamis_status tamis_results_logits(const tamis_results* results, size_t index, co
       tamis::fail(tamis::ErrorCode::kInvalidArgument, "results: zero-shot has no logits");
     }
     give(results->logits[index], logits, count);
+  });
+}
+
+tamis_status tamis_results_sparse(const tamis_results* results, size_t index,
+                                  const tamis_sparse_weight** weights, size_t* count) {
+  return guarded([&] {
+    require_kind(results, CResultKind::kSparse, index);
+    give(results->sparse[index], weights, count);
+  });
+}
+
+tamis_status tamis_results_vectors(const tamis_results* results, size_t index, const float** values,
+                                   const int32_t** token_ids, size_t* rows, size_t* columns) {
+  return guarded([&] {
+    require_kind(results, CResultKind::kVectors, index);
+    require(values, "values");
+    require(columns, "columns");
+    const tamis::EmbedMultiResult& found = results->vectors[index];
+    give(found.token_ids, token_ids, rows);
+    *values = found.vectors.data();
+    *columns = static_cast<size_t>(found.columns);
+  });
+}
+
+tamis_status tamis_results_embedding(const tamis_results* results, size_t index,
+                                     const float** values, size_t* count) {
+  return guarded([&] {
+    require_kind(results, CResultKind::kAllEmbeddings, index);
+    give(results->embeddings[index], values, count);
   });
 }
 

@@ -15,11 +15,13 @@ namespace {
 /// A model of testdata that is freed.
 class Loaded {
  public:
-  explicit Loaded(const std::string& name) {
+  explicit Loaded(const std::string& name) : Loaded("models/" + name, nullptr) {}
+  Loaded(const std::string& path, const char* task) {
     tamis_load_options options;
     tamis_load_options_init(&options);
     options.threads = 2;
-    EXPECT_EQ(tamis_model_load(testdata("models/" + name).c_str(), &options, &model_), TAMIS_OK)
+    options.task = task;
+    EXPECT_EQ(tamis_model_load(testdata(path).c_str(), &options, &model_), TAMIS_OK)
         << tamis_last_error();
   }
   Loaded(const Loaded&) = delete;
@@ -59,6 +61,58 @@ TEST(CAbi, EmbedsAsTheCppFaceDoes) {
   EXPECT_EQ(out, same.embed_matrix({"A text.", std::string("with\0zero", 9), ""}).values);
   EXPECT_EQ(tamis_embed(model.get(), texts, 3, nullptr, out.data(), 1), TAMIS_INVALID_ARGUMENT);
   EXPECT_NE(std::string(tamis_last_error()).find("room for 1"), std::string::npos);
+}
+
+TEST(CAbi, EmbedsInThreeWays) {
+  const Loaded model("retrieval/bge-m3", "embed-all");
+  const tamis_string texts[] = {text_of("A lighthouse."), text_of("Rain.")};
+  Results all;
+  ASSERT_EQ(tamis_embed_all(model.get(), texts, 2, nullptr, &all.results), TAMIS_OK)
+      << tamis_last_error();
+  LoadOptions options;
+  options.task = "embed-all";
+  const Model same = Model::load(testdata("retrieval/bge-m3").string(), options);
+  const std::vector<EmbedAllResult> wanted = same.embed_all({"A lighthouse.", "Rain."});
+  for (size_t i = 0; i < 2; ++i) {
+    const float* values = nullptr;
+    size_t count = 0;
+    ASSERT_EQ(tamis_results_embedding(all.results, i, &values, &count), TAMIS_OK);
+    EXPECT_EQ(std::vector<float>(values, values + count), wanted[i].embedding);
+    const tamis_sparse_weight* weights = nullptr;
+    ASSERT_EQ(tamis_results_sparse(all.results, i, &weights, &count), TAMIS_OK);
+    ASSERT_EQ(count, wanted[i].sparse.weights.size());
+    ASSERT_GT(count, 0U);
+    EXPECT_EQ(std::string(weights[0].token.data, weights[0].token.size),
+              wanted[i].sparse.weights[0].token);
+    EXPECT_EQ(weights[0].id, wanted[i].sparse.weights[0].id);
+    EXPECT_EQ(weights[0].weight, wanted[i].sparse.weights[0].weight);
+    const int32_t* ids = nullptr;
+    size_t columns = 0;
+    ASSERT_EQ(tamis_results_vectors(all.results, i, &values, &ids, &count, &columns), TAMIS_OK);
+    EXPECT_EQ(std::vector<int32_t>(ids, ids + count), wanted[i].multi.token_ids);
+    EXPECT_EQ(std::vector<float>(values, values + count * columns), wanted[i].multi.vectors);
+  }
+}
+
+TEST(CAbi, EmbedsInOneOfTheWays) {
+  const Loaded model("retrieval/bge-m3", "embed-all");
+  const tamis_string text = text_of("A lighthouse.");
+  tamis_embed_sparse_options options;
+  tamis_embed_sparse_options_init(&options);
+  options.top_k = 1;
+  Results sparse;
+  ASSERT_EQ(tamis_embed_sparse(model.get(), &text, 1, &options, &sparse.results), TAMIS_OK);
+  const tamis_sparse_weight* weights = nullptr;
+  size_t count = 0;
+  ASSERT_EQ(tamis_results_sparse(sparse.results, 0, &weights, &count), TAMIS_OK);
+  EXPECT_EQ(count, 1U);
+  const float* values = nullptr;
+  EXPECT_EQ(tamis_results_embedding(sparse.results, 0, &values, &count), TAMIS_INVALID_ARGUMENT);
+  Results vectors;
+  ASSERT_EQ(tamis_embed_multi(model.get(), &text, 1, nullptr, &vectors.results), TAMIS_OK);
+  EXPECT_EQ(tamis_results_sparse(vectors.results, 0, &weights, &count), TAMIS_INVALID_ARGUMENT);
+  const Loaded dense("bert-base");
+  EXPECT_EQ(tamis_embed_multi(dense.get(), &text, 1, nullptr, &vectors.results), TAMIS_UNSUPPORTED);
 }
 
 TEST(CAbi, ToleratesOlderAndNewerStructs) {

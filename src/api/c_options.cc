@@ -46,6 +46,17 @@ std::vector<std::string> c_list(const char* const* texts, size_t count, std::str
   return out;
 }
 
+// What options of queries and documents share.
+template <typename Options, typename Given>
+Options side_options(const Given& given) {
+  Options out;
+  out.query = given.query != 0;
+  if (given.prompt_name != nullptr) out.prompt_name = given.prompt_name;
+  if (given.prompt != nullptr) out.prompt = given.prompt;
+  out.truncation = cpp_truncation(given.truncation);
+  return out;
+}
+
 }  // namespace
 
 std::string cpp_string(const tamis_string& text) {
@@ -92,6 +103,20 @@ EmbedOptions cpp_options(const tamis_embed_options& options) {
   if (options.prompt != nullptr) out.prompt = options.prompt;
   out.truncation = cpp_truncation(options.truncation);
   return out;
+}
+
+EmbedSparseOptions cpp_options(const tamis_embed_sparse_options& options) {
+  auto out = side_options<EmbedSparseOptions>(options);
+  out.top_k = unless(options.top_k, 0);
+  return out;
+}
+
+EmbedMultiOptions cpp_options(const tamis_embed_multi_options& options) {
+  return side_options<EmbedMultiOptions>(options);
+}
+
+EmbedAllOptions cpp_all_options(const tamis_embed_multi_options& options) {
+  return side_options<EmbedAllOptions>(options);
 }
 
 ClassifyOptions cpp_options(const tamis_classify_options& options) {
@@ -200,6 +225,8 @@ void tamis_embed_options_init(tamis_embed_options* options) {
   options->normalize = -1;
 }
 
+void tamis_embed_sparse_options_init(tamis_embed_sparse_options* options) { clear(options); }
+void tamis_embed_multi_options_init(tamis_embed_multi_options* options) { clear(options); }
 void tamis_classify_options_init(tamis_classify_options* options) { clear(options); }
 void tamis_zero_shot_options_init(tamis_zero_shot_options* options) { clear(options); }
 void tamis_rerank_options_init(tamis_rerank_options* options) { clear(options); }

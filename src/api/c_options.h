@@ -36,6 +36,9 @@ template <typename Options>
 
 [[nodiscard]] LoadOptions cpp_options(const tamis_load_options& options);
 [[nodiscard]] EmbedOptions cpp_options(const tamis_embed_options& options);
+[[nodiscard]] EmbedSparseOptions cpp_options(const tamis_embed_sparse_options& options);
+[[nodiscard]] EmbedMultiOptions cpp_options(const tamis_embed_multi_options& options);
+[[nodiscard]] EmbedAllOptions cpp_all_options(const tamis_embed_multi_options& options);
 [[nodiscard]] ClassifyOptions cpp_options(const tamis_classify_options& options);
 [[nodiscard]] ZeroShotOptions cpp_options(const tamis_zero_shot_options& options);
 [[nodiscard]] RerankOptions cpp_options(const tamis_rerank_options& options);

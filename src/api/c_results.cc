@@ -31,6 +31,14 @@ std::vector<tamis_label_score> c_labels(const std::vector<LabelScore>& scores) {
   return out;
 }
 
+std::vector<tamis_sparse_weight> c_sparse(const EmbedSparseResult& result) {
+  std::vector<tamis_sparse_weight> out;
+  for (const SparseWeight& item : result.weights) {
+    out.push_back({c_string(item.token), item.id, item.weight});
+  }
+  return out;
+}
+
 std::vector<tamis_entity> c_entities(const std::vector<Entity>& entities) {
   std::vector<tamis_entity> out;
   for (const Entity& item : entities) {
@@ -67,6 +75,38 @@ std::unique_ptr<tamis_results> c_results(std::vector<ZeroShotResult> results) {
   for (const ZeroShotResult& result : keep(*out, std::move(results))) {
     out->labels.push_back(c_labels(result.scores));
     out->truncated[at++] = result.truncated;
+  }
+  return out;
+}
+
+std::unique_ptr<tamis_results> c_results(std::vector<EmbedSparseResult> results) {
+  auto out = make(CResultKind::kSparse, results.size());
+  size_t at = 0;
+  for (const EmbedSparseResult& result : keep(*out, std::move(results))) {
+    out->sparse.push_back(c_sparse(result));
+    out->truncated[at++] = result.truncated;
+  }
+  return out;
+}
+
+std::unique_ptr<tamis_results> c_results(std::vector<EmbedMultiResult> results) {
+  auto out = make(CResultKind::kVectors, results.size());
+  for (size_t i = 0; i < results.size(); ++i) out->truncated[i] = results[i].truncated;
+  out->vectors = std::move(results);
+  return out;
+}
+
+std::unique_ptr<tamis_results> c_results(std::vector<EmbedAllResult> results) {
+  auto out = make(CResultKind::kAllEmbeddings, results.size());
+  std::vector<EmbedSparseResult> sparse;
+  for (size_t i = 0; i < results.size(); ++i) {
+    out->truncated[i] = results[i].truncated;
+    out->embeddings.push_back(std::move(results[i].embedding));
+    out->vectors.push_back(std::move(results[i].multi));
+    sparse.push_back(std::move(results[i].sparse));
+  }
+  for (const EmbedSparseResult& result : keep(*out, std::move(sparse))) {
+    out->sparse.push_back(c_sparse(result));
   }
   return out;
 }

@@ -14,7 +14,19 @@
 namespace tamis::api {
 
 /// What a tamis_results holds, and so which of its readers may be called.
-enum class CResultKind { kLabels, kRanked, kEntities, kAnswers, kMasked, kTokens, kMatrix, kText };
+enum class CResultKind {
+  kLabels,
+  kRanked,
+  kEntities,
+  kAnswers,
+  kMasked,
+  kTokens,
+  kMatrix,
+  kText,
+  kSparse,
+  kVectors,
+  kAllEmbeddings,  ///< an embedding, what kSparse holds and what kVectors holds
+};
 
 /// A view of a string that ends with NUL.
 [[nodiscard]] inline tamis_string c_string(const std::string& text) {
@@ -24,6 +36,9 @@ enum class CResultKind { kLabels, kRanked, kEntities, kAnswers, kMasked, kTokens
 // Each keeps what its structs point into.
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<ClassifyResult> results);
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<ZeroShotResult> results);
+[[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<EmbedSparseResult> results);
+[[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<EmbedMultiResult> results);
+[[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<EmbedAllResult> results);
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(RerankResult result);
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<NerResult> results);
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(QaResult result);
@@ -46,6 +61,9 @@ struct tamis_results {
   std::vector<tamis_answer_span> answers;
   std::vector<std::vector<std::vector<tamis_masked_token>>> masked;
   std::vector<tamis_token> tokens;
+  std::vector<std::vector<tamis_sparse_weight>> sparse;
+  std::vector<tamis::EmbedMultiResult> vectors;
+  std::vector<std::vector<float>> embeddings;
   tamis::Matrix matrix;
   std::string text;
   std::shared_ptr<const void> owner;  ///< of the strings

@@ -11,7 +11,7 @@ namespace {
 // The texts of a row, each with its optional second.
 std::vector<tokenizer::TextInput> inputs_of(const TextRow& row, tasks::TaskKind task) {
   std::vector<tokenizer::TextInput> inputs;
-  if (row.text && row.text_pair && task == tasks::TaskKind::kEmbed) {
+  if (row.text && row.text_pair && models::is_embedding(head_of(task))) {
     inputs.push_back({*row.text, std::nullopt});
     inputs.push_back({*row.text_pair, std::nullopt});
   } else if (row.text) {

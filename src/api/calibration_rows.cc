@@ -66,6 +66,9 @@ TextRow shaped(TaskKind task, std::span<const std::string_view> texts, size_t i)
     case TaskKind::kEmbed:
     case TaskKind::kNer:
     case TaskKind::kFillMask:
+    case TaskKind::kEmbedSparse:
+    case TaskKind::kEmbedMulti:
+    case TaskKind::kEmbedAll:
       return row;
   }
   return row;

@@ -66,10 +66,7 @@ models::BuiltModel read_model(const ModelPath& path, const SentenceTransformerCo
                               const ExportModelOptions& options) {
   const fs::path inner =
       sentence.transformer_folder.empty() ? path.folder : sentence.transformer_folder;
-  models::BuildOptions build;
-  if (sentence.is_cross_encoder) build.head = HeadKind::kSequenceClassification;
-  if (options.task) build.head = head_of(*options.task);
-  if (sentence.has_modules) build.sentence_transformer = sentence;
+  const models::BuildOptions build = build_options(options.task, sentence, inner);
   if (path.kind == ModelKind::kOnnx) return read_onnx_model(path.file, inner, build).built;
   return models::build_model(*Checkpoint::open(inner), build);
 }

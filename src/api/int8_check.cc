@@ -28,6 +28,14 @@ std::unique_ptr<Measure> measure_of(const LoadedModel& model, std::span<const Te
                                                     : make_measure(model, rows);
 }
 
+bool is_embedding(tasks::TaskKind task) { return models::is_embedding(head_of(task)); }
+
+engine::RowUnit unit_of(graph::Symbol symbol) {
+  if (symbol == graph::Symbol::kTokens) return engine::RowUnit::kToken;
+  return symbol == graph::Symbol::kSelected ? engine::RowUnit::kSelectedToken
+                                            : engine::RowUnit::kSequence;
+}
+
 std::string percent(double share) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.3g %%", 100 * share);
@@ -73,7 +81,7 @@ Int8Check::Int8Check(const LoadedModel& model, const graph::Graph& graph, Thread
   const TensorView view(DType::kF32, {static_cast<int64_t>(values.size()) / width, width},
                         values.data());
   reference_.resize(encoded_.size());
-  hand_out(encoded_, batch.batch(), {name, view}, output_unit(model.task()),
+  hand_out(encoded_, batch.batch(), {name, view}, unit_of(shape.symbol()),
            [&](size_t i, std::span<const tasks::OutputView> rows) {
              reference_[i] = make_run(encoded_[i], rows, model_);
              reference_[i].encoded = encoded_[i];
@@ -100,7 +108,7 @@ std::optional<Int8Agreement> Int8Check::compare(Runner& runner) const {
     for (size_t i = 0; i < count; ++i) {
       theirs.insert(theirs.end(), reference[i].raw.begin(), reference[i].raw.end());
       mine.insert(mine.end(), own[i].raw.begin(), own[i].raw.end());
-      if (model_.task() != tasks::TaskKind::kEmbed) continue;
+      if (!is_embedding(model_.task())) continue;
       const double cosine = math::cosine(reference[i].raw, own[i].raw);
       agreement.cosine = std::min(agreement.cosine.value_or(1.0), cosine);
     }

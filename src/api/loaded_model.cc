@@ -7,8 +7,10 @@
 #include "api/bundle.h"
 #include "api/input_error.h"
 #include "api/int8_check.h"
+#include "api/late_interaction.h"
 #include "api/onnx_model.h"
 #include "api/self_test.h"
+#include "api/task_heads.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/file_states.h"
@@ -36,33 +38,18 @@ void multiply(const models::Projection& p, ThreadPool& pool) {
   quant::gemm_add({p.m, p.n, p.k, p.x, p.k, p.w, p.k, p.y, p.n}, pool);
 }
 
-models::BuildOptions build_options(const ModelOptions& options,
-                                   const SentenceTransformerConfig& sentence) {
-  models::BuildOptions build;
-  if (sentence.is_cross_encoder) build.head = HeadKind::kSequenceClassification;
-  if (options.task) build.head = head_of(*options.task);
-  if (sentence.has_modules) build.sentence_transformer = sentence;
-  return build;
-}
-
-// A head of one label that is no regression scores pairs: that is how cross-encoders are saved.
-TaskKind task_of(const models::BuiltModel& model, bool is_cross_encoder) {
-  switch (model.head) {
-    case HeadKind::kEmbedding:
-      return TaskKind::kEmbed;
-    case HeadKind::kSequenceClassification:
-      return model.labels.size() == 1 &&
-                     (is_cross_encoder || model.problem_type != ProblemType::kRegression)
-                 ? TaskKind::kRerank
-                 : TaskKind::kClassify;
-    case HeadKind::kTokenClassification:
-      return TaskKind::kNer;
-    case HeadKind::kQuestionAnswering:
-      return TaskKind::kQa;
-    case HeadKind::kMaskedLM:
-      return TaskKind::kFillMask;
+// The weights of queries that no model reads, which an output of the graph holds.
+std::shared_ptr<const std::vector<float>> query_weights(const graph::Graph& graph) {
+  for (const graph::GraphOutput& output : graph.outputs()) {
+    if (output.name != models::kQueryWeights) continue;
+    const int producer = graph.producer(output.value);
+    TAMIS_CHECK(producer >= 0);
+    const graph::Node& node = graph.nodes()[static_cast<size_t>(producer)];
+    if (node.op != graph::OpKind::kGather) break;
+    const auto values = graph.value(node.operand(graph::Operand::kTable)).constant->as<float>();
+    return std::make_shared<const std::vector<float>>(values.begin(), values.end());
   }
-  return TaskKind::kEmbed;
+  return nullptr;
 }
 
 tasks::Problem problem_of(const std::optional<ProblemType>& type) {
@@ -95,6 +82,39 @@ int64_t longest_input(int64_t asked, std::optional<int64_t> sentence_bert,
                       std::optional<int64_t> tokenizer, int64_t positions) {
   const int64_t wanted = asked > 0 ? asked : sentence_bert.value_or(tokenizer.value_or(positions));
   return positions > 0 ? std::min(wanted, positions) : wanted;
+}
+
+// max_seq_length, but for lengths of queries and documents that a folder of vectors of tokens
+// names.
+std::optional<int64_t> length_of(const SentenceTransformerConfig& sentence) {
+  const auto& late = sentence.late_interaction;
+  if (!late || late->document.length == 0) return sentence.max_seq_length;
+  return std::max(late->query.length, late->document.length);
+}
+
+// What the tasks must know of the checkpoint and of its folder.
+void describe(const SourceModel& source, const SentenceTransformerConfig& sentence,
+              Manifest& manifest) {
+  const models::BuiltModel& built = source.built;
+  manifest.hidden_size = built.hidden_size;
+  manifest.output_size = built.output_size;
+  manifest.labels = built.labels;
+  manifest.entailment_id = built.entailment_id;
+  manifest.problem = problem_of(built.problem_type);
+  manifest.cross_encoder_activation = sentence.cross_encoder_activation
+                                          ? sentence.cross_encoder_activation
+                                          : source.cross_encoder_activation;
+  manifest.normalize = built.normalize;
+  if (built.truncate_dim && *built.truncate_dim < manifest.output_size) {
+    manifest.truncate_dim = built.truncate_dim;
+    manifest.output_size = *built.truncate_dim;
+  }
+  manifest.include_prompt = !sentence.pooling || sentence.pooling->include_prompt;
+  manifest.prompts = sentence.prompts;
+  manifest.default_prompt_name = sentence.default_prompt_name;
+  manifest.similarity = sentence.similarity_fn_name;
+  manifest.pair_template = sentence.pair_template;
+  manifest.sparse_log_twice = sentence.sparse && sentence.sparse->log_twice;
 }
 
 // Every token has a row in the embedding table: else a text with that token could not be answered.
@@ -137,37 +157,14 @@ void warn_of_other_ids(const std::filesystem::path& folder) {
 
 }  // namespace
 
-HeadKind head_of(TaskKind task) {
-  switch (task) {
-    case TaskKind::kEmbed:
-      return HeadKind::kEmbedding;
-    case TaskKind::kClassify:
-    case TaskKind::kRerank:
-    case TaskKind::kZeroShot:
-      return HeadKind::kSequenceClassification;
-    case TaskKind::kNer:
-      return HeadKind::kTokenClassification;
-    case TaskKind::kQa:
-      return HeadKind::kQuestionAnswering;
-    case TaskKind::kFillMask:
-      return HeadKind::kMaskedLM;
-  }
-  return HeadKind::kEmbedding;
+namespace {
+
+std::vector<std::string> names_of_outputs(TaskKind task) {
+  const auto names = tasks::task_outputs(task);
+  return {names.begin(), names.end()};
 }
 
-engine::RowUnit output_unit(TaskKind task) {
-  switch (head_of(task)) {
-    case HeadKind::kEmbedding:
-    case HeadKind::kSequenceClassification:
-      return engine::RowUnit::kSequence;
-    case HeadKind::kTokenClassification:
-    case HeadKind::kQuestionAnswering:
-      return engine::RowUnit::kToken;
-    case HeadKind::kMaskedLM:
-      return engine::RowUnit::kSelectedToken;
-  }
-  return engine::RowUnit::kSequence;
-}
+}  // namespace
 
 engine::Precision precision_option(std::string_view name) {
   const std::optional<engine::Precision> precision = engine::precision_from_name(name);
@@ -229,7 +226,10 @@ std::shared_ptr<const LoadedModel> LoadedModel::load_once(const ModelPath& path,
     model->load_checkpoint(path, options);
   }
   model->finish(options);
-  if (model->is_bundle_ && options.self_test) {
+  // What was recorded is what the bundle was made for.
+  const bool recorded =
+      tasks::task_output(model->task_) == tasks::task_output(model->manifest_.task);
+  if (model->is_bundle_ && options.self_test && recorded) {
     const std::string source = (path.folder / "selftest.json").string();
     check_self_test(parse_self_test(read_file(source), source), *model);
   }
@@ -253,7 +253,7 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   const SentenceTransformerConfig sentence = read_sentence_transformer(folder);
   const std::filesystem::path weights =
       sentence.transformer_folder.empty() ? folder : sentence.transformer_folder;
-  models::BuildOptions build = build_options(options, sentence);
+  models::BuildOptions build = build_options(options.task, sentence, weights);
   build.project = [this](const models::Projection& projection) { multiply(projection, *pool_); };
   const bool is_onnx = path.kind == ModelKind::kOnnx;
   SourceModel source = is_onnx ? read_onnx_model(path.file, weights, build)
@@ -264,31 +264,18 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
 
   manifest_.family = built.family;
   manifest_.task = options.task.value_or(task_of(built, sentence.is_cross_encoder));
+  if (built.head == HeadKind::kMultiVector) manifest_.task = TaskKind::kEmbedMulti;
   const auto tokenizer_length =
       tokenizer_ == nullptr ? std::optional<int64_t>() : tokenizer_->model_max_length();
-  manifest_.max_length = longest_input(options.max_length, sentence.max_seq_length,
-                                       tokenizer_length, built.max_positions);
-  manifest_.hidden_size = built.hidden_size;
-  manifest_.output_size = built.output_size;
+  manifest_.max_length =
+      longest_input(options.max_length, length_of(sentence), tokenizer_length, built.max_positions);
   // model_input_names of tokenizer_config.json may leave segments out: then they are 0 everywhere.
   manifest_.uses_type_ids =
       built.type_vocab_size > 1 && (tokenizer_ == nullptr || tokenizer_->uses_type_ids());
-  manifest_.labels = built.labels;
-  manifest_.entailment_id = built.entailment_id;
-  manifest_.problem = problem_of(built.problem_type);
-  manifest_.cross_encoder_activation = sentence.cross_encoder_activation
-                                           ? sentence.cross_encoder_activation
-                                           : source.cross_encoder_activation;
-  manifest_.normalize = built.normalize;
-  if (built.truncate_dim && *built.truncate_dim < manifest_.output_size) {
-    manifest_.truncate_dim = built.truncate_dim;
-    manifest_.output_size = *built.truncate_dim;
+  describe(source, sentence, manifest_);
+  if (has_token_vectors(built.head)) {
+    set_late_interaction({build, weights, folder_}, tokenizer(), manifest_);
   }
-  manifest_.include_prompt = !sentence.pooling || sentence.pooling->include_prompt;
-  manifest_.prompts = sentence.prompts;
-  manifest_.default_prompt_name = sentence.default_prompt_name;
-  manifest_.pair_template = sentence.pair_template;
-  manifest_.similarity = sentence.similarity_fn_name;
   manifest_.parameters = count_parameters(built.graph);
   trained_ranges_ = std::move(built.ranges);
   prepare_graph(std::move(built.graph), options);
@@ -340,7 +327,7 @@ void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOp
          folder.string(), " was made ", engine::precision_name(manifest_.precision),
          "; a bundle runs as it was made");
   }
-  if (options.task && head_of(*options.task) != head_of(manifest_.task)) {
+  if (options.task && !tasks::can_answer(manifest_.task, *options.task)) {
     fail(ErrorCode::kUnsupported, folder.string(), ": a bundle made for ",
          tasks::task_name(manifest_.task), " cannot ", tasks::task_name(*options.task),
          "; make one from the checkpoint with tamis optimize --task ",
@@ -359,16 +346,22 @@ void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOp
 
 void LoadedModel::finish(const ModelOptions& options) {
   task_ = options.task.value_or(manifest_.task);
+  // Rerank by MaxSim reads what embed-multi gives.
+  if (task_ == TaskKind::kRerank && manifest_.late_interaction) task_ = TaskKind::kEmbedMulti;
   task_model_ = api::task_model(manifest_);
   task_model_.tokenizer = tokenizer_.get();
+  task_model_.query_weights = query_weights(graph_);
   isas_ = options.isas;
   skip_passes_ = options.skip_passes;
   make_engine_of(options.keep_graph ? graph_ : std::exchange(graph_, {}), options);
   // A bundle's manifest and graph are two files, and may have come from two bundles.
   const engine::EngineOutput& output = runner_->info().outputs[0];
-  if (output.unit != output_unit(task_)) {
+  if (!is_output_unit(task_, output.unit)) {
     fail(ErrorCode::kCorruptData, folder_.string(), ": the graph's ", output.name,
          " are not those of a model for ", tasks::task_name(task_));
+  }
+  if (tasks::task_output(task_) != tasks::task_output(manifest_.task)) {
+    manifest_.output_size = output.width;
   }
 }
 
@@ -387,8 +380,8 @@ void LoadedModel::make_engine_of(graph::Graph graph, const ModelOptions& options
     }
   };
   if (checked) try_to([&] { check.emplace(*this, graph, *pool_); });
-  runner_ = start(load_graph(std::move(graph), &reports_), manifest_.precision,
-                  {std::string(tasks::task_output(task_))});
+  runner_ =
+      start(load_graph(std::move(graph), &reports_), manifest_.precision, names_of_outputs(task_));
   std::optional<Int8Agreement> agreement;
   if (check) try_to([&] { agreement = check->compare(*runner_); });
   if (!agreement) return;
@@ -402,8 +395,7 @@ void LoadedModel::make_engine_of(graph::Graph graph, const ModelOptions& options
 
 graph::Graph LoadedModel::load_graph(graph::Graph graph,
                                      std::vector<passes::PassReport>* reports) const {
-  const std::string wanted(tasks::task_output(task_));
-  graph.keep_outputs({&wanted, 1});
+  graph.keep_outputs(names_of_outputs(task_));
   for (passes::PassReport& report :
        passes::run_pipeline(graph, skip_passes_, passes::Stage::kLoad)) {
     if (reports != nullptr) reports->push_back(std::move(report));
@@ -423,7 +415,7 @@ std::unique_ptr<Runner> LoadedModel::start(graph::Graph graph, engine::Precision
 
 std::unique_ptr<Runner> LoadedModel::make_runner(graph::Graph graph,
                                                  engine::Precision precision) const {
-  return start(load_graph(std::move(graph)), precision, {std::string(tasks::task_output(task_))});
+  return start(load_graph(std::move(graph)), precision, names_of_outputs(task_));
 }
 
 std::unique_ptr<Runner> LoadedModel::make_runner(std::vector<std::string> outputs) const {
@@ -439,7 +431,7 @@ const tokenizer::Tokenizer& LoadedModel::tokenizer() const {
 }
 
 void LoadedModel::check_task(TaskKind asked) const {
-  if (head_of(asked) == head_of(task_)) return;
+  if (tasks::can_answer(task_, asked)) return;
   fail(ErrorCode::kUnsupported, "a model loaded for ", tasks::task_name(task_), " cannot ",
        tasks::task_name(asked));
 }

@@ -14,6 +14,7 @@
 #include "api/manifest.h"
 #include "api/model_path.h"
 #include "api/runner.h"
+#include "api/task_heads.h"
 #include "base/cpu.h"
 #include "formats/sentence_transformers.h"
 #include "graph/graph.h"
@@ -146,12 +147,6 @@ class LoadedModel {
   std::unique_ptr<Runner> runner_;
   std::shared_ptr<const Int8Agreement> int8_agreement_;
 };
-
-/// The head that a task needs.
-[[nodiscard]] models::HeadKind head_of(tasks::TaskKind task);
-
-/// What a row of the task's output stands for.
-[[nodiscard]] engine::RowUnit output_unit(tasks::TaskKind task);
 
 /// Reads the value of --precision. Throws Error{kInvalidArgument} naming what it may be.
 [[nodiscard]] engine::Precision precision_option(std::string_view name);

@@ -1,5 +1,7 @@
 #include "api/manifest.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -78,6 +80,64 @@ void check_version(const Fields& fields) {
   }
 }
 
+void write_side(std::string_view name, const tasks::LateSide& side, JsonWriter& json) {
+  json.key(name).begin_object().key("marker");
+  if (side.marker) {
+    json.value(*side.marker);
+  } else {
+    json.null();
+  }
+  json.member("length", side.length).end_object();
+}
+
+void write_late(const tasks::LateInteraction& late, JsonWriter& json) {
+  json.key("late_interaction").begin_object();
+  write_side("query", late.query, json);
+  write_side("document", late.document, json);
+  if (late.expansion) json.member("expansion", int64_t{*late.expansion});
+  json.member("attend_to_expansion", late.attend_to_expansion);
+  json.member("skip_first", late.skip_first);
+  json.key("skiplist").array(late.skiplist).end_object();
+}
+
+int32_t token_of(JsonView value, const std::string& where) {
+  const int64_t id = value.as_int(where);
+  if (id < 0 || id > INT32_MAX) fail(ErrorCode::kCorruptData, where, " is ", id, ", no token id");
+  return static_cast<int32_t>(id);
+}
+
+tasks::LateSide read_side(const Fields& fields, std::string_view name, std::string_view source) {
+  const std::string where = cat(source, ": ", name);
+  const Fields side(fields.object(name), where);
+  tasks::LateSide read;
+  if (const JsonView marker = side.get("marker"); !marker.is_null()) {
+    read.marker = token_of(marker, side.where("marker"));
+  }
+  read.length = side.count("length");
+  return read;
+}
+
+tasks::LateInteraction read_late(const Fields& manifest, std::string_view source) {
+  const std::string where = cat(source, ": late_interaction");
+  const Fields fields(manifest.object("late_interaction"), where);
+  tasks::LateInteraction late;
+  late.query = read_side(fields, "query", where);
+  late.document = read_side(fields, "document", where);
+  if (const JsonView token = fields.get("expansion"); !token.is_null()) {
+    late.expansion = token_of(token, fields.where("expansion"));
+  }
+  late.attend_to_expansion = fields.boolean("attend_to_expansion");
+  late.skip_first = fields.boolean("skip_first");
+  const JsonView skiplist = fields.array("skiplist");
+  for (size_t i = 0; i < skiplist.size(); ++i) {
+    late.skiplist.push_back(token_of(skiplist.at(i), fields.where("skiplist")));
+  }
+  if (!std::is_sorted(late.skiplist.begin(), late.skiplist.end())) {
+    fail(ErrorCode::kCorruptData, fields.where("skiplist"), " must rise");
+  }
+  return late;
+}
+
 std::map<std::string, FileRecord> read_files(const Fields& fields, std::string_view source) {
   std::map<std::string, FileRecord> files;
   const JsonView object = fields.object("files");
@@ -141,6 +201,8 @@ std::string write_manifest(const Manifest& manifest) {
   if (manifest.truncate_dim) json.member("truncate_dim", *manifest.truncate_dim);
   if (manifest.similarity) json.member("similarity", *manifest.similarity);
   write_pair_template(json, manifest.pair_template);
+  if (manifest.sparse_log_twice) json.member("sparse_log_twice", true);
+  if (manifest.late_interaction) write_late(*manifest.late_interaction, json);
   json.member("normalize", manifest.normalize).member("do_lower_case", manifest.do_lower_case);
   json.member("include_prompt", manifest.include_prompt).key("prompts").begin_object();
   for (const auto& prompt : manifest.prompts) json.member(prompt.first, prompt.second);
@@ -197,6 +259,10 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
     }
   }
   if (fields.get("truncate_dim")) manifest.truncate_dim = fields.count("truncate_dim");
+  if (fields.get("sparse_log_twice")) {
+    manifest.sparse_log_twice = fields.boolean("sparse_log_twice");
+  }
+  if (fields.get("late_interaction")) manifest.late_interaction = read_late(fields, source);
   manifest.normalize = fields.boolean("normalize");
   manifest.do_lower_case = fields.boolean("do_lower_case");
   manifest.include_prompt = fields.boolean("include_prompt");
@@ -227,6 +293,8 @@ tasks::TaskModel task_model(const Manifest& manifest) {
   model.prompts = manifest.prompts;
   model.default_prompt_name = manifest.default_prompt_name;
   model.pair_template = manifest.pair_template;
+  model.sparse_log_twice = manifest.sparse_log_twice;
+  model.late_interaction = manifest.late_interaction;
   return model;
 }
 

@@ -45,7 +45,9 @@ struct Manifest {
   bool include_prompt = true;
   std::map<std::string, std::string> prompts;
   std::optional<std::string> default_prompt_name;
-  TextTemplate pair_template = {};        ///< tasks::TaskModel's
+  TextTemplate pair_template = {};                         ///< tasks::TaskModel's
+  bool sparse_log_twice = false;                           ///< TaskModel's
+  std::optional<tasks::LateInteraction> late_interaction;  ///< likewise
   std::optional<std::string> similarity;  ///< sentence-transformers' similarity_fn_name
   std::map<std::string, FileRecord>
       files;  ///< by name; the reports, which hold timings, are not here

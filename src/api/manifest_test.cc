@@ -37,6 +37,36 @@ TEST(Manifest, RoundTrips) {
   EXPECT_EQ(task_model(read).pair_template, example().pair_template);
 }
 
+TEST(Manifest, RoundTripsWhatRetrievalNeeds) {
+  Manifest manifest = example();
+  manifest.task = tasks::TaskKind::kEmbedMulti;
+  manifest.sparse_log_twice = true;
+  manifest.late_interaction =
+      tasks::LateInteraction{{7, 32}, {std::nullopt, 180}, 103, true, false, {5, 9}};
+  const std::string text = write_manifest(manifest);
+  const Manifest read = parse_manifest(text, "tamis.json");
+  EXPECT_EQ(write_manifest(read), text);
+  EXPECT_EQ(read.late_interaction, manifest.late_interaction);
+  EXPECT_TRUE(task_model(read).sparse_log_twice);
+  EXPECT_EQ(task_model(read).late_interaction, manifest.late_interaction);
+  const auto refused = [&text](std::string_view from, std::string_view to) {
+    std::string other = text;
+    other.replace(other.find(from), from.size(), to);
+    try {
+      (void)parse_manifest(other, "tamis.json");
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refused("\"marker\": 7", "\"marker\": -1"),
+            "tamis.json: late_interaction: query: marker is -1, no token id");
+  EXPECT_EQ(refused("\"length\": 32", "\"length\": -32"),
+            "tamis.json: late_interaction: query: length is -32, must not be negative");
+  EXPECT_NE(refused("\"skip_first\": false", "\"skip_first\": 0").find("skip_first"),
+            std::string::npos);
+}
+
 std::string refusal(std::string_view from, std::string_view to) {
   std::string text = write_manifest(example());
   text.replace(text.find(from), from.size(), to);

@@ -30,14 +30,23 @@ tasks::TaskInput text_input(const TextRow& row, std::string_view where) {
   return input;
 }
 
-/// Pairs of texts whose cosine should follow the score.
+// What a pair of vectors is compared by.
+double similarity(const Run& a, const Run& b) {
+  const auto* query = std::get_if<tasks::EmbedMultiResult>(&a.result);
+  if (query == nullptr) return math::cosine(a.raw, b.raw);
+  return tasks::max_sim(*query, std::get<tasks::EmbedMultiResult>(b.result));
+}
+
+/// Pairs of texts whose similarity should follow the score. The model's output is compared as it
+/// is: for vectors of tokens that is the cosine of all of them together.
 class EmbedMeasure final : public Measure {
  public:
-  explicit EmbedMeasure(std::span<const TextRow> rows)
-      : scored_(any(rows, [](const TextRow& row) { return row.score && row.text_pair; })) {}
+  EmbedMeasure(std::span<const TextRow> rows, tasks::TaskOptions options)
+      : scored_(any(rows, [](const TextRow& row) { return row.score && row.text_pair; })),
+        options_(std::move(options)) {}
 
   [[nodiscard]] bool has_truth() const override { return scored_; }
-  [[nodiscard]] tasks::TaskOptions options() const override { return tasks::EmbedOptions{}; }
+  [[nodiscard]] tasks::TaskOptions options() const override { return options_; }
 
   [[nodiscard]] std::vector<tasks::TaskInput> inputs(const TextRow& row,
                                                      std::string_view where) const override {
@@ -52,7 +61,7 @@ class EmbedMeasure final : public Measure {
       fail(kInvalid, where, ": needs text_pair and score, as other rows have");
     }
     truth_.push_back(*row.score);
-    found_.push_back(math::cosine(runs[0].raw, runs[1].raw));
+    found_.push_back(similarity(runs[0], runs[1]));
   }
 
   void compare(std::span<const Run> reference, std::span<const Run> runs,
@@ -78,6 +87,7 @@ class EmbedMeasure final : public Measure {
 
  private:
   bool scored_;
+  tasks::TaskOptions options_;
   std::vector<double> truth_;
   std::vector<double> found_;
   std::vector<double> cosines_;
@@ -353,7 +363,11 @@ size_t greatest(std::span<const float> values) {
 std::unique_ptr<Measure> make_measure(const LoadedModel& model, std::span<const TextRow> rows) {
   switch (model.task()) {
     case TaskKind::kEmbed:
-      return std::make_unique<EmbedMeasure>(rows);
+    case TaskKind::kEmbedAll:  // by its first output
+      return std::make_unique<EmbedMeasure>(rows, tasks::EmbedOptions{});
+    case TaskKind::kEmbedSparse:
+    case TaskKind::kEmbedMulti:
+      return std::make_unique<EmbedMeasure>(rows, tasks::default_options(model.task()));
     case TaskKind::kClassify:
       if (model.manifest().labels.size() != 1) return measure_classify(model, rows);
       return std::make_unique<ScoreMeasure>(model, rows);

@@ -108,6 +108,29 @@ std::vector<EmbedResult> Model::embed(const std::vector<std::string>& texts,
   return run_task<EmbedResult>(*impl_->model, inputs_of(texts), options);
 }
 
+std::vector<EmbedSparseResult> Model::embed_sparse(const std::vector<std::string>& texts,
+                                                   const EmbedSparseOptions& options) const {
+  return run_task<EmbedSparseResult>(*impl_->model, inputs_of(texts), options);
+}
+
+std::vector<EmbedMultiResult> Model::embed_multi(const std::vector<std::string>& texts,
+                                                 const EmbedMultiOptions& options) const {
+  return run_task<EmbedMultiResult>(*impl_->model, inputs_of(texts), options);
+}
+
+std::vector<EmbedAllResult> Model::embed_all(const std::vector<std::string>& texts,
+                                             const EmbedAllOptions& options) const {
+  return run_task<EmbedAllResult>(*impl_->model, inputs_of(texts), options);
+}
+
+float max_sim(const EmbedMultiResult& query, const EmbedMultiResult& document) {
+  if (query.columns != document.columns) {
+    fail(ErrorCode::kInvalidArgument, "max_sim: vectors of ", query.columns, " and of ",
+         document.columns, " columns");
+  }
+  return tasks::max_sim(query, document);
+}
+
 int64_t Model::embedding_size(const EmbedOptions& options) const {
   return options.dimensions.value_or(impl_->model->manifest().output_size);
 }
@@ -159,13 +182,12 @@ Matrix Model::run(const std::vector<TokenIds>& inputs) const {
   const std::vector<tasks::Encoded> requests = requests_of(inputs);
   model.runner().run(requests, kMaxBatchTokens,
                      [&](size_t request, std::span<const tasks::OutputView> outputs) {
-                       for (const tasks::OutputView& output : outputs) {
-                         check_finite(output, request, inputs.size());
-                         const auto values = output.tensor.as<float>();
-                         matrix.values.insert(matrix.values.end(), values.begin(), values.end());
-                         matrix.rows += output.tensor.shape()[0];
-                         matrix.columns = output.tensor.shape()[1];  // truncate_dim cuts later
-                       }
+                       const tasks::OutputView& output = outputs.front();
+                       check_finite(output, request, inputs.size());
+                       const auto values = output.tensor.as<float>();
+                       matrix.values.insert(matrix.values.end(), values.begin(), values.end());
+                       matrix.rows += output.tensor.shape()[0];
+                       matrix.columns = output.tensor.shape()[1];  // truncate_dim cuts later
                      });
   return matrix;
 }

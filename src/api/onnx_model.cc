@@ -104,6 +104,21 @@ void warn_of_scales(const onnx::ImportedModel& imported, const fs::path& file) {
           "for, and `--precision int8` finds activations' ranges at run time"));
 }
 
+// The modules beside the file would make more of its outputs than one vector.
+void refuse_modules(const models::BuildOptions& options, const fs::path& file) {
+  const auto& modules = options.sentence_transformer;
+  if (modules && modules->logit_score) {
+    fail(
+        ErrorCode::kUnsupported, file.string(),
+        ": modules.json beside it scores the next word, which is built from a checkpoint's weights "
+        "alone");
+  }
+  if (!modules || (!modules->sparse && !modules->late_interaction)) return;
+  fail(ErrorCode::kUnsupported, file.string(), ": modules.json beside it is for ",
+       models::head_name(modules->sparse ? HeadKind::kSparseEmbedding : HeadKind::kMultiVector),
+       ", which is built from a checkpoint's weights alone");
+}
+
 void add_embedding(models::BuiltModel& built, onnx::ImportedModel& imported,
                    const models::BuildOptions& options) {
   built.normalize = imported.unit_length;
@@ -153,6 +168,11 @@ OutputKind output_of(HeadKind head, bool has_modules) {
       return OutputKind::kSpanLogits;
     case HeadKind::kMaskedLM:
       return OutputKind::kVocabularyLogits;
+    case HeadKind::kSparseEmbedding:
+    case HeadKind::kMultiVector:
+    case HeadKind::kAllEmbeddings:
+      fail(ErrorCode::kUnsupported, "ONNX: a model for ", models::head_name(head),
+           " has no form that other programs know; accepted are models for the other tasks");
   }
   return OutputKind::kTokenEmbeddings;
 }
@@ -178,6 +198,7 @@ SourceModel read_onnx_model(const fs::path& file, const fs::path& folder,
   built.max_positions = imported.max_positions == 0 && config ? config->max_position_embeddings
                                                               : imported.max_positions;
   built.output_size = imported.output_size;
+  refuse_modules(options, file);
   if (built.head == HeadKind::kEmbedding) add_embedding(built, imported, options);
   if (built.head == HeadKind::kSequenceClassification ||
       built.head == HeadKind::kTokenClassification) {

@@ -67,6 +67,59 @@ TEST_P(EveryCheckpoint, AnswersAloneAsInABatch) {
 INSTANTIATE_TEST_SUITE_P(Testdata, EveryCheckpoint, testing::ValuesIn(checkpoint_names()),
                          checkpoint_test_name);
 
+/// A bundle of a model of testdata/retrieval, made for a task.
+std::shared_ptr<const LoadedModel> retrieval_bundle(const fs::path& folder, const std::string& name,
+                                                    tasks::TaskKind task, ModelOptions loaded) {
+  OptimizeOptions options;
+  options.model = on_threads(2);
+  options.model.task = task;
+  options.model.precision = engine::Precision::kInt8;
+  options.seconds = 0;
+  options.force = true;
+  (void)optimize(resolve_model(testdata("retrieval/" + name).string()), folder, options);
+  return LoadedModel::load(resolve_model(folder.string()), loaded);
+}
+
+TEST(Optimize, ABundleOfAllWaysToEmbedDoesEach) {
+  const TempFolder folder;
+  const auto all = retrieval_bundle(folder.path() / "bundle", "bge-m3", tasks::TaskKind::kEmbedAll,
+                                    on_threads(2));
+  const auto together =
+      std::get<EmbedAllResult>(all->run({{"A lighthouse."}}, tasks::EmbedAllOptions{}, 64).front());
+  for (const tasks::TaskKind task :
+       {tasks::TaskKind::kEmbedSparse, tasks::TaskKind::kEmbedMulti, tasks::TaskKind::kRerank}) {
+    ModelOptions options = on_threads(2);
+    options.task = task;
+    const auto one = LoadedModel::load(resolve_model((folder.path() / "bundle").string()), options);
+    tasks::TaskInput input{"A lighthouse."};
+    if (task == tasks::TaskKind::kRerank) input.texts = {"Rain."};
+    const TaskResult result = one->run({input}, tasks::default_options(task), 64).front();
+    if (task == tasks::TaskKind::kEmbedSparse) {
+      EXPECT_EQ(tasks::to_json(result), tasks::to_json(TaskResult(together.sparse)));
+      EXPECT_EQ(one->manifest().output_size, 1);
+    } else if (task == tasks::TaskKind::kEmbedMulti) {
+      EXPECT_EQ(tasks::to_json(result), tasks::to_json(TaskResult(together.multi)));
+      EXPECT_EQ(one->manifest().output_size, 8);
+    } else {
+      EXPECT_EQ(std::get<RerankResult>(result).results.size(), 1u);
+    }
+  }
+}
+
+TEST(Optimize, ABundleKeepsTheWeightsOfQueries) {
+  const TempFolder folder;
+  const auto bundle = retrieval_bundle(folder.path() / "bundle", "splade-router",
+                                       tasks::TaskKind::kEmbedSparse, on_threads(2));
+  const auto checkpoint = load_checkpoint("retrieval/splade-router");
+  tasks::EmbedSparseOptions options;
+  options.query = true;
+  const auto answer = [&options](const LoadedModel& model) {
+    return tasks::to_json(model.run({{"A lighthouse."}}, options, 64).front());
+  };
+  EXPECT_EQ(answer(*bundle), answer(*checkpoint));
+  EXPECT_NE(answer(*bundle), R"({"sparse":{}})");
+}
+
 TEST(Optimize, LeavesNothingBehindWhereItFails) {
   const TempFolder folder;
   const fs::path model = folder.path() / "model";

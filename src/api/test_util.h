@@ -21,9 +21,12 @@ inline std::filesystem::path testdata(const std::string& name) {
 /// Every folder of testdata that holds a checkpoint with a tokenizer, by its path in testdata.
 inline std::vector<std::string> checkpoint_names() {
   std::vector<std::string> names;
-  for (const char* parent : {"models", "models/variants", "sentence-transformers"}) {
+  for (const char* parent : {"models", "models/variants", "sentence-transformers", "retrieval"}) {
     for (const auto& entry : std::filesystem::directory_iterator(testdata(parent))) {
-      if (!std::filesystem::exists(entry.path() / "config.json")) continue;
+      if (!std::filesystem::exists(entry.path() / "config.json") &&
+          !std::filesystem::exists(entry.path() / "modules.json")) {
+        continue;
+      }
       names.push_back(std::string(parent) + "/" + entry.path().filename().string());
     }
   }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "models/builder.h"
+#include "models/embedding_heads.h"
 #include "models/families.h"
 #include "models/models.h"
 #include "models/outside_graphs.h"
@@ -40,6 +41,7 @@ constexpr ClassSuffix kClassSuffixes[] = {
     {"DPRQuestionEncoder", HeadKind::kEmbedding},
     {"DPRContextEncoder", HeadKind::kEmbedding},
     {"DPRReader", std::nullopt},
+    {"HF_ColBERT", HeadKind::kMultiVector},
     {"ForPreTraining", HeadKind::kMaskedLM},
     {"LMHeadModel", HeadKind::kMaskedLM},
     {"ForCausalLM", HeadKind::kMaskedLM},
@@ -75,7 +77,7 @@ int64_t sequence_labels(const ModelConfig& config) {
   return 0;
 }
 
-// The tensors without which a checkpoint does not have the head.
+// The tensors without which a checkpoint does not have the head, where no file beside it does.
 std::vector<std::string> head_weights(HeadKind head, const FamilyParts& parts) {
   switch (head) {
     case HeadKind::kEmbedding:
@@ -87,9 +89,22 @@ std::vector<std::string> head_weights(HeadKind head, const FamilyParts& parts) {
     case HeadKind::kQuestionAnswering:
       return {cat(parts.question_answering, ".weight")};
     case HeadKind::kMaskedLM:
+    case HeadKind::kSparseEmbedding:
       return {std::string(parts.masked_lm_weight)};
+    case HeadKind::kMultiVector:
+      return {cat(kProjection, ".weight")};
+    case HeadKind::kAllEmbeddings:
+      return {"sparse_linear.weight", "colbert_linear.weight"};
   }
   return {};
+}
+
+// Whether the head's weights are given beside the checkpoint.
+bool is_given(HeadKind head, const BuildOptions& options) {
+  const bool late =
+      options.sentence_transformer && options.sentence_transformer->late_interaction.has_value();
+  if (head == HeadKind::kMultiVector && late) return true;
+  return options.token_heads && is_embedding(head);
 }
 
 // The first of them that is not there, "" if all are.
@@ -103,7 +118,9 @@ std::string missing_weight(HeadKind head, const Builder& b) {
 // Whether transformers has such a class for the family.
 bool is_built(HeadKind head, const FamilyParts& parts) {
   if (head == HeadKind::kSequenceClassification) return parts.classifier != nullptr;
-  if (head == HeadKind::kMaskedLM) return parts.masked_lm != nullptr;
+  if (head == HeadKind::kMaskedLM || head == HeadKind::kSparseEmbedding) {
+    return parts.masked_lm != nullptr;
+  }
   return true;
 }
 
@@ -138,12 +155,31 @@ HeadKind default_head(const Checkpoint& checkpoint, const Builder& b) {
        " and ", head_name(HeadKind::kMaskedLM));
 }
 
+// The class in transformers that has the head's weights.
+HeadKind class_of(HeadKind head) {
+  return head == HeadKind::kSparseEmbedding ? HeadKind::kMaskedLM : head;
+}
+
+// One pooled vector of modules that make none would be a mean that nobody trained.
+void refuse_other_modules(HeadKind head, const Checkpoint& checkpoint,
+                          const BuildOptions& options) {
+  const auto& modules = options.sentence_transformer;
+  const bool other = modules && (modules->sparse || modules->late_interaction);
+  if (head != HeadKind::kEmbedding || !other) return;
+  const HeadKind own = modules->sparse ? HeadKind::kSparseEmbedding : HeadKind::kMultiVector;
+  fail(ErrorCode::kUnsupported, checkpoint.folder().string(), ": its modules are for ",
+       head_name(own), ", not for ", head_name(head), "; accepted is the task ",
+       modules->sparse ? "embed-sparse" : "embed-multi");
+}
+
 // A head that was asked for: the class must be for it, or be silent (an encoder, a pre-training
 // class) with the tensors there. A classifier's tensors under another class mean something else.
-void check_asked_head(HeadKind head, const Checkpoint& checkpoint, const Builder& b) {
-  if (head == HeadKind::kEmbedding) return;
+void check_asked_head(HeadKind head, const Checkpoint& checkpoint, const Builder& b,
+                      const BuildOptions& options) {
+  refuse_other_modules(head, checkpoint, options);
+  if (head == HeadKind::kEmbedding || is_given(head, options)) return;
   const ClassSuffix* row = find_class(checkpoint.config());
-  if (row != nullptr && row->head == head) return;
+  if (row != nullptr && row->head == class_of(head)) return;
   const std::string folder = checkpoint.folder().string();
   const std::string classes = class_names(checkpoint.config());
   const bool silent =
@@ -157,100 +193,6 @@ void check_asked_head(HeadKind head, const Checkpoint& checkpoint, const Builder
          ": no tensor in the weights under the name ", b.weights().spelled({missing}),
          "; architectures is ", classes);
   }
-}
-
-graph::PoolMode pool_mode(PoolingMode mode) {
-  switch (mode) {
-    case PoolingMode::kCls:
-      return graph::PoolMode::kCls;
-    case PoolingMode::kMax:
-      return graph::PoolMode::kMax;
-    case PoolingMode::kMean:
-      return graph::PoolMode::kMean;
-    case PoolingMode::kMeanSqrtLen:
-      return graph::PoolMode::kMeanSqrtLen;
-    case PoolingMode::kWeightedMean:
-      return graph::PoolMode::kWeightedMean;
-    case PoolingMode::kLastToken:
-      return graph::PoolMode::kLastToken;
-  }
-  return graph::PoolMode::kMean;
-}
-
-// The tensor of that name of the module in a folder.
-ValueId module_constant(graph::Graph& graph, const std::string& folder, std::string_view name,
-                        const std::shared_ptr<const Tensor>& tensor, const Shape& shape) {
-  const std::string what = cat(folder, ": tensor \"", name, "\"");
-  return graph.add_constant(cat(folder, ".", name), as_float32(tensor, shape, what));
-}
-
-// output + input, through a weight of its own where their widths differ.
-ValueId add_residual(graph::Graph& graph, ValueId input, ValueId output, const DenseConfig& layer) {
-  const std::string scope = cat(layer.folder, ".residual");
-  if (layer.residual != nullptr) {
-    const ValueId weight = module_constant(graph, layer.folder, "residual.weight", layer.residual,
-                                           Shape{layer.out_features, layer.in_features});
-    input = graph.add_node(OpKind::kMatMul, {input, weight}, graph::MatMulAttributes{}, scope);
-  }
-  return graph.add_node(OpKind::kAdd, {output, input}, graph::NoAttributes{}, scope);
-}
-
-ValueId add_module(graph::Graph& graph, ValueId x, const DenseConfig& layer) {
-  const int64_t columns = graph.value(x).shape[1].size;
-  const int64_t n = layer.out_features;
-  const std::string scope = cat(layer.folder, ".linear");
-  const ValueId weight =
-      module_constant(graph, layer.folder, "linear.weight", layer.weight, Shape{n, columns});
-  const ValueId input = x;
-  x = graph.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, scope);
-  if (layer.bias != nullptr) {
-    const ValueId bias = module_constant(graph, layer.folder, "linear.bias", layer.bias, Shape{n});
-    x = graph.add_node(OpKind::kAdd, {x, bias}, graph::NoAttributes{}, scope);
-  }
-  if (layer.activation != Activation::kNone) {
-    x = graph.add_node(OpKind::kActivation, {x}, graph::ActivationAttributes{layer.activation},
-                       cat(layer.folder, ".activation_function"));
-  }
-  return layer.use_residual ? add_residual(graph, input, x, layer) : x;
-}
-
-ValueId add_module(graph::Graph& graph, ValueId x, const LayerNormConfig& norm) {
-  constexpr float kEpsilon = 1e-5F;  // torch's default, which the module does not change
-  const Shape columns{graph.value(x).shape[1].size};
-  const ValueId gamma = module_constant(graph, norm.folder, "norm.weight", norm.weight, columns);
-  const ValueId beta = module_constant(graph, norm.folder, "norm.bias", norm.bias, columns);
-  return graph.add_node(OpKind::kLayerNormalization, {x, gamma, beta},
-                        graph::LayerNormAttributes{kEpsilon}, cat(norm.folder, ".norm"));
-}
-
-ValueId add_module(graph::Graph& graph, ValueId x, const NormalizeConfig& module) {
-  return graph.add_node(OpKind::kTokenNormalize, {x}, graph::NoAttributes{}, module.folder);
-}
-
-ValueId add_modules(graph::Graph& graph, ValueId x, const SentenceTransformerConfig& config) {
-  for (const PooledModule& module : config.pooled) {
-    x = std::visit([&](const auto& known) { return add_module(graph, x, known); }, module);
-  }
-  return x;
-}
-
-[[noreturn]] void refuse_pooler(std::string_view model) {
-  fail(ErrorCode::kUnsupported,
-       "sentence_bert_config.json: method_output_name is \"pooler_output\", but ", model,
-       " has no pooler; accepted is \"last_hidden_state\" with a Pooling module");
-}
-
-// The family's own pooling stands in where the folder names none.
-ValueId sentence_embedding(Builder& b, ValueId hidden, const SentenceTransformerConfig& config) {
-  const FamilyParts& parts = *b.family().parts;
-  const bool named = config.pooling && !config.pooling->modes.empty();
-  const bool by_pooler = config.output == TransformerOutput::kPoolerOutput;
-  if (by_pooler && parts.pooler == nullptr) refuse_pooler(b.config().model_type);
-  if (by_pooler) return add_modules(b.graph(), parts.pooler(b, hidden), config);
-  if (named || parts.embedding == nullptr) {
-    return add_sentence_embedding(b.graph(), hidden, config);
-  }
-  return add_modules(b.graph(), parts.embedding(b, hidden), config);
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
@@ -323,6 +265,9 @@ ValueId logits(Builder& b, HeadKind head, ValueId hidden) {
     case HeadKind::kMaskedLM:
       return masked_lm(b, hidden);
     case HeadKind::kEmbedding:
+    case HeadKind::kSparseEmbedding:
+    case HeadKind::kMultiVector:
+    case HeadKind::kAllEmbeddings:
       break;
   }
   TAMIS_CHECK(false);
@@ -397,21 +342,44 @@ std::string_view head_name(HeadKind head) {
       return "question answering";
     case HeadKind::kMaskedLM:
       return "masked language modelling";
+    case HeadKind::kSparseEmbedding:
+      return "sparse embedding";
+    case HeadKind::kMultiVector:
+      return "multi-vector embedding";
+    case HeadKind::kAllEmbeddings:
+      return "dense, sparse and multi-vector embedding";
   }
   return "";
 }
 
-ValueId add_sentence_embedding(graph::Graph& graph, ValueId hidden,
-                               const SentenceTransformerConfig& config) {
-  if (config.output == TransformerOutput::kPoolerOutput) refuse_pooler("this file");
-  graph::PoolAttributes pooling;
-  if (config.pooling) {
-    for (const PoolingMode mode : config.pooling->modes) pooling.modes.push_back(pool_mode(mode));
+namespace {
+
+// The model's outputs behind its encoder; the value of the first that answers.
+ValueId add_outputs(Builder& b, const BuildOptions& options, BuiltModel& model) {
+  const ValueId hidden = b.family().parts->encoder(b);
+  const bool all = model.head == HeadKind::kAllEmbeddings;
+  ValueId result = graph::kNoValue;
+  if (all || model.head == HeadKind::kEmbedding) {
+    result = add_dense_outputs(b, hidden, options, model);
   }
-  if (pooling.modes.empty()) pooling.modes = {graph::PoolMode::kMean};
-  const ValueId pooled = graph.add_node(OpKind::kSequencePool, {hidden}, pooling, "pooling");
-  return add_modules(graph, pooled, config);
+  const auto add = [&](std::string_view name, ValueId value) {
+    b.graph().add_output(name, value);
+    if (result == graph::kNoValue) result = value;
+  };
+  if (all || model.head == HeadKind::kSparseEmbedding) {
+    add(kSparseEmbedding, sparse_embedding(b, hidden, options));
+  }
+  if (all || model.head == HeadKind::kMultiVector) {
+    add(kTokenVectors, token_vectors(b, hidden, options));
+  }
+  if (is_embedding(model.head)) return result;
+  const LogitScoreConfig* score = logit_score_of(options);
+  add(kLogits,
+      score != nullptr ? next_token_score(b, hidden, *score) : logits(b, model.head, hidden));
+  return result;
 }
+
+}  // namespace
 
 BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options) {
   Builder b(checkpoint, find_family(checkpoint), options);
@@ -421,9 +389,13 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
     head = HeadKind::kSequenceClassification;
   } else if (options.head) {
     head = *options.head;
-    if (is_built(head, *b.family().parts)) check_asked_head(head, checkpoint, b);
+    if (is_built(head, *b.family().parts)) check_asked_head(head, checkpoint, b, options);
   } else if (!options.sentence_transformer || !options.sentence_transformer->has_modules) {
     head = default_head(checkpoint, b);
+  } else if (options.sentence_transformer->sparse) {
+    head = HeadKind::kSparseEmbedding;
+  } else if (options.sentence_transformer->late_interaction) {
+    head = HeadKind::kMultiVector;
   }
   if (!is_built(head, *b.family().parts)) refuse_head(head, checkpoint);
   if (head == HeadKind::kSequenceClassification) {
@@ -431,21 +403,7 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
     b.set_num_labels(score ? 1 : sequence_labels(checkpoint.config()));
   }
   BuiltModel model = describe(b, head);
-  const ValueId hidden = b.family().parts->encoder(b);
-  ValueId result = graph::kNoValue;
-  if (head == HeadKind::kEmbedding) {
-    const SentenceTransformerConfig pooling =
-        options.sentence_transformer.value_or(SentenceTransformerConfig{});
-    result = sentence_embedding(b, hidden, pooling);
-    model.normalize = pooling.normalize;
-    model.truncate_dim = pooling.truncate_dim;
-    b.graph().add_output(kTokenEmbeddings, hidden);
-    b.graph().add_output(kSentenceEmbedding, result);
-  } else {
-    const LogitScoreConfig* score = logit_score_of(options);
-    result = score != nullptr ? next_token_score(b, hidden, *score) : logits(b, head, hidden);
-    b.graph().add_output(kLogits, result);
-  }
+  const ValueId result = add_outputs(b, options, model);
   check_unused_weights(checkpoint, b.family().prefix, head, b.used());
   model.ranges = read_trained_ranges(checkpoint, b.family().prefix, b.used());
   model.output_size = b.graph().value(result).shape[1].size;

@@ -28,7 +28,16 @@ enum class HeadKind : uint8_t {
   kTokenClassification,     ///< logits [T, labels]
   kQuestionAnswering,       ///< logits [T, 2]: start, end
   kMaskedLM,                ///< logits [S, vocab]: the tokens that the batch selects
+  /// sparse_embedding [B, vocab] of a masked-word head (SPLADE), or of BGE-M3's layer [T, 1]
+  kSparseEmbedding,
+  kMultiVector,    ///< token_vectors [T, n]: ColBERT's
+  kAllEmbeddings,  ///< those of kEmbedding, kSparseEmbedding and kMultiVector
 };
+
+/// Whether it gives vectors rather than labels.
+[[nodiscard]] constexpr bool is_embedding(HeadKind head) {
+  return head == HeadKind::kEmbedding || head >= HeadKind::kSparseEmbedding;
+}
 
 /// "embedding", "sequence classification", ...
 [[nodiscard]] std::string_view head_name(HeadKind head);
@@ -36,6 +45,10 @@ enum class HeadKind : uint8_t {
 /// Names of a graph's outputs.
 inline constexpr std::string_view kTokenEmbeddings = "token_embeddings";
 inline constexpr std::string_view kSentenceEmbedding = "sentence_embedding";
+inline constexpr std::string_view kSparseEmbedding = "sparse_embedding";
+inline constexpr std::string_view kTokenVectors = "token_vectors";
+/// The weights of words in queries that no model reads [T, 1]; never run, it holds their table.
+inline constexpr std::string_view kQueryWeights = "query_weights";
 inline constexpr std::string_view kLogits = "logits";
 
 /// y = x w^T + bias, row-major and dense: x [m, k], w [n, k], bias [n] or null, y [m, n].
@@ -55,6 +68,9 @@ struct BuildOptions {
   /// The folder's own pooling and Dense layers; they make the head an embedding unless `head` says
   /// otherwise. Without them an encoder embeds by mean pooling, as in sentence-transformers.
   std::optional<SentenceTransformerConfig> sentence_transformer;
+  /// BGE-M3's layers on the tokens' vectors: what heads for sparse and multi-vector embeddings
+  /// read.
+  std::optional<TokenHeads> token_heads = std::nullopt;
   /// Multiplies constants while the graph is built: DeBERTa's position embeddings with each layer's
   /// projections, 14.5 GFLOP for a base model. Nothing: plain loops, for small models.
   std::function<void(const Projection&)> project = nullptr;

@@ -461,7 +461,8 @@ TEST(UnusedWeights, ADroppedHeadIsRefused) {
   colbert.set("linear.weight", Tensor(DType::kF32, Shape{8, 32}));
   EXPECT_EQ(refusal(colbert.make(), ErrorCode::kUnsupported, {HeadKind::kEmbedding, {}}),
             "memory: tensor \"linear.weight\" is ColBERT's projection to a vector for each token, "
-            "which is not built; accepted are checkpoints for embedding without it");
+            "which embedding would leave out; accepted are the tasks embed-multi (--multi) and "
+            "rerank");
   EditableCheckpoint tagger("bert-token-classification");
   tagger.set("crf.transitions", Tensor(DType::kF32, Shape{3, 3}));
   EXPECT_NE(refusal(tagger.make(), ErrorCode::kUnsupported).find("a CRF behind the labels"),

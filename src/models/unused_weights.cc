@@ -17,12 +17,17 @@ struct DroppedHead {
   std::string_view module;  // of the tensor, before its last dot
   HeadKind head;            // the answer that it would change
   std::string_view what;
+  std::string_view accepted;
 };
 constexpr DroppedHead kDroppedHeads[] = {
-    {"linear", HeadKind::kEmbedding, "ColBERT's projection to a vector for each token"},
-    {"colbert_linear", HeadKind::kEmbedding, "ColBERT's projection to a vector for each token"},
-    {"sparse_linear", HeadKind::kEmbedding, "the weights of a sparse embedding"},
-    {"crf", HeadKind::kTokenClassification, "a CRF behind the labels of the tokens"},
+    {"linear", HeadKind::kEmbedding, "ColBERT's projection to a vector for each token",
+     "the tasks embed-multi (--multi) and rerank"},
+    {"colbert_linear", HeadKind::kEmbedding, "ColBERT's projection to a vector for each token",
+     "checkpoints that hold it in colbert_linear.pt"},
+    {"sparse_linear", HeadKind::kEmbedding, "the weights of a sparse embedding",
+     "checkpoints that hold them in sparse_linear.pt"},
+    {"crf", HeadKind::kTokenClassification, "a CRF behind the labels of the tokens",
+     "checkpoints without it"},
 };
 
 // Left behind by the family's own classes: what another of them reads.
@@ -65,8 +70,8 @@ void refuse_dropped(const Checkpoint& checkpoint, HeadKind head, std::string_vie
   for (const DroppedHead& row : kDroppedHeads) {
     if (row.head != head || name.substr(0, name.find('.')) != row.module) continue;
     fail(ErrorCode::kUnsupported, checkpoint.folder().string(), ": tensor ", json_quote(name),
-         " is ", row.what, ", which is not built; accepted are checkpoints for ", head_name(head),
-         " without it");
+         " is ", row.what, ", which ", head_name(head), " would leave out; accepted are ",
+         row.accepted);
   }
 }
 

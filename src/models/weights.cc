@@ -91,6 +91,12 @@ std::shared_ptr<const Tensor> Weights::load(std::initializer_list<std::string_vi
   return as_float32(checkpoint_.tensor(name), shape, what);
 }
 
+int64_t Weights::rows(std::string_view name) const {
+  const std::string stored = stored_name({name});
+  const auto view = stored.empty() ? std::nullopt : checkpoint_.find(stored);
+  return view && view->shape().rank() > 0 ? view->shape()[0] : 0;
+}
+
 bool Weights::same(std::string_view left, std::string_view right) const {
   const auto a = checkpoint_.find(stored_name({left}));
   const auto b = checkpoint_.find(stored_name({right}));

@@ -46,6 +46,9 @@ class Weights {
   /// The checkpoint's own spelling of the first of `names` that is there; "" if none is.
   [[nodiscard]] std::string stored_name(std::initializer_list<std::string_view> names) const;
 
+  /// Rows of the tensor of that name, in any spelling; 0 if there is none.
+  [[nodiscard]] int64_t rows(std::string_view name) const;
+
   /// True if both are there and hold the same bytes.
   [[nodiscard]] bool same(std::string_view left, std::string_view right) const;
 

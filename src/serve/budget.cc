@@ -33,6 +33,22 @@ struct Size {
 
 Size result_of(const tasks::EmbedOptions&, const tasks::Encoded&, const LabelSizes&) { return {}; }
 
+// A few hundred of the vocabulary's tokens have a weight.
+Size result_of(const tasks::EmbedSparseOptions& options, const tasks::Encoded&, const LabelSizes&) {
+  constexpr int64_t kWeights = 1024;
+  constexpr int64_t kWeightBytes = 64;
+  return {std::min(options.top_k.value_or(kWeights), kWeights), kWeightBytes};
+}
+
+Size result_of(const tasks::EmbedMultiOptions&, const tasks::Encoded&, const LabelSizes&) {
+  return {};
+}
+
+Size result_of(const tasks::EmbedAllOptions&, const tasks::Encoded& encoded,
+               const LabelSizes& labels) {
+  return result_of(tasks::EmbedSparseOptions{}, encoded, labels);
+}
+
 Size result_of(const tasks::ClassifyOptions& options, const tasks::Encoded&,
                const LabelSizes& labels) {
   if (labels.count == 0) return {};

@@ -381,11 +381,12 @@ void Core::decode_results(Flight& flight) {
   for (const tasks::Encoded& encoded : flight.encoded) {
     const size_t count = encoded.sequences.size();
     std::vector<tasks::OutputView> views = views_of(job, first, count);
+    std::vector<OutputInfo> infos;
     if (views.empty()) {
       // Nothing ran: the outputs are there, with no rows.
-      for (const OutputInfo& info : model.outputs(job.outputs)) {
-        views.push_back({tasks::task_output(tasks::kind_of(encoded.options)),
-                         TensorView(DType::kF32, {0, info.row_elements}, nullptr)});
+      infos = model.outputs(job.outputs);
+      for (const OutputInfo& info : infos) {
+        views.push_back({info.name, TensorView(DType::kF32, {0, info.row_elements}, nullptr)});
       }
     }
     try {

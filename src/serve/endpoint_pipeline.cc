@@ -81,6 +81,10 @@ tasks::TaskOptions options_of(const Call& call, TaskKind task, JsonView body) {
       return read_fill_mask_options(Fields("FillMaskParameters", parameters), call);
     case TaskKind::kZeroShot:
       return read_zero_shot_options(Fields("ZeroShotParameters", parameters), call);
+    case TaskKind::kEmbedSparse:
+    case TaskKind::kEmbedMulti:
+    case TaskKind::kEmbedAll:
+      break;  // Hugging Face has no pipeline for these
   }
   return tasks::default_options(task);
 }
@@ -106,6 +110,9 @@ auto* reader_of(TaskKind task) {
     case TaskKind::kNer:
     case TaskKind::kFillMask:
     case TaskKind::kZeroShot:
+    case TaskKind::kEmbedSparse:
+    case TaskKind::kEmbedMulti:
+    case TaskKind::kEmbedAll:
       return &read_text;
   }
   return &read_text;

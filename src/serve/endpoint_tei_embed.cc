@@ -1,4 +1,7 @@
-// POST /embed: [[float]], a vector a text. POST /embed_all: [[[float]]], a vector a token.
+// POST /embed: [[float]], a vector a text. POST /embed_all: [[[float]]], a vector a token. POST
+// /embed_sparse: [[{index, value}]], the tokens of the vocabulary that a text has weights for.
+#include <algorithm>
+
 #include "serve/router.h"
 #include "serve/tei.h"
 
@@ -22,7 +25,40 @@ Fields read_fields(const CallPtr& call, std::string_view form) {
   return {form, body};
 }
 
+// By rising index, as the original prints them.
+void write_sparse(const tasks::EmbedSparseResult& result, JsonWriter& json) {
+  std::vector<tasks::SparseWeight> weights = result.weights;
+  std::sort(weights.begin(), weights.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
+  json.begin_array();
+  for (const tasks::SparseWeight& item : weights) {
+    json.begin_object().member("index", int64_t{item.id}).member("value", item.weight).end_object();
+  }
+  json.end_array();
+}
+
 }  // namespace
+
+void endpoint_tei_embed_sparse(const CallPtr& call) {
+  const Fields fields = read_fields(call, "EmbedSparseRequest");
+  const ModelLease model = call->route(fields.text("model"), {tasks::TaskKind::kEmbedSparse});
+  Request request = call->new_request(model);
+  read_inputs(fields.json("inputs"), "inputs", request);
+  tasks::EmbedSparseOptions options;
+  options.query = fields.flag("query").value_or(false);
+  options.prompt_name = fields.string("prompt_name");
+  options.truncation = read_truncation(fields, *call);
+  request.options = std::move(options);
+  call->submit(std::move(request), [](Call& self, Reply& reply) {
+    JsonWriter json;
+    json.begin_array();
+    for (const tasks::TaskResult& result : reply.results) {
+      write_sparse(std::get<tasks::EmbedSparseResult>(result), json);
+    }
+    json.end_array();
+    return tei_response(self, reply, json.take());
+  });
+}
 
 void endpoint_tei_embed(const CallPtr& call) {
   tasks::EmbedOptions options;

@@ -25,7 +25,15 @@ void write_classes(const ServableInfo& info, JsonWriter& json) {
 void write_model_type(const ServableInfo& info, JsonWriter& json) {
   json.key("model_type").begin_object();
   switch (info.task) {
+    // As in the original, whose pooling says what the vectors are.
+    case tasks::TaskKind::kEmbedSparse:
+      json.key("embedding").begin_object().member("pooling", "splade").end_object();
+      break;
+    case tasks::TaskKind::kEmbedMulti:
+      json.key("embedding").begin_object().member("pooling", "none").end_object();
+      break;
     case tasks::TaskKind::kEmbed:
+    case tasks::TaskKind::kEmbedAll:
       json.key("embedding").begin_object().member("pooling", info.pooling).end_object();
       break;
     case tasks::TaskKind::kRerank:

@@ -10,10 +10,12 @@ namespace {
 
 // Any model has a tokenizer, so any may be meant.
 ModelLease model_with_tokenizer(const CallPtr& call, const Fields& fields) {
-  ModelLease model = call->route(
-      fields.text("model"), {tasks::TaskKind::kEmbed, tasks::TaskKind::kClassify,
-                             tasks::TaskKind::kRerank, tasks::TaskKind::kNer, tasks::TaskKind::kQa,
-                             tasks::TaskKind::kFillMask, tasks::TaskKind::kZeroShot});
+  ModelLease model =
+      call->route(fields.text("model"),
+                  {tasks::TaskKind::kEmbed, tasks::TaskKind::kClassify, tasks::TaskKind::kRerank,
+                   tasks::TaskKind::kNer, tasks::TaskKind::kQa, tasks::TaskKind::kFillMask,
+                   tasks::TaskKind::kZeroShot, tasks::TaskKind::kEmbedSparse,
+                   tasks::TaskKind::kEmbedMulti, tasks::TaskKind::kEmbedAll});
   if (model->model().task_model() == nullptr) {
     fail(ErrorCode::kUnsupported, model->name(), " has no tokenizer");
   }

@@ -1,6 +1,8 @@
 // tei.v1: Embed, Predict and Rerank, which run the model.
-#include "serve/grpc_tei.h"
+#include <algorithm>
+
 #include "serve/grpc_services.h"
+#include "serve/grpc_tei.h"
 
 namespace tamis::serve {
 
@@ -84,10 +86,26 @@ struct EmbedAll {
 struct EmbedSparse {
   using In = pb::EmbedSparseRequest;
   using Out = pb::EmbedSparseResponse;
-  static Request request(const GrpcCaller&, const In&) {
-    fail(ErrorCode::kUnsupported, "EmbedSparse: no model here gives sparse embeddings");
+  static Request request(const GrpcCaller& caller, const In& in) {
+    Request request = request_to(caller, tei_model(caller, {TaskKind::kEmbedSparse}));
+    request.inputs.push_back({in.inputs()});
+    tasks::EmbedSparseOptions options;
+    if (in.has_prompt_name()) options.prompt_name = in.prompt_name();
+    options.truncation = truncation_of(in);
+    request.options = std::move(options);
+    return request;
   }
-  static void print(const In&, const Reply&, Out&) {}
+  static void print(const In&, const Reply& reply, Out& out) {
+    auto weights = std::get<tasks::EmbedSparseResult>(reply.results.at(0)).weights;
+    std::sort(weights.begin(), weights.end(),
+              [](const auto& a, const auto& b) { return a.id < b.id; });
+    for (const tasks::SparseWeight& item : weights) {
+      pb::SparseValue* value = out.add_sparse_embeddings();
+      value->set_index(static_cast<uint32_t>(item.id));
+      value->set_value(item.weight);
+    }
+    write_metadata(reply, *out.mutable_metadata());
+  }
 };
 
 // Softmax over several labels, sigmoid of one or of labels that do not exclude each other.

@@ -14,9 +14,9 @@ const tasks::TaskModel& model_with_tokenizer(const ModelLease& model) {
 }
 
 ModelLease any_model(const GrpcCaller& caller) {
-  return tei_model(caller,
-                   {TaskKind::kEmbed, TaskKind::kClassify, TaskKind::kRerank, TaskKind::kNer,
-                    TaskKind::kQa, TaskKind::kFillMask, TaskKind::kZeroShot});
+  return tei_model(caller, {TaskKind::kEmbed, TaskKind::kClassify, TaskKind::kRerank,
+                            TaskKind::kNer, TaskKind::kQa, TaskKind::kFillMask, TaskKind::kZeroShot,
+                            TaskKind::kEmbedSparse, TaskKind::kEmbedMulti, TaskKind::kEmbedAll});
 }
 
 // These need no engine: `run` answers.
@@ -155,7 +155,7 @@ class InfoService final : public pb::Info::CallbackService {
   }
 
   static pb::ModelType model_type(TaskKind task) {
-    if (task == TaskKind::kEmbed) return pb::MODEL_TYPE_EMBEDDING;
+    if (models::is_embedding(api::head_of(task))) return pb::MODEL_TYPE_EMBEDDING;
     return task == TaskKind::kRerank ? pb::MODEL_TYPE_RERANKER : pb::MODEL_TYPE_CLASSIFIER;
   }
 

@@ -21,6 +21,9 @@ std::vector<KserveTensorSpec> text_inputs(tasks::TaskKind task) {
     case tasks::TaskKind::kEmbed:
     case tasks::TaskKind::kNer:
     case tasks::TaskKind::kFillMask:
+    case tasks::TaskKind::kEmbedSparse:
+    case tasks::TaskKind::kEmbedMulti:
+    case tasks::TaskKind::kEmbedAll:
       break;
   }
   return specs;
@@ -50,6 +53,9 @@ std::vector<KserveTensorSpec> text_outputs(const ServableInfo& info) {
     case tasks::TaskKind::kNer:
     case tasks::TaskKind::kQa:
     case tasks::TaskKind::kFillMask:
+    case tasks::TaskKind::kEmbedSparse:
+    case tasks::TaskKind::kEmbedMulti:
+    case tasks::TaskKind::kEmbedAll:
       return {{"result", KserveType::kBytes, {-1}}};
   }
   return {};

@@ -14,6 +14,13 @@ std::string names_of(const std::vector<ModelLease>& models) {
   return names.empty() ? "none" : names;
 }
 
+// A model loaded for several ways to embed does each of them; others are found by their own task.
+bool does(tasks::TaskKind loaded, tasks::TaskKind asked) {
+  const bool several =
+      loaded == tasks::TaskKind::kEmbedMulti || loaded == tasks::TaskKind::kEmbedAll;
+  return loaded == asked || (several && tasks::can_answer(loaded, asked));
+}
+
 }  // namespace
 
 ModelLease route_model(ModelRepository& models, std::string_view name, const std::string& version,
@@ -31,7 +38,9 @@ ModelLease route_model(ModelRepository& models, std::string_view name, const std
   const std::vector<ModelLease> all = models.loaded();
   for (const ModelLease& model : all) {
     const tasks::TaskKind task = model->info().task;
-    if (std::find(tasks.begin(), tasks.end(), task) != tasks.end()) fitting.push_back(model);
+    const bool fits = std::any_of(tasks.begin(), tasks.end(),
+                                  [&](tasks::TaskKind asked) { return does(task, asked); });
+    if (fits) fitting.push_back(model);
   }
   if (fitting.size() == 1) return fitting.front();
   if (all.empty()) fail(ErrorCode::kUnavailable, "no model is loaded");
@@ -52,7 +61,7 @@ ModelLease route_model_by_turns(ModelRepository& models, std::string_view name,
   const std::vector<ModelLease> all = models.loaded();
   for (const tasks::TaskKind task : tasks) {
     const bool there = std::any_of(all.begin(), all.end(), [&](const ModelLease& model) {
-      return model->info().task == task;
+      return does(model->info().task, task);
     });
     if (there) return route_model(models, name, version, {task});
   }

@@ -60,16 +60,28 @@ const Truncation* truncation_of(const tasks::TaskOptions& options) {
       options);
 }
 
+// What stands before a text, or is looked up for it, is none of its token ids.
+template <typename Options>
+void check_rows_options(const Options& options) {
+  if constexpr (requires { options.prompt_name; }) {
+    if (options.prompt_name) {
+      fail(ErrorCode::kInvalidArgument, "a prompt is put before texts, not before token ids");
+    }
+  }
+  if constexpr (requires { options.query; }) {
+    if (options.query) {
+      fail(ErrorCode::kInvalidArgument, "queries are read as texts, not as token ids");
+    }
+  }
+}
+
 }  // namespace
 
 void check_rows(const Servable& model, Request& request) {
   if (request.rows.empty()) return;
   if (request.options) {
     model.check_task(tasks::kind_of(*request.options));
-    const auto* embed = std::get_if<tasks::EmbedOptions>(&*request.options);
-    if (embed != nullptr && embed->prompt_name) {
-      fail(ErrorCode::kInvalidArgument, "a prompt is put before texts, not before token ids");
-    }
+    std::visit([](const auto& own) { check_rows_options(own); }, *request.options);
     const tasks::TaskModel* const task = model.task_model();
     if (const Truncation* truncation = truncation_of(*request.options)) {
       for_each_row(request, [&](Row& row) {
@@ -104,8 +116,12 @@ void price_outputs(const Request& request, Servable& model, const Job& job) {
     const auto count = static_cast<int64_t>(row.sequence->selected.size());
     selected += count == 0 ? row.sequence->size() : count;
   }
-  const bool whole =
-      request.raw || std::holds_alternative<tasks::EmbedOptions>(request.options.value());
+  const auto prints = [&request]<typename Options>(std::type_identity<Options>) {
+    return std::holds_alternative<Options>(request.options.value());
+  };
+  const bool whole = request.raw || prints(std::type_identity<tasks::EmbedOptions>{}) ||
+                     prints(std::type_identity<tasks::EmbedMultiOptions>{}) ||
+                     prints(std::type_identity<tasks::EmbedAllOptions>{});
   // Logits are read, not printed: the row and a copy of it.
   const int64_t bytes = whole ? request.float_bytes : int64_t{2 * sizeof(float)};
   const auto take = [&](int64_t rows, int64_t elements) {

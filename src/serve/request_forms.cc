@@ -78,6 +78,12 @@ constexpr Field kEmbed[] = {
 
 constexpr Field kEmbedAll[] = {must(input("inputs", "TextsOrIds", "")), kPromptName};
 
+constexpr Field kEmbedSparse[] = {
+    must(input("inputs", "TextsOrIds", "")),
+    kPromptName,
+    flag("query", "The texts ask, where a model reads these otherwise than documents", "false"),
+};
+
 constexpr Field kPredict[] = {
     must(input("inputs", "PredictInputs", "")),
     flag("raw_scores", "Logits as they are", "false"),
@@ -271,6 +277,7 @@ constexpr Field kRepository[] = {object("parameters", "RepositoryParameters", ""
 constexpr Form kForms[] = {
     {"EmbedRequest", {kEmbed, kTeiTruncation}},
     {"EmbedAllRequest", {kEmbedAll, kTeiTruncation}},
+    {"EmbedSparseRequest", {kEmbedSparse, kTeiTruncation}},
     {"PredictRequest", {kPredict, kTeiTruncation}},
     {"TeiRerankRequest", {kTeiRerank, kTeiTruncation}},
     {"SimilarityRequest", {kSimilarity}},

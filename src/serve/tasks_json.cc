@@ -26,6 +26,10 @@ void write_one(const tasks::FillMaskResult& result, JsonWriter& json) { write_ma
 void write_one(const tasks::ZeroShotResult& result, JsonWriter& json) {
   write_labels(result.scores, json);
 }
+template <typename Result>
+void write_one(const Result& result, JsonWriter& json) {
+  tasks::write_json(result, json);
+}
 
 }  // namespace
 

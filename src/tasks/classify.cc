@@ -41,7 +41,8 @@ void encode_task(const ClassifyOptions& options, const TaskModel& model, Encoded
 }
 
 ClassifyResult decode_task(const ClassifyOptions& options, const TaskModel& model,
-                           const Encoded& encoded, const TensorView& output) {
+                           const Encoded& encoded, const TaskOutputs& outputs) {
+  const TensorView& output = outputs.get(kLogits);
   check_rows(output, 1);
   check_labels(output, model);
   const auto row = row_of(output, 0);

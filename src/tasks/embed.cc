@@ -30,12 +30,7 @@ void encode_task(const EmbedOptions& options, const TaskModel& model, Encoded& e
   check_least("dimensions", options.dimensions, 1);
   const std::string& prompt =
       options.prompt ? *options.prompt : prompt_named(options.prompt_name, model);
-  if (!prompt.empty() && !model.include_prompt) {
-    fail(
-        ErrorCode::kUnsupported,
-        "1_Pooling/config.json leaves the prompt out of the pooling (include_prompt: false), which "
-        "is not built; embed without a prompt");
-  }
+  check_prompt(prompt, model);
   std::string text = prompt + encoded.input.text;
   auto encode = encode_options(options.truncation, model);
   if (model.do_lower_case) {
@@ -47,7 +42,8 @@ void encode_task(const EmbedOptions& options, const TaskModel& model, Encoded& e
 }
 
 EmbedResult decode_task(const EmbedOptions& options, const TaskModel& model, const Encoded& encoded,
-                        const TensorView& output) {
+                        const TaskOutputs& outputs) {
+  const TensorView& output = outputs.get(kSentenceEmbedding);
   check_rows(output, 1);
   const int64_t width = output.shape()[1];
   if (options.dimensions.value_or(0) > width) {

@@ -79,7 +79,8 @@ void encode_task(const FillMaskOptions& options, const TaskModel& model, Encoded
 }
 
 FillMaskResult decode_task(const FillMaskOptions& options, const TaskModel& model,
-                           const Encoded& encoded, const TensorView& output) {
+                           const Encoded& encoded, const TaskOutputs& outputs) {
+  const TensorView& output = outputs.get(kLogits);
   const Sequence& sequence = encoded.sequences[0];
   check_rows(output, static_cast<int64_t>(sequence.selected.size()));
   const int64_t width = output.shape()[1];

@@ -43,6 +43,12 @@ std::string_view task_name(TaskKind kind) { return kTasks[static_cast<size_t>(ki
 
 std::string_view task_output(TaskKind kind) { return kTasks[static_cast<size_t>(kind)].output; }
 
+std::span<const std::string_view> task_outputs(TaskKind kind) {
+  static constexpr std::string_view kAll[] = {kSentenceEmbedding, kSparseEmbedding, kTokenVectors};
+  if (kind == TaskKind::kEmbedAll) return kAll;
+  return {&kTasks[static_cast<size_t>(kind)].output, 1};
+}
+
 std::optional<TaskKind> task_from_name(std::string_view name) {
   for (size_t i = 0; i < std::size(kTasks); ++i) {
     if (kTasks[i].name == name) return static_cast<TaskKind>(i);

@@ -245,7 +245,8 @@ void encode_task(const NerOptions& options, const TaskModel& model, Encoded& enc
 }
 
 NerResult decode_task(const NerOptions& options, const TaskModel& model, const Encoded& encoded,
-                      const TensorView& output) {
+                      const TaskOutputs& outputs) {
+  const TensorView& output = outputs.get(kLogits);
   check_rows(output, encoded.tokens());
   check_labels(output, model);
   const NerDecoder decoder(options, model, encoded.input.text);

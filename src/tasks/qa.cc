@@ -228,7 +228,8 @@ void encode_task(const QaOptions& options, const TaskModel& model, Encoded& enco
 }
 
 QaResult decode_task(const QaOptions& options, const TaskModel& model, const Encoded& encoded,
-                     const TensorView& output) {
+                     const TaskOutputs& outputs) {
+  const TensorView& output = outputs.get(kLogits);
   check_rows(output, encoded.tokens());
   if (output.shape()[1] != 2) {
     fail(ErrorCode::kUnsupported,

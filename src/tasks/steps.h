@@ -13,11 +13,23 @@
 
 namespace tamis::tasks {
 
+/// A request's rows of the model's outputs. Borrows them.
+class TaskOutputs {
+ public:
+  explicit TaskOutputs(std::span<const OutputView> views) : views_(views) {}
+
+  /// Throws kInternal if there is none of that name.
+  [[nodiscard]] const TensorView& get(std::string_view name) const;
+
+ private:
+  std::span<const OutputView> views_;
+};
+
 // Each row of tasks.inc: encode_task fills `encoded.sequences` and `windows` from its input.
 #define TAMIS_TASK(Kind, task, row_output)                                                     \
   void encode_task(const Kind##Options& options, const TaskModel& model, Encoded& encoded);    \
   [[nodiscard]] Kind##Result decode_task(const Kind##Options& options, const TaskModel& model, \
-                                         const Encoded& encoded, const TensorView& output);
+                                         const Encoded& encoded, const TaskOutputs& outputs);
 #include "tasks/tasks.inc"
 #undef TAMIS_TASK
 
@@ -58,6 +70,28 @@ void check_labels(const TensorView& output, const TaskModel& model);
 /// kInvalidArgument for an unknown name.
 [[nodiscard]] const std::string& prompt_named(const std::optional<std::string>& name,
                                               const TaskModel& model);
+
+/// The prompt before the text of a query or a document: `prompt`, else that of `prompt_name`, else
+/// the one that the model names by the side, else its default. Throws as prompt_named(), and
+/// kUnsupported where the model's pooling leaves prompts out.
+[[nodiscard]] const std::string& prompt_of_side(const std::optional<std::string>& prompt,
+                                                const std::optional<std::string>& prompt_name,
+                                                bool query, const TaskModel& model);
+/// Throws kUnsupported for a prompt where the model's pooling leaves it out.
+void check_prompt(std::string_view prompt, const TaskModel& model);
+
+/// The weights of a row of a vocabulary [1, V], or of the tokens [T, 1] of `sequence`.
+[[nodiscard]] std::vector<SparseWeight> sparse_weights(const TensorView& output,
+                                                       const Sequence& sequence,
+                                                       const std::optional<int64_t>& top_k,
+                                                       const TaskModel& model);
+
+/// Appends the sequence of a query, or of a document, as the model reads it to compare tokens.
+void append_side(std::string_view text, bool query, const Truncation& truncation,
+                 const TaskModel& model, Encoded& encoded);
+/// The vectors [T, n] of the tokens of `sequence` that count.
+[[nodiscard]] EmbedMultiResult token_vectors(const TensorView& rows, const Sequence& sequence,
+                                             bool query, const TaskModel& model);
 
 /// Throws kInvalidArgument: a task that takes neither pair nor several texts got them.
 void check_single_text(const TaskInput& input, TaskKind kind);

@@ -33,10 +33,29 @@ TaskOptions default_options(TaskKind kind) {
   TAMIS_CHECK(false);
 }
 
+bool can_answer(TaskKind loaded, TaskKind asked) {
+  if (loaded == asked) return true;
+  const bool vectors = loaded == TaskKind::kEmbedMulti || loaded == TaskKind::kEmbedAll;
+  const bool part = asked == TaskKind::kEmbed || asked == TaskKind::kEmbedSparse ||
+                    asked == TaskKind::kEmbedMulti;
+  const auto labels = [](TaskKind kind) {
+    return kind == TaskKind::kClassify || kind == TaskKind::kRerank || kind == TaskKind::kZeroShot;
+  };
+  return (vectors && asked == TaskKind::kRerank) || (loaded == TaskKind::kEmbedAll && part) ||
+         (labels(loaded) && labels(asked));
+}
+
 int64_t Encoded::tokens() const {
   int64_t sum = 0;
   for (const Sequence& sequence : sequences) sum += sequence.size();
   return sum;
+}
+
+const TensorView& TaskOutputs::get(std::string_view name) const {
+  const auto output = std::find_if(views_.begin(), views_.end(),
+                                   [name](const OutputView& view) { return view.name == name; });
+  TAMIS_CHECK(output != views_.end());
+  return output->tensor;
 }
 
 Encoded encode(TaskInput input, TaskOptions options, const TaskModel& model, int64_t most_tokens) {
@@ -51,14 +70,6 @@ Encoded encode(TaskInput input, TaskOptions options, const TaskModel& model, int
 }
 
 namespace {
-
-const OutputView& output_of(const Encoded& encoded, std::span<const OutputView> outputs) {
-  const std::string_view name = task_output(kind_of(encoded.options));
-  const auto output = std::find_if(outputs.begin(), outputs.end(),
-                                   [name](const OutputView& view) { return view.name == name; });
-  TAMIS_CHECK(output != outputs.end());
-  return *output;
-}
 
 // Where several rows of an output each stand for something that the caller knows.
 std::string_view rows_name(const Encoded& encoded) {
@@ -92,8 +103,8 @@ void require_finite(const OutputView& output, std::string_view where) {
 
 TaskResult decode(const Encoded& encoded, std::span<const OutputView> outputs,
                   const TaskModel& model) {
-  const OutputView& output = output_of(encoded, outputs);
-  if (output.tensor.elements() > 0) {
+  for (const OutputView& output : outputs) {
+    if (output.tensor.elements() == 0) continue;
     require_finite(output.name, output.tensor.as<float>(), output.tensor.shape()[1],
                    rows_name(encoded));
   }
@@ -102,11 +113,9 @@ TaskResult decode(const Encoded& encoded, std::span<const OutputView> outputs,
 
 TaskResult decode_unchecked(const Encoded& encoded, std::span<const OutputView> outputs,
                             const TaskModel& model) {
-  const OutputView& output = output_of(encoded, outputs);
+  const TaskOutputs views(outputs);
   return std::visit(
-      [&](const auto& own) -> TaskResult {
-        return decode_task(own, model, encoded, output.tensor);
-      },
+      [&](const auto& own) -> TaskResult { return decode_task(own, model, encoded, views); },
       encoded.options);
 }
 

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,8 +34,14 @@ using tamis::Aggregation;
 using tamis::Answer;
 using tamis::ClassifyOptions;
 using tamis::ClassifyResult;
+using tamis::EmbedAllOptions;
+using tamis::EmbedAllResult;
+using tamis::EmbedMultiOptions;
+using tamis::EmbedMultiResult;
 using tamis::EmbedOptions;
 using tamis::EmbedResult;
+using tamis::EmbedSparseOptions;
+using tamis::EmbedSparseResult;
 using tamis::Entity;
 using tamis::FillMaskOptions;
 using tamis::FillMaskResult;
@@ -48,6 +55,7 @@ using tamis::RankedText;
 using tamis::RerankOptions;
 using tamis::RerankResult;
 using tamis::ScoreFunction;
+using tamis::SparseWeight;
 using tamis::TaskInput;
 using tamis::TaskResult;
 using tamis::Truncation;
@@ -66,11 +74,42 @@ enum class TaskKind : uint8_t {
 [[nodiscard]] std::optional<TaskKind> task_from_name(std::string_view name);
 /// The names, comma-separated, for messages.
 [[nodiscard]] std::string known_tasks();
-/// The model output that decode() reads: "sentence_embedding" or "logits".
+/// Names of a model's outputs.
+inline constexpr std::string_view kSentenceEmbedding = "sentence_embedding";
+inline constexpr std::string_view kSparseEmbedding = "sparse_embedding";
+inline constexpr std::string_view kTokenVectors = "token_vectors";
+inline constexpr std::string_view kLogits = "logits";
+
+/// The model output that decode() reads, of several the first; of a rerank by MaxSim it is that of
+/// embed-multi.
 [[nodiscard]] std::string_view task_output(TaskKind kind);
+/// All that a model loaded for the task gives: task_output(), and for embed-all the others too.
+[[nodiscard]] std::span<const std::string_view> task_outputs(TaskKind kind);
+/// Whether a model loaded for a task can answer another: embed-all can do each of its parts, and
+/// vectors of tokens rerank.
+[[nodiscard]] bool can_answer(TaskKind loaded, TaskKind asked);
 
 /// config.json's problem_type.
 enum class Problem : uint8_t { kUnknown, kRegression, kSingleLabel, kMultiLabel };
+
+/// How a model with a vector for each token reads one side of a comparison.
+struct LateSide {
+  std::optional<int32_t> marker;  ///< a token put behind the first one
+  int64_t length = 0;             ///< in tokens, special ones included; 0: the model's
+  friend bool operator==(const LateSide&, const LateSide&) = default;
+};
+
+/// How a model makes a vector for each token (ColBERT, BGE-M3).
+struct LateInteraction {
+  LateSide query;
+  LateSide document;
+  /// Queries shorter than query.length are filled up with it.
+  std::optional<int32_t> expansion;
+  bool attend_to_expansion = false;  ///< false: the text's tokens do not see it
+  bool skip_first = false;           ///< the first token's vector does not count
+  std::vector<int32_t> skiplist;     ///< rising; such tokens of documents do not count
+  friend bool operator==(const LateInteraction&, const LateInteraction&) = default;
+};
 
 /// What the tasks must know of a model. Borrows the tokenizer.
 struct TaskModel {
@@ -97,6 +136,11 @@ struct TaskModel {
   /// are.
   TextTemplate pair_template = {};
   bool include_prompt = true;  ///< 1_Pooling; false makes a prompt kUnsupported
+
+  bool sparse_log_twice = false;  ///< weights are log(1 + w) of what the model gives
+  /// By id, of queries that no model reads; null: queries are read as documents are.
+  std::shared_ptr<const std::vector<float>> query_weights = nullptr;
+  std::optional<LateInteraction> late_interaction;
 };
 
 /// "softmax", "sigmoid", "none".
@@ -110,7 +154,8 @@ struct TaskModel {
 [[nodiscard]] std::optional<Aggregation> aggregation_from_name(std::string_view name);
 
 using TaskOptions = std::variant<EmbedOptions, ClassifyOptions, RerankOptions, NerOptions,
-                                 QaOptions, FillMaskOptions, ZeroShotOptions>;
+                                 QaOptions, FillMaskOptions, ZeroShotOptions, EmbedSparseOptions,
+                                 EmbedMultiOptions, EmbedAllOptions>;
 
 [[nodiscard]] inline TaskKind kind_of(const TaskOptions& options) {
   return static_cast<TaskKind>(options.index());
@@ -125,9 +170,11 @@ struct Sequence {
   std::vector<int32_t> type_ids;  ///< empty: 0 everywhere
   /// Tokens whose rows a masked-word head computes; empty: all.
   std::vector<int32_t> selected = {};
+  /// The first so many tokens that all tokens see; 0: all.
+  int32_t keys = 0;
 
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(ids.size()); }
-  [[nodiscard]] engine::SequenceView view() const { return {ids, type_ids, {}, selected}; }
+  [[nodiscard]] engine::SequenceView view() const { return {ids, type_ids, {}, selected, keys}; }
 };
 
 /// What decode() must know of a row's tokens; the vectors are empty where the task does not ask.
@@ -164,8 +211,11 @@ struct OutputView {
 [[nodiscard]] Encoded encode(TaskInput input, TaskOptions options, const TaskModel& model,
                              int64_t most_tokens = 0);
 
+/// The sum, over the query's vectors, of the greatest product with one of the document's.
+[[nodiscard]] float max_sim(const EmbedMultiResult& query, const EmbedMultiResult& document);
+
 /// Turns outputs into the answer; result and options hold the same task. Throws Error: kInternal if
-/// the output task_output() names is absent or has other rows than were encoded, kUnsupported if
+/// an output that the task reads is absent or has other rows than were encoded, kUnsupported if
 /// its width does not suit the model's labels, kInvalidArgument (embed: `dimensions` is more than
 /// the model has).
 [[nodiscard]] TaskResult decode(const Encoded& encoded, std::span<const OutputView> outputs,

@@ -13,6 +13,36 @@ void write_members(const EmbedResult& result, JsonWriter& json) {
   json.key("embedding").array(result.embedding);
 }
 
+void write_weights(const EmbedSparseResult& result, JsonWriter& json) {
+  json.key("sparse").begin_object();
+  for (const SparseWeight& item : result.weights) json.member(item.token, item.weight);
+  json.end_object();
+}
+
+void write_vectors(const EmbedMultiResult& result, JsonWriter& json) {
+  json.key("token_ids").array(std::span(result.token_ids));
+  json.key("vectors").begin_array();
+  const auto width = static_cast<size_t>(result.columns);
+  for (size_t i = 0; i < result.token_ids.size(); ++i) {
+    json.array(std::span(result.vectors).subspan(i * width, width));
+  }
+  json.end_array();
+}
+
+void write_members(const EmbedSparseResult& result, JsonWriter& json) {
+  write_weights(result, json);
+}
+
+void write_members(const EmbedMultiResult& result, JsonWriter& json) {
+  write_vectors(result, json);
+}
+
+void write_members(const EmbedAllResult& result, JsonWriter& json) {
+  json.key("embedding").array(result.embedding);
+  write_weights(result.sparse, json);
+  write_vectors(result.multi, json);
+}
+
 // id2label may name two ids alike, but a key can stand once: the greater score, which comes first,
 // has the label, the others "label (LABEL_id)".
 std::string distinct_key(const LabelScore& row, std::set<std::string>& seen) {

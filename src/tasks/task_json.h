@@ -23,6 +23,9 @@ namespace tamis::tasks {
 ///              top_k was asked for
 ///   fill-mask  {"masks":[[{"score":..,"token":..,"token_str":"..","sequence":".."},..],..]}
 ///   zero-shot  {"sequence":"..","labels":[".."],"scores":[..]}
+///   embed-sparse  {"sparse":{"token":weight,..}}
+///   embed-multi   {"token_ids":[..],"vectors":[[..],..]}
+///   embed-all     {"embedding":[..],"sparse":{..},"token_ids":[..],"vectors":[[..],..]}
 ///
 /// "truncated":true is the last member where tokens were cut off.
 void write_json(const TaskResult& result, JsonWriter& json);

@@ -15,16 +15,20 @@ constexpr float kUlp = 6e-8F;
 
 TEST(Tasks, NamesAreTheCommands) {
   EXPECT_EQ(task_name(TaskKind::kFillMask), "fill-mask");
-  for (const char* name : {"embed", "classify", "rerank", "ner", "qa", "fill-mask", "zero-shot"}) {
+  for (const char* name : {"embed", "classify", "rerank", "ner", "qa", "fill-mask", "zero-shot",
+                           "embed-sparse", "embed-multi", "embed-all"}) {
     const auto kind = task_from_name(name);
     ASSERT_TRUE(kind) << name;
     EXPECT_EQ(task_name(*kind), name);
     EXPECT_EQ(kind_of(default_options(*kind)), *kind);
   }
   EXPECT_FALSE(task_from_name("sing"));
-  EXPECT_EQ(known_tasks(), "embed, classify, rerank, ner, qa, fill-mask, zero-shot");
+  EXPECT_EQ(known_tasks(),
+            "embed, classify, rerank, ner, qa, fill-mask, zero-shot, embed-sparse, embed-multi, "
+            "embed-all");
   EXPECT_EQ(task_output(TaskKind::kEmbed), "sentence_embedding");
   EXPECT_EQ(task_output(TaskKind::kQa), "logits");
+  EXPECT_EQ(task_outputs(TaskKind::kEmbedAll).size(), 3u);
 }
 
 TEST(CodePoints, SlicesAsPythonDoes) {

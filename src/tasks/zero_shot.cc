@@ -125,7 +125,8 @@ void encode_task(const ZeroShotOptions& options, const TaskModel& model, Encoded
 }
 
 ZeroShotResult decode_task(const ZeroShotOptions& options, const TaskModel& model,
-                           const Encoded& encoded, const TensorView& output) {
+                           const Encoded& encoded, const TaskOutputs& outputs) {
+  const TensorView& output = outputs.get(kLogits);
   const auto labels = static_cast<int64_t>(encoded.input.texts.size());
   check_rows(output, labels);
   check_labels(output, model);

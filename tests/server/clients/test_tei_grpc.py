@@ -29,7 +29,7 @@ TEI = {name.removeprefix("tei.v1."): kind for name, kind in messages().items()}
 
 class TeiTest(ServerTest):
     models = {"embedder": "bert-base", "classifier": "bert-sequence-classification",
-              "ranker": "bert-rerank"}
+              "ranker": "bert-rerank", "splade": "../retrieval/splade"}
 
     @classmethod
     def setUpClass(cls):
@@ -80,12 +80,22 @@ class TeiTest(ServerTest):
         tokens = run_task("tokenize", "bert-base", TEXTS[0])[0]["input_ids"]
         self.assertEqual(len(answer.token_embeddings), len(tokens))
 
-    def test_sparse_is_refused_by_name(self):
+    def test_embed_sparse(self):
+        expected = run_task("embed", "../retrieval/splade", TEXTS[0], "--sparse")[0]["sparse"]
+        answer = self.call("Embed/EmbedSparse", "EmbedSparseResponse",
+                           TEI["EmbedSparseRequest"](inputs=TEXTS[0], truncate=True))
+        indices = [value.index for value in answer.sparse_embeddings]
+        self.assertEqual(indices, sorted(indices))
+        numpy.testing.assert_array_equal(
+            numpy.sort(numpy.float32([value.value for value in answer.sparse_embeddings])),
+            numpy.sort(numpy.float32(list(expected.values()))))
+
+    def test_sparse_of_another_model_is_refused_by_name(self):
         with self.assertRaises(grpc.RpcError) as raised:
             self.call("Embed/EmbedSparse", "EmbedSparseResponse",
-                      TEI["EmbedSparseRequest"](inputs="a"))
+                      TEI["EmbedSparseRequest"](inputs="a"), "embedder")
         self.assertEqual(raised.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
-        self.assertIn("EmbedSparse", raised.exception.details())
+        self.assertIn("embed-sparse", raised.exception.details())
 
     def test_predict(self):
         expected = run_task("classify", "bert-sequence-classification", TEXTS[0])[0]

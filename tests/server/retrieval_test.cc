@@ -1,0 +1,84 @@
+// Sparse weights and MaxSim over the server's sockets, as text-embeddings-inference answers.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/json.h"
+#include "serve/server.h"
+#include "serve/test_client.h"
+
+namespace tamis::serve {
+namespace {
+
+class Retrieval : public ::testing::Test {
+ protected:
+  void serve(std::vector<ModelArgument> models, std::map<std::string, tasks::TaskKind> tasks = {}) {
+    ServerOptions options;
+    options.port = 0;
+    options.grpc_port = -1;
+    options.models = std::move(models);
+    options.tasks = std::move(tasks);
+    server_ = std::make_unique<Server>(options);
+    server_->load();
+  }
+  TestAnswer post(std::string_view path, const std::string& body) const {
+    return TestClient(server_->http_port()).request("POST", path, body);
+  }
+
+  std::unique_ptr<Server> server_;
+};
+
+const std::string kRoot = TAMIS_TESTDATA "/retrieval/";
+
+TEST_F(Retrieval, SparseWeightsByRisingIndex) {
+  serve({{"splade", kRoot + "splade-router"}});
+  const TestAnswer answer = post("/embed_sparse", R"({"inputs":["A lighthouse.","Rain."]})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const JsonDocument document = JsonDocument::parse(answer.body, "answer");
+  ASSERT_EQ(document.root().size(), 2u);
+  const JsonView row = document.root().at(0);
+  ASSERT_GT(row.size(), 1u);
+  int64_t last = -1;
+  for (size_t i = 0; i < row.size(); ++i) {
+    const int64_t index = row.at(i).get("index").as_int("index");
+    EXPECT_GT(index, last);
+    last = index;
+    EXPECT_GT(row.at(i).get("value").as_double("value"), 0);
+  }
+  // Queries take weights that need no run.
+  const TestAnswer query = post("/embed_sparse", R"({"inputs":["A lighthouse."],"query":true})");
+  EXPECT_EQ(query.status, 200) << query.body;
+  EXPECT_NE(query.body, answer.body);
+  EXPECT_EQ(post("/embed_sparse", R"({"inputs":[[5,6]],"query":true})").status, 422);
+  EXPECT_EQ(post("/embed_sparse", R"({"inputs":[[5,6]]})").status, 200);
+  EXPECT_EQ(post("/embed", R"({"inputs":"A lighthouse."})").status, 424);
+}
+
+TEST_F(Retrieval, RanksByMaxSim) {
+  serve({{"colbert", kRoot + "colbert"}});
+  const TestAnswer answer =
+      post("/rerank", R"({"query":"where?","texts":["A lighthouse.","Rain."]})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(JsonDocument::parse(answer.body, "answer").root().size(), 2u);
+  EXPECT_EQ(post("/v1/rerank", R"({"query":"where?","documents":["A lighthouse."]})").status, 200);
+  EXPECT_EQ(post("/embed_sparse", R"({"inputs":"A lighthouse."})").status, 424);
+  const TestAnswer info = TestClient(server_->http_port()).request("GET", "/info", "");
+  EXPECT_NE(info.body.find(R"("embedding":{"pooling":"none"})"), std::string::npos) << info.body;
+  // KServe's text model answers with the command line's JSON.
+  const TestAnswer infer =
+      post("/v2/models/colbert/infer",
+           R"({"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["Rain."]}]})");
+  EXPECT_EQ(infer.status, 200) << infer.body;
+  EXPECT_NE(infer.body.find("token_ids"), std::string::npos) << infer.body;
+}
+
+TEST_F(Retrieval, OneModelOfAllWaysToEmbedAnswersEach) {
+  serve({{"m3", kRoot + "bge-m3"}}, {{"m3", tasks::TaskKind::kEmbedAll}});
+  EXPECT_EQ(post("/embed", R"({"inputs":"A lighthouse."})").status, 200);
+  EXPECT_EQ(post("/embed_sparse", R"({"inputs":"A lighthouse."})").status, 200);
+  EXPECT_EQ(post("/rerank", R"({"query":"where?","texts":["Rain."]})").status, 200);
+  EXPECT_EQ(post("/v1/embeddings", R"({"input":"A lighthouse."})").status, 200);
+}
+
+}  // namespace
+}  // namespace tamis::serve
