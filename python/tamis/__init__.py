@@ -20,14 +20,15 @@ from ._errors import (
     Unsupported,
 )
 from ._lib import set_log_sink, version
-from ._model import Model, ModelInfo
+from ._model import Model, ModelInfo, max_sim
 from ._optimize import Plan, Report, optimize
-from ._results import Answer, Entity, Label, MaskedToken, Ranked, Token
+from ._results import AllEmbeddings, Answer, Entity, Label, MaskedToken, Ranked, Token
 from ._serve import Server, serve
 
 __version__ = version()
 
 __all__ = [
+    "AllEmbeddings",
     "Answer",
     "Cancelled",
     "CorruptData",
@@ -50,6 +51,7 @@ __all__ = [
     "Token",
     "Unavailable",
     "Unsupported",
+    "max_sim",
     "optimize",
     "serve",
     "set_log_sink",

@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterable, Optional
 
 from ._errors import InvalidArgument, error_of
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 
 
 class String(c.Structure):
@@ -63,6 +63,31 @@ class EmbedOptions(c.Structure):
         ("prompt", c.c_char_p),
         ("truncation", Truncation),
     ]
+
+
+class EmbedSparseOptions(c.Structure):
+    _fields_ = [
+        ("struct_size", c.c_size_t),
+        ("query", c.c_int32),
+        ("top_k", c.c_int64),
+        ("prompt_name", c.c_char_p),
+        ("prompt", c.c_char_p),
+        ("truncation", Truncation),
+    ]
+
+
+class EmbedMultiOptions(c.Structure):
+    _fields_ = [
+        ("struct_size", c.c_size_t),
+        ("query", c.c_int32),
+        ("prompt_name", c.c_char_p),
+        ("prompt", c.c_char_p),
+        ("truncation", Truncation),
+    ]
+
+
+class SparseWeight(c.Structure):
+    _fields_ = [("token", String), ("id", c.c_int32), ("weight", c.c_float)]
 
 
 class Input(c.Structure):
@@ -208,6 +233,13 @@ _SIGNATURES: dict[str, list[Any]] = {
     "tamis_model_get_info": [_POINTER, c.POINTER(ModelInfoStruct)],
     "tamis_embedding_size": [_POINTER, c.POINTER(EmbedOptions), c.POINTER(c.c_int64)],
     "tamis_embed": [_POINTER, _POINTER, c.c_size_t, c.POINTER(EmbedOptions), _POINTER, c.c_size_t],
+    "tamis_embed_sparse": [
+        _POINTER, _POINTER, c.c_size_t, c.POINTER(EmbedSparseOptions), _POINTER,
+    ],
+    "tamis_embed_multi": [
+        _POINTER, _POINTER, c.c_size_t, c.POINTER(EmbedMultiOptions), _POINTER,
+    ],
+    "tamis_embed_all": [_POINTER, _POINTER, c.c_size_t, c.POINTER(EmbedMultiOptions), _POINTER],
     "tamis_classify": [_POINTER, _POINTER, c.c_size_t, c.POINTER(ClassifyOptions), _POINTER],
     "tamis_zero_shot": [
         _POINTER, _POINTER, c.c_size_t, _POINTER, c.c_size_t, c.POINTER(ZeroShotOptions), _POINTER,
@@ -222,6 +254,12 @@ _SIGNATURES: dict[str, list[Any]] = {
     "tamis_run": [_POINTER, _POINTER, c.c_size_t, _POINTER],
     "tamis_optimize": [c.c_char_p, c.c_char_p, c.POINTER(OptimizeOptions), _POINTER],
     "tamis_results_labels": [_POINTER, c.c_size_t, c.POINTER(c.POINTER(LabelScore)), _SIZE],
+    "tamis_results_sparse": [_POINTER, c.c_size_t, c.POINTER(c.POINTER(SparseWeight)), _SIZE],
+    "tamis_results_vectors": [
+        _POINTER, c.c_size_t, c.POINTER(c.POINTER(c.c_float)), c.POINTER(c.POINTER(c.c_int32)),
+        _SIZE, _SIZE,
+    ],
+    "tamis_results_embedding": [_POINTER, c.c_size_t, c.POINTER(c.POINTER(c.c_float)), _SIZE],
     "tamis_results_ranked": [_POINTER, c.POINTER(c.POINTER(RankedText)), _SIZE],
     "tamis_results_entities": [_POINTER, c.c_size_t, c.POINTER(c.POINTER(EntityStruct)), _SIZE],
     "tamis_results_answers": [_POINTER, c.POINTER(c.POINTER(AnswerSpan)), _SIZE],
@@ -237,6 +275,8 @@ _SIGNATURES: dict[str, list[Any]] = {
 _INITS = {
     LoadOptions: "tamis_load_options_init",
     EmbedOptions: "tamis_embed_options_init",
+    EmbedSparseOptions: "tamis_embed_sparse_options_init",
+    EmbedMultiOptions: "tamis_embed_multi_options_init",
     ClassifyOptions: "tamis_classify_options_init",
     ZeroShotOptions: "tamis_zero_shot_options_init",
     RerankOptions: "tamis_rerank_options_init",

@@ -22,7 +22,7 @@ from typing import (
 from . import _lib
 from ._errors import Error, InvalidArgument
 from ._lib import Results, Texts, check, lib, optional_utf8, options_of, string
-from ._results import Answer, Entity, Label, MaskedToken, Ranked, Token
+from ._results import AllEmbeddings, Answer, Entity, Label, MaskedToken, Ranked, Token
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,8 +114,8 @@ class Model:
         isa: Optional[str] = None,
         max_length: int = 0,
     ) -> None:
-        """``task``: "embed", "classify", "rerank", "ner", "qa", "fill-mask", "zero-shot"; default:
-        what the model was made for. ``precision``: "fp32", "bf16" or "int8"; default: fp32 for a
+        """``task``: "embed", "classify", "rerank", "ner", "qa", "fill-mask", "zero-shot",
+        "embed-sparse", "embed-multi", "embed-all"; default: what the model was made for. ``precision``: "fp32", "bf16" or "int8"; default: fp32 for a
         checkpoint, a bundle as it was made. ``threads``: 0 for one a physical core.
         """
         self._pointer: Optional[int] = None
@@ -260,6 +260,101 @@ class Model:
         finally:
             if bar is not None:
                 bar.close()
+
+    def embed_sparse(
+        self,
+        texts: Union[str, Sequence[str]],
+        *,
+        query: bool = False,
+        top_k: Optional[int] = None,
+        prompt: Optional[str] = None,
+        prompt_name: Optional[str] = None,
+        max_length: Optional[int] = None,
+        truncate: bool = True,
+    ) -> Any:
+        """The weights of the vocabulary's tokens (SPLADE, BGE-M3), greatest first: a list of
+        ``{token: weight}``, one for one str. ``query``: the texts ask; else they are documents. The
+        model is loaded with ``task="embed-sparse"`` or ``"embed-all"``.
+        """
+        listed, alone = _listed(texts, "texts")
+        options = options_of(_lib.EmbedSparseOptions)
+        options.top_k = self._count(top_k, "top_k")
+        self._set_side(options, query, prompt, prompt_name, _truncation(max_length, truncate, None))
+        found = self._each(listed, self._weights, "tamis_embed_sparse", c.byref(options))
+        return found[0] if alone else found
+
+    def embed_multi(
+        self,
+        texts: Union[str, Sequence[str]],
+        *,
+        query: bool = False,
+        prompt: Optional[str] = None,
+        prompt_name: Optional[str] = None,
+        max_length: Optional[int] = None,
+        truncate: bool = True,
+    ) -> Any:
+        """A vector for each token that counts (ColBERT, BGE-M3): a list of float32 [tokens, d], one
+        for one str; tamis.max_sim() compares them. The model is loaded with
+        ``task="embed-multi"`` or ``"embed-all"``.
+        """
+        listed, alone = _listed(texts, "texts")
+        options = options_of(_lib.EmbedMultiOptions)
+        self._set_side(options, query, prompt, prompt_name, _truncation(max_length, truncate, None))
+        found = self._each(listed, self._vectors, "tamis_embed_multi", c.byref(options))
+        return found[0] if alone else found
+
+    def embed_all(
+        self,
+        texts: Union[str, Sequence[str]],
+        *,
+        query: bool = False,
+        prompt: Optional[str] = None,
+        prompt_name: Optional[str] = None,
+        max_length: Optional[int] = None,
+        truncate: bool = True,
+    ) -> Any:
+        """All three in one run (BGE-M3): a list of AllEmbeddings, one for one str. The model is
+        loaded with ``task="embed-all"``.
+        """
+        listed, alone = _listed(texts, "texts")
+        options = options_of(_lib.EmbedMultiOptions)
+        self._set_side(options, query, prompt, prompt_name, _truncation(max_length, truncate, None))
+        found = self._each(listed, self._all, "tamis_embed_all", c.byref(options))
+        return found[0] if alone else found
+
+    @staticmethod
+    def _set_side(options: Any, query: bool, prompt: Optional[str], prompt_name: Optional[str],
+                  truncation: Any) -> None:
+        options.query = int(query)
+        options.prompt = optional_utf8(prompt, "prompt")
+        options.prompt_name = optional_utf8(prompt_name, "prompt_name")
+        options.truncation = truncation
+
+    @staticmethod
+    def _weights(results: Results, index: int) -> Any:
+        return {string(item.token): item.weight
+                for item in results.read("tamis_results_sparse", _lib.SparseWeight, index)}
+
+    @staticmethod
+    def _vectors(results: Results, index: int) -> "Array":
+        import numpy as np
+
+        values, ids = c.POINTER(c.c_float)(), c.POINTER(c.c_int32)()
+        rows, columns = c.c_size_t(), c.c_size_t()
+        check(lib.tamis_results_vectors(results.pointer, index, c.byref(values), c.byref(ids),
+                                        c.byref(rows), c.byref(columns)))
+        shape = (rows.value, columns.value)
+        if rows.value == 0:
+            return np.empty(shape, dtype=np.float32)
+        return np.ctypeslib.as_array(values, shape).copy()
+
+    @classmethod
+    def _all(cls, results: Results, index: int) -> AllEmbeddings:
+        import numpy as np
+
+        values = results.read("tamis_results_embedding", c.c_float, index)
+        return AllEmbeddings(np.array(values, dtype=np.float32), cls._weights(results, index),
+                             cls._vectors(results, index))
 
     # ---- Labels ---------------------------------------------------------------------------------
 
@@ -468,6 +563,18 @@ class Model:
         """embed() beside the event loop."""
         return await asyncio.to_thread(self.embed, texts, **options)
 
+    async def embed_sparse_async(self, texts: Any, **options: Any) -> Any:
+        """embed_sparse() beside the event loop."""
+        return await asyncio.to_thread(self.embed_sparse, texts, **options)
+
+    async def embed_multi_async(self, texts: Any, **options: Any) -> Any:
+        """embed_multi() beside the event loop."""
+        return await asyncio.to_thread(self.embed_multi, texts, **options)
+
+    async def embed_all_async(self, texts: Any, **options: Any) -> Any:
+        """embed_all() beside the event loop."""
+        return await asyncio.to_thread(self.embed_all, texts, **options)
+
     async def classify_async(self, inputs: Any, **options: Any) -> Any:
         """classify() beside the event loop."""
         return await asyncio.to_thread(self.classify, inputs, **options)
@@ -547,6 +654,18 @@ class _Inputs:
             self.array[i].text = self._texts.array[2 * i]
             if paired:
                 self.array[i].pair = self._texts.array[2 * i + 1]
+
+
+def max_sim(query: "Array", document: "Array") -> float:
+    """ColBERT's score of two results of embed_multi(): the sum, over the query's vectors, of the
+    greatest product with one of the document's; 0 for a document without any.
+    """
+    if query.shape[-1] != document.shape[-1]:
+        raise InvalidArgument(f"max_sim: vectors of {query.shape[-1]} and of "
+                              f"{document.shape[-1]} columns")
+    if len(document) == 0:
+        return 0.0
+    return float((query @ document.T).max(axis=1).sum())
 
 
 class _Bar:

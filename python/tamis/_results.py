@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Dict, NamedTuple
 
 
 class Label(NamedTuple):
@@ -12,6 +12,14 @@ class Label(NamedTuple):
     label: str
     score: float
     id: int
+
+
+class AllEmbeddings(NamedTuple):
+    """A text's vector, its weights of tokens and its tokens' vectors, of one run."""
+
+    embedding: Any
+    sparse: Dict[str, float]
+    vectors: Any
 
 
 @dataclass(frozen=True)

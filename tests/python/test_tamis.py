@@ -165,6 +165,44 @@ class Tasks(unittest.TestCase):
         self.assertEqual([len(mask) for mask in masks], [3, 3])
 
 
+class Retrieval(unittest.TestCase):
+    def test_sparse(self):
+        model = load("../retrieval/splade-router")
+        weights = model.embed_sparse(["A lighthouse.", "Rain."])
+        self.assertEqual(len(weights), 2)
+        values = list(weights[0].values())
+        self.assertEqual(values, sorted(values, reverse=True))
+        self.assertEqual(list(model.embed_sparse("A lighthouse.", top_k=2).items()),
+                         list(weights[0].items())[:2])
+        self.assertNotEqual(model.embed_sparse("A lighthouse.", query=True), weights[0])
+        with self.assertRaises(tamis.InvalidArgument):
+            model.embed_sparse("A lighthouse.", top_k=0)
+        with self.assertRaises(tamis.Unsupported):
+            model.embed_multi("A lighthouse.")
+
+    def test_vectors_and_max_sim(self):
+        model = load("../retrieval/colbert")
+        query = model.embed_multi("Where?", query=True)
+        texts = ["A lighthouse.", "Rain.", "Ships, ships!"]
+        documents = model.embed_multi(texts)
+        np.testing.assert_allclose(np.linalg.norm(query, axis=1), 1, rtol=1e-5)
+        scores = {row.index: row.score for row in model.rerank("Where?", texts)}
+        for i, document in enumerate(documents):
+            self.assertAlmostEqual(tamis.max_sim(query, document), scores[i], places=4)
+        self.assertEqual(tamis.max_sim(query, documents[0][:0]), 0)
+        with self.assertRaises(tamis.InvalidArgument):
+            tamis.max_sim(query, documents[0][:, :3])
+
+    def test_all_at_once(self):
+        model = load("../retrieval/bge-m3", task="embed-all")
+        found = model.embed_all("A lighthouse.")
+        np.testing.assert_array_equal(found.embedding, model.embed("A lighthouse."))
+        np.testing.assert_array_equal(found.vectors, model.embed_multi("A lighthouse."))
+        self.assertEqual(found.sparse, model.embed_sparse("A lighthouse."))
+        self.assertEqual(asyncio.run(model.embed_all_async(["Rain."]))[0].sparse,
+                         model.embed_sparse("Rain."))
+
+
 class Faults(unittest.TestCase):
     def test_what_is_no_text(self):
         model = load("bert-base")
