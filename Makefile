@@ -70,6 +70,14 @@ bench-peers: model release clients  ## time Tamis and the other engines in turns
 interop: release clients  ## hold exported ONNX files against onnx.checker and ONNX Runtime
 	build/clients/bin/python tools/interop_onnx.py build/release/tamis
 
+ort:  ## fetch ONNX Runtime's shared library (20 MB) and hold the engine onnxruntime to this program's answers
+	@tools/setup.sh build test
+	cmake --preset dev
+	cmake --build --preset dev --target engines_onnxruntime_test api_test
+	TAMIS_ORT=$$(tools/fetch_ort.sh) && export TAMIS_ORT && \
+	  build/dev/src/engines/onnxruntime/engines_onnxruntime_test && \
+	  build/dev/src/api/api_test --gtest_filter='*OpaqueModel*:*OnnxRuntime*'
+
 bench-compare: model  ## time this tree against commit REF=main in turns; exit 1 if a shape is over 5 % slower
 	@tools/setup.sh build
 	bench/compare.py $(REF)

@@ -8,7 +8,7 @@
 #include "api/input_error.h"
 #include "api/int8_check.h"
 #include "api/late_interaction.h"
-#include "api/onnx_model.h"
+#include "api/opaque_model.h"
 #include "api/self_test.h"
 #include "api/task_heads.h"
 #include "base/error.h"
@@ -128,12 +128,6 @@ void check_token_ids(const tokenizer::Tokenizer& tokenizer, int64_t vocab_size,
          " tokens, but the model a vocab_size of ", vocab_size, ": ", json_quote(token), " is ", id,
          "; resize the embedding table or take the token out");
   }
-}
-
-SourceModel read_checkpoint(const std::filesystem::path& folder, const models::BuildOptions& build,
-                            const ModelOptions& options) {
-  const auto checkpoint = Checkpoint::open(folder, {options.family, options.adapter});
-  return {models::build_model(*checkpoint, build), checkpoint->config().cross_encoder_activation};
 }
 
 // Bundles made before the tokenizer was written resolved hold the checkpoint's own files. Their ids
@@ -256,11 +250,12 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   models::BuildOptions build = build_options(options.task, sentence, weights);
   build.project = [this](const models::Projection& projection) { multiply(projection, *pool_); };
   const bool is_onnx = path.kind == ModelKind::kOnnx;
-  SourceModel source = is_onnx ? read_onnx_model(path.file, weights, build)
-                               : read_checkpoint(weights, build, options);
+  SourceModel source = read_source(path, weights, build, options);
   models::BuiltModel& built = source.built;
   if (options.tokenizer) load_tokenizer(weights, sentence, !is_onnx);
-  if (tokenizer_ != nullptr) check_token_ids(*tokenizer_, built.vocab_size, weights);
+  if (tokenizer_ != nullptr && built.vocab_size > 0) {
+    check_token_ids(*tokenizer_, built.vocab_size, weights);
+  }
 
   manifest_.family = built.family;
   manifest_.task = options.task.value_or(task_of(built, sentence.is_cross_encoder));
@@ -278,7 +273,9 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   }
   manifest_.parameters = count_parameters(built.graph);
   trained_ranges_ = std::move(built.ranges);
-  prepare_graph(std::move(built.graph), options);
+  opaque_ = std::move(source.opaque);
+  manifest_.precision = options.precision.value_or(engine::Precision::kFp32);
+  if (!opaque_) prepare_graph(std::move(built.graph), options);
 }
 
 void LoadedModel::prepare_graph(graph::Graph graph, const ModelOptions& options) {
@@ -289,7 +286,6 @@ void LoadedModel::prepare_graph(graph::Graph graph, const ModelOptions& options)
   quant::add_marks(graph_, options.scheme);
   quant::apply_ranges(graph_, trained_ranges_, options.scheme);
   quant::apply_globs(graph_, options.enable, options.disable);
-  manifest_.precision = options.precision.value_or(engine::Precision::kFp32);
   std::vector<std::string> skipped = options.skip_passes;
   if (trained) skipped.emplace_back("fold_attention_scale");  // weights stay on their grid
   reports_ = passes::run_pipeline(graph_, skipped);
@@ -319,6 +315,11 @@ void LoadedModel::warn_of_ranges() const {
 }
 
 void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOptions& options) {
+  if (options.engine == kOnnxRuntime) {
+    fail(ErrorCode::kUnsupported, "--engine ", options.engine, ": ", folder.string(),
+         " is a bundle, fused for this program's own kernels; give the checkpoint or .onnx file "
+         "that it was made of");
+  }
   Bundle bundle = read_bundle(folder);
   manifest_ = std::move(bundle.manifest);
   graph_ = std::move(bundle.graph);
@@ -353,7 +354,13 @@ void LoadedModel::finish(const ModelOptions& options) {
   task_model_.query_weights = query_weights(graph_);
   isas_ = options.isas;
   skip_passes_ = options.skip_passes;
-  make_engine_of(options.keep_graph ? graph_ : std::exchange(graph_, {}), options);
+  engine_ = options.engine;
+  onnx_runtime_ = options.onnx_runtime;
+  if (opaque_) {
+    start_opaque();
+  } else {
+    make_engine_of(options.keep_graph ? graph_ : std::exchange(graph_, {}), options);
+  }
   // A bundle's manifest and graph are two files, and may have come from two bundles.
   const engine::EngineOutput& output = runner_->info().outputs[0];
   if (!is_output_unit(task_, output.unit)) {
@@ -403,14 +410,16 @@ graph::Graph LoadedModel::load_graph(graph::Graph graph,
   return graph;
 }
 
-std::unique_ptr<Runner> LoadedModel::start(graph::Graph graph, engine::Precision precision,
+std::unique_ptr<Runner> LoadedModel::start(engine::EngineSource source, engine::Precision precision,
                                            std::vector<std::string> outputs) const {
   engine::EngineOptions options;
   options.precision = precision;
   options.isas = isas_;
   options.pool = pool_;
   options.outputs = std::move(outputs);
-  return std::make_unique<Runner>(engine::make_engine(std::move(graph), options), pool_);
+  options.engine = engine_;
+  options.onnx_runtime = onnx_runtime_;
+  return std::make_unique<Runner>(engine::make_engine(std::move(source), options), pool_);
 }
 
 std::unique_ptr<Runner> LoadedModel::make_runner(graph::Graph graph,
@@ -419,6 +428,7 @@ std::unique_ptr<Runner> LoadedModel::make_runner(graph::Graph graph,
 }
 
 std::unique_ptr<Runner> LoadedModel::make_runner(std::vector<std::string> outputs) const {
+  if (opaque_) return start(*opaque_, manifest_.precision, std::move(outputs));
   return start(graph_, manifest_.precision, std::move(outputs));
 }
 

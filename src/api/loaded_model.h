@@ -13,6 +13,7 @@
 
 #include "api/manifest.h"
 #include "api/model_path.h"
+#include "api/onnx_model.h"
 #include "api/runner.h"
 #include "api/task_heads.h"
 #include "base/cpu.h"
@@ -59,6 +60,12 @@ struct ModelOptions {
   bool check_int8 = true;
   /// False: no warning that ranges of quantizers are not used by a float plan.
   bool warn_of_ranges = true;
+  /// A row of engines.inc; empty: the first that can. On "onnxruntime" an .onnx file runs as it is,
+  /// and a checkpoint as the file that export writes of it; bundles do not.
+  std::string engine;
+  engine::OnnxRuntimeOptions onnx_runtime;
+  /// An .onnx file that is not understood runs whole on ONNX Runtime, if its library is at hand.
+  bool run_whole = false;
 };
 
 /// Immutable and thread-safe.
@@ -71,6 +78,8 @@ class LoadedModel {
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] bool is_bundle() const { return is_bundle_; }
+  /// ONNX Runtime runs it: there is no graph(), and no other plan of it.
+  [[nodiscard]] bool is_opaque() const { return opaque_.has_value(); }
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   [[nodiscard]] tasks::TaskKind task() const { return task_; }
   /// All outputs that the model has, fused if passes ran; the engine has only the task's.
@@ -118,6 +127,9 @@ class LoadedModel {
   LoadedModel() = default;
   [[nodiscard]] static std::shared_ptr<const LoadedModel> load_once(const ModelPath& path,
                                                                     const ModelOptions& options);
+  [[nodiscard]] SourceModel read_source(const ModelPath& path, const std::filesystem::path& weights,
+                                        const models::BuildOptions& build,
+                                        const ModelOptions& options);
   /// Of a checkpoint or an .onnx file.
   void load_checkpoint(const ModelPath& path, const ModelOptions& options);
   void warn_of_ranges() const;
@@ -128,7 +140,9 @@ class LoadedModel {
   void load_bundle(const std::filesystem::path& folder, const ModelOptions& options);
   void finish(const ModelOptions& options);
   void make_engine_of(graph::Graph graph, const ModelOptions& options);
-  [[nodiscard]] std::unique_ptr<Runner> start(graph::Graph graph, engine::Precision precision,
+  void start_opaque();
+  [[nodiscard]] std::unique_ptr<Runner> start(engine::EngineSource source,
+                                              engine::Precision precision,
                                               std::vector<std::string> outputs) const;
 
   std::filesystem::path folder_;
@@ -138,6 +152,10 @@ class LoadedModel {
   graph::Graph graph_;
   graph::Graph marked_graph_;
   graph::TrainedRanges trained_ranges_;
+  std::optional<engine::OpaqueModel> opaque_;
+  std::string not_understood_;  // why the file runs whole where nobody asked for that
+  std::string engine_;
+  engine::OnnxRuntimeOptions onnx_runtime_;
   std::vector<passes::PassReport> reports_;
   IsaSet isas_;
   std::vector<std::string> skip_passes_;

@@ -177,6 +177,18 @@ OutputKind output_of(HeadKind head, bool has_modules) {
   return OutputKind::kTokenEmbeddings;
 }
 
+void add_config(SourceModel& model, const std::optional<ModelConfig>& config,
+                const fs::path& file) {
+  models::BuiltModel& built = model.built;
+  if (built.head == HeadKind::kSequenceClassification ||
+      built.head == HeadKind::kTokenClassification) {
+    built.labels = labels_of(config, built.output_size, file);
+    if (config) built.entailment_id = config->entailment_id;
+    if (config) built.problem_type = config->problem_type;
+  }
+  if (config) model.cross_encoder_activation = config->cross_encoder_activation;
+}
+
 SourceModel read_onnx_model(const fs::path& file, const fs::path& folder,
                             const models::BuildOptions& options) {
   std::optional<ModelConfig> config;
@@ -200,13 +212,7 @@ SourceModel read_onnx_model(const fs::path& file, const fs::path& folder,
   built.output_size = imported.output_size;
   refuse_modules(options, file);
   if (built.head == HeadKind::kEmbedding) add_embedding(built, imported, options);
-  if (built.head == HeadKind::kSequenceClassification ||
-      built.head == HeadKind::kTokenClassification) {
-    built.labels = labels_of(config, built.output_size, file);
-    if (config) built.entailment_id = config->entailment_id;
-    if (config) built.problem_type = config->problem_type;
-  }
-  if (config) model.cross_encoder_activation = config->cross_encoder_activation;
+  add_config(model, config, file);
   built.graph = std::move(imported.graph);
   graph::verify(built.graph);
   return model;

@@ -8,6 +8,8 @@
 #include <optional>
 
 #include "base/activation.h"
+#include "engine/engine.h"
+#include "formats/hf_config.h"
 #include "models/models.h"
 #include "onnx/import_onnx.h"
 
@@ -27,7 +29,14 @@ namespace tamis::api {
 struct SourceModel {
   models::BuiltModel built;
   std::optional<Activation> cross_encoder_activation;  ///< config.json's
+  /// What ONNX Runtime runs in place of the graph; nothing: the graph is what runs.
+  std::optional<engine::OpaqueModel> opaque = std::nullopt;
 };
+
+/// Adds what config.json says of the answer: labels, the problem, a cross-encoder's activation.
+/// Throws Error{kCorruptData} if it names another number of labels than the file's logits have.
+void add_config(SourceModel& model, const std::optional<ModelConfig>& config,
+                const std::filesystem::path& file);
 
 /// What a file of a model with that head answers: where sentence-transformers' modules are beside
 /// it, their embedding, else the encoder's rows.

@@ -25,6 +25,7 @@ int cmd_eval(const std::vector<std::string>& arguments) {
       "eval", "How right a model is on rows with the truth, and how far it agrees with another.",
       "tamis eval minilm.tamis --data pairs.tsv --against build/models/minilm");
   CommonFlags common;
+  EngineFlags engine;
   std::string path;
   std::string data;
   std::string output = "-";
@@ -37,13 +38,15 @@ int cmd_eval(const std::vector<std::string>& arguments) {
                      "a Hugging Face folder, a hub id (org/name), or a bundle");
   options.option("--data", data,
                  "a .tsv or .jsonl file of rows with the truth; see docs/formats.md");
-  options.option("--against", against, "a model to compare with, text by text");
+  options.option("--against", against,
+                 "a model to compare with, text by text, on the engine that it has by default");
   options.option("--task", task,
                  "the task to measure (default: what the model and the rows are for)");
   options.option("--precision", precision, "fp32, or what the bundle was made with");
   options.option("--max-length", load.max_length, "longest input in tokens (default: the model's)");
   options.option("--max-batch-tokens", evaluate.max_batch_tokens, "most tokens in one run");
   options.option("--output", output, "where the figures go; - for standard output");
+  engine.add_to(options);
   common.add_to(options);
   if (!options.parse(arguments)) return 0;
 
@@ -54,6 +57,7 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   common.apply(load);
   load.pool = common.make_pool();
   load.keep_graph = false;
+  engine.apply(load);
   const std::vector<TextRow> rows = read_text_data(data);
   auto model = api::LoadedModel::load(find_model(path, common), load);
   if (const auto other_task = task ? std::nullopt : task_of_rows(*model, rows)) {
@@ -64,6 +68,7 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   if (against) {
     load.task = model->task();
     load.precision.reset();
+    load.engine.clear();
     other = api::LoadedModel::load(find_model(*against, common), load);
   }
   evaluate.source = data;

@@ -99,6 +99,7 @@ bool needs_all(const std::string& ready) {
 
 struct ServeFlags {
   CommonFlags common;
+  EngineFlags engine;
   std::vector<std::string> models;
   std::vector<std::string> weights;
   std::vector<std::string> tasks;
@@ -307,6 +308,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   options.option("--precision", flags.precision, "fp32, bf16 or int8; a bundle runs as made");
   options.option("--max-length", flags.max_length, "longest input in tokens");
   options.flag("--no-auto-truncate", flags.no_truncate, "refuse texts that are too long");
+  flags.engine.add_to(options);
   flags.common.add_to(options);
   options.read_environment("TAMIS");
   if (!options.parse(arguments)) return 0;
@@ -321,6 +323,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   server.ready_needs_all = needs_all(flags.ready);
   server.model.max_length = flags.max_length;
   flags.common.apply(server.model);
+  flags.engine.apply(server.model);
   EndSignals signals;
   server.model.pool = flags.common.make_pool();
   if (flags.precision) server.model.precision = api::precision_option(*flags.precision);

@@ -55,6 +55,23 @@ std::string CommonFlags::with_revision(const std::string& model) const {
   return cat(model, "@", *revision);
 }
 
+void EngineFlags::add_to(Options& options, bool with_engine) {
+  if (with_engine) {
+    options.option("--engine", engine,
+                   "cpu, simulate or onnxruntime (default: cpu, and onnxruntime for an .onnx file "
+                   "that is not understood)");
+  }
+  options.option("--ort", library, "the shared library of ONNX Runtime (default: the loader's)");
+  options.option("--ort-provider", provider, "cpu, cuda, tensorrt or openvino, as far as it has");
+}
+
+void EngineFlags::apply(api::ModelOptions& options) const {
+  if (engine) options.engine = *engine;
+  if (library) options.onnx_runtime.library = *library;
+  options.onnx_runtime.provider = provider;
+  options.run_whole = true;
+}
+
 api::ModelPath find_model(const std::string& model, const CommonFlags& common, hub::Parts parts) {
   PullBar bar(common.quiet);
   return api::resolve_model(common.with_revision(model), bar.options(parts));

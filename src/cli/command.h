@@ -45,6 +45,17 @@ struct CommonFlags {
   [[nodiscard]] std::string with_revision(const std::string& model) const;
 };
 
+/// --engine, --ort, --ort-provider: what executes a model.
+struct EngineFlags {
+  std::optional<std::string> engine;
+  std::optional<std::string> library;
+  std::string provider = "cpu";
+
+  /// Without --engine for a command that takes several.
+  void add_to(Options& options, bool with_engine = true);
+  void apply(api::ModelOptions& options) const;
+};
+
 /// What a MODEL argument means; downloads it if it must, with a bar.
 [[nodiscard]] api::ModelPath find_model(const std::string& model, const CommonFlags& common,
                                         hub::Parts parts = hub::Parts::kModel);

@@ -25,7 +25,8 @@ class LoadedServable final : public Servable {
     info_.max_length = manifest.max_length;
     info_.output_size = manifest.output_size;
     info_.hidden_size = manifest.hidden_size;
-    info_.weight_bytes = api::count_constant_bytes(model_->graph());
+    info_.weight_bytes = model_->is_opaque() ? model_->runner().info().memory_bytes
+                                             : api::count_constant_bytes(model_->graph());
     info_.labels = manifest.labels;
     info_.checkpoint = !model_->is_bundle();
     if (model_->int8_agreement() != nullptr) info_.int8_agreement = *model_->int8_agreement();

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "graph/testing/unnamed.h"
 #include "tests/cli/tamis_program.h"
+#include "tests/support/test_paths.h"
 
 namespace tamis::cli_test {
 namespace {
@@ -62,6 +63,36 @@ TEST(CliOnnx, NamesTheNodeThatIsNotUnderstood) {
             std::string::npos)
       << outcome.err;
   EXPECT_EQ(tamis({"inspect", folder.write("cut.onnx", bytes.substr(0, 5000))}).status, 3);
+}
+
+TEST(CliOnnx, SaysWhichEnginesAndLibrariesThereAre) {
+  const TempFolder folder;
+  const auto bench = [](const std::vector<std::string>& flags) {
+    std::vector<std::string> arguments = {"bench",     exported(),  "--shape", "2x8",
+                                          "--no-peak", "--seconds", "0"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    return tamis(arguments);
+  };
+  struct Row {
+    std::vector<std::string> flags;
+    const char* part;
+  };
+  const Row rows[] = {
+      {{"--engine", "tpu"}, "engine \"tpu\": this build has cpu, simulate, onnxruntime"},
+      {{"--engine", "onnxruntime", "--ort", "nowhere.so"}, "--ort nowhere.so: no such file"},
+      {{"--engine", "onnxruntime", "--ort", exported() + "/model.onnx"},
+       "is no shared library that loads"}};
+  for (const Row& row : rows) {
+    const Outcome outcome = bench(row.flags);
+    EXPECT_GT(outcome.status, 1);
+    EXPECT_NE(outcome.err.find(row.part), std::string::npos) << outcome.err;
+  }
+  TAMIS_REQUIRE_ORT();
+  const Outcome both =
+      bench({"--engine", "cpu", "--engine", "onnxruntime", "--ort", test::ort_library().string()});
+  EXPECT_EQ(both.status, 0) << both.err;
+  EXPECT_NE(both.out.find("[cpu]"), std::string::npos) << both.out;
+  EXPECT_NE(both.out.find("[onnxruntime]"), std::string::npos) << both.out;
 }
 
 TEST(CliOnnx, WritesNothingHalf) {
