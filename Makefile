@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 REF ?= main
 
-.PHONY: help demo test test-web model clients web setup release install package bench bench-peers bench-compare \
+.PHONY: help demo test test-web test-python model clients web setup release install package bench bench-peers bench-compare \
         interop wheel format asan tsan tidy fuzz soak clean
 
 help:  ## list the targets
@@ -33,6 +33,11 @@ demo: model release  ## set up, fetch a real model, optimize it, find which sent
 
 test-web: release web  ## the page in a browser, /openapi.json under a fuzzer
 	build/web/bin/python tests/web/web_test.py build/release/tamis
+
+test-python: setup clients  ## the PyTorch bridge, its demo, adapters and Ray, with their own packages
+	cmake --preset dev
+	cmake --build --preset dev --target tamis libtamis
+	tests/python/full_test.sh build/dev build/clients/bin/python
 
 test: setup  ## set up, build, and pass all tests and checks
 	tools/make_test.sh dev

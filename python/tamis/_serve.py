@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import collections
 import os
 import shutil
@@ -36,12 +37,13 @@ def _program() -> str:
 
 
 class Server:
-    """A running server; a context manager that ends it. Ends with this process, too."""
+    """A running server; a context manager that ends it. An interpreter that exits ends it, too."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
         self._lines: Deque[str] = collections.deque(maxlen=_KEPT_LINES)
         threading.Thread(target=self._read_errors, daemon=True).start()
+        atexit.register(self.close)
         self.url = ""
 
     def _read_errors(self) -> None:
@@ -82,6 +84,7 @@ class Server:
         """Lets it answer what waits, and ends it; its exit status. After ``timeout`` seconds it is
         killed.
         """
+        atexit.unregister(self.close)
         if self.running:
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -116,13 +119,6 @@ def _arguments(options: Mapping[str, Any]) -> List[str]:
     return arguments
 
 
-def _end_with_parent() -> None:
-    import ctypes
-
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-
-
 def serve(
     models: Union[Source, Sequence[Source], Mapping[str, Source]],
     *,
@@ -148,8 +144,7 @@ def serve(
                *_arguments(options)]
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True,
-                                   preexec_fn=_end_with_parent if sys.platform == "linux" else None)
+                                   stderr=subprocess.PIPE, text=True)
     except OSError as error:
         raise NotFound(f"serve: {command[0]}: {error.strerror}") from None
     server = Server(process)

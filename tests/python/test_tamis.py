@@ -5,6 +5,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import pickle
 import subprocess
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -315,6 +317,35 @@ class Optimizing(unittest.TestCase):
 
 
 @unittest.skipUnless(PROGRAM, "needs TAMIS_PROGRAM, the command line's program")
+@unittest.skipUnless(PROGRAM, "needs TAMIS_PROGRAM")
+class Serving(unittest.TestCase):
+    def test_a_child_process_answers(self):
+        with tamis.serve({"m": TESTDATA / "models" / "bert-base"}, threads=2) as server:
+            self.assertTrue(server.running)
+            with urllib.request.urlopen(server.url + "/health", timeout=30) as answer:
+                self.assertEqual(answer.status, 200)
+            request = urllib.request.Request(
+                server.url + "/embed", json.dumps({"inputs": ["A text."]}).encode(),
+                {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                rows = np.float32(json.load(answer))
+        self.assertFalse(server.running)
+        self.assertEqual(server.close(), 0)
+        self.assertEqual(rows.shape, (1, load("bert-base").info.output_size))
+
+    def test_its_own_message_when_it_does_not_come_up(self):
+        with self.assertRaisesRegex(tamis.Unavailable, "no-such-model"):
+            tamis.serve(TESTDATA / "models" / "no-such-model")
+        with self.assertRaisesRegex(tamis.Unavailable, "--no-such-option"):
+            tamis.serve(TESTDATA / "models" / "bert-base", no_such_option=1)
+
+    def test_it_ends_with_the_interpreter(self):
+        code = "import sys, tamis; print(tamis.serve(sys.argv[1], threads=1).pid)"
+        out = subprocess.run([sys.executable, "-c", code, TESTDATA / "models" / "bert-base"],
+                             capture_output=True, text=True, check=True)
+        self.assertFalse(os.path.exists(f"/proc/{int(out.stdout)}"))
+
+
 class AsTheProgram(unittest.TestCase):
     def test_embeddings(self):
         path = TESTDATA / "models" / "bert-base"

@@ -123,9 +123,9 @@ class Rewriting(unittest.TestCase):
 
     def test_a5_a_sum_and_then_its_norm(self):
         text = rewritten(in_class("x = a + b", "x = self.post_norm(x)", "return x"))
-        self.assertIn("x = self.post_norm(self.layernorm_quantizer_0(a) + self.layernorm_quantizer_1(b))",
-                      text)
-        for lines in (("x = a + b", "c = x", "x = self.norm(x)"), ("x = a + b", "y = self.norm(x)"),
+        self.assertIn("x = self.layernorm_quantizer_0(a) + self.layernorm_quantizer_1(b)", text)
+        self.assertIn("quantizer_1", rewritten(in_class("x = a + b", "y = self.norm(x).to(x)")))
+        for lines in (("x = a + b", "c = x", "x = self.norm(x)"), ("x = a + b", "y = self.norm(c)"),
                       ("x = a - b", "x = self.norm(x)")):
             self.assertNotIn("quantizer", rewritten(in_class(*lines)))
         embeddings = in_class("x = a + b", "x = self.norm(x)").replace("Layer(", "WordEmbeddings(")

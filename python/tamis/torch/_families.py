@@ -12,7 +12,7 @@ from typing import Dict, List
 
 from .._errors import Unsupported
 from ._patching import Family
-from ._rewrite import Rules, TwoOperands
+from ._rewrite import Renamed, Rules, TwoOperands
 
 
 def _module(name: str) -> str:
@@ -32,6 +32,7 @@ _DEBERTA = Rules(
 )
 _DEBERTA_V2 = Rules(
     products=(TwoOperands("bmm", "matmul"),),
+    more=(Renamed("Conv1d"),),
     leave=("DisentangledSelfAttention.disentangled_attention_bias",
            "DisentangledSelfAttention.pos_key_proj", "DisentangledSelfAttention.pos_query_proj"),
     plain={"DisentangledSelfAttention.disentangled_attention_bias": ("key_proj", "query_proj")},

@@ -10,7 +10,7 @@ R1, R2  names are `<operator>_quantizer_<number>`; a class counts from 0, two a 
         the source, which is Tamis' (the original's walk is breadth first, and differs where products
         stand at different depths, as in today's attention)
 R3, R4  the operand goes through an attribute of self, made at the end of every __init__
-A5      `x = a + b` and, right behind it, `x = self.<norm>(x)` count as `x = self.<norm>(a + b)`, but for
+A5      so are the operands of `x = a + b` if the next statement has `self.<norm>(x)`, but for
         embeddings
 A6      where a norm behind all layers reads the last sum of the last layer (Rules.last), that layer
         alone has quantizers on it
@@ -114,8 +114,8 @@ class NormOfASum(Patcher):
         total.left, total.right = wrap(total.left), wrap(total.right)
 
 
-class _LastSum(Patcher):
-    """``a + b`` (rule A6)."""
+class _Sum(Patcher):
+    """``a + b`` (rules A5, A6)."""
 
     quantizer = "layernorm"
 
@@ -124,21 +124,25 @@ class _LastSum(Patcher):
         node.left, node.right = wrap(node.left), wrap(node.right)
 
 
-class Linear(Patcher):
-    """``nn.Linear(...)``, ``torch.nn.Linear(...)``."""
+class Renamed(Patcher):
+    """``nn.<name>(...)``, ``torch.nn.<name>(...)``: a layer with a quantized twin."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def matches(self, node: ast.AST) -> bool:
         called = _called_attribute(node)
-        return called is not None and ast.unparse(called) in ("nn.Linear", "torch.nn.Linear")
+        return called is not None and ast.unparse(called) in (
+            f"nn.{self._name}", f"torch.nn.{self._name}")
 
     def patch(self, node: ast.AST, wrap: Wrap) -> None:
         assert isinstance(node, ast.Call)
         node.func = ast.copy_location(
-            ast.Attribute(_load(NAMESPACE, node), "QuantLinear", ast.Load()), node)
+            ast.Attribute(_load(NAMESPACE, node), f"Quant{self._name}", ast.Load()), node)
 
 
 PATCHERS: List[Patcher] = [
-    TwoOperands("matmul"), TwoOperands("add"), TwoOperands("bmm"), NormOfASum(), Linear(),
+    TwoOperands("matmul"), TwoOperands("add"), TwoOperands("bmm"), NormOfASum(), Renamed("Linear"),
 ]
 """What patched() looks for, in this order. Take patchers out to leave their places in float, or add
 some of your own.
@@ -155,6 +159,8 @@ class Rules:
 
     products: Sequence[Patcher] = ()
     """Take the place of the TwoOperands of PATCHERS."""
+    more: Sequence[Patcher] = ()
+    """Come after PATCHERS."""
     leave: Sequence[str] = ()
     """What is not touched: "function", "Class", "Class.method", or "Class.attribute" of self where
     that is made.
@@ -177,9 +183,10 @@ class Rules:
 
     def patchers(self) -> List[Patcher]:
         """PATCHERS as they are now, with the family's products."""
-        if not self.products or not any(isinstance(p, TwoOperands) for p in PATCHERS):
-            return list(PATCHERS)
-        return [*self.products, *(p for p in PATCHERS if not isinstance(p, TwoOperands))]
+        usual = list(PATCHERS)
+        if self.products and any(isinstance(p, TwoOperands) for p in PATCHERS):
+            usual = [*self.products, *(p for p in PATCHERS if not isinstance(p, TwoOperands))]
+        return [*usual, *self.more]
 
 
 @dataclass
@@ -201,38 +208,35 @@ def _walk(root: ast.AST, leave: Iterable[ast.AST]) -> Iterator[ast.AST]:
         todo.extend(ast.iter_child_nodes(node))
 
 
-class _InlineSums(ast.NodeTransformer):
-    """Rule A5."""
+def _sums_before_norms(tree: ast.Module) -> Iterator[ast.BinOp]:
+    """Rule A5: values of assignments that a norm in the next statement reads."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name.endswith(("Embedding", "Embeddings")):
+            continue
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for function in node.body:
+            body = function.body if isinstance(function, ast.FunctionDef) else []
+            for statement, following in zip(body, body[1:]):
+                if _is_sum(statement) and _has_norm_of(following, statement):
+                    yield statement.value  # type: ignore[attr-defined]
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        embeds = node.name.endswith(("Embedding", "Embeddings"))
-        return node if embeds else self.generic_visit(node)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        body: List[ast.stmt] = []
-        for statement in node.body:
-            if body and self._is_norm_of(statement, body[-1]):
-                assert isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)
-                total = body.pop()
-                assert isinstance(total, ast.Assign)
-                statement.value.args[0] = total.value
-            body.append(statement)
-        node.body = body
-        return node
+def _is_sum(statement: ast.stmt) -> bool:
+    return (isinstance(statement, ast.Assign) and len(statement.targets) == 1
+            and isinstance(statement.value, ast.BinOp) and isinstance(statement.value.op, ast.Add))
 
-    @staticmethod
-    def _is_norm_of(statement: ast.stmt, before: ast.stmt) -> bool:
-        if not (isinstance(statement, ast.Assign) and isinstance(before, ast.Assign)):
-            return False
-        called = _called_attribute(statement.value)
+
+def _has_norm_of(statement: ast.stmt, assignment: Any) -> bool:
+    target = ast.unparse(assignment.targets[0])
+    for node in ast.walk(statement):
+        called = _called_attribute(node)
         if called is None or "norm" not in called.attr.lower():
-            return False
-        assert isinstance(statement.value, ast.Call)
-        target = ast.unparse(before.targets[0])
-        is_sum = isinstance(before.value, ast.BinOp) and isinstance(before.value.op, ast.Add)
-        return (is_sum and len(before.targets) == len(statement.targets) == 1
-                and [ast.unparse(a) for a in statement.value.args] == [target]
-                and not statement.value.keywords and ast.unparse(statement.targets[0]) == target)
+            continue
+        assert isinstance(node, ast.Call)
+        if [ast.unparse(argument) for argument in node.args] == [target] and not node.keywords:
+            return True
+    return False
 
 
 class _Rewriter:
@@ -241,12 +245,13 @@ class _Rewriter:
         self._rules = rules
         self._patchers = rules.patchers()
         self._left = list(self._left_alone())
+        by_norms = any(isinstance(patcher, NormOfASum) for patcher in self._patchers)
+        self._sums = {id(total) for total in _sums_before_norms(tree)} if by_norms else set()
         self._last_sums: Dict[str, List[str]] = {}
         self._functions: Dict[str, List[str]] = {}  # quantizers of module-level functions
 
     def run(self) -> None:
         self._use_plain_layers()
-        _InlineSums().visit(self._tree)
         for node in self._tree.body:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self._rewrite_function(node)
@@ -286,6 +291,8 @@ class _Rewriter:
         found: List[_Match] = []
         for node in _walk(root, self._left):
             patcher = next((p for p in self._patchers if p.matches(node)), None)
+            if patcher is None and id(node) in self._sums:
+                patcher = _Sum()
             if patcher is not None:
                 found.append(_Match(node, patcher))
         # An operator begins where its first operand does, or before; the walk meets it first.
@@ -352,7 +359,7 @@ class _Rewriter:
                 and isinstance(part.value.op, ast.Add)]
         if not sums:
             raise InvalidArgument(f"{node.name}.forward: has no sum for its quantizers")
-        names = self._patch([_Match(sums[-1], _LastSum(), first)], "self")
+        names = self._patch([_Match(sums[-1], _Sum(), first)], "self")
         self._last_sums[node.name] = names
         return [f"self.{name} = {NAMESPACE}.nn.Identity()" for name in names]
 

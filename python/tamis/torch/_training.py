@@ -11,7 +11,7 @@ import transformers
 
 from ._calibrate import check_attention
 from ._switches import quantizers
-from .quant_nn import QuantLinear
+from .quant_nn import QuantConv1d, QuantLinear
 
 
 @contextlib.contextmanager
@@ -19,7 +19,7 @@ def training_ranges(model: torch.nn.Module) -> Iterator[None]:
     """Within it, weights' ranges are their present maxima at each step; after it, their last. Those
     of activations stay. Gradients pass straight through within a range and are 0 outside (N9).
     """
-    layers = [module for module in model.modules() if isinstance(module, QuantLinear)]
+    layers = [module for module in model.modules() if isinstance(module, (QuantConv1d, QuantLinear))]
     weights = [q for layer in layers for q, _ in layer.weight_quantizers() if q.enabled]
     for quantizer in weights:
         quantizer.follows = True

@@ -220,3 +220,20 @@ class QuantLinear(nn.Linear):
             order.append(rows)
         place = torch.argsort(torch.cat(order))
         return torch.cat(outputs, -1)[..., place]
+
+
+class QuantConv1d(nn.Conv1d):
+    """nn.Conv1d as QuantLinear is nn.Linear; a range for each output channel."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._input_quantizer = TensorQuantizer()
+        self._weight_quantizer = TensorQuantizer(self.out_channels)
+
+    def weight_quantizers(self) -> Iterator[Tuple[TensorQuantizer, torch.Tensor]]:
+        """As QuantLinear's."""
+        yield self._weight_quantizer, self.weight.flatten(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = self._weight_quantizer(self.weight.flatten(1)).view_as(self.weight)
+        return self._conv_forward(self._input_quantizer(x), weight, self.bias)

@@ -1,0 +1,49 @@
+"""Runs the notebook of examples/python as a user does, and holds it to what it should show.
+
+    TAMIS_SHARED=../shared TAMIS_LIBRARY=... PYTHONPATH=python python3 tests/python/test_demo.py
+"""
+
+import os
+import re
+import time
+import unittest
+from pathlib import Path
+
+import nbclient
+import nbformat
+
+SOURCE = Path(__file__).resolve().parent.parent.parent
+LIMIT_SECONDS = 600
+SHARED = Path(os.environ.get("TAMIS_SHARED", SOURCE.parent / "shared")).resolve()
+
+
+def printed(notebook):
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+@unittest.skipUnless((SHARED / "models" / "sst2-minilm").is_dir(),
+                     "needs the classifier and its texts; TAMIS_SHARED names their folder")
+class Demo(unittest.TestCase):
+    def test_the_notebook(self):
+        os.environ["TAMIS_SHARED"] = str(SHARED)
+        path = SOURCE / "examples" / "python" / "quantize_and_train.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        start = time.monotonic()
+        nbclient.NotebookClient(notebook, timeout=LIMIT_SECONDS, kernel_name="python3").execute()
+        seconds = time.monotonic() - start
+        text = printed(notebook)
+        print(text, f"{seconds:.0f} s")
+        self.assertIn("124 quantizers", text)
+        before, after = (float(found) for found in re.findall(r"(?:before|steps): KL (\S+),", text))
+        self.assertLess(2 * after, before, "training halves the loss at least")
+        difference = re.search(r"largest difference of logits.*: (\S+)", text)
+        self.assertLess(float(difference.group(1)), 1e-4)
+        images = [output for cell in notebook.cells for output in cell.get("outputs", [])
+                  if "image/png" in output.get("data", {})]
+        self.assertEqual(len(images), 3)
+        self.assertLess(seconds, LIMIT_SECONDS)
+
+
+if __name__ == "__main__":
+    unittest.main()
