@@ -28,8 +28,15 @@ float bias_at(const graph::AttentionAttributes& fields, const Tensor& table, int
   return values[static_cast<size_t>(bucket * fields.heads + head)];
 }
 
-// [heads, 2 * max_distance + 1]
-std::vector<float> spread(const graph::AttentionAttributes& fields, const Tensor& table) {
+// Sum of min(i + add, most) over i in [0, rows).
+int64_t sum_up_to(int64_t rows, int64_t add, int64_t most) {
+  const int64_t rising = std::clamp<int64_t>(most - add, 0, rows);
+  return rising * (rising - 1) / 2 + rising * add + (rows - rising) * most;
+}
+
+}  // namespace
+
+std::vector<float> spread_bias(const graph::AttentionAttributes& fields, const Tensor& table) {
   std::vector<float> bias;
   bias.reserve(static_cast<size_t>(fields.heads * (2 * fields.max_distance + 1)));
   for (int64_t head = 0; head < fields.heads; ++head) {
@@ -40,23 +47,17 @@ std::vector<float> spread(const graph::AttentionAttributes& fields, const Tensor
   return bias;
 }
 
-// [2 * reach + 1]
-std::vector<int32_t> slots_up_to(int64_t reach, const kernels::reference::DebertaSlots& rule) {
-  std::vector<int32_t> slots;
-  slots.reserve(static_cast<size_t>(2 * reach + 1));
-  for (int64_t d = -reach; d <= reach; ++d) {
-    slots.push_back(static_cast<int32_t>(kernels::reference::deberta_slot(d, rule)));
+SlotTable spread_slots(const graph::AttentionAttributes& fields) {
+  const kernels::reference::DebertaSlots rule = {fields.position_buckets,
+                                                 fields.max_relative_positions};
+  SlotTable table;
+  table.reach = kernels::reference::deberta_reach(rule);
+  table.slots.reserve(static_cast<size_t>(2 * table.reach + 1));
+  for (int64_t d = -table.reach; d <= table.reach; ++d) {
+    table.slots.push_back(static_cast<int32_t>(kernels::reference::deberta_slot(d, rule)));
   }
-  return slots;
+  return table;
 }
-
-// Sum of min(i + add, most) over i in [0, rows).
-int64_t sum_up_to(int64_t rows, int64_t add, int64_t most) {
-  const int64_t rising = std::clamp<int64_t>(most - add, 0, rows);
-  return rising * (rising - 1) / 2 + rising * add + (rows - rising) * most;
-}
-
-}  // namespace
 
 NodeTerms::NodeTerms(const graph::Node& node, Lowering& lowering) {
   const auto& fields = node.attribute<graph::AttentionAttributes>();
@@ -64,7 +65,8 @@ NodeTerms::NodeTerms(const graph::Node& node, Lowering& lowering) {
   terms_.right = window(fields.right);
   if (fields.bias != graph::BiasRule::kNone) {
     const Tensor& table = *lowering.graph().value(node.operand(Operand::kBias)).constant;
-    bias_ = lowering.spread_bias(table, fields.max_distance, [&] { return spread(fields, table); });
+    bias_ = lowering.spread_bias(table, fields.max_distance,
+                                 [&] { return spread_bias(fields, table); });
     terms_.bias = bias_->data();
     terms_.bias_reach = fields.max_distance;
   }
@@ -73,10 +75,9 @@ NodeTerms::NodeTerms(const graph::Node& node, Lowering& lowering) {
 
 void NodeTerms::read_position_tables(const graph::Node& node, Lowering& lowering) {
   const auto& fields = node.attribute<graph::AttentionAttributes>();
-  const kernels::reference::DebertaSlots rule = {fields.position_buckets,
-                                                 fields.max_relative_positions};
-  terms_.slot_reach = kernels::reference::deberta_reach(rule);
-  slots_ = lowering.position_slots(fields, [&] { return slots_up_to(terms_.slot_reach, rule); });
+  terms_.slot_reach =
+      kernels::reference::deberta_reach({fields.position_buckets, fields.max_relative_positions});
+  slots_ = lowering.position_slots(fields, [&] { return spread_slots(fields).slots; });
   terms_.slots = slots_->data();
   terms_.position_keys = lowering.optional_constant(node.operand(Operand::kPositionKeys));
   terms_.position_queries = lowering.optional_constant(node.operand(Operand::kPositionQueries));

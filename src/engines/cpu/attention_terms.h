@@ -13,6 +13,18 @@
 
 namespace tamis::engines::cpu {
 
+/// A bias by distance, [heads, 2 * max_distance + 1], from T5's table [buckets, heads] or ALiBi's
+/// slopes [heads].
+[[nodiscard]] std::vector<float> spread_bias(const graph::AttentionAttributes& fields,
+                                             const Tensor& table);
+
+/// The rows of DeBERTa's position tables by distance, [2 * reach + 1].
+struct SlotTable {
+  int64_t reach = 0;
+  std::vector<int32_t> slots;
+};
+[[nodiscard]] SlotTable spread_slots(const graph::AttentionAttributes& fields);
+
 /// Immutable; copies share the tables. Layers that read the same bias, or count distances alike,
 /// share it here too.
 class NodeTerms {

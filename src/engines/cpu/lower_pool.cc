@@ -1,38 +1,12 @@
 #include <algorithm>
 
 #include "engines/cpu/lowering.h"
+#include "engines/cpu/pool_kinds.h"
 #include "kernels/cpu/pooling/pooling.h"
 
 namespace tamis::engines::cpu {
 
 namespace {
-
-kernels::Pooling kernel_mode(graph::PoolMode mode) {
-  switch (mode) {
-    case graph::PoolMode::kCls:
-      return kernels::Pooling::kCls;
-    case graph::PoolMode::kMean:
-      return kernels::Pooling::kMean;
-    case graph::PoolMode::kMax:
-      return kernels::Pooling::kMax;
-    case graph::PoolMode::kMeanSqrtLen:
-      return kernels::Pooling::kMeanSqrtLen;
-    case graph::PoolMode::kWeightedMean:
-      return kernels::Pooling::kWeightedMean;
-    case graph::PoolMode::kLastToken:
-      return kernels::Pooling::kLastToken;
-  }
-  return kernels::Pooling::kMean;
-}
-
-std::vector<kernels::Pooling> kinds_of(const graph::Node& node) {
-  if (node.op == graph::OpKind::kVocabularyPool) return {kernels::Pooling::kVocabulary};
-  std::vector<kernels::Pooling> kinds;
-  for (const graph::PoolMode mode : node.attribute<graph::PoolAttributes>().modes) {
-    kinds.push_back(kernel_mode(mode));
-  }
-  return kinds;
-}
 
 class PoolStep final : public Step {
  public:
@@ -40,7 +14,7 @@ class PoolStep final : public Step {
       : x_(node.operand(graph::Operand::kX)),
         y_(node.output),
         kernel_(&kernels::select_pooling(lowering.isas())),
-        kinds_(kinds_of(node)),
+        kinds_(pool_kinds(node)),
         width_(lowering.columns(node.operand(graph::Operand::kX))) {}
 
   void run(const StepContext& context) const noexcept override {

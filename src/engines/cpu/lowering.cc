@@ -30,17 +30,6 @@ LowerFn lowering_of(graph::OpKind op) {
   }
 }
 
-// Where position ids come from: walks back to the PositionIds node.
-const graph::PositionIdsAttributes* position_rule(const graph::Graph& graph, graph::ValueId ids) {
-  const int producer = graph.producer(ids);
-  if (producer < 0) return nullptr;
-  return std::get_if<graph::PositionIdsAttributes>(
-      &graph.nodes()[static_cast<size_t>(producer)].attributes);
-}
-
-// The smaller of two limits where 0 stands for none.
-int64_t tighter(int64_t limit, int64_t rows) { return limit == 0 ? rows : std::min(limit, rows); }
-
 }  // namespace
 
 std::unique_ptr<Step> lower(const graph::Node& node, Lowering& lowering) {
@@ -203,34 +192,6 @@ void Lowering::forget_packed(const Tensor& weight) {
   packed_f32_.erase(&weight);
   packed_bf16_.erase(&weight);
   packed_s8_.erase(&weight);
-}
-
-void Lowering::limit_places(int64_t places) {
-  limits_.position_rows = tighter(limits_.position_rows, places);
-  limits_.max_seqlen = std::min(limits_.max_seqlen, places);
-}
-
-void Lowering::limit_unseen(const kernels::AttentionTerms& terms, bool any) {
-  const bool positions = terms.bias != nullptr || terms.disentangled();
-  limits_.unseen_tokens = std::min(limits_.unseen_tokens, any && !positions ? terms.left : 0);
-}
-
-void Lowering::limit_ids(graph::ValueId ids, int64_t rows) {
-  const std::string& name = graph_.value(ids).name;
-  if (name == graph::kInputIds) {
-    limits_.vocab_size = tighter(limits_.vocab_size, rows);
-  } else if (name == graph::kTokenTypeIds) {
-    limits_.type_vocab_size = tighter(limits_.type_vocab_size, rows);
-  } else if (const auto* rule = position_rule(graph_, ids)) {
-    limits_.position_rows = tighter(limits_.position_rows, rows);
-    limits_.first_position =
-        rule->rule == graph::PositionRule::kRoberta ? rule->padding_idx + 1 : 0;
-    limits_.max_seqlen =
-        std::min(limits_.max_seqlen, limits_.position_rows - limits_.first_position);
-  } else {
-    fail(ErrorCode::kUnsupported, "\"", name,
-         "\" indexes a table; only input_ids, token_type_ids and position ids may");
-  }
 }
 
 }  // namespace tamis::engines::cpu

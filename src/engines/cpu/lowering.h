@@ -18,6 +18,7 @@
 #include "engines/cpu/rotary_table.h"
 #include "engines/cpu/step.h"
 #include "engines/cpu/storage.h"
+#include "engines/cpu/table_limits.h"
 #include "engines/cpu/value_table.h"
 #include "graph/graph.h"
 #include "kernels/cpu/gemm_bf16/gemm_bf16.h"
@@ -94,14 +95,14 @@ class Lowering {
   void forget_packed(const Tensor& weight);
 
   /// Notes that places in a sequence, given or not, stay below `places`.
-  void limit_places(int64_t places);
+  void limit_places(int64_t places) { limits_.limit_places(places); }
   /// Notes that `ids` index a table of `rows` rows, for check_batch().
-  void limit_ids(graph::ValueId ids, int64_t rows);
-  /// Notes how many tokens that no token sees a sequence may have (BatchLimits::unseen_tokens), for
-  /// an attention of these terms: none where positions add to scores or `any` is false, and in a
-  /// window so few that each still sees a key.
-  void limit_unseen(const kernels::AttentionTerms& terms, bool any = true);
-  [[nodiscard]] const engine::BatchLimits& limits() const { return limits_; }
+  void limit_ids(graph::ValueId ids, int64_t rows) { limits_.limit_ids(graph_, ids, rows); }
+  /// See TableLimits.
+  void limit_unseen(const kernels::AttentionTerms& terms, bool any = true) {
+    limits_.limit_unseen(terms, any);
+  }
+  [[nodiscard]] const engine::BatchLimits& limits() const { return limits_.get(); }
   /// Bytes packed so far.
   [[nodiscard]] size_t packed_bytes() const { return packed_bytes_; }
 
@@ -110,7 +111,7 @@ class Lowering {
   const PlanOptions& options_;
   const ValueTable& table_;
   const std::vector<QuantizedRows>& quantized_;
-  engine::BatchLimits limits_;
+  TableLimits limits_;
   std::map<const Tensor*, std::shared_ptr<const PackedF32>> packed_f32_;
   std::map<const Tensor*, std::shared_ptr<const PackedBf16>> packed_bf16_;
   std::map<const Tensor*, std::shared_ptr<const PackedS8>> packed_s8_;

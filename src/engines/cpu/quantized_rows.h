@@ -23,6 +23,10 @@ struct QuantizedRows {
   int last_node = 0;   ///< the last that reads it
   /// The step that makes x makes the copy too; otherwise a step before `first_node` does.
   bool by_producer = false;
+  int64_t alignment = 4;  ///< bytes of u8 in a row are a multiple of this
+
+  /// From one row of u8 to the next.
+  [[nodiscard]] int64_t stride() const { return (width + alignment - 1) / alignment * alignment; }
 
   [[nodiscard]] int64_t bytes_per_row() const;
 };

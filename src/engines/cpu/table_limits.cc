@@ -1,0 +1,52 @@
+#include "engines/cpu/table_limits.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace tamis::engines::cpu {
+
+namespace {
+
+// Where position ids come from: walks back to the PositionIds node.
+const graph::PositionIdsAttributes* position_rule(const graph::Graph& graph, graph::ValueId ids) {
+  const int producer = graph.producer(ids);
+  if (producer < 0) return nullptr;
+  return std::get_if<graph::PositionIdsAttributes>(
+      &graph.nodes()[static_cast<size_t>(producer)].attributes);
+}
+
+// The smaller of two limits where 0 stands for none.
+int64_t tighter(int64_t limit, int64_t rows) { return limit == 0 ? rows : std::min(limit, rows); }
+
+}  // namespace
+
+void TableLimits::limit_places(int64_t places) {
+  limits_.position_rows = tighter(limits_.position_rows, places);
+  limits_.max_seqlen = std::min(limits_.max_seqlen, places);
+}
+
+void TableLimits::limit_unseen(const kernels::AttentionTerms& terms, bool any) {
+  const bool positions = terms.bias != nullptr || terms.disentangled();
+  limits_.unseen_tokens = std::min(limits_.unseen_tokens, any && !positions ? terms.left : 0);
+}
+
+void TableLimits::limit_ids(const graph::Graph& graph, graph::ValueId ids, int64_t rows) {
+  const std::string& name = graph.value(ids).name;
+  if (name == graph::kInputIds) {
+    limits_.vocab_size = tighter(limits_.vocab_size, rows);
+  } else if (name == graph::kTokenTypeIds) {
+    limits_.type_vocab_size = tighter(limits_.type_vocab_size, rows);
+  } else if (const auto* rule = position_rule(graph, ids)) {
+    limits_.position_rows = tighter(limits_.position_rows, rows);
+    limits_.first_position =
+        rule->rule == graph::PositionRule::kRoberta ? rule->padding_idx + 1 : 0;
+    limits_.max_seqlen =
+        std::min(limits_.max_seqlen, limits_.position_rows - limits_.first_position);
+  } else {
+    fail(ErrorCode::kUnsupported, "\"", name,
+         "\" indexes a table; only input_ids, token_type_ids and position ids may");
+  }
+}
+
+}  // namespace tamis::engines::cpu
