@@ -120,6 +120,13 @@ TAMIS_DEVICE uint32_t bits_of(float value) {
   std::memcpy(&bits, &value, 4);
   return bits;
 }
+/// IEEE half precision, to nearest, ties to even.
+TAMIS_DEVICE float float_of_f16(uint16_t bits) { return f16_to_float(bits); }
+TAMIS_DEVICE uint16_t f16_of(float value) { return float_to_f16(value); }
+/// Back from one half of what pack_b16() gives.
+TAMIS_DEVICE float float_of_b16(uint16_t bits) {
+  return emulator::architecture() < 80 ? f16_to_float(bits) : bf16_to_float(bits);
+}
 TAMIS_DEVICE float fma_rn(float a, float b, float c) { return std::fma(a, b, c); }
 TAMIS_DEVICE float mul_rn(float a, float b) { return a * b; }
 TAMIS_DEVICE float add_rn(float a, float b) { return a + b; }
@@ -128,6 +135,8 @@ TAMIS_DEVICE float div_rn(float a, float b) { return a / b; }
 TAMIS_DEVICE float sqrt_rn(float a) { return std::sqrt(a); }
 /// 2^x within two units of the last place on the device, exact here.
 TAMIS_DEVICE float exp2_fast(float x) { return std::exp2(x); }
+/// log2(x), the same.
+TAMIS_DEVICE float log2_fast(float x) { return std::log2(x); }
 TAMIS_DEVICE float to_float(int32_t value) { return static_cast<float>(value); }
 /// To the nearest integer, ties to even.
 TAMIS_DEVICE int32_t round_even(float value) { return static_cast<int32_t>(std::nearbyint(value)); }

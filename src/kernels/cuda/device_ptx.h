@@ -80,6 +80,19 @@ TAMIS_DEVICE void load_matrices_transposed(uint32_t (&r)[4], uint32_t address) {
                : "memory");
 }
 
+TAMIS_DEVICE float float_of(uint32_t bits) { return __uint_as_float(bits); }
+TAMIS_DEVICE uint32_t bits_of(float value) { return __float_as_uint(value); }
+TAMIS_DEVICE float float_of_f16(uint16_t bits) {
+  float value;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
+  return value;
+}
+TAMIS_DEVICE uint16_t f16_of(float value) {
+  uint16_t bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  return bits;
+}
+
 #if __CUDA_ARCH__ >= 800
 
 TAMIS_DEVICE void multiply_u8s8(int32_t (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
@@ -110,6 +123,7 @@ TAMIS_DEVICE uint32_t pack_b16(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
   return packed;
 }
+TAMIS_DEVICE float float_of_b16(uint16_t bits) { return float_of(uint32_t{bits} << 16); }
 
 #else  // Turing: halves of the same products, copies through registers, f16
 
@@ -155,11 +169,10 @@ TAMIS_DEVICE uint32_t pack_b16(float low, float high) {
       : "f"(low), "f"(high));
   return packed;
 }
+TAMIS_DEVICE float float_of_b16(uint16_t bits) { return float_of_f16(bits); }
 
 #endif
 
-TAMIS_DEVICE float float_of(uint32_t bits) { return __uint_as_float(bits); }
-TAMIS_DEVICE uint32_t bits_of(float value) { return __float_as_uint(value); }
 TAMIS_DEVICE float fma_rn(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 TAMIS_DEVICE float mul_rn(float a, float b) { return __fmul_rn(a, b); }
 TAMIS_DEVICE float add_rn(float a, float b) { return __fadd_rn(a, b); }
@@ -169,6 +182,11 @@ TAMIS_DEVICE float sqrt_rn(float a) { return __fsqrt_rn(a); }
 TAMIS_DEVICE float exp2_fast(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+TAMIS_DEVICE float log2_fast(float x) {
+  float y;
+  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 TAMIS_DEVICE float to_float(int32_t value) { return __int2float_rn(value); }

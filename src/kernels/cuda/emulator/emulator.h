@@ -42,6 +42,9 @@ struct Options {
   size_t shared_limit = 99 * 1024;
   /// 75: the bodies for Turing, whose copies are at once and whose 16-bit floats are f16; else 80.
   int architecture = 80;
+  /// False for kernels without barriers, shuffles and products: their threads run one after the
+  /// other without a fiber each, and a collective is a Fault.
+  bool collectives = true;
 };
 
 /// What a launch did, for the whole grid.
@@ -63,6 +66,9 @@ struct Launch {
   Dim grid;
   Dim block;
   size_t shared_bytes = 0;
+  /// Of the grid's blocks, x fastest, those that are run; for several OS threads that share it.
+  unsigned first_block = 0;
+  unsigned end_block = ~0u;
 };
 
 /// Runs `body` as each thread of the grid. Throws Fault, and what the body throws. Not from inside

@@ -120,6 +120,24 @@ TEST(Faults, ThreadsThatWaitForEver) {
       << "threads that left do not hold a block's barrier";
 }
 
+TEST(Faults, ACollectiveWhereNoneIsToBe) {
+  emulator::Options options;
+  options.collectives = false;
+  int threads = 0;
+  launch(
+      {{2}, {40}, 0}, [&] { ++threads; }, options);
+  EXPECT_EQ(threads, 80);
+  try {
+    launch(
+        {{1}, {32}, 0}, [] { device::sync_block(); }, options);
+    FAIL();
+  } catch (const Fault& fault) {
+    EXPECT_NE(std::string(fault.what()).find("block barrier in a kernel that is to have none"),
+              std::string::npos)
+        << fault.what();
+  }
+}
+
 TEST(Faults, ACopyReadTooEarly) {
   alignas(16) static const uint8_t bytes[16] = {1, 2, 3};
   // What arrives later is poison: the value is wrong, whatever the order.

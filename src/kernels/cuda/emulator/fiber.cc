@@ -41,13 +41,16 @@ tamis_cuda_switch:
 namespace tamis::cuda::emulator {
 
 StackMemory::StackMemory(size_t stacks) : bytes_(stacks * kBytes) {
+  if (bytes_ == 0) return;
   void* memory = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   memory_ = static_cast<unsigned char*>(memory);
 }
 
-StackMemory::~StackMemory() { ::munmap(memory_, bytes_); }
+StackMemory::~StackMemory() {
+  if (bytes_ > 0) ::munmap(memory_, bytes_);
+}
 
 void Fiber::start(unsigned char* stack, void (*entry)()) {
   stack_ = stack;

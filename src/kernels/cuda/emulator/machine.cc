@@ -27,7 +27,7 @@ Machine::Machine(const Launch& launch, const std::function<void()>& body, const 
       warps_((launch.block.count() + kLanes - 1) / kLanes),
       named_(kNamedBarriers),
       shared_(launch.shared_bytes, options.check),
-      stacks_(launch.block.count()),
+      stacks_(options.collectives ? launch.block.count() : 0),
       random_(options.seed) {
   const auto threads = static_cast<int>(threads_.size());
   for (int w = 0; w < static_cast<int>(warps_.size()); ++w) {
@@ -44,13 +44,11 @@ Counters Machine::run() {
   Machine* const before = running_machine;
   running_machine = this;
   try {
-    for (unsigned z = 0; z < launch_.grid.z; ++z) {
-      for (unsigned y = 0; y < launch_.grid.y; ++y) {
-        for (unsigned x = 0; x < launch_.grid.x; ++x) {
-          position_.block = {x, y, z};
-          run_block();
-        }
-      }
+    const Dim& grid = launch_.grid;
+    const unsigned end = std::min(grid.count(), launch_.end_block);
+    for (unsigned i = launch_.first_block; i < end; ++i) {
+      position_.block = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
+      run_block();
     }
   } catch (...) {
     unwind();
@@ -111,7 +109,21 @@ int Machine::count(State state) const {
                                         [&](const Thread& t) { return t.state == state; }));
 }
 
+// Threads that never wait need no stack of their own.
+void Machine::run_block_in_line() {
+  shared_.clear();
+  ++epoch_;
+  for (size_t t = 0; t < threads_.size(); ++t) {
+    running_ = static_cast<int>(t);
+    position_.thread = threads_[t].index;
+    body_();
+  }
+  if (!options_.check) return;
+  for (Warp& warp : warps_) count_requests(warp);
+}
+
 void Machine::run_block() {
+  if (!options_.collectives) return run_block_in_line();
   start_threads();
   std::vector<size_t> order(warps_.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -177,6 +189,7 @@ bool Machine::release_barrier() {
 
 // Ends the fibers that are in the middle, so that what lies on their stacks is destroyed.
 void Machine::unwind() {
+  if (!options_.collectives) return;
   stopping_ = true;
   for (int t = 0; t < static_cast<int>(threads_.size()); ++t) {
     if (thread(t).state == State::kDone || thread(t).at == std::string("start")) continue;
@@ -191,6 +204,7 @@ void Machine::resume(int t) {
 }
 
 void Machine::suspend() {
+  if (!options_.collectives) fault(std::string(self().at) + " in a kernel that is to have none");
   self().fiber.switch_to(scheduler_);
   if (stopping_) throw Stopped();
 }

@@ -89,6 +89,7 @@ class Machine {
   [[nodiscard]] std::string where(int thread) const;
 
   void run_block();
+  void run_block_in_line();
   void start_threads();
   bool run_warp(Warp& warp);
   bool release_barrier();

@@ -1,0 +1,307 @@
+// Both attentions on the emulator, against the reference: heads of all sizes, all that positions
+// add, grouped heads, picked rows.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/bf16.h"
+#include "kernels/cuda/attention/attention_b16-inl.h"
+#include "kernels/cuda/attention/attention_plain-inl.h"
+#include "kernels/cuda/testing.h"
+#include "kernels/reference/reference.h"
+
+namespace tamis::cuda {
+namespace {
+
+using kernels::AttentionTerms;
+using testing::Guarded;
+using testing::random_floats;
+
+struct Setting {
+  int head_size = 32;
+  int heads = 2;
+  int kv_heads = 2;
+  std::vector<int32_t> lengths = {70, 1, 0, 33};
+  int64_t left = AttentionTerms::kAll;
+  int64_t right = AttentionTerms::kAll;
+  bool bias = false;
+  bool disentangled = false;
+  bool rounded = true;
+  Stored stored = Stored::kB16;  // of q, k and v
+};
+
+/// Tensors of a setting, q, k and v side by side, and the arrays of a batch.
+struct Attention {
+  explicit Attention(const Setting& s)
+      : setting(s),
+        width(s.heads * s.head_size),
+        kv_width(s.kv_heads * s.head_size),
+        ld(width + 2 * kv_width),
+        cu_seqlens(static_cast<int64_t>(s.lengths.size()) + 1),
+        bias(random_floats(int64_t{s.heads} * (2 * kReach + 1), 1, 2)),
+        position_keys(random_floats(int64_t{kSlots} * width, 1, 3)),
+        position_queries(random_floats(int64_t{kSlots} * width, 1, 4)),
+        slots(2 * kReach + 1) {
+    for (size_t i = 0; i < s.lengths.size(); ++i) {
+      cu_seqlens[static_cast<int64_t>(i) + 1] = cu_seqlens[static_cast<int64_t>(i)] + s.lengths[i];
+    }
+    for (int d = -kReach; d <= kReach; ++d) slots[d + kReach] = (kReach - d) % kSlots;
+    const auto values = random_floats(int64_t{tokens()} * ld, 1, 1);
+    for (const float x : values.span()) {
+      halves.push_back(float_to_bf16(x));
+      // What comes as float32 is rounded by the kernel; values that are not bf16 show it.
+      floats.push_back(s.stored == Stored::kB16 ? bf16_to_float(halves.back()) : x);
+    }
+    add_tiles();
+  }
+
+  [[nodiscard]] int tokens() const { return cu_seqlens[cu_seqlens.size() - 1]; }
+  void add_tiles() {
+    for (size_t s = 0; s < setting.lengths.size(); ++s) {
+      const int32_t begin = cu_seqlens[static_cast<int64_t>(s)];
+      const int32_t length = setting.lengths[s];
+      for (int32_t row = 0; row < length; row += kAttentionRows) {
+        tiles.push_back({begin + row, std::min(kAttentionRows, length - row), begin, length});
+      }
+      for (int32_t place = 0; place < length; ++place) places.push_back(place);
+    }
+  }
+
+  [[nodiscard]] AttentionTerms terms() const {
+    AttentionTerms terms;
+    terms.left = setting.left;
+    terms.right = setting.right;
+    if (setting.bias) {
+      terms.bias = bias.data();
+      terms.bias_reach = kReach;
+    }
+    if (setting.disentangled) {
+      terms.position_keys = position_keys.data();
+      terms.position_queries = position_queries.data();
+      terms.position_rows = kSlots;
+      terms.ld_positions = width;
+      terms.slots = slots.data();
+      terms.slot_reach = kReach;
+    }
+    return terms;
+  }
+
+  [[nodiscard]] std::vector<float> wanted() const {
+    std::vector<float> out(static_cast<size_t>(tokens()) * static_cast<size_t>(width));
+    for (size_t s = 0; s < setting.lengths.size(); ++s) {
+      const kernels::AttentionWork work = {static_cast<int64_t>(s), 0, setting.heads, 0,
+                                           setting.lengths[s],      0};
+      if (setting.rounded) {
+        run_rounded(work, out);
+      } else {
+        run_plain(work, out);
+      }
+    }
+    return out;
+  }
+  template <typename Args>
+  void put(Args& args, std::vector<float>& out) const {
+    args.cu_seqlens = cu_seqlens.data();
+    args.sequences = static_cast<int64_t>(setting.lengths.size());
+    args.heads = setting.heads;
+    args.kv_heads = setting.kv_heads;
+    args.head_size = setting.head_size;
+    args.scale = kScale;
+    args.out = out.data();
+    args.ldo = width;
+    args.terms = terms();
+  }
+  void run_plain(const kernels::AttentionWork& work, std::vector<float>& out) const {
+    kernels::AttentionArgs args;
+    put(args, out);
+    args.q = floats.data();
+    args.k = floats.data() + width;
+    args.v = floats.data() + width + kv_width;
+    args.ldq = args.ldk = args.ldv = ld;
+    kernels::reference::attention_rows(args, work);
+  }
+  void run_rounded(const kernels::AttentionWork& work, std::vector<float>& out) const {
+    kernels::AttentionBf16Args args;
+    put(args, out);
+    args.q = {floats.data(), nullptr, ld};
+    args.k = {floats.data() + width, nullptr, ld};
+    args.v = {floats.data() + width + kv_width, nullptr, ld};
+    kernels::reference::attention_bf16_rows(args, work);
+  }
+
+  [[nodiscard]] Values operand(int column) const {
+    if (setting.stored == Stored::kB16) return {halves.data() + column, Stored::kB16};
+    return {floats.data() + column, Stored::kF32};
+  }
+  [[nodiscard]] AttentionParams params(const int32_t* count, float* out) const {
+    const AttentionTerms added = terms();
+    AttentionParams p;
+    p.tile_count = count;
+    p.tiles = tiles.data();
+    p.places = places.data();
+    p.heads = setting.heads;
+    p.group = setting.heads / setting.kv_heads;
+    p.head_size = setting.head_size;
+    p.scale = kScale;
+    p.left = static_cast<int>(std::min<int64_t>(added.left, AttentionParams::kAllKeys));
+    p.right = static_cast<int>(std::min<int64_t>(added.right, AttentionParams::kAllKeys));
+    p.bias = added.bias;
+    p.bias_reach = kReach;
+    p.position_keys = added.position_keys;
+    p.position_queries = added.position_queries;
+    p.ld_positions = width;
+    p.slots = slots.data();
+    p.slot_reach = kReach;
+    p.rounded = setting.rounded;
+    p.q = operand(0);
+    p.k = operand(width);
+    p.v = operand(width + kv_width);
+    p.ldq = p.ldk = p.ldv = ld;
+    p.out = {out, Stored::kF32};
+    return p;
+  }
+
+  static constexpr int kReach = 9;
+  static constexpr int kSlots = 7;
+  static constexpr float kScale = 0.3f;
+
+  Setting setting;
+  int width, kv_width, ld;
+  Guarded<int32_t> cu_seqlens;
+  Guarded<float> bias, position_keys, position_queries;
+  Guarded<int32_t> slots;
+  alignas(16) std::vector<uint16_t> halves;
+  std::vector<float> floats;
+  std::vector<AttentionTile> tiles;
+  std::vector<int32_t> places;
+};
+
+template <typename Kernel>
+void expect_near(const Setting& setting, int shared_bytes) {
+  const Attention attention(setting);
+  const std::vector<float> want = attention.wanted();
+  Guarded<float> got(static_cast<int64_t>(want.size()));
+  const auto tiles = static_cast<int32_t>(attention.tiles.size());
+  const auto count = testing::number(tiles);
+  for (uint64_t seed = 1; seed < 3; ++seed) {
+    emulator::Options options;
+    options.seed = seed;
+    // One block more than there are tiles: it leaves at once.
+    const emulator::Counters counters = testing::run<Kernel>(
+        attention.params(count.data(), got.data()), static_cast<unsigned>(tiles) + 1,
+        static_cast<unsigned>(setting.heads), kAttentionThreads, shared_bytes, options);
+    EXPECT_EQ(counters.ldmatrix_cycles, counters.ldmatrix);
+    // Each p and each sum may be rounded by half a unit of 8 bits, and |v| is up to 1.
+    const double tolerance = setting.rounded ? 0x1p-7 : 1e-5;
+    double worst = 0;
+    for (int64_t i = 0; i < got.size(); ++i) {
+      const double apart = std::abs(double{got[i]} - want[static_cast<size_t>(i)]);
+      worst = std::max(worst, std::isnan(apart) ? 1e9 : apart);
+    }
+    EXPECT_LE(worst, tolerance) << "head size " << setting.head_size;
+  }
+}
+
+template <int kSize>
+void expect_b16(Setting setting) {
+  for (const int size : {kSize, kSize - 8, kSize - 3}) {
+    setting.head_size = size;
+    expect_near<device::AttentionB16<kSize>>(setting, attention_shared_bytes(kSize));
+  }
+}
+
+TEST(AttentionB16, TakesHeadsOfAllSizes) {
+  Setting setting;
+  setting.lengths = {66, 3};
+  setting.heads = setting.kv_heads = 1;
+  expect_b16<16>(setting);
+  expect_b16<32>(setting);
+  expect_b16<48>(setting);
+  expect_b16<64>(setting);
+  expect_b16<80>(setting);
+  expect_b16<96>(setting);
+  expect_b16<112>(setting);
+  expect_b16<128>(setting);
+}
+
+/// What an attention may have beside its heads.
+std::vector<Setting> settings() {
+  Setting plain;
+  plain.head_size = 16;
+  plain.heads = plain.kv_heads = 4;
+  std::vector<Setting> all(8, plain);
+  all[1].kv_heads = 2;
+  all[2].bias = true;
+  all[3].right = 0;  // causal
+  all[4].left = 3;
+  all[4].right = 5;
+  all[4].lengths = {150, 2};
+  all[5].left = 70;
+  all[5].right = 0;
+  all[5].bias = true;
+  all[5].lengths = {200};
+  all[6].stored = Stored::kF32;
+  all[7].kv_heads = 1;
+  all[7].stored = Stored::kF32;
+  all[7].left = 0;
+  return all;
+}
+
+TEST(AttentionB16, AddsWhatPositionsAdd) {
+  for (const Setting& setting : settings()) {
+    expect_near<device::AttentionB16<16>>(setting, attention_shared_bytes(16));
+  }
+}
+
+TEST(AttentionPlain, AddsWhatPositionsAdd) {
+  for (Setting setting : settings()) {
+    for (const bool rounded : {true, false}) {
+      setting.rounded = rounded;
+      if (!rounded) setting.stored = Stored::kF32;
+      setting.lengths = {37, 1, 0, 5};
+      expect_near<device::AttentionPlain>(setting, kAttentionPlainSharedBytes);
+      setting.disentangled = true;
+      setting.head_size = 7;
+      expect_near<device::AttentionPlain>(setting, kAttentionPlainSharedBytes);
+    }
+  }
+}
+
+TEST(AttentionPlain, TakesHeadsUpTo256) {
+  Setting setting;
+  setting.heads = setting.kv_heads = 1;
+  setting.lengths = {34};
+  setting.head_size = 256;
+  expect_near<device::AttentionPlain>(setting, kAttentionPlainSharedBytes);
+}
+
+// A query of huge scores, and one whose values are not finite: NaN, and only there.
+TEST(Attention, KeepsWhatIsNotFiniteToItsRow) {
+  Setting setting;
+  setting.heads = setting.kv_heads = 1;
+  setting.head_size = 16;
+  setting.lengths = {5};
+  Attention attention(setting);
+  attention.halves[0] = 0x7fc0;  // q of token 0
+  for (int c = 0; c < 16; ++c) {
+    attention.halves[static_cast<size_t>(attention.ld + c)] = 0x7e00;  // q of token 1: 4e37
+  }
+  const auto count = testing::number(1);
+  for (const bool tiled : {true, false}) {
+    Guarded<float> got(5 * 16);
+    const AttentionParams params = attention.params(count.data(), got.data());
+    if (tiled) {
+      testing::run<device::AttentionB16<16>>(params, 1, 1, kAttentionThreads,
+                                             attention_shared_bytes(16));
+    } else {
+      testing::run<device::AttentionPlain>(params, 1, 1, kAttentionThreads,
+                                           kAttentionPlainSharedBytes);
+    }
+    EXPECT_TRUE(std::isnan(got[3]));
+    EXPECT_TRUE(std::isfinite(got[16 + 3]));
+    EXPECT_TRUE(std::isfinite(got[32 + 3]));
+  }
+}
+
+}  // namespace
+}  // namespace tamis::cuda

@@ -1,0 +1,28 @@
+// What holds for every row of kernels.inc.
+#include "kernels/cuda/kernel_list.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+namespace tamis::cuda {
+namespace {
+
+// The least of what a card of compute capability 7.5 gives a block.
+constexpr int kMostSharedBytes = 64 * 1024;
+
+TEST(KernelList, EachRowCanBeLaunchedOnEachCard) {
+  std::set<std::string> names;
+  for (const KernelRow& kernel : kernel_rows()) {
+    EXPECT_TRUE(names.insert(kernel.name).second) << kernel.name;
+    EXPECT_GT(kernel.threads, 0);
+    EXPECT_LE(kernel.threads, 1024);
+    EXPECT_EQ(kernel.threads % 32, 0);
+    EXPECT_LE(kernel.shared_bytes, kMostSharedBytes) << kernel.name;
+  }
+  EXPECT_EQ(kernel_row(KernelId::k_rotary).name, std::string("tamis_rotary"));
+}
+
+}  // namespace
+}  // namespace tamis::cuda

@@ -1,0 +1,34 @@
+// What kernel tests share: launches on the emulator.
+//
+// Is: for tests only.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/testing/guarded.h"
+#include "kernels/cuda/emulator/emulator.h"
+
+namespace tamis::cuda::testing {
+
+using kernels::testing::Guarded;
+using kernels::testing::random_floats;
+
+/// A number that kernels read, such as that of the rows.
+inline Guarded<int32_t> number(int32_t value) {
+  Guarded<int32_t> one(1);
+  one[0] = value;
+  return one;
+}
+
+/// Runs Kernel on a grid of columns x rows blocks.
+template <typename Kernel, typename Params>
+emulator::Counters run(const Params& params, unsigned columns, unsigned rows, int threads,
+                       int shared_bytes, const emulator::Options& options = {}) {
+  return emulator::launch(
+      {{columns, rows}, {static_cast<unsigned>(threads)}, static_cast<size_t>(shared_bytes)},
+      [&] { Kernel::run(params); }, options);
+}
+
+constexpr unsigned blocks(int n, int size) { return static_cast<unsigned>((n + size - 1) / size); }
+
+}  // namespace tamis::cuda::testing
