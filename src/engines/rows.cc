@@ -1,6 +1,7 @@
 // All engines of this build, behind engine_rows().
 #include "engine/engine.h"
 #include "engines/cpu/cpu_engine.h"
+#include "engines/cuda/cuda_engine.h"
 #include "engines/onnxruntime/onnxruntime_engine.h"
 #include "engines/simulate/simulate_engine.h"
 

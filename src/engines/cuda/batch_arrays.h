@@ -1,0 +1,74 @@
+// The integers of a batch as kernels read them: ids, borders, which rows are whose.
+//
+// Is: what a plan wants of a batch, where each array lies in one block that is sent at once, and
+// its contents. Is not: on the card. May use: engine, graph, kernels/cuda.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/packed_batch.h"
+#include "graph/graph.h"
+#include "kernels/cuda/attention/attention.h"
+
+namespace tamis::engines::cuda {
+
+/// Rows of a batch by symbol, or as many as there may be.
+struct Extent {
+  int64_t sequences = 0;
+  int64_t tokens = 0;
+  int64_t selected = 0;
+
+  [[nodiscard]] int64_t rows(graph::Symbol symbol) const;
+  /// Attention's tiles of query rows that the symbol counts, at most.
+  [[nodiscard]] int64_t tiles(graph::Symbol symbol) const;
+  friend auto operator<=>(const Extent&, const Extent&) = default;
+};
+[[nodiscard]] Extent extent_of(const engine::PackedBatch& batch);
+/// A larger one of few, so that work recorded for it serves many batches.
+[[nodiscard]] Extent bucket_of(const Extent& extent);
+
+enum class ArrayKind : uint8_t {
+  kRows,         ///< [1]: rows that the symbol counts
+  kInputIds,     ///< [T]
+  kTokenTypeIds,  ///< [T], zeros where the batch brings none
+  kPositions,    ///< [T]: position ids by the family's rule
+  kCuSeqlens,    ///< [B + 1]
+  kPlaces,       ///< of each row its token's place in its sequence
+  kGivenPlaces,  ///< the same, by the batch's position ids if it brings them
+  kTileCount,    ///< [1]
+  kTiles,        ///< AttentionTile of the symbol's rows
+  kTokenOf,      ///< of each row the token that it is; -1: none
+  kFilled,       ///< [B]: the sequence's number, -1 where it is empty
+  kAround,       ///< [T, width]: the tokens around each, -1 outside its sequence
+};
+
+/// One array that a plan reads.
+struct ArrayKey {
+  ArrayKind kind = ArrayKind::kRows;
+  graph::Symbol symbol = graph::Symbol::kTokens;
+  int64_t width = 0;  ///< of kAround
+  graph::PositionIdsAttributes rule;
+
+  friend bool operator==(const ArrayKey&, const ArrayKey&) = default;
+};
+
+/// Arrays by their number. Immutable once the plan is made.
+class BatchArrays {
+ public:
+  /// The array's number, the same for the same key.
+  [[nodiscard]] int add(const ArrayKey& key);
+
+  /// Byte offsets of all arrays for batches up to `extent`; returns the bytes in all.
+  [[nodiscard]] size_t layout(const Extent& extent, std::vector<size_t>& offsets) const;
+  /// Writes the arrays of a batch at these offsets of `block`.
+  void fill(const engine::PackedBatch& batch, const std::vector<size_t>& offsets,
+            std::byte* block) const;
+
+ private:
+  std::vector<ArrayKey> keys_;
+};
+
+}  // namespace tamis::engines::cuda

@@ -1,0 +1,33 @@
+// A card with the kernels loaded.
+//
+// Is: what all plans on a card share. Is not: a plan. May use: device/cuda, kernels/cuda.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "device/cuda/stream.h"
+#include "kernels/cuda/kernel_list.h"
+
+namespace tamis::engines::cuda {
+
+/// Immutable and thread-safe.
+class Card {
+ public:
+  /// Throws Error{kUnavailable}, see cuda_engine.h.
+  [[nodiscard]] static std::shared_ptr<const Card> open(int index);
+
+  [[nodiscard]] const std::shared_ptr<device::cuda::CudaDevice>& device() const { return device_; }
+  [[nodiscard]] void* function(tamis::cuda::KernelId id) const {
+    return functions_[static_cast<size_t>(id)];
+  }
+
+ private:
+  explicit Card(std::shared_ptr<device::cuda::CudaDevice> device);
+
+  std::shared_ptr<device::cuda::CudaDevice> device_;
+  std::unique_ptr<device::cuda::Module> module_;
+  std::vector<void*> functions_;  // by KernelId
+};
+
+}  // namespace tamis::engines::cuda

@@ -1,0 +1,127 @@
+// Add, Mul and Activation; rotary positions; and what packing a batch does.
+#include "base/error.h"
+#include "engines/cuda/lowering.h"
+
+namespace tamis::engines::cuda {
+
+using graph::Operand;
+using tamis::cuda::ElementwiseParams;
+using tamis::cuda::KernelId;
+using tamis::cuda::Stored;
+
+namespace {
+
+// The second operand is a value of the same shape, a constant row, or a constant number.
+class ElementwiseStep final : public Step {
+ public:
+  ElementwiseStep(const graph::Node& node, Lowering& lowering)
+      : x_(node.operand(Operand::kX)),
+        y_(node.output),
+        symbol_(lowering.symbol(node.output)),
+        rows_(lowering.array(ArrayKind::kRows, symbol_)) {
+    params_.columns = params_.ldy = lowering.columns(y_);
+    params_.x.stored = lowering.stored(x_);
+    params_.y.stored = lowering.stored(y_);
+    if (const auto* fields = std::get_if<graph::ActivationAttributes>(&node.attributes)) {
+      params_.activation = fields->activation;
+      return;
+    }
+    const bool add = node.op == graph::OpKind::kAdd;
+    params_.kind = add ? ElementwiseParams::Kind::kAdd : ElementwiseParams::Kind::kMultiply;
+    take_other(node.operand(Operand::kY), lowering);
+  }
+
+  void launch(const StepContext& context) const override {
+    ElementwiseParams params = params_;
+    params.rows = context.array(rows_);
+    params.x.data = context.value<const std::byte>(x_);
+    params.y.data = context.value<std::byte>(y_);
+    params.other = constant_.there() ? context.constant(constant_) : nullptr;
+    if (other_ != graph::kNoValue) params.other = context.value<const float>(other_);
+    context.launch(KernelId::k_elementwise, context.extent.rows(symbol_), 1, params);
+  }
+
+ private:
+  void take_other(graph::ValueId other, Lowering& lowering) {
+    const size_t rank = lowering.shape(other).rank();
+    if (rank == 2) {
+      TAMIS_CHECK(lowering.stored(other) == Stored::kF32);
+      other_ = other;
+      params_.other_row = params_.columns;
+    } else {
+      constant_ = lowering.floats(other);
+      params_.other_column = rank == 0 ? 0 : 1;
+    }
+  }
+
+  graph::ValueId x_;
+  graph::ValueId y_;
+  graph::Symbol symbol_;
+  int rows_;
+  graph::ValueId other_ = graph::kNoValue;
+  Constant<float> constant_;
+  ElementwiseParams params_;
+};
+
+class RotaryStep final : public Step {
+ public:
+  RotaryStep(const graph::Node& node, Lowering& lowering)
+      : x_(node.operand(Operand::kX)),
+        y_(node.output),
+        symbol_(lowering.symbol(y_)),
+        rows_(lowering.array(ArrayKind::kRows, symbol_)),
+        places_(lowering.array(ArrayKind::kGivenPlaces, symbol_)),
+        angles_(lowering.angles(node)) {
+    const auto& fields = node.attribute<graph::RotaryAttributes>();
+    params_.width = lowering.columns(y_);
+    params_.heads = static_cast<int>(fields.heads);
+    params_.head_size = static_cast<int>(fields.head_size);
+    params_.pairs = static_cast<int>(lowering.shape(node.operand(Operand::kFrequencies))[0].size);
+    params_.interleaved = fields.interleaved;
+    params_.angles = static_cast<int>(angles_->stride());
+    params_.x.stored = lowering.stored(x_);
+    params_.y.stored = lowering.stored(y_);
+    lowering.limits().limit_places(Angles::kMostPlaces);
+  }
+
+  void launch(const StepContext& context) const override {
+    const Angles::Table* table = angles_->table();
+    TAMIS_CHECK(table != nullptr);
+    tamis::cuda::RotaryParams params = params_;
+    params.rows = context.array(rows_);
+    params.places = context.array(places_);
+    params.cosine = table->cosine;
+    params.sine = table->sine;
+    params.x.data = context.value<const std::byte>(x_);
+    params.y.data = context.value<std::byte>(y_);
+    context.launch(KernelId::k_rotary, context.extent.rows(symbol_), 1, params);
+  }
+
+ private:
+  graph::ValueId x_;
+  graph::ValueId y_;
+  graph::Symbol symbol_;
+  int rows_;
+  int places_;
+  std::shared_ptr<Angles> angles_;
+  tamis::cuda::RotaryParams params_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> lower_elementwise(const graph::Node& node, Lowering& lowering) {
+  if (lowering.shape(node.output).rank() != 2) {
+    refuse(node, cat("values of shape ", lowering.shape(node.output).to_string(),
+                     "; the CUDA engine takes rows"));
+  }
+  return std::make_unique<ElementwiseStep>(node, lowering);
+}
+
+std::unique_ptr<Step> lower_rotary(const graph::Node& node, Lowering& lowering) {
+  return std::make_unique<RotaryStep>(node, lowering);
+}
+
+// The ids come with the batch: plan.cc.
+std::unique_ptr<Step> lower_position_ids(const graph::Node&, Lowering&) { return nullptr; }
+
+}  // namespace tamis::engines::cuda

@@ -1,0 +1,99 @@
+#include "engines/cuda/lowering.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace tamis::engines::cuda {
+
+using graph::Operand;
+using tamis::cuda::Stored;
+
+#define X(op, function) std::unique_ptr<Step> function(const graph::Node&, Lowering&);
+#include "engines/cuda/lowering.inc"
+#undef X
+
+namespace {
+
+using LowerFn = std::unique_ptr<Step> (*)(const graph::Node&, Lowering&);
+
+LowerFn lowering_of(graph::OpKind op) {
+  switch (op) {
+#define X(name, function)      \
+  case graph::OpKind::k##name: \
+    return function;
+#include "engines/cuda/lowering.inc"
+#undef X
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
+bool has_lowering(graph::OpKind op) { return lowering_of(op) != nullptr; }
+
+std::unique_ptr<Step> lower(const graph::Node& node, Lowering& lowering) {
+  const LowerFn function = lowering_of(node.op);
+  if (function == nullptr) refuse(node, "the CUDA engine has no kernel for it");
+  return function(node, lowering);
+}
+
+void refuse(const graph::Node& node, const std::string& why) {
+  fail(ErrorCode::kUnsupported, graph::op_name(node.op), " at \"", node.scope, "\": ", why);
+}
+
+Stored Lowering::stored(graph::ValueId id) const {
+  switch (table_.of(id).dtype) {
+    case DType::kF16:
+      return Stored::kF16;
+    case DType::kBF16:
+      return Stored::kB16;
+    default:
+      return Stored::kF32;
+  }
+}
+
+std::shared_ptr<const Tensor> Lowering::tensor(graph::ValueId id) const {
+  const graph::Value& value = graph_.value(id);
+  TAMIS_CHECK(value.constant != nullptr);
+  if (value.dtype != DType::kF32) {
+    fail(ErrorCode::kUnsupported, "constant \"", value.name, "\" is ", dtype_name(value.dtype),
+         "; the CUDA engine takes F32 here");
+  }
+  return value.constant;
+}
+
+Constant<float> Lowering::floats(graph::ValueId id) {
+  return id == graph::kNoValue ? Constant<float>{} : constants_.add<float>(tensor(id));
+}
+
+size_t Lowering::copy_of(const graph::Node& matmul) const {
+  const auto found = std::ranges::find_if(copies_, [&](const cpu::QuantizedRows& copy) {
+    return copy.x == matmul.operand(Operand::kX) &&
+           copy.multiplier == matmul.operand(Operand::kInputMultiplier) &&
+           copy.offset == matmul.operand(Operand::kInputOffset) &&
+           copy.outlier_columns == matmul.operand(Operand::kOutlierColumns);
+  });
+  TAMIS_CHECK(found != copies_.end());
+  return static_cast<size_t>(found - copies_.begin());
+}
+
+std::optional<size_t> Lowering::copy_made_with(graph::ValueId x) const {
+  for (size_t i = 0; i < copies_.size(); ++i) {
+    if (copies_[i].by_producer && copies_[i].x == x) return i;
+  }
+  return std::nullopt;
+}
+
+std::shared_ptr<Angles> Lowering::angles(const graph::Node& rotary) {
+  const auto& fields = rotary.attribute<graph::RotaryAttributes>();
+  const auto frequencies = tensor(rotary.operand(Operand::kFrequencies));
+  for (const std::shared_ptr<Angles>& known : angles_) {
+    if (known->is_of(frequencies.get(), fields)) return known;
+  }
+  angles_.push_back(std::make_shared<Angles>(frequencies, fields));
+  return angles_.back();
+}
+
+}  // namespace tamis::engines::cuda

@@ -1,0 +1,108 @@
+// Turning nodes into steps: what each lower_<op>.cc is given.
+//
+// Is: operands, constants and arrays of the batch by number, table limits. Is not: graph rewriting.
+// May use: graph, kernels/cuda, and of the CPU engine what does not depend on it: arithmetic and
+// storage of values, quantized copies, limits.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engines/cpu/quantized_rows.h"
+#include "engines/cpu/storage.h"
+#include "engines/cpu/table_limits.h"
+#include "engines/cpu/value_table.h"
+#include "engines/cuda/angles.h"
+#include "engines/cuda/batch_arrays.h"
+#include "engines/cuda/constants.h"
+#include "engines/cuda/step.h"
+#include "graph/graph.h"
+#include "kernels/cuda/values.h"
+
+namespace tamis::engines::cuda {
+
+/// Rows of u8 begin at multiples of so many bytes.
+inline constexpr int64_t kQuantizedAlignment = 16;
+
+/// Lives while a plan is made. Not thread-safe.
+class Lowering {
+ public:
+  /// Everything outlives this.
+  Lowering(const graph::Graph& graph, graph::FloatArithmetic linear, const cpu::ValueTable& table,
+           const std::vector<cpu::QuantizedRows>& copies, int capability)
+      : graph_(graph),
+        linear_(linear),
+        table_(table),
+        copies_(copies),
+        turing_(capability < 80) {}
+
+  [[nodiscard]] const graph::Graph& graph() const { return graph_; }
+  [[nodiscard]] const graph::SymbolicShape& shape(graph::ValueId id) const {
+    return graph_.value(id).shape;
+  }
+  /// What counts a value's rows, and its columns.
+  [[nodiscard]] graph::Symbol symbol(graph::ValueId id) const { return shape(id).symbol(); }
+  [[nodiscard]] int columns(graph::ValueId id) const {
+    return static_cast<int>(shape(id)[1].size);
+  }
+  [[nodiscard]] tamis::cuda::Stored stored(graph::ValueId id) const;
+  [[nodiscard]] cpu::Arithmetic arithmetic(const graph::Node& node) const {
+    return cpu::arithmetic_of(graph_, node, linear_);
+  }
+  /// Whether 16-bit floats are f16 on this card.
+  [[nodiscard]] bool turing() const { return turing_; }
+
+  [[nodiscard]] Constants& constants() { return constants_; }
+  /// A float32 constant of the graph as it is; of none a constant that is not there. Throws
+  /// Error{kUnsupported} for another dtype.
+  [[nodiscard]] Constant<float> floats(graph::ValueId id);
+  /// The tensor of a float32 constant, checked in the same way.
+  [[nodiscard]] std::shared_ptr<const Tensor> tensor(graph::ValueId id) const;
+
+  [[nodiscard]] int array(ArrayKind kind, graph::Symbol symbol = graph::Symbol::kTokens) {
+    return arrays_.add({kind, symbol, 0, {}});
+  }
+  [[nodiscard]] BatchArrays& arrays() { return arrays_; }
+
+  [[nodiscard]] const std::vector<cpu::QuantizedRows>& copies() const { return copies_; }
+  [[nodiscard]] graph::ValueId copy_id(size_t index) const {
+    return static_cast<graph::ValueId>(graph_.value_count() + index);
+  }
+  /// The copy that an integer MatMul reads.
+  [[nodiscard]] size_t copy_of(const graph::Node& matmul) const;
+  /// The copy that the step which makes x makes too.
+  [[nodiscard]] std::optional<size_t> copy_made_with(graph::ValueId x) const;
+
+  /// The angles of a Rotary's places, one table for all that turn alike.
+  [[nodiscard]] std::shared_ptr<Angles> angles(const graph::Node& rotary);
+  [[nodiscard]] const std::vector<std::shared_ptr<Angles>>& all_angles() const { return angles_; }
+
+  [[nodiscard]] cpu::TableLimits& limits() { return limits_; }
+  /// Notes so many bytes of weights in a form of the card's.
+  void count_packed(size_t bytes) { packed_bytes_ += bytes; }
+  [[nodiscard]] size_t packed_bytes() const { return packed_bytes_; }
+
+ private:
+  const graph::Graph& graph_;
+  graph::FloatArithmetic linear_;
+  const cpu::ValueTable& table_;
+  const std::vector<cpu::QuantizedRows>& copies_;
+  bool turing_;
+  Constants constants_;
+  BatchArrays arrays_;
+  std::vector<std::shared_ptr<Angles>> angles_;
+  cpu::TableLimits limits_;
+  size_t packed_bytes_ = 0;
+};
+
+/// A node's step, by the row of lowering.inc for its op; null for ops that packing a batch does.
+[[nodiscard]] std::unique_ptr<Step> lower(const graph::Node& node, Lowering& lowering);
+/// Whether lowering.inc has a row for the op.
+[[nodiscard]] bool has_lowering(graph::OpKind op);
+
+/// Throws Error{kUnsupported} naming the node.
+[[noreturn]] void refuse(const graph::Node& node, const std::string& why);
+
+}  // namespace tamis::engines::cuda
