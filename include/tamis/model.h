@@ -26,6 +26,7 @@ struct LoadOptions {
   std::string isa;         ///< force a kernel set: "reference", "avx2", "avx512", ...
   std::string precision;   ///< default: fp32 for a checkpoint, a bundle as it was made
   int64_t max_length = 0;  ///< longest input in tokens; default: the model's own
+  std::string device;      ///< "cpu", "cuda" or "cuda:N"; default: cpu
 };
 
 /// What a loaded model is.

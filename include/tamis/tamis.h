@@ -80,6 +80,7 @@ typedef struct tamis_load_options {
   const char* precision;
   int32_t threads;
   int64_t max_length;
+  const char* device;
 } tamis_load_options;
 void tamis_load_options_init(tamis_load_options* options);
 

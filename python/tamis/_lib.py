@@ -29,6 +29,7 @@ class LoadOptions(c.Structure):
         ("precision", c.c_char_p),
         ("threads", c.c_int32),
         ("max_length", c.c_int64),
+        ("device", c.c_char_p),
     ]
 
 

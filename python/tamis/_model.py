@@ -113,21 +113,25 @@ class Model:
         threads: int = 0,
         isa: Optional[str] = None,
         max_length: int = 0,
+        device: Optional[str] = None,
     ) -> None:
         """``task``: "embed", "classify", "rerank", "ner", "qa", "fill-mask", "zero-shot",
-        "embed-sparse", "embed-multi", "embed-all"; default: what the model was made for. ``precision``: "fp32", "bf16" or "int8"; default: fp32 for a
-        checkpoint, a bundle as it was made. ``threads``: 0 for one a physical core.
+        "embed-sparse", "embed-multi", "embed-all"; default: what the model was made for.
+        ``precision``: "fp32", "bf16" or "int8"; default: fp32 for a checkpoint, a bundle as it was
+        made. ``threads``: 0 for one a physical core. ``device``: "cpu", "cuda" or "cuda:N";
+        default: cpu.
         """
         self._pointer: Optional[int] = None
-        self._arguments = (os.fspath(path), task, precision, threads, isa, max_length)
+        self._arguments = (os.fspath(path), task, precision, threads, isa, max_length, device)
         self._load()
 
     def _load(self) -> None:
-        path, task, precision, threads, isa, max_length = self._arguments
+        path, task, precision, threads, isa, max_length, device = self._arguments
         options = options_of(_lib.LoadOptions)
         options.task = optional_utf8(task, "task")
         options.precision = optional_utf8(precision, "precision")
         options.isa = optional_utf8(isa, "isa")
+        options.device = optional_utf8(device, "device")
         options.threads = threads
         options.max_length = max_length
         pointer = c.c_void_p()
@@ -628,9 +632,9 @@ class Model:
 
 
 def _restore(path: str, task: Optional[str], precision: Optional[str], threads: int,
-             isa: Optional[str], max_length: int) -> Model:
+             isa: Optional[str], max_length: int, device: Optional[str] = None) -> Model:
     return Model(path, task=task, precision=precision, threads=threads, isa=isa,
-                 max_length=max_length)
+                 max_length=max_length, device=device)
 
 
 class _Inputs:

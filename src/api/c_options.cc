@@ -92,6 +92,7 @@ LoadOptions cpp_options(const tamis_load_options& options) {
   out.precision = optional_string(options.precision);
   out.threads = options.threads;
   out.max_length = options.max_length;
+  out.device = optional_string(options.device);
   return out;
 }
 

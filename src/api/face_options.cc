@@ -1,6 +1,7 @@
 #include "api/face_options.h"
 
 #include "base/error.h"
+#include "device/device_option.h"
 
 namespace tamis::api {
 
@@ -18,6 +19,7 @@ ModelOptions model_options(const LoadOptions& options) {
   }
   if (options.threads > 0) out.pool = std::make_shared<ThreadPool>(options.threads);
   if (!options.isa.empty()) out.isas = isas_up_to(options.isa);
+  if (!options.device.empty()) out.device = device::device_from_name(options.device);
   if (!options.precision.empty()) out.precision = precision_option(options.precision);
   out.max_length = options.max_length;
   out.keep_graph = false;

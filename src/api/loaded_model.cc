@@ -353,6 +353,7 @@ void LoadedModel::finish(const ModelOptions& options) {
   task_model_.tokenizer = tokenizer_.get();
   task_model_.query_weights = query_weights(graph_);
   isas_ = options.isas;
+  device_ = options.device;
   skip_passes_ = options.skip_passes;
   engine_ = options.engine;
   onnx_runtime_ = options.onnx_runtime;
@@ -415,6 +416,7 @@ std::unique_ptr<Runner> LoadedModel::start(engine::EngineSource source, engine::
   engine::EngineOptions options;
   options.precision = precision;
   options.isas = isas_;
+  options.device = device_;
   options.pool = pool_;
   options.outputs = std::move(outputs);
   options.engine = engine_;

@@ -39,6 +39,8 @@ struct ModelOptions {
   /// A folder of the checkpoint with a PEFT adapter to apply; "": the adapter beside its weights.
   std::string adapter;
   IsaSet isas = detected_isas();
+  /// What runs the model.
+  device::Device device;
   /// Nothing: fp32 for a checkpoint, a bundle as it was made.
   std::optional<engine::Precision> precision;
   /// Shared by the models of a process; null: one of its own, of default_thread_count().
@@ -158,6 +160,7 @@ class LoadedModel {
   engine::OnnxRuntimeOptions onnx_runtime_;
   std::vector<passes::PassReport> reports_;
   IsaSet isas_;
+  device::Device device_;
   std::vector<std::string> skip_passes_;
   std::shared_ptr<ThreadPool> pool_;
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;

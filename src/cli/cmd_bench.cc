@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/plain_text.h"
 #include "cli/command.h"
+#include "device/device_option.h"
 #include "engine/timing.h"
 #include "kernels/cpu/peak/peak.h"
 #include "math/finite.h"
@@ -26,6 +27,7 @@ struct BenchFlags {
   std::optional<std::string> input;
   std::optional<std::string> task;
   std::optional<std::string> precision;
+  std::string device = "cpu";
   bool ragged = false;
   bool no_peak = false;
   int64_t max_batch = 32;
@@ -271,6 +273,7 @@ std::vector<Contestant> load_models(const BenchFlags& flags, std::shared_ptr<Thr
     if (flags.task) options.task = task_flag(*flags.task);
     flags.common.apply(options);
     options.pool = pool;
+    options.device = device::device_from_name(flags.device);
     if (flags.precision) options.precision = api::precision_option(*flags.precision);
     options.tokenizer = flags.input.has_value();
     options.keep_graph = false;
@@ -338,6 +341,7 @@ int cmd_bench(const std::vector<std::string>& arguments) {
   options.option("--input", flags.input, "time the texts of a file instead of drawn ids");
   options.option("--max-batch", flags.max_batch, "texts a batch with --input");
   options.option("--task", flags.task, "the head to run (default: the model's own)");
+  add_device_option(options, flags.device);
   options.option("--precision", flags.precision,
                  "fp32, bf16 or int8; a bundle runs as it was made");
   options.option("--engine", flags.engines,
@@ -357,8 +361,10 @@ int cmd_bench(const std::vector<std::string>& arguments) {
   if (flags.shapes.empty()) flags.shapes = {"1x16", "1x128", "32x128"};
   const auto pool = flags.common.make_pool();
   std::vector<Contestant> contestants = load_models(flags, pool);
+  // A share of this CPU's peak says nothing of another device.
+  const bool no_peak = flags.no_peak || flags.device != "cpu";
   const kernels::Peak peak =
-      flags.no_peak ? kernels::Peak{} : kernels::measure_peak(flags.common.isas(), *pool);
+      no_peak ? kernels::Peak{} : kernels::measure_peak(flags.common.isas(), *pool);
   Bench bench(flags, std::move(contestants), peak);
   if (flags.input) {
     const std::vector<TextRow> rows = read_rows(flags.input, {});

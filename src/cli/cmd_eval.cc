@@ -1,6 +1,7 @@
 #include "api/evaluate.h"
 #include "base/error.h"
 #include "cli/command.h"
+#include "device/device_option.h"
 
 namespace tamis::cli {
 
@@ -18,6 +19,20 @@ std::optional<tasks::TaskKind> task_of_rows(const api::LoadedModel& model,
   return std::nullopt;
 }
 
+// For the task that `load` names, else for what the rows ask for.
+std::shared_ptr<const api::LoadedModel> load_for(const std::vector<TextRow>& rows,
+                                                 const std::string& path, const CommonFlags& common,
+                                                 api::ModelOptions& load) {
+  const bool named = load.task.has_value();
+  std::shared_ptr<const api::LoadedModel> model =
+      api::LoadedModel::load(find_model(path, common), load);
+  if (const auto other_task = named ? std::nullopt : task_of_rows(*model, rows)) {
+    load.task = other_task;
+    model = api::LoadedModel::load(find_model(path, common), load);
+  }
+  return model;
+}
+
 }  // namespace
 
 int cmd_eval(const std::vector<std::string>& arguments) {
@@ -26,6 +41,7 @@ int cmd_eval(const std::vector<std::string>& arguments) {
       "tamis eval minilm.tamis --data pairs.tsv --against build/models/minilm");
   CommonFlags common;
   EngineFlags engine;
+  std::string device = "cpu";
   std::string path;
   std::string data;
   std::string output = "-";
@@ -43,6 +59,7 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   options.option("--task", task,
                  "the task to measure (default: what the model and the rows are for)");
   options.option("--precision", precision, "fp32, or what the bundle was made with");
+  add_device_option(options, device);
   options.option("--max-length", load.max_length, "longest input in tokens (default: the model's)");
   options.option("--max-batch-tokens", evaluate.max_batch_tokens, "most tokens in one run");
   options.option("--output", output, "where the figures go; - for standard output");
@@ -55,15 +72,12 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   if (task) load.task = task_flag(*task);
   if (precision) load.precision = api::precision_option(*precision);
   common.apply(load);
+  load.device = device::device_from_name(device);
   load.pool = common.make_pool();
   load.keep_graph = false;
   engine.apply(load);
   const std::vector<TextRow> rows = read_text_data(data);
-  auto model = api::LoadedModel::load(find_model(path, common), load);
-  if (const auto other_task = task ? std::nullopt : task_of_rows(*model, rows)) {
-    load.task = other_task;
-    model = api::LoadedModel::load(find_model(path, common), load);
-  }
+  const auto model = load_for(rows, path, common, load);
   std::shared_ptr<const api::LoadedModel> other;
   if (against) {
     load.task = model->task();

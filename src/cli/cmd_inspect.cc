@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/plain_text.h"
 #include "cli/command.h"
+#include "engines/cuda/card.h"
 #include "graph/graph.h"
 #include "kernels/cpu/peak/peak.h"
 #include "quant/marks.h"
@@ -139,6 +140,30 @@ int print_cpu(const CommonFlags& common) {
   return 0;
 }
 
+int print_devices(const CommonFlags& common) {
+  const std::vector<engines::cuda::CardReport> cards = engines::cuda::report_cards();
+  JsonWriter json;
+  if (common.json) json.begin_array();
+  for (const engines::cuda::CardReport& card : cards) {
+    const double gib = static_cast<double>(card.memory_bytes) / (1 << 30);
+    if (common.json) {
+      json.begin_object().member("device", card.device).member("name", card.name);
+      json.member("compute_capability", card.capability);
+      json.member("multiprocessors", int64_t{card.multiprocessors});
+      json.member("memory_bytes", static_cast<int64_t>(card.memory_bytes));
+      json.member("driver", card.driver).member("kernels", card.kernels).end_object();
+      continue;
+    }
+    std::printf("%-8s %s, compute capability %s, %d multiprocessors, %.1f GiB\n",
+                card.device.c_str(), plain_text(card.name).c_str(), card.capability.c_str(),
+                card.multiprocessors, gib);
+    std::printf("         driver for CUDA %s; kernels: %s\n", card.driver.c_str(),
+                card.kernels.c_str());
+  }
+  if (common.json) std::puts(json.end_array().str().c_str());
+  return 0;
+}
+
 int verify(const std::string& model, const CommonFlags& common) {
   const api::ModelPath path = find_model(model, common);
   if (path.kind != api::ModelKind::kBundle) {
@@ -164,6 +189,7 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
   bool quantizers = false;
   bool hashes = false;
   bool cpu = false;
+  bool devices = false;
   options.positional("MODEL", model, false,
                      "a Hugging Face folder, a hub id (org/name), or a bundle");
   options.option("--task", task, "the head to build (default: the model's own)");
@@ -171,11 +197,13 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
   options.flag("--quantizers", quantizers, "on, scheme, range, error and name of every quantizer");
   options.flag("--verify", hashes, "hash a bundle's files; exit 1 if one is wrong");
   options.flag("--cpu", cpu, "what was found here, what is used, the measured peak");
+  options.flag("--devices", devices, "the CUDA devices here, and which kernels each would run");
   common.add_to(options);
   if (!options.parse(arguments)) return 0;
 
   if (cpu) return print_cpu(common);
-  if (model.empty()) fail(ErrorCode::kInvalidArgument, "give a MODEL, or --cpu");
+  if (devices) return print_devices(common);
+  if (model.empty()) fail(ErrorCode::kInvalidArgument, "give a MODEL, --cpu or --devices");
   if (hashes) return verify(model, common);
   api::ModelOptions load;
   common.apply(load);

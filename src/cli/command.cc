@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/pull_bar.h"
+#include "device/device_option.h"
 #include "tasks/task_json.h"
 
 namespace tamis::cli {
@@ -77,12 +78,17 @@ api::ModelPath find_model(const std::string& model, const CommonFlags& common, h
   return api::resolve_model(common.with_revision(model), bar.options(parts));
 }
 
+void add_device_option(Options& options, std::string& device) {
+  options.option("--device", device, "cpu, cuda or cuda:N: what runs the model");
+}
+
 void ModelFlags::add_to(Options& options) {
   options.positional("MODEL", model, true,
                      "a Hugging Face folder, a hub id (org/name), or a bundle");
   options.option("--input", input, "a .txt, .tsv or .jsonl file of inputs; - for standard input");
   options.option("--output", output, "where results go; - for standard output");
   options.option("--precision", precision, "fp32, bf16 or int8; a bundle runs as it was made");
+  add_device_option(options, device);
   options.option("--max-length", max_length, "longest input in tokens (default: the model's)");
   options.option("--max-batch-tokens", max_batch_tokens, "most tokens in one run");
   common.add_to(options);
@@ -95,6 +101,7 @@ api::ModelOptions ModelFlags::model_options(tasks::TaskKind task) const {
   options.max_length = max_length;
   common.apply(options);
   options.pool = common.make_pool();
+  options.device = device::device_from_name(device);
   if (precision) options.precision = api::precision_option(*precision);
   options.keep_graph = false;
   return options;

@@ -60,6 +60,9 @@ struct EngineFlags {
 [[nodiscard]] api::ModelPath find_model(const std::string& model, const CommonFlags& common,
                                         hub::Parts parts = hub::Parts::kModel);
 
+/// Adds --device, as device::device_from_name() reads it.
+void add_device_option(Options& options, std::string& device);
+
 /// Flags of commands that run a model on texts.
 struct ModelFlags {
   CommonFlags common;
@@ -67,6 +70,7 @@ struct ModelFlags {
   std::optional<std::string> input;
   std::string output = "-";
   std::optional<std::string> precision;
+  std::string device = "cpu";
   int64_t max_length = 0;
   int64_t max_batch_tokens = 16384;
 

@@ -25,14 +25,19 @@ int default_workers(const ServerOptions& options) {
   return std::max(1, threads);
 }
 
+// Three blocks of the CPU engine's 256 tokens for each thread: enough to keep all of them busy (two
+// cost a tenth of the throughput, four gain nothing), and short enough (60 ms for MiniLM on two
+// cores) that nobody waits long behind a batch. A CUDA device takes what its engine suggests.
+int64_t default_batch_tokens(const ServerOptions& options) {
+  if (options.model.device.kind == device::DeviceKind::kCuda) return 8192;
+  const int threads = options.model.pool ? options.model.pool->threads() : default_thread_count();
+  return int64_t{768} * threads;
+}
+
 BatcherOptions batcher_options(const ServerOptions& options) {
   BatcherOptions batcher;
-  // Three blocks of the CPU engine's 256 tokens for each thread: enough to keep all of them busy
-  // (two cost a tenth of the throughput, four gain nothing), and short enough (60 ms for MiniLM on
-  // two cores) that nobody waits long behind a batch.
-  const int threads = options.model.pool ? options.model.pool->threads() : default_thread_count();
   batcher.budget.tokens =
-      options.max_batch_tokens > 0 ? options.max_batch_tokens : int64_t{768} * threads;
+      options.max_batch_tokens > 0 ? options.max_batch_tokens : default_batch_tokens(options);
   batcher.max_queue_latency_ns = options.max_queue_latency_ms * kMillisecond;
   batcher.hold_jobs = options.hold_queue;
   return batcher;

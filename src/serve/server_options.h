@@ -40,7 +40,7 @@ struct ServerOptions {
   ModelControl model_control = ModelControl::kNone;
   std::string cors_origin;  ///< what browsers are told; empty: nothing
 
-  int64_t max_batch_tokens = 0;  ///< 0: by the number of threads
+  int64_t max_batch_tokens = 0;  ///< 0: by the device, and on a CPU by the number of threads
   int64_t max_queue_latency_ms = 2000;
   int64_t default_timeout_ms = 0;
   int64_t hold_queue = 0;

@@ -33,7 +33,7 @@ class CudaDouble {
 };
 
 /// Options for cuda:<index>.
-[[nodiscard]] engine::EngineOptions on_cuda(
-    engine::Precision precision = engine::Precision::kFp32, int index = 0);
+[[nodiscard]] engine::EngineOptions on_cuda(engine::Precision precision = engine::Precision::kFp32,
+                                            int index = 0);
 
 }  // namespace tamis::test

@@ -131,8 +131,7 @@ TEST(CudaErrors, ADeviceThatIsLostAndComesBack) {
     card.set("launches_until_failure", 3);
     expect_error(ErrorCode::kUnavailable, "CUDA_ERROR_LAUNCH_FAILED; the device is lost",
                  [&] { session->run(batch.packed(), outputs); });
-    expect_error(ErrorCode::kUnavailable, "cuda:0",
-                 [&] { session->run(batch.packed(), outputs); });
+    expect_error(ErrorCode::kUnavailable, "cuda:0", [&] { session->run(batch.packed(), outputs); });
     EXPECT_EQ(card.get("launches_until_failure"), -1);
     // Loaded anew while the lost one is still there.
     const auto again = engine::make_engine(test_encoder(), on_cuda());
@@ -144,11 +143,12 @@ TEST(CudaErrors, ADeviceThatIsLostAndComesBack) {
 TEST(CudaErrors, WhatTheEngineCannotRunIsNamed) {
   CudaDouble card;
   graph::Graph graph;
-  const graph::ValueId x = graph.add_input("x", DType::kF32,
-                                           {graph::Dim::of(graph::Symbol::kTokens), graph::Dim::of(8)});
+  const graph::ValueId x = graph.add_input(
+      "x", DType::kF32, {graph::Dim::of(graph::Symbol::kTokens), graph::Dim::of(8)});
   graph.add_output("y", graph.add_node(graph::OpKind::kActivation, {x},
                                        graph::ActivationAttributes{Activation::kRelu}, "start"));
-  expect_error(ErrorCode::kUnsupported, "the CUDA engine runs graphs from token ids, not from \"x\"",
+  expect_error(ErrorCode::kUnsupported,
+               "the CUDA engine runs graphs from token ids, not from \"x\"",
                [&] { (void)engine::make_engine(graph, on_cuda()); });
   engine::EngineOptions simulated = on_cuda();
   simulated.simulate = true;

@@ -53,8 +53,8 @@ class CudaMiniLm : public testing::Test {
 };
 
 // Where a sum of attention or of a norm differs in its last bit, a level of 8 bits may, and from
-// there on all: the CPU's kernel sets are as far from each other (cosines from 0.992 on these texts)
-// as each is from float32. So the card is held to what INT8 is held to, see
+// there on all: the CPU's kernel sets are as far from each other (cosines from 0.992 on these
+// texts) as each is from float32. So the card is held to what INT8 is held to, see
 // tests/golden/minilm_test.cc, and to be no worse than the CPU.
 TEST_F(CudaMiniLm, Int8EmbedsAsWellAsTheCpuDoes) {
   TAMIS_REQUIRE_MODEL();
@@ -103,9 +103,9 @@ TEST_F(CudaMiniLm, Bf16EmbedsNearlyTheSame) {
   const auto got =
       run_together({graph_for(Precision::kBf16), test::on_cuda(Precision::kBf16)}, pool, texts);
   for (size_t i = 0; i < texts.size(); ++i) {
-    EXPECT_GE(cosine(got[i].at("sentence_embedding"),
-                     texts[i].outputs.at("sentence_embedding").values),
-              1 - 2 * 0x1p-18 * 72);
+    EXPECT_GE(
+        cosine(got[i].at("sentence_embedding"), texts[i].outputs.at("sentence_embedding").values),
+        1 - 2 * 0x1p-18 * 72);
   }
 }
 

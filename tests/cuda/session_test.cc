@@ -21,9 +21,8 @@ using test::CudaDouble;
 using test::on_cuda;
 
 graph::Graph encoder(Precision precision) {
-  graph::Graph graph = cpu::test_encoder(precision == Precision::kFp32
-                                             ? graph::FloatArithmetic::kF32
-                                             : graph::FloatArithmetic::kBf16);
+  graph::Graph graph = cpu::test_encoder(
+      precision == Precision::kFp32 ? graph::FloatArithmetic::kF32 : graph::FloatArithmetic::kBf16);
   if (precision == Precision::kInt8) quant::add_marks(graph);
   return graph;
 }

@@ -73,10 +73,8 @@ CudaDevice::CudaDevice(const Driver& driver, CardProperties properties)
   check_query(driver_, driver_.context_retain(&context_, handle_), "cuDevicePrimaryCtxRetain");
 }
 
-// What a context that was lost held is gone with it.
 CudaDevice::~CudaDevice() {
-  if (lost_) (void)driver_.context_reset(handle_);
-  (void)driver_.context_release(handle_);
+  if (!reset_) (void)driver_.context_release(handle_);
 }
 
 std::shared_ptr<CudaDevice> CudaDevice::open(int index) {
@@ -87,7 +85,8 @@ std::shared_ptr<CudaDevice> CudaDevice::open(int index) {
   if (std::shared_ptr<CudaDevice> device = entry.lock()) {
     if (!device->lost_) return device;
     // Models that are still there fail on their own; the next ones need a context that works.
-    (void)device->driver_.context_reset(device->handle_);
+    if (!device->reset_) (void)device->driver_.context_reset(device->handle_);
+    device->reset_ = true;
   }
   const Driver& driver = Driver::get();
   const int count = count_cards(driver);
@@ -188,8 +187,8 @@ Module::Module(std::shared_ptr<CudaDevice> device, std::span<const std::byte> im
   device_->make_current();
   const int result = device_->driver().module_load(&module_, image.data());
   if (result != 0) {
-    fail(ErrorCode::kUnavailable, device_->name(), ": its kernels do not load: ",
-         device_->driver().error_name(result));
+    fail(ErrorCode::kUnavailable, device_->name(),
+         ": its kernels do not load: ", device_->driver().error_name(result));
   }
 }
 
@@ -203,8 +202,8 @@ void* Module::function(const char* name, int shared_bytes) const {
   void* function = nullptr;
   device_->check(device_->driver().module_function(&function, module_, name), name);
   if (shared_bytes > kStaticSharedBytes) {
-    device_->check(
-        device_->driver().function_set(function, kMostDynamicSharedBytes, shared_bytes), name);
+    device_->check(device_->driver().function_set(function, kMostDynamicSharedBytes, shared_bytes),
+                   name);
   }
   return function;
 }

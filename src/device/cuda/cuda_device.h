@@ -58,6 +58,7 @@ class CudaDevice {
   int handle_ = 0;
   void* context_ = nullptr;
   mutable std::atomic<bool> lost_ = false;
+  bool reset_ = false;  ///< its context is another's by now
 };
 
 /// Memory of a card; freed with this. Movable.

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 
 #include <cstring>
-#include <memory>
 #include <mutex>
 
 #include "base/error.h"
@@ -47,16 +46,17 @@ Driver::Driver() {
     fail(ErrorCode::kUnavailable, "CUDA: the NVIDIA driver does not start: ", error_name(error));
   }
   if (const int error = driver_version(&version_); error != 0) {
-    fail(ErrorCode::kUnavailable, "CUDA: the NVIDIA driver does not tell its version: ",
-         error_name(error));
+    fail(ErrorCode::kUnavailable,
+         "CUDA: the NVIDIA driver does not tell its version: ", error_name(error));
   }
 }
 
 const Driver& Driver::get() {
   static std::mutex mutex;
-  static std::unique_ptr<const Driver> driver;
+  // Never destroyed: what is freed at the end of the process may still call it.
+  static const Driver* driver = nullptr;
   const std::lock_guard lock(mutex);
-  if (driver == nullptr) driver.reset(new Driver());
+  if (driver == nullptr) driver = new Driver();
   return *driver;
 }
 
@@ -72,8 +72,6 @@ std::string Driver::error_name(int error) const {
   return name;
 }
 
-std::string version_text(int version) {
-  return cat(version / 1000, ".", version % 1000 / 10);
-}
+std::string version_text(int version) { return cat(version / 1000, ".", version % 1000 / 10); }
 
 }  // namespace tamis::device::cuda

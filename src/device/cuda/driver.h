@@ -1,7 +1,7 @@
 // NVIDIA's driver, found when the program runs.
 //
-// Is: a table of libcuda.so.1's functions, looked up once. Is not: linked: one program runs with and
-// without the driver. May use: base.
+// Is: a table of libcuda.so.1's functions, looked up once. Is not: linked: one program runs with
+// and without the driver. May use: base.
 #pragma once
 
 #include <cstddef>

@@ -46,10 +46,9 @@ void Stream::launch(void* function, const LaunchShape& shape, const void* params
   if (shape.columns == 0 || shape.rows == 0) return;
   device_->make_current();
   void* parameters[] = {const_cast<void*>(params)};
-  device_->check(
-      device_->driver().launch(function, shape.columns, shape.rows, 1, shape.threads, 1, 1,
-                               shape.shared_bytes, stream_, parameters, nullptr),
-      "launching a kernel");
+  device_->check(device_->driver().launch(function, shape.columns, shape.rows, 1, shape.threads, 1,
+                                          1, shape.shared_bytes, stream_, parameters, nullptr),
+                 "launching a kernel");
 }
 
 void Stream::wait() {

@@ -18,8 +18,8 @@ void Angles::reserve(const std::shared_ptr<device::cuda::CudaDevice>& device, in
   if (const Table* known = table(); known != nullptr && known->places >= places) return;
   const std::lock_guard lock(mutex_);
   if (!tables_.empty() && tables_.back()->places >= places) return;
-  const int64_t rows = static_cast<int64_t>(
-      std::bit_ceil(static_cast<uint64_t>(std::max(places, kLeast))));
+  const int64_t rows =
+      static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(places, kLeast))));
   const auto elements = static_cast<size_t>(rows * stride());
   auto table = std::make_unique<Table>();
   table->memory = device::cuda::DeviceBuffer(device, 2 * elements * sizeof(float));

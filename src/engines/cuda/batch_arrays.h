@@ -31,18 +31,18 @@ struct Extent {
 [[nodiscard]] Extent bucket_of(const Extent& extent);
 
 enum class ArrayKind : uint8_t {
-  kRows,         ///< [1]: rows that the symbol counts
-  kInputIds,     ///< [T]
+  kRows,          ///< [1]: rows that the symbol counts
+  kInputIds,      ///< [T]
   kTokenTypeIds,  ///< [T], zeros where the batch brings none
-  kPositions,    ///< [T]: position ids by the family's rule
-  kCuSeqlens,    ///< [B + 1]
-  kPlaces,       ///< of each row its token's place in its sequence
-  kGivenPlaces,  ///< the same, by the batch's position ids if it brings them
-  kTileCount,    ///< [1]
-  kTiles,        ///< AttentionTile of the symbol's rows
-  kTokenOf,      ///< of each row the token that it is; -1: none
-  kFilled,       ///< [B]: the sequence's number, -1 where it is empty
-  kAround,       ///< [T, width]: the tokens around each, -1 outside its sequence
+  kPositions,     ///< [T]: position ids by the family's rule
+  kCuSeqlens,     ///< [B + 1]
+  kPlaces,        ///< of each row its token's place in its sequence
+  kGivenPlaces,   ///< the same, by the batch's position ids if it brings them
+  kTileCount,     ///< [1]
+  kTiles,         ///< AttentionTile of the symbol's rows
+  kTokenOf,       ///< of each row the token that it is; -1: none
+  kFilled,        ///< [B]: the sequence's number, -1 where it is empty
+  kAround,        ///< [T, width]: the tokens around each, -1 outside its sequence
 };
 
 /// One array that a plan reads.

@@ -16,23 +16,33 @@ std::span<const std::byte> image_for(const Driver& driver) {
   return tamis::cuda::kernel_image();
 }
 
-void check_usable(const CudaDevice& device) {
-  const Driver& driver = device.driver();
+std::string capability_text(int capability) { return cat(capability / 10, ".", capability % 10); }
+
+// Why the kernels cannot run on a card; "": they can.
+std::string why_not(const Driver& driver, int capability) {
   if (driver.version() < tamis::cuda::kLeastDriverVersion) {
-    fail(ErrorCode::kUnavailable, "CUDA: the NVIDIA driver is for CUDA ",
-         version_text(driver.version()), "; the kernels need one for CUDA ",
-         version_text(tamis::cuda::kLeastDriverVersion), " or later");
+    return cat("the NVIDIA driver is for CUDA ", version_text(driver.version()),
+               "; the kernels need one for CUDA ", version_text(tamis::cuda::kLeastDriverVersion),
+               " or later");
   }
-  if (device.properties().capability < tamis::cuda::kLeastCapability) {
-    fail(ErrorCode::kUnavailable, device.name(), ": compute capability ",
-         device.properties().capability / 10, ".", device.properties().capability % 10,
-         "; the kernels need ", tamis::cuda::kLeastCapability / 10, ".",
-         tamis::cuda::kLeastCapability % 10, " or later");
+  if (capability < tamis::cuda::kLeastCapability) {
+    return cat("compute capability ", capability_text(capability), "; the kernels need ",
+               capability_text(tamis::cuda::kLeastCapability), " or later");
   }
   if (image_for(driver).empty()) {
-    fail(ErrorCode::kUnavailable,
-         "CUDA: this build has no CUDA kernels; build it where nvcc is (TAMIS_CUDA=on)");
+    return "this build has no CUDA kernels; build it where nvcc is (TAMIS_CUDA=on)";
   }
+  return "";
+}
+
+// Which code of the image the driver takes (cmake/CudaKernels.cmake): that of the card's own
+// generation, else PTX.
+std::string kernel_set(int capability) {
+  if (capability < 80) return "sm_75";
+  if (capability < 86) return "sm_80";
+  if (capability < 90) return "sm_86";
+  if (capability == 90) return "sm_90a";
+  return capability >= 120 && capability < 130 ? "sm_120" : "PTX of compute_80";
 }
 
 }  // namespace
@@ -47,8 +57,21 @@ Card::Card(std::shared_ptr<CudaDevice> device)
 
 std::shared_ptr<const Card> Card::open(int index) {
   std::shared_ptr<CudaDevice> device = CudaDevice::open(index);
-  check_usable(*device);
+  const std::string why = why_not(device->driver(), device->properties().capability);
+  if (!why.empty()) fail(ErrorCode::kUnavailable, device->name(), ": ", why);
   return std::shared_ptr<const Card>(new Card(std::move(device)));
+}
+
+std::vector<CardReport> report_cards() {
+  std::vector<CardReport> reports;
+  const Driver& driver = Driver::get();
+  for (const device::cuda::CardProperties& card : device::cuda::list_cards()) {
+    const std::string why = why_not(driver, card.capability);
+    reports.push_back({cat("cuda:", card.index), card.name, capability_text(card.capability),
+                       card.multiprocessors, card.memory_bytes, version_text(driver.version()),
+                       why.empty() ? kernel_set(card.capability) : cat("none: ", why)});
+  }
+  return reports;
 }
 
 }  // namespace tamis::engines::cuda

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "device/cuda/stream.h"
@@ -29,5 +30,18 @@ class Card {
   std::unique_ptr<device::cuda::Module> module_;
   std::vector<void*> functions_;  // by KernelId
 };
+
+/// A card for people to read about.
+struct CardReport {
+  std::string device;      ///< "cuda:0"
+  std::string name;        ///< "NVIDIA H200"
+  std::string capability;  ///< "9.0"
+  int multiprocessors = 0;
+  size_t memory_bytes = 0;
+  std::string driver;   ///< for which CUDA it is, "13.0"
+  std::string kernels;  ///< which of the kernels it would run, or "none: " and why
+};
+/// Throws Error{kUnavailable}: no driver, or one that does not start.
+[[nodiscard]] std::vector<CardReport> report_cards();
 
 }  // namespace tamis::engines::cuda

@@ -10,7 +10,8 @@ namespace tamis::engines::cuda {
 namespace {
 
 constexpr std::string_view kName = "cuda";
-// Up to about 1,000 tokens a run takes as long as for one; eight times that fills the largest cards.
+// Up to about 1,000 tokens a run takes as long as for one; eight times that fills the largest
+// cards.
 constexpr int64_t kSuggestedTokens = 8192;
 
 class CudaEngine final : public engine::Engine {
@@ -64,9 +65,8 @@ std::shared_ptr<const engine::Engine> make(engine::EngineSource source,
                                            const engine::EngineOptions& options) {
   auto graph = std::get<graph::Graph>(std::move(source));
   engine::keep_wanted(graph, options);
-  const auto linear = options.precision == engine::Precision::kBf16
-                          ? graph::FloatArithmetic::kBf16
-                          : graph::FloatArithmetic::kF32;
+  const auto linear = options.precision == engine::Precision::kBf16 ? graph::FloatArithmetic::kBf16
+                                                                    : graph::FloatArithmetic::kF32;
   auto plan = Plan::make(std::move(graph), linear, Card::open(options.device.index));
   engine::EngineInfo info = describe(*plan, options.device);
   return std::make_shared<CudaEngine>(std::move(info), std::move(plan));

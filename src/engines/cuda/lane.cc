@@ -64,7 +64,8 @@ void Lane::make_room(const Extent& extent) {
 }
 
 void Lane::reserve(const Extent& extent) {
-  const bool fits = extent.sequences <= reserved_.sequences && extent.tokens <= reserved_.tokens && extent.selected <= reserved_.selected;
+  const bool fits = extent.sequences <= reserved_.sequences && extent.tokens <= reserved_.tokens &&
+                    extent.selected <= reserved_.selected;
   if (!fits) make_room(extent);
   plan_->layout(extent, memory_);
   (void)plan_->arrays().layout(extent, array_offsets_);

@@ -12,7 +12,7 @@
 
 namespace tamis::engines::cuda {
 
-/// Allocates nothing once it has seen a batch as large.
+/// Takes no more memory of the card, nor pinned memory, once it has seen a batch as large.
 class Lane {
  public:
   explicit Lane(std::shared_ptr<const Plan> plan);

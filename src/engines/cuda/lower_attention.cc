@@ -15,10 +15,10 @@ using tamis::cuda::Stored;
 namespace {
 
 // Of 16-bit floats, by head size in steps of 16.
-constexpr KernelId kB16Kernels[] = {
-    KernelId::k_attention_b16_16,  KernelId::k_attention_b16_32, KernelId::k_attention_b16_48,
-    KernelId::k_attention_b16_64,  KernelId::k_attention_b16_80, KernelId::k_attention_b16_96,
-    KernelId::k_attention_b16_112, KernelId::k_attention_b16_128};
+constexpr KernelId kB16Kernels[] = {KernelId::k_attention_b16_16,  KernelId::k_attention_b16_32,
+                                    KernelId::k_attention_b16_48,  KernelId::k_attention_b16_64,
+                                    KernelId::k_attention_b16_80,  KernelId::k_attention_b16_96,
+                                    KernelId::k_attention_b16_112, KernelId::k_attention_b16_128};
 static_assert(std::size(kB16Kernels) * 16 == tamis::cuda::kMostHeadSizeB16);
 
 int window(int64_t keys) {
@@ -129,8 +129,8 @@ class AttentionStep final : public Step {
   }
 
   void choose_kernel() {
-    const bool in_tiles = params_.rounded && params_.head_size <= tamis::cuda::kMostHeadSizeB16 &&
-                          !slots_.there();
+    const bool in_tiles =
+        params_.rounded && params_.head_size <= tamis::cuda::kMostHeadSizeB16 && !slots_.there();
     if (in_tiles) kernel_ = kB16Kernels[(params_.head_size - 1) / 16];
   }
 

@@ -98,8 +98,8 @@ class IntegerRows {
     if (weight_->dtype() == DType::kI8) {
       return {weight_->as<int8_t>().data() + first, scale_->as<float>()[static_cast<size_t>(i)]};
     }
-    const float scale = kernels::reference::quantize_weight_row(
-        weight_->as<float>().subspan(first, k()), rounded_);
+    const float scale =
+        kernels::reference::quantize_weight_row(weight_->as<float>().subspan(first, k()), rounded_);
     return {rounded_.data(), scale};
   }
 
@@ -113,15 +113,16 @@ class IntegerRows {
 Constant<float> outlier_weights_of(const graph::Node& node, int outliers, Lowering& lowering) {
   const auto weights = lowering.tensor(node.operand(Operand::kOutlierWeight));
   const int64_t n = weights->shape()[0];
-  return lowering.constants().add<float>(
-      weights.get(), Form::kOutlierWeights, weights->size_bytes(),
-      [weights, n, outliers](std::byte* bytes) {
-        auto* to = reinterpret_cast<float*>(bytes);
-        const auto from = weights->as<float>();
-        for (int r = 0; r < outliers; ++r) {
-          for (int64_t i = 0; i < n; ++i) *to++ = from[static_cast<size_t>(i * outliers + r)];
-        }
-      });
+  return lowering.constants().add<float>(weights.get(), Form::kOutlierWeights,
+                                         weights->size_bytes(),
+                                         [weights, n, outliers](std::byte* bytes) {
+                                           auto* to = reinterpret_cast<float*>(bytes);
+                                           const auto from = weights->as<float>();
+                                           for (int r = 0; r < outliers; ++r) {
+                                             for (int64_t i = 0; i < n; ++i)
+                                               *to++ = from[static_cast<size_t>(i * outliers + r)];
+                                           }
+                                         });
 }
 
 WeightS8::WeightS8(const graph::Node& node, Lowering& lowering) {
@@ -142,14 +143,15 @@ WeightS8::WeightS8(const graph::Node& node, Lowering& lowering) {
         tensor->release_pages();
       });
   const auto of_rows = [&](Form form, auto number) {
-    return lowering.constants().add<float>(
-        tensor.get(), form, static_cast<size_t>(n) * sizeof(float),
-        [tensor, given, number](std::byte* bytes_of) {
-          auto* to = reinterpret_cast<float*>(bytes_of);
-          IntegerRows rows(tensor, given);
-          for (int64_t i = 0; i < rows.n(); ++i) to[i] = number(rows.row(i), rows.k());
-          tensor->release_pages();
-        });
+    return lowering.constants().add<float>(tensor.get(), form,
+                                           static_cast<size_t>(n) * sizeof(float),
+                                           [tensor, given, number](std::byte* bytes_of) {
+                                             auto* to = reinterpret_cast<float*>(bytes_of);
+                                             IntegerRows rows(tensor, given);
+                                             for (int64_t i = 0; i < rows.n(); ++i)
+                                               to[i] = number(rows.row(i), rows.k());
+                                             tensor->release_pages();
+                                           });
   };
   using Row = std::pair<const int8_t*, float>;
   scale = of_rows(Form::kS8Scales, [](const Row& row, size_t) { return row.second; });
@@ -287,9 +289,7 @@ class MatMulB16Step final : public Step {
     }
     weight.release_pages();
   }
-  [[nodiscard]] bool as_it_is() const {
-    return stored_ == Stored::kB16 && stride_ == product_.k();
-  }
+  [[nodiscard]] bool as_it_is() const { return stored_ == Stored::kB16 && stride_ == product_.k(); }
   [[nodiscard]] const uint16_t* round(const StepContext& context) const {
     tamis::cuda::ElementwiseParams params;
     params.rows = product_.m(context);
@@ -340,9 +340,9 @@ class MatMulF32Step final : public Step {
 void check_integer_mark(const graph::Node& node) {
   const graph::Quantizer* input = node.enabled_mark(Operand::kX);
   if (input != nullptr && input->scheme == graph::QuantScheme::kPerTokenU8) return;
-  refuse(node, cat("the integer kernels take an input mark that is on and per_token_u8",
-                   input == nullptr ? std::string()
-                                    : cat(", not ", graph::scheme_name(input->scheme))));
+  refuse(node,
+         cat("the integer kernels take an input mark that is on and per_token_u8",
+             input == nullptr ? std::string() : cat(", not ", graph::scheme_name(input->scheme))));
 }
 
 }  // namespace

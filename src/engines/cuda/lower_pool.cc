@@ -89,6 +89,9 @@ std::unique_ptr<Step> lower_pool(const graph::Node& node, Lowering& lowering) {
   if (lowering.symbol(node.operand(Operand::kX)) == Symbol::kFirst) {
     return std::make_unique<SelectStep>(node, lowering.array(ArrayKind::kFilled), 1, lowering);
   }
+  if (node.has(Operand::kIds)) {
+    refuse(node, "the CUDA engine does not look for the last token that is not padding");
+  }
   return std::make_unique<PoolStep>(node, lowering);
 }
 

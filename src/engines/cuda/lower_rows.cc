@@ -67,8 +67,8 @@ void RowLaunch::choose_kernel(std::string_view what) {
     block_rows_ = choice.shape.rows;
     return;
   }
-  fail(ErrorCode::kUnsupported, what, ": rows of ", width_, " values; the CUDA engine has kernels up to ",
-       kChoices[2].shape.most_columns());
+  fail(ErrorCode::kUnsupported, what, ": rows of ", width_,
+       " values; the CUDA engine has kernels up to ", kChoices[2].shape.most_columns());
 }
 
 void RowLaunch::take_copy(size_t index, Lowering& lowering) {

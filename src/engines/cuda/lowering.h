@@ -32,11 +32,7 @@ class Lowering {
   /// Everything outlives this.
   Lowering(const graph::Graph& graph, graph::FloatArithmetic linear, const cpu::ValueTable& table,
            const std::vector<cpu::QuantizedRows>& copies, int capability)
-      : graph_(graph),
-        linear_(linear),
-        table_(table),
-        copies_(copies),
-        turing_(capability < 80) {}
+      : graph_(graph), linear_(linear), table_(table), copies_(copies), turing_(capability < 80) {}
 
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
   [[nodiscard]] const graph::SymbolicShape& shape(graph::ValueId id) const {
@@ -44,9 +40,7 @@ class Lowering {
   }
   /// What counts a value's rows, and its columns.
   [[nodiscard]] graph::Symbol symbol(graph::ValueId id) const { return shape(id).symbol(); }
-  [[nodiscard]] int columns(graph::ValueId id) const {
-    return static_cast<int>(shape(id)[1].size);
-  }
+  [[nodiscard]] int columns(graph::ValueId id) const { return static_cast<int>(shape(id)[1].size); }
   [[nodiscard]] tamis::cuda::Stored stored(graph::ValueId id) const;
   [[nodiscard]] cpu::Arithmetic arithmetic(const graph::Node& node) const {
     return cpu::arithmetic_of(graph_, node, linear_);

@@ -62,9 +62,8 @@ void Plan::find_arrays(const graph::Graph& graph, Lowering& lowering) {
   for (const graph::Node& node : graph.nodes()) {
     if (node.op != graph::OpKind::kPositionIds) continue;
     array_values_.push_back(
-        {node.output,
-         lowering.arrays().add({ArrayKind::kPositions, graph::Symbol::kTokens, 0,
-                                node.attribute<graph::PositionIdsAttributes>()})});
+        {node.output, lowering.arrays().add({ArrayKind::kPositions, graph::Symbol::kTokens, 0,
+                                             node.attribute<graph::PositionIdsAttributes>()})});
   }
 }
 
@@ -84,6 +83,7 @@ std::shared_ptr<const Plan> Plan::make(graph::Graph graph, graph::FloatArithmeti
   plan->lower_nodes(graph, lowering);
   plan->arrays_ = lowering.arrays();
   plan->angles_ = lowering.all_angles();
+  lowering.limits().limit_unseen({}, false);  // its attention sees every token
   plan->limits_ = lowering.limits().get();
   plan->packed_bytes_ = lowering.packed_bytes();
   // Each weight goes as soon as it is copied: from here on its writer alone holds it.
@@ -125,8 +125,8 @@ void Plan::layout(const Extent& extent, Memory& memory) const {
       continue;
     }
     memory.output_offsets.push_back(memory.bytes);
-    memory.bytes += aligned(static_cast<size_t>(extent.rows(output.symbol) * output.columns) *
-                            sizeof(float));
+    memory.bytes +=
+        aligned(static_cast<size_t>(extent.rows(output.symbol) * output.columns) * sizeof(float));
   }
   size_t row_bytes = 0;
   for (const auto& step : steps_) row_bytes = std::max(row_bytes, step->scratch_row_bytes());

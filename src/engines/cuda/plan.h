@@ -1,4 +1,5 @@
-// A graph made ready to run on a card: steps with their kernels, weights on the card, memory layout.
+// A graph made ready to run on a card: steps with their kernels, weights on the card, memory
+// layout.
 //
 // Is: immutable, shared by any number of sessions. Is not: a rewriter. May use: graph,
 // kernels/cuda.

@@ -40,11 +40,11 @@ struct StepContext {
   template <typename Params>
   void launch(tamis::cuda::KernelId id, int64_t columns, int64_t rows, const Params& params) const {
     const tamis::cuda::KernelRow& kernel = tamis::cuda::kernel_row(id);
-    stream->launch(card->function(id),
-                   {static_cast<unsigned>(columns), static_cast<unsigned>(rows),
-                    static_cast<unsigned>(kernel.threads),
-                    static_cast<unsigned>(kernel.shared_bytes)},
-                   &params);
+    stream->launch(
+        card->function(id),
+        {static_cast<unsigned>(columns), static_cast<unsigned>(rows),
+         static_cast<unsigned>(kernel.threads), static_cast<unsigned>(kernel.shared_bytes)},
+        &params);
   }
 };
 

@@ -66,8 +66,7 @@ TAMIS_DEVICE float short_gelu_of(float x, const float* fit) {
 }
 
 TAMIS_DEVICE float gelu_tanh_of(float x) {
-  const float cubic =
-      fma_rn(mul_rn(x, x), 2 * 0.79788456f * 0.044715f, 2 * 0.79788456f);
+  const float cubic = fma_rn(mul_rn(x, x), 2 * 0.79788456f * 0.044715f, 2 * 0.79788456f);
   return mul_rn(x, sigmoid_of(mul_rn(x, cubic)));
 }
 

@@ -1,8 +1,8 @@
 // out = softmax(score) V within each sequence of a ragged batch.
 //
-// Is: what the GPU's two attentions are given: attention_b16, on mma.sync, for 16-bit operands, heads
-// up to 128 and scores that positions add biases to, and attention_plain for all else. Is not: the
-// kernels. May use: values.h.
+// Is: what the GPU's two attentions are given: attention_b16, on mma.sync, for 16-bit operands,
+// heads up to 128 and scores that positions add biases to, and attention_plain for all else. Is
+// not: the kernels. May use: values.h.
 //
 // Maths: that of kernels/cpu/attention_bf16 where operands are rounded and of attention_f32 where
 // they are not, with the greatest score so far taken away before the exponential. Sums of products

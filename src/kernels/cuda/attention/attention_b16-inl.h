@@ -145,8 +145,8 @@ class AttentionB16 {
       TAMIS_UNROLL
       for (int i = 0; i < kSize / 16; ++i) {
         uint32_t k[4];
-        load_matrices(k, k0_ + side + place(j * 16 + lane_ % 8 + lane_ / 16 * 8,
-                                            i * 2 + lane_ / 8 % 2));
+        load_matrices(
+            k, k0_ + side + place(j * 16 + lane_ % 8 + lane_ / 16 * 8, i * 2 + lane_ / 8 % 2));
         multiply_b16(s[j * 2], q_[i], k[0], k[1]);
         multiply_b16(s[j * 2 + 1], q_[i], k[2], k[3]);
       }
@@ -176,7 +176,8 @@ class AttentionB16 {
     }
   }
 
-  /// Rows h * 8 + lane / 4: probabilities of this step, and what went before brought to their scale.
+  /// Rows h * 8 + lane / 4: probabilities of this step, and what went before brought to their
+  /// scale.
   TAMIS_DEVICE void soften(int h, const float (&s)[kKeyBlocks][4],
                            uint32_t (&probabilities)[kKeyBlocks][2]) {
     float high = most_[h];
@@ -212,8 +213,7 @@ class AttentionB16 {
       TAMIS_UNROLL
       for (int j = 0; j < kSize / 16; ++j) {
         uint32_t v[4];
-        load_matrices_transposed(v,
-                                 v0_ + side + place(i * 16 + lane_ % 16, j * 2 + lane_ / 16));
+        load_matrices_transposed(v, v0_ + side + place(i * 16 + lane_ % 16, j * 2 + lane_ / 16));
         multiply_b16(o_[j * 2], a, v[0], v[1]);
         multiply_b16(o_[j * 2 + 1], a, v[2], v[3]);
       }
@@ -229,8 +229,7 @@ class AttentionB16 {
       sum = add_rn(sum, shuffle_xor(sum, 2));
       const int row = warp_ * 16 + h * 8 + lane_ / 4;
       if (row >= tile_.queries) continue;
-      const int64_t to = static_cast<int64_t>(tile_.query_row + row) * width +
-                         head_ * p_.head_size;
+      const int64_t to = static_cast<int64_t>(tile_.query_row + row) * width + head_ * p_.head_size;
       TAMIS_UNROLL
       for (int j = 0; j < kSize / 8; ++j) {
         const int channel = j * 8 + lane_ % 4 * 2;

@@ -44,8 +44,7 @@ class AttentionPlain {
     const KeyRange keys = seen_keys(p_, tile_.keys, place, place);
     for (int begin = keys.begin; begin < keys.end; begin += 32) {
       const int key = begin + lane_;
-      const float score =
-          key < keys.end ? score_of(key, key - place) : float_of(0xff800000u);
+      const float score = key < keys.end ? score_of(key, key - place) : float_of(0xff800000u);
       const float high = max_of(most, warp_max(score));
       float probability = key < keys.end ? exp_of(sub_rn(score, high)) : 0.0f;
       if (p_.rounded) probability = float_of_b16(b16_of(probability));

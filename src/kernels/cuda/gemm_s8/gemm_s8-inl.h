@@ -20,8 +20,8 @@ class GemmS8 {
     const int m = load_global(p.m);
     if (block_y() * kTile.rows >= m) return;
     TileProduct<kTile, ProductS8> product;
-    product.multiply({p.a, m, p.lda},
-                     {reinterpret_cast<const uint8_t*>(p.w), p.epilogue.n, p.ldw}, p.k);
+    product.multiply({p.a, m, p.lda}, {reinterpret_cast<const uint8_t*>(p.w), p.epilogue.n, p.ldw},
+                     p.k);
     const int n = p.epilogue.n;
     product.for_each_pair(m, n, [&](int row, int column, int32_t first, int32_t second) {
       const float y0 = scaled(p, row, column, first);
@@ -34,7 +34,8 @@ class GemmS8 {
   static TAMIS_DEVICE float scaled(const GemmS8Params& p, int row, int column, int32_t sum) {
     const float low = mul_rn(load_global(p.low + row), load_global(p.colsum + column));
     const float x = fma_rn(to_float(sum), load_global(p.scale + row), low);
-    float y = fma_rn(x, load_global(p.weight_scale + column), load_global(p.epilogue.bias + column));
+    float y =
+        fma_rn(x, load_global(p.weight_scale + column), load_global(p.epilogue.bias + column));
     for (int r = 0; r < p.outliers; ++r) {
       y = fma_rn(load_global(p.outlier_values + row * 8 + r),
                  load_global(p.outlier_weights + r * p.epilogue.n + column), y);

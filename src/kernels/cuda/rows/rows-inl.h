@@ -192,8 +192,7 @@ class RowKernel {
     copy_outliers();
     if (p_.multiply != nullptr) {
       for_each([&](int i, int e, int at) {
-        v_[i][e] =
-            fma_rn(v_[i][e], load_global(p_.multiply + at), -load_global(p_.offset + at));
+        v_[i][e] = fma_rn(v_[i][e], load_global(p_.multiply + at), -load_global(p_.offset + at));
       });
     }
     float high = float_of(0xff800000u);  // -infinity

@@ -26,7 +26,7 @@ enum class RowNorm : int32_t {
 
 /// A table of rows, and which of them; no ids: row 0 for all.
 struct RowTable {
-  const float* rows = nullptr;    // [any, width]
+  const float* rows = nullptr;   // [any, width]
   const int32_t* ids = nullptr;  // [rows]
 };
 
@@ -39,8 +39,8 @@ struct RowsParams {
   // A row is a sum of tables' rows, if there is a first; or act(gate) * up if gate_column is not
   // negative; or x, plus residual.
   RowTable tables[3];
-  Values x;                         // [rows, width], or [rows, 2 * width] for the unit
-  int gate_column = -1;             // 0 or width
+  Values x;              // [rows, width], or [rows, 2 * width] for the unit
+  int gate_column = -1;  // 0 or width
   Activation activation = Activation::kNone;
   const float* short_gelu = nullptr;  // as GemmEpilogue
   const float* residual = nullptr;    // [rows, width]
@@ -71,8 +71,8 @@ struct RowShape {
   [[nodiscard]] constexpr int shared_bytes() const { return warps > 1 ? warps * 4 : 0; }
   [[nodiscard]] constexpr int most_columns() const { return warps * 128 * vectors; }
 };
-inline constexpr RowShape kNarrowRows = {1, 4, 8};  // to 1,024
-inline constexpr RowShape kWideRows = {8, 1, 4};    // to 4,096
+inline constexpr RowShape kNarrowRows = {1, 4, 8};   // to 1,024
+inline constexpr RowShape kWideRows = {8, 1, 4};     // to 4,096
 inline constexpr RowShape kWidestRows = {8, 1, 16};  // to 16,384
 
 }  // namespace tamis::cuda

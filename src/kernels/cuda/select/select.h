@@ -9,12 +9,12 @@ namespace tamis::cuda {
 
 /// Device memory. Launch with kSelectThreads and a block for each row of y.
 struct SelectParams {
-  const int32_t* rows = nullptr;   // [1]
-  const int32_t* from = nullptr;   // [rows * parts]: rows of x; negative: zeros
-  int parts = 1;                   // of a row of y, each a row of x
-  int units = 0;                   // of two bytes in a row of x
-  const uint16_t* x = nullptr;     // [any, units]
-  uint16_t* y = nullptr;           // [rows, parts * units]
+  const int32_t* rows = nullptr;  // [1]
+  const int32_t* from = nullptr;  // [rows * parts]: rows of x; negative: zeros
+  int parts = 1;                  // of a row of y, each a row of x
+  int units = 0;                  // of two bytes in a row of x
+  const uint16_t* x = nullptr;    // [any, units]
+  uint16_t* y = nullptr;          // [rows, parts * units]
 };
 
 inline constexpr int kSelectThreads = 128;

@@ -33,7 +33,8 @@ int DoubleState::allocate(size_t bytes, uint64_t* address) {
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   const size_t used = rounded_up(bytes, kAlignment);
   const size_t body = rounded_up(used, page);
-  void* base = ::mmap(nullptr, body + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* base =
+      ::mmap(nullptr, body + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) return kOutOfMemory;
   std::memset(base, kUnwritten, body);
   ::mprotect(base, body + page, PROT_NONE);
