@@ -41,6 +41,55 @@ serve::ModelArgument model_argument(const std::string& text) {
   return {std::filesystem::path(path).filename().string(), text};
 }
 
+// The name before the next comma, which goes with it.
+std::string take_name(const std::string& text, std::string& rest) {
+  const size_t comma = std::min(rest.find(','), rest.size());
+  std::string name = rest.substr(0, comma);
+  rest.erase(0, comma + 1);
+  if (name.empty()) {
+    fail(ErrorCode::kInvalidArgument, "--served-model-name ", text, ": a name is empty");
+  }
+  return name;
+}
+
+serve::ModelArgument& model_named(serve::ServerOptions& server, const std::string& text,
+                                  const std::string& name) {
+  std::string names;
+  for (serve::ModelArgument& model : server.models) {
+    if (model.name == name || (name.empty() && server.models.size() == 1)) return model;
+    names += cat(names.empty() ? "" : ", ", model.name);
+  }
+  fail(ErrorCode::kInvalidArgument, "--served-model-name ", text, ": ",
+       name.empty() ? "say of which model, as MODEL=NAME; there are " : "no such model among ",
+       names.empty() ? "none" : names);
+}
+
+// "[MODEL=]NAME[,ALIAS...]": the first is the model's name from then on.
+void add_served_names(const std::vector<std::string>& all, serve::ServerOptions& server) {
+  for (const std::string& text : all) {
+    const size_t equals = text.find('=');
+    serve::ModelArgument& model =
+        model_named(server, text, equals == text.npos ? "" : text.substr(0, equals));
+    std::string rest = text.substr(equals == text.npos ? 0 : equals + 1);
+    model.name = take_name(text, rest);
+    if (model.name == "*")
+      fail(ErrorCode::kInvalidArgument, "--served-model-name ", text,
+           ": \"*\" stands behind a name");
+    while (!rest.empty()) {
+      const std::string alias = take_name(text, rest);
+      if (!server.aliases.emplace(alias, model.name).second) {
+        fail(ErrorCode::kInvalidArgument, "--served-model-name ", text, ": ", alias, " came twice");
+      }
+    }
+  }
+  for (const serve::ModelArgument& model : server.models) {
+    if (server.aliases.contains(model.name)) {
+      fail(ErrorCode::kInvalidArgument, "--served-model-name: ", model.name,
+           " is a model's name and another's alias");
+    }
+  }
+}
+
 // A server may have a connection for each descriptor that the system allows it.
 void raise_descriptor_limit() {
   rlimit limit = {};
@@ -104,6 +153,7 @@ struct ServeFlags {
   std::vector<std::string> models;
   std::vector<std::string> weights;
   std::vector<std::string> tasks;
+  std::vector<std::string> served_names;
   std::optional<std::string> precision;
   std::string device = "cpu";
   std::string model_control = "none";
@@ -303,6 +353,10 @@ int cmd_serve(const std::vector<std::string>& arguments) {
                  "none: only callers with the key");
   options.option("--ready", flags.ready,
                  "all: not ready while a model could not be loaded; any: ready with the others");
+  options.option(
+      "--served-model-name", flags.served_names,
+      "[MODEL=]NAME[,ALIAS...]: the model's name and others for it; the alias * is every "
+      "name that no model has");
   options.option("--weight", flags.weights, "NAME=NUMBER: a model's share of the cores");
   options.option(
       "--task", flags.tasks,
@@ -319,6 +373,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
     server.models.push_back(model_argument(model));
     server.models.back().source = flags.common.with_revision(server.models.back().source);
   }
+  add_served_names(flags.served_names, server);
   add_weights(flags.weights, server);
   add_tasks(flags.tasks, server);
   server.auto_truncate = !flags.no_truncate;

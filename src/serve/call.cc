@@ -62,8 +62,17 @@ void Call::respond_error(const Error& error, int64_t retry_after_ms) noexcept {
 
 ModelLease Call::route(std::optional<std::string_view> field,
                        std::initializer_list<tasks::TaskKind> tasks) {
-  const std::string_view name = field && !field->empty() ? *field : std::string_view(path_model);
-  return route_model(core().models(), name, path_version, tasks);
+  return route_model(core().models(), model_name(field), path_version, tasks);
+}
+
+ModelLease Call::route_by_turns(std::optional<std::string_view> field,
+                                std::initializer_list<tasks::TaskKind> tasks) {
+  return route_model_by_turns(core().models(), model_name(field), path_version, tasks);
+}
+
+std::string_view Call::model_name(std::optional<std::string_view> field) const {
+  const bool named = field && !field->empty() && !path_decides;
+  return named ? *field : std::string_view(path_model);
 }
 
 bool Call::packs_answers() const {

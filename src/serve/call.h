@@ -44,6 +44,8 @@ class Call : public std::enable_shared_from_this<Call> {
   std::string path_model;
   std::string path_version;
   std::string path_task;
+  /// The path's model counts and not the body's: "/models/NAME" stands before the route.
+  bool path_decides = false;
   /// The request's id: the client's X-Request-Id, or a number.
   std::string id;
 
@@ -59,6 +61,9 @@ class Call : public std::enable_shared_from_this<Call> {
   /// `tasks`. Throws kNotFound or kInvalidArgument, with the names there are.
   [[nodiscard]] ModelLease route(std::optional<std::string_view> field,
                                  std::initializer_list<tasks::TaskKind> tasks);
+  /// As route(), by route_model_by_turns().
+  [[nodiscard]] ModelLease route_by_turns(std::optional<std::string_view> field,
+                                          std::initializer_list<tasks::TaskKind> tasks);
 
   /// A request to that model with this call's client, id, deadline and cancellation.
   [[nodiscard]] Request new_request(const ModelLease& model);
@@ -73,6 +78,7 @@ class Call : public std::enable_shared_from_this<Call> {
   void submit(Request request, std::function<HttpResponse(Call&, Reply&)> print);
 
  private:
+  [[nodiscard]] std::string_view model_name(std::optional<std::string_view> field) const;
   [[nodiscard]] bool packs_answers() const;
 
   Server& server_;

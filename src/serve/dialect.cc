@@ -50,6 +50,8 @@ constexpr OpenAiRow kOpenAiRows[] = {
     {ErrorCode::kInvalidArgument, "several models ", "model", ""},
     {ErrorCode::kInvalidArgument, "dimensions ", "dimensions", ""},
     {ErrorCode::kInvalidArgument, "the body ", "", ""},
+    // Not finite, for this text.
+    {ErrorCode::kUnsupported, "the model's output ", "input", ""},
     // What the model refuses is in its texts or ids.
     {ErrorCode::kInvalidArgument, "", "input", ""},
 };
@@ -124,6 +126,7 @@ HttpResponse error_response(Dialect dialect, const Error& error, int64_t retry_a
       write_open_ai(error, row, json);
       break;
     case Dialect::kKserve:
+    case Dialect::kOllama:
       json.member("error", error.what());
       break;
     case Dialect::kCohere:

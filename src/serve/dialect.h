@@ -10,7 +10,7 @@
 
 namespace tamis::serve {
 
-enum class Dialect : uint8_t { kTei, kOpenAi, kKserve, kHuggingFace, kCohere, kNative };
+enum class Dialect : uint8_t { kTei, kOpenAi, kKserve, kHuggingFace, kCohere, kOllama, kNative };
 
 /// A request with nothing to do, for which text-embeddings-inference has an error of its own.
 class EmptyInput : public Error {

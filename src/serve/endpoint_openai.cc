@@ -1,18 +1,23 @@
 // POST /v1/embeddings, GET /v1/models, GET /v1/models/{id}.
-#include <algorithm>
-
-#include "base/base64.h"
+#include "serve/dialect_options.h"
 #include "serve/router.h"
 #include "serve/tei.h"
+#include "serve/vector_answer.h"
 
 namespace tamis::serve {
 
 namespace {
 
-// True for base64, which the official clients ask for.
-bool wants_base64(const Fields& fields) {
-  const auto format = fields.word("encoding_format");
-  return (format ? *format : fields.word("embedding_type").value_or("float")) == "base64";
+using math::VectorType;
+
+// Voyage's `output_dtype`, Jina's `embedding_type`, and OpenAI's `encoding_format`.
+VectorForm read_form(const Fields& fields) {
+  VectorForm form;
+  const std::string_view jina = fields.word("embedding_type").value_or("float");
+  form.base64 = fields.word("encoding_format").value_or(jina) == "base64";
+  const std::string_view type = fields.word("output_dtype").value_or(jina);
+  form.type = math::vector_type_from_name(type).value_or(VectorType::kFloat);
+  return form;
 }
 
 // Each client has its own words: NVIDIA's name the end from which texts are cut.
@@ -22,30 +27,9 @@ Truncation read_openai_truncation(const Fields& fields, const Call& call) {
   for (const std::string_view key : {"truncation", "truncate"}) {
     if (const auto on = fields.flag(key)) truncation.enabled = *on;
   }
-  if (const auto word = fields.word("truncate")) {
-    truncation.enabled = *word != "none";
-    if (*word == "start") truncation.side = Side::kLeft;
-    if (*word == "end") truncation.side = Side::kRight;
-  }
-  if (const auto most = fields.integer("truncate_prompt_tokens")) {
-    if (*most == 0) {
-      fail(ErrorCode::kInvalidArgument,
-           "`truncate_prompt_tokens` must be -1 (the model's length) or at least 1");
-    }
-    truncation.enabled = true;
-    truncation.max_length = std::max<int64_t>(*most, 0);
-  }
+  read_truncated_end(fields, truncation);
+  read_prompt_tokens(fields, truncation);
   return truncation;
-}
-
-// `input_type` chooses a prompt if the model has it, as models without prompts need none; `task`
-// is one of the model's own.
-std::optional<std::string> read_prompt(const Fields& fields, const ModelLease& model) {
-  if (auto task = fields.string("task")) return task;
-  auto type = fields.string("input_type");
-  const tasks::TaskModel* const known = model->model().task_model();
-  if (!type || known == nullptr || !known->prompts.contains(*type)) return std::nullopt;
-  return type;
 }
 
 tasks::EmbedOptions read_options(const Fields& fields, const Call& call, const ModelLease& model) {
@@ -53,27 +37,20 @@ tasks::EmbedOptions read_options(const Fields& fields, const Call& call, const M
   options.normalize = fields.flag("normalized").value_or(true);
   options.dimensions = fields.integer("dimensions");
   if (!options.dimensions) options.dimensions = fields.integer("output_dimension");
-  options.prompt_name = read_prompt(fields, model);
+  // `task` is one of the model's own.
+  options.prompt_name = fields.string("task");
+  if (!options.prompt_name) options.prompt_name = prompt_of_type(fields, model);
   options.truncation = read_openai_truncation(fields, call);
   return options;
 }
 
-void write_embedding(const std::vector<float>& row, bool base64, JsonWriter& json) {
-  json.key("embedding");
-  if (base64) {
-    json.value(
-        encode_base64({reinterpret_cast<const char*>(row.data()), row.size() * sizeof(float)}));
-  } else {
-    json.array(row);
-  }
-}
-
-std::string print(const Reply& reply, bool base64) {
+std::string print(const Reply& reply, VectorForm form, const math::VectorRange& range) {
   JsonWriter json;
   json.begin_object().member("object", "list").key("data").begin_array();
   for (size_t i = 0; i < reply.results.size(); ++i) {
     json.begin_object().member("object", "embedding").member("index", static_cast<int64_t>(i));
-    write_embedding(std::get<tasks::EmbedResult>(reply.results[i]).embedding, base64, json);
+    json.key("embedding");
+    write_vector(std::get<tasks::EmbedResult>(reply.results[i]).embedding, form, range, json);
     json.end_object();
   }
   json.end_array().member("model", reply.model).key("usage").begin_object();
@@ -82,9 +59,11 @@ std::string print(const Reply& reply, bool base64) {
   return json.take();
 }
 
-void write_model(const ModelVersion& model, JsonWriter& json) {
-  json.begin_object().member("id", model.name()).member("object", "model");
+// Under its own name, or an alias.
+void write_model(std::string_view name, const ModelVersion& model, JsonWriter& json) {
+  json.begin_object().member("id", name).member("object", "model");
   json.member("created", model.loaded_at_s()).member("owned_by", "tamis");
+  if (name != model.name()) json.member("root", model.name());
   // What else the page and curious users look at; OpenAI's own clients ignore it.
   json.member("version", model.version());
   json.member("task", tasks::task_name(model.info().task));
@@ -108,17 +87,24 @@ void endpoint_openai_embeddings(const CallPtr& call) {
   const ModelLease model = call->route(fields.text("model"), {tasks::TaskKind::kEmbed});
   Request request = call->new_request(model);
   read_inputs(fields.json("input"), "input", request);
-  const bool base64 = wants_base64(fields);
+  const VectorForm form = read_form(fields);
   request.options = read_options(fields, *call, model);
-  call->submit(std::move(request), [base64](Call& self, Reply& reply) {
-    return tei_response(self, reply, print(reply, base64));
-  });
+  submit_vectors(call, model, std::move(request), needs_range(form.type),
+                 [form](Call& self, Reply& reply, const math::VectorRange& range) {
+                   return tei_response(self, reply, print(reply, form, range));
+                 });
 }
 
 void endpoint_openai_models(const CallPtr& call) {
   JsonWriter json;
   json.begin_object().member("object", "list").key("data").begin_array();
-  for (const ModelLease& model : call->core().models().loaded()) write_model(*model, json);
+  ModelRepository& models = call->core().models();
+  for (const ModelLease& model : models.loaded()) {
+    write_model(model->name(), *model, json);
+    for (const std::string& alias : models.aliases_of(model->name())) {
+      write_model(alias, *model, json);
+    }
+  }
   json.end_array().end_object();
   call->respond_json(json);
 }
@@ -126,7 +112,7 @@ void endpoint_openai_models(const CallPtr& call) {
 void endpoint_openai_model(const CallPtr& call) {
   const ModelLease model = call->route(std::nullopt, {});
   JsonWriter json;
-  write_model(*model, json);
+  write_model(model->name(), *model, json);
   call->respond_json(json);
 }
 

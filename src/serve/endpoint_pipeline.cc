@@ -64,29 +64,9 @@ std::optional<TaskKind> task_of(const Pipeline* pipeline, JsonView body) {
 
 tasks::TaskOptions options_of(const Call& call, TaskKind task, JsonView body) {
   const JsonView parameters = body.get("parameters");
-  switch (task) {
-    case TaskKind::kEmbed: {
-      // Its options stand at the top level; other clients put them under parameters.
-      const bool own = parameters.is_object() && parameters.size() > 0;
-      return read_embed_options(Fields("EmbedParameters", own ? parameters : body), call);
-    }
-    case TaskKind::kClassify:
-    case TaskKind::kRerank:
-      return read_classify_options(Fields("ClassifyParameters", parameters), call);
-    case TaskKind::kNer:
-      return read_ner_options(Fields("NerParameters", parameters), call);
-    case TaskKind::kQa:
-      return read_qa_options(Fields("QaParameters", parameters));
-    case TaskKind::kFillMask:
-      return read_fill_mask_options(Fields("FillMaskParameters", parameters), call);
-    case TaskKind::kZeroShot:
-      return read_zero_shot_options(Fields("ZeroShotParameters", parameters), call);
-    case TaskKind::kEmbedSparse:
-    case TaskKind::kEmbedMulti:
-    case TaskKind::kEmbedAll:
-      break;  // Hugging Face has no pipeline for these
-  }
-  return tasks::default_options(task);
+  // Those of embeddings stand at the top level; other clients put them under parameters.
+  const bool top = task == TaskKind::kEmbed && !(parameters.is_object() && parameters.size() > 0);
+  return read_task_options(task, top ? body : parameters, call);
 }
 
 // Each text is read with each label: priced before the labels are copied.
@@ -97,25 +77,6 @@ void add_labels(JsonView parameters, Request& request) {
   tasks::TaskInput one{"", std::nullopt, labels};
   check_texts(*request.budget, one, static_cast<int64_t>(request.inputs.size()));
   for (tasks::TaskInput& input : request.inputs) input.texts = labels;
-}
-
-auto* reader_of(TaskKind task) {
-  switch (task) {
-    case TaskKind::kQa:
-      return &read_question;
-    case TaskKind::kClassify:
-    case TaskKind::kRerank:
-      return &read_text_or_pair;
-    case TaskKind::kEmbed:
-    case TaskKind::kNer:
-    case TaskKind::kFillMask:
-    case TaskKind::kZeroShot:
-    case TaskKind::kEmbedSparse:
-    case TaskKind::kEmbedMulti:
-    case TaskKind::kEmbedAll:
-      return &read_text;
-  }
-  return &read_text;
 }
 
 /// How the answers of one call are put together.

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "serve/batch_queue.h"
+#include "serve/dialect_options.h"
 #include "serve/router.h"
 #include "serve/tei.h"
 #include "tasks/code_points.h"
@@ -131,7 +131,9 @@ std::vector<int64_t> split_documents(const ModelLease& model, const std::string&
 
 struct Answer {
   std::string_view api_version;
-  bool with_texts = false;  ///< the texts come back
+  bool with_texts = false;   ///< the texts come back
+  bool plain_texts = false;  ///< as they are, not in an object
+  bool voyage = false;       ///< the list stands as Voyage's, too
   int64_t documents = 0;
   // Of documents in chunks: the results to give, whose each text is, and the documents whole.
   int64_t top_n = 0;
@@ -157,11 +159,14 @@ tasks::RerankResult join_chunks(tasks::RerankResult result, const Answer& form) 
   return joined;
 }
 
-void write_results(const tasks::RerankResult& result, const Answer& form, JsonWriter& json) {
-  json.key("results").begin_array();
+void write_results(std::string_view key, const tasks::RerankResult& result, const Answer& form,
+                   bool plain_texts, JsonWriter& json) {
+  json.key(key).begin_array();
   for (const tasks::RankedText& row : result.results) {
     json.begin_object().member("index", row.index).member("relevance_score", row.score);
-    if (form.with_texts) {
+    if (form.with_texts && plain_texts) {
+      json.member("document", row.text);
+    } else if (form.with_texts) {
       json.key("document").begin_object().member("text", row.text).end_object();
     }
     json.end_object();
@@ -172,10 +177,13 @@ void write_results(const tasks::RerankResult& result, const Answer& form, JsonWr
 HttpResponse print(Call& call, Reply& reply, const Answer& form) {
   const int64_t units = (form.documents + kDocumentsPerUnit - 1) / kDocumentsPerUnit;
   JsonWriter json;
-  json.begin_object().member("id", call.id).member("object", "rerank");
+  json.begin_object().member("id", call.id);
+  json.member("object", form.voyage ? "list" : "rerank");
   json.member("model", reply.model);
-  auto& result = std::get<tasks::RerankResult>(reply.results.front());
-  write_results(join_chunks(std::move(result), form), form, json);
+  const auto result =
+      join_chunks(std::move(std::get<tasks::RerankResult>(reply.results.front())), form);
+  write_results("results", result, form, form.plain_texts, json);
+  if (form.voyage) write_results("data", result, form, true, json);
   json.key("usage").begin_object().member("prompt_tokens", reply.tokens);
   json.member("total_tokens", reply.tokens).end_object();
   json.key("meta").begin_object().key("api_version").begin_object();
@@ -185,15 +193,20 @@ HttpResponse print(Call& call, Reply& reply, const Answer& form) {
   return tei_response(call, reply, json.take());
 }
 
-// Cohere's 0 (what goes without saying) to 999 (last): the queue's default level and those behind.
-uint32_t read_priority(const Fields& fields) {
-  constexpr int64_t kLast = 999;
-  constexpr int64_t kLevels = kLastLevel - kDefaultLevel;
-  const int64_t priority = fields.integer("priority").value_or(0);
-  return kDefaultLevel + static_cast<uint32_t>((priority * kLevels + kLast - 1) / kLast);
+// How the caller's client reads the answer.
+enum class Reader : uint8_t { kFirst, kSecond, kInfinity };
+
+Answer answer_of(const Fields& fields, Reader reader) {
+  Answer form;
+  form.api_version = reader == Reader::kSecond ? "2" : "1";
+  // Voyage's words, which no other client of this route has, and its list.
+  form.voyage = reader == Reader::kFirst && (fields.has("truncation") || fields.has("top_k"));
+  form.plain_texts = reader == Reader::kInfinity;
+  form.with_texts = fields.flag("return_documents").value_or(false);
+  return form;
 }
 
-void rank_documents(const CallPtr& call, std::string_view api_version) {
+void rank_documents(const CallPtr& call, Reader reader) {
   const JsonView body = call->json();
   check_object(body);
   const Fields fields("RerankRequest", body);
@@ -204,9 +217,7 @@ void rank_documents(const CallPtr& call, std::string_view api_version) {
   if (!options.top_k) options.top_k = fields.integer("top_k");
   options.raw_scores = fields.flag("raw_scores").value_or(false);
   options.truncation.enabled = fields.flag("truncation").value_or(call->options().auto_truncate);
-  Answer form;
-  form.api_version = api_version;
-  form.with_texts = fields.flag("return_documents").value_or(false);
+  Answer form = answer_of(fields, reader);
   form.documents = static_cast<int64_t>(input.texts.size());
   const uint32_t priority = read_priority(fields);
   const auto chunks = fields.integer("max_chunks_per_doc");
@@ -266,11 +277,13 @@ void endpoint_rerank(const CallPtr& call) {
     return;
   }
   call->set_dialect(Dialect::kCohere);
-  rank_documents(call, "1");
+  rank_documents(call, Reader::kFirst);
 }
 
-void endpoint_rerank_v1(const CallPtr& call) { rank_documents(call, "1"); }
+void endpoint_rerank_v1(const CallPtr& call) { rank_documents(call, Reader::kFirst); }
 
-void endpoint_rerank_v2(const CallPtr& call) { rank_documents(call, "2"); }
+void endpoint_rerank_v2(const CallPtr& call) { rank_documents(call, Reader::kSecond); }
+
+void endpoint_infinity_rerank(const CallPtr& call) { rank_documents(call, Reader::kInfinity); }
 
 }  // namespace tamis::serve

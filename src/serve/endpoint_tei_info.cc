@@ -71,12 +71,13 @@ std::string query_value(std::string_view query, std::string_view key) {
 
 }  // namespace
 
-// Of the model that `?model=` names, else of the first by name.
+// Of the model that the path or `?model=` names, else of the first by name.
 void endpoint_tei_info(const CallPtr& call) {
   const std::string name = query_value(call->request().query, "model");
   const std::vector<ModelLease> models = call->core().models().loaded();
   if (models.empty()) fail(ErrorCode::kUnavailable, "no model is loaded");
-  const ModelLease model = name.empty() ? models.front() : call->route(name, {});
+  const bool named = !name.empty() || !call->path_model.empty();
+  const ModelLease model = named ? call->route(name, {}) : models.front();
   const ServableInfo& info = model->info();
   const ServerOptions& options = call->options();
   JsonWriter json;

@@ -1,4 +1,5 @@
 // POST /predict: labels of a text, a pair, or a batch of either.
+#include "serve/dialect_options.h"
 #include "serve/model_route.h"
 #include "serve/router.h"
 #include "serve/tasks_json.h"
@@ -32,24 +33,13 @@ bool read_predict_inputs(JsonView inputs, Request& request) {
   return true;
 }
 
-// Softmax over several labels, sigmoid of one; a model of labels that do not exclude each other
-// keeps its own way.
-tasks::ScoreFunction score_function(bool raw, const ModelLease& model) {
-  if (raw) return tasks::ScoreFunction::kNone;
-  const tasks::TaskModel* const task = model->model().task_model();
-  const bool several = task != nullptr && task->problem == tasks::Problem::kMultiLabel;
-  const size_t labels = model->info().labels.size();
-  return several || labels == 1 ? tasks::ScoreFunction::kSigmoid : tasks::ScoreFunction::kSoftmax;
-}
-
 }  // namespace
 
 void endpoint_tei_predict(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
   const Fields fields("PredictRequest", body);
-  const ModelLease model = route_model_by_turns(
-      call->core().models(), fields.text("model").value_or(""), "", kClassifyTasks);
+  const ModelLease model = call->route_by_turns(fields.text("model"), kClassifyTasks);
   Request request = call->new_request(model);
   const bool batch = read_predict_inputs(fields.json("inputs"), request);
   tasks::ClassifyOptions options;

@@ -1,33 +1,18 @@
-// POST /tokenize: ids, texts and byte offsets. POST /decode: texts of ids.
-#include "serve/current_error.h"
+// POST /tokenize with `inputs`: ids, texts and byte offsets. POST /decode: texts of ids.
+#include "serve/endpoints.h"
+#include "serve/json_fields.h"
 #include "serve/router.h"
-#include "serve/tei.h"
+#include "serve/tokenizer_calls.h"
 #include "tasks/code_points.h"
 
 namespace tamis::serve {
 
 namespace {
 
-// Any model has a tokenizer, so any may be meant.
-ModelLease model_with_tokenizer(const CallPtr& call, const Fields& fields) {
-  ModelLease model =
-      call->route(fields.text("model"),
-                  {tasks::TaskKind::kEmbed, tasks::TaskKind::kClassify, tasks::TaskKind::kRerank,
-                   tasks::TaskKind::kNer, tasks::TaskKind::kQa, tasks::TaskKind::kFillMask,
-                   tasks::TaskKind::kZeroShot, tasks::TaskKind::kEmbedSparse,
-                   tasks::TaskKind::kEmbedMulti, tasks::TaskKind::kEmbedAll});
-  if (model->model().task_model() == nullptr) {
-    fail(ErrorCode::kUnsupported, model->name(), " has no tokenizer");
-  }
-  return model;
-}
-
-void write_tokens(const tokenizer::Tokenizer& tokenizer, std::string_view text, bool special,
-                  Budget& budget, JsonWriter& json) {
-  tokenizer::EncodeOptions options;
-  options.add_special_tokens = special;
-  const tokenizer::Encoding encoding = tokenizer.encode(text, options);
-  budget.take("tokens", encoding.size(), kListedTokenBytes);
+void write_tokens(const ModelLease& model, std::string_view text, bool special, Budget& budget,
+                  JsonWriter& json) {
+  const tokenizer::Tokenizer& tokenizer = *model->model().task_model()->tokenizer;
+  const tokenizer::Encoding encoding = tokens_of(model, text, special, budget);
   const tasks::CodePoints points(text);
   json.begin_array();
   for (size_t i = 0; i < encoding.ids.size(); ++i) {
@@ -50,19 +35,6 @@ void write_tokens(const tokenizer::Tokenizer& tokenizer, std::string_view text, 
   json.end_array();
 }
 
-// Runs `print` on a worker and answers with what it writes.
-void answer_on_worker(const CallPtr& call, std::function<void(JsonWriter&)> print) {
-  call->core().workers().post([call, print = std::move(print)] {
-    try {
-      JsonWriter json;
-      print(json);
-      call->respond_json(json);
-    } catch (...) {
-      call->respond_error(current_error());
-    }
-  });
-}
-
 std::vector<std::vector<int32_t>> read_id_lists(JsonView ids, const Budget& budget) {
   if (!ids.is_array()) fail(ErrorCode::kInvalidArgument, "`ids` must be a list of token ids");
   std::vector<std::vector<int32_t>> lists;
@@ -77,10 +49,8 @@ std::vector<std::vector<int32_t>> read_id_lists(JsonView ids, const Budget& budg
 
 }  // namespace
 
-void endpoint_tei_tokenize(const CallPtr& call) {
-  const JsonView body = call->json();
-  check_object(body);
-  const Fields fields("TokenizeRequest", body);
+void answer_tokens(const CallPtr& call) {
+  const Fields fields("TokenizeRequest", call->json());
   const ModelLease model = model_with_tokenizer(call, fields);
   const bool special = fields.flag("add_special_tokens").value_or(true);
   std::string prompt;
@@ -98,8 +68,7 @@ void endpoint_tei_tokenize(const CallPtr& call) {
                    [call, model, special, prompt, texts = std::move(texts)](JsonWriter& json) {
                      json.begin_array();
                      for (const std::string& text : texts) {
-                       write_tokens(*model->model().task_model()->tokenizer, prompt + text, special,
-                                    *call->budget(), json);
+                       write_tokens(model, prompt + text, special, *call->budget(), json);
                      }
                      json.end_array();
                    });

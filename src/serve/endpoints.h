@@ -14,4 +14,7 @@ void answer_similarity(const CallPtr& call, const ModelLease& model, JsonView in
 /// The Hugging Face pipeline of the model's own task.
 void answer_pipeline(const CallPtr& call, const ModelLease& model);
 
+/// TEI's /tokenize; the body is an object.
+void answer_tokens(const CallPtr& call);
+
 }  // namespace tamis::serve

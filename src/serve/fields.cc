@@ -122,6 +122,16 @@ void check_word(const Field& field, JsonView value) {
   refuse(field, list_of_words(field));
 }
 
+// Of kTexts: each is a word, where there are words.
+void check_words(const Field& field, JsonView value) {
+  if (field.kind != FieldKind::kTexts || field.words.empty()) return;
+  for (size_t i = 0; i < value.size(); ++i) {
+    if (!has_word(field, value.at(i).as_string(field.name))) {
+      refuse(field, cat("a list of ", list_of_words(field)));
+    }
+  }
+}
+
 void check_field(const Field& field, JsonView value) {
   if (value.is_null()) {
     if (!field.required) return;
@@ -138,6 +148,7 @@ void check_field(const Field& field, JsonView value) {
     return check_word(field, value);
   }
   if (!suits(field, value)) refuse(field, wanted_by(field.kind));
+  check_words(field, value);
 }
 
 const Field* find_field(const Form& form, std::string_view name) {
@@ -166,7 +177,13 @@ void write_words(const Field& field, JsonWriter& json) {
 
 void write_type(const Field& field, JsonWriter& json) {
   const auto strings = [&] {
-    json.member("type", "array").key("items").begin_object().member("type", "string").end_object();
+    json.member("type", "array").key("items").begin_object().member("type", "string");
+    if (!field.words.empty()) {
+      json.key("enum").begin_array();
+      for_each_word(field.words, [&](std::string_view word) { json.value(word); });
+      json.end_array();
+    }
+    json.end_object();
   };
   switch (field.kind) {
     case FieldKind::kBool:
@@ -295,6 +312,16 @@ std::vector<std::string> Fields::texts(std::string_view name) const {
   const JsonView value = json(name);
   if (value.is_string()) return {std::string(value.as_string(name))};
   return value.is_null() ? std::vector<std::string>() : strings_of(value, name);
+}
+
+std::vector<std::string_view> Fields::words(std::string_view name) const {
+  const JsonView value = json(name);
+  const Field& field = *find_field(*form_, name);
+  std::vector<std::string_view> found;
+  for (size_t i = 0; i < value.size(); ++i) {
+    found.push_back(word_of(field, value.at(i).as_string(name)));
+  }
+  return found;
 }
 
 }  // namespace tamis::serve

@@ -25,7 +25,7 @@ enum class FieldKind : uint8_t {
   kText,        ///< a string
   kWord,        ///< one of `words`, in letters of any case
   kSwitch,      ///< true, false, or one of `words`
-  kTexts,       ///< a list of strings
+  kTexts,       ///< a list of strings, each one of `words` if there are any
   kTextOrList,  ///< a string, or a list of them
   kObject,
   kJson,  ///< an input: its endpoint reads it; `schema` describes it
@@ -78,6 +78,8 @@ class Fields {
   [[nodiscard]] std::optional<std::string> string(std::string_view name) const;
   /// Of kTexts and kTextOrList; empty if it is absent.
   [[nodiscard]] std::vector<std::string> texts(std::string_view name) const;
+  /// Of kTexts with words: the words as the table has them.
+  [[nodiscard]] std::vector<std::string_view> words(std::string_view name) const;
   /// The member as it came; absent if it is.
   [[nodiscard]] JsonView json(std::string_view name) const;
   /// True if the form has such a row.

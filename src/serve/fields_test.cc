@@ -108,8 +108,10 @@ TEST(FieldsTest, SaysWhatItWouldTake) {
   EXPECT_EQ(refusal("NerParameters", R"({"truncation":"some"})"),
             "`truncation` must be true, false, only_first, only_second, longest_first or "
             "do_not_truncate");
-  EXPECT_EQ(refusal("EmbeddingsRequest", R"({"input":"a","output_dtype":"int8"})"),
-            "`output_dtype` must be float: this server has no other");
+  EXPECT_EQ(refusal("EmbeddingsRequest", R"({"input":"a","embed_dtype":"float16"})"),
+            "`embed_dtype` must be float32: this server has no other");
+  EXPECT_EQ(refusal("CohereEmbedRequest", R"({"embedding_types":["int8","int4"]})"),
+            "`embedding_types` must be a list of float, int8, uint8, binary, ubinary or base64");
   EXPECT_EQ(refusal("RerankRequest", R"({"documents":["a"]})"),
             "`query` is missing; it must be a string");
   EXPECT_EQ(refusal("QaParameters", R"({"top_k":1001})"),
@@ -125,6 +127,9 @@ TEST(FieldsTest, ReadsWords) {
   EXPECT_EQ(fields.word("truncation"), "do_not_truncate");
   EXPECT_EQ(fields.flag("truncation"), std::nullopt);
   EXPECT_EQ(fields.integer("stride"), std::nullopt);
+  const JsonDocument types = JsonDocument::parse(R"({"embedding_types":["INT8","float"]})", "x");
+  EXPECT_EQ(Fields("CohereEmbedRequest", types.root()).words("embedding_types"),
+            (std::vector<std::string_view>{"int8", "float"}));
 }
 
 }  // namespace

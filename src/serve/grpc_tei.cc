@@ -1,8 +1,10 @@
 // tei.v1: Embed, Predict and Rerank, which run the model.
+#include "serve/grpc_tei.h"
+
 #include <algorithm>
 
+#include "serve/dialect_options.h"
 #include "serve/grpc_services.h"
-#include "serve/grpc_tei.h"
 
 namespace tamis::serve {
 
@@ -107,15 +109,6 @@ struct EmbedSparse {
     write_metadata(reply, *out.mutable_metadata());
   }
 };
-
-// Softmax over several labels, sigmoid of one or of labels that do not exclude each other.
-tasks::ScoreFunction score_function(bool raw, const ModelLease& model) {
-  if (raw) return tasks::ScoreFunction::kNone;
-  const tasks::TaskModel* const task = model->model().task_model();
-  const bool several = task != nullptr && task->problem == tasks::Problem::kMultiLabel;
-  const size_t labels = model->info().labels.size();
-  return several || labels == 1 ? tasks::ScoreFunction::kSigmoid : tasks::ScoreFunction::kSoftmax;
-}
 
 template <typename Message>
 Request predict_request(const GrpcCaller& caller, const Message& in, tasks::TaskInput input) {

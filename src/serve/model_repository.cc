@@ -27,6 +27,8 @@ std::string_view model_state_name(ModelState state) {
 
 namespace {
 
+const std::string kAnyName = "*";
+
 // The number that a folder's or version's name is, 0 if it is none.
 int64_t number_of(std::string_view name) {
   int64_t number = 0;
@@ -274,9 +276,27 @@ void ModelRepository::load_all() {
   if (first) throw Error(*first);
 }
 
+const std::string& ModelRepository::own_name(const std::string& name) const {
+  const auto alias = options_.aliases.find(name);
+  return alias == options_.aliases.end() || name == kAnyName ? name : alias->second;
+}
+
+std::string ModelRepository::fallback() const {
+  const auto alias = options_.aliases.find(kAnyName);
+  return alias == options_.aliases.end() ? "" : alias->second;
+}
+
+std::vector<std::string> ModelRepository::aliases_of(std::string_view name) const {
+  std::vector<std::string> names;
+  for (const auto& [alias, own] : options_.aliases) {
+    if (own == name && alias != kAnyName) names.push_back(alias);
+  }
+  return names;
+}
+
 ModelLease ModelRepository::find(const std::string& name, const std::string& version) {
   const std::lock_guard lock(mutex_);
-  const auto at = entries_.find(name);
+  const auto at = entries_.find(own_name(name));
   if (at == entries_.end() || at->second.versions.empty()) return nullptr;
   if (version.empty()) return at->second.versions.rbegin()->second;
   const auto found = at->second.versions.find(number_of(version));
@@ -286,7 +306,7 @@ ModelLease ModelRepository::find(const std::string& name, const std::string& ver
 ModelLease ModelRepository::lease(const std::string& name, const std::string& version) {
   if (ModelLease found = find(name, version)) return found;
   const std::lock_guard lock(mutex_);
-  const auto at = entries_.find(name);
+  const auto at = entries_.find(own_name(name));
   if (at == entries_.end() || !at->second.versions.empty()) refuse_unknown(name, version);
   const Entry& entry = at->second;
   fail(ErrorCode::kUnavailable, "Request for unknown model: '", name, "' is ",
@@ -295,9 +315,10 @@ ModelLease ModelRepository::lease(const std::string& name, const std::string& ve
 }
 
 std::string ModelRepository::away(std::string_view name) {
+  const std::string own = own_name(std::string(name));
   const std::lock_guard lock(mutex_);
   for (const auto& [key, entry] : entries_) {
-    if (entry.versions.empty() && (key == name || (!name.empty() && entry.source == name))) {
+    if (entry.versions.empty() && (key == own || (!name.empty() && entry.source == name))) {
       return key;
     }
   }
@@ -316,7 +337,7 @@ std::vector<ModelLease> ModelRepository::loaded() {
 std::vector<ModelLease> ModelRepository::versions(const std::string& name) {
   const std::lock_guard lock(mutex_);
   std::vector<ModelLease> all;
-  const auto at = entries_.find(name);
+  const auto at = entries_.find(own_name(name));
   if (at == entries_.end()) return all;
   for (const auto& [number, version] : at->second.versions) all.push_back(version);
   return all;

@@ -41,6 +41,8 @@ struct RepositoryOptions {
   std::filesystem::path folder;
   /// How many of a model's numbered versions are loaded, newest first.
   int64_t versions = 1;
+  /// Other names of models, to their own. "*" stands for every name that no model has.
+  std::map<std::string, std::string> aliases;
 };
 
 /// Ends versions on a thread of its own: whoever lets go of the last lease may be the version's
@@ -96,14 +98,19 @@ class ModelRepository {
   /// Loads all that is declared; the first error, after all were tried.
   void load_all();
 
-  /// The version, or the newest ready one for an empty `version`. Throws kNotFound: "Request for
-  /// unknown model: ..."; kUnavailable if it is known and not loaded.
+  /// The version, or the newest ready one for an empty `version`, by the model's name or an alias.
+  /// Throws kNotFound: "Request for unknown model: ..."; kUnavailable if it is known and not
+  /// loaded.
   [[nodiscard]] ModelLease lease(const std::string& name, const std::string& version = "");
   /// As lease(), null for what lease() throws for.
   [[nodiscard]] ModelLease find(const std::string& name, const std::string& version = "");
   /// The model of that name or MODEL argument that is known and not loaded, for which lease()
   /// throws kUnavailable; empty if there is none.
   [[nodiscard]] std::string away(std::string_view name);
+  /// The model that the alias "*" means; empty if there is no such alias.
+  [[nodiscard]] std::string fallback() const;
+  /// The other names of a model, "*" left out.
+  [[nodiscard]] std::vector<std::string> aliases_of(std::string_view name) const;
   /// The newest versions of all that are loaded, by name.
   [[nodiscard]] std::vector<ModelLease> loaded();
   /// All loaded versions of a model, oldest first.
@@ -118,6 +125,8 @@ class ModelRepository {
   [[nodiscard]] CoreShare& share() { return share_; }
 
  private:
+  [[nodiscard]] const std::string& own_name(const std::string& name) const;
+
   struct Entry {
     std::string source;  ///< empty: in the folder
     bool added = false;  ///< made elsewhere

@@ -32,6 +32,7 @@ ModelLease route_model(ModelRepository& models, std::string_view name, const std
       if (model->info().source == name) return model;
     }
     if (const std::string away = models.away(name); !away.empty()) return models.lease(away);
+    if (const std::string any = models.fallback(); !any.empty()) return models.lease(any, version);
     fail(ErrorCode::kNotFound, "model \"", name, "\" is not loaded; loaded are ", names_of(all));
   }
   std::vector<ModelLease> fitting;

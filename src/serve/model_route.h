@@ -12,7 +12,8 @@
 
 namespace tamis::serve {
 
-/// The model `name`, by its name or its MODEL argument; for an empty name the only loaded one that
+/// The model `name`, by its name, an alias or its MODEL argument, else the one that any name means,
+/// if there is one; for an empty name the only loaded one that
 /// does one of `tasks`. Throws kNotFound, kInvalidArgument (several could) or kUnavailable (none is
 /// loaded), with the names there are.
 [[nodiscard]] ModelLease route_model(ModelRepository& models, std::string_view name,

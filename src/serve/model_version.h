@@ -1,7 +1,7 @@
 // One loaded version of a named model: what computes, its queue and its counters.
 //
 // Is: what a request holds on to while it is answered. Is not: found or named (model_repository).
-// May use: servable, batcher, model_stats.
+// May use: servable, batcher, model_stats, vector_ranges.
 #pragma once
 
 #include <memory>
@@ -10,6 +10,7 @@
 #include "serve/batcher.h"
 #include "serve/model_stats.h"
 #include "serve/servable.h"
+#include "serve/vector_ranges.h"
 
 namespace tamis::serve {
 
@@ -28,6 +29,7 @@ class ModelVersion {
   /// Seconds since 1970.
   [[nodiscard]] int64_t loaded_at_s() const { return loaded_at_s_; }
   [[nodiscard]] ModelStats& stats() { return stats_; }
+  [[nodiscard]] VectorRanges& ranges() { return ranges_; }
 
  private:
   std::string name_;
@@ -35,6 +37,7 @@ class ModelVersion {
   int64_t loaded_at_s_ = 0;
   std::unique_ptr<Servable> model_;
   ModelStats stats_;
+  VectorRanges ranges_;
   std::unique_ptr<Batcher> batcher_;
 };
 

@@ -41,6 +41,7 @@ constexpr DialectRow kDialects[] = {
     {Dialect::kKserve, "KServe v2", "KserveError"},
     {Dialect::kHuggingFace, "Hugging Face", "TeiError"},
     {Dialect::kCohere, "Cohere and Jina", "CohereError"},
+    {Dialect::kOllama, "Ollama", "OllamaError"},
     {Dialect::kNative, "Tamis", "NativeError"},
 };
 
@@ -109,7 +110,7 @@ void write_answers(const Route& route, const Operation& operation, JsonWriter& j
   json.key("default").begin_object().member("description", "What is wrong");
   json.key("content").begin_object();
   // Where the body tells whose client asks, so does the error.
-  const bool either = operation.request == "AnyRerankRequest";
+  const bool either = operation.request.starts_with("Any");
   write_content("application/json", either ? "Object" : row_of(route.dialect).error, json);
   json.end_object().end_object().end_object();
 }
@@ -167,7 +168,9 @@ std::string openapi_json() {
   JsonWriter json;
   json.begin_object().member("openapi", "3.0.3");
   json.key("info").begin_object().member("title", "Tamis").member("version", version());
-  json.member("description", "Encoder transformers, served to the clients that are there.");
+  json.member("description",
+              "Encoder transformers, served to the clients that are there. Before a path without "
+              "{model} may stand /models/NAME, and then that model answers.");
   json.end_object();
   write_paths(json);
   json.key("components").begin_object();

@@ -10,6 +10,8 @@ namespace {
 
 using Segments = std::span<const std::string_view>;
 
+constexpr std::string_view kModel = "{model}";
+
 std::vector<std::string_view> split(std::string_view path) {
   std::vector<std::string_view> segments;
   while (!path.empty()) {
@@ -31,10 +33,20 @@ std::string join(Segments segments) {
   return text;
 }
 
+// "{model}:verb", at the end: the model up to the last colon.
+bool match_verb(std::string_view pattern, Segments path, PathMatch& found) {
+  const std::string_view verb = pattern.substr(kModel.size());
+  found.model = join(path);
+  if (!found.model.ends_with(verb)) return false;
+  found.model.resize(found.model.size() - verb.size());
+  return !found.model.empty();
+}
+
 bool match(Segments pattern, Segments path, PathMatch& found) {
   if (pattern.empty()) return path.empty();
   if (path.size() < pattern.size()) return false;
-  if (pattern.front() == "{model}") {
+  if (pattern.front().starts_with("{model}:")) return match_verb(pattern.front(), path, found);
+  if (pattern.front() == kModel) {
     // Each further segment of the pattern takes exactly one: {model} takes what they leave.
     const size_t taken = path.size() - (pattern.size() - 1);
     found.model = join(path.first(taken));

@@ -16,8 +16,9 @@ struct PathMatch {
   std::string task;
 };
 
-/// {model} stands for one or more segments ("org/name"), the most that let the rest match;
-/// {version} and {task} for one. Nothing if the path does not match.
+/// {model} stands for one or more segments ("org/name"), the most that let the rest match, at the
+/// end also with a verb behind it ("{model}:predict"); {version} and {task} for one. Nothing if the
+/// path does not match.
 [[nodiscard]] std::optional<PathMatch> match_path(std::string_view pattern, std::string_view path);
 
 }  // namespace tamis::serve

@@ -112,6 +112,50 @@ std::vector<std::string> read_candidate_labels(const Fields& parameters) {
   return labels;
 }
 
+tasks::TaskOptions read_task_options(tasks::TaskKind task, JsonView parameters, const Call& call) {
+  using tasks::TaskKind;
+  switch (task) {
+    case TaskKind::kEmbed:
+      return read_embed_options(Fields("EmbedParameters", parameters), call);
+    case TaskKind::kClassify:
+    case TaskKind::kRerank:
+      return read_classify_options(Fields("ClassifyParameters", parameters), call);
+    case TaskKind::kNer:
+      return read_ner_options(Fields("NerParameters", parameters), call);
+    case TaskKind::kQa:
+      return read_qa_options(Fields("QaParameters", parameters));
+    case TaskKind::kFillMask:
+      return read_fill_mask_options(Fields("FillMaskParameters", parameters), call);
+    case TaskKind::kZeroShot:
+      return read_zero_shot_options(Fields("ZeroShotParameters", parameters), call);
+    case TaskKind::kEmbedSparse:
+    case TaskKind::kEmbedMulti:
+    case TaskKind::kEmbedAll:
+      break;  // Hugging Face has no pipeline for these
+  }
+  return tasks::default_options(task);
+}
+
+InputReader reader_of(tasks::TaskKind task) {
+  using tasks::TaskKind;
+  switch (task) {
+    case TaskKind::kQa:
+      return read_question;
+    case TaskKind::kClassify:
+    case TaskKind::kRerank:
+      return read_text_or_pair;
+    case TaskKind::kEmbed:
+    case TaskKind::kNer:
+    case TaskKind::kFillMask:
+    case TaskKind::kZeroShot:
+    case TaskKind::kEmbedSparse:
+    case TaskKind::kEmbedMulti:
+    case TaskKind::kEmbedAll:
+      return read_text;
+  }
+  return read_text;
+}
+
 tasks::TaskInput read_text(JsonView item, std::string_view key) {
   if (!item.is_string()) {
     fail(ErrorCode::kInvalidArgument, "`", key, "` must be a string or a list of strings");
@@ -140,8 +184,7 @@ tasks::TaskInput read_question(JsonView item, std::string_view key) {
   return input;
 }
 
-bool read_items(JsonView items, std::string_view key,
-                tasks::TaskInput (*read)(JsonView, std::string_view), Request& request) {
+bool read_items(JsonView items, std::string_view key, InputReader read, Request& request) {
   if (items.is_null()) fail(ErrorCode::kInvalidArgument, "`", key, "` is missing");
   std::vector<tasks::TaskInput>& inputs = request.inputs;
   if (!items.is_array()) {

@@ -35,6 +35,10 @@ namespace tamis::serve {
 /// `candidate_labels`: a list, or one string with commas.
 [[nodiscard]] std::vector<std::string> read_candidate_labels(const Fields& parameters);
 
+/// The options of that task, by its form.
+[[nodiscard]] tasks::TaskOptions read_task_options(tasks::TaskKind task, JsonView parameters,
+                                                   const Call& call);
+
 /// A text.
 [[nodiscard]] tasks::TaskInput read_text(JsonView item, std::string_view key);
 /// A text, or {"text","text_pair"}.
@@ -42,9 +46,12 @@ namespace tamis::serve {
 /// {"question","context"}.
 [[nodiscard]] tasks::TaskInput read_question(JsonView item, std::string_view key);
 
+/// What reads an input of that task: one of the three above.
+using InputReader = tasks::TaskInput (*)(JsonView, std::string_view);
+[[nodiscard]] InputReader reader_of(tasks::TaskKind task);
+
 /// One item or a list of them, each read by `read`; true for a list. Throws for an empty list and
 /// for more items than the server takes.
-bool read_items(JsonView items, std::string_view key,
-                tasks::TaskInput (*read)(JsonView, std::string_view), Request& request);
+bool read_items(JsonView items, std::string_view key, InputReader read, Request& request);
 
 }  // namespace tamis::serve

@@ -41,6 +41,9 @@ constexpr Field toggle(std::string_view name, std::string_view words, std::strin
 constexpr Field list(std::string_view name, std::string_view help) {
   return {.name = name, .kind = FieldKind::kTexts, .help = help};
 }
+constexpr Field words(std::string_view name, std::string_view words, std::string_view help) {
+  return {.name = name, .kind = FieldKind::kTexts, .help = help, .words = words};
+}
 constexpr Field texts(std::string_view name, std::string_view help) {
   return {.name = name, .kind = FieldKind::kTextOrList, .help = help};
 }
@@ -66,6 +69,9 @@ constexpr Field kDirection =
 constexpr Field kPromptName = text("prompt_name", "A prompt of the model, put before each text");
 constexpr Field kDimensions =
     count("dimensions", 1, kMostCount, "Numbers of a vector; the rest is cut off");
+
+constexpr Field kPromptTokens = count("truncate_prompt_tokens", -1, kMostCount,
+                                      "vLLM's; longest text in tokens, -1: the model's");
 
 constexpr Field kTeiTruncation[] = {kModel, kTruncate, kDirection};
 
@@ -115,27 +121,31 @@ constexpr Field kDecode[] = {
     flag("skip_special_tokens", "", "true"),
 };
 
+constexpr std::string_view kVectorTypes = "float|int8|uint8|binary|ubinary";
+
 constexpr Field kEmbeddings[] = {
     must(input("input", "TextsOrIds", "")),
     kModel,
-    word("encoding_format", "float|base64", "base64: little-endian float32", "\"float\""),
+    word("encoding_format", "float|base64", "base64: little-endian float32, or a byte a number",
+         "\"float\""),
     kDimensions,
     text("user", "Taken and not looked at"),
 };
 
 // What clients of Voyage, Jina, NVIDIA, Infinity and vLLM send to the same route.
 constexpr Field kEmbeddingsOfOthers[] = {
-    word("embedding_type", "float|base64", "Jina's encoding_format"),
+    word("embedding_type", "float|base64|int8|uint8|binary|ubinary",
+         "Jina's encoding_format and output_dtype"),
     count("output_dimension", 1, kMostCount, "Voyage's dimensions"),
-    only("output_dtype", "float", "Voyage's; quantized vectors are not built"),
-    only("embedding_types", "[\"float\"]", "Cohere's; quantized vectors are not built"),
+    word("output_dtype", kVectorTypes, "Voyage's; numbers of 8 bits, or signs, eight to a number",
+         "\"float\""),
+    only("embedding_types", "[\"float\"]", "Cohere's; /v1/embed has the others"),
     only("embed_dtype", "float32", "vLLM's; other types are not built"),
     only("endianness", "native|little", "vLLM's; of base64"),
     flag("normalized", "Jina's; vectors of unit length", "true"),
     flag("truncation", "Voyage's; false refuses texts that are too long"),
     toggle("truncate", "none|start|end", "Jina's and NVIDIA's; the end from which texts are cut"),
-    count("truncate_prompt_tokens", -1, kMostCount,
-          "vLLM's; longest text in tokens, -1: the model's"),
+    kPromptTokens,
     text("input_type", "Voyage's and NVIDIA's; the prompt of this name, if the model has it"),
     text("task", "Jina's; the prompt of this name, which the model must have"),
     only("late_chunking", "false", "Jina's; not built"),
@@ -229,6 +239,77 @@ constexpr Field kQaInput[] = {
     text("context", "What it is asked of"),
 };
 
+constexpr Field kCohereEmbed[] = {
+    kModel,
+    list("texts", "What is embedded"),
+    input("inputs", "CohereInputs", "The same, where texts are parts of a content"),
+    word("input_type", "search_document|search_query|classification|clustering",
+         "The prompt of this name, or of its last word, if the model has it"),
+    words("embedding_types", "float|int8|uint8|binary|ubinary|base64", "Float by default"),
+    count("output_dimension", 1, kMostCount, "Numbers of a vector; the rest is cut off"),
+    count("max_tokens", 1, kMostCount, "Longest text in tokens; at most the model's"),
+    word("truncate", "none|start|end", "The end from which texts are cut, or none"),
+    count("priority", 0, 999, "The lowest goes first", "0"),
+    only("images", "[]", "Texts alone are embedded"),
+};
+
+constexpr Field kCohereTokenize[] = {must(text("text", "")), kModel};
+constexpr Field kDetokenize[] = {must(input("tokens", "Ids", "")), kModel};
+
+constexpr Field kScore[] = {
+    kModel,
+    texts("text_1", "One text, or as many as text_2 has"),
+    texts("text_2", "What text_1 is held against"),
+    texts("queries", "text_1"),
+    texts("documents", "text_2"),
+    kPromptTokens,
+};
+
+constexpr Field kVllmClassify[] = {
+    must(texts("input", "")),
+    kModel,
+    flag("use_activation", "Probabilities; false: logits as they are", "true"),
+    flag("activation", "The same"),
+    kPromptTokens,
+};
+
+constexpr Field kPooling[] = {
+    must(input("input", "TextsOrIds", "")),
+    kModel,
+    word("task", "embed|classify|token_embed", "Default: what the model is for"),
+    word("encoding_format", "float|base64", "base64: little-endian float32", "\"float\""),
+    flag("normalize", "Vectors of unit length (default: the model's)"),
+    flag("use_activation", "Probabilities; false: logits as they are", "true"),
+    kDimensions,
+    kPromptTokens,
+};
+
+constexpr Field kVllmTokenize[] = {
+    must(text("prompt", "")),
+    kModel,
+    flag("add_special_tokens", "", "true"),
+    flag("return_token_strs", "", "false"),
+};
+
+constexpr Field kInfinityClassify[] = {
+    must(texts("input", "")),
+    kModel,
+    flag("raw_scores", "Logits as they are", "false"),
+};
+
+constexpr Field kOllamaEmbed[] = {
+    must(texts("input", "")),
+    kModel,
+    kTruncate,
+    kDimensions,
+};
+constexpr Field kOllamaEmbeddings[] = {must(text("prompt", "")), kModel};
+
+constexpr Field kInstances[] = {
+    must(input("instances", "Instances", "")),
+    object("parameters", "PipelineParameters", "Those of the model's task"),
+};
+
 constexpr Field kNoRegion = only("shared_memory_region", "null", "Shared memory is not spoken");
 
 constexpr Field kInfer[] = {
@@ -287,6 +368,17 @@ constexpr Form kForms[] = {
     {"DecodeRequest", {kDecode}},
     {"EmbeddingsRequest", {kEmbeddings, kEmbeddingsOfOthers}},
     {"RerankRequest", {kRerank}},
+    {"CohereEmbedRequest", {kCohereEmbed}, "`texts` or `inputs`"},
+    {"CohereTokenizeRequest", {kCohereTokenize}},
+    {"DetokenizeRequest", {kDetokenize}},
+    {"ScoreRequest", {kScore}, "`text_1` and `text_2`, or `queries` and `documents`"},
+    {"VllmClassifyRequest", {kVllmClassify}},
+    {"PoolingRequest", {kPooling}},
+    {"VllmTokenizeRequest", {kVllmTokenize}},
+    {"InfinityClassifyRequest", {kInfinityClassify}},
+    {"OllamaEmbedRequest", {kOllamaEmbed}},
+    {"OllamaEmbeddingsRequest", {kOllamaEmbeddings}},
+    {"InstancesRequest", {kInstances}},
     {"PipelineRequest",
      {kPipeline},
      "Of feature-extraction the parameters may stand at the top level too"},

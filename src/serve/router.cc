@@ -20,7 +20,10 @@ constexpr Route kRoutes[] = {
 
 // The family of clients that asks for such paths.
 Dialect family_of(std::string_view path) {
-  if (path.starts_with("/v2")) return path == "/v2/rerank" ? Dialect::kCohere : Dialect::kKserve;
+  if (path == "/v2/rerank" || path == "/v2/embed") return Dialect::kCohere;
+  if (path.starts_with("/v2")) return Dialect::kKserve;
+  if (path.starts_with("/api/")) return Dialect::kOllama;
+  if (path.starts_with("/infinity")) return Dialect::kOpenAi;
   if (path.starts_with("/v1")) return Dialect::kOpenAi;
   if (path.starts_with("/models")) return Dialect::kHuggingFace;
   return Dialect::kTei;
@@ -28,6 +31,49 @@ Dialect family_of(std::string_view path) {
 
 bool method_matches(std::string_view wanted, std::string_view method) {
   return wanted == method || (wanted == "GET" && method == "HEAD");
+}
+
+// A row of the whole path, or a path of another method.
+void find_exact(std::string_view method, std::string_view path, RouteMatch& result) {
+  for (const Route& route : kRoutes) {
+    if (route.pattern != path) continue;
+    result.dialect = route.dialect;
+    result.other_method = true;
+    if (!method_matches(route.method, method)) continue;
+    result.route = &route;
+    return;
+  }
+}
+
+// "/models/NAME" before an exact path, the longest that there is.
+void find_prefixed(std::string_view method, std::string_view path, RouteMatch& result) {
+  constexpr std::string_view kPrefix = "/models/";
+  if (!path.starts_with(kPrefix)) return;
+  for (size_t at = kPrefix.size(); (at = path.find('/', at + 1)) != path.npos;) {
+    find_exact(method, path.substr(at), result);
+    if (!result.other_method) continue;
+    result.prefixed = true;
+    result.model = path.substr(kPrefix.size(), at - kPrefix.size());
+    return;
+  }
+}
+
+void find_pattern(std::string_view method, std::string_view path, RouteMatch& result) {
+  for (const Route& route : kRoutes) {
+    if (route.pattern.find('{') == route.pattern.npos) continue;
+    std::optional<PathMatch> found = match_path(route.pattern, path);
+    if (!found) continue;
+    const bool right = method_matches(route.method, method);
+    // What the first that matched says of itself stands.
+    if (right || !result.other_method) result.dialect = route.dialect;
+    result.other_method = true;
+    if (!right) continue;
+    result.route = &route;
+    result.model = std::move(found->model);
+    result.version = std::move(found->version);
+    result.task = std::move(found->task);
+    return;
+  }
 }
 
 }  // namespace
@@ -47,29 +93,10 @@ RouteMatch find_route(std::string_view method, std::string_view path) {
   RouteMatch result;
   result.dialect = family_of(path);
   if (path.empty() || path.front() != '/') return result;
-  for (const Route& route : kRoutes) {
-    if (route.pattern != path) continue;
-    result.dialect = route.dialect;
-    if (method_matches(route.method, method)) {
-      result.route = &route;
-      return result;
-    }
-    result.other_method = true;
+  for (const auto& find : {find_exact, find_prefixed, find_pattern}) {
+    if (result.route == nullptr) find(method, path, result);
   }
-  for (const Route& route : kRoutes) {
-    if (route.pattern.find('{') == route.pattern.npos) continue;
-    std::optional<PathMatch> found = match_path(route.pattern, path);
-    if (!found) continue;
-    result.dialect = route.dialect;
-    if (method_matches(route.method, method)) {
-      result.route = &route;
-      result.model = std::move(found->model);
-      result.version = std::move(found->version);
-      result.task = std::move(found->task);
-      return result;
-    }
-    result.other_method = true;
-  }
+  if (result.route != nullptr) result.other_method = false;
   return result;
 }
 

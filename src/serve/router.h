@@ -29,6 +29,7 @@ struct Route {
 struct RouteMatch {
   const Route* route = nullptr;     ///< null: nothing
   bool other_method = false;        ///< the path is known, the method is not
+  bool prefixed = false;            ///< the model stands before the route, and counts
   Dialect dialect = Dialect::kTei;  ///< of a path that matched nothing: how to say so
   std::string model;
   std::string version;
@@ -39,7 +40,8 @@ struct RouteMatch {
 /// the server as a whole.
 [[nodiscard]] std::string allowed_methods(std::string_view path);
 
-/// {model} stands for one or more segments ("org/name"), {version} and {task} for one.
+/// {model} stands for one or more segments ("org/name"), {version} and {task} for one. Before an
+/// exact path may stand "/models/NAME": for clients that cannot name a model.
 [[nodiscard]] RouteMatch find_route(std::string_view method, std::string_view path);
 
 }  // namespace tamis::serve

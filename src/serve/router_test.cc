@@ -28,6 +28,12 @@ TEST(Router, FindsTheRow) {
        "3"},
       {"GET", "/v2/models/org/a b/versions/1/ready", "/v2/models/{model}/versions/{version}/ready",
        "org/a b", "1"},
+      {"POST", "/v1/models/org/a:b:predict", "/v1/models/{model}:predict", "org/a:b", ""},
+      {"POST", "/v1/models/:predict", "", "", ""},
+      {"POST", "/models/a/embed", "/embed", "a", ""},
+      {"POST", "/models/org/a/v1/embeddings", "/v1/embeddings", "org/a", ""},
+      {"GET", "/models/a/infinity/health", "/infinity/health", "a", ""},
+      {"POST", "/models/a/pipeline/ner", "/models/{model}/pipeline/{task}", "a", ""},
       {"GET", "/nothing", "", "", ""},
       {"GET", "/v2/models/", "", "", ""},
       {"POST", "/v2/models//infer", "", "", ""},
@@ -40,6 +46,12 @@ TEST(Router, FindsTheRow) {
     EXPECT_EQ(match.model, item.model) << item.path;
     EXPECT_EQ(match.version, item.version) << item.path;
   }
+}
+
+TEST(Router, TellsWhereTheModelStandsBeforeTheRoute) {
+  EXPECT_TRUE(find_route("POST", "/models/a/embed").prefixed);
+  EXPECT_FALSE(find_route("POST", "/models/a").prefixed);
+  EXPECT_TRUE(find_route("GET", "/models/a/embed").other_method);
 }
 
 TEST(Router, KnowsAPathOfAnotherMethod) {

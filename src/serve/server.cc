@@ -75,6 +75,7 @@ RepositoryOptions repository_options(const ServerOptions& options, Metrics& metr
   repository.batcher.report = [&metrics, budget = repository.batcher.budget](
                                   const BatchReport& report) { metrics.observe(report, budget); };
   repository.weights = options.weights;
+  repository.aliases = options.aliases;
   repository.folder = options.model_repository;
   repository.versions = options.versions;
   return repository;
@@ -221,6 +222,7 @@ void Server::route(const HttpExchangePtr& exchange) {
     return;
   }
   call->path_model = std::move(match.model);
+  call->path_decides = match.prefixed;
   call->path_version = std::move(match.version);
   call->path_task = std::move(match.task);
   dispatch(call, match.route->endpoint, request);

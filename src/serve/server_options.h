@@ -27,6 +27,7 @@ struct ServerOptions {
   int64_t versions = 1;
   std::string identity_model;  ///< the name it gets; empty: there is none
   std::map<std::string, double> weights;
+  std::map<std::string, std::string> aliases;  ///< RepositoryOptions::aliases
   /// By model's name; under "" that of all others. Nothing: what the model was made for.
   std::map<std::string, tasks::TaskKind> tasks;
   api::ModelOptions model;  ///< precision, isas, max_length, pool

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <span>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -66,6 +67,7 @@ std::string message_of(Dialect dialect, const TestAnswer& answer) {
       members = 1;
       break;
     case Dialect::kKserve:
+    case Dialect::kOllama:
       message = root.get("error");
       members = 1;
       break;
@@ -103,6 +105,17 @@ constexpr Target kTargets[] = {
      "inputs"},
     {"/v1/rerank", Dialect::kCohere, R"({"query":"a","documents":["a"]})", "documents"},
     {"/v2/rerank", Dialect::kCohere, R"({"query":"a","documents":["a"]})", "documents"},
+    {"/v1/embed", Dialect::kCohere, R"({"model":"emb","texts":["a"]})", "texts"},
+    {"/v2/embed", Dialect::kCohere, R"({"model":"emb","texts":["a"]})", "texts"},
+    {"/v1/score", Dialect::kOpenAi, R"({"model":"rank","text_1":"a","text_2":["a"]})", "text_2"},
+    {"/classify", Dialect::kOpenAi, R"({"model":"cls","input":["a"]})", "input"},
+    {"/pooling", Dialect::kOpenAi, R"({"model":"emb","input":["a"]})", "input"},
+    {"/infinity/embeddings", Dialect::kOpenAi, R"({"model":"emb","input":["a"]})", "input"},
+    {"/infinity/rerank", Dialect::kOpenAi, R"({"query":"a","documents":["a"]})", "documents"},
+    {"/infinity/classify", Dialect::kOpenAi, R"({"model":"cls","input":["a"]})", "input"},
+    {"/api/embed", Dialect::kOllama, R"({"model":"emb","input":["a"]})", "input"},
+    {"/v1/models/cls:predict", Dialect::kKserve, R"({"instances":["a"]})", "instances"},
+    {"/models/emb/v1/embeddings", Dialect::kOpenAi, R"({"model":"x","input":["a"]})", "input"},
     {"/v1/classify", Dialect::kNative, R"({"model":"cls","input":["a"]})", "input"},
     {"/v1/ner", Dialect::kNative, R"({"model":"ner","input":["a"]})", "input"},
 };
@@ -180,48 +193,81 @@ TEST_F(BadRequests, BytesThatAreNoRequest) {
   }
 }
 
+struct Refused {
+  const char* path;
+  Dialect dialect;
+  const char* body;
+  int status;
+  const char* says;
+};
+
+constexpr Refused kRefused[] = {
+    {"/embed", Dialect::kTei, R"({"model":"x","inputs":"a"})", 404, "loaded are cls, emb"},
+    {"/embed", Dialect::kTei, R"({"model":"cls","inputs":"a"})", 424, "cannot embed"},
+    {"/v1/embeddings", Dialect::kOpenAi, R"({"model":"x","input":"a"})", 404, "not loaded"},
+    {"/v1/embeddings", Dialect::kOpenAi, R"({"model":"qa","input":"a"})", 400, "cannot embed"},
+    {"/models/x/y", Dialect::kHuggingFace, R"({"inputs":"a"})", 404, "\"x/y\" is not loaded"},
+    {"/", Dialect::kHuggingFace, R"({"inputs":"a"})", 400, "several models"},
+    {"/pipeline/x/emb", Dialect::kHuggingFace, R"({"inputs":"a"})", 404, "no pipeline \"x\""},
+    {"/models/cls", Dialect::kHuggingFace,
+     R"({"inputs":"a","parameters":{"candidate_labels":["b"]}})", 400, "entail"},
+    {"/models/emb", Dialect::kHuggingFace, R"({"inputs":"a","parameters":[]})", 400,
+     "`parameters` must be an object"},
+    {"/models/qa", Dialect::kHuggingFace, R"({"inputs":{"question":"a"}})", 400, "`context`"},
+    {"/models/mlm", Dialect::kHuggingFace, R"({"inputs":"no mask"})", 400, "mask"},
+    {"/v1/rerank", Dialect::kCohere, R"({"model":"x","query":"a","documents":["b"]})", 404,
+     "not loaded"},
+    {"/v2/rerank", Dialect::kCohere, R"({"model":"cls","query":"a","documents":["b"]})", 400,
+     "one label"},
+    {"/v1/rerank", Dialect::kCohere, R"({"documents":["b"]})", 400, "`query` is missing"},
+    {"/rerank", Dialect::kCohere, R"({"documents":["b"]})", 400, "`query` is missing"},
+    {"/v1/ner", Dialect::kNative, R"({"model":"emb","input":"a"})", 400, "cannot ner"},
+    {"/v1/ner", Dialect::kNative, R"({"input":"a","aggregation_strategy":"best"})", 400,
+     "`aggregation_strategy` must be"},
+    {"/v1/qa", Dialect::kNative, R"({"question":"a"})", 400, "`context` is missing"},
+    {"/v1/qa", Dialect::kNative, R"({"question":"a","context":"b","top_k":0})", 400, "`top_k`"},
+    {"/v1/classify", Dialect::kNative, R"({"model":"cls","input":"a","truncation":"some"})", 400,
+     "`truncation` must be"},
+};
+
+constexpr Refused kRefusedByOtherDialects[] = {
+    {"/v2/embed", Dialect::kCohere, R"({"model":"cls","texts":["a"]})", 400, "cannot embed"},
+    {"/v2/embed", Dialect::kCohere, R"({"model":"emb"})", 400, "`texts` is missing"},
+    {"/v2/embed", Dialect::kCohere,
+     R"({"model":"emb","inputs":[{"content":[{"type":"image_url"}]}]})", 400, "image_url"},
+    {"/v2/embed", Dialect::kCohere, R"({"model":"emb","texts":["a"],"images":["b"]})", 400,
+     "`images`"},
+    {"/v2/embed", Dialect::kCohere, R"({"model":"emb","texts":["a"],"embedding_types":["int4"]})",
+     400, "`embedding_types` must be a list of float, int8, uint8, binary, ubinary or base64"},
+    {"/v1/embed", Dialect::kCohere,
+     R"({"model":"emb","texts":["a"],"embedding_types":["int8","int8"]})", 400, "twice"},
+    {"/v1/tokenize", Dialect::kCohere, R"({"model":"emb"})", 400, "`text` is missing"},
+    {"/v1/detokenize", Dialect::kCohere, R"({"model":"emb","tokens":"a"})", 400, "`tokens`"},
+    {"/v1/score", Dialect::kOpenAi, R"({"model":"rank","text_1":["a","b"],"text_2":["a","b","c"]})",
+     400, "as many"},
+    {"/score", Dialect::kOpenAi, R"({"model":"ner","text_1":"a","text_2":"b"})", 400,
+     "cannot rerank"},
+    {"/score", Dialect::kOpenAi, R"({"model":"rank","text_1":"a"})", 400, "`text_2`"},
+    {"/pooling", Dialect::kOpenAi, R"({"model":"cls","input":[2,3]})", 400, "token ids"},
+    {"/pooling", Dialect::kOpenAi, R"({"model":"emb","input":"a","task":"score"})", 400, "`task`"},
+    {"/tokenize", Dialect::kOpenAi, R"({"model":"emb","prompt":7})", 400, "`prompt`"},
+    {"/api/embed", Dialect::kOllama, R"({"model":"x","input":"a"})", 404, "not loaded"},
+    {"/api/embeddings", Dialect::kOllama, R"({"model":"emb"})", 400, "`prompt` is missing"},
+    {"/v1/models/x:predict", Dialect::kKserve, R"({"instances":["a"]})", 404, "not loaded"},
+    {"/v1/models/qa:predict", Dialect::kKserve, R"({"instances":["a"]})", 400, "question"},
+    {"/models/x/embed", Dialect::kTei, R"({"inputs":"a"})", 404, "not loaded"},
+};
+
 TEST_F(BadRequests, ModelsThatAreNotThereOrCannot) {
-  struct Row {
-    const char* path;
-    Dialect dialect;
-    const char* body;
-    int status;
-    const char* says;
-  };
-  const Row rows[] = {
-      {"/embed", Dialect::kTei, R"({"model":"x","inputs":"a"})", 404, "loaded are cls, emb"},
-      {"/embed", Dialect::kTei, R"({"model":"cls","inputs":"a"})", 424, "cannot embed"},
-      {"/v1/embeddings", Dialect::kOpenAi, R"({"model":"x","input":"a"})", 404, "not loaded"},
-      {"/v1/embeddings", Dialect::kOpenAi, R"({"model":"qa","input":"a"})", 400, "cannot embed"},
-      {"/models/x/y", Dialect::kHuggingFace, R"({"inputs":"a"})", 404, "\"x/y\" is not loaded"},
-      {"/", Dialect::kHuggingFace, R"({"inputs":"a"})", 400, "several models"},
-      {"/pipeline/x/emb", Dialect::kHuggingFace, R"({"inputs":"a"})", 404, "no pipeline \"x\""},
-      {"/models/cls", Dialect::kHuggingFace,
-       R"({"inputs":"a","parameters":{"candidate_labels":["b"]}})", 400, "entail"},
-      {"/models/emb", Dialect::kHuggingFace, R"({"inputs":"a","parameters":[]})", 400,
-       "`parameters` must be an object"},
-      {"/models/qa", Dialect::kHuggingFace, R"({"inputs":{"question":"a"}})", 400, "`context`"},
-      {"/models/mlm", Dialect::kHuggingFace, R"({"inputs":"no mask"})", 400, "mask"},
-      {"/v1/rerank", Dialect::kCohere, R"({"model":"x","query":"a","documents":["b"]})", 404,
-       "not loaded"},
-      {"/v2/rerank", Dialect::kCohere, R"({"model":"cls","query":"a","documents":["b"]})", 400,
-       "one label"},
-      {"/v1/rerank", Dialect::kCohere, R"({"documents":["b"]})", 400, "`query` is missing"},
-      {"/rerank", Dialect::kCohere, R"({"documents":["b"]})", 400, "`query` is missing"},
-      {"/v1/ner", Dialect::kNative, R"({"model":"emb","input":"a"})", 400, "cannot ner"},
-      {"/v1/ner", Dialect::kNative, R"({"input":"a","aggregation_strategy":"best"})", 400,
-       "`aggregation_strategy` must be"},
-      {"/v1/qa", Dialect::kNative, R"({"question":"a"})", 400, "`context` is missing"},
-      {"/v1/qa", Dialect::kNative, R"({"question":"a","context":"b","top_k":0})", 400, "`top_k`"},
-      {"/v1/classify", Dialect::kNative, R"({"model":"cls","input":"a","truncation":"some"})", 400,
-       "`truncation` must be"},
-  };
-  for (const Row& row : rows) {
-    SCOPED_TRACE(cat(row.path, " ", row.body));
-    const TestAnswer answer = post(row.path, row.body);
-    EXPECT_EQ(answer.status, row.status) << answer.body;
-    const std::string message = message_of(row.dialect, answer);
-    EXPECT_NE(message.find(row.says), message.npos) << message;
+  for (const std::span<const Refused> rows :
+       {std::span<const Refused>(kRefused), {kRefusedByOtherDialects}}) {
+    for (const Refused& row : rows) {
+      SCOPED_TRACE(cat(row.path, " ", row.body));
+      const TestAnswer answer = post(row.path, row.body);
+      EXPECT_EQ(answer.status, row.status) << answer.body;
+      const std::string message = message_of(row.dialect, answer);
+      EXPECT_NE(message.find(row.says), message.npos) << message;
+    }
   }
 }
 
@@ -240,10 +286,17 @@ TEST_F(BadRequests, PathsAndMethodsThatAreNot) {
     int status;
   };
   const Row rows[] = {
-      {"GET", "/v1/embeddings", Dialect::kOpenAi, 405},   {"GET", "/v1/x", Dialect::kOpenAi, 404},
-      {"GET", "/v2/rerank", Dialect::kCohere, 405},       {"GET", "/v2/x", Dialect::kKserve, 404},
-      {"GET", "/models/emb", Dialect::kHuggingFace, 405}, {"GET", "/x", Dialect::kTei, 404},
+      {"GET", "/v1/embeddings", Dialect::kOpenAi, 405},
+      {"GET", "/v1/x", Dialect::kOpenAi, 404},
+      {"GET", "/v2/rerank", Dialect::kCohere, 405},
+      {"GET", "/v2/x", Dialect::kKserve, 404},
+      {"GET", "/models/emb", Dialect::kHuggingFace, 405},
+      {"GET", "/x", Dialect::kTei, 404},
       {"DELETE", "/v1/ner", Dialect::kNative, 405},
+      {"GET", "/api/x", Dialect::kOllama, 404},
+      {"GET", "/api/embed", Dialect::kOllama, 405},
+      {"GET", "/v2/embed", Dialect::kCohere, 405},
+      {"GET", "/models/emb/v1/score", Dialect::kOpenAi, 405},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(cat(row.method, " ", row.path));

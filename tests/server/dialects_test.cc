@@ -178,7 +178,8 @@ TEST_P(DialectsTest, AnswersAsRecorded) {
 
 INSTANTIATE_TEST_SUITE_P(All, DialectsTest,
                          ::testing::Values("tei", "openai", "kserve", "pipeline", "rerank",
-                                           "native", "routing"));
+                                           "native", "routing", "cohere", "vllm", "infinity",
+                                           "ollama", "kserve_v1"));
 
 }  // namespace
 }  // namespace tamis::serve

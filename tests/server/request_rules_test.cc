@@ -59,6 +59,7 @@ class RequestRules : public ::testing::Test {
     for (const auto& [name, folder] : {std::pair{"org/emb", "bert-base"},
                                        {"cls", "bert-sequence-classification"},
                                        {"ner", "bert-token-classification"},
+                                       {"rank", "bert-rerank"},
                                        {"roberta", "roberta-base"}}) {
       options.models.push_back({name, (models / folder).string()});
     }
@@ -119,10 +120,13 @@ TEST_F(RequestRules, PipelinesOfAPath) {
 TEST_F(RequestRules, FieldsThatAreNotBuilt) {
   const std::string emb = R"({"model":"org/emb","input":"a",)";
   check({
-      {"/v1/embeddings", emb + R"("output_dtype":"int8"})", 400, "`output_dtype` must be float"},
+      {"/v1/embeddings", emb + R"("output_dtype":"int4"})", 400,
+       "`output_dtype` must be float, int8, uint8, binary or ubinary"},
+      {"/v1/embeddings", emb + R"("output_dtype":"int8","encoding_format":"base64"})"},
       {"/v1/embeddings", emb + R"("output_dtype":"float"})"},
       {"/v1/embeddings", emb + R"("late_chunking":true})", 400, "`late_chunking` must be false"},
-      {"/v1/embeddings", emb + R"("embedding_type":"binary"})", 400, "`embedding_type`"},
+      {"/v1/embeddings", emb + R"("embedding_type":"sparse"})", 400, "`embedding_type`"},
+      {"/v1/embeddings", emb + R"("embed_dtype":"float16"})", 400, "`embed_dtype` must be float32"},
       {"/v1/embeddings", emb + R"("embedding_type":"base64","output_dimension":4})", 200, "==\""},
       {"/v1/embeddings", emb + R"("task":"nothing"})", 400, R"(unknown prompt \"nothing\")"},
       {"/v1/embeddings", emb + R"("input_type":"query"})"},
@@ -181,24 +185,52 @@ TEST_F(RequestRules, EveryListIsCounted) {
   });
 }
 
+// Which of several, and how long it is, in every dialect.
 TEST_F(RequestRules, WhatIsTooLongIsNamedByNumberAndLength) {
   const std::string two = cat(R"(["a",")", long_text(), R"("])");
-  const auto named = [](const TestAnswer& answer) {
-    return answer.body.find("input 1, counted from 0: the text has ") != std::string::npos;
+  const std::string emb = R"({"model":"org/emb",)";
+  const std::string cls = R"({"model":"cls",)";
+  const std::string rank = R"({"model":"rank",)";
+  const Row rows[] = {
+      {"/v1/embeddings", cat(emb, R"("input":)", two, "}"), 400, R"("param":"input")"},
+      {"/embed", cat(emb, R"("inputs":)", two, "}"), 422},
+      {"/predict", cat(cls, R"("inputs":[["a"],[")", long_text(), R"("]]})"), 422},
+      {"/similarity",
+       cat(emb, R"("inputs":{"source_sentence":"a","sentences":[")", long_text(), R"("]}})"), 422},
+      {"/models/cls", cat(R"({"inputs":)", two, "}"), 400},
+      {"/v1/classify", cat(cls, R"("input":)", two, "}"), 400},
+      {"/v1/ner", cat(R"({"model":"ner","input":)", two, "}"), 400},
+      {"/v1/embed", cat(emb, R"("truncate":"NONE","texts":)", two, "}"), 400},
+      {"/v2/embed", cat(emb, R"("truncate":"NONE","texts":)", two, "}"), 400},
+      {"/classify", cat(cls, R"("input":)", two, "}"), 400},
+      {"/pooling", cat(emb, R"("input":)", two, "}"), 400},
+      {"/score", cat(emb, R"("text_1":"a","text_2":")", long_text(), R"("})"), 400},
+      {"/infinity/classify", cat(cls, R"("input":)", two, "}"), 400},
+      {"/api/embed", cat(emb, R"("input":)", two, "}"), 400},
+      {"/v1/models/cls:predict", cat(R"({"instances":)", two, "}"), 400},
+      {"/v2/models/org/emb/infer",
+       cat(R"({"inputs":[{"name":"text","shape":[2],"datatype":"BYTES","data":)", two, "}]}"), 400},
   };
-  const TestAnswer openai =
-      post("/v1/embeddings", cat(R"({"model":"org/emb","input":)", two, "}"), true);
-  EXPECT_TRUE(named(openai)) << openai.body;
-  EXPECT_NE(openai.body.find(R"("param":"input")"), std::string::npos) << openai.body;
-  const TestAnswer tei = post("/embed", cat(R"({"model":"org/emb","inputs":)", two, "}"), true);
-  EXPECT_TRUE(named(tei)) << tei.body;
-  const TestAnswer ids =
-      post("/embed", cat(R"({"model":"org/emb","inputs":[[2,3],)", long_ids(63), "]}"), true);
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.path);
+    const TestAnswer answer = post(row.path, row.body, true);
+    EXPECT_EQ(answer.status, row.status) << answer.body;
+    EXPECT_NE(answer.body.find("input 1, counted from 0: the text has 302 tokens"),
+              std::string::npos)
+        << answer.body;
+    EXPECT_NE(answer.body.find(row.says), std::string::npos) << answer.body;
+  }
+  const std::string pairs = cat(R"("query":"a",)", R"("documents":)", two);
+  for (const char* const path : {"/v1/rerank", "/v2/rerank", "/rerank", "/infinity/rerank"}) {
+    const TestAnswer answer = post(path, cat(rank, pairs, "}"), true);
+    EXPECT_NE(answer.body.find("text 1, counted from 0"), std::string::npos) << answer.body;
+  }
+  const TestAnswer ids = post("/embed", cat(emb, R"("inputs":[[2,3],)", long_ids(63), "]}"), true);
   EXPECT_NE(ids.body.find("input 1, counted from 0: the sequence of 65"), std::string::npos)
       << ids.body;
   // What is said of one text of several in OpenAI's form names the field all the same.
   const TestAnswer prompt =
-      post("/v1/embeddings", R"({"model":"org/emb","input":["a","b"],"dimensions":400})");
+      post("/v1/embeddings", cat(emb, R"("input":["a","b"],"dimensions":400})"));
   EXPECT_NE(prompt.body.find(R"("param":"dimensions")"), std::string::npos) << prompt.body;
 }
 
