@@ -191,6 +191,8 @@ void declare_limits(Options& options, serve::ServerOptions& server) {
                  "start a batch only when so many requests wait; for tests");
   options.option("--max-body", server.max_body_bytes, "bytes");
   options.option("--max-items", server.max_items, "texts, labels or ids in a list of a request");
+  options.option("--cache", server.cache_bytes,
+                 "bytes of answers that are kept for sequences that come again; 0: none");
   options.option("--max-answer", server.max_answer_bytes,
                  "bytes that an answer and what it is made of may take");
   options.option("--max-held-bytes", server.max_held_bytes,
@@ -232,6 +234,9 @@ void check(const serve::ServerOptions& server) {
     if (value < 1) {
       fail(ErrorCode::kInvalidArgument, std::string_view(name), " ", value, ": must be at least 1");
     }
+  }
+  if (server.cache_bytes < 0) {
+    fail(ErrorCode::kInvalidArgument, "--cache ", server.cache_bytes, ": must be at least 0");
   }
   if (server.tls_certificate.empty() != server.tls_key.empty()) {
     fail(ErrorCode::kInvalidArgument, "--tls-certificate and --tls-key go together");

@@ -4,6 +4,8 @@
 // (batch_queue). May use: servable.
 #pragma once
 
+#include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -14,7 +16,13 @@
 
 namespace tamis::serve {
 
-/// Not thread-safe; reuses its memory from batch to batch.
+/// Hash and equality of rows that a run answers alike.
+struct SameRun {
+  [[nodiscard]] size_t operator()(const RowRef& row) const;
+  [[nodiscard]] bool operator()(const RowRef& a, const RowRef& b) const;
+};
+
+/// Sequences that are the same run once. Not thread-safe; reuses its memory from batch to batch.
 class BatchRunner {
  public:
   BatchRunner(Servable& model, const Clock& clock)
@@ -26,13 +34,17 @@ class BatchRunner {
 
  private:
   void run_pieces(const std::vector<Piece>& pieces, OutputSet set);
+  void append_once(const std::vector<Piece>& pieces);
   void run_alone(const Piece& piece, OutputSet set);
   void scatter(const std::vector<Piece>& pieces, OutputSet set);
+  void scatter_one(const Piece& piece, size_t row, size_t output, engine::RowRange from);
 
   Servable& model_;
   const Clock& clock_;
   engine::BatchBuilder builder_;
   engine::Outputs outputs_;
+  std::vector<int64_t> place_;  ///< of each row of the batch: which sequence of the run it is
+  std::unordered_map<RowRef, int64_t, SameRun, SameRun> first_of_;  ///< the sequence by its row
 };
 
 }  // namespace tamis::serve

@@ -66,6 +66,22 @@ TEST_F(BatcherTest, AnswersARequestOfSeveralRows) {
   EXPECT_EQ(batcher->queued_jobs(), 0);
 }
 
+TEST_F(BatcherTest, SequencesThatAreTheSameRunOnce) {
+  const auto batcher = make();
+  model_.close();
+  const auto first = send(*batcher, {1}, 1);
+  model_.wait_until_running();
+  const auto second = send(*batcher, {2, 3, 2}, 2);
+  const auto third = send(*batcher, {3, 2}, 3);
+  model_.open();
+  EXPECT_EQ(values(first->wait()), (std::vector<float>{1, 4}));
+  EXPECT_EQ(values(second->wait()), (std::vector<float>{2, 4, 3, 4, 2, 4}));
+  EXPECT_EQ(values(third->wait()), (std::vector<float>{3, 4, 2, 4}));
+  const std::vector<std::vector<int32_t>> batches = model_.batches();
+  ASSERT_EQ(batches.size(), 2U);
+  EXPECT_EQ(batches[1].size(), 2U) << "2 and 3";
+}
+
 TEST_F(BatcherTest, WhatComesDuringABatchSharesTheNext) {
   const auto batcher = make();
   model_.close();

@@ -81,6 +81,7 @@ struct Core::Flight {
   Admission::Ticket ticket;  ///< until the job has it
   std::vector<tasks::Encoded> encoded;
   JobPtr job;
+  std::optional<CachedJob> cached;  ///< where answers are kept
   int64_t arrived_ns = 0;
   int64_t tokenized_ns = 0;
   int64_t deadline_ns = 0;  ///< 0: none
@@ -90,7 +91,9 @@ struct Core::Flight {
 };
 
 Core::Core(ModelRepository& models, WorkerPool& workers, CoreOptions options)
-    : models_(models), workers_(workers), options_(options) {}
+    : models_(models), workers_(workers), options_(options) {
+  if (options_.cache_bytes > 0) cache_ = std::make_unique<AnswerCache>(options_.cache_bytes);
+}
 
 Core::~Core() { close(); }
 
@@ -293,6 +296,10 @@ void Core::enqueue(const FlightPtr& flight) {
     return;
   }
   price_outputs(flight->request, flight->model->model(), *job);
+  if (cache_ != nullptr) {
+    look_up(*flight);
+    if (job->rows.empty()) return ended(flight);
+  }
   flight->ticket.correct(job->tokens);
   job->ticket = std::move(flight->ticket);
   job->done = [this, flight](const JobPtr&) { ended(flight); };
@@ -303,6 +310,12 @@ void Core::enqueue(const FlightPtr& flight) {
     job->done = nullptr;
     throw;
   }
+}
+
+// What is in the cache need not run.
+void Core::look_up(Flight& flight) {
+  note_work(flight.job->tokens);
+  flight.cached.emplace(*cache_, flight.model->serial(), *flight.job);
 }
 
 // The job has run, or never will.
@@ -363,6 +376,7 @@ void check_raw(const RawOutput& output, size_t inputs) {
 void Core::decode_results(Flight& flight) {
   Job& job = *flight.job;
   Reply& reply = flight.reply;
+  if (flight.cached) flight.cached->finish(job, flight.model->model().outputs(job.outputs));
   if (flight.request.raw) {
     for (const RawOutput& output : job.results) check_raw(output, reply.tokens_of_input.size());
     reply.raw = std::move(job.results);

@@ -9,11 +9,13 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 
 #include "base/clock.h"
+#include "serve/answer_cache.h"
 #include "serve/memory_return.h"
 #include "serve/model_repository.h"
 #include "serve/request.h"
@@ -24,6 +26,7 @@ namespace tamis::serve {
 struct CoreOptions {
   int64_t default_timeout_us = 0;     ///< for requests that name none; 0: none
   int64_t stall_ns = 60'000'000'000;  ///< a batch that runs longer turns readiness off
+  int64_t cache_bytes = 0;            ///< of answers that are kept; 0: none are
   bool ready_needs_all = true;        ///< not ready while a model could not be loaded
   const Clock* clock = &Clock::steady();
   BudgetLimits limits;
@@ -65,6 +68,9 @@ class Core {
   void note_work(int64_t steps);
   [[nodiscard]] int64_t largest_protocol_work() const { return largest_work_.load(); }
 
+  /// Null: no answers are kept.
+  [[nodiscard]] const AnswerCache* cache() const { return cache_.get(); }
+
   /// Requests that are not yet answered.
   [[nodiscard]] int64_t in_flight() const { return in_flight_.load(); }
   /// Readiness goes off for good; requests are still answered.
@@ -91,6 +97,7 @@ class Core {
   void chunks_done(const FlightPtr& flight, size_t chunks);
   std::shared_ptr<Job> make_job(Flight& flight);
   void enqueue(const FlightPtr& flight);
+  void look_up(Flight& flight);
   void ended(const FlightPtr& flight);
   void decode_results(Flight& flight);
   void decode(const FlightPtr& flight) noexcept;
@@ -101,6 +108,7 @@ class Core {
   ModelRepository& models_;
   WorkerPool& workers_;
   CoreOptions options_;
+  std::unique_ptr<AnswerCache> cache_;
   std::function<void(const RequestReport&)> observer_;
   std::atomic<int64_t> in_flight_{0};
   std::atomic<bool> draining_{false};

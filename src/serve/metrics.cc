@@ -111,6 +111,17 @@ void print_models(Core& core, std::string& out) {
   }
 }
 
+void print_cache(const CacheCounts& counts, std::string& out) {
+  type_line("tamis_cache_hits_total", "counter", out);
+  out += cat("tamis_cache_hits_total ", counts.hits, "\n");
+  type_line("tamis_cache_misses_total", "counter", out);
+  out += cat("tamis_cache_misses_total ", counts.misses, "\n");
+  type_line("tamis_cache_entries", "gauge", out);
+  out += cat("tamis_cache_entries ", counts.entries, "\n");
+  type_line("tamis_cache_bytes", "gauge", out);
+  out += cat("tamis_cache_bytes ", counts.bytes, "\n");
+}
+
 }  // namespace
 
 void Histogram::observe(double value) {
@@ -201,6 +212,7 @@ std::string Metrics::print(Core& core, const HttpServerCounts& http) const {
   out += cat("tamis_http_timeouts_total ", http.timed_out, "\n");
   type_line("tamis_protocol_thread_largest_work", "gauge", out);
   out += cat("tamis_protocol_thread_largest_work ", core.largest_protocol_work(), "\n");
+  if (core.cache() != nullptr) print_cache(core.cache()->counts(), out);
   print_models(core, out);
   for (const ProcessMetric& metric : process_metrics()) {
     type_line(metric.name, metric.type, out);

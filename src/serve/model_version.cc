@@ -1,11 +1,17 @@
 #include "serve/model_version.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 
 namespace tamis::serve {
 
 namespace {
+
+uint64_t next_serial() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
 
 // Tokens a second of a batch of the usual size: rows of 64 tokens up to the budget.
 double warm_up(Servable& model, const BatcherOptions& options) {
@@ -32,7 +38,10 @@ double warm_up(Servable& model, const BatcherOptions& options) {
 
 ModelVersion::ModelVersion(std::string name, std::string version, std::unique_ptr<Servable> model,
                            CoreShare& share, BatcherOptions options)
-    : name_(std::move(name)), version_(std::move(version)), model_(std::move(model)) {
+    : name_(std::move(name)),
+      version_(std::move(version)),
+      serial_(next_serial()),
+      model_(std::move(model)) {
   loaded_at_s_ = std::chrono::duration_cast<std::chrono::seconds>(
                      std::chrono::system_clock::now().time_since_epoch())
                      .count();

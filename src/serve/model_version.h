@@ -29,12 +29,15 @@ class ModelVersion {
   /// Seconds since 1970.
   [[nodiscard]] int64_t loaded_at_s() const { return loaded_at_s_; }
   [[nodiscard]] ModelStats& stats() { return stats_; }
+  /// Unlike that of any other version that was ever loaded.
+  [[nodiscard]] uint64_t serial() const { return serial_; }
   [[nodiscard]] VectorRanges& ranges() { return ranges_; }
 
  private:
   std::string name_;
   std::string version_;
   int64_t loaded_at_s_ = 0;
+  uint64_t serial_;
   std::unique_ptr<Servable> model_;
   ModelStats stats_;
   VectorRanges ranges_;

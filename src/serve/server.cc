@@ -132,6 +132,7 @@ Server::Server(ServerOptions options) : options_(std::move(options)) {
   core.stall_ns = options_.stall_timeout_ms * kMillisecond;
   core.limits = {options_.max_items, options_.max_answer_bytes};
   core.ready_needs_all = options_.ready_needs_all;
+  core.cache_bytes = options_.cache_bytes;
   core_ = std::make_unique<Core>(*models_, *workers_, core);
   core_->set_observer([this](const RequestReport& report) { metrics_.observe(report); });
   for (const ModelArgument& model : options_.models) models_->declare(model.name, model.source);

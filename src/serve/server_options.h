@@ -55,6 +55,7 @@ struct ServerOptions {
   int64_t request_timeout_ms = 30'000;
   int64_t drain_timeout_ms = 30'000;
   int64_t stall_timeout_ms = 60'000;
+  int64_t cache_bytes = 0;        ///< of answers that are kept; 0: none are
   int64_t tokenizer_threads = 0;  ///< 0: by the number of threads
   /// A declared model that could not be loaded keeps the server from being ready.
   bool ready_needs_all = true;

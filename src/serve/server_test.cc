@@ -417,6 +417,28 @@ TEST(ServerTest, ModelsAreLoadedAndUnloadedOnlyWhereTheyMay) {
   EXPECT_EQ(status("Authorization: Bearer secret\r\nOrigin: http://evil.example\r\n"), 200);
 }
 
+TEST(ServerTest, AnswersThatAreKeptAreGivenAgainWithoutARun) {
+  ServerOptions options = identity_options();
+  options.cache_bytes = 1 << 20;
+  const auto server = start(options);
+  TestClient client(server->http_port());
+  const auto runs = [&] {
+    return server->core().models().lease("id")->stats().view().execution_count;
+  };
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed).body, kAnswer);
+  const auto before = runs();
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed).body, kAnswer);
+  EXPECT_EQ(client.request("POST", "/v1/embeddings", R"({"input":["ab","ab"]})").status, 200);
+  EXPECT_EQ(runs(), before);
+  EXPECT_EQ(client.request("POST", "/embed", R"({"inputs":["ab","c","ab"]})").body,
+            "[[2,97,98,195],[1,99,99,99],[2,97,98,195]]");
+  EXPECT_EQ(runs(), before + 1);
+  const std::string metrics = client.request("GET", "/metrics").body;
+  EXPECT_NE(metrics.find("\ntamis_cache_hits_total 5\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\ntamis_cache_misses_total 2\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\ntamis_cache_entries 2\n"), std::string::npos);
+}
+
 // What Prometheus' own linter asks of an exposition.
 TEST(ServerTest, EveryMetricHasItsHelpAndType) {
   const auto server = start(identity_options());
