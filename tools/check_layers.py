@@ -29,7 +29,8 @@ THIRD_PARTY = {
     "curl/": ("src/hub/transport_curl.cc",),
     "zlib.h": ("src/formats/*.cc", "src/serve/compression.cc"),
     "boost/": ("src/serve/http_hub.*", "src/serve/http_connection.cc", "src/serve/http_server.cc"),
-    "grpc": ("src/serve/grpc_*.cc", "src/serve/grpc_*.h", "bench/load/grpc_*.cc"),
+    "grpc": ("src/serve/grpc_*.cc", "src/serve/grpc_*.h", "bench/load/grpc_*.cc",
+             "tests/server/grpc_*.cc"),
     "google/protobuf/": ("src/serve/grpc_*.cc", "src/onnx/*.cc"),
     "gtest/": TEST_FILES,
     "gmock/": TEST_FILES,
@@ -43,7 +44,7 @@ PUBLIC_TYPES = ("tamis/error.h", "tamis/log.h", "tamis/options.h", "tamis/result
 # Angle includes that are the platform's: no dot (C++), C headers, POSIX, Linux, the compiler's.
 PLATFORM = re.compile(
     r"^([a-z0-9_]+|(sys|linux|arpa|netinet|sanitizer)/[a-z0-9_]+\.h|"
-    r"(cpuid|cxxabi|dirent|dlfcn|errno|fcntl|fnmatch|immintrin|malloc|netdb|poll|pthread|pwd|sched|signal|stddef|stdint|stdlib|string|"
+    r"(cpuid|cxxabi|dirent|dlfcn|errno|execinfo|fcntl|fnmatch|immintrin|malloc|netdb|poll|pthread|pwd|sched|signal|stddef|stdint|stdlib|string|"
     r"termios|time|ucontext|unistd|x86intrin)\.h)$")
 
 ISA_FILE = re.compile(r"_(avx2|avx_vnni|avx512|avx512_vnni|avx512_bf16)\.cc$")

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -112,6 +113,18 @@ template <typename Owed>
   return {debt, debt->call.get()};
 }
 
+/// A call that is refused before it has an object of its own: ends with `status` at once. Null
+/// where there is no memory even for that; gRPC then answers UNIMPLEMENTED.
+template <typename Reactor>
+[[nodiscard]] Reactor* refused_call(grpc::Status status) noexcept {
+  struct Refused final : Reactor {
+    void OnDone() override { delete this; }
+  };
+  auto* const reactor = new (std::nothrow) Refused;
+  if (reactor != nullptr) reactor->Finish(std::move(status));
+  return reactor;
+}
+
 /// One message in, one out. Lives until gRPC is done with it and nobody else holds it.
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
@@ -120,8 +133,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
   [[nodiscard]] GrpcCaller& caller() { return caller_; }
   /// Ends the call; the first counts.
-  void end(const grpc::Status& status) {
-    if (!ended_.exchange(true)) Finish(status);
+  void end(grpc::Status status) {
+    if (!ended_.exchange(true)) Finish(std::move(status));
   }
   void finish() { end(grpc::Status::OK); }
   void finish(const Error& error) { end(caller_.status(error)); }
@@ -136,13 +149,19 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   static grpc::ServerUnaryReactor* start(const GrpcHost& host, GrpcDialect dialect,
                                          grpc::CallbackServerContext& context,
                                          const Method& method) {
-    auto call = std::make_shared<UnaryCall>(host, dialect, context);
-    call->self_ = call;
-    if (!call->caller_.may_call()) {
-      call->end({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
-    } else {
-      call->guard([&] { method(owed(call)); });
+    std::shared_ptr<UnaryCall> call;
+    try {
+      call = std::make_shared<UnaryCall>(host, dialect, context);
+    } catch (...) {
+      grpc::ServerUnaryReactor* const refused = context.DefaultReactor();
+      refused->Finish(grpc_status(dialect, current_error()));
+      return refused;
     }
+    call->self_ = call;
+    call->guard([&] {
+      if (call->caller_.may_call()) return method(owed(call));
+      call->end({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+    });
     return call.get();
   }
 

@@ -17,9 +17,9 @@ using Response = health::HealthCheckResponse;
 // Between two looks of those who watch: a batch that has stalled says nothing by itself.
 constexpr std::chrono::milliseconds kLook{100};
 
-// A service is a model's name, or one of the services here; all are ready together.
+// A service is one of this port's, or a model's name; all are ready together.
 Response::ServingStatus status_of(Core& core, const std::string& service) {
-  const bool model = !service.empty() && service.find('.') == service.npos;
+  const bool model = !service.empty() && !is_service(service);
   if (model && core.models().find(service) == nullptr) {
     return core.models().away(service).empty() ? Response::SERVICE_UNKNOWN : Response::NOT_SERVING;
   }
@@ -31,35 +31,21 @@ class HealthWatch final : public grpc::ServerWriteReactor<Response>, public Grpc
  public:
   HealthWatch(Core& core, std::string service) : core_(core), service_(std::move(service)) {}
 
-  /// Keeps itself alive until gRPC is done with it.
-  static std::shared_ptr<HealthWatch> start(Core& core, const std::string& service) {
-    auto watch = std::make_shared<HealthWatch>(core, service);
+  /// Says its first word, and keeps itself alive until gRPC is done with it.
+  static void start(const std::shared_ptr<HealthWatch>& watch) {
     watch->self_ = watch;
-    return watch;
+    watch->started_.store(true);
+    watch->look();
   }
 
-  // Says what there is to say. gRPC is called without the lock: it may call back.
-  void look() {
-    grpc::Status end;
-    {
-      const std::lock_guard lock(mutex_);
-      if (ended_ || writing_) return;
-      const auto status = ending_ ? Response::NOT_SERVING : status_of(core_, service_);
-      if (!gone_ && status != told_) {
-        told_ = status;
-        response_.set_status(status);
-        writing_ = true;
-      } else if (gone_ || ending_) {
-        ended_ = true;
-        end = gone_ ? grpc::Status::CANCELLED
-                    : grpc::Status(grpc::StatusCode::UNAVAILABLE, "the server is shutting down");
-      } else {
-        return;
-      }
+  // Says what there is to say, where there is memory for it; else at the next look. gRPC is called
+  // without the lock: it may call back.
+  void look() noexcept {
+    try {
+      say();
+    } catch (...) {
     }
-    end.ok() ? StartWrite(&response_) : Finish(end);
   }
-
   void end_when_answered() override {
     set(ending_);
     look();
@@ -79,6 +65,27 @@ class HealthWatch final : public grpc::ServerWriteReactor<Response>, public Grpc
   void OnDone() override { self_.reset(); }
 
  private:
+  void say() {
+    grpc::Status end;
+    {
+      const std::lock_guard lock(mutex_);
+      if (ended_ || writing_ || !started_.load()) return;
+      const auto status = ending_ ? Response::NOT_SERVING : status_of(core_, service_);
+      if (!gone_ && status != told_) {
+        told_ = status;
+        response_.set_status(status);
+        writing_ = true;
+      } else if (gone_ || ending_) {
+        end = gone_ ? grpc::Status::CANCELLED
+                    : grpc::Status(grpc::StatusCode::UNAVAILABLE, "the server is shutting down");
+        ended_ = true;
+      } else {
+        return;
+      }
+    }
+    end.ok() ? StartWrite(&response_) : Finish(std::move(end));
+  }
+
   void set(bool& mark) {
     const std::lock_guard lock(mutex_);
     mark = true;
@@ -90,6 +97,7 @@ class HealthWatch final : public grpc::ServerWriteReactor<Response>, public Grpc
   Response response_;
   std::mutex mutex_;
   Response::ServingStatus told_ = Response::UNKNOWN;
+  std::atomic<bool> started_{false};  // gRPC knows it, or will
   bool writing_ = false;
   bool gone_ = false;    // the client
   bool ending_ = false;  // the server
@@ -154,24 +162,33 @@ class HealthService final : public health::Health::CallbackService {
   grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
                                   const health::HealthCheckRequest* request,
                                   Response* response) override {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    const auto status = status_of(host_.core, request->service());
-    if (status == Response::SERVICE_UNKNOWN) {
-      reactor->Finish(
-          {grpc::StatusCode::NOT_FOUND, cat("unknown service \"", request->service(), "\"")});
-      return reactor;
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    grpc::Status end;
+    try {
+      const auto status = status_of(host_.core, request->service());
+      response->set_status(status);
+      if (status == Response::SERVICE_UNKNOWN) {
+        end = {grpc::StatusCode::NOT_FOUND, cat("unknown service \"", request->service(), "\"")};
+      }
+    } catch (...) {
+      end = grpc_status(GrpcDialect::kKserve, current_error());
     }
-    response->set_status(status);
-    reactor->Finish(grpc::Status::OK);
+    reactor->Finish(std::move(end));
     return reactor;
   }
 
   grpc::ServerWriteReactor<Response>* Watch(grpc::CallbackServerContext*,
                                             const health::HealthCheckRequest* request) override {
-    const auto watch = HealthWatch::start(host_.core, request->service());
-    watch->look();
-    watchers_.add(watch);
-    host_.streams.add(watch);
+    std::shared_ptr<HealthWatch> watch;
+    try {
+      watch = std::make_shared<HealthWatch>(host_.core, request->service());
+      watchers_.add(watch);
+      host_.streams.add(watch);
+    } catch (...) {
+      return refused_call<grpc::ServerWriteReactor<Response>>(
+          grpc_status(GrpcDialect::kKserve, current_error()));
+    }
+    HealthWatch::start(watch);
     return watch.get();
   }
 

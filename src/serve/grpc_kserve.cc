@@ -225,8 +225,13 @@ class KserveService final : public inference::GRPCInferenceService::CallbackServ
   template <typename Method>
   static ServerUnaryReactor* answer_anyone(CallbackServerContext* context, const Method& method) {
     ServerUnaryReactor* const reactor = context->DefaultReactor();
-    method();
-    reactor->Finish(grpc::Status::OK);
+    grpc::Status status;
+    try {
+      method();
+    } catch (...) {
+      status = grpc_status(kDialect, current_error());
+    }
+    reactor->Finish(std::move(status));
     return reactor;
   }
 

@@ -92,6 +92,7 @@ GrpcServer::GrpcServer(Core& core, const ServerOptions& options) {
   add_health_service(impl_->host, impl_->services);
   add_tei_services(impl_->host, impl_->services);
   add_kserve_service(impl_->host, impl_->services);
+  add_reflection_services(impl_->host, impl_->services);
 
   grpc::ServerBuilder builder;
   impl_->acceptor = builder.experimental().AddExternalConnectionAcceptor(

@@ -1,5 +1,7 @@
 #include "serve/grpc_server.h"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -9,8 +11,10 @@
 
 #include "health.grpc.pb.h"
 #include "kserve.grpc.pb.h"
+#include "reflection_v1alpha.grpc.pb.h"
 #include "serve/grpc_kserve_messages.h"
 #include "serve/test_server.h"
+#include "tei.grpc.pb.h"
 
 namespace tamis::serve {
 namespace {
@@ -123,6 +127,26 @@ TEST_F(GrpcServerTest, ErrorsHaveTheirCodes) {
   }
 }
 
+// Over gRPC as over HTTP the table of fields says what a number may be.
+TEST_F(GrpcServerTest, TeiReadsItsNumbersByTheTableOfFields) {
+  start();
+  const auto embed = tei::v1::Embed::NewStub(channel_);
+  const auto dimensions = [&](uint32_t number) {
+    tei::v1::EmbedRequest message;
+    message.set_inputs("ab");
+    message.set_dimensions(number);
+    grpc::ClientContext context;
+    tei::v1::EmbedResponse response;
+    return embed->Embed(&context, message, &response);
+  };
+  for (const uint32_t number : {0U, (1U << 30) + 1, UINT32_MAX}) {
+    const grpc::Status status = dimensions(number);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << number;
+    EXPECT_EQ(status.error_message(), "`dimensions` must be a whole number in 1..1073741824");
+  }
+  EXPECT_TRUE(dimensions(1U << 30).ok());
+}
+
 TEST(GrpcMessages, TypedContentsMustFitTheirDatatype) {
   ModelInferRequest message;
   auto* input = message.add_inputs();
@@ -227,6 +251,67 @@ TEST_F(GrpcServerTest, HealthAndKey) {
   grpc::health::v1::HealthCheckResponse status;
   ASSERT_TRUE(health->Check(&context, {}, &status).ok());
   EXPECT_EQ(status.status(), grpc::health::v1::HealthCheckResponse::SERVING);
+}
+
+TEST_F(GrpcServerTest, HealthIsKnownOfEachServiceAndModel) {
+  start();
+  const auto health = grpc::health::v1::Health::NewStub(channel_);
+  const auto code = [&](const std::string& service) {
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(service);
+    grpc::ClientContext context;
+    grpc::health::v1::HealthCheckResponse status;
+    return health->Check(&context, request, &status).error_code();
+  };
+  for (const char* const name : {"", kModel, "inference.GRPCInferenceService", "tei.v1.Embed",
+                                 "tei.v1.Tokenize", "grpc.health.v1.Health"}) {
+    EXPECT_EQ(code(name), grpc::StatusCode::OK) << name;
+  }
+  EXPECT_EQ(code("tei.v1.Nothing"), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(code("nobody"), grpc::StatusCode::NOT_FOUND);
+}
+
+// All that a client needs to speak to each service: it is listed, and its files come whole.
+TEST_F(GrpcServerTest, ReflectionTellsTheServicesAndTheirFiles) {
+  start();
+  using grpc::reflection::v1alpha::ServerReflectionRequest;
+  using grpc::reflection::v1alpha::ServerReflectionResponse;
+  const auto stub = grpc::reflection::v1alpha::ServerReflection::NewStub(channel_);
+  grpc::ClientContext context;
+  const auto stream = stub->ServerReflectionInfo(&context);
+  const auto ask = [&](const ServerReflectionRequest& request) {
+    ServerReflectionResponse response;
+    EXPECT_TRUE(stream->Write(request));
+    EXPECT_TRUE(stream->Read(&response));
+    return response;
+  };
+  ServerReflectionRequest list;
+  list.set_list_services("");
+  const ServerReflectionResponse services = ask(list);
+  EXPECT_EQ(services.list_services_response().service_size(), 9);
+  for (const auto& service : services.list_services_response().service()) {
+    ServerReflectionRequest symbol;
+    symbol.set_file_containing_symbol(service.name());
+    const ServerReflectionResponse files = ask(symbol);
+    EXPECT_GT(files.file_descriptor_response().file_descriptor_proto_size(), 0) << service.name();
+    // What came is a pool of its own, in which the service stands.
+    google::protobuf::DescriptorPool pool;
+    const auto& protos = files.file_descriptor_response().file_descriptor_proto();
+    for (int i = protos.size() - 1; i >= 0; --i) {
+      google::protobuf::FileDescriptorProto file;
+      ASSERT_TRUE(file.ParseFromString(protos[i]));
+      ASSERT_NE(pool.BuildFile(file), nullptr) << file.name();
+    }
+    EXPECT_NE(pool.FindServiceByName(service.name()), nullptr) << service.name();
+  }
+  ServerReflectionRequest unknown;
+  unknown.set_file_by_filename("nothing.proto");
+  EXPECT_EQ(ask(unknown).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  // A request for nothing ends the stream.
+  ServerReflectionResponse none;
+  EXPECT_TRUE(stream->Write({}));
+  EXPECT_FALSE(stream->Read(&none));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(GrpcServerTest, AWatchIsToldOfChanges) {

@@ -28,14 +28,20 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
   static grpc::ServerBidiReactor<In, Out>* start(const GrpcHost& host, GrpcDialect dialect,
                                                  grpc::CallbackServerContext& context,
                                                  Handler handler) {
-    auto stream = std::make_shared<GrpcStream>(host, dialect, context, std::move(handler));
-    stream->self_ = stream;
-    if (stream->caller_.may_call()) {
-      stream->advance();
+    Ptr stream;
+    try {
+      stream = std::make_shared<GrpcStream>(host, dialect, context, std::move(handler));
       host.streams.add(stream);
-    } else {
-      stream->fail({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+    } catch (...) {
+      return refused_call<grpc::ServerBidiReactor<In, Out>>(grpc_status(dialect, current_error()));
     }
+    stream->self_ = stream;
+    stream->guard([&] {
+      if (stream->caller_.may_call()) return;
+      stream->fail({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+    });
+    stream->started_.store(true);
+    stream->advance();
     return stream.get();
   }
 
@@ -90,9 +96,9 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
       reading_ = false;
       closed_ = closed_ || !ok;
       number = first_number_ + waiting_.size();
-      if (!closed_) waiting_.emplace_back();
+      if (!closed_) ok = add_waiting();
     }
-    if (ok) guard([&] { handler_(Debt::made(self_, number), std::move(message), number); });
+    if (ok) hand_on(std::move(message), number);
     advance();
   }
 
@@ -109,6 +115,17 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
   void OnDone() override { self_.reset(); }
 
  private:
+  // A place for an answer; false: there is no memory for it, and the stream ends.
+  bool add_waiting() noexcept {
+    try {
+      waiting_.emplace_back();
+      return true;
+    } catch (...) {
+      if (!failure_) failure_ = caller_.status(out_of_memory());
+      return false;
+    }
+  }
+
   // The stream for those who owe it the answer of one message.
   struct Debt {
     Debt(const Ptr& owed, size_t message) : stream(owed), number(message) {}
@@ -121,6 +138,14 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
     Ptr stream;
     size_t number;
   };
+
+  void hand_on(In&& message, size_t number) {
+    guard([&] {
+      const Ptr debt = Debt::made(self_, number);
+      // What it throws ends the stream before the debt is given up.
+      guard([&] { handler_(debt, std::move(message), number); });
+    });
+  }
 
   void lost(size_t number) {
     {
@@ -145,10 +170,10 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
   // waits until every start has returned: behind it the call is gone.
   void advance() {
     for (;;) {
-      const Steps steps = next_steps();
+      Steps steps = next_steps();
       if (!steps.any()) return;
       if (steps.end) {
-        this->Finish(*steps.end);
+        this->Finish(std::move(*steps.end));
         return;
       }
       if (steps.write) this->StartWrite(&response_);
@@ -161,7 +186,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
   Steps next_steps() {
     const std::lock_guard lock(mutex_);
     Steps steps;
-    if (ended_) return steps;
+    if (ended_ || !started_.load()) return steps;
     if (draining_ && waiting_.empty() && !writing_ && !failure_) {
       failure_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the server is shutting down");
     }
@@ -178,7 +203,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
       ++starting_;
     } else if (!writing_ && starting_ == 0 && (failure_ || (closed_ && waiting_.empty()))) {
       ended_ = true;
-      steps.end = failure_.value_or(grpc::Status::OK);
+      steps.end = std::move(failure_).value_or(grpc::Status());
     }
     return steps;
   }
@@ -192,6 +217,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
   std::deque<std::optional<Out>> waiting_;  ///< by number, from first_number_
   size_t first_number_ = 0;
   std::optional<grpc::Status> failure_;
+  std::atomic<bool> started_{false};  ///< gRPC knows it, or will
   bool reading_ = false;
   bool writing_ = false;
   bool closed_ = false;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "serve/dialect_options.h"
+#include "serve/fields.h"
 #include "serve/grpc_services.h"
 
 namespace tamis::serve {
@@ -47,7 +48,9 @@ struct Embed {
     request.inputs.push_back({in.inputs()});
     tasks::EmbedOptions options;
     options.normalize = in.normalize();
-    if (in.has_dimensions()) options.dimensions = in.dimensions();
+    if (in.has_dimensions()) {
+      options.dimensions = checked_integer("EmbedRequest", "dimensions", in.dimensions());
+    }
     if (in.has_prompt_name()) options.prompt_name = in.prompt_name();
     options.truncation = truncation_of(in);
     request.options = std::move(options);
@@ -230,14 +233,25 @@ grpc::ServerBidiReactor<typename Method::In, typename Method::Out>* stream(
 // RerankStream: texts one after the other, ranks once they have all come.
 class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamRequest> {
  public:
-  static RerankReader* start(const GrpcHost& host, CallbackServerContext& context,
-                             pb::RerankResponse* response) {
-    auto reader = std::make_shared<RerankReader>(host, context, response);
+  using Reactor = grpc::ServerReadReactor<pb::RerankStreamRequest>;
+
+  static Reactor* start(const GrpcHost& host, CallbackServerContext& context,
+                        pb::RerankResponse* response) {
+    std::shared_ptr<RerankReader> reader;
+    try {
+      reader = std::make_shared<RerankReader>(host, context, response);
+    } catch (...) {
+      return refused_call<Reactor>(grpc_status(kTeiDialect, current_error()));
+    }
     reader->self_ = reader;
-    if (reader->caller_.may_call()) {
-      reader->StartRead(&reader->message_);
-    } else {
-      reader->end({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+    try {
+      if (reader->caller_.may_call()) {
+        reader->StartRead(&reader->message_);
+      } else {
+        reader->end({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+      }
+    } catch (...) {
+      reader->end(reader->caller_.status(current_error()));
     }
     return reader.get();
   }
@@ -259,8 +273,8 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
 
  private:
   // Ends the call; the first counts.
-  void end(const grpc::Status& status) {
-    if (!ended_.exchange(true)) Finish(status);
+  void end(grpc::Status status) {
+    if (!ended_.exchange(true)) Finish(std::move(status));
   }
 
   void take_message() {

@@ -1,45 +1,13 @@
 // Memory that fails at any place of a request: it alone is answered with 503, or its connection
 // closed, and the server lives on.
-//
-// The program's operator new is replaced: armed with N it fails the Nth allocation of any thread
-// but the test's own, and, where told so, every one behind it.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <chrono>
-#include <cstdlib>
-#include <new>
 #include <thread>
 
 #include "serve/server.h"
 #include "serve/test_client.h"
-
-namespace {
-
-std::atomic<int64_t> g_left{-1};  // allocations until one fails; below 0: none does
-std::atomic<bool> g_all{false};   // and all behind it
-std::atomic<int64_t> g_failed{0};
-thread_local bool t_exempt = false;
-
-void* allocate(size_t size) {
-  if (!t_exempt && g_left.load() >= 0 && g_left.fetch_sub(1) == 0) {
-    g_failed.fetch_add(1);
-    if (g_all.load()) g_left.store(0);
-    throw std::bad_alloc();
-  }
-  void* const memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t size) { return allocate(size); }
-void* operator new[](size_t size) { return allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+#include "tests/server/failing_new.h"
 
 namespace tamis::serve {
 namespace {
@@ -71,6 +39,15 @@ const Asked kAsked[] = {
      R"({"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["x"]}]})"},
     {"POST", "/v2/models/emb_model/infer",
      R"({"inputs":[{"name":"input_ids","shape":[1,2],"datatype":"INT64","data":[5,6]}]})"},
+    {"POST", "/v2/embed", R"({"texts":["a cat"],"embedding_types":["int8","base64"]})"},
+    {"POST", "/v1/tokenize", R"({"text":"a cat","model":"emb"})"},
+    {"POST", "/v1/score", R"({"text_1":"a","text_2":["b","c"]})"},
+    {"POST", "/classify", R"({"input":"a","model":"cls"})"},
+    {"POST", "/pooling", R"({"input":"a","model":"emb","task":"token_embed"})"},
+    {"POST", "/models/rank/infinity/rerank", R"({"query":"a","documents":["b","c"]})"},
+    {"POST", "/api/embed", R"({"input":["a cat"]})"},
+    {"GET", "/api/tags", ""},
+    {"POST", "/v1/models/cls:predict", R"({"instances":["a"]})"},
     {"GET", "/v2/models/emb", "", "Accept-Encoding: gzip\r\n"},
     {"GET", "/v2/models/stats", ""},
     {"GET", "/v1/models", ""},
@@ -86,7 +63,7 @@ const Asked kAsked[] = {
 class AllocationTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    t_exempt = true;
+    failing_new::exempt_this_thread();
     const std::string folder = TAMIS_TESTDATA "/models/";
     ServerOptions options;
     options.port = 0;
@@ -102,12 +79,6 @@ class AllocationTest : public ::testing::Test {
   }
   void TearDown() override { server_.reset(); }
 
-  static void disarm() {
-    g_left.store(-1);
-    g_all.store(false);
-    g_failed.store(0);
-  }
-
   TestAnswer ask(const Asked& asked) {
     TestClient client(server_->http_port());
     return client.request(asked.method, asked.path, asked.body, asked.headers);
@@ -121,12 +92,10 @@ class AllocationTest : public ::testing::Test {
       EXPECT_NE(client.request("GET", "/v2/health/live").status, 0);
     }
     const auto started = std::chrono::steady_clock::now();
-    g_all.store(all);
-    g_failed.store(0);
-    g_left.store(n);
+    failing_new::arm(n, failing_new::Of::kAll, all);
     const TestAnswer answer = client.request(asked.method, asked.path, asked.body, asked.headers);
-    const bool failed = g_failed.load() > 0;
-    disarm();
+    failing_new::disarm();
+    const bool failed = failing_new::failed() > 0;
     const auto took = std::chrono::steady_clock::now() - started;
     EXPECT_LT(took, std::chrono::seconds(15)) << asked.path << " hangs at allocation " << n;
     const bool fine = answer.status == usual || answer.status == 503 || answer.status == 0;
