@@ -131,7 +131,11 @@ void read_folder_config(const fs::path& path, SentenceTransformerConfig& config)
   const std::string kind = file->text("model_type").value_or("SentenceTransformer");
   if (kind == "CrossEncoder") {
     read_cross_encoder(file.root(), config);
-  } else if (kind != "SentenceTransformer" && kind != "SparseEncoder" && !is_late(file.root())) {
+  } else if (kind == "SparseEncoder") {
+    if (config.sparse) return;
+    fail(ErrorCode::kUnsupported, path.string(),
+         ": a SparseEncoder without SpladePooling is not built");
+  } else if (kind != "SentenceTransformer" && !is_late(file.root())) {
     fail(ErrorCode::kUnsupported, file->what("model_type"), " ", json_quote(kind),
          " is not built; accepted are \"SentenceTransformer\", \"CrossEncoder\", "
          "\"SparseEncoder\", \"MultiVectorEncoder\" and \"ColBERT\"");

@@ -58,6 +58,28 @@ classifier._weight_quantizer off per_channel_s8
 )");
 }
 
+// Every token meets the whole vocabulary there; a layer before it is one of a head.
+TEST(Marks, OfASparseHeadsVocabularyAreOn) {
+  graph::Graph graph = graph_of(R"(tamis graph 2
+input %input_ids : I32[T]
+constant %table : F32[64, 8]
+constant %dense : F32[8, 8]
+constant %bias : F32[64]
+%x = Gather(table=%table, ids=%input_ids) @embeddings : F32[T, 8]
+%d = MatMul(x=%x, weight=%dense) {activation=none} @cls.dense : F32[T, 8]
+%w = MatMul(x=%d, weight=%table) {activation=none} @cls.decoder : F32[T, 64]
+%l = Add(x=%w, y=%bias) @cls.decoder : F32[T, 64]
+%p = VocabularyPool(x=%l) @pooling : F32[B, 64]
+output sparse_embedding = %p
+)");
+  add_marks(graph);
+  EXPECT_EQ(listed(graph), R"(cls.dense._input_quantizer off per_token_u8
+cls.dense._weight_quantizer off per_channel_s8
+cls.decoder._input_quantizer on per_token_u8
+cls.decoder._weight_quantizer on per_channel_s8
+)");
+}
+
 TEST(Marks, FollowTheScheme) {
   graph::Graph graph = graph_of(bert_layer_text());
   add_marks(graph, Scheme::kStatic);

@@ -1,5 +1,7 @@
 #include "serve/tasks_json.h"
 
+#include "tasks/task_json.h"
+
 namespace tamis::serve {
 
 namespace {
