@@ -31,6 +31,7 @@ OF_FOLDER = {
     "llama-sequence-classification": {"attention_bias": True, "mlp_bias": True, "num_key_value_heads": 2},
     "llama-token-classification": {"head_dim": 6, "pad_token_id": None},
     "llama-question-answering": {"is_causal": False},
+    "mistral-base": {"hidden_act": "silu"},
     "mistral-sequence-classification": {"sliding_window": None, "pad_token_id": None},
     "mistral-token-classification": {"is_causal": False, "head_dim": 6},
     "qwen2-sequence-classification": {
@@ -51,7 +52,8 @@ OF_FOLDER = {
     },
     # Tokens see those before them.
     "gemma3_text-sequence-classification": {
-        "use_bidirectional_attention": False, "attention_bias": True, "sliding_window": 4, "rope_parameters": {
+        "use_bidirectional_attention": False, "attention_bias": True, "sliding_window": 4, "query_pre_attn_scalar": 64,
+        "rope_parameters": {
             "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000.0},
             "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
         },
