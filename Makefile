@@ -93,9 +93,12 @@ install:  ## the program, libtamis, headers, CMake and pkg-config files, under p
 	cmake --build --preset release --target tamis libtamis
 	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(prefix)
 
-wheel: release  ## the Python package in build/wheel, repaired by auditwheel where that is installed
+wheel: release  ## the Python packages in build/wheel, repaired by auditwheel where that is installed
 	cmake --build --preset release --target libtamis
 	tools/make_wheel.py build/release build/wheel
+	cmake --preset release -B build/server -DTAMIS_GRPC=OFF -DTAMIS_TESTS=OFF -DTAMIS_BENCHMARKS=OFF
+	cmake --build build/server --target tamis
+	tools/make_wheel.py --server build/server build/wheel
 	@if command -v auditwheel >/dev/null; then auditwheel repair -w build/wheel build/wheel/*-linux_x86_64.whl; fi
 
 package:  ## a Debian package in build/package
@@ -120,4 +123,4 @@ format:  ## lay out every C++ file with clang-format
 	tools/check_format.sh --fix
 
 clean:  ## remove what was built (build/models and build/clients stay)
-	rm -rf build/dev build/release build/bench build/asan build/tsan build/fuzz build/tidy
+	rm -rf build/dev build/release build/server build/bench build/asan build/tsan build/fuzz build/tidy

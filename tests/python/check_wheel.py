@@ -24,9 +24,13 @@ with zipfile.ZipFile(wheel) as archive:
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         if rows[name][1:] != [f"sha256={digest}", str(len(data))]:
             sys.exit(f"{wheel}: {name} is not what RECORD says")
-    if "tamis/py.typed" not in names or "tamis/libtamis.so" not in names:
-        sys.exit(f"{wheel}: lacks py.typed or the library")
-limit = 6_000_000
+    server = "tamis_server/__init__.py" in names
+    needed = {"tamis_server/tamis"} if server else {"tamis/py.typed", "tamis/libtamis.so"}
+    if needed - names:
+        sys.exit(f"{wheel}: lacks {needed - names}")
+    for name in needed:  # extractall() leaves modes out
+        (folder / name).chmod(archive.getinfo(name).external_attr >> 16)
+limit = 12_000_000 if server else 6_000_000
 if wheel.stat().st_size > limit:
     sys.exit(f"{wheel}: {wheel.stat().st_size} bytes, over {limit}")
 print(f"{wheel.name}: {wheel.stat().st_size} bytes, {len(names)} files")

@@ -28,5 +28,10 @@ stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 wheel=$("$python" "$source/tools/make_wheel.py" "$build" "$stage/wheels")
 "$python" "$here/check_wheel.py" "$wheel" "$stage/tree"
+server=$("$python" "$source/tools/make_wheel.py" --server "$build" "$stage/wheels")
+"$python" "$here/check_wheel.py" "$server" "$stage/tree"
 cd "$stage"
 env -u TAMIS_LIBRARY PYTHONPATH="$stage/tree" "$python" "$here/test_tamis.py" Embedding Faults
+# The server of the wheel beside it.
+env -u TAMIS_LIBRARY -u TAMIS_PROGRAM TAMIS_SERVER_WHEEL=1 PYTHONPATH="$stage/tree" \
+  "$python" "$here/test_tamis.py" Serving

@@ -317,7 +317,8 @@ class Optimizing(unittest.TestCase):
 
 
 @unittest.skipUnless(PROGRAM, "needs TAMIS_PROGRAM, the command line's program")
-@unittest.skipUnless(PROGRAM, "needs TAMIS_PROGRAM")
+@unittest.skipUnless(PROGRAM or os.environ.get("TAMIS_SERVER_WHEEL"),
+                     "needs TAMIS_PROGRAM, or the wheel of the server")
 class Serving(unittest.TestCase):
     def test_a_child_process_answers(self):
         with tamis.serve({"m": TESTDATA / "models" / "bert-base"}, threads=2) as server:

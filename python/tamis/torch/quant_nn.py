@@ -24,13 +24,12 @@ class _FakeQuantize(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, x: torch.Tensor, amax: torch.Tensor) -> torch.Tensor:
-        scale = amax.float() / LARGEST
-        levels = torch.round(x.float() / scale).clamp_(-128.0, LARGEST)
-        dead = amax < LEAST_AMAX
-        result = torch.where(dead, torch.zeros((), device=x.device), levels * scale)
+        scale, dead = amax.float() / LARGEST, amax < LEAST_AMAX
+        levels = x.float() / scale.masked_fill(dead, 1.0)
+        levels.round_().clamp_(-128.0, LARGEST).mul_(scale.masked_fill(dead, 0.0))
         if x.requires_grad:
             context.save_for_backward(x.abs() <= amax)
-        return result.to(x.dtype)
+        return levels.to(x.dtype)
 
     @staticmethod
     def backward(context: Any, gradient: torch.Tensor) -> Tuple[torch.Tensor, None]:
