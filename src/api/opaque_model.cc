@@ -48,6 +48,7 @@ class FileOutputs {
   }
   /// Its columns; `otherwise` if the file leaves them open.
   [[nodiscard]] int64_t columns(const onnx::ValueProto& output, int64_t otherwise) const {
+    (void)has_tokens(output);  // its rank is said
     const int64_t said = output.dims->back().value.value_or(otherwise);
     if (said > 0) return said;
     fail(ErrorCode::kUnsupported, file_.string(), ": output ",

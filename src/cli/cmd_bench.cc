@@ -345,7 +345,7 @@ int cmd_bench(const std::vector<std::string>& arguments) {
   options.option("--precision", flags.precision,
                  "fp32, bf16 or int8; a bundle runs as it was made");
   options.option("--engine", flags.engines,
-                 "cpu, simulate or onnxruntime (repeatable: each model on each, in turns)");
+                 cat(engine_names(), " (repeatable: each model on each, in turns)"));
   flags.engine.add_to(options, false);
   options.flag("--no-peak", flags.no_peak, "do not measure the peak (three seconds)");
   options.option("--seconds", flags.seconds, "time to spend a model and shape");

@@ -56,11 +56,19 @@ std::string CommonFlags::with_revision(const std::string& model) const {
   return cat(model, "@", *revision);
 }
 
+std::string engine_names() {
+  std::string names;
+  for (const engine::EngineRow& row : engine::engine_rows()) {
+    names += cat(names.empty() ? "" : ", ", row.name);
+  }
+  return names;
+}
+
 void EngineFlags::add_to(Options& options, bool with_engine) {
   if (with_engine) {
     options.option("--engine", engine,
-                   "cpu, simulate or onnxruntime (default: cpu, and onnxruntime for an .onnx file "
-                   "that is not understood)");
+                   cat(engine_names(), " (default: cpu; for an .onnx file that is not understood ",
+                       "onnxruntime)"));
   }
   options.option("--ort", library, "the shared library of ONNX Runtime (default: the loader's)");
   options.option("--ort-provider", provider, "cpu, cuda, tensorrt or openvino, as far as it has");

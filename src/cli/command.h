@@ -56,6 +56,9 @@ struct EngineFlags {
   void apply(api::ModelOptions& options) const;
 };
 
+/// The rows of engines.inc, comma-separated, for help.
+[[nodiscard]] std::string engine_names();
+
 /// What a MODEL argument means; downloads it if it must, with a bar.
 [[nodiscard]] api::ModelPath find_model(const std::string& model, const CommonFlags& common,
                                         hub::Parts parts = hub::Parts::kModel);

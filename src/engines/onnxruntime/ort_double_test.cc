@@ -264,7 +264,8 @@ const char* get_version() { return TAMIS_DOUBLE_VERSION; }
 }  // namespace
 }  // namespace tamis::engines::onnxruntime
 
-extern "C" __attribute__((visibility("default"))) const void* OrtGetApiBase() {
+extern "C" __attribute__((visibility("default"))) const tamis::engines::onnxruntime::OrtApiBase*
+OrtGetApiBase() {
   using namespace tamis::engines::onnxruntime;
   static const OrtApiBase kBase = {get_api, get_version};
   return &kBase;
