@@ -48,9 +48,11 @@ RmsEncoder read_gemma3(const ModelConfig& config) {
   const double scalar = fields.number("query_pre_attn_scalar", 256, 1e-6, 1e6);
   options.scale = static_cast<float>(1.0 / std::sqrt(scalar));
   const auto positions = [&](std::string_view kind, std::string_view key, double theta) {
-    return read_positions(
-        config, kind,
-        {fields.number(key, theta, 1e-3, 1e12), options.head_size, config.max_position_embeddings});
+    return read_positions(config, kind,
+                          {.theta = fields.number(key, theta, 1e-3, 1e12),
+                           .size = options.head_size,
+                           .max_positions = config.max_position_embeddings,
+                           .of_a_kind = fields.has("rope_parameters")});
   };
   options.full.positions = positions("full_attention", "rope_theta", 1e6);
   options.sliding.positions = positions("sliding_attention", "rope_local_base_freq", 10000);

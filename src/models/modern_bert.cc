@@ -37,8 +37,10 @@ RotaryPositions read_positions(const ModelConfig& config, std::string_view kind,
                                std::string_view theta_key, double theta) {
   const ConfigFields& fields = config.fields;
   const int64_t head_size = config.hidden_size / config.num_attention_heads;
-  const RotarySizes sizes = {fields.number(theta_key, theta, 1e-3, 1e12), head_size,
-                             config.max_position_embeddings};
+  const RotarySizes sizes = {.theta = fields.number(theta_key, theta, 1e-3, 1e12),
+                             .size = head_size,
+                             .max_positions = config.max_position_embeddings,
+                             .of_a_kind = fields.has("rope_parameters")};
   const JsonView newer = fields.get("rope_parameters");
   if (newer && fields.has("rope_scaling")) {
     fields.refuse("rope_scaling", "beside rope_parameters", "either of the two alone");

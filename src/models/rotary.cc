@@ -95,12 +95,13 @@ struct YarnRule {
   int64_t size = 0;
   double context = 0;  // tokens of the longest text in training
   double longest = 0;  // and now
+  bool of_a_kind = false;
 
   [[nodiscard]] Ramp ramp(const JsonView& parameters, std::string_view what) const {
     const double fast = number(parameters, "beta_fast", what, 32, 1e-3, kMostFactor);
     const double slow = number(parameters, "beta_slow", what, 1, 1e-3, kMostFactor);
     Ramp ramp = {pair_of(fast, size, theta, context), pair_of(slow, size, theta, context)};
-    const JsonView truncate = parameters.get("truncate");
+    const JsonView truncate = of_a_kind ? JsonView() : parameters.get("truncate");
     if (truncate.is_null() || truncate.as_bool(cat(what, ".truncate"))) {
       ramp = {std::floor(ramp.low), std::ceil(ramp.high)};
     }
@@ -193,7 +194,7 @@ RotaryPositions read_rotary(const JsonView& parameters, std::string_view what,
   double context =
       number(parameters, "original_max_position_embeddings", what, longest, 1, 1 << 30);
   if (sizes.original_positions > 0) context = static_cast<double>(sizes.original_positions);
-  scale(parameters, what, type, {theta, sizes.size, context, longest}, positions);
+  scale(parameters, what, type, {theta, sizes.size, context, longest, sizes.of_a_kind}, positions);
   return positions;
 }
 

@@ -33,6 +33,8 @@ struct RotarySizes {
   int64_t max_positions = 0;  ///< tokens of the longest text
   /// Tokens of the longest text before the rule stretched it; 0: as the object says.
   int64_t original_positions = 0;
+  /// The object is of one kind of layers, where transformers passes over yarn's truncate.
+  bool of_a_kind = false;
 };
 
 /// `parameters` is the object that newer files call rope_parameters and older ones rope_scaling,

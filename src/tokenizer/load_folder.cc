@@ -19,7 +19,9 @@ namespace fs = std::filesystem;
 class OptionalJson {
  public:
   explicit OptionalJson(const fs::path& path) : path_(path.string()) {
-    if (file_exists(path)) document_.emplace(JsonDocument::parse(read_file(path), path_));
+    JsonLimits limits;
+    limits.python_numbers = true;
+    if (file_exists(path)) document_.emplace(JsonDocument::parse(read_file(path), path_, limits));
   }
   [[nodiscard]] JsonView root() const { return document_ ? document_->root() : JsonView(); }
   [[nodiscard]] const std::string& path() const { return path_; }

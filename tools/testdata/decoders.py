@@ -31,7 +31,7 @@ OF_FOLDER = {
     "llama-sequence-classification": {"attention_bias": True, "mlp_bias": True, "num_key_value_heads": 2},
     "llama-token-classification": {"head_dim": 6, "pad_token_id": None},
     "llama-question-answering": {"is_causal": False},
-    "mistral-base": {"hidden_act": "silu"},
+    "mistral-base": {"hidden_act": "silu", "head_dim": 10},
     "mistral-sequence-classification": {"sliding_window": None, "pad_token_id": None},
     "mistral-token-classification": {"is_causal": False, "head_dim": 6},
     "qwen2-sequence-classification": {
