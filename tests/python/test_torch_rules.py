@@ -124,9 +124,11 @@ class Rewriting(unittest.TestCase):
     def test_a5_a_sum_and_then_its_norm(self):
         text = rewritten(in_class("x = a + b", "x = self.post_norm(x)", "return x"))
         self.assertIn("x = self.layernorm_quantizer_0(a) + self.layernorm_quantizer_1(b)", text)
-        self.assertIn("quantizer_1", rewritten(in_class("x = a + b", "y = self.norm(x).to(x)")))
-        for lines in (("x = a + b", "c = x", "x = self.norm(x)"), ("x = a + b", "y = self.norm(c)"),
-                      ("x = a - b", "x = self.norm(x)")):
+        named = in_class("x = a + b", "y = self.norm(x).to(x)")
+        self.assertIn("quantizer_1", rewritten(named, sums=("Layer.forward.x",)))
+        for lines in (("x = a + b", "c = x", "x = self.norm(x)"), ("x = a + b", "y = self.norm(x)"),
+                      ("x = a - b", "x = self.norm(x)"),
+                      ("x = a + b", "x = x + self.mlp(self.norm(x))")):
             self.assertNotIn("quantizer", rewritten(in_class(*lines)))
         embeddings = in_class("x = a + b", "x = self.norm(x)").replace("Layer(", "WordEmbeddings(")
         self.assertNotIn("quantizer", rewritten(embeddings))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Dict, Iterator, List, Mapping, Tuple, Union
 
 import torch
 
 from .._errors import InvalidArgument
+from ._calibrate import evaluating
 from ._switches import quantizers
 
 OPSET = 17
@@ -32,14 +33,15 @@ def _native(model: torch.nn.Module) -> Iterator[None]:
 
 
 class _Positional(torch.nn.Module):
-    """Inputs in a row, the first output alone: what a trace can follow."""
+    """Inputs and outputs in a row: what a trace can follow."""
 
-    def __init__(self, model: torch.nn.Module, names: List[str]) -> None:
+    def __init__(self, model: torch.nn.Module, names: List[str], outputs: List[str]) -> None:
         super().__init__()
-        self.model, self._names = model, names
+        self.model, self._names, self._outputs = model, names, outputs
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.model(**dict(zip(self._names, inputs)))[0]
+    def forward(self, *inputs: torch.Tensor) -> Tuple[torch.Tensor, ...]:
+        outputs = self.model(**dict(zip(self._names, inputs)))
+        return tuple(outputs[name] for name in self._outputs)
 
 
 def export_onnx(
@@ -48,29 +50,27 @@ def export_onnx(
     example: Mapping[str, torch.Tensor],
     *,
     opset: int = OPSET,
-    output: Optional[str] = None,
 ) -> None:
     """Writes the model to an .onnx file whose ranges stand in Q/DQ pairs: int8, symmetric, weights
     with an axis. ``example`` has what forward() takes, int64 [batch, sequence]; both sizes stay
-    free. Weights and computations are fp32. ``output``: default "logits", "last_hidden_state" for
-    models without a head. Needs the package onnx.
+    free. Outputs have transformers' names: "logits", "start_logits" and "end_logits", or
+    "last_hidden_state". Weights and computations are fp32. Needs the package onnx.
     """
     if opset < 13:
         raise InvalidArgument(f"opset {opset}: must be at least 13, where Q/DQ have an axis")
     if any(parameter.dtype != torch.float32 for parameter in model.parameters()):
         raise InvalidArgument("export: the model must be in float32")
     names = list(example)
-    if output is None:
-        first = model(**example)
-        output = next(iter(first.keys()))
+    with evaluating(model):
+        found = model(**example)
+    outputs = ["start_logits", "end_logits"] if "start_logits" in found else [next(iter(found))]
     axes: Dict[str, Any] = {name: {0: "batch_size", 1: "sequence_length"} for name in names}
-    shape = model(**example)[0].shape
-    axes[output] = {0: "batch_size"}
-    if len(shape) > 2:
-        axes[output][1] = "sequence_length"
-    wrapped = _Positional(model, names)
+    for name in outputs:
+        by_token = name != "logits" or found[name].ndim > 2
+        axes[name] = {0: "batch_size", **({1: "sequence_length"} if by_token else {})}
+    wrapped = _Positional(model, names, outputs)
     with _native(model), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, about sizes that it takes for constants
         torch.onnx.export(wrapped, tuple(example.values()), os.fspath(path), input_names=names,
-                          output_names=[output], dynamic_axes=axes, opset_version=opset,
+                          output_names=outputs, dynamic_axes=axes, opset_version=opset,
                           dynamo=False)

@@ -33,6 +33,7 @@ _DEBERTA = Rules(
 _DEBERTA_V2 = Rules(
     products=(TwoOperands("bmm", "matmul"),),
     more=(Renamed("Conv1d"),),
+    sums=("ConvLayer.forward.layer_norm_input",),
     leave=("DisentangledSelfAttention.disentangled_attention_bias",
            "DisentangledSelfAttention.pos_key_proj", "DisentangledSelfAttention.pos_query_proj"),
     plain={"DisentangledSelfAttention.disentangled_attention_bias": ("key_proj", "query_proj")},

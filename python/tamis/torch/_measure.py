@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import torch
 
@@ -34,10 +34,20 @@ class Sensitivity:
     agreement: Agreement
 
 
+def answer(outputs: Any) -> torch.Tensor:
+    """What a model's outputs are judged by, [.., n] of softmaxes over n: its logits, of question
+    answering [batch, 2, tokens], start and end; of a model without a head its hidden states.
+    """
+    if "start_logits" in outputs:
+        return torch.stack((outputs["start_logits"], outputs["end_logits"]), 1)
+    first: torch.Tensor = outputs[0]
+    return first
+
+
 def logits_of(model: torch.nn.Module, data: Iterable[Batch]) -> Logits:
-    """The model's first output for each batch, on the CPU."""
+    """answer() of the model for each batch, on the CPU."""
     with evaluating(model):
-        return [model(**on_device(model, batch))[0].float().cpu() for batch in data]
+        return [answer(model(**on_device(model, batch))).float().cpu() for batch in data]
 
 
 def float_logits(model: torch.nn.Module, data: Iterable[Batch]) -> Logits:

@@ -10,8 +10,8 @@ R1, R2  names are `<operator>_quantizer_<number>`; a class counts from 0, two a 
         the source, which is Tamis' (the original's walk is breadth first, and differs where products
         stand at different depths, as in today's attention)
 R3, R4  the operand goes through an attribute of self, made at the end of every __init__
-A5      so are the operands of `x = a + b` if the next statement has `self.<norm>(x)`, but for
-        embeddings
+A5      so are the operands of `x = a + b` if the next statement is `x = self.<norm>(x)`, but for
+        embeddings, and where Rules.sums names them
 A6      where a norm behind all layers reads the last sum of the last layer (Rules.last), that layer
         alone has quantizers on it
 A1      a function of a module that holds operators is rewritten with its first parameter as the
@@ -165,6 +165,8 @@ class Rules:
     """What is not touched: "function", "Class", "Class.method", or "Class.attribute" of self where
     that is made.
     """
+    sums: Sequence[str] = ()
+    """Variables of methods whose value is a sum that a norm alone reads: "Class.method.variable"."""
     plain: Dict[str, Sequence[str]] = field(default_factory=dict)
     """By method that is left alone: linear layers, attributes of self, that compute constants there,
     which Tamis keeps in float.
@@ -218,7 +220,7 @@ def _sums_before_norms(tree: ast.Module) -> Iterator[ast.BinOp]:
         for function in node.body:
             body = function.body if isinstance(function, ast.FunctionDef) else []
             for statement, following in zip(body, body[1:]):
-                if _is_sum(statement) and _has_norm_of(following, statement):
+                if _is_sum(statement) and _is_norm_of(following, statement):
                     yield statement.value  # type: ignore[attr-defined]
 
 
@@ -227,16 +229,17 @@ def _is_sum(statement: ast.stmt) -> bool:
             and isinstance(statement.value, ast.BinOp) and isinstance(statement.value.op, ast.Add))
 
 
-def _has_norm_of(statement: ast.stmt, assignment: Any) -> bool:
+def _is_norm_of(statement: ast.stmt, assignment: Any) -> bool:
+    if not isinstance(statement, ast.Assign):
+        return False
+    called = _called_attribute(statement.value)
+    if called is None or "norm" not in called.attr.lower():
+        return False
+    assert isinstance(statement.value, ast.Call)
     target = ast.unparse(assignment.targets[0])
-    for node in ast.walk(statement):
-        called = _called_attribute(node)
-        if called is None or "norm" not in called.attr.lower():
-            continue
-        assert isinstance(node, ast.Call)
-        if [ast.unparse(argument) for argument in node.args] == [target] and not node.keywords:
-            return True
-    return False
+    return ([ast.unparse(name) for name in statement.targets] == [target]
+            and [ast.unparse(argument) for argument in statement.value.args] == [target]
+            and not statement.value.keywords)
 
 
 class _Rewriter:
@@ -246,7 +249,8 @@ class _Rewriter:
         self._patchers = rules.patchers()
         self._left = list(self._left_alone())
         by_norms = any(isinstance(patcher, NormOfASum) for patcher in self._patchers)
-        self._sums = {id(total) for total in _sums_before_norms(tree)} if by_norms else set()
+        sums = [*_sums_before_norms(tree), *self._named_sums()] if by_norms else []
+        self._sums = {id(total) for total in sums}
         self._last_sums: Dict[str, List[str]] = {}
         self._functions: Dict[str, List[str]] = {}  # quantizers of module-level functions
 
@@ -277,6 +281,14 @@ class _Rewriter:
                 if isinstance(node, ast.Assign) and (
                         ast.unparse(node.targets[0]) == f"self.{attribute}"):
                     yield node
+
+    def _named_sums(self) -> Iterator[ast.BinOp]:
+        for path in self._rules.sums:
+            owner, _, variable = path.rpartition(".")
+            for node in ast.walk(self._find(owner) or ast.Module([], [])):
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == variable:
+                    assert isinstance(node.value, ast.BinOp)
+                    yield node.value
 
     def _use_plain_layers(self) -> None:
         for path, attributes in self._rules.plain.items():

@@ -23,8 +23,10 @@ def load(folder: Folder, kind: Optional[str] = None, **options: Any) -> torch.nn
     those of the plain class.
 
     ``kind``: a class of transformers, such as "AutoModelForSequenceClassification"; default: what
-    config.json's architectures says. ``options`` go to from_pretrained().
+    config.json's architectures says. ``options`` go to from_pretrained(); dtype is float32 unless
+    they say otherwise.
     """
+    options.setdefault("dtype", torch.float32)
     folder = os.fspath(folder)
     config = options.pop("config", None) or transformers.AutoConfig.from_pretrained(folder)
     if kind is None:

@@ -10,6 +10,7 @@ import torch
 import transformers
 
 from ._calibrate import check_attention
+from ._measure import answer
 from ._switches import quantizers
 from .quant_nn import QuantConv1d, QuantLinear
 
@@ -73,8 +74,8 @@ class QatTrainer(transformers.Trainer):
         inputs = {key: value for key, value in inputs.items() if key != "labels"}
         outputs = model(**inputs)
         with torch.no_grad():
-            expected = self._teacher(**inputs)[0]
-        loss = distillation_loss(outputs[0], expected)
+            expected = answer(self._teacher(**inputs))
+        loss = distillation_loss(answer(outputs), expected)
         return (loss, outputs) if return_outputs else loss
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
