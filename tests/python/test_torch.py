@@ -264,10 +264,23 @@ class Files(unittest.TestCase):
             for left, right in zip(tq.logits_of(model, data), tq.logits_of(again, data)):
                 self.assertTrue(torch.equal(left, right))
 
+    def test_several_files(self):
+        name = "bert-base"
+        model, data = tq.load(folder_of(name)), batches(name)[:1]
+        tq.calibrate(model, data)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder, max_shard_size="20KB")
+            self.assertTrue((Path(folder) / "model.safetensors.index.json").is_file())
+            tq._save._add_tensors(Path(folder), {"a.b._amax": torch.tensor(1.0)})
+            index = json.loads((Path(folder) / "model.safetensors.index.json").read_text())
+            self.assertEqual(index["weight_map"]["a.b._amax"], "model-ranges.safetensors")
+
     def test_tamis_simulates_what_torch_computes(self):
         for name in MODELS:
-            if name.endswith(("-base", "-context", "-groups", "masked-lm")):
+            if name.endswith(("-base", "-context", "-groups", "-mean", "masked-lm")):
                 continue  # their outputs are pooled, or of masks alone; the layers are those of others
+            if name.startswith("deberta"):
+                continue  # Tamis rounds queries and keys for their products with positions, too
             with self.subTest(name), tempfile.TemporaryDirectory() as folder:
                 self.compare_with_tamis(name, Path(folder))
 

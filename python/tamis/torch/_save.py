@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import sys
-from typing import Any, List, Optional, Union
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Union
 
 import torch
 import transformers
@@ -63,10 +65,35 @@ def insert(model: torch.nn.Module) -> torch.nn.Module:
 def save(model: torch.nn.Module, folder: Folder, tokenizer: Any = None) -> None:
     """Writes config, weights and, as `<quantizer>._amax`, the ranges of the quantizers that are on;
     those that are off are NaN. `tamis optimize FOLDER --scheme static` takes the ranges.
+
+    Not the same as the model's save_pretrained() in families whose files hold other weights than
+    their modules do (nomic_bert, gte, jina_embeddings_v3): that joins ranges as it joins weights.
     """
-    model.save_pretrained(os.fspath(folder))  # type: ignore[operator]
+    path = Path(folder)
+    state = model.state_dict()
+    ranges = {name: value.detach().cpu().contiguous() for name, value in state.items()
+              if name.endswith("._amax")}
+    weights = {name: value for name, value in state.items() if name not in ranges}
+    model.save_pretrained(os.fspath(path), state_dict=weights)  # type: ignore[operator]
+    _add_tensors(path, ranges)
     if tokenizer is not None:
-        tokenizer.save_pretrained(os.fspath(folder))
+        tokenizer.save_pretrained(os.fspath(path))
+
+
+def _add_tensors(folder: Path, tensors: Dict[str, torch.Tensor]) -> None:
+    """Into model.safetensors, or as a file of their own where an index names several."""
+    from safetensors.torch import load_file, save_file
+
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        whole = folder / "model.safetensors"
+        save_file({**load_file(whole), **tensors}, whole, metadata={"format": "pt"})
+        return
+    name = "model-ranges.safetensors"
+    save_file(tensors, folder / name, metadata={"format": "pt"})
+    written = json.loads(index.read_text())
+    written["weight_map"].update(dict.fromkeys(tensors, name))
+    index.write_text(json.dumps(written, indent=2) + "\n")
 
 
 def known_families() -> List[str]:
