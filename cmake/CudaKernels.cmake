@@ -19,10 +19,6 @@ if(NOT TAMIS_NVCC)
   return()
 endif()
 
-file(GLOB TAMIS_CUDA_SOURCES CONFIGURE_DEPENDS
-     ${CMAKE_CURRENT_LIST_DIR}/../src/kernels/cuda/*.h
-     ${CMAKE_CURRENT_LIST_DIR}/../src/kernels/cuda/*.inc
-     ${CMAKE_CURRENT_LIST_DIR}/../src/kernels/cuda/*/*.h)
 set(TAMIS_CUDA_SOURCE ${CMAKE_SOURCE_DIR}/src/kernels/cuda/kernels.cu)
 set(TAMIS_CUDA_FLAGS -std=c++20 -O3 -fmad=false -Werror all-warnings
     -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include)
@@ -33,16 +29,17 @@ set(cubins)
 foreach(target ${TAMIS_CUDA_TARGETS})
   set(cubin ${CMAKE_CURRENT_BINARY_DIR}/kernels_${target}.cubin)
   add_custom_command(OUTPUT ${cubin}
-    COMMAND ${TAMIS_NVCC} -cubin -arch=sm_${target} ${TAMIS_CUDA_FLAGS} -o ${cubin}
-            ${TAMIS_CUDA_SOURCE}
-    DEPENDS ${TAMIS_CUDA_SOURCE} ${TAMIS_CUDA_SOURCES} VERBATIM)
+    COMMAND ${TAMIS_NVCC} -cubin -arch=sm_${target} ${TAMIS_CUDA_FLAGS} -MD -MF ${cubin}.d
+            -o ${cubin} ${TAMIS_CUDA_SOURCE}
+    DEPENDS ${TAMIS_CUDA_SOURCE} DEPFILE ${cubin}.d VERBATIM)
   list(APPEND cubins ${cubin})
   list(APPEND images --image3=kind=elf,sm=${target},file=${cubin})
 endforeach()
 set(ptx ${CMAKE_CURRENT_BINARY_DIR}/kernels_80.ptx)
 add_custom_command(OUTPUT ${ptx}
-  COMMAND ${TAMIS_NVCC} -ptx -arch=compute_80 ${TAMIS_CUDA_FLAGS} -o ${ptx} ${TAMIS_CUDA_SOURCE}
-  DEPENDS ${TAMIS_CUDA_SOURCE} ${TAMIS_CUDA_SOURCES} VERBATIM)
+  COMMAND ${TAMIS_NVCC} -ptx -arch=compute_80 ${TAMIS_CUDA_FLAGS} -MD -MF ${ptx}.d
+          -o ${ptx} ${TAMIS_CUDA_SOURCE}
+  DEPENDS ${TAMIS_CUDA_SOURCE} DEPFILE ${ptx}.d VERBATIM)
 
 get_filename_component(nvcc_folder ${TAMIS_NVCC} REALPATH)
 get_filename_component(nvcc_folder ${nvcc_folder} DIRECTORY)

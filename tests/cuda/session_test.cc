@@ -89,6 +89,19 @@ TEST(CudaSession, GivesTheCpusAnswersForAnyBatch) {
   }
 }
 
+TEST(CudaSession, SeesTheFirstTokensAlone) {
+  CudaDouble card;
+  const std::vector<int32_t> keys = {2, 5, 1};
+  const TestBatch tokens({4, 5, 3});
+  engine::PackedBatch batch = tokens.packed();
+  batch.key_lengths = keys;
+  Outputs want;
+  Outputs got;
+  engine::make_engine(encoder(Precision::kFp32), {})->make_session()->run(batch, want);
+  on_card(Precision::kFp32)->make_session()->run(batch, got);
+  EXPECT_LE(difference(got, want), allowed(Precision::kFp32));
+}
+
 TEST(CudaSession, KeepsTwoRunsInFlight) {
   CudaDouble card;
   const auto session = on_card(Precision::kInt8)->make_session();

@@ -34,6 +34,7 @@ int64_t elements(const ArrayKey& key, const Extent& extent) {
       return extent.rows(key.symbol);
     case ArrayKind::kTiles:
       return extent.tiles(key.symbol) * 4;
+    case ArrayKind::kLastOf:
     case ArrayKind::kFilled:
       return extent.sequences;
     case ArrayKind::kAround:
@@ -79,6 +80,9 @@ class Filler {
       case ArrayKind::kTokenOf:
         return for_each_row(key.symbol,
                             [&](int64_t row, int32_t token, int64_t) { to[row] = token; });
+      case ArrayKind::kLastOf:
+        for (int64_t s = 0; s < batch_.sequences(); ++s) to[s] = last_of(s, key.padding_idx);
+        return;
       case ArrayKind::kFilled:
         for (int64_t s = 0; s < batch_.sequences(); ++s) {
           to[s] = length(s) == 0 ? -1 : static_cast<int32_t>(s);
@@ -99,6 +103,20 @@ class Filler {
   [[nodiscard]] int32_t given_place(int32_t token, int64_t sequence) const {
     return batch_.position_ids.empty() ? token - begin(sequence)
                                        : batch_.position_ids[static_cast<size_t>(token)];
+  }
+
+  /// Keys that tokens of the sequence see.
+  [[nodiscard]] int32_t keys(int64_t sequence) const {
+    return batch_.key_lengths.empty() ? length(sequence)
+                                      : batch_.key_lengths[static_cast<size_t>(sequence)];
+  }
+  [[nodiscard]] int32_t last_of(int64_t sequence, int64_t padding_idx) const {
+    if (length(sequence) == 0) return -1;
+    int32_t token = begin(sequence + 1) - 1;
+    while (token > begin(sequence) && batch_.input_ids[static_cast<size_t>(token)] == padding_idx) {
+      --token;
+    }
+    return token;
   }
 
   void copy_or_zeros(std::span<const int32_t> from, int32_t* to) const {
@@ -164,7 +182,7 @@ class Filler {
         if (to == nullptr) continue;
         to[count] = {static_cast<int32_t>(rows.first + row),
                      static_cast<int32_t>(std::min(kTileRows, rows.count - row)), begin(s),
-                     length(s)};
+                     keys(s)};
       }
     }
     return count;

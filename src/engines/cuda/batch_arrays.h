@@ -41,6 +41,7 @@ enum class ArrayKind : uint8_t {
   kTileCount,     ///< [1]
   kTiles,         ///< AttentionTile of the symbol's rows
   kTokenOf,       ///< of each row the token that it is; -1: none
+  kLastOf,        ///< [B]: the last token that is not the padding, the first where all are, or -1
   kFilled,        ///< [B]: the sequence's number, -1 where it is empty
   kAround,        ///< [T, width]: the tokens around each, -1 outside its sequence
 };
@@ -49,7 +50,8 @@ enum class ArrayKind : uint8_t {
 struct ArrayKey {
   ArrayKind kind = ArrayKind::kRows;
   graph::Symbol symbol = graph::Symbol::kTokens;
-  int64_t width = 0;  ///< of kAround
+  int64_t width = 0;        ///< of kAround
+  int64_t padding_idx = 0;  ///< of kLastOf
   graph::PositionIdsAttributes rule;
 
   friend bool operator==(const ArrayKey&, const ArrayKey&) = default;

@@ -14,8 +14,9 @@ constexpr int64_t kMostRecordedTokens = 8192;
 // Buckets of sequences, tokens and selected rows that are kept.
 constexpr size_t kMostRecordings = 64;
 
-int64_t places_of(const engine::PackedBatch& batch) {
-  int64_t places = batch.max_seqlen;
+// A batch may say more than its sequences have.
+int64_t places_of(const engine::PackedBatch& batch, const engine::BatchLimits& limits) {
+  int64_t places = std::min<int64_t>(batch.max_seqlen, limits.max_seqlen);
   for (const int32_t place : batch.position_ids) places = std::max<int64_t>(places, place + 1);
   return places;
 }
@@ -91,7 +92,7 @@ void Lane::start(const engine::PackedBatch& batch) {
   const Extent rows = extent_of(batch);
   const Extent bucket = rows.tokens > kMostRecordedTokens ? rows : bucket_of(rows);
   reserve(bucket);
-  plan_->prepare(places_of(batch));
+  plan_->prepare(places_of(batch, plan_->limits()));
   plan_->arrays().fill(batch, array_offsets_, host_arrays_.data());
   busy_ = true;
   const size_t array_bytes = plan_->arrays().layout(bucket, array_offsets_);

@@ -73,6 +73,7 @@ class AttentionStep final : public Step {
                        tamis::cuda::kMostHeadSize));
     }
     take_terms(node, fields, lowering);
+    limit_unseen(fields, lowering);
     choose_kernel();
   }
 
@@ -126,6 +127,13 @@ class AttentionStep final : public Step {
     const Operand table =
         position_keys_.there() ? Operand::kPositionKeys : Operand::kPositionQueries;
     params_.ld_positions = lowering.columns(node.operand(table));
+  }
+
+  // As the CPU: not where positions add to scores, and in a window so few that each sees a key.
+  void limit_unseen(const graph::AttentionAttributes& fields, Lowering& lowering) const {
+    kernels::AttentionTerms terms;
+    if (fields.left >= 0) terms.left = params_.left;
+    lowering.limits().limit_unseen(terms, !bias_.there() && !slots_.there());
   }
 
   void choose_kernel() {

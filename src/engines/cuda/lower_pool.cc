@@ -90,7 +90,12 @@ std::unique_ptr<Step> lower_pool(const graph::Node& node, Lowering& lowering) {
     return std::make_unique<SelectStep>(node, lowering.array(ArrayKind::kFilled), 1, lowering);
   }
   if (node.has(Operand::kIds)) {
-    refuse(node, "the CUDA engine does not look for the last token that is not padding");
+    const graph::Value& ids = lowering.graph().value(node.operand(Operand::kIds));
+    if (ids.name != graph::kInputIds) refuse(node, "ids that are not the batch's");
+    const auto& fields = node.attribute<graph::PoolAttributes>();
+    const int last =
+        lowering.arrays().add({ArrayKind::kLastOf, Symbol::kSequences, 0, fields.padding_idx, {}});
+    return std::make_unique<SelectStep>(node, last, 1, lowering);
   }
   return std::make_unique<PoolStep>(node, lowering);
 }
@@ -103,7 +108,8 @@ std::unique_ptr<Step> lower_select(const graph::Node& node, Lowering& lowering) 
 
 std::unique_ptr<Step> lower_unfold(const graph::Node& node, Lowering& lowering) {
   const int64_t width = node.attribute<graph::UnfoldAttributes>().width;
-  const int around = lowering.arrays().add({ArrayKind::kAround, Symbol::kTokens, width, {}});
+  const int around = lowering.arrays().add({ArrayKind::kAround, Symbol::kTokens, width, 0, {}});
+  lowering.limits().limit_unseen({}, false);
   return std::make_unique<SelectStep>(node, around, static_cast<int>(width), lowering);
 }
 

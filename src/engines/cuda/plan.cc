@@ -62,7 +62,7 @@ void Plan::find_arrays(const graph::Graph& graph, Lowering& lowering) {
   for (const graph::Node& node : graph.nodes()) {
     if (node.op != graph::OpKind::kPositionIds) continue;
     array_values_.push_back(
-        {node.output, lowering.arrays().add({ArrayKind::kPositions, graph::Symbol::kTokens, 0,
+        {node.output, lowering.arrays().add({ArrayKind::kPositions, graph::Symbol::kTokens, 0, 0,
                                              node.attribute<graph::PositionIdsAttributes>()})});
   }
 }
@@ -83,7 +83,6 @@ std::shared_ptr<const Plan> Plan::make(graph::Graph graph, graph::FloatArithmeti
   plan->lower_nodes(graph, lowering);
   plan->arrays_ = lowering.arrays();
   plan->angles_ = lowering.all_angles();
-  lowering.limits().limit_unseen({}, false);  // its attention sees every token
   plan->limits_ = lowering.limits().get();
   plan->packed_bytes_ = lowering.packed_bytes();
   // Each weight goes as soon as it is copied: from here on its writer alone holds it.

@@ -110,7 +110,8 @@ TAMIS_DEVICE float sqrt_softplus_of(float x) {
 }
 
 /// Any of them; GELU and its tanh form by their short fits where `short_gelu` is given.
-TAMIS_DEVICE float activate(Activation activation, float x, const float* short_gelu = nullptr) {
+TAMIS_DEVICE_CALL float activate(Activation activation, float x,
+                                 const float* short_gelu = nullptr) {
   switch (activation) {
     case Activation::kNone:
       return x;

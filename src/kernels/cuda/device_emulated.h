@@ -8,6 +8,8 @@
 #include "kernels/cuda/emulator/words.h"
 
 #define TAMIS_DEVICE inline
+/// A function that is called, where copies of it in every place would be most of a kernel.
+#define TAMIS_DEVICE_CALL inline
 #define TAMIS_UNROLL
 
 namespace tamis::cuda::device {

@@ -2,6 +2,7 @@
 #pragma once
 
 #define TAMIS_DEVICE __device__ __forceinline__
+#define TAMIS_DEVICE_CALL inline __device__ __noinline__
 #define TAMIS_UNROLL _Pragma("unroll")
 
 namespace tamis::cuda::device {
