@@ -130,10 +130,10 @@ TEST(OpaqueModel, TakesWidthsThatTheFileLeavesOpenFromTheConfig) {
 TEST(OpaqueModel, RefusesModulesThatWouldHaveToFollow) {
   models::BuildOptions options;
   options.sentence_transformer.emplace();
-  options.sentence_transformer->dense.push_back(
-      {32, 32, Activation::kTanh,
-       std::make_shared<const Tensor>(Tensor::from(Shape{32, 32}, std::vector<float>(1024))),
-       nullptr, "2_Dense"});
+  options.sentence_transformer->pooled.emplace_back(DenseConfig{
+      32, 32, Activation::kTanh,
+      std::make_shared<const Tensor>(Tensor::from(Shape{32, 32}, std::vector<float>(1024))),
+      nullptr, "2_Dense"});
   expect_error(ErrorCode::kUnsupported, "modules.json has more than Pooling and Normalize",
                [&] { (void)FileOf("models/bert-base").read(options); });
 }
