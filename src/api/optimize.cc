@@ -296,6 +296,10 @@ bool OptimizeReport::succeeded() const { return !choice || choice->met || !choic
 
 OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
                         const OptimizeOptions& options, const OptimizeProgress& progress) {
+  if (options.model.device.kind != device::DeviceKind::kCpu) {
+    fail(ErrorCode::kUnsupported, "optimize runs on the CPU, not on ",
+         device::device_name(options.model.device), "; its bundle runs on any device");
+  }
   check_paths(path, bundle, options.force);
   const Clock& clock = Clock::steady();
   const int64_t start = clock.now_ns();

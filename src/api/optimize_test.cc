@@ -372,6 +372,14 @@ TEST(OptimizeAuto, RefusesTextsThatCannotServe) {
   refuse(queries, "classify needs a text");
 }
 
+TEST(OptimizeAuto, RunsOnTheCpuAlone) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.model.device = {device::DeviceKind::kCuda, 1};
+  expect_error(ErrorCode::kUnsupported, "optimize runs on the CPU, not on cuda:1",
+               [&] { (void)optimize_to(kClassifier, folder.path() / "b", options); });
+}
+
 TEST(OptimizeAuto, RefusesBudgetsThatTheTaskDoesNotHave) {
   const TempFolder folder;
   const auto refuse = [&](const char* model, const char* budget, std::string_view part) {
