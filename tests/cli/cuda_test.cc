@@ -35,7 +35,8 @@ std::vector<double> scores(const Outcome& outcome) {
 
 TEST(CliCuda, AnswersAsTheCpuDoes) {
   const std::vector<std::string> command = {"classify", kClassifier, "A text.", "And another one."};
-  for (const std::string& precision : {"fp32", "bf16", "int8"}) {
+  for (const char* name : {"fp32", "bf16", "int8"}) {
+    const std::string precision = name;
     std::vector<std::string> arguments = command;
     arguments.insert(arguments.end(), {"--json", "--precision", precision});
     const std::vector<double> want = scores(tamis(arguments));
