@@ -62,9 +62,9 @@ ValueId feed_forward(Builder& b, const PostNormRotary& options, ValueId x,
 ValueId layer(Builder& b, const PostNormRotary& options, ValueId x, const std::string& module) {
   const double epsilon = b.config().layer_norm_eps;
   const ValueId attended = attention(b, options, x, module + ".self_attn");
-  x = b.layer_norm(b.add(attended, x, module), module + ".post_attention_layernorm", epsilon);
+  x = b.layer_norm(b.add(x, attended, module), module + ".post_attention_layernorm", epsilon);
   const ValueId fed = feed_forward(b, options, x, module + ".mlp");
-  return b.layer_norm(b.add(fed, x, module), module + ".post_mlp_layernorm", epsilon);
+  return b.layer_norm(b.add(x, fed, module), module + ".post_mlp_layernorm", epsilon);
 }
 
 }  // namespace
