@@ -125,7 +125,10 @@ std::vector<ImportValue> import_unit_length(Importer& importer, const Step& step
 
 std::vector<ImportValue> import_layer_norm(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
-  if (!x.has(Form::kRows)) step.op.refuse("a norm of something that is no hidden state");
+  // Rows, or what ends as rows where they are read.
+  if (!x.has(Form::kRows) && !x.has(Form::kNormal) && !x.has(Form::kUnitLength)) {
+    step.op.refuse("a norm of something that is no hidden state");
+  }
   check_last_axis(step, *x.hidden);
   return {make_norm(importer, step, *x.hidden, &step.known(1),
                     step.has(2) ? &step.known(2) : nullptr, step.op.number("epsilon", 1e-5))};

@@ -120,6 +120,11 @@ TEST(ImportPooling, KeepsTheLengthOfWhatIsReadOn) {
   head.maker("linear_12").inputs[0] = "unit";
   EXPECT_EQ(count_of(import_onnx(head.model, "m.onnx").graph, graph::OpKind::kTokenNormalize), 1);
 
+  EditableModel norm;
+  norm.insert("layer_norm_4", make_node("LpNormalization", {"add_9"}, "unit"));
+  norm.maker("layer_norm_4").inputs[0] = "unit";
+  EXPECT_EQ(count_of(import_onnx(norm.model, "m.onnx").graph, graph::OpKind::kTokenNormalize), 1);
+
   EditableModel pick;
   pick.insert("select", make_node("LpNormalization", {"layer_norm_4"}, "unit"));
   pick.maker("select").inputs[0] = "unit";
