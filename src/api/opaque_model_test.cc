@@ -147,7 +147,7 @@ TEST(OpaqueModel, RefusesBundlesAndPrecisions) {
                  (void)LoadedModel::load(resolve_model(testdata("models/bert-base").string()),
                                          options);
                });
-  expect_error(ErrorCode::kNotFound, "engine \"tpu\": this build has cpu, simulate, ", [&] {
+  expect_error(ErrorCode::kNotFound, "engine \"tpu\": this build has cpu, ", [&] {
     ModelOptions other = on_threads(1);
     other.engine = "tpu";
     (void)LoadedModel::load(resolve_model(testdata("models/bert-base").string()), other);

@@ -20,15 +20,13 @@ Surroundings with_double(std::vector<std::pair<std::string, std::string>> more =
   return around;
 }
 
-std::vector<double> scores(const Outcome& outcome) {
+std::vector<double> logits(const Outcome& outcome) {
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   std::vector<double> found;
   for (const std::string& line : lines(outcome.out)) {
     const JsonDocument document = JsonDocument::parse(line, "answer");
-    const JsonView labels = document.root();
-    for (size_t i = 0; i < labels.size(); ++i) {
-      found.push_back(labels.at(i).get("score").as_double("score"));
-    }
+    const JsonView logits = document.root().get("logits");
+    for (size_t i = 0; i < logits.size(); ++i) found.push_back(logits.at(i).as_double("logit"));
   }
   return found;
 }
@@ -39,12 +37,13 @@ TEST(CliCuda, AnswersAsTheCpuDoes) {
     const std::string precision = name;
     std::vector<std::string> arguments = command;
     arguments.insert(arguments.end(), {"--json", "--precision", precision});
-    const std::vector<double> want = scores(tamis(arguments));
+    const std::vector<double> want = logits(tamis(arguments));
     arguments.insert(arguments.end(), {"--device", "cuda"});
-    const std::vector<double> got = scores(tamis(arguments, with_double()));
+    const std::vector<double> got = logits(tamis(arguments, with_double()));
     ASSERT_EQ(got.size(), want.size());
     ASSERT_GT(got.size(), 2u);
-    const double tolerance = precision == "fp32" ? 1e-5 : 0.05;
+    // In INT8 the CPU's own kernel sets are up to 0.15 from each other here.
+    const double tolerance = precision == "fp32" ? 1e-5 : precision == "bf16" ? 0.05 : 0.2;
     for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], tolerance) << precision;
   }
 }

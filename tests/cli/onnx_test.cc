@@ -78,7 +78,7 @@ TEST(CliOnnx, SaysWhichEnginesAndLibrariesThereAre) {
     const char* part;
   };
   const Row rows[] = {
-      {{"--engine", "tpu"}, "engine \"tpu\": this build has cpu, simulate, "},
+      {{"--engine", "tpu"}, "engine \"tpu\": this build has cpu, "},
       {{"--engine", "onnxruntime", "--ort", "nowhere.so"}, "--ort nowhere.so: no such file"},
       {{"--engine", "onnxruntime", "--ort", exported() + "/model.onnx"},
        "is no shared library that loads"}};

@@ -39,7 +39,9 @@ class GrpcAllocationTest : public ::testing::Test {
     channel_ = grpc::CreateChannel(cat("127.0.0.1:", int{server_->grpc_port()}),
                                    grpc::InsecureChannelCredentials());
     kserve_ = GRPCInferenceService::NewStub(channel_);
+    failed_ = 0;
   }
+  void TearDown() override { EXPECT_GT(failed_, 0); }
 
   using Ask = std::function<StatusCode(grpc::ClientContext&)>;
 
@@ -68,7 +70,7 @@ class GrpcAllocationTest : public ::testing::Test {
           << "status " << status << " at allocation " << n;
       EXPECT_EQ(ask(call), StatusCode::OK) << "after allocation " << n;
     }
-    EXPECT_GT(failed, 0);
+    failed_ += failed;  // a call of short names may allocate nothing itself
     EXPECT_EQ(quiet, 3);
   }
 
@@ -99,6 +101,8 @@ class GrpcAllocationTest : public ::testing::Test {
     return fine ? code : StatusCode::INTERNAL;
   }
 
+  // Of all calls of a test.
+  static inline int64_t failed_ = 0;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<GRPCInferenceService::Stub> kserve_;

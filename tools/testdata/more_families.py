@@ -94,6 +94,11 @@ def tokenizer_for(spec) -> small_tokenizers.SmallTokenizer:
         return small_tokenizers.mpnet()
     if spec.family in ("roberta-prelayernorm", "data2vec-text"):
         return small_tokenizers.byte_bpe(280)
+    if spec.family == "qwen2":
+        # The type asks for its own class, whatever the folder names.
+        tokenizer = small_tokenizers.byte_bpe(280)
+        tokenizer.tokenizer_config["tokenizer_class"] = "Qwen2Tokenizer"
+        return tokenizer
     xl = spec.family == "xlm-roberta-xl"
     tokenizer = small_tokenizers.byte_bpe(280) if xl else small_tokenizers.wordpiece(lowercase=True, vocab_size=120)
     if xl or spec.family.startswith("deberta"):
