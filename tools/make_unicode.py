@@ -1,11 +1,12 @@
-"""Writes src/tokenizer/unicode_tables.cc and unicode_facts.inc from what `tokenizers` answers.
+"""Writes src/tokenizer/unicode_tables.inc, unicode_sizes.inc and unicode_facts.inc from what
+`tokenizers` answers.
 
 Usage: make_unicode.py [OUTPUT_DIRECTORY]     (default: src/tokenizer beside this folder)
 
-Needs the Python package tokenizers 0.23. Takes some five minutes. unicode_tables.cc holds
-two-stage tables (pages of 256 code points, equal pages stored once); unicode_facts.inc holds
-checksums of what the library answered for unicode_test.cc, computed from the answers and not from
-the tables.
+Needs the Python package tokenizers 0.23. Takes some five minutes. unicode_tables.inc holds
+two-stage tables (pages of 256 code points, equal pages stored once), packed as text that
+unicode_tables.cc unpacks while it is compiled; unicode_facts.inc holds checksums of what the library
+answered for unicode_test.cc, computed from the answers and not from the tables.
 """
 
 import collections
@@ -102,26 +103,82 @@ def wrapped(items):
     return lines + [line]
 
 
-def two_stage(name, ctype, values, default):
-    """C++ source of `name`Index and `name`Pages; values {code point: integer}."""
+class Packed:
+    """Numbers as text: digits of base 45 from "#" on, the last of a number plain and those before it
+    45 higher, the least digit first. unicode_tables.cc reads it back."""
+
+    BASE, FIRST = 45, 35
+
+    def __init__(self):
+        self.text = []
+
+    def add(self, value):
+        while value >= self.BASE:
+            self.text.append(chr(self.FIRST + self.BASE + value % self.BASE))
+            value //= self.BASE
+        self.text.append(chr(self.FIRST + value))
+
+    def add_signed(self, value):
+        self.add(2 * value if value >= 0 else -2 * value - 1)
+
+    def source(self, name):
+        """C++ of the text as an array of characters; a raw string ends at )" only."""
+        text, width = "".join(self.text), 96
+        lines = ['R"(%s)"' % text[i : i + width] for i in range(0, len(text), width)]
+        lines[-1] += ";"
+        return ["constexpr char k%sText[] =" % name] + lines + [""]
+
+
+def runs(values):
+    out = []
+    for value in values:
+        if out and out[-1][0] == value:
+            out[-1][1] += 1
+        else:
+            out.append([value, 1])
+    return out
+
+
+def pack_runs(values):
+    """The distinct values, commonest first, then runs of them."""
+    packed, all_runs = Packed(), runs(values)
+    order = [v for v, _ in collections.Counter(v for v, _ in all_runs).most_common()]
+    packed.add(len(order))
+    for value in order:
+        packed.add_signed(value)
+    place = {v: i for i, v in enumerate(order)}
+    for value, count in all_runs:
+        packed.add(place[value])
+        packed.add(count - 1)
+    return packed
+
+
+def pack_steps(values):
+    """Runs of values that mostly rise by one: steps, doubled, and one more before a count."""
+    packed, last = Packed(), 0
+    for value, count in runs(values):
+        step = value - last
+        packed.add((2 * step if step >= 0 else -2 * step - 1) * 2 + (count > 1))
+        if count > 1:
+            packed.add(count - 2)
+        last = value
+    return packed
+
+
+def pages_of(values, default):
+    """Two stages of {code point: integer}: the page of each 256 code points, and equal pages once."""
     pages, index = {}, []
     for first in range(0, 0x110000, PAGE):
         page = tuple(values.get(c, default) for c in range(first, first + PAGE))
         index.append(pages.setdefault(page, len(pages)))
-    itype = "uint8_t" if len(pages) <= 256 else "uint16_t"
-    out = ["const %s k%sIndex[0x110000 / 256] = {" % (itype, name)]
-    out += wrapped([str(i) for i in index]) + ["};", ""]
-    flat = [v for page in pages for v in page]
-    if ctype != "uint32_t":
-        out += ["const %s k%sPages[%d][256] = {" % (ctype, name, len(pages))]
-        out += wrapped([str(v) for v in flat]) + ["};", ""]
-        return out
-    # The commonest words get the shortest names.
-    alias = {v: "w%d" % i for i, (v, _) in enumerate(collections.Counter(flat).most_common())}
-    words = ["constexpr uint32_t %s = 0x%xu;" % (alias[v], v) for v in sorted(alias)]
-    out = ["namespace {"] + words + ["}  // namespace", ""] + out
-    out += ["const %s k%sPages[%d][256] = {" % (ctype, name, len(pages))]
-    return out + wrapped([alias[v] for v in flat]) + ["};", ""]
+    facts.check(len(pages) <= 256, "pages are numbered by a byte")
+    return index, [v for page in pages for v in page]
+
+
+def two_stage(name, index, flat, pack):
+    """The generated lines of a table, and its number of pages."""
+    lines = pack_runs(index).source(name + "Index") + pack(flat).source(name + "Pages")
+    return lines, len(flat) // PAGE
 
 
 def ranges(members):
@@ -145,70 +202,113 @@ def property_words(f):
     return words
 
 
-def decomposition_tables(f):
-    """Pool of full decompositions, each after its length; two tables of places in it."""
-    pool, places, out = [0], {}, []
+def decompositions(f):
+    """The distinct texts, and for each form the number of a code point's text, from 1 on."""
+    numbers, tables = {}, {}
     for name in ("NFD", "NFKD"):
         values = {}
         for c, text in f["forms"][name].items():
-            if text == chr(c) or 0xAC00 <= c < 0xD7A4:
-                continue
-            if text not in places:
-                places[text] = len(pool)
-                pool += [len(text)] + [ord(x) for x in text]
-            values[c] = places[text]
-        out += two_stage("Nfd" if name == "NFD" else "Nfkd", "uint16_t", values, 0)
-    facts.check(len(pool) < 65536, "decompositions fit 16-bit places")
-    out += ["const char32_t kDecompositions[%d] = {" % len(pool)]
-    return out + wrapped(["0x%x" % v for v in pool]) + ["};", ""]
+            if text != chr(c) and not 0xAC00 <= c < 0xD7A4:
+                values[c] = numbers.setdefault(text, len(numbers) + 1)
+        tables[name] = values
+    return list(numbers), tables
 
 
-def tables_source(f):
-    out = [
-        "// Generated by tools/make_unicode.py from tokenizers %s" % tokenizers.__version__,
-        "// clang-format off",
-        '#include "tokenizer/unicode_tables.h"',
-        "",
-        "namespace tamis::tokenizer::unicode_tables {",
-        "",
-    ]
-    out += two_stage("Properties", "uint32_t", property_words(f), 0)
+def pack_texts(texts):
+    """Each text's length and code points, as steps from the one before."""
+    packed, length, last = Packed(), 0, [0] * 64
+    for text in texts:
+        packed.add_signed(len(text) - length)
+        length = len(text)
+        for i, c in enumerate(map(ord, text)):
+            packed.add_signed(c - last[i])
+            last[i] = c
+    return packed
+
+
+def pack_pairs(pairs):
+    packed, last = Packed(), (0, 0, 0)
+    for row in pairs:
+        for value, before in zip(row, last):
+            packed.add_signed(value - before)
+        last = row
+    return packed
+
+
+def pack_ranges(spans):
+    packed, last = Packed(), 0
+    for first, end in spans:
+        packed.add_signed(first - last)
+        packed.add(end - first)
+        last = end
+    return packed
+
+
+def write_tables(target, tables):
+    """unicode_tables.inc: the packed numbers; unicode_sizes.inc: how many they are."""
+    head = ["// Generated by tools/make_unicode.py from tokenizers %s" % tables["version"]]
+    head += ["// clang-format off"]
+    lines, sizes = list(head), list(head)
+    for name, (index, flat, pack) in tables["pages"].items():
+        more, pages = two_stage(name, index, flat, pack)
+        lines += more
+        sizes.append("inline constexpr size_t k%sPageCount = %d;" % (name, pages))
+    lines += pack_texts(tables["texts"]).source("Decompositions")
+    lines += pack_pairs(tables["pairs"]).source("Compositions")
+    lines += pack_ranges(tables["spans"]).source("NamedRanges")
+    lines += ["const NamedClass kNamedClasses[] = {"]
+    lines += wrapped(['{"%s", %d, %d}' % row for row in tables["classes"]]) + ["};"]
+    lines += ["const size_t kNamedClassCount = %d;" % len(tables["classes"])]
+    sizes.append("inline constexpr size_t kDecompositionCount = %d;" % len(tables["texts"]))
+    pool = 1 + sum(1 + len(text) for text in tables["texts"])
+    facts.check(pool < 65536, "decompositions fit 16-bit places")
+    sizes.append("inline constexpr size_t kDecompositionPoolSize = %d;" % pool)
+    sizes.append("inline constexpr size_t kCompositionCount = %d;" % len(tables["pairs"]))
+    sizes.append("inline constexpr size_t kNamedRangeCount = %d;" % len(tables["spans"]))
+    (target / "unicode_tables.inc").write_text("\n".join(lines + [""]))
+    (target / "unicode_sizes.inc").write_text("\n".join(sizes + [""]))
+
+
+def tables_of(f):
     lower, special = {}, []
     for c, text in f["lower"].items():
         if len(text) == 1:
             lower[c] = ord(text) - c
         else:
             special.append((c, text))
-    out += two_stage("LowerDelta", "int32_t", lower, 0)
     facts.check([(c, t) for c, t in special] == [(0x130, "i\u0307")], "one long lower case mapping")
-    out += two_stage("CombiningClass", "uint8_t", f["ccc"], 0)
-    out += decomposition_tables(f)
-    pairs = sorted(f["pairs"].items())
-    out += ["const CompositionPair kCompositions[] = {"]
-    out += wrapped(["{0x%x, 0x%x, 0x%x}" % (a, b, c) for (a, b), c in pairs]) + ["};"]
-    out += ["const size_t kCompositionCount = %d;" % len(pairs), ""]
+    texts, forms = decompositions(f)
     grapheme = {}
     conjuncts = ["None", "Consonant", "Linker", "InCBExtend"]
     for c in CODE_POINTS:
         value = facts.GRAPHEME_CLASSES.index(f["grapheme"][c])
         grapheme[c] = value | conjuncts.index(f["conjunct"].get(c, "None")) << 4
-    out += two_stage("Grapheme", "uint8_t", grapheme, 0)
     named = {}
     for name in facts.SCRIPTS:
         members = {c for c, n in f["script"].items() if n == name}
         if members and name != "Unknown":
             named[name] = members
     named.update(f["binary"])
-    flat, rows = [], []
+    spans, classes = [], []
     for name, members in named.items():
-        spans = ranges(members)
-        rows.append('{"%s", %d, %d}' % (name.replace("_", "").lower(), len(flat), len(spans)))
-        flat += spans
-    out += ["const CodePointRange kNamedRanges[] = {"]
-    out += wrapped(["{0x%x, 0x%x}" % tuple(span) for span in flat]) + ["};", ""]
-    out += ["const NamedClass kNamedClasses[] = {"]
-    out += wrapped(rows) + ["};", "const size_t kNamedClassCount = %d;" % len(rows), ""]
-    return "\n".join(out + ["}  // namespace tamis::tokenizer::unicode_tables", ""])
+        own = ranges(members)
+        classes.append((name.replace("_", "").lower(), len(spans), len(own)))
+        spans += own
+    return {
+        "version": tokenizers.__version__,
+        "pages": {
+            "Properties": (*pages_of(property_words(f), 0), pack_runs),
+            "LowerDelta": (*pages_of(lower, 0), pack_runs),
+            "CombiningClass": (*pages_of(f["ccc"], 0), pack_runs),
+            "Nfd": (*pages_of(forms["NFD"], 0), pack_steps),
+            "Nfkd": (*pages_of(forms["NFKD"], 0), pack_steps),
+            "Grapheme": (*pages_of(grapheme, 0), pack_runs),
+        },
+        "texts": texts,
+        "pairs": [(a, b, c) for (a, b), c in sorted(f["pairs"].items())],
+        "spans": spans,
+        "classes": classes,
+    }
 
 
 # --- checksums of the answers ---------------------------------------------------------------------
@@ -309,7 +409,7 @@ def main():
     here = pathlib.Path(__file__).resolve().parent
     target = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else here.parent / "src" / "tokenizer")
     f = gather()
-    (target / "unicode_tables.cc").write_text(tables_source(f))
+    write_tables(target, tables_of(f))
     (target / "unicode_facts.inc").write_text(facts_source(f))
 
 

@@ -38,7 +38,7 @@ std::vector<CodePointRange> ranges_where(const Predicate& predicate) {
   std::vector<CodePointRange> ranges;
   for (char32_t first = 0; first <= kLastCodePoint; first += 256) {
     const uint8_t index = kPropertiesIndex[first >> 8];
-    const uint32_t* words = kPropertiesPages[index];
+    const uint32_t* words = kPropertiesPages[index].data();
     Page& kind = kinds[index];
     if (kind == Page::kUnknown) kind = kind_of(words);
     if (kind == Page::kAll) append_range(ranges, first, first + 255);
@@ -135,7 +135,7 @@ std::optional<std::vector<CodePointRange>> class_ranges(std::string_view name) {
   for (size_t i = 0; i < kNamedClassCount; ++i) {
     const NamedClass& named = kNamedClasses[i];
     if (folded != named.name) continue;
-    const CodePointRange* first = kNamedRanges + named.first_range;
+    const CodePointRange* first = kNamedRanges.data() + named.first_range;
     return std::vector<CodePointRange>(first, first + named.range_count);
   }
   return std::nullopt;
@@ -151,7 +151,7 @@ std::u32string_view table_decomposition(char32_t c, Decomposition kind) {
   const uint16_t place = kind == Decomposition::kCanonical
                              ? kNfdPages[kNfdIndex[c >> 8]][c & 255]
                              : kNfkdPages[kNfkdIndex[c >> 8]][c & 255];
-  return {kDecompositions + place + 1, kDecompositions[place]};
+  return {kDecompositions.data() + place + 1, kDecompositions[place]};
 }
 
 void append_decomposition(std::u32string& out, char32_t c, Decomposition kind) {
@@ -181,9 +181,9 @@ char32_t compose_pair(char32_t first, char32_t second) {
     if (second <= kHangulT || second >= kHangulT + kHangulTs) return 0;
     return first + (second - kHangulT);
   }
-  const CompositionPair* end = kCompositions + kCompositionCount;
+  const auto* const end = kCompositions.end();
   const CompositionPair* found =
-      std::lower_bound(kCompositions, end, CompositionPair{first, second, 0},
+      std::lower_bound(kCompositions.begin(), end, CompositionPair{first, second, 0},
                        [](const CompositionPair& a, const CompositionPair& b) {
                          return a.first != b.first ? a.first < b.first : a.second < b.second;
                        });

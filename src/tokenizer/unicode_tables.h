@@ -1,7 +1,8 @@
-// Declarations of the generated tables in unicode_tables.cc; only unicode.h and unicode.cc use
+// Declarations of the tables that unicode_tables.cc unpacks; only unicode.h and unicode.cc use
 // them.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -22,25 +23,32 @@ struct NamedClass {
   int32_t range_count;
 };
 
-// Two stages: pages of 256 code points, equal pages stored once.
-extern const uint8_t kPropertiesIndex[0x110000 / 256];
-extern const uint32_t kPropertiesPages[][256];
-extern const uint8_t kLowerDeltaIndex[0x110000 / 256];
-extern const int32_t kLowerDeltaPages[][256];
-extern const uint8_t kCombiningClassIndex[0x110000 / 256];
-extern const uint8_t kCombiningClassPages[][256];
-extern const uint8_t kNfdIndex[0x110000 / 256];
-extern const uint16_t kNfdPages[][256];
-extern const uint8_t kNfkdIndex[0x110000 / 256];
-extern const uint16_t kNfkdPages[][256];
-extern const uint8_t kGraphemeIndex[0x110000 / 256];
-extern const uint8_t kGraphemePages[][256];
+#include "tokenizer/unicode_sizes.inc"
+
+// Two stages: the page of each 256 code points, and pages, equal ones stored once.
+inline constexpr size_t kPageSize = 256;
+inline constexpr size_t kPageNumbers = 0x110000 / kPageSize;
+using PageIndex = std::array<uint8_t, kPageNumbers>;
+template <typename T, size_t kPages>
+using Pages = std::array<std::array<T, kPageSize>, kPages>;
+
+extern const PageIndex kPropertiesIndex;
+extern const Pages<uint32_t, kPropertiesPageCount> kPropertiesPages;
+extern const PageIndex kLowerDeltaIndex;
+extern const Pages<int32_t, kLowerDeltaPageCount> kLowerDeltaPages;
+extern const PageIndex kCombiningClassIndex;
+extern const Pages<uint8_t, kCombiningClassPageCount> kCombiningClassPages;
+extern const PageIndex kNfdIndex;
+extern const Pages<uint16_t, kNfdPageCount> kNfdPages;
+extern const PageIndex kNfkdIndex;
+extern const Pages<uint16_t, kNfkdPageCount> kNfkdPages;
+extern const PageIndex kGraphemeIndex;
+extern const Pages<uint8_t, kGraphemePageCount> kGraphemePages;
 
 // Full decompositions, each after its length; place 0 means none.
-extern const char32_t kDecompositions[];
-extern const CompositionPair kCompositions[];
-extern const size_t kCompositionCount;
-extern const CodePointRange kNamedRanges[];
+extern const std::array<char32_t, kDecompositionPoolSize> kDecompositions;
+extern const std::array<CompositionPair, kCompositionCount> kCompositions;
+extern const std::array<CodePointRange, kNamedRangeCount> kNamedRanges;
 extern const NamedClass kNamedClasses[];
 extern const size_t kNamedClassCount;
 
