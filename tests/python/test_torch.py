@@ -30,10 +30,12 @@ def type_of(folder):
     return json.loads((folder / "config.json").read_text())["model_type"]
 
 
-# Those whose sources are rewritten; transformers has no class for NeoBERT and JinaBERT.
+# Those whose sources are rewritten; transformers has no class for NeoBERT and JinaBERT (whose type is
+# BERT's), and a model of choices takes batches of another rank than the rest.
 MODELS = sorted(
     folder.name for folder in (TESTDATA / "models").iterdir()
-    if folder.name != "variants" and type_of(folder) in tq.known_families())
+    if folder.name != "variants" and type_of(folder) in tq.known_families()
+    and not folder.name.startswith("jina_bert-") and not folder.name.endswith("-multiple-choice"))
 
 torch.set_num_threads(1)
 transformers.logging.set_verbosity_error()

@@ -82,7 +82,9 @@ class _Replacement:
             self._new.__dict__[key] = getattr(self._old, key)
         self._new.__dict__[NAMESPACE] = quant_nn
         filename = self._old.__file__ or f"<{name}>"
-        code = compile(rewrite(_source(self._old), family.rules, filename), filename, "exec")
+        # Without this file's own future imports: transformers reads annotations as classes.
+        code = compile(rewrite(_source(self._old), family.rules, filename), filename, "exec",
+                       dont_inherit=True)
         sys.modules[name] = self._new
         try:
             exec(code, self._new.__dict__)  # the installed module's own source
