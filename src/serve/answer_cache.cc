@@ -46,7 +46,7 @@ CachedRowsPtr rows_of(const Job& job, size_t r) {
 std::string AnswerCache::key_of(uint64_t version, OutputSet set, const RowRef& row) {
   const tasks::Sequence& sequence = *row.sequence;
   std::string key;
-  key.reserve(32 + sizeof(int32_t) * (sequence.ids.size() + sequence.type_ids.size() +
+  key.reserve(36 + sizeof(int32_t) * (sequence.ids.size() + sequence.type_ids.size() +
                                       row.positions.size() + sequence.selected.size()));
   append(key, version);
   append(key, set);
@@ -54,6 +54,7 @@ std::string AnswerCache::key_of(uint64_t version, OutputSet set, const RowRef& r
   append(key, std::span<const int32_t>(sequence.type_ids));
   append(key, row.positions);
   append(key, std::span<const int32_t>(sequence.selected));
+  append(key, sequence.keys);
   return key;
 }
 

@@ -56,13 +56,14 @@ size_t SameRun::operator()(const RowRef& row) const {
   uint64_t hash = hash_of(view.ids, 0);
   hash = hash_of(view.type_ids, hash);
   hash = hash_of(view.position_ids, hash);
-  return hash_of(view.selected, hash);
+  hash = hash_of(view.selected, hash);
+  return hash_of(std::span(&view.keys, 1), hash);
 }
 
 bool SameRun::operator()(const RowRef& a, const RowRef& b) const {
   const engine::SequenceView x = view_of(a);
   const engine::SequenceView y = view_of(b);
-  return same(x.ids, y.ids) && same(x.type_ids, y.type_ids) &&
+  return x.keys == y.keys && same(x.ids, y.ids) && same(x.type_ids, y.type_ids) &&
          same(x.position_ids, y.position_ids) && same(x.selected, y.selected);
 }
 

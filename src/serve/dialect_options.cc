@@ -31,7 +31,9 @@ std::optional<std::string> prompt_of_type(const Fields& fields, const ModelLease
   const JsonView type = fields.json("input_type");
   const tasks::TaskModel* const known = model->model().task_model();
   if (!type.is_string() || known == nullptr) return std::nullopt;
-  std::vector<std::string> names = {std::string(type.as_string("input_type"))};
+  // Where the form lists the words, their case does not matter.
+  std::vector<std::string> names = {
+      std::string(fields.word("input_type").value_or(type.as_string("input_type")))};
   if (names[0] == "search_query") names.emplace_back("query");
   if (names[0] == "search_document") names.insert(names.end(), {"document", "passage"});
   for (std::string& name : names) {

@@ -240,6 +240,7 @@ void endpoint_vllm_score(const CallPtr& call) {
   }
   add_pairs(std::move(sides), request);
   tasks::RerankOptions options;
+  options.raw_scores = wants_raw(fields);
   options.truncation = truncation;
   request.options = options;
   call->submit(std::move(request), [](Call& self, Reply& reply) {

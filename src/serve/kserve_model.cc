@@ -104,7 +104,8 @@ KserveTarget kserve_target(ModelRepository& models, const std::string& name,
       return {models.lease(away, version), suffix == kTensorSuffix, name};
     }
   }
-  const std::string away = models.away(name);
+  std::string away = models.away(name);
+  if (away.empty()) away = models.fallback();
   return {models.lease(away.empty() ? name : away, version), false, name};
 }
 

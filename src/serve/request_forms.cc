@@ -262,6 +262,8 @@ constexpr Field kScore[] = {
     texts("text_2", "What text_1 is held against"),
     texts("queries", "text_1"),
     texts("documents", "text_2"),
+    flag("use_activation", "A score; false: the reranker's logit as it is", "true"),
+    flag("activation", "The same"),
     kPromptTokens,
 };
 
