@@ -12,7 +12,7 @@ same bits on every worker, so a task that Ray runs again changes nothing.
 from __future__ import annotations
 
 import os
-from typing import Any, AsyncIterator, Dict, List, Union
+from typing import Any, AsyncIterator, Dict, List, Optional, Union
 
 from ._errors import InvalidArgument
 from ._model import Model
@@ -39,8 +39,8 @@ class _Worker:
 class Embed(_Worker):
     """Adds ``output``, float32 [n, d], to batches (dictionaries of arrays, batch_format="numpy")."""
 
-    def __init__(self, model: Source, *, output: str = "embedding", normalize: bool = False,
-                 **options: Any) -> None:
+    def __init__(self, model: Source, *, output: str = "embedding",
+                 normalize: Optional[bool] = None, **options: Any) -> None:
         super().__init__(model, **options)
         self._output, self._normalize = output, normalize
 
