@@ -108,12 +108,15 @@ class _Replacement:
     def _stand_in(self) -> None:
         parent, _, leaf = self._old.__name__.rpartition(".")
         top = self._old.__name__.partition(".")[0]
-        owners = [sys.modules[name] for name in {parent, top} if name in sys.modules]
+        owners = {id(owner): owner for owner in map(sys.modules.get, (parent, top)) if owner}
+        if top == transformers.__name__:
+            # transformers puts another object into sys.modules once a class was asked for.
+            owners[id(transformers)] = transformers
         ours = {name: value for name, value in self._new.__dict__.items()
                 if getattr(value, "__module__", None) == self._new.__name__}
         if parent:
             self._attributes.set(sys.modules[parent], leaf, self._new)
-        for owner in owners:
+        for owner in owners.values():
             known = set(dir(owner)) if owner.__name__ != parent else set(ours)
             for name, value in ours.items():
                 if name in known or owner.__dict__.get(name, _MISSING) is not _MISSING:
