@@ -104,21 +104,6 @@ void warn_of_scales(const onnx::ImportedModel& imported, const fs::path& file) {
           "for, and `--precision int8` finds activations' ranges at run time"));
 }
 
-// The modules beside the file would make more of its outputs than one vector.
-void refuse_modules(const models::BuildOptions& options, const fs::path& file) {
-  const auto& modules = options.sentence_transformer;
-  if (modules && modules->logit_score) {
-    fail(
-        ErrorCode::kUnsupported, file.string(),
-        ": modules.json beside it scores the next word, which is built from a checkpoint's weights "
-        "alone");
-  }
-  if (!modules || (!modules->sparse && !modules->late_interaction)) return;
-  fail(ErrorCode::kUnsupported, file.string(), ": modules.json beside it is for ",
-       models::head_name(modules->sparse ? HeadKind::kSparseEmbedding : HeadKind::kMultiVector),
-       ", which is built from a checkpoint's weights alone");
-}
-
 void add_embedding(models::BuiltModel& built, onnx::ImportedModel& imported,
                    const models::BuildOptions& options) {
   built.normalize = imported.unit_length;
@@ -154,6 +139,20 @@ fs::path onnx_model_folder(const fs::path& file) {
   const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
   const bool own = file_exists(folder / "config.json") || file_exists(folder / "tokenizer.json");
   return !own && folder.filename() == kFolder ? folder.parent_path() : folder;
+}
+
+void refuse_modules(const models::BuildOptions& options, const fs::path& file) {
+  const auto& modules = options.sentence_transformer;
+  if (modules && modules->logit_score) {
+    fail(
+        ErrorCode::kUnsupported, file.string(),
+        ": modules.json beside it scores the next word, which is built from a checkpoint's weights "
+        "alone");
+  }
+  if (!modules || (!modules->sparse && !modules->late_interaction)) return;
+  fail(ErrorCode::kUnsupported, file.string(), ": modules.json beside it is for ",
+       models::head_name(modules->sparse ? HeadKind::kSparseEmbedding : HeadKind::kMultiVector),
+       ", which is built from a checkpoint's weights alone");
 }
 
 OutputKind output_of(HeadKind head, bool has_modules) {

@@ -38,6 +38,10 @@ struct SourceModel {
 void add_config(SourceModel& model, const std::optional<ModelConfig>& config,
                 const std::filesystem::path& file);
 
+/// Throws Error{kUnsupported} for modules beside a file that would make more of its outputs than
+/// one vector, or score the next word.
+void refuse_modules(const models::BuildOptions& options, const std::filesystem::path& file);
+
 /// What a file of a model with that head answers: where sentence-transformers' modules are beside
 /// it, their embedding, else the encoder's rows.
 [[nodiscard]] onnx::OutputKind output_of(models::HeadKind head, bool has_modules);

@@ -108,8 +108,9 @@ engine::OpaqueOutput embedding_output(models::BuiltModel& built, const FileOutpu
   if (outputs.has_tokens(answer)) {
     output.pooling = pooling_of(modules, columns);
     output.output.width *= static_cast<int64_t>(output.pooling.size());
-    built.normalize = modules.normalize;
   }
+  // Of a file that ends in unit length it is that of a vector cut shorter.
+  built.normalize = modules.normalize;
   built.output_size = output.output.width;
   return output;
 }
@@ -133,6 +134,7 @@ void check_head(const models::BuiltModel& built, const models::BuildOptions& opt
 
 SourceModel read_opaque_model(const fs::path& file, const fs::path& folder,
                               const models::BuildOptions& options) {
+  refuse_modules(options, file);
   std::optional<ModelConfig> config;
   if (file_exists(folder / "config.json")) config = ModelConfig::read(folder / "config.json");
   const onnx::ModelProto proto = onnx::read_onnx(file);
@@ -145,13 +147,13 @@ SourceModel read_opaque_model(const fs::path& file, const fs::path& folder,
   if (config) {
     built.vocab_size = config->vocab_size;
     built.hidden_size = config->hidden_size;
-    built.max_positions = config->max_position_embeddings;
+    built.max_positions = models::max_positions(*config);
   }
   const bool segments = std::ranges::any_of(proto.graph.inputs, [](const onnx::ValueProto& input) {
     return input.name == "token_type_ids";
   });
-  if (segments)
-    built.type_vocab_size = config && config->type_vocab_size > 0 ? config->type_vocab_size : 2;
+  const int64_t types = config ? config->type_vocab_size : 0;
+  if (segments) built.type_vocab_size = types > 0 ? types : 2;
   engine::OpaqueModel opaque{file, {}, limits_of(built)};
   if (built.head == HeadKind::kEmbedding) {
     opaque.outputs = {embedding_output(built, outputs, options)};

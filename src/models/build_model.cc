@@ -282,9 +282,7 @@ BuiltModel describe(const Builder& b, HeadKind head) {
   model.vocab_size = config.vocab_size;
   model.hidden_size = config.hidden_size;
   model.type_vocab_size = config.type_vocab_size;
-  const auto max_positions = b.family().parts->max_positions;
-  model.max_positions =
-      max_positions == nullptr ? config.max_position_embeddings : max_positions(config);
+  model.max_positions = max_positions(config);
   if (head == HeadKind::kSequenceClassification || head == HeadKind::kTokenClassification) {
     model.labels = config.id2label;
     for (auto i = static_cast<int64_t>(model.labels.size()); i < b.num_labels(); ++i) {
@@ -322,6 +320,10 @@ void check_next_token_scores(const Builder& b, const BuildOptions& options) {
   if (b.family().parts->classifier_weights[0] != "score.weight") {
     fail(ErrorCode::kUnsupported, "modules.json: a LogitScore behind ", b.config().model_type,
          " is not built; accepted are decoders: llama, mistral, qwen2, qwen3, gemma3_text");
+  }
+  const ConfigFields& fields = b.config().fields;
+  if (fields.has("final_logit_softcapping")) {
+    fields.refuse("final_logit_softcapping", "behind a LogitScore", "null");
   }
   if (head == HeadKind::kSequenceClassification) return;
   fail(ErrorCode::kUnsupported, "modules.json: made by its LogitScore for reranking, not for ",

@@ -76,6 +76,14 @@ std::string_view encoder_prefix(std::string_view model_type) {
   return "";
 }
 
+int64_t max_positions(const ModelConfig& config) {
+  for (const Family& family : kFamilies) {
+    if (family.model_type != config.model_type || family.parts->max_positions == nullptr) continue;
+    return family.parts->max_positions(config);
+  }
+  return config.max_position_embeddings;
+}
+
 std::string known_families() {
   std::string names;
   std::string_view last;

@@ -20,4 +20,8 @@ namespace tamis::models {
 /// model_type that is not in families.inc.
 [[nodiscard]] std::string_view encoder_prefix(std::string_view model_type);
 
+/// Tokens of the longest text that the config's family has positions for; what the config says of a
+/// model_type that is not in families.inc.
+[[nodiscard]] int64_t max_positions(const ModelConfig& config);
+
 }  // namespace tamis::models

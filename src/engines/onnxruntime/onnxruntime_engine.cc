@@ -38,7 +38,15 @@ std::optional<std::string> why_not(const engine::EngineSource& source,
   return std::nullopt;
 }
 
+bool has_input(const OrtModel& model, std::string_view name) {
+  return std::ranges::any_of(model.inputs(),
+                             [name](const OrtPort& port) { return port.name == name; });
+}
+
 void check_inputs(const OrtModel& model, const std::string& name) {
+  if (!has_input(model, "input_ids")) {
+    fail(ErrorCode::kUnsupported, name, ": no input \"input_ids\"");
+  }
   for (const OrtPort& port : model.inputs()) {
     const bool known =
         port.name == "input_ids" || port.name == "attention_mask" || port.name == "token_type_ids";
@@ -132,6 +140,8 @@ std::shared_ptr<const engine::Engine> make(engine::EngineSource source,
   model->outputs = wanted_outputs(opaque, options);
   model->parts = parts_of(model->outputs, *model->model, model->name);
   model->limits = opaque.limits;
+  model->limits.unseen_tokens = 0;  // the mask shows every token of a sequence
+  model->masked = has_input(*model->model, "attention_mask");
   measure(model);
   engine::EngineInfo info = describe(*model, model_bytes(opaque), provider);
   return std::make_shared<OnnxRuntimeEngine>(std::move(info), std::move(model));

@@ -4,7 +4,9 @@
 
 namespace tamis::engines::onnxruntime {
 
-std::vector<PadGroup> pad_groups(std::span<const int32_t> cu_seqlens, int64_t most_tokens) {
+std::vector<PadGroup> pad_groups(std::span<const int32_t> cu_seqlens, int64_t most_tokens,
+                                 bool may_pad) {
+  const int64_t most_ratio = may_pad ? 2 : 1;
   const auto length = [cu_seqlens](int32_t s) {
     return int64_t{cu_seqlens[static_cast<size_t>(s) + 1]} - cu_seqlens[static_cast<size_t>(s)];
   };
@@ -17,7 +19,7 @@ std::vector<PadGroup> pad_groups(std::span<const int32_t> cu_seqlens, int64_t mo
   std::vector<PadGroup> groups;
   for (const int32_t s : order) {
     const bool joins =
-        !groups.empty() && 2 * length(s) >= groups.back().longest &&
+        !groups.empty() && most_ratio * length(s) >= groups.back().longest &&
         (static_cast<int64_t>(groups.back().sequences.size()) + 1) * groups.back().longest <=
             most_tokens;
     if (!joins) groups.push_back({{}, length(s)});

@@ -16,8 +16,9 @@ struct PadGroup {
 };
 
 /// All sequences that have tokens, sorted by length: none is padded to more than twice its length,
-/// and no group of several takes more than `most_tokens`, padding included.
+/// and no group of several takes more than `most_tokens`, padding included. Unless `may_pad`, only
+/// sequences of one length go together.
 [[nodiscard]] std::vector<PadGroup> pad_groups(std::span<const int32_t> cu_seqlens,
-                                               int64_t most_tokens);
+                                               int64_t most_tokens, bool may_pad);
 
 }  // namespace tamis::engines::onnxruntime

@@ -152,6 +152,9 @@ void PaddedSession::scatter(const PackedBatch& batch, const PadGroup& group, siz
   for (const std::string& name : wanted.parts) {
     const auto at = std::ranges::find(shared_->parts, name) - shared_->parts.begin();
     read_part(parts[static_cast<size_t>(at)], name, group, reads_tokens(wanted));
+    const int64_t columns =
+        columns_ * static_cast<int64_t>(std::max<size_t>(1, wanted.pooling.size()));
+    if (first + columns > width) refuse_width(name, first + columns, width);
     for (size_t row = 0; row < group.sequences.size(); ++row) {
       const int32_t s = group.sequences[row];
       const engine::RowRange range = map.rows(wanted.output.unit, s, s + 1);
@@ -172,9 +175,14 @@ void PaddedSession::scatter(const PackedBatch& batch, const PadGroup& group, siz
         std::copy_n(from + token * columns_, columns_, to);
       }
     }
-    first += columns_ * static_cast<int64_t>(std::max<size_t>(1, wanted.pooling.size()));
+    first += columns;
   }
-  TAMIS_CHECK(first == width);
+  if (first != width) refuse_width(wanted.output.name, first, width);
+}
+
+void PaddedSession::refuse_width(const std::string& output, int64_t found, int64_t width) const {
+  fail(ErrorCode::kCorruptData, shared_->name, ": output \"", output, "\" has ", found,
+       " columns in this run, ", width, " in another; rows of one width are expected");
 }
 
 void PaddedSession::run(const PackedBatch& batch, engine::Outputs& outputs,
@@ -196,7 +204,7 @@ void PaddedSession::run(const PackedBatch& batch, engine::Outputs& outputs,
   }
   outputs.truncate(shared_->outputs.size());
   int64_t done = 0;
-  for (const PadGroup& group : pad_groups(batch.cu_seqlens, kMostPaddedTokens)) {
+  for (const PadGroup& group : pad_groups(batch.cu_seqlens, kMostPaddedTokens, shared_->masked)) {
     check_control(control);
     const std::vector<OrtOutput> parts = run_group(batch, group);
     for (size_t i = 0; i < shared_->outputs.size(); ++i) scatter(batch, group, i, parts);

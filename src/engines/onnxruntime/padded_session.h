@@ -21,6 +21,7 @@ struct PaddedModel {
   std::vector<engine::OpaqueOutput> outputs;
   std::vector<std::string> parts;  ///< all that the outputs are made of
   engine::BatchLimits limits;
+  bool masked = false;  ///< it has an attention_mask: else padding would be attended to
 };
 
 class PaddedSession final : public engine::Session {
@@ -39,6 +40,7 @@ class PaddedSession final : public engine::Session {
                  bool tokens);
   void scatter(const engine::PackedBatch& batch, const PadGroup& group, size_t output,
                const std::vector<OrtOutput>& parts);
+  [[noreturn]] void refuse_width(const std::string& output, int64_t found, int64_t width) const;
 
   std::shared_ptr<const PaddedModel> shared_;
   std::vector<std::vector<std::byte>> inputs_;  // of each of the model's
