@@ -149,10 +149,6 @@ void warn_of_other_ids(const std::filesystem::path& folder) {
           folder.string(), " --force` makes it anew"));
 }
 
-}  // namespace
-
-namespace {
-
 std::vector<std::string> names_of_outputs(TaskKind task) {
   const auto names = tasks::task_outputs(task);
   return {names.begin(), names.end()};
@@ -268,7 +264,8 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   manifest_.uses_type_ids =
       built.type_vocab_size > 1 && (tokenizer_ == nullptr || tokenizer_->uses_type_ids());
   describe(source, sentence, manifest_);
-  if (has_token_vectors(built.head)) {
+  // How texts are made and scored; token ids need none of it.
+  if (tokenizer_ != nullptr && has_token_vectors(built.head)) {
     set_late_interaction({build, weights, folder_}, tokenizer(), manifest_);
   }
   manifest_.parameters = count_parameters(built.graph);
@@ -348,7 +345,8 @@ void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOp
 void LoadedModel::finish(const ModelOptions& options) {
   task_ = options.task.value_or(manifest_.task);
   // Rerank by MaxSim reads what embed-multi gives.
-  if (task_ == TaskKind::kRerank && manifest_.late_interaction) task_ = TaskKind::kEmbedMulti;
+  const bool late = manifest_.late_interaction || manifest_.task == TaskKind::kEmbedMulti;
+  if (task_ == TaskKind::kRerank && late) task_ = TaskKind::kEmbedMulti;
   task_model_ = api::task_model(manifest_);
   task_model_.tokenizer = tokenizer_.get();
   task_model_.query_weights = query_weights(graph_);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -30,11 +31,33 @@ tasks::TaskInput text_input(const TextRow& row, std::string_view where) {
   return input;
 }
 
+// Of words' weights: those of a word that only one text has meet zero.
+double sparse_cosine(const tasks::EmbedSparseResult& a, const tasks::EmbedSparseResult& b) {
+  std::map<int64_t, double> weights;
+  double squares_a = 0;
+  for (const auto& word : a.weights) {
+    weights[word.id] = word.weight;
+    squares_a += double{word.weight} * word.weight;
+  }
+  double product = 0;
+  double squares_b = 0;
+  for (const auto& word : b.weights) {
+    const auto found = weights.find(word.id);
+    if (found != weights.end()) product += found->second * word.weight;
+    squares_b += double{word.weight} * word.weight;
+  }
+  return squares_a > 0 && squares_b > 0 ? product / std::sqrt(squares_a * squares_b) : 0;
+}
+
 // What a pair of vectors is compared by.
 double similarity(const Run& a, const Run& b) {
-  const auto* query = std::get_if<tasks::EmbedMultiResult>(&a.result);
-  if (query == nullptr) return math::cosine(a.raw, b.raw);
-  return tasks::max_sim(*query, std::get<tasks::EmbedMultiResult>(b.result));
+  if (const auto* query = std::get_if<tasks::EmbedMultiResult>(&a.result)) {
+    return tasks::max_sim(*query, std::get<tasks::EmbedMultiResult>(b.result));
+  }
+  if (const auto* words = std::get_if<tasks::EmbedSparseResult>(&a.result)) {
+    return sparse_cosine(*words, std::get<tasks::EmbedSparseResult>(b.result));
+  }
+  return math::cosine(a.raw, b.raw);
 }
 
 /// Pairs of texts whose similarity should follow the score. The model's output is compared as it

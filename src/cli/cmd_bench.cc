@@ -171,6 +171,7 @@ const char* fault_of(Contestant& contestant) {
     if (!batch.token_type_ids.empty()) {
       sequence.type_ids = batch.token_type_ids.subspan(begin, count);
     }
+    if (!batch.key_lengths.empty()) sequence.keys = batch.key_lengths[static_cast<size_t>(s)];
     std::vector<int32_t> chosen;
     if (!batch.selected_tokens.empty()) {
       for (const int32_t token : batch.selected_tokens.subspan(
@@ -189,7 +190,8 @@ const char* fault_of(Contestant& contestant) {
       const auto part = contestant.outputs.view(i).as<float>().subspan(
           static_cast<size_t>(range.begin * width), static_cast<size_t>(range.count * width));
       const auto alone = single.view(i).as<float>();
-      if (!math::all_finite(alone)) return "an output is not finite (NaN or infinity)";
+      if (!math::all_finite(alone) || !math::all_finite(part))
+        return "an output is not finite (NaN or infinity)";
       if (!same_rows(part, alone, contestant.model->runner().info().batch_invariant)) {
         return "the batch's outputs differ from a single run's";
       }
