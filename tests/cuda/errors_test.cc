@@ -135,7 +135,16 @@ TEST(CudaErrors, ADeviceThatIsLostAndComesBack) {
     EXPECT_EQ(card.get("launches_until_failure"), -1);
     // Loaded anew while the lost one is still there.
     const auto again = engine::make_engine(test_encoder(), on_cuda());
-    again->make_session()->run(batch.packed(), outputs);
+    const auto alive = again->make_session();
+    alive->run(batch.packed(), outputs);
+    const auto values = outputs.get("token_embeddings").as<float>();
+    const std::vector<float> answer(values.begin(), values.end());
+    // What is left of the lost one touches nothing of it.
+    expect_error(ErrorCode::kUnavailable, "lost to this model",
+                 [&] { session->run(batch.packed(), outputs); });
+    alive->run(batch.packed(), outputs);
+    const auto same = outputs.get("token_embeddings").as<float>();
+    EXPECT_EQ(std::vector<float>(same.begin(), same.end()), answer);
   }
   make();
 }

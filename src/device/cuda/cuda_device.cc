@@ -104,7 +104,14 @@ std::string CudaDevice::name() const {
   return cat("cuda:", properties_.index, " (", properties_.name, ")");
 }
 
-void CudaDevice::make_current() const { check(driver_.context_set(context_), "cuCtxSetCurrent"); }
+void CudaDevice::make_current() const {
+  // Behind a reset the driver may give its context, and this one's addresses, to other models.
+  if (lost_) {
+    fail(ErrorCode::kUnavailable, name(),
+         ": the device is lost to this model until it is loaded again");
+  }
+  check(driver_.context_set(context_), "cuCtxSetCurrent");
+}
 
 void CudaDevice::check(int result, std::string_view what) const {
   if (result == 0) return;

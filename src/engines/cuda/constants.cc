@@ -16,13 +16,13 @@ constexpr size_t kPieceBytes = size_t{8} << 20;  // that is copied at once
 
 size_t Constants::place(const Tensor* tensor, Form form, size_t bytes, Writer write) {
   if (tensor != nullptr) {
-    const auto found = known_.find({tensor, form});
+    const auto found = known_.find({tensor, form, bytes});
     if (found != known_.end()) return found->second;
   }
   const size_t offset = bytes_;
   bytes_ += (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
   entries_.push_back({offset, bytes, std::move(write)});
-  if (tensor != nullptr) known_[{tensor, form}] = offset;
+  if (tensor != nullptr) known_[{tensor, form, bytes}] = offset;
   return offset;
 }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -72,7 +73,8 @@ class Constants {
   size_t place_tensor(const std::shared_ptr<const Tensor>& tensor);
 
   std::vector<Entry> entries_;
-  std::map<std::pair<const Tensor*, Form>, size_t> known_;
+  // By size too: a table of biases is spread as far as its node asks.
+  std::map<std::tuple<const Tensor*, Form, size_t>, size_t> known_;
   std::map<int64_t, Constant<float>> zeros_;
   size_t bytes_ = 0;
 };

@@ -77,8 +77,10 @@ void Lane::launch(const Extent& extent) {
     plan_->launch(extent, memory_, arena_.data(), array_offsets_, arrays_.data(), stream_);
   };
   if (extent.tokens > kMostRecordedTokens) return start();
-  if (generation_ != plan_->generation() || recorded_.size() >= kMostRecordings) recorded_.clear();
-  generation_ = plan_->generation();
+  const int64_t generation = plan_->generation();  // another session may raise it at any time
+  const bool full = recorded_.size() >= kMostRecordings && !recorded_.contains(extent);
+  if (generation_ != generation || full) recorded_.clear();
+  generation_ = generation;
   std::unique_ptr<device::cuda::RecordedWork>& work = recorded_[extent];
   if (work == nullptr) {
     stream_.begin_recording();
