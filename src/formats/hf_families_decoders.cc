@@ -46,6 +46,7 @@ constexpr KeyRow kQwen2Keys[] = {
     harmless("is_decoder"),
     refused("token_classification_bias", "labels of tokens without a bias are not built", {"true"}),
     honored("num_key_value_heads"),
+    honored("head_dim"),
     honored("rms_norm_eps"),
     honored("rope_theta"),
     honored("rope_scaling"),
@@ -99,8 +100,8 @@ constexpr KeyRow kGemma3Keys[] = {
     harmless("is_decoder"),
     refused("token_classification_bias", "labels of tokens without a bias are not built", {"true"}),
     refused("attn_logit_softcapping", "scores with a soft limit are not built"),
-    // Of scores of next words.
-    harmless("final_logit_softcapping"),
+    // Refused where scores of next words are asked for; embeddings and classes do not pass it.
+    honored("final_logit_softcapping"),
 };
 static_assert(keys_are_distinct(kGemma3Keys));
 
@@ -115,9 +116,9 @@ constexpr KeyRow kT5Keys[] = {
     honored("relative_attention_max_distance"),
     honored("layer_norm_epsilon"),
     honored("feed_forward_proj"),
-    // What the class makes of feed_forward_proj.
-    harmless("dense_act_fn"),
-    harmless("is_gated_act"),
+    // What the class makes of feed_forward_proj, and then takes from the file if it is there.
+    honored("dense_act_fn"),
+    honored("is_gated_act"),
     harmless("is_encoder_decoder"),
     harmless("num_decoder_layers"),
     harmless("scale_decoder_outputs"),
@@ -174,6 +175,7 @@ constexpr FamilyConfig kFamilies[] = {
      .pad_token_id = kNone,
      .hidden_act = "silu",
      .tie_word_embeddings = false,
+     .own_head_size = true,
      .keys = kQwen2Keys},
     {.model_type = "qwen3",
      .vocab_size = 151936,

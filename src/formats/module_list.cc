@@ -122,7 +122,8 @@ class ModulesReader {
   [[noreturn]] void misplaced(std::string_view what) const {
     fail(ErrorCode::kUnsupported, source_, ": ", what,
          "; accepted is one Transformer, then at most one Pooling, then any number of Dense, "
-         "LayerNorm and Normalize");
+         "LayerNorm and Normalize; or one SpladePooling; or Dense, MultiVectorMask and Normalize "
+         "for tokens; or one LogitScore; or a Router alone");
   }
 
   void add(ModuleKind kind, std::string_view path, size_t index) {
@@ -143,6 +144,7 @@ class ModulesReader {
         config_.sparse = read_splade(ConfigFile(inside(path) / "config.json").root());
         return;
       case ModuleKind::kMask:
+        late().masked = true;
         late().skiplist = read_multi_vector_mask(ConfigFile(inside(path) / "config.json").root());
         return;
       case ModuleKind::kStatic:
@@ -266,7 +268,8 @@ class ModulesReader {
       late().normalize = true;
       return;
     }
-    if (config_.normalize) return;  // a second one changes nothing
+    if (config_.late_interaction) return;  // there is no pooled vector
+    if (config_.normalize) return;         // a second one changes nothing
     config_.normalize = true;
     normalize_.folder = path.empty() ? "Normalize" : path;
   }

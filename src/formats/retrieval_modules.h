@@ -42,6 +42,7 @@ struct LateInteractionConfig {
   /// Behind the encoder, in this order. Empty: colbert-ai's, `linear.weight` among the weights.
   std::vector<DenseConfig> projection;
   bool normalize = true;  ///< each token's vector to unit length
+  bool masked = false;    ///< a MultiVectorMask says which vectors count
   LateSideConfig query;
   LateSideConfig document;
   bool expand_queries = false;        ///< to query.length tokens

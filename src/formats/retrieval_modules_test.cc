@@ -177,8 +177,32 @@ TEST_F(RetrievalFolder, ModulesForTokensAreRead) {
   folder_.write("3/config.json", "{}");
   folder_.write("sentence_bert_config.json", "{}");
   late = read().late_interaction.value();
+  EXPECT_FALSE(late.normalize);
   EXPECT_FALSE(late.expand_queries);
   EXPECT_EQ(late.query.length, 0);
+}
+
+// sentence-transformers scores the tokens that fill a query up only where a mask counts them.
+TEST_F(RetrievalFolder, ExpansionThatIsNotSeenNeedsAMask) {
+  dense(R"(,"module_input_name":"token_embeddings")");
+  folder_.write("2/config.json", "{}");
+  folder_.write("config_sentence_transformers.json", R"({"model_type":"MultiVectorEncoder"})");
+  const auto with_mask = [this](bool mask, std::string_view attend) {
+    std::vector<std::string> all = {"sentence_transformers.base.modules.transformer.Transformer:",
+                                    "sentence_transformers.base.modules.dense.Dense:1_Dense"};
+    if (mask)
+      all.emplace_back("sentence_transformers.multi_vector_encoder.modules.MultiVectorMask:2");
+    modules(all);
+    folder_.write(
+        "sentence_bert_config.json",
+        cat(R"({"query_expansion":{"strategy":"fixed","length":24,"attend":)", attend, "}}"));
+  };
+  with_mask(true, "false");
+  EXPECT_TRUE(read().late_interaction->expand_queries);
+  with_mask(false, "true");
+  EXPECT_TRUE(read().late_interaction->expand_queries);
+  with_mask(false, "false");
+  expect(ErrorCode::kUnsupported, "query_expansion without a MultiVectorMask");
 }
 
 TEST_F(RetrievalFolder, ModulesForTokensNameWhatIsNotBuilt) {

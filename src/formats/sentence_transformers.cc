@@ -33,6 +33,7 @@ constexpr KeyRow kFolderKeys[] = {
     honored("do_query_expansion"),
     honored("attend_to_expansion_tokens"),
     honored("skiplist_words"),
+    refused("max_active_dims", "a folder's limit of words is not built; --top-k asks for one"),
 };
 static_assert(keys_are_distinct(kFolderKeys));
 
@@ -86,7 +87,7 @@ bool is_pylate(const ConfigObject& file) {
   return file.text("model_type").value_or("") == "ColBERT" || file.get("query_prefix").exists();
 }
 
-// Whether modules that do not say work on the tokens' vectors.
+// Whether the folder says that its vectors are those of tokens.
 bool is_late(const ConfigObject& file) {
   return is_pylate(file) || file.text("model_type").value_or("") == "MultiVectorEncoder";
 }
@@ -152,14 +153,20 @@ void finish_late(const fs::path& folder_config, const fs::path& transformer,
     if (is_pylate(file.root())) {
       said = read_pylate(file.root());
       // Its two modules are followed by these.
-      late.normalize = true;
+      late.normalize = late.masked = true;
       if (late.skiplist.empty()) late.skiplist = said.skiplist;
     }
   }
   said.projection = std::move(late.projection);
   said.normalize = late.normalize;
+  said.masked = late.masked;
   said.skiplist = std::move(late.skiplist);
   late = std::move(said);
+  if (late.expand_queries && !late.attend_to_expansion && !late.masked) {
+    fail(ErrorCode::kUnsupported, transformer.string(),
+         ": query_expansion without a MultiVectorMask, which would score what fills up, is not "
+         "built; accepted is with one, or with \"attend\": true");
+  }
   if (!late.projection.empty()) return;
   fail(ErrorCode::kUnsupported, transformer.string(),
        ": vectors of tokens without a Dense module that makes them are not built");
@@ -181,8 +188,7 @@ bool gives_scores(TransformerOutput output) {
 
 // A cross-encoder's scores need its head, and only it may have them.
 void check_kind(const SentenceTransformerConfig& config, const std::string& source) {
-  const bool scores = gives_scores(config.output);
-  if (!config.is_cross_encoder || scores) return;
+  if (!config.is_cross_encoder || gives_scores(config.output)) return;
   fail(ErrorCode::kUnsupported, source,
        ": a CrossEncoder without a sequence classification head is not built; accepted is "
        "\"transformer_task\": \"sequence-classification\" in sentence_bert_config.json");
@@ -198,8 +204,8 @@ SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
     return config;
   }
   const fs::path folder_config = folder / "config_sentence_transformers.json";
-  const bool late = file_exists(folder_config) && is_late(ConfigFile(folder_config).root());
-  read_module_list(folder, late, config);
+  const bool pylate = file_exists(folder_config) && is_pylate(ConfigFile(folder_config).root());
+  read_module_list(folder, pylate, config);
   const bool words = config.output == TransformerOutput::kVocabularyLogits;
   const TransformerModule transformer =
       read_transformer_module(config.transformer_folder, words ? kFillMaskTask : kDefaultTask);

@@ -44,6 +44,7 @@ RmsEncoder read_gemma3(const ModelConfig& config) {
   RmsEncoder options = read_rms_encoder(config, {.kv_heads = 4, .head_size = 256});
   options.is_gemma = true;
   options.normalizes_heads = true;
+  options.mlp_bias = Bias::kNone;
   options.activation = fields.activation("hidden_activation", "gelu_pytorch_tanh");
   const double scalar = fields.number("query_pre_attn_scalar", 256, 1e-6, 1e6);
   options.scale = static_cast<float>(1.0 / std::sqrt(scalar));

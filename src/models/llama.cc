@@ -36,6 +36,7 @@ ValueId llama_encoder(Builder& b) { return rms_encoder(b, read_decoder(b.config(
 ValueId mistral_encoder(Builder& b) {
   const ConfigFields& fields = b.config().fields;
   RmsEncoder options = read_decoder(b.config(), {.kv_heads = 8});
+  options.projection_bias = options.output_bias = options.mlp_bias = Bias::kNone;
   const JsonView window = fields.view().get("sliding_window");
   if (!window || !window.is_null()) {
     options.full = window_of(options.full, fields.integer("sliding_window", 4096, 1, kMostWindow));
@@ -63,12 +64,14 @@ void read_qwen_window(const ModelConfig& config, RmsEncoder& options) {
 ValueId qwen2_encoder(Builder& b) {
   RmsEncoder options = read_decoder(b.config(), {.kv_heads = 32});
   options.projection_bias = Bias::kAdded;
+  options.output_bias = options.mlp_bias = Bias::kNone;
   read_qwen_window(b.config(), options);
   return rms_encoder(b, options);
 }
 
 ValueId qwen3_encoder(Builder& b) {
   RmsEncoder options = read_decoder(b.config(), {.kv_heads = 32, .head_size = 128});
+  options.mlp_bias = Bias::kNone;
   options.normalizes_heads = true;
   read_qwen_window(b.config(), options);
   return rms_encoder(b, options);

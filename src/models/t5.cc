@@ -37,6 +37,8 @@ void read_feed_forward(const ModelConfig& config, T5Config& own) {
                   cat("gated- and one of, or one of ", known_activations()));
   }
   own.activation = *found;
+  own.is_gated = fields.flag("is_gated_act", own.is_gated);
+  if (fields.has("dense_act_fn")) own.activation = fields.activation("dense_act_fn", "relu");
 }
 
 T5Config read_config(const ModelConfig& config) {
