@@ -49,23 +49,38 @@ double sparse_cosine(const tasks::EmbedSparseResult& a, const tasks::EmbedSparse
   return squares_a > 0 && squares_b > 0 ? product / std::sqrt(squares_a * squares_b) : 0;
 }
 
+// As the folder's similarity_fn_name says: the nearer the greater.
+double vector_similarity(std::string_view name, const tasks::EmbedResult& a,
+                         const tasks::EmbedResult& b) {
+  if (name == "cosine") return math::cosine(a.embedding, b.embedding);
+  if (name == "dot" || name == "dot_product") return math::dot(a.embedding, b.embedding);
+  if (name == "euclidean") return -math::euclidean_distance(a.embedding, b.embedding);
+  if (name == "manhattan") return -math::manhattan_distance(a.embedding, b.embedding);
+  fail(ErrorCode::kUnsupported, "similarity_fn_name \"", name,
+       "\" is not known; accepted are cosine, dot, euclidean and manhattan");
+}
+
 // What a pair of vectors is compared by.
-double similarity(const Run& a, const Run& b) {
+double similarity(const Run& a, const Run& b, std::string_view name) {
   if (const auto* query = std::get_if<tasks::EmbedMultiResult>(&a.result)) {
     return tasks::max_sim(*query, std::get<tasks::EmbedMultiResult>(b.result));
   }
   if (const auto* words = std::get_if<tasks::EmbedSparseResult>(&a.result)) {
     return sparse_cosine(*words, std::get<tasks::EmbedSparseResult>(b.result));
   }
+  if (const auto* vector = std::get_if<tasks::EmbedResult>(&a.result)) {
+    return vector_similarity(name, *vector, std::get<tasks::EmbedResult>(b.result));
+  }
   return math::cosine(a.raw, b.raw);
 }
 
-/// Pairs of texts whose similarity should follow the score. The model's output is compared as it
-/// is: for vectors of tokens that is the cosine of all of them together.
+/// Pairs of texts whose similarity should follow the score. With another model the outputs are
+/// compared as they are: for vectors of tokens that is the cosine of all of them together.
 class EmbedMeasure final : public Measure {
  public:
-  EmbedMeasure(std::span<const TextRow> rows, tasks::TaskOptions options)
-      : scored_(any(rows, [](const TextRow& row) { return row.score && row.text_pair; })),
+  EmbedMeasure(const LoadedModel& model, std::span<const TextRow> rows, tasks::TaskOptions options)
+      : similarity_(model.manifest().similarity.value_or("cosine")),
+        scored_(any(rows, [](const TextRow& row) { return row.score && row.text_pair; })),
         options_(std::move(options)) {}
 
   [[nodiscard]] bool has_truth() const override { return scored_; }
@@ -84,7 +99,7 @@ class EmbedMeasure final : public Measure {
       fail(kInvalid, where, ": needs text_pair and score, as other rows have");
     }
     truth_.push_back(*row.score);
-    found_.push_back(similarity(runs[0], runs[1]));
+    found_.push_back(similarity(runs[0], runs[1], similarity_));
   }
 
   void compare(std::span<const Run> reference, std::span<const Run> runs,
@@ -109,6 +124,7 @@ class EmbedMeasure final : public Measure {
   }
 
  private:
+  std::string similarity_;
   bool scored_;
   tasks::TaskOptions options_;
   std::vector<double> truth_;
@@ -387,10 +403,10 @@ std::unique_ptr<Measure> make_measure(const LoadedModel& model, std::span<const 
   switch (model.task()) {
     case TaskKind::kEmbed:
     case TaskKind::kEmbedAll:  // by its first output
-      return std::make_unique<EmbedMeasure>(rows, tasks::EmbedOptions{});
+      return std::make_unique<EmbedMeasure>(model, rows, tasks::EmbedOptions{});
     case TaskKind::kEmbedSparse:
     case TaskKind::kEmbedMulti:
-      return std::make_unique<EmbedMeasure>(rows, tasks::default_options(model.task()));
+      return std::make_unique<EmbedMeasure>(model, rows, tasks::default_options(model.task()));
     case TaskKind::kClassify:
       if (model.manifest().labels.size() != 1) return measure_classify(model, rows);
       return std::make_unique<ScoreMeasure>(model, rows);

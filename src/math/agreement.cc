@@ -119,6 +119,27 @@ double cosine(std::span<const float> x, std::span<const float> y) {
   return xx > 0 && yy > 0 ? std::clamp(xy / (std::sqrt(xx) * std::sqrt(yy)), -1.0, 1.0) : 0;
 }
 
+double dot(std::span<const float> x, std::span<const float> y) {
+  TAMIS_CHECK(x.size() == y.size());
+  double sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) sum += double{x[i]} * y[i];
+  return sum;
+}
+
+double euclidean_distance(std::span<const float> x, std::span<const float> y) {
+  TAMIS_CHECK(x.size() == y.size());
+  double sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) sum += (double{x[i]} - y[i]) * (double{x[i]} - y[i]);
+  return std::sqrt(sum);
+}
+
+double manhattan_distance(std::span<const float> x, std::span<const float> y) {
+  TAMIS_CHECK(x.size() == y.size());
+  double sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) sum += std::abs(double{x[i]} - y[i]);
+  return sum;
+}
+
 double quantile(std::span<const double> values, double q) {
   TAMIS_CHECK(q >= 0 && q <= 1);
   if (values.empty() || any_nan(values)) return kNan;

@@ -19,6 +19,13 @@ namespace tamis::math {
 /// x.y / (|x| |y|); 0 where a vector has no length.
 [[nodiscard]] double cosine(std::span<const float> x, std::span<const float> y);
 
+/// x.y
+[[nodiscard]] double dot(std::span<const float> x, std::span<const float> y);
+/// The length of x - y.
+[[nodiscard]] double euclidean_distance(std::span<const float> x, std::span<const float> y);
+/// The sum of |x - y|.
+[[nodiscard]] double manhattan_distance(std::span<const float> x, std::span<const float> y);
+
 /// The q-quantile, 0 <= q <= 1, between neighbours by linear interpolation, as numpy.quantile. NaN
 /// for no values or if one is NaN.
 [[nodiscard]] double quantile(std::span<const double> values, double q);

@@ -183,5 +183,13 @@ TEST(Agreement, BoundsOfMeansMediansAndRanks) {
   EXPECT_EQ(spearman_lower_95(1.0, 3), -1);
 }
 
+TEST(Agreement, ProductsAndDistances) {
+  const std::vector<float> x = {1, 2, -2};
+  const std::vector<float> y = {4, -2, -2};
+  EXPECT_EQ(dot(x, y), 4);
+  EXPECT_EQ(euclidean_distance(x, y), 5);
+  EXPECT_EQ(manhattan_distance(x, y), 7);
+}
+
 }  // namespace
 }  // namespace tamis::math
