@@ -19,16 +19,25 @@ std::optional<tasks::TaskKind> task_of_rows(const api::LoadedModel& model,
   return std::nullopt;
 }
 
+// --family and --adapter are for whichever of the two models is a checkpoint.
+api::ModelOptions options_for(const api::ModelPath& path, const api::ModelOptions& load,
+                              const std::optional<api::ModelPath>& other) {
+  api::ModelOptions own = load;
+  const bool for_other = path.kind != api::ModelKind::kCheckpoint && other &&
+                         other->kind == api::ModelKind::kCheckpoint;
+  if (for_other) own.family = own.adapter = "";
+  return own;
+}
+
 // For the task that `load` names, else for what the rows ask for.
 std::shared_ptr<const api::LoadedModel> load_for(const std::vector<TextRow>& rows,
-                                                 const std::string& path, const CommonFlags& common,
-                                                 api::ModelOptions& load) {
+                                                 const api::ModelPath& path,
+                                                 api::ModelOptions load) {
   const bool named = load.task.has_value();
-  std::shared_ptr<const api::LoadedModel> model =
-      api::LoadedModel::load(find_model(path, common), load);
+  std::shared_ptr<const api::LoadedModel> model = api::LoadedModel::load(path, load);
   if (const auto other_task = named ? std::nullopt : task_of_rows(*model, rows)) {
     load.task = other_task;
-    model = api::LoadedModel::load(find_model(path, common), load);
+    model = api::LoadedModel::load(path, load);
   }
   return model;
 }
@@ -77,13 +86,16 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   load.keep_graph = false;
   engine.apply(load);
   const std::vector<TextRow> rows = read_text_data(data);
-  const auto model = load_for(rows, path, common, load);
+  const api::ModelPath found = find_model(path, common);
+  std::optional<api::ModelPath> found_other;
+  if (against) found_other = find_model(*against, common);
+  const auto model = load_for(rows, found, options_for(found, load, found_other));
   std::shared_ptr<const api::LoadedModel> other;
-  if (against) {
+  if (found_other) {
     load.task = model->task();
     load.precision.reset();
     load.engine.clear();
-    other = api::LoadedModel::load(find_model(*against, common), load);
+    other = api::LoadedModel::load(*found_other, options_for(*found_other, load, found));
   }
   evaluate.source = data;
   Progress progress("evaluating", common.quiet);
