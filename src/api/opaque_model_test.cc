@@ -136,6 +136,10 @@ TEST(OpaqueModel, RefusesModulesThatWouldHaveToFollow) {
       nullptr, "2_Dense"});
   expect_error(ErrorCode::kUnsupported, "modules.json has more than Pooling and Normalize",
                [&] { (void)FileOf("models/bert-base").read(options); });
+  options.sentence_transformer->pooled.clear();
+  options.sentence_transformer->late_interaction.emplace();
+  expect_error(ErrorCode::kUnsupported, "modules.json beside it is for",
+               [&] { (void)FileOf("models/bert-base").read(options); });
 }
 
 TEST(OpaqueModel, RefusesBundlesAndPrecisions) {

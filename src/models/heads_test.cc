@@ -72,6 +72,22 @@ TEST(Heads, DprIsItsQuestionOrItsPassageEncoder) {
   }
 }
 
+// Scores of next words pass a soft limit there; embeddings and classes do not.
+TEST(Heads, GemmasSoftLimitIsNotBuiltBehindALogitScore) {
+  EditableCheckpoint edited("gemma3_text-base");
+  edited.config.fields =
+      ModelConfig::parse(R"({"model_type":"gemma3_text","final_logit_softcapping":30.0})",
+                         "config.json")
+          .fields;
+  BuildOptions options;
+  options.sentence_transformer.emplace();
+  options.sentence_transformer->logit_score = LogitScoreConfig{1, 2};
+  EXPECT_EQ(refusal(edited.make(), options),
+            "config.json: final_logit_softcapping behind a LogitScore is not built; accepted are "
+            "null");
+  EXPECT_EQ(refusal(edited.make(), {HeadKind::kEmbedding, {}}), "");
+}
+
 /// A key of DeBERTa's config, and the message that it ends in.
 struct BadKey {
   const char* members;

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "models/models.h"
 #include "models/test_util.h"
 
@@ -35,6 +36,16 @@ graph::Graph graph_of(const EditableCheckpoint& checkpoint) {
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
   if (const size_t at = text.find(from); at != text.npos) text.replace(at, from.size(), to);
   return text;
+}
+
+// The folder's config with members changed in its text, or put in front.
+EditableCheckpoint with_config(const std::string& folder,
+                               const std::vector<std::pair<std::string, std::string>>& changes) {
+  EditableCheckpoint checkpoint(folder);
+  std::string json = read_file(testdata_model(folder) / "config.json");
+  for (const auto& [from, to] : changes) json = replaced(json, from, to);
+  checkpoint.config.fields = ModelConfig::parse(json, "config.json").fields;
+  return checkpoint;
 }
 
 std::string prefix_of(const std::string& name) {
@@ -184,6 +195,32 @@ TEST(Spellings, NomicsBaseOfTheClass) {
   EXPECT_NEAR(base(R"("hidden_size":16,"rope_theta":500)"), 500, 0.01);
   EXPECT_NEAR(base(R"("rope_theta":500,"n_embd":16)"), 10000, 0.2);
   EXPECT_NEAR(base(R"("hidden_size":16,"rope_theta":500,"rotary_emb_base":1000)"), 1000, 0.02);
+}
+
+// Biases that the class never makes, whatever the config says of them.
+TEST(Spellings, DecodersBiasesAreThoseOfTheirClass) {
+  const std::pair<std::string, std::string> kBoth = {"{",
+                                                     R"({"attention_bias":true,"mlp_bias":true,)"};
+  const std::pair<std::string, std::string> kMlp = {"{", R"({"mlp_bias":true,)"};
+  for (const auto& [folder, change] : {std::pair{"mistral-base", kBoth},
+                                       {"qwen2-base", kBoth},
+                                       {"qwen3-base", kMlp},
+                                       {"gemma3_text-base", kMlp}}) {
+    SCOPED_TRACE(folder);
+    expect_same_graph(graph_of(with_config(folder, {change})),
+                      graph_of(EditableCheckpoint(folder)));
+  }
+}
+
+// What the class makes of feed_forward_proj it then takes from the file, if it is there.
+TEST(Spellings, T5sGateAndActivationOfTheirOwnKeys) {
+  const std::pair<std::string, std::string> kProj = {R"("gated-gelu")", R"("relu")"};
+  expect_same_graph(graph_of(with_config("t5-base-gated", {kProj})),
+                    graph_of(EditableCheckpoint("t5-base-gated")));
+  const std::string silu = print(graph_of(
+      with_config("t5-base", {{R"("dense_act_fn": "relu")", R"("dense_act_fn": "silu")"}})));
+  EXPECT_NE(silu.find("silu"), silu.npos) << silu;
+  EXPECT_EQ(silu.find("relu"), silu.npos) << silu;
 }
 
 TEST(Spellings, ModernBertsTwoWaysToScaleAreNotMixed) {
