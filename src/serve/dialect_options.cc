@@ -57,6 +57,12 @@ tasks::ScoreFunction score_function(bool raw, const ModelLease& model) {
   return several || labels == 1 ? tasks::ScoreFunction::kSigmoid : tasks::ScoreFunction::kSoftmax;
 }
 
+tasks::ScoreFunction score_or_number(bool raw, const ModelLease& model) {
+  const tasks::TaskModel* const task = model->model().task_model();
+  const bool regression = task != nullptr && task->problem == tasks::Problem::kRegression;
+  return score_function(raw || regression, model);
+}
+
 int64_t unix_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(
              std::chrono::system_clock::now().time_since_epoch())

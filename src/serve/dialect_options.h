@@ -28,6 +28,8 @@ void read_prompt_tokens(const Fields& fields, Truncation& truncation);
 /// What a classifier's scores are where a dialect speaks of raw scores: softmax over several
 /// labels, sigmoid of one; a model of labels that do not exclude each other keeps its own way.
 [[nodiscard]] tasks::ScoreFunction score_function(bool raw, const ModelLease& model);
+/// The same for dialects that give a regression's numbers as they are.
+[[nodiscard]] tasks::ScoreFunction score_or_number(bool raw, const ModelLease& model);
 
 /// Seconds since 1970.
 [[nodiscard]] int64_t unix_seconds();

@@ -78,7 +78,7 @@ void endpoint_infinity_classify(const CallPtr& call) {
   request.budget->check_items("input", texts.size());
   for (std::string& text : texts) request.inputs.push_back({std::move(text)});
   tasks::ClassifyOptions options;
-  options.function = score_function(fields.flag("raw_scores").value_or(false), model);
+  options.function = score_or_number(fields.flag("raw_scores").value_or(false), model);
   options.truncation.enabled = call->options().auto_truncate;
   request.options = options;
   call->submit(std::move(request), [](Call& self, Reply& reply) {

@@ -15,10 +15,13 @@ void endpoint_kserve_predict(const CallPtr& call) {
     fail(ErrorCode::kInvalidArgument, "`instances` must be a list");
   }
   const ModelLease model = call->route(std::nullopt, {});
-  const tasks::TaskKind task = model->info().task;
+  const JsonView parameters = fields.json("parameters");
+  const bool zero_shot = !parameters.get("candidate_labels").is_null();
+  const tasks::TaskKind task = zero_shot ? tasks::TaskKind::kZeroShot : model->info().task;
   Request request = call->new_request(model);
-  request.options = read_task_options(task, fields.json("parameters"), *call);
+  request.options = read_task_options(task, parameters, *call);
   read_items(fields.json("instances"), "instances", reader_of(task), request);
+  if (zero_shot) add_labels(parameters, request);
   call->submit(std::move(request), [](Call& self, Reply& reply) {
     JsonWriter json;
     json.begin_object().key("predictions").begin_array();

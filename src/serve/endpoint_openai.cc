@@ -16,6 +16,9 @@ VectorForm read_form(const Fields& fields) {
   const std::string_view jina = fields.word("embedding_type").value_or("float");
   form.base64 = fields.word("encoding_format").value_or(jina) == "base64";
   const std::string_view type = fields.word("output_dtype").value_or(jina);
+  if (fields.has("embedding_type") && jina != "base64" && type != jina) {
+    fail(ErrorCode::kInvalidArgument, "`embedding_type` says ", jina, " and `output_dtype` ", type);
+  }
   form.type = math::vector_type_from_name(type).value_or(VectorType::kFloat);
   return form;
 }

@@ -69,16 +69,6 @@ tasks::TaskOptions options_of(const Call& call, TaskKind task, JsonView body) {
   return read_task_options(task, top ? body : parameters, call);
 }
 
-// Each text is read with each label: priced before the labels are copied.
-void add_labels(JsonView parameters, Request& request) {
-  const std::vector<std::string> labels =
-      read_candidate_labels(Fields("ZeroShotParameters", parameters));
-  request.budget->check_items("candidate_labels", labels.size());
-  tasks::TaskInput one{"", std::nullopt, labels};
-  check_texts(*request.budget, one, static_cast<int64_t>(request.inputs.size()));
-  for (tasks::TaskInput& input : request.inputs) input.texts = labels;
-}
-
 /// How the answers of one call are put together.
 struct Shape {
   bool list = false;    ///< one answer an input, in a list

@@ -140,7 +140,7 @@ bool wants_raw(const Fields& fields) {
 tasks::ClassifyOptions classify_options(const Fields& fields, const Call& call,
                                         const ModelLease& model) {
   tasks::ClassifyOptions options;
-  options.function = score_function(wants_raw(fields), model);
+  options.function = score_or_number(wants_raw(fields), model);
   options.truncation = truncation_of(fields, call);
   return options;
 }
@@ -224,6 +224,30 @@ std::string_view pooling_task(const Fields& fields, const ModelLease& model) {
   return task == TaskKind::kClassify || task == TaskKind::kRerank ? "classify" : "embed";
 }
 
+// An option that the task would pass over.
+void refuse(const Fields& fields, std::string_view key, std::string_view task) {
+  if (!fields.has(key)) return;
+  fail(ErrorCode::kInvalidArgument, "`", key, "` is not for the task ", task);
+}
+
+// Rows of tokens are the encoder's, as they are.
+void refuse_token_options(const Fields& fields) {
+  refuse(fields, "dimensions", "token_embed");
+  for (const std::string_view key : {"normalize", "use_activation"}) {
+    if (fields.flag(key).value_or(false)) refuse(fields, key, "token_embed");
+  }
+}
+
+// vLLM's `use_activation` of a vector is its unit length.
+tasks::EmbedOptions embed_options(const Fields& fields, const Call& call) {
+  tasks::EmbedOptions options;
+  options.normalize = fields.flag("normalize");
+  if (!options.normalize) options.normalize = fields.flag("use_activation");
+  options.dimensions = fields.integer("dimensions");
+  options.truncation = truncation_of(fields, call);
+  return options;
+}
+
 }  // namespace
 
 void endpoint_vllm_score(const CallPtr& call) {
@@ -276,16 +300,14 @@ void endpoint_vllm_pooling(const CallPtr& call) {
     if (!request.rows.empty()) {
       fail(ErrorCode::kUnsupported, "`input`: labels are of texts, not of token ids");
     }
+    for (const std::string_view key : {"normalize", "dimensions"}) refuse(fields, key, task);
     request.options = classify_options(fields, *call, model);
   } else {
-    tasks::EmbedOptions options;
-    options.normalize = fields.flag("normalize");
-    options.dimensions = fields.integer("dimensions");
-    options.truncation = truncation_of(fields, *call);
-    request.options = std::move(options);
+    request.options = embed_options(fields, *call);
   }
   const bool by_token = task == "token_embed";
   if (by_token) {
+    refuse_token_options(fields);
     request.raw = true;
     request.outputs = OutputSet::kTokens;
   }

@@ -112,6 +112,15 @@ std::vector<std::string> read_candidate_labels(const Fields& parameters) {
   return labels;
 }
 
+void add_labels(JsonView parameters, Request& request) {
+  const std::vector<std::string> labels =
+      read_candidate_labels(Fields("ZeroShotParameters", parameters));
+  request.budget->check_items("candidate_labels", labels.size());
+  tasks::TaskInput one{"", std::nullopt, labels};
+  check_texts(*request.budget, one, static_cast<int64_t>(request.inputs.size()));
+  for (tasks::TaskInput& input : request.inputs) input.texts = labels;
+}
+
 tasks::TaskOptions read_task_options(tasks::TaskKind task, JsonView parameters, const Call& call) {
   using tasks::TaskKind;
   switch (task) {

@@ -34,6 +34,8 @@ namespace tamis::serve {
                                                             const Call& call);
 /// `candidate_labels`: a list, or one string with commas.
 [[nodiscard]] std::vector<std::string> read_candidate_labels(const Fields& parameters);
+/// `candidate_labels` as those of each of the request's inputs, priced before they are copied.
+void add_labels(JsonView parameters, Request& request);
 
 /// The options of that task, by its form.
 [[nodiscard]] tasks::TaskOptions read_task_options(tasks::TaskKind task, JsonView parameters,

@@ -280,8 +280,8 @@ constexpr Field kPooling[] = {
     kModel,
     word("task", "embed|classify|token_embed", "Default: what the model is for"),
     word("encoding_format", "float|base64", "base64: little-endian float32", "\"float\""),
-    flag("normalize", "Vectors of unit length (default: the model's)"),
-    flag("use_activation", "Probabilities; false: logits as they are", "true"),
+    flag("normalize", "Vectors of unit length (default: the model's); of embed alone"),
+    flag("use_activation", "embed: the same; classify: probabilities; false: as they are"),
     kDimensions,
     kPromptTokens,
 };

@@ -45,9 +45,10 @@ void find_exact(std::string_view method, std::string_view path, RouteMatch& resu
   }
 }
 
+constexpr std::string_view kPrefix = "/models/";
+
 // "/models/NAME" before an exact path, the longest that there is.
 void find_prefixed(std::string_view method, std::string_view path, RouteMatch& result) {
-  constexpr std::string_view kPrefix = "/models/";
   if (!path.starts_with(kPrefix)) return;
   for (size_t at = kPrefix.size(); (at = path.find('/', at + 1)) != path.npos;) {
     find_exact(method, path.substr(at), result);
@@ -89,13 +90,15 @@ std::string allowed_methods(std::string_view path) {
   return methods.empty() ? methods : methods + ", OPTIONS";
 }
 
-RouteMatch find_route(std::string_view method, std::string_view path) {
+RouteMatch find_route(std::string_view method, std::string_view path,
+                      const std::function<bool(std::string_view)>& is_model) {
   RouteMatch result;
   result.dialect = family_of(path);
   if (path.empty() || path.front() != '/') return result;
-  for (const auto& find : {find_exact, find_prefixed, find_pattern}) {
-    if (result.route == nullptr) find(method, path, result);
-  }
+  const bool named = is_model && path.starts_with(kPrefix) && is_model(path.substr(kPrefix.size()));
+  find_exact(method, path, result);
+  if (result.route == nullptr && !named) find_prefixed(method, path, result);
+  if (result.route == nullptr) find_pattern(method, path, result);
   if (result.route != nullptr) result.other_method = false;
   return result;
 }

@@ -3,6 +3,7 @@
 // Is: the rows of routes.inc and their matching. Is not: an endpoint. May use: call.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,7 +42,9 @@ struct RouteMatch {
 [[nodiscard]] std::string allowed_methods(std::string_view path);
 
 /// {model} stands for one or more segments ("org/name"), {version} and {task} for one. Before an
-/// exact path may stand "/models/NAME": for clients that cannot name a model.
-[[nodiscard]] RouteMatch find_route(std::string_view method, std::string_view path);
+/// exact path may stand "/models/NAME": for clients that cannot name a model. A name that ends like
+/// a path ("/models/org/embed") is a model's where `is_model` knows it.
+[[nodiscard]] RouteMatch find_route(std::string_view method, std::string_view path,
+                                    const std::function<bool(std::string_view)>& is_model = {});
 
 }  // namespace tamis::serve

@@ -54,6 +54,17 @@ TEST(Router, TellsWhereTheModelStandsBeforeTheRoute) {
   EXPECT_TRUE(find_route("GET", "/models/a/embed").other_method);
 }
 
+TEST(Router, AModelsNameMayEndLikeAPath) {
+  const auto is_model = [](std::string_view name) { return name == "org/embed"; };
+  const RouteMatch whole = find_route("POST", "/models/org/embed", is_model);
+  ASSERT_NE(whole.route, nullptr);
+  EXPECT_EQ(whole.route->pattern, "/models/{model}");
+  EXPECT_EQ(whole.model, "org/embed");
+  EXPECT_FALSE(whole.prefixed);
+  EXPECT_EQ(find_route("POST", "/models/org/embed/embed", is_model).model, "org/embed");
+  EXPECT_EQ(find_route("POST", "/models/other/embed", is_model).model, "other");
+}
+
 TEST(Router, KnowsAPathOfAnotherMethod) {
   const RouteMatch match = find_route("GET", "/embed");
   EXPECT_EQ(match.route, nullptr);

@@ -202,7 +202,9 @@ void Server::route(const HttpExchangePtr& exchange) {
       return;
     }
   }
-  RouteMatch match = find_route(request.method, request.path);
+  RouteMatch match = find_route(request.method, request.path, [this](std::string_view name) {
+    return static_cast<bool>(models_->find(std::string(name)));
+  });
   const auto call = std::make_shared<Call>(*this, exchange, match.dialect);
   const std::string_view given = request.header("X-Request-Id");
   call->id = given.empty() ? cat(request.connection, "-", request.arrived_ns) : std::string(given);
