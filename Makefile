@@ -55,7 +55,7 @@ asan: setup  ## all tests, fuzz corpora and a server under load, under AddressSa
 tsan: setup  ## the tests that start threads, and a server under load, under ThreadSanitizer
 	cmake --preset tsan
 	cmake --build --preset tsan --target thread_tests tamis tamis_load
-	tools/run_tests.sh 'tsan:^(base|engines_cpu|api|serve|golden|soak)_test$$'
+	tools/run_tests.sh 'tsan:^(base|engines_cpu|api|serve(_[a-z]+)?|golden|soak)_test$$'
 	tools/serve_storm.py build/tsan
 
 tidy:  ## clang-tidy over the tree

@@ -6,7 +6,7 @@ include(CMakePackageConfigHelpers)
 function(tamis_shipped_library)
   get_property(modules GLOBAL PROPERTY TAMIS_MODULES)
   get_property(libraries GLOBAL PROPERTY TAMIS_MODULE_LIBRARIES)
-  list(REMOVE_ITEM modules tamis_serve tamis_cli)
+  list(FILTER modules EXCLUDE REGEX "^tamis_(serve|cli)")
   list(REMOVE_DUPLICATES libraries)
 
   add_library(libtamis SHARED)

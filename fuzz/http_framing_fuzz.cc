@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "serve/http_body.h"
-#include "serve/http_head.h"
+#include "serve/http/http_body.h"
+#include "serve/http/http_head.h"
 
 namespace {
 

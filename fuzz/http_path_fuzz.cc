@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "serve/http_message.h"
+#include "serve/http/http_message.h"
 #include "serve/path_pattern.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

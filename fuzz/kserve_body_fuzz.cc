@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "serve/kserve_json.h"
+#include "serve/dialects/kserve/kserve_json.h"
 
 namespace {
 

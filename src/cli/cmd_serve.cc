@@ -16,8 +16,8 @@
 #include "cli/command.h"
 #include "cli/end_signals.h"
 #include "device/device_option.h"
-#include "serve/http_host.h"
-#include "serve/log_writer.h"
+#include "serve/batching/log_writer.h"
+#include "serve/http/http_host.h"
 #include "serve/server.h"
 
 namespace tamis::cli {

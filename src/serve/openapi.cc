@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/version.h"
-#include "serve/fields.h"
+#include "serve/protocol/fields.h"
 #include "serve/router.h"
 
 namespace tamis::serve {

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "serve/call.h"
+#include "serve/protocol/call.h"
 
 namespace tamis::serve {
 

@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "base/log.h"
-#include "serve/current_error.h"
+#include "serve/batching/current_error.h"
+#include "serve/batching/status_error.h"
 #include "serve/router.h"
-#include "serve/status_error.h"
 
 namespace tamis::serve {
 
@@ -142,6 +142,7 @@ Server::Server(ServerOptions options) : options_(std::move(options)) {
   http_ = std::make_unique<HttpServer>(
       std::move(http), [this](const HttpExchangePtr& exchange) { handle(exchange); });
   if (options_.grpc_port >= 0) grpc_ = std::make_unique<GrpcServer>(*core_, options_);
+  host_.emplace(CallHost{*core_, options_, metrics_, [this] { return http_->counts(); }});
   http_->start();
 }
 
@@ -205,7 +206,7 @@ void Server::route(const HttpExchangePtr& exchange) {
   RouteMatch match = find_route(request.method, request.path, [this](std::string_view name) {
     return static_cast<bool>(models_->find(std::string(name)));
   });
-  const auto call = std::make_shared<Call>(*this, exchange, match.dialect);
+  const auto call = std::make_shared<Call>(*host_, exchange, match.dialect);
   const std::string_view given = request.header("X-Request-Id");
   call->id = given.empty() ? cat(request.connection, "-", request.arrived_ns) : std::string(given);
   if (match.route == nullptr) {

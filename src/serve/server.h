@@ -7,16 +7,17 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
-#include "serve/call.h"
-#include "serve/core.h"
-#include "serve/grpc_server.h"
-#include "serve/http_server.h"
-#include "serve/metrics.h"
-#include "serve/model_repository.h"
+#include "serve/batching/server_options.h"
+#include "serve/batching/worker_pool.h"
+#include "serve/core/core.h"
+#include "serve/core/metrics.h"
+#include "serve/core/model_repository.h"
+#include "serve/grpc/grpc_server.h"
+#include "serve/http/http_server.h"
+#include "serve/protocol/call.h"
 #include "serve/router.h"
-#include "serve/server_options.h"
-#include "serve/worker_pool.h"
 
 namespace tamis::serve {
 
@@ -42,7 +43,6 @@ class Server {
   [[nodiscard]] Core& core() { return *core_; }
   [[nodiscard]] const ServerOptions& options() const { return options_; }
   [[nodiscard]] HttpServer& http() { return *http_; }
-  [[nodiscard]] Metrics& metrics() { return metrics_; }
 
  private:
   void handle(const HttpExchangePtr& exchange) noexcept;
@@ -56,6 +56,7 @@ class Server {
   std::unique_ptr<Core> core_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<GrpcServer> grpc_;
+  std::optional<CallHost> host_;
 };
 
 }  // namespace tamis::serve

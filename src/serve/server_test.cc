@@ -7,7 +7,7 @@
 #include <chrono>
 #include <thread>
 
-#include "serve/compression.h"
+#include "serve/http/compression.h"
 #include "serve/test_client.h"
 #include "serve/test_server.h"
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "serve/http_message.h"
+#include "serve/http/http_message.h"
 
 namespace tamis::serve {
 

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "serve/fields.h"
+#include "serve/protocol/fields.h"
 #include "serve/server.h"
 #include "serve/test_client.h"
 

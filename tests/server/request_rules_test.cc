@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "serve/kserve_model.h"
+#include "serve/dialects/kserve/kserve_model.h"
 #include "serve/server.h"
 #include "serve/test_client.h"
 

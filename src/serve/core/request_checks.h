@@ -1,0 +1,31 @@
+// What is checked and priced of a request before it waits, and before its model runs.
+//
+// Is: the steps that core takes for every protocol. Is not: prices (budget), protocols' fields. May
+// use: servable, job.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "serve/batching/budget.h"
+#include "serve/batching/job.h"
+#include "serve/batching/request.h"
+#include "serve/batching/servable.h"
+
+namespace tamis::serve {
+
+/// Holds token ids to what texts are: the task, and the model's length, to which they are cut if
+/// the options let them. Rows without options run as they are. Throws kInvalidArgument or
+/// kUnsupported.
+void check_rows(const Servable& model, Request& request);
+
+/// Takes what is known before a text is read; gives the request a budget if it has none. Throws as
+/// Budget::take.
+void price_request(Request& request, const BudgetLimits& limits);
+
+/// Takes what is known before the model runs: the rows of its outputs. Throws as Budget::take.
+void price_outputs(const Request& request, Servable& model, const Job& job);
+
+[[nodiscard]] LabelSizes sizes_of(const std::vector<std::string>& labels);
+
+}  // namespace tamis::serve

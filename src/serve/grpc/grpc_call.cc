@@ -1,0 +1,137 @@
+#include "serve/grpc/grpc_call.h"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include "serve/protocol/api_key.h"
+
+namespace tamis::serve {
+
+namespace {
+
+grpc::StatusCode status_code(GrpcDialect dialect, ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+      return grpc::StatusCode::INVALID_ARGUMENT;
+    case ErrorCode::kCorruptData:
+      return grpc::StatusCode::DATA_LOSS;
+    case ErrorCode::kNotFound:
+      return grpc::StatusCode::NOT_FOUND;
+    case ErrorCode::kUnsupported:
+      return grpc::StatusCode::UNIMPLEMENTED;
+    case ErrorCode::kOverloaded:
+      return dialect == GrpcDialect::kKserve ? grpc::StatusCode::UNAVAILABLE
+                                             : grpc::StatusCode::RESOURCE_EXHAUSTED;
+    case ErrorCode::kDeadlineExceeded:
+      return grpc::StatusCode::DEADLINE_EXCEEDED;
+    case ErrorCode::kCancelled:
+      return grpc::StatusCode::CANCELLED;
+    case ErrorCode::kUnavailable:
+      return grpc::StatusCode::UNAVAILABLE;
+    case ErrorCode::kOutOfMemory:
+      return grpc::StatusCode::RESOURCE_EXHAUSTED;
+    case ErrorCode::kInternal:
+      return grpc::StatusCode::INTERNAL;
+  }
+  return grpc::StatusCode::INTERNAL;
+}
+
+}  // namespace
+
+grpc::Status grpc_status(GrpcDialect dialect, const Error& error) {
+  return {status_code(dialect, error.code()), error.what()};
+}
+
+void check_message_bytes(int64_t bytes) {
+  // Names and keys beside the numbers.
+  constexpr int64_t kMost = (int64_t{1} << 31) - (int64_t{1} << 20);
+  if (bytes <= kMost) return;
+  fail(ErrorCode::kInvalidArgument, "the answer has ", bytes, " bytes; a gRPC message has at most ",
+       kMost, ": split the request");
+}
+
+void GrpcStreams::add(std::weak_ptr<GrpcOpenStream> stream) {
+  bool ending = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (streams_.size() >= prune_at_) {
+      std::erase_if(streams_, [](const auto& item) { return item.expired(); });
+      prune_at_ = std::max<size_t>(64, 2 * streams_.size());
+    }
+    streams_.push_back(stream);
+    ending = ending_;
+  }
+  if (!ending) return;
+  if (const auto open = stream.lock()) open->end_when_answered();
+}
+
+void GrpcStreams::end_all() {
+  std::vector<std::weak_ptr<GrpcOpenStream>> streams;
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    streams = streams_;
+  }
+  for (const auto& stream : streams) {
+    if (const auto open = stream.lock()) open->end_when_answered();
+  }
+}
+
+GrpcCaller::GrpcCaller(const GrpcHost& host, GrpcDialect dialect,
+                       grpc::CallbackServerContext& context)
+    : host_(host), dialect_(dialect), context_(context) {}
+
+bool GrpcCaller::may_call() const {
+  return key_allows(host_.options.api_key, metadata("authorization"));
+}
+
+std::string_view GrpcCaller::metadata(const char* key) const {
+  const auto& all = context_.client_metadata();
+  const auto at = all.find(key);
+  if (at == all.end()) return {};
+  return {at->second.data(), at->second.size()};
+}
+
+Request GrpcCaller::new_request() const {
+  Request request;
+  // A peer is an address and a port, so this tells connections apart, as over HTTP.
+  request.client = std::hash<std::string>()(context_.peer());
+  request.cancelled = cancelled_;
+  request.budget = std::make_shared<Budget>(core().limits());
+  request.float_bytes = kRawFloatBytes;
+  request.id = std::string(metadata("x-request-id"));
+  const auto deadline = context_.deadline();
+  if (deadline != std::chrono::system_clock::time_point::max()) {
+    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(
+        deadline - std::chrono::system_clock::now());
+    request.timeout_us = std::max<int64_t>(1, left.count());
+  }
+  return request;
+}
+
+AdminCaller GrpcCaller::admin_caller() const {
+  const std::string peer = context_.peer();
+  AdminCaller caller;
+  caller.loopback = peer.starts_with("ipv4:127.") || peer.starts_with("ipv6:[::1]") ||
+                    peer.starts_with("ipv6:%5B::1%5D");
+  const grpc::string_ref authority = context_.ExperimentalGetAuthority();
+  caller.host.assign(authority.data(), authority.size());
+  for (const auto& [name, value] : context_.client_metadata()) {
+    caller.headers.emplace_back(std::string(name.data(), name.size()),
+                                std::string(value.data(), value.size()));
+  }
+  return caller;
+}
+
+grpc::Status GrpcCaller::refusal(const Error& error, int64_t retry_after_ms) {
+  // What gRPC's own retry policies read.
+  if (error.code() == ErrorCode::kOverloaded && retry_after_ms > 0) {
+    context_.AddTrailingMetadata("grpc-retry-pushback-ms", cat(retry_after_ms));
+  }
+  return status(error);
+}
+
+void GrpcCaller::cancel() { cancelled_->store(true); }
+
+}  // namespace tamis::serve

@@ -1,0 +1,212 @@
+// A gRPC call on its way through a service: who calls, until when, and how it ends.
+//
+// Is: what every method of grpc_<service>.cc starts from. Is not: a service. May use: core, gRPC.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "serve/batching/current_error.h"
+#include "serve/batching/server_options.h"
+#include "serve/core/core.h"
+#include "serve/protocol/admin_guard.h"
+
+namespace tamis::serve {
+
+/// How a family of services words its errors.
+enum class GrpcDialect : uint8_t { kKserve, kTei };
+
+/// The status of design's table; KServe says UNAVAILABLE where TEI says RESOURCE_EXHAUSTED.
+[[nodiscard]] grpc::Status grpc_status(GrpcDialect dialect, const Error& error);
+
+/// Throws kInvalidArgument for an answer that protobuf cannot send: it ends the process at 2 GiB.
+void check_message_bytes(int64_t bytes);
+
+/// A call that stays open between messages.
+class GrpcOpenStream {
+ public:
+  virtual ~GrpcOpenStream() = default;
+  /// Answers what has come, then ends.
+  virtual void end_when_answered() = 0;
+};
+
+/// The open streams, so that they can be told to end. Thread-safe.
+class GrpcStreams {
+ public:
+  void add(std::weak_ptr<GrpcOpenStream> stream);
+  void end_all();
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::weak_ptr<GrpcOpenStream>> streams_;
+  size_t prune_at_ = 64;
+  bool ending_ = false;
+};
+
+/// What all services hold on to. They outlive every call.
+struct GrpcHost {
+  Core& core;
+  const ServerOptions& options;
+  GrpcStreams& streams;
+};
+
+/// The part of a call that does not depend on its messages. Thread-safe.
+class GrpcCaller {
+ public:
+  GrpcCaller(const GrpcHost& host, GrpcDialect dialect, grpc::CallbackServerContext& context);
+
+  /// True if the call carries the server's API key, or none is asked for.
+  [[nodiscard]] bool may_call() const;
+  [[nodiscard]] Core& core() const { return host_.core; }
+  [[nodiscard]] const ServerOptions& options() const { return host_.options; }
+  /// Runs `work` now if a message of so many bytes is soon read, else on a worker.
+  template <typename Work>
+  void read(size_t message_bytes, Work work) const {
+    constexpr size_t kHere = 4096;
+    if (message_bytes <= kHere) {
+      work();
+    } else {
+      core().workers().post(std::move(work));
+    }
+  }
+  /// A request with this call's client, id, deadline and cancellation, to no model yet.
+  [[nodiscard]] Request new_request() const;
+  /// What admin_refusal() looks at.
+  [[nodiscard]] AdminCaller admin_caller() const;
+  /// The first value of a metadata key; empty if there is none.
+  [[nodiscard]] std::string_view metadata(const char* key) const;
+  [[nodiscard]] grpc::Status status(const Error& error) const {
+    return grpc_status(dialect_, error);
+  }
+  /// As status(), and tells the client when to come back.
+  [[nodiscard]] grpc::Status refusal(const Error& error, int64_t retry_after_ms);
+  /// The client has gone: what waits leaves the queue.
+  void cancel();
+
+ private:
+  GrpcHost host_;
+  GrpcDialect dialect_;
+  grpc::CallbackServerContext& context_;
+  std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+/// `call` for those who owe it its answer: once the last of them lets go, call->lost() is told,
+/// which ends it where nobody has. So a callback that is lost for lack of memory leaves no call
+/// open.
+template <typename Owed>
+[[nodiscard]] std::shared_ptr<Owed> owed(const std::shared_ptr<Owed>& call) {
+  struct Debt {
+    std::shared_ptr<Owed> call;
+    explicit Debt(const std::shared_ptr<Owed>& owed) : call(owed) {}
+    ~Debt() { call->lost(); }
+  };
+  const auto debt = std::make_shared<Debt>(call);
+  return {debt, debt->call.get()};
+}
+
+/// A call that is refused before it has an object of its own: ends with `status` at once. Null
+/// where there is no memory even for that; gRPC then answers UNIMPLEMENTED.
+template <typename Reactor>
+[[nodiscard]] Reactor* refused_call(grpc::Status status) noexcept {
+  struct Refused final : Reactor {
+    void OnDone() override { delete this; }
+  };
+  auto* const reactor = new (std::nothrow) Refused;
+  if (reactor != nullptr) reactor->Finish(std::move(status));
+  return reactor;
+}
+
+/// One message in, one out. Lives until gRPC is done with it and nobody else holds it.
+class UnaryCall final : public grpc::ServerUnaryReactor {
+ public:
+  UnaryCall(const GrpcHost& host, GrpcDialect dialect, grpc::CallbackServerContext& context)
+      : caller_(host, dialect, context) {}
+
+  [[nodiscard]] GrpcCaller& caller() { return caller_; }
+  /// Ends the call; the first counts.
+  void end(grpc::Status status) {
+    if (!ended_.exchange(true)) Finish(std::move(status));
+  }
+  void finish() { end(grpc::Status::OK); }
+  void finish(const Error& error) { end(caller_.status(error)); }
+  void lost() { finish(out_of_memory()); }
+
+  void OnCancel() override { caller_.cancel(); }
+  void OnDone() override { self_.reset(); }
+
+  /// Runs `method(call)` and ends the call with what it throws. `method` ends it otherwise, now or
+  /// later.
+  template <typename Method>
+  static grpc::ServerUnaryReactor* start(const GrpcHost& host, GrpcDialect dialect,
+                                         grpc::CallbackServerContext& context,
+                                         const Method& method) {
+    std::shared_ptr<UnaryCall> call;
+    try {
+      call = std::make_shared<UnaryCall>(host, dialect, context);
+    } catch (...) {
+      grpc::ServerUnaryReactor* const refused = context.DefaultReactor();
+      refused->Finish(grpc_status(dialect, current_error()));
+      return refused;
+    }
+    call->self_ = call;
+    call->guard([&] {
+      if (call->caller_.may_call()) return method(owed(call));
+      call->end({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+    });
+    return call.get();
+  }
+
+  /// As start(), for methods that answer at once.
+  template <typename Method>
+  static grpc::ServerUnaryReactor* answer(const GrpcHost& host, GrpcDialect dialect,
+                                          grpc::CallbackServerContext& context,
+                                          const Method& method) {
+    return start(host, dialect, context, [&](const std::shared_ptr<UnaryCall>& call) {
+      method(*call);
+      call->finish();
+    });
+  }
+
+  /// Submits; `print` writes the response of a reply that is no error, and may throw Error.
+  template <typename Print>
+  static void submit(const std::shared_ptr<UnaryCall>& call, Request request, Print print) {
+    call->caller_.core().submit(
+        std::move(request), [call, print = std::move(print)](Reply&& reply) {
+          if (reply.error) {
+            call->end(call->caller_.refusal(*reply.error, reply.retry_after_ms));
+            return;
+          }
+          call->guard([&] {
+            print(reply);
+            call->finish();
+          });
+        });
+  }
+
+  template <typename Body>
+  void guard(const Body& body) {
+    try {
+      body();
+    } catch (...) {
+      finish(current_error());
+    }
+  }
+
+ private:
+  GrpcCaller caller_;
+  std::atomic<bool> ended_{false};
+  std::shared_ptr<UnaryCall> self_;
+};
+
+using UnaryCallPtr = std::shared_ptr<UnaryCall>;
+
+}  // namespace tamis::serve

@@ -1,0 +1,38 @@
+// The gRPC port: KServe v2, text-embeddings-inference and health checks over one core.
+//
+// Is: the listener's life. Is not: a service (grpc_kserve, grpc_tei, grpc_health). May use: core.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "serve/batching/server_options.h"
+#include "serve/core/core.h"
+
+namespace tamis::serve {
+
+/// Thread-safe.
+class GrpcServer {
+ public:
+  /// Listens on options.host and options.grpc_port and answers from then on. Throws Error:
+  /// kInvalidArgument (an address or certificate that is none), kUnavailable (the port is in use or
+  /// forbidden), kUnsupported (is_built() is false). The core and the options outlive it.
+  GrpcServer(Core& core, const ServerOptions& options);
+  /// Ends what is still open.
+  ~GrpcServer();
+  GrpcServer(const GrpcServer&) = delete;
+  GrpcServer& operator=(const GrpcServer&) = delete;
+
+  /// False for a build without gRPC (TAMIS_GRPC).
+  [[nodiscard]] static bool is_built();
+
+  [[nodiscard]] uint16_t port() const;
+  /// Takes no new calls; returns once those under way have ended, or were ended at the deadline.
+  void drain(int64_t timeout_ms);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tamis::serve
