@@ -214,6 +214,12 @@ TEST(Evaluate, FlagsRowsThatWereCut) {
 TEST(Evaluate, RanksPairsAsTheFolderSays) {
   const TempFolder folder;
   std::filesystem::copy(testdata("models/bert-base"), folder.path());
+  folder.write(
+      "modules.json",
+      R"([{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"},)"
+      R"({"idx":1,"name":"1","path":"p","type":"sentence_transformers.models.Pooling"}])");
+  std::filesystem::create_directory(folder.path() / "p");
+  folder.write("p/config.json", R"({"pooling_mode":"max"})");
   const auto correlation = [&folder](const std::string& name) {
     folder.write("config_sentence_transformers.json",
                  cat(R"({"similarity_fn_name":")", name, "\"}"));

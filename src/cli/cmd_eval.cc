@@ -42,6 +42,27 @@ std::shared_ptr<const api::LoadedModel> load_for(const std::vector<TextRow>& row
   return model;
 }
 
+// What is measured, and what it is held against: null if nothing is.
+struct Pair {
+  std::shared_ptr<const api::LoadedModel> model;
+  std::shared_ptr<const api::LoadedModel> other;
+};
+
+Pair load_pair(const std::vector<TextRow>& rows, const std::string& path,
+               const std::optional<std::string>& against, const CommonFlags& common,
+               api::ModelOptions load) {
+  const api::ModelPath found = find_model(path, common);
+  std::optional<api::ModelPath> other;
+  if (against) other = find_model(*against, common);
+  Pair pair = {load_for(rows, found, options_for(found, load, other)), nullptr};
+  if (!other) return pair;
+  load.task = pair.model->task();
+  load.precision.reset();
+  load.engine.clear();
+  pair.other = api::LoadedModel::load(*other, options_for(*other, load, found));
+  return pair;
+}
+
 }  // namespace
 
 int cmd_eval(const std::vector<std::string>& arguments) {
@@ -86,21 +107,11 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   load.keep_graph = false;
   engine.apply(load);
   const std::vector<TextRow> rows = read_text_data(data);
-  const api::ModelPath found = find_model(path, common);
-  std::optional<api::ModelPath> found_other;
-  if (against) found_other = find_model(*against, common);
-  const auto model = load_for(rows, found, options_for(found, load, found_other));
-  std::shared_ptr<const api::LoadedModel> other;
-  if (found_other) {
-    load.task = model->task();
-    load.precision.reset();
-    load.engine.clear();
-    other = api::LoadedModel::load(*found_other, options_for(*found_other, load, found));
-  }
+  const Pair pair = load_pair(rows, path, against, common, load);
   evaluate.source = data;
   Progress progress("evaluating", common.quiet);
   evaluate.progress = [&progress](double fraction) { progress.update(fraction); };
-  const api::Evaluation result = api::evaluate(*model, other.get(), rows, evaluate);
+  const api::Evaluation result = api::evaluate(*pair.model, pair.other.get(), rows, evaluate);
   OutputSink sink(output);
   sink.write(common.json ? api::evaluation_json(result) + "\n" : api::evaluation_text(result));
   sink.finish();

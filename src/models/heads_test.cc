@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "models/models.h"
 #include "models/test_util.h"
 
@@ -75,8 +76,13 @@ TEST(Heads, DprIsItsQuestionOrItsPassageEncoder) {
 // Scores of next words pass a soft limit there; embeddings and classes do not.
 TEST(Heads, GemmasSoftLimitIsNotBuiltBehindALogitScore) {
   EditableCheckpoint edited("gemma3_text-base");
+  const std::string json = read_file(testdata_model("gemma3_text-base") / "config.json");
+  const std::string limited =
+      cat(R"({"final_logit_softcapping":30.0,)", json.substr(json.find('"')));
+  const size_t own = limited.find(R"("final_logit_softcapping": null,)");
+  ASSERT_NE(own, limited.npos);
   edited.config.fields =
-      ModelConfig::parse(R"({"model_type":"gemma3_text","final_logit_softcapping":30.0})",
+      ModelConfig::parse(cat(limited.substr(0, own), limited.substr(limited.find(',', own) + 1)),
                          "config.json")
           .fields;
   BuildOptions options;
