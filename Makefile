@@ -68,9 +68,10 @@ bench: model release  ## time the real model end to end, and every kernel
 	cmake --build --preset release --target kernels_bench
 	build/release/src/kernels/cpu/kernels_bench
 
-bench-peers: model release clients  ## time Tamis and the other engines in turns, into bench/RESULTS.md
+bench-peers: model release clients  ## time Tamis and the other engines in turns, into README.md and bench/RESULTS.md
 	build/clients/bin/python bench/peers.py --tamis build/release/tamis --minilm build/models/minilm \
-	  --out bench/RESULTS.md
+	  --shapes small --rounds 3 --json bench/results/peers.json
+	tools/generate/results.py
 
 interop: release clients  ## hold exported ONNX files against onnx.checker and ONNX Runtime
 	build/clients/bin/python tools/interop_onnx.py build/release/tamis

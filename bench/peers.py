@@ -2,12 +2,13 @@
 """Times the same work by Tamis and by the engines a user could pick instead, in turns.
 
 usage: peers.py --tamis BINARY --minilm FOLDER [--cache FOLDER] [--engines A,B] [--shapes NAME]
-                [--rounds N] [--seconds S] [--threads N] [--out FILE]
+                [--rounds N] [--seconds S] [--threads N] [--out FILE] [--json FILE]
 
 Every engine is a process of its own (peer_worker.py, run by --python); one runs at a time, in
 rotation, for several rounds. Ragged shapes: Tamis computes the tokens that are there, a peer one call
 padded to the longest. Each peer's output is held against PyTorch FP32's. `make bench-peers` makes the
-virtual environment and calls this.
+virtual environment and calls this. --json keeps the figures, row by row, for tools/generate/results.py,
+which writes the tables of README.md and bench/RESULTS.md from bench/results/.
 """
 
 import argparse
@@ -123,6 +124,39 @@ def measure_shape(arguments, folder, peers, shape, tamis):
     return times, outputs, operations
 
 
+def versions_of(python):
+    """The peers' versions, as pip knows them."""
+    names = ["torch", "transformers", "openvino", "nncf", "onnxruntime", "ctranslate2"]
+    code = ("import importlib.metadata as m, json, sys\n"
+            "found = {}\n"
+            "for name in sys.argv[1:]:\n"
+            "    try: found[name] = m.version(name)\n"
+            "    except m.PackageNotFoundError: pass\n"
+            "print(json.dumps(found))")
+    result = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=True)
+    return json.loads(result.stdout)
+
+
+def figures_of(rows, peak):
+    """A list of one object an engine and shape: times in milliseconds, `share` of the peak."""
+    figures = []
+    for (model, batch, seq, ragged), times, outputs, operations in rows:
+        exact = outputs.get("torch-fp32", [])
+        for name, values in times.items():
+            median = statistics.median(values)
+            of_type = peak[PEAKS[name.split("-")[1]]]
+            figure = {"model": model, "batch": batch, "length": seq, "ragged": ragged,
+                      "engine": name, "median_ms": round(median, 4),
+                      "min_ms": round(min(values), 4),
+                      "spread": round((max(values) - min(values)) / median, 4)}
+            if of_type:
+                figure["share"] = round(operations / (median * 1e6 * of_type), 4)
+            if name in outputs and len(outputs[name]) == len(exact):
+                figure["cosine"] = round(cosine(outputs[name], exact), 6)
+            figures.append(figure)
+    return figures
+
+
 def table(rows, tamis, peak):
     """Markdown: a line an engine and shape, with the ratio of its time to Tamis' own. The share of
     the peak counts the operations that the answer takes, not those on padding."""
@@ -149,6 +183,13 @@ def table(rows, tamis, peak):
     return "\n".join(lines)
 
 
+def write_json(arguments, peak, rows):
+    record = {"date": str(datetime.date.today()), "cpu": peak["cpu"], "threads": peak["threads"],
+              "rounds": arguments.rounds, "seconds": arguments.seconds, "peak": peak["peak"],
+              "versions": versions_of(arguments.python), "rows": figures_of(rows, peak["peak"])}
+    arguments.json.write_text(json.dumps(record, indent=1) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tamis", required=True)
@@ -162,6 +203,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     tamis = arguments.tamis_precisions.split(",")
@@ -180,6 +222,8 @@ def main():
         for shape in (s for s in shapes if s[0] == model):
             rows.append((shape, *measure_shape(arguments, folder, peers, shape, tamis)))
             print(table(rows[-1:], tamis, peak["peak"]), file=sys.stderr, flush=True)
+            if arguments.json:
+                write_json(arguments, peak, rows)
         for peer in peers.values():
             peer.close()
     figures = peak["peak"]

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""What a Python user waits for: texts to embeddings, by this package and by the packages used instead.
+
+usage: python_peers.py --model FOLDER --bundle BUNDLE --texts FILE.tsv [--count N] [--rounds N] [--threads N]
+                       [--engines A,B] [--json FILE]
+
+Each engine embeds the same texts of mixed lengths (columns of the .tsv, over and over), each in a process
+of its own, one at a time and in rotation; a round's time is that of the whole call, tokenizing and sorting
+by length included. tamis: Model.embed of the checkpoint in fp32 and of the INT8 bundle.
+sentence-transformers: encode() with its PyTorch, ONNX and OpenVINO INT8 (its own static quantization)
+backends. onnxruntime-int8: dynamic quantization in batches of 256, as fastembed runs it. TAMIS_LIBRARY
+names libtamis.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+ENGINES = ["tamis-fp32", "tamis-int8", "torch-fp32", "onnx-fp32", "openvino-int8", "onnxruntime-int8"]
+
+
+def texts_of(path, count):
+    lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()[1:]
+    texts = [text for line in lines for text in line.split("\t")[1:] if text]
+    return [texts[i % len(texts)] for i in range(count)]
+
+
+def tamis_engine(folder, threads):
+    import tamis
+
+    model = tamis.Model(folder, threads=threads)
+    return lambda texts: model.embed(texts)
+
+
+def sentence_transformers_engine(folder, backend, cache):
+    from sentence_transformers import SentenceTransformer, export_static_quantized_openvino_model
+
+    if backend == "openvino":
+        target = cache / "openvino"
+        if not target.exists():
+            plain = SentenceTransformer(folder, backend="openvino")
+            plain.save_pretrained(str(target))
+            export_static_quantized_openvino_model(plain, None, str(target))
+        model = SentenceTransformer(str(target), backend="openvino",
+                                    model_kwargs={"file_name": "openvino/openvino_model_qint8_quantized.xml"})
+    else:
+        model = SentenceTransformer(folder, backend=backend, device="cpu")
+    return lambda texts: model.encode(texts, batch_size=32, show_progress_bar=False)
+
+
+def onnxruntime_engine(folder, cache, threads):
+    import numpy as np
+    import onnxruntime
+    import tokenizers
+    from onnxruntime.quantization import quantize_dynamic
+
+    quantized = cache / "dynamic.onnx"
+    if not quantized.exists():
+        from sentence_transformers import SentenceTransformer
+        SentenceTransformer(folder, backend="onnx").save_pretrained(str(cache / "onnx"))
+        quantize_dynamic(str(next((cache / "onnx").rglob("*.onnx"))), str(quantized))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(quantized), options, providers=["CPUExecutionProvider"])
+    names = {port.name for port in session.get_inputs()}
+    tokenizer = tokenizers.Tokenizer.from_file(str(pathlib.Path(folder) / "tokenizer.json"))
+    tokenizer.enable_truncation(256)
+    tokenizer.enable_padding()
+
+    def embed(texts):
+        vectors = []
+        for at in range(0, len(texts), 256):
+            encoded = tokenizer.encode_batch(texts[at:at + 256])
+            ids = np.array([e.ids for e in encoded], dtype=np.int64)
+            mask = np.array([e.attention_mask for e in encoded], dtype=np.int64)
+            feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+            rows = session.run(None, {k: v for k, v in feed.items() if k in names})[0]
+            vectors.append((rows * mask[..., None]).sum(1) / mask.sum(1, keepdims=True))
+        return np.concatenate(vectors)
+
+    return embed
+
+
+def engine_of(name, arguments):
+    if name.startswith("tamis"):
+        return tamis_engine(arguments.bundle if name == "tamis-int8" else arguments.model,
+                            arguments.threads)
+    if name == "onnxruntime-int8":
+        return onnxruntime_engine(arguments.model, arguments.cache, arguments.threads)
+    backend = {"torch-fp32": "torch", "onnx-fp32": "onnx", "openvino-int8": "openvino"}[name]
+    if backend == "torch":
+        import torch
+        torch.set_num_threads(arguments.threads)
+    return sentence_transformers_engine(arguments.model, backend, arguments.cache)
+
+
+def work(name, arguments):
+    """The child: a line of JSON for each line read."""
+    said = os.dup(1)
+    os.dup2(2, 1)  # what libraries print is no answer
+    embed = engine_of(name, arguments)
+    texts = texts_of(arguments.texts, arguments.count)
+    first = embed(texts[:64])
+    with os.fdopen(said, "w") as answers:
+        print(json.dumps({"vector": [float(x) for x in first[1]]}), file=answers, flush=True)
+        for _ in sys.stdin:
+            begin = time.perf_counter()
+            embed(texts)
+            print(json.dumps({"seconds": time.perf_counter() - begin}), file=answers, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--bundle", required=True)
+    parser.add_argument("--texts", required=True)
+    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path("build/bench/python"))
+    parser.add_argument("--count", type=int, default=10000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--engines", default=",".join(ENGINES))
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    if arguments.work:
+        work(arguments.work, arguments)
+        return
+    children = {}
+    vectors = {}
+    for name in arguments.engines.split(","):
+        child = subprocess.Popen([sys.executable, __file__, *sys.argv[1:], "--work", name],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = child.stdout.readline()
+        if not line:
+            print(f"{name}: does not start", file=sys.stderr)
+            continue
+        children[name] = child
+        vectors[name] = json.loads(line)["vector"]
+    seconds = {}
+    for _ in range(arguments.rounds):
+        for name, child in children.items():
+            print("go", file=child.stdin, flush=True)
+            seconds.setdefault(name, []).append(json.loads(child.stdout.readline())["seconds"])
+    for child in children.values():
+        child.stdin.close()
+        child.wait()
+    exact = vectors.get("torch-fp32")
+    rows = []
+    for name, values in seconds.items():
+        row = {"engine": name, "median_s": round(statistics.median(values), 3),
+               "min_s": round(min(values), 3),
+               "texts_per_s": round(arguments.count / statistics.median(values), 1)}
+        if exact:
+            def length(v):
+                return sum(x * x for x in v) ** 0.5
+            dot = sum(a * b for a, b in zip(vectors[name], exact))
+            row["cosine"] = round(dot / (length(vectors[name]) * length(exact)), 6)
+        rows.append(row)
+        print(row)
+    if arguments.json:
+        record = {"date": str(datetime.date.today()), "texts": arguments.count,
+                  "threads": arguments.threads, "rounds": arguments.rounds, "rows": rows}
+        arguments.json.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
