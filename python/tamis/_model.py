@@ -280,12 +280,10 @@ class Model:
         ``{token: weight}``, one for one str. ``query``: the texts ask; else they are documents. The
         model is loaded with ``task="embed-sparse"`` or ``"embed-all"``.
         """
-        listed, alone = _listed(texts, "texts")
         options = options_of(_lib.EmbedSparseOptions)
         options.top_k = self._count(top_k, "top_k")
-        self._set_side(options, query, prompt, prompt_name, _truncation(max_length, truncate, None))
-        found = self._each(listed, self._weights, "tamis_embed_sparse", c.byref(options))
-        return found[0] if alone else found
+        return self._embed_side("tamis_embed_sparse", self._weights, texts, options, query, prompt,
+                                prompt_name, _truncation(max_length, truncate, None))
 
     def embed_multi(
         self,
@@ -301,11 +299,9 @@ class Model:
         for one str; tamis.max_sim() compares them. The model is loaded with
         ``task="embed-multi"`` or ``"embed-all"``.
         """
-        listed, alone = _listed(texts, "texts")
-        options = options_of(_lib.EmbedMultiOptions)
-        self._set_side(options, query, prompt, prompt_name, _truncation(max_length, truncate, None))
-        found = self._each(listed, self._vectors, "tamis_embed_multi", c.byref(options))
-        return found[0] if alone else found
+        return self._embed_side("tamis_embed_multi", self._vectors, texts,
+                                options_of(_lib.EmbedMultiOptions), query, prompt, prompt_name,
+                                _truncation(max_length, truncate, None))
 
     def embed_all(
         self,
@@ -320,19 +316,21 @@ class Model:
         """All three in one run (BGE-M3): a list of AllEmbeddings, one for one str. The model is
         loaded with ``task="embed-all"``.
         """
-        listed, alone = _listed(texts, "texts")
-        options = options_of(_lib.EmbedMultiOptions)
-        self._set_side(options, query, prompt, prompt_name, _truncation(max_length, truncate, None))
-        found = self._each(listed, self._all, "tamis_embed_all", c.byref(options))
-        return found[0] if alone else found
+        return self._embed_side("tamis_embed_all", self._all, texts,
+                                options_of(_lib.EmbedMultiOptions), query, prompt, prompt_name,
+                                _truncation(max_length, truncate, None))
 
-    @staticmethod
-    def _set_side(options: Any, query: bool, prompt: Optional[str], prompt_name: Optional[str],
-                  truncation: Any) -> None:
+    def _embed_side(self, function: str, read: Callable[[Results, int], Any], texts: Any,
+                    options: Any, query: bool, prompt: Optional[str], prompt_name: Optional[str],
+                    truncation: Any) -> Any:
+        """What `read` makes of texts that ask or are documents."""
+        listed, alone = _listed(texts, "texts")
         options.query = int(query)
         options.prompt = optional_utf8(prompt, "prompt")
         options.prompt_name = optional_utf8(prompt_name, "prompt_name")
         options.truncation = truncation
+        found = self._each(listed, read, function, c.byref(options))
+        return found[0] if alone else found
 
     @staticmethod
     def _weights(results: Results, index: int) -> Any:

@@ -116,7 +116,12 @@ def _folder_of(model: Any, tokenizer: Any) -> Iterator[Union[str, "os.PathLike[s
     if tokenizer is None:
         raise InvalidArgument("optimize: a live torch module needs tokenizer=, which is saved beside it")
     with tempfile.TemporaryDirectory(prefix="tamis-") as folder:
-        model.save_pretrained(folder)
+        if any(name.endswith("._amax") for name in model.state_dict()):
+            from . import torch as bridge
+
+            bridge.save(model, folder)
+        else:
+            model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         yield folder
 

@@ -105,17 +105,15 @@ class Server:
 
 
 def _arguments(options: Mapping[str, Any]) -> List[str]:
-    """``max_body=5`` as --max-body 5; True as a flag; a list as one option for each value."""
+    """``max_body=5`` as --max-body=5; a list as one option for each value. None says nothing; False
+    is said, so that it stands against the option's variable, and an unknown name is refused."""
     arguments: List[str] = []
     for name, value in options.items():
         option = "--" + name.replace("_", "-")
-        if value is None or value is False:
-            continue
-        if value is True:
-            arguments.append(option)
-            continue
         for item in value if isinstance(value, (list, tuple)) else [value]:
-            arguments += [option, str(item)]
+            if item is not None:
+                text = str(item).lower() if isinstance(item, bool) else str(item)
+                arguments.append(f"{option}={text}")
     return arguments
 
 

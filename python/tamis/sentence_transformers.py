@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 _SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
-# Of other engines: batches are this one's own, and it runs on the CPU.
+# How other engines batch and share out work, which changes no answer; here the engine does that.
 _HARMLESS = {"batch_size", "show_progress_bar", "pool", "chunk_size", "num_workers"}
 
 

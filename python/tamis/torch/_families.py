@@ -50,6 +50,9 @@ _ESM = Rules(
     # Queries are scaled before they turn.
     units={"EsmSelfAttention": {"matmul_quantizer_0": "self.attention_head_size ** 0.5"}},
 )
+# Heads of decoders stand in a module of all families. Its layers' base is asked for by identity.
+_DECODER_HEADS = Family("transformers.modeling_layers", Rules(keep=("GradientCheckpointingLayer",)))
+_GEMMA3 = Rules(leave=("Gemma3MultiModalProjector",))
 
 
 def _norms_first(prefix: str) -> Rules:
@@ -74,14 +77,20 @@ FAMILIES: Dict[str, List[Family]] = {
         ("megatron-bert", "megatron_bert", _norms_first("MegatronBert")),
         ("modernbert", "modernbert", _MODERN_BERT),
         ("mpnet", "mpnet", Rules()),
+        ("mt5", "mt5", Rules()),
         ("nomic_bert", "nomic_bert", Rules()),
         ("roberta", "roberta", Rules()),
         ("roberta-prelayernorm", "roberta_prelayernorm", _norms_first("RobertaPreLayerNorm")),
+        ("t5", "t5", Rules()),
         ("xlm-roberta", "xlm_roberta", Rules()),
         ("xlm-roberta-xl", "xlm_roberta_xl", _norms_first("XLMRobertaXL")),
     ]
 }
 FAMILIES["data2vec-text"] = [Family("transformers.models.data2vec.modeling_data2vec_text", Rules())]
+for _type, _name, _rules in [("gemma3_text", "gemma3", _GEMMA3), ("llama", "llama", Rules()),
+                             ("mistral", "mistral", Rules()), ("qwen2", "qwen2", Rules()),
+                             ("qwen3", "qwen3", Rules())]:
+    FAMILIES[_type] = [_DECODER_HEADS, Family(_module(_name), _rules)]
 # Its encoder is BERT's.
 FAMILIES["dpr"] = [*FAMILIES["bert"], Family(_module("dpr"), Rules())]
 

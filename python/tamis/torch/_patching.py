@@ -81,6 +81,8 @@ class _Replacement:
         for key in ("__file__", "__spec__", "__loader__", "__package__"):
             self._new.__dict__[key] = getattr(self._old, key)
         self._new.__dict__[NAMESPACE] = quant_nn
+        for key in family.rules.keep:
+            self._new.__dict__[key] = getattr(self._old, key)
         filename = self._old.__file__ or f"<{name}>"
         # Without this file's own future imports: transformers reads annotations as classes.
         code = compile(rewrite(_source(self._old), family.rules, filename), filename, "exec",
@@ -131,6 +133,14 @@ def _each_once(groups: Iterable[Sequence[Family]]) -> List[Family]:
     return list({family.module: family for group in groups for family in group}.values())
 
 
+def _is_there(family: Family, may_be_missing: bool) -> bool:
+    if importlib.util.find_spec(family.module.rpartition(".")[0]) is not None:
+        return True
+    if may_be_missing:
+        return False
+    raise NotFound(f"{family.module}: not in the installed packages")
+
+
 @contextlib.contextmanager
 def patched(*families: Family, skip_missing: bool = True) -> Iterator[None]:
     """Within it, transformers' classes of the families (default: FAMILIES) have quantizers.
@@ -144,13 +154,13 @@ def patched(*families: Family, skip_missing: bool = True) -> Iterator[None]:
     """
     from ._families import FAMILIES
 
+    found = [family for family in families or _each_once(FAMILIES.values())
+             if _is_there(family, skip_missing)]
+    for family in found:  # before any stands for another, so that none keeps a stand-in's classes
+        importlib.import_module(family.module)
     done: List[_Replacement] = []
     try:
-        for family in families or _each_once(FAMILIES.values()):
-            if importlib.util.find_spec(family.module.rpartition(".")[0]) is None:
-                if skip_missing:
-                    continue
-                raise NotFound(f"{family.module}: not in the installed packages")
+        for family in found:
             done.append(_Replacement(family))
         yield
     finally:

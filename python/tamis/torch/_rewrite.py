@@ -165,6 +165,8 @@ class Rules:
     """What is not touched: "function", "Class", "Class.method", or "Class.attribute" of self where
     that is made.
     """
+    keep: Sequence[str] = ()
+    """Classes of the module that stay the old objects, as code elsewhere asks for them by identity."""
     sums: Sequence[str] = ()
     """Variables of methods whose value is a sum that a norm alone reads: "Class.method.variable"."""
     plain: Dict[str, Sequence[str]] = field(default_factory=dict)
@@ -181,7 +183,6 @@ class Rules:
     """By class and attribute: the parts of a linear layer that holds several, and the attribute of
     self that says how often they take turns, "" if they lie one behind the other.
     """
-
 
     def patchers(self) -> List[Patcher]:
         """PATCHERS as they are now, with the family's products."""
@@ -393,7 +394,10 @@ class _Rewriter:
 
 
 def rewrite(source: str, rules: Rules, filename: str = "<source>") -> ast.Module:
-    """The tree of the source with quantizers; lines keep their numbers."""
+    """The tree of the source with quantizers and without what Rules.keep names; lines keep their
+    numbers.
+    """
     tree = ast.parse(source, filename)
+    tree.body = [node for node in tree.body if getattr(node, "name", None) not in rules.keep]
     _Rewriter(tree, rules).run()
     return ast.fix_missing_locations(tree)

@@ -18,8 +18,9 @@ def quantizers(model: torch.nn.Module) -> Dict[str, TensorQuantizer]:
     `tamis inspect --quantizers` lists for the saved checkpoint.
     """
     prefix = getattr(model, "base_model_prefix", "")
-    # Tamis names modules as classes with a head do.
-    start = f"{prefix}." if prefix and not hasattr(model, prefix) else ""
+    # Tamis names modules as classes with a head do; of T5 it reads the encoder that stands alone.
+    alone = getattr(getattr(model, "config", None), "model_type", "") in ("mt5", "t5")
+    start = f"{prefix}." if prefix and not alone and not hasattr(model, prefix) else ""
     found = {start + name: module for name, module in model.named_modules()
              if isinstance(module, TensorQuantizer)}
     if not found:
