@@ -6,6 +6,7 @@
 TAMIS_SHARED, if it is set, adds a trained classifier.
 """
 
+import copy
 import json
 import os
 import shutil
@@ -186,7 +187,8 @@ class Outputs(unittest.TestCase):
                         self.assertTrue(torch.equal(left, right))
 
     def test_a_live_model(self):
-        theirs = plain("distilbert-sequence-classification")
+        # A copy, as the products of weights that lie in a file round otherwise where that is unaligned.
+        theirs = copy.deepcopy(plain("distilbert-sequence-classification"))
         ours = tq.insert(theirs)
         batch = batches("distilbert-sequence-classification")[0]
         with torch.no_grad():
@@ -305,8 +307,6 @@ class Files(unittest.TestCase):
         for name in MODELS:
             if name.endswith(("-base", "-context", "-groups", "-mean", "masked-lm")):
                 continue  # their outputs are pooled, or of masks alone; the layers are those of others
-            if name.startswith("deberta"):
-                continue  # Tamis rounds queries and keys for their products with positions, too
             with self.subTest(name), tempfile.TemporaryDirectory() as folder:
                 self.compare_with_tamis(name, Path(folder))
 
@@ -323,15 +323,25 @@ class Files(unittest.TestCase):
         record = json.loads((bundle / "quantization.json").read_text())["quantizers"]
         self.assertEqual(sum(row["enabled"] for row in record), len(record))
         native = tamis.Model(bundle, threads=1)
-        worst = 0.0
-        for batch, logits in zip(data, expected):
+        # A value that lies on the middle between two steps, but for what float32 rounds, may fall on
+        # either side; sums in float64 leave no such doubt on PyTorch's.
+        precise = tq.logits_of(tq.load(checkpoint).double(), data)
+        worst, doubtful = 0.0, 0
+        for batch, *answers in zip(data, expected, precise):
             types = batch.get("token_type_ids")
             rows = native.run([batch["input_ids"][0].tolist()],
                               type_ids=None if types is None else [types[0].tolist()])
-            logits = logits[0].T if "question" in name else logits  # start and end of each token
-            worst = max(worst, float(np.abs(rows.ravel() - logits.numpy().ravel()).max()))
+            single, double = (self.distance(rows, logits, "question" in name) for logits in answers)
+            worst = max(worst, min(single, double))
+            doubtful += single > 1e-4
         self.assertLess(worst, 1e-4)
+        self.assertLessEqual(doubtful, 1)
         self.assertGreater(moved, 10 * worst, "rounding must show")
+
+    @staticmethod
+    def distance(rows, logits, of_answers):
+        logits = logits[0].T if of_answers else logits  # start and end of each token
+        return float(np.abs(rows.ravel() - logits.numpy().ravel()).max())
 
     def test_native_keeps_the_grid_of_weights(self):
         name = "bert-sequence-classification"

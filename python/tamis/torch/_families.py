@@ -19,8 +19,9 @@ def _module(name: str) -> str:
     return f"transformers.models.{name}.modeling_{name}"
 
 
-# Products with positions stand in the bias, which Tamis computes in float, and the queries or keys are
-# scaled before the product.
+# Products with positions stand in the bias: Tamis makes the positions' side of them in float, ahead,
+# and multiplies it by the queries and keys of the contents' product. There the queries or keys are
+# scaled before.
 _DEBERTA_SCALE = "(self.attention_head_size * (1 + len(self.pos_att_type))) ** 0.5"
 _DEBERTA = Rules(
     products=(TwoOperands("matmul", left=("query_layer", "attention_probs")),),
@@ -29,6 +30,8 @@ _DEBERTA = Rules(
            "DisentangledSelfAttention.head_weights_proj"),
     splits={"DisentangledSelfAttention": {"in_proj": (("q", "k", "v"), "self.num_attention_heads")}},
     units={"DisentangledSelfAttention": {"matmul_quantizer_0": _DEBERTA_SCALE}},
+    shared={"DisentangledSelfAttention": {"disentangled_att_bias": (
+        "self.matmul_quantizer_0({})", "self.matmul_quantizer_1({})")}},
 )
 _DEBERTA_V2 = Rules(
     products=(TwoOperands("bmm", "matmul"),),
@@ -38,6 +41,8 @@ _DEBERTA_V2 = Rules(
            "DisentangledSelfAttention.pos_key_proj", "DisentangledSelfAttention.pos_query_proj"),
     plain={"DisentangledSelfAttention.disentangled_attention_bias": ("key_proj", "query_proj")},
     units={"DisentangledSelfAttention": {"matmul_quantizer_1": _DEBERTA_SCALE}},
+    shared={"DisentangledSelfAttention": {"disentangled_attention_bias": (
+        "self.matmul_quantizer_0({})", "self.matmul_quantizer_1({}, 1.0)")}},
 )
 _MODERN_BERT = Rules(
     splits={"ModernBertAttention": {"Wqkv": (("query", "key", "value"), "")},

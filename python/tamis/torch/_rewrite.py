@@ -153,6 +153,13 @@ def _load(name: str, where: ast.AST) -> ast.Name:
     return ast.copy_location(ast.Name(name, ast.Load()), where)
 
 
+def _expression(source: str, where: ast.AST) -> ast.expr:
+    made = ast.parse(source, mode="eval").body
+    for part in ast.walk(made):
+        ast.copy_location(part, where)
+    return made
+
+
 @dataclass
 class Rules:
     """What is particular to a family's source."""
@@ -179,6 +186,10 @@ class Rules:
     """
     units: Dict[str, Dict[str, str]] = field(default_factory=dict)
     """By class and quantizer: an expression for TensorQuantizer's unit."""
+    shared: Dict[str, Dict[str, Sequence[str]]] = field(default_factory=dict)
+    """By class and method of self: what stands for the first arguments where it is called, "{}" being
+    the argument: operands that pass a quantizer and are multiplied there as well.
+    """
     splits: Dict[str, Dict[str, Tuple[Sequence[str], str]]] = field(default_factory=dict)
     """By class and attribute: the parts of a linear layer that holds several, and the attribute of
     self that says how often they take turns, "" if they lie one behind the other.
@@ -349,6 +360,7 @@ class _Rewriter:
             if function in named:
                 names += quantizers
         names += self._patch(self._matches(node, len(names)), "self")
+        self._share(node)
         units = self._rules.units.get(node.name, {})
         statements = [
             f"self.{name} = {NAMESPACE}.TensorQuantizer({'unit=' + units[name] if name in units else ''})"
@@ -364,6 +376,17 @@ class _Rewriter:
                                for name in self._last_sums[layer]]
         if statements:
             self._append(node, statements)
+
+    def _share(self, node: ast.ClassDef) -> None:
+        for method, templates in self._rules.shared.get(node.name, {}).items():
+            for call in ast.walk(node):
+                called = _called_attribute(call)
+                if called is None or ast.unparse(called) != f"self.{method}":
+                    continue
+                assert isinstance(call, ast.Call)
+                for place, template in enumerate(templates):
+                    given = call.args[place]
+                    call.args[place] = _expression(template.format(ast.unparse(given)), given)
 
     def _rewrite_last_sum(self, node: ast.ClassDef, first: int) -> List[str]:
         forward = self._find(f"{node.name}.forward") or ast.Module([], [])

@@ -115,18 +115,20 @@ class TensorQuantizer(nn.Module):
         with torch.no_grad():
             self._amax.copy_(weight.detach().float().abs().amax(1, keepdim=True))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, unit: Optional[float] = None) -> torch.Tensor:
+        """``unit``: that of this tensor, where it is not the usual one."""
+        unit = self.unit if unit is None else unit
         if self.calibrator is not None:
-            self.calibrator.collect(x.detach() * self.unit)
+            self.calibrator.collect(x.detach() * unit)
             return x
         if not self.enabled:
             return x
         if self.follows:
             self.follow(x)
         rounded = _native_fake_quantize if self.native else fake_quantize
-        if self.unit == 1.0:
+        if unit == 1.0:
             return rounded(x, self._amax)
-        return rounded(x * self.unit, self._amax) / self.unit
+        return rounded(x * unit, self._amax) / unit
 
     def extra_repr(self) -> str:
         state = "calibrating" if self.calibrator is not None else "on" if self.enabled else "off"
