@@ -83,6 +83,19 @@ class Data(unittest.TestCase):
         best = tamis.Model(name, threads=1).classify(texts(50), top_k=1)
         self.assertEqual(rows, {text: labels[0].label for text, labels in zip(texts(50), best)})
 
+    def test_vectors_are_normalized_as_the_folder_says(self):
+        folders = TESTDATA / "sentence-transformers"
+        for name, unit in (("mean", True), ("no-normalize", False)):
+            folder = str(folders / name)
+            made = ray.data.from_items([{"text": text} for text in texts(20)]).map_batches(
+                tamis_ray.Embed, fn_constructor_args=(folder,), batch_size=8, concurrency=1,
+                batch_format="numpy")
+            rows = {row["text"]: row["embedding"] for row in made.take_all()}
+            found = np.array([rows[text] for text in texts(20)])
+            np.testing.assert_array_equal(found, tamis.Model(folder, threads=1).embed(texts(20)))
+            lengths = np.linalg.norm(found, axis=1)
+            self.assertEqual(bool(np.allclose(lengths, 1, atol=1e-5)), unit, name)
+
     def test_a_batch_without_the_column(self):
         with self.assertRaisesRegex(tamis.InvalidArgument, 'no column "body"; it has id, text'):
             tamis_ray.Embed(MODEL, column="body")({"id": np.arange(1), "text": np.array(["a"])})

@@ -6,6 +6,7 @@
 import asyncio
 import gc
 import json
+import multiprocessing
 import os
 import pickle
 import subprocess
@@ -27,6 +28,11 @@ PROGRAM = os.environ.get("TAMIS_PROGRAM")
 
 def load(name, **options):
     return tamis.Model(TESTDATA / "models" / name, threads=2, **options)
+
+
+def embed_with(model, texts):
+    """For the workers of a pool, which get the model by its path."""
+    return model.embed(texts)
 
 
 TEXTS = ["A text.", "", "Something longer than that, with words.", "A text.", "\u00e9\u4e2d\U0001f600"]
@@ -260,6 +266,15 @@ class Faults(unittest.TestCase):
         self.assertEqual(os.waitpid(child, 0)[1], 0)
         np.testing.assert_array_equal(model.embed(TEXTS), want)
 
+    def test_multiprocessing(self):
+        model, texts = load("bert-base"), [f"Text {i}." for i in range(40)]
+        want = model.embed(texts)
+        for method in ("fork", "spawn", "forkserver"):
+            with self.subTest(method), multiprocessing.get_context(method).Pool(2) as pool:
+                parts = pool.starmap(embed_with, [(model, texts[i:i + 10]) for i in (0, 10, 20, 30)])
+                np.testing.assert_array_equal(np.concatenate(parts), want)
+        self.assertEqual(model.embed(texts).shape, want.shape)
+
     def test_import_needs_no_numpy(self):
         code = "import sys, tamis; sys.exit('numpy' in sys.modules)"
         self.assertEqual(subprocess.run([sys.executable, "-c", code], check=False).returncode, 0)
@@ -339,6 +354,23 @@ class Serving(unittest.TestCase):
             tamis.serve(TESTDATA / "models" / "no-such-model")
         with self.assertRaisesRegex(tamis.Unavailable, "--no-such-option"):
             tamis.serve(TESTDATA / "models" / "bert-base", no_such_option=1)
+        with self.assertRaisesRegex(tamis.Unavailable, "--no-such-option"):
+            tamis.serve(TESTDATA / "models" / "bert-base", no_such_option=False)
+
+    def test_false_is_said(self):
+        from tamis._serve import _arguments
+
+        self.assertEqual(
+            _arguments({"log_requests": False, "compress": True, "max_body": 5, "task": None,
+                        "weight": ["a=1", "b=2"]}),
+            ["--log-requests=false", "--compress=true", "--max-body=5", "--weight=a=1",
+             "--weight=b=2"])
+        os.environ["TAMIS_LOG_REQUESTS"] = "nonsense"  # is read where the option is not given
+        try:
+            with tamis.serve(TESTDATA / "models" / "bert-base", threads=1, log_requests=False):
+                pass
+        finally:
+            del os.environ["TAMIS_LOG_REQUESTS"]
 
     def test_it_ends_with_the_interpreter(self):
         code = "import sys, tamis; print(tamis.serve(sys.argv[1], threads=1).pid)"

@@ -169,6 +169,24 @@ class Rewriting(unittest.TestCase):
         self.assertIn("torch.matmul(self.used.plain(a), a)", text)
         self.assertIn("torch.matmul(self.matmul_quantizer_0(a), self.matmul_quantizer_1(self.bias(a)))", text)
 
+    def test_what_is_kept_and_what_is_shared(self):
+        source = """
+            class Base(nn.Module):
+                pass
+            class Layer(Base):
+                def __init__(self):
+                    pass
+                def bias(self, a, b, c):
+                    return a @ b
+                def forward(self, a, b):
+                    return torch.matmul(a, b / 2) + self.bias(a, b, 3)
+            """
+        text = rewritten(source, keep=("Base",), shared={"Layer": {
+            "bias": ("self.matmul_quantizer_0({})", "self.matmul_quantizer_1({}, 1.0)")}})
+        self.assertNotIn("class Base", text)
+        self.assertIn("self.bias(self.matmul_quantizer_0(a), self.matmul_quantizer_1(b, 1.0), 3)", text)
+        self.assertEqual(text.count("= quant_nn.TensorQuantizer()"), 2)
+
     def test_lines_keep_their_numbers(self):
         source = textwrap.dedent(in_class("x = 1", "return torch.matmul(a, b)"))
         tree = tq.rewrite(source, tq.Rules())
@@ -190,6 +208,12 @@ class Rewriting(unittest.TestCase):
 
 
 class Arithmetic(unittest.TestCase):
+    def test_the_unit_of_one_call(self):
+        quantizer = tq.TensorQuantizer(unit=4.0)
+        quantizer.set_range(torch.tensor(127.0))
+        self.assertEqual(quantizer(torch.tensor([0.3, 0.5])).tolist(), [0.25, 0.5])
+        self.assertEqual(quantizer(torch.tensor([0.3, 1.7]), 1.0).tolist(), [0.0, 2.0])
+
     def test_n2_levels(self):
         x = torch.tensor([0.5, 1.5, -2.5, 127.0, 200.0, -127.0, -200.0])
         levels = tq.fake_quantize(x, torch.tensor(127.0))
