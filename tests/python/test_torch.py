@@ -9,6 +9,7 @@ TAMIS_SHARED, if it is set, adds a trained classifier.
 import copy
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,14 @@ class Names(unittest.TestCase):
                 self.assertEqual(theirs - ours, set())
                 # Poolers that an embedding never reads are in the class alone.
                 self.assertTrue(all(".pooler." in n for n in ours - theirs), ours - theirs)
+
+    def test_every_family_that_transformers_has(self):
+        source = (TESTDATA.parent / "src" / "models" / "families.inc").read_text()
+        native = set(re.findall(r'^X\("([^"]+)"', source, re.MULTILINE))
+        known = set(tq.known_families())
+        self.assertEqual(known - native, set())
+        self.assertEqual([name for name in native - known
+                          if name in transformers.models.auto.CONFIG_MAPPING], [])
 
     def test_roberta_base_has_244(self):
         config = transformers.RobertaConfig(
