@@ -79,7 +79,9 @@ def deployment(
     """
     from ray import serve
 
-    @serve.deployment(name=name, num_replicas=num_replicas)
+    # Ray's own limit is 5 requests at a time, fewer than a batch takes.
+    @serve.deployment(name=name, num_replicas=num_replicas,
+                      max_ongoing_requests=2 * max_batch_size)
     class Embedder:
         def __init__(self) -> None:
             self._model = Model(model, threads=threads, **options)

@@ -117,6 +117,8 @@ class Serving(unittest.TestCase):
         from ray import serve
 
         application = tamis_ray.deployment(MODEL, num_replicas=2, max_batch_size=16)
+        limit = application._bound_deployment.max_ongoing_requests
+        self.assertGreaterEqual(limit, 16, "a batch can fill up")
         handle = serve.run(application, name="tamis", route_prefix="/embed")
         some = texts(64)
         expected = tamis.Model(MODEL, threads=1).embed(some)
