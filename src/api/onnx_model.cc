@@ -194,27 +194,32 @@ SourceModel read_onnx_model(const fs::path& file, const fs::path& folder,
   if (file_exists(folder / "config.json")) config = ModelConfig::read(folder / "config.json");
   onnx::ImportOptions import;
   if (config) import.prefix = models::encoder_prefix(config->model_type);
-  onnx::ImportedModel imported = onnx::import_onnx(onnx::read_onnx(file), file.string(), import);
-  if (config) check_config(*config, imported, file);
-  warn_of_scales(imported, file);
-
-  SourceModel model;
-  models::BuiltModel& built = model.built;
-  built.family = config ? config->model_type : "onnx";
-  built.head = head_of(imported, options, file);
-  built.vocab_size = imported.vocab_size;
-  built.hidden_size = imported.hidden_size;
-  built.type_vocab_size = imported.type_vocab_size;
-  // Rotary positions have no table to read it from.
-  built.max_positions = imported.max_positions == 0 && config ? config->max_position_embeddings
-                                                              : imported.max_positions;
-  built.output_size = imported.output_size;
-  refuse_modules(options, file);
-  if (built.head == HeadKind::kEmbedding) add_embedding(built, imported, options);
-  add_config(model, config, file);
-  built.graph = std::move(imported.graph);
-  graph::verify(built.graph);
-  return model;
+  if (options.project) {
+    import.multiply = [&options](const onnx::ConstantProduct& p) {
+      options.project({p.m, p.n, p.k, p.x, p.w, nullptr, p.y});
+  };
 }
+onnx::ImportedModel imported = onnx::import_onnx(onnx::read_onnx(file), file.string(), import);
+if (config) check_config(*config, imported, file);
+warn_of_scales(imported, file);
+
+SourceModel model;
+models::BuiltModel& built = model.built;
+built.family = config ? config->model_type : "onnx";
+built.head = head_of(imported, options, file);
+built.vocab_size = imported.vocab_size;
+built.hidden_size = imported.hidden_size;
+built.type_vocab_size = imported.type_vocab_size;
+// Rotary positions have no table to read it from.
+built.max_positions = imported.max_positions == 0 && config ? config->max_position_embeddings
+                                                            : imported.max_positions;
+built.output_size = imported.output_size;
+refuse_modules(options, file);
+if (built.head == HeadKind::kEmbedding) add_embedding(built, imported, options);
+add_config(model, config, file);
+built.graph = std::move(imported.graph);
+graph::verify(built.graph);
+return model;
+}  // namespace tamis::api
 
 }  // namespace tamis::api

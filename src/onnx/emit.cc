@@ -12,13 +12,43 @@ using graph::ValueId;
 
 namespace {
 
-std::string scope_of(const Step& step) {
+ImportCache::Key key_of(const Known& known) { return {known.id(), known.is_turned()}; }
+
+void multiply_plainly(const ConstantProduct& p) {
+  for (int64_t i = 0; i < p.m; ++i) {
+    for (int64_t j = 0; j < p.n; ++j) {
+      double sum = 0;
+      for (int64_t c = 0; c < p.k; ++c) sum += double{p.x[i * p.k + c]} * p.w[j * p.k + c];
+      p.y[i * p.n + j] = static_cast<float>(sum);
+    }
+  }
+}
+
+// Rows of a matrix, or elements of a vector.
+std::shared_ptr<const Tensor> picked_rows(const Tensor& whole, const ColumnPick& pick) {
+  if (pick.every == 0) {
+    return std::make_shared<const Tensor>(whole.rows(pick.first, pick.first + pick.count));
+  }
+  const int64_t blocks = whole.shape()[0] / pick.every;
+  const int64_t width = whole.shape().rank() == 1 ? 1 : whole.shape()[1];
+  const auto from = whole.as<float>();
+  std::vector<float> rows;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t first = (block * pick.every + pick.first) * width;
+    rows.insert(rows.end(), from.begin() + first, from.begin() + first + pick.count * width);
+  }
+  const Shape shape =
+      whole.shape().rank() == 1 ? Shape{blocks * pick.count} : Shape{blocks * pick.count, width};
+  return std::make_shared<const Tensor>(Tensor::from(shape, std::span<const float>(rows)));
+}
+
+}  // namespace
+
+std::string Importer::scope_of(const Step& step) {
   const NodeProto& node = step.op.node();
   const std::string module = module_of_path(node.name);
   return module.empty() && !node.outputs.empty() ? module_of_path(node.outputs[0]) : module;
 }
-
-}  // namespace
 
 ImportValue Importer::rows(ValueId value, Layout layout) const {
   auto hidden = std::make_shared<Hidden>();
@@ -35,7 +65,7 @@ ValueId Importer::emit(const Step& step, OpKind op, std::vector<ValueId> inputs,
 
 std::shared_ptr<const Tensor> Importer::floats(const Step& step, const Known& known, bool turn) {
   // A constant turned by the file and turned again here lies as it is stored.
-  const auto key = std::pair(known.name(), turn != known.is_turned());
+  const ImportCache::Key key(known.id(), turn != known.is_turned());
   std::shared_ptr<const Tensor>& tensor = cache_.tensors[key];
   if (tensor == nullptr) tensor = float_tensor(known, turn, step.op.label());
   return tensor;
@@ -44,12 +74,45 @@ std::shared_ptr<const Tensor> Importer::floats(const Step& step, const Known& kn
 std::shared_ptr<const Known> Importer::dequantized(const Step& step, const Known& integers,
                                                    const Known& scale, const Known* zero,
                                                    int64_t axis) {
-  const std::string name = cat(integers.name(), integers.is_turned() ? " turned" : "", "*",
-                               scale.name(), "-", zero == nullptr ? "" : zero->name(), "@", axis);
-  std::shared_ptr<const Known>& known = cache_.dequantized[name];
+  std::vector<ImportCache::Key> parts = {key_of(integers), key_of(scale)};
+  if (zero != nullptr) parts.push_back(key_of(*zero));
+  std::shared_ptr<const Known>& known = cache_.dequantized[{std::move(parts), axis}];
   if (known == nullptr) {
-    known = onnx::dequantized(name, integers, scale, zero, axis, step.op.label());
+    known = onnx::dequantized(integers, scale, zero, axis, step.op.label());
   }
+  return known;
+}
+
+std::shared_ptr<const Known> Importer::product(const Step& step, const Known& x,
+                                               const Known& weight, bool turn) {
+  const ImportCache::Key key(weight.id(), turn != weight.is_turned());
+  std::shared_ptr<const Known>& known = cache_.products[{{key_of(x), key}, 0}];
+  if (known != nullptr) return known;
+  const std::shared_ptr<const Tensor> matrix = floats(step, weight, turn);
+  Dims dims = x.dims();
+  const int64_t n = matrix->shape()[0];
+  const int64_t k = matrix->shape()[1];
+  if (dims.empty() || dims.back() != k) step.op.refuse("a product of rows of other sizes");
+  const Array& rows = x.at(0);
+  const std::vector<float> from(rows.data->begin(), rows.data->end());
+  const int64_t m = k == 0 ? 0 : rows.elements() / k;
+  std::vector<float> to(static_cast<size_t>(count_of(std::array{m, n})));
+  const ConstantProduct operands = {m, n, k, from.data(), matrix->as<float>().data(), to.data()};
+  options_.multiply ? options_.multiply(operands) : multiply_plainly(operands);
+  dims.back() = n;
+  known = computed_constant(cat(weight.name(), ".rows"), std::move(dims), std::move(to));
+  return known;
+}
+
+std::shared_ptr<const Known> Importer::integer_bias(const Known& integers, const Known& x_scale,
+                                                    const Known& weight_scale) {
+  std::shared_ptr<const Known>& known =
+      cache_.integer_biases[{{key_of(integers), key_of(x_scale), key_of(weight_scale)}, 0}];
+  if (known != nullptr) return known;
+  const auto times = [](double a, double b) { return a * b; };
+  const Array scale = combine(x_scale.at(0), weight_scale.at(0), ElementType::kFloat, times);
+  const Array bias = combine(integers.at(0), scale, ElementType::kFloat, times);
+  known = computed_constant(integers.name(), bias.dims, {bias.data->begin(), bias.data->end()});
   return known;
 }
 
@@ -57,7 +120,7 @@ ValueId Importer::weight(const Step& step, const Known& known, bool turn) {
   if (!known.is_constant() || known.dims().size() != 2) {
     step.op.refuse("\"", known.name(), "\" is no constant matrix");
   }
-  const auto key = std::pair(known.name(), turn != known.is_turned());
+  const ImportCache::Key key(known.id(), turn != known.is_turned());
   const auto found = constants_.find(key);
   if (found != constants_.end()) return found->second;
   const ValueId id = graph_.add_constant(known.name(), floats(step, known, turn));
@@ -70,7 +133,7 @@ ValueId Importer::vector(const Step& step, const Known& known, int64_t n) {
   if (size != n) {
     step.op.refuse("\"", known.name(), "\" is no constant vector of ", n);
   }
-  const auto key = std::pair(known.name(), false);
+  const ImportCache::Key key(known.id(), false);
   const auto found = constants_.find(key);
   if (found != constants_.end()) return found->second;
   std::shared_ptr<const Tensor> tensor = floats(step, known, false);
@@ -108,13 +171,12 @@ std::string Importer::unused_name(std::string_view wanted) {
   return name;
 }
 
-// Rows [first, first + n) of the weight and bias that made `hidden.value`.
-ValueId Importer::cut_columns(const Step& step, const Hidden& hidden) {
+// Those rows of the weight and bias that made `hidden.value`.
+ValueId Importer::picked_columns(const Step& step, const Hidden& hidden, const ColumnPick& pick) {
   const auto cut = [&](ValueId id) {
     const graph::Value& whole = graph_.value(id);
-    auto part = std::make_shared<const Tensor>(
-        whole.constant->rows(hidden.first_column, hidden.first_column + hidden.columns));
-    return graph_.add_constant(cat(whole.name, ".", hidden.first_column), part);
+    return graph_.add_constant(cat(whole.name, ".", pick.first),
+                               picked_rows(*whole.constant, pick));
   };
   const int at = graph_.producer(hidden.value);
   if (at < 0) step.op.refuse("columns of something that is no linear layer");
@@ -130,7 +192,7 @@ ValueId Importer::cut_columns(const Step& step, const Hidden& hidden) {
   if (!bias) step.op.refuse("columns of something that is no linear layer");
   Hidden product = hidden;
   product.value = node.operand(Operand::kX);
-  const ValueId x = cut_columns(step, product);
+  const ValueId x = picked_columns(step, product, pick);
   return graph_.add_node(OpKind::kAdd, {x, cut(added)}, graph::NoAttributes{}, node.scope);
 }
 
@@ -142,10 +204,22 @@ ValueId Importer::emit_columns(const Step& step, const Hidden& hidden) {
   }
   const int64_t width = graph_.value(hidden.value).shape[1].size;
   if (hidden.first_column == 0 && hidden.columns == width) return hidden.value;
-  const auto key = std::array{int64_t{hidden.value}, hidden.first_column, hidden.columns};
+  return cut(step, hidden, {hidden.first_column, hidden.columns, 0});
+}
+
+ValueId Importer::emit_parts_of_heads(const Step& step, const Hidden& hidden,
+                                      const ColumnPick& pick) {
+  const bool whole = hidden.form == Form::kRows && hidden.first_column == 0 &&
+                     hidden.columns == graph_.value(hidden.value).shape[1].size;
+  if (!whole || hidden.function) step.op.refuse("a part of each head of a part of columns");
+  return cut(step, hidden, pick);
+}
+
+ValueId Importer::cut(const Step& step, const Hidden& hidden, const ColumnPick& pick) {
+  const auto key = std::array{int64_t{hidden.value}, pick.first, pick.count, pick.every};
   const auto found = cuts_.find(key);
   if (found != cuts_.end()) return found->second;
-  const ValueId part = cut_columns(step, hidden);
+  const ValueId part = picked_columns(step, hidden, pick);
   cuts_.emplace(key, part);
   return part;
 }
@@ -154,7 +228,9 @@ ValueId Importer::emit_columns(const Step& step, const Hidden& hidden) {
 void Importer::end_steps(const Step& step, Hidden& hidden) {
   Hidden from = hidden;
   from.form = Form::kRows;
-  if (hidden.form == Form::kNormal) {
+  if (hidden.form == Form::kNormal && hidden.is_rms) {
+    hidden = *make_rms_norm(*this, step, from, hidden.known.get(), hidden.epsilon).hidden;
+  } else if (hidden.form == Form::kNormal) {
     hidden = *make_norm(*this, step, from, hidden.known.get(), nullptr, hidden.epsilon).hidden;
   } else if (hidden.form == Form::kUnitLength) {
     const ValueId value = emit(step, OpKind::kTokenNormalize, {emit_rows(step, from)});
@@ -164,10 +240,16 @@ void Importer::end_steps(const Step& step, Hidden& hidden) {
 
 ValueId Importer::emit_rows(const Step& step, Hidden& hidden) {
   end_steps(step, hidden);
-  ValueId value = emit_columns(step, hidden);
   if (!hidden.layout.is_rows(hidden.columns)) {
+    (void)emit_columns(step, hidden);
     step.op.refuse("a tensor that is not [batch, sequence, hidden] is read as rows");
   }
+  end_function(step, hidden);
+  return hidden.value;
+}
+
+void Importer::end_function(const Step& step, Hidden& hidden) {
+  ValueId value = emit_columns(step, hidden);
   if (hidden.function) {
     if (const auto activation = activation_of(hidden.function, tolerance())) {
       value = emit(step, OpKind::kActivation, {value}, graph::ActivationAttributes{*activation});
@@ -184,7 +266,6 @@ ValueId Importer::emit_rows(const Step& step, Hidden& hidden) {
   hidden.value = value;
   hidden.first_column = 0;
   hidden.function = nullptr;
-  return value;
 }
 
 ImportValue Importer::linear(const Step& step, Hidden& x, const Known& weight_known, bool turn) {

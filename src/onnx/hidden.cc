@@ -53,6 +53,9 @@ bool has_own_layout(Form form) {
     case Form::kScores:
     case Form::kProbabilities:
     case Form::kDistanceBias:
+    case Form::kTable:
+    case Form::kPositionProduct:
+    case Form::kPositionBias:
     case Form::kNotANumber:
     case Form::kSwapped:
     case Form::kTimesCosine:
@@ -66,6 +69,9 @@ bool has_own_layout(Form form) {
       return true;
     case Form::kHalf:
     case Form::kMean:
+    case Form::kMeanSquare:
+    case Form::kRootMeanSquare:
+    case Form::kInverseRoot:
     case Form::kVariance:
     case Form::kDeviation:
     case Form::kScale:

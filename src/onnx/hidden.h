@@ -4,6 +4,7 @@
 // on the way. Is not: numbers. May use: graph, onnx/layout.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,19 +21,27 @@ enum class Form : uint8_t {
   kScores,         ///< `factor` * queries * keys^T, masked by `mask`
   kProbabilities,  ///< softmax of scores: `value` [heads, A]
   kDistanceBias,   ///< rows of the table `value` [buckets, heads] by T5's rule, for scores
-  kNotANumber,     ///< where probabilities are NaN: nowhere, as each sequence has a token
+  // Disentangled attention in steps
+  kTable,            ///< `known`, a constant whose axes `layout` names by their strides
+  kPositionProduct,  ///< queries or keys times the rows of a table of places: `terms`
+  kPositionBias,     ///< what of it belongs to each query and key
+  kNotANumber,       ///< where probabilities are NaN: nowhere, as each sequence has a token
   // Rotary positions in steps, of heads
   kHalf,         ///< the first or `second_half` of each head's columns, perhaps `negated`
   kSwapped,      ///< the negated second half before the first
   kTimesCosine,  ///< heads * `known`
   kTimesSine,    ///< swapped halves * `known`
+  // RMSNormalization in steps, of the rows `value` or of each of their `heads`
+  kMeanSquare,      ///< + epsilon
+  kRootMeanSquare,  ///< its root
+  kInverseRoot,     ///< 1 / root
   // LayerNormalization in steps, of the rows `value`
   kMean,
   kCentered,
   kCenteredSquare,
   kVariance,   ///< + epsilon
   kDeviation,  ///< sqrt(variance + epsilon)
-  kNormal,     ///< centered / deviation, times gamma
+  kNormal,     ///< centered / deviation, or rows / root (`is_rms`), times gamma
   // Pooling in steps
   kTokenSum,    ///< over each sequence's tokens
   kLength,      ///< L2 norm of each row
@@ -46,6 +55,14 @@ enum class Form : uint8_t {
 
 using Function = std::function<double(double)>;
 
+/// Rows times a table of places: queries with keys of places, or keys with queries of places.
+struct PositionTerm {
+  graph::ValueId rows = graph::kNoValue;  ///< none: there is no such term
+  /// [places, heads * head size], row-major.
+  std::shared_ptr<const std::vector<float>> table;
+  double factor = 1;
+};
+
 struct Hidden {
   Form form = Form::kRows;
   graph::ValueId value = graph::kNoValue;
@@ -58,14 +75,22 @@ struct Hidden {
   bool negated = false;          ///< kHalf
 
   graph::ValueId keys = graph::kNoValue;  ///< kScores
-  int64_t heads = 1;
+  int64_t heads = 1;                      ///< of queries; kMeanSquare and on: parts of each row
+  int64_t key_heads = 1;                  ///< of keys, which divide those of queries
   int64_t head_size = 0;
   double factor = 1;
   std::optional<MaskRule> mask;
   graph::ValueId bias = graph::kNoValue;  ///< kScores: the table of a kDistanceBias
-  int64_t max_distance = 0;               ///< of the bias
+  graph::BiasRule bias_rule = graph::BiasRule::kT5;
+  int64_t max_distance = 0;  ///< of the bias
+  /// Of queries with a table of keys, and of keys with one of queries; a kPositionProduct, which
+  /// does not know yet what its rows are, has the first alone.
+  std::array<PositionTerm, 2> terms;
+  int64_t position_buckets = 0;        ///< AttentionAttributes'
+  int64_t max_relative_positions = 0;  ///< and this one
 
-  double epsilon = 0;                  ///< kVariance and on
+  double epsilon = 0;                  ///< kVariance and kMeanSquare and on
+  bool is_rms = false;                 ///< kNormal
   std::shared_ptr<const Known> known;  ///< gamma; a weight; a factor of a scale; a table
   std::shared_ptr<const Known> ids;    ///< kIntegerRows
   std::shared_ptr<const Known> zero;   ///< kIntegerProduct: the weight's zero point

@@ -12,35 +12,19 @@ using graph::ValueId;
 
 namespace {
 
-struct Heads {
-  int64_t count = 1;
-  int64_t size = 0;
-  AtomGroup lead;  ///< sequences and heads, as the axes before tokens hold them
-};
+// Sequences, heads and copies, as the axes before the last two hold them.
+AtomGroup lead_of(const Layout& layout) {
+  AtomGroup lead;
+  for (size_t i = 0; i + 2 < layout.rank(); ++i) {
+    lead.insert(lead.end(), layout[i].begin(), layout[i].end());
+  }
+  return lead;
+}
 
-// The heads that the axes before the last two count, of rows whose last is `tokens_last` tokens or
-// a head's columns.
-std::optional<Heads> heads_of(const Hidden& x, bool tokens_last) {
-  const size_t rank = x.layout.rank();
-  if (x.form != Form::kRows || rank < 3) return std::nullopt;
-  const AtomGroup& tokens = x.layout[rank - (tokens_last ? 1 : 2)];
-  const AtomGroup& columns = x.layout[rank - (tokens_last ? 2 : 1)];
-  if (tokens != AtomGroup{{Axis::kToken}} || columns.size() != 1) return std::nullopt;
-  Heads heads;
-  heads.size = columns[0].size;
-  for (size_t i = 0; i + 2 < rank; ++i) {
-    heads.lead.insert(heads.lead.end(), x.layout[i].begin(), x.layout[i].end());
-  }
-  if (heads.lead.size() == 2 && heads.lead[1].axis == Axis::kColumn) {
-    heads.count = heads.lead[1].size;
-    if (heads.lead[1].stride != heads.size) return std::nullopt;
-  } else if (heads.lead.size() != 1) {
-    return std::nullopt;
-  }
-  const bool sequences = heads.lead[0].axis == Axis::kSequence;
-  const bool even = columns[0] == Atom{Axis::kColumn, heads.size, 1};
-  return sequences && even && heads.count * heads.size == x.columns ? std::optional(heads)
-                                                                    : std::nullopt;
+// Whether queries of the one read keys or values of the other.
+bool are_of_same_heads(const Heads& queries, const Heads& keys) {
+  return queries.repeats == 1 && queries.count == keys.count * keys.repeats &&
+         queries.size == keys.size;
 }
 
 // The width of what a linear layer reads that makes the value, 0 if none does.
@@ -56,18 +40,23 @@ int64_t input_width(const graph::Graph& graph, ValueId value) {
   return 0;
 }
 
-void check_head_size(const Importer& importer, const Step& step, const Hidden& q,
-                     const Heads& heads) {
-  const int64_t hidden = input_width(importer.graph(), q.value);
-  if (hidden == 0 || hidden == heads.count * heads.size) return;
-  step.op.refuse(heads.count, " heads of ", heads.size, " on hidden states of ", hidden,
-                 "; their product is expected");
+// Whether queries turn by rotary positions, as in the families whose heads are as wide as they
+// like.
+bool is_rotary(const graph::Graph& graph, ValueId value) {
+  const int at = graph.producer(value);
+  return at >= 0 && graph.nodes()[static_cast<size_t>(at)].op == OpKind::kRotary;
 }
 
-double factor_of(const Step& step, const Hidden& x) {
-  const auto factor = linear_factor(x.function);
-  if (!factor) step.op.refuse("queries or keys under a function; a factor is accepted");
-  return *factor;
+// T5's heads, too, may be of any size.
+void check_head_size(const Importer& importer, const Step& step, const Hidden& scores) {
+  const int64_t hidden = input_width(importer.graph(), scores.value);
+  const int64_t together = scores.heads * scores.head_size;
+  if (hidden == 0 || hidden == together || scores.bias != graph::kNoValue ||
+      is_rotary(importer.graph(), scores.value)) {
+    return;
+  }
+  step.op.refuse(scores.heads, " heads of ", scores.head_size, " on hidden states of ", hidden,
+                 "; their product is expected");
 }
 
 // Half precision rounds the factor; 1/sqrt(d) is what was meant.
@@ -124,23 +113,46 @@ Known part_of(const Known& known, int64_t first, int64_t n, std::string name) {
 
 // Whether scores are more than queries times keys times a factor.
 bool has_terms(const Hidden& scores) {
-  return scores.bias != graph::kNoValue || !(scores.mask.value_or(MaskRule{}) == MaskRule{});
+  return scores.bias != graph::kNoValue || scores.max_relative_positions != 0 ||
+         !(scores.mask.value_or(MaskRule{}) == MaskRule{});
 }
 
 // Of scores with a window or a bias; the factor comes before the bias.
 graph::AttentionAttributes attributes_of(const Importer& importer, const Hidden& scores) {
   graph::AttentionAttributes attributes;
   attributes.heads = scores.heads;
+  if (scores.key_heads != scores.heads) attributes.kv_heads = scores.key_heads;
   if (!has_terms(scores)) return attributes;
+  attributes.position_buckets = scores.position_buckets;
+  attributes.max_relative_positions = scores.max_relative_positions;
   const MaskRule mask = scores.mask.value_or(MaskRule{});
   attributes.left = mask.left;
   attributes.right = mask.right;
   attributes.scale = scale_value(scores.factor, scores.head_size, importer.tolerance());
   if (scores.bias != graph::kNoValue) {
-    attributes.bias = graph::BiasRule::kT5;
+    attributes.bias = scores.bias_rule;
     attributes.max_distance = scores.max_distance;
   }
   return attributes;
+}
+
+// A table of places as a constant, in the scores' own factor.
+ValueId position_table(Importer& importer, const Step& step, const Hidden& scores, size_t which) {
+  constexpr std::string_view kNames[] = {"position_keys", "position_queries"};
+  const PositionTerm& term = scores.terms[which];
+  if (term.rows == graph::kNoValue) return graph::kNoValue;
+  const double ratio = term.factor / scores.factor;
+  std::vector<float> values = *term.table;
+  // What the two factors differ by in rounding is no factor.
+  if (std::abs(ratio - 1) > 1e-6) {
+    for (float& value : values) value = static_cast<float>(value * ratio);
+  }
+  const int64_t columns = scores.heads * scores.head_size;
+  const Shape shape{static_cast<int64_t>(values.size()) / columns, columns};
+  const std::string module = importer.scope_of(step);
+  const std::string name = cat(module, module.empty() ? "" : ".", kNames[which]);
+  return importer.graph().add_constant(
+      name, std::make_shared<const Tensor>(Tensor::from(shape, std::span<const float>(values))));
 }
 
 struct PackedAttention {
@@ -187,11 +199,12 @@ ImportValue packed_attention(Importer& importer, const Step& step, const PackedA
     const int64_t first = static_cast<int64_t>(i) * n;
     const std::string name =
         importer.unused_name(cat(module.empty() ? step.op.node().name : module, ".", kParts[i]));
-    projected[i] =
-        importer.linear(step, *parts.x, part_of(*parts.weight, first, n, name + ".weight"), true);
+    const auto part = [&](const Known& whole, std::string_view end) {
+      return part_of(whole, first, n, importer.unused_name(cat(name, end)));
+    };
+    projected[i] = importer.linear(step, *parts.x, part(*parts.weight, ".weight"), true);
     if (parts.bias != nullptr) {
-      projected[i] = importer.add_bias(step, *projected[i].hidden,
-                                       part_of(*parts.bias, first, n, name + ".bias"));
+      projected[i] = importer.add_bias(step, *projected[i].hidden, part(*parts.bias, ".bias"));
     }
     const Layout split({{{Axis::kSequence}},
                         {{Axis::kColumn, heads, n / heads}},
@@ -218,7 +231,59 @@ void check_filter(const Step& step) {
   }
 }
 
+// Rows whose padding a choice makes 0.
+ImportValue rows_without_padding(const Importer& importer, const Step& step,
+                                 const ImportValue& taken) {
+  const Known& condition = *step.input(0).known;
+  const bool yes = step.input(1).hidden == taken.hidden;
+  if (condition.is_constant() ||
+      !follows_mask(condition.all(), importer.probes(), yes ? 1 : 0, yes ? 0 : 1)) {
+    step.op.refuse("hidden states replaced where no padding is");
+  }
+  ImportValue rows = in_form(*taken.hidden, Form::kRows);
+  rows.hidden->padding_is_zero = true;
+  return rows;
+}
+
+// Keys and values of an operator that groups queries by itself.
+Heads as_if_repeated(const Heads& keys, const Heads& queries, bool grouped) {
+  Heads result = keys;
+  if (grouped && queries.count % keys.count == 0) result.repeats = queries.count / keys.count;
+  return result;
+}
+
 }  // namespace
+
+std::optional<Heads> heads_of(const Hidden& x, bool tokens_last) {
+  const size_t rank = x.layout.rank();
+  if (x.form != Form::kRows || rank < 3) return std::nullopt;
+  const AtomGroup& tokens = x.layout[rank - (tokens_last ? 1 : 2)];
+  const AtomGroup& columns = x.layout[rank - (tokens_last ? 2 : 1)];
+  if (tokens != AtomGroup{{Axis::kToken}} || columns.size() != 1) return std::nullopt;
+  Heads heads;
+  heads.size = columns[0].size;
+  AtomGroup lead = lead_of(x.layout);
+  if (lead.size() > 1 && lead.back().axis == Axis::kRepeat) {
+    heads.repeats = lead.back().size;
+    lead.pop_back();
+  }
+  if (lead.size() == 2 && lead[1].axis == Axis::kColumn) {
+    heads.count = lead[1].size;
+    if (lead[1].stride != heads.size) return std::nullopt;
+  } else if (lead.size() != 1) {
+    return std::nullopt;
+  }
+  const bool sequences = lead[0].axis == Axis::kSequence;
+  const bool even = columns[0] == Atom{Axis::kColumn, heads.size, 1};
+  return sequences && even && heads.count * heads.size == x.columns ? std::optional(heads)
+                                                                    : std::nullopt;
+}
+
+double factor_of(const Step& step, const Hidden& x) {
+  const auto factor = linear_factor(x.function);
+  if (!factor) step.op.refuse("queries or keys under a function; a factor is accepted");
+  return *factor;
+}
 
 MaskRule checked_mask(const Importer& importer, const Step& step, std::span<const Array> added) {
   std::string why;
@@ -238,14 +303,14 @@ void check_pairs(const Step& step, const Hidden& scores) {
 
 ImportValue make_scores(Importer& importer, const Step& step, const Hidden& q, const Hidden& k,
                         bool keys_turned, double factor) {
+  const bool grouped = step.op.type() == "Attention";
   const auto queries = heads_of(q, false);
   const auto keys = heads_of(k, !keys_turned);
-  if (!queries || !keys || queries->lead != keys->lead || queries->size != keys->size) {
+  if (!queries || !keys || !are_of_same_heads(*queries, as_if_repeated(*keys, *queries, grouped))) {
     step.op.refuse(
         "a product of hidden states that is not attention's; queries "
         "[batch, heads, tokens, size] and keys of the same heads are expected");
   }
-  check_head_size(importer, step, q, *queries);
   ImportValue scores = {nullptr, std::make_shared<Hidden>()};
   Hidden& result = *scores.hidden;
   result.form = Form::kScores;
@@ -253,6 +318,7 @@ ImportValue make_scores(Importer& importer, const Step& step, const Hidden& q, c
   result.keys = importer.emit_columns(step, k);
   result.heads = queries->count;
   result.head_size = queries->size;
+  result.key_heads = keys->count;
   result.factor = factor * factor_of(step, q) * factor_of(step, k);
   const size_t rank = q.layout.rank();
   result.layout = q.layout.with_axis(rank - 1, {{Axis::kKey}});
@@ -263,8 +329,14 @@ ImportValue make_probabilities(Importer& importer, const Step& step, const Hidde
   if (!scores.mask && importer.has_mask_input()) {
     step.op.refuse("attention without a mask, though attention_mask is an input");
   }
-  std::vector<ValueId> inputs = {scores.value, scores.keys};
-  if (scores.bias != graph::kNoValue) inputs.push_back(scores.bias);
+  check_head_size(importer, step, scores);
+  if (!std::isfinite(scores.factor) || scores.factor == 0) {
+    step.op.refuse("a factor of ", scores.factor, " on attention's scores");
+  }
+  std::vector<ValueId> inputs = {scores.value, scores.keys, scores.bias};
+  for (size_t i = 0; i < scores.terms.size(); ++i) {
+    inputs.push_back(position_table(importer, step, scores, i));
+  }
   ValueId value = importer.emit(step, OpKind::kAttentionScores, std::move(inputs),
                                 attributes_of(importer, scores));
   if (!has_terms(scores)) {
@@ -281,20 +353,21 @@ ImportValue make_context(Importer& importer, const Step& step, const Hidden& pro
                          const Hidden& v) {
   const auto values = heads_of(v, false);
   check_pairs(step, probabilities);
-  AtomGroup lead;
   const Layout& pairs = probabilities.layout;
-  for (size_t i = 0; i + 2 < pairs.rank(); ++i) {
-    lead.insert(lead.end(), pairs[i].begin(), pairs[i].end());
-  }
-  if (!values || values->lead != lead || values->size != probabilities.head_size || v.function) {
+  const Heads queries = {probabilities.heads, probabilities.head_size, 1};
+  const bool grouped = step.op.type() == "Attention";
+  if (!values || !are_of_same_heads(queries, as_if_repeated(*values, queries, grouped)) ||
+      values->count != probabilities.key_heads || v.function) {
     step.op.refuse("probabilities times something that is no values of the same heads");
   }
   graph::AttentionAttributes attributes;
   attributes.heads = probabilities.heads;
+  if (values->count != queries.count) attributes.kv_heads = values->count;
   const ValueId from = importer.emit_columns(step, v);
   const ValueId context =
       importer.emit(step, OpKind::kAttentionContext, {probabilities.value, from}, attributes);
-  return importer.rows(context, v.layout);
+  return importer.rows(context,
+                       pairs.with_axis(pairs.rank() - 1, {{Axis::kColumn, queries.size, 1}}));
 }
 
 std::vector<ImportValue> import_softmax(Importer& importer, const Step& step) {
@@ -341,6 +414,8 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
                            taken.hidden == yes.hidden ? &filled : &zero};
     added.push_back(evaluate_where(step.op, inputs)[0]);
   }
+  if (taken.has(Form::kRows) && is_zero(other))
+    return {rows_without_padding(importer, step, taken)};
   if (taken.has(Form::kProbabilities)) {
     if (!is_zero(other)) step.op.refuse("probabilities replaced by something that is not 0");
     check_pairs(step, *taken.hidden);
@@ -350,7 +425,8 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
     }
     return {taken};
   }
-  if (!taken.has(Form::kScores) || taken.hidden->mask) step.op.refuse("a choice that is no mask");
+  const bool maskable = taken.has(Form::kScores) || taken.has(Form::kDistanceBias);
+  if (!maskable || taken.hidden->mask) step.op.refuse("a choice that is no mask");
   check_pairs(step, *taken.hidden);
   ImportValue result = {nullptr, std::make_shared<Hidden>(*taken.hidden)};
   result.hidden->mask = checked_mask(importer, step, added);
@@ -368,7 +444,9 @@ std::vector<ImportValue> import_attention(Importer& importer, const Step& step) 
   const int64_t size = q.layout.rank() == 4 && q.layout[3].size() == 1 ? q.layout[3][0].size : 1;
   const double scale = step.op.number("scale", 1.0 / std::sqrt(static_cast<double>(size)));
   ImportValue scores = make_scores(importer, step, q, step.hidden(1), true, scale);
-  if (step.has(3)) {
+  if (step.has(3) && step.inputs[3].has(Form::kDistanceBias)) {
+    scores = biased_scores(step, *scores.hidden, *step.inputs[3].hidden);
+  } else if (step.has(3)) {
     const Known& mask = step.known(3);
     const bool boolean = mask.type() == ElementType::kBool;
     scores.hidden->mask =

@@ -1,6 +1,7 @@
 // Element by element: sums of rows, activations in their parts, factors.
 #include <cmath>
 
+#include "onnx/import_positions.h"
 #include "onnx/import_rotary.h"
 
 namespace tamis::onnx {
@@ -11,6 +12,9 @@ using graph::ValueId;
 namespace {
 
 using Pair = double (*)(double, double);
+
+// Distances that ALiBi tells apart: sequences are no longer (BatchLimits::max_seqlen).
+constexpr int64_t kMostAlibiDistance = int64_t{1} << 20;
 
 Function applied(const Function& inner, Function outer) {
   if (!inner) return outer;
@@ -59,13 +63,20 @@ ImportValue combined(const ImportValue& a, const ImportValue& b, Pair f) {
       "factors, masks, and the parts of activations and norms");
 }
 
-// Scores with another factor; absent if there are none.
-ImportValue scaled_scores(const ImportValue& a, const ImportValue& b, bool divide) {
-  if (!a.has(Form::kScores) || b.known == nullptr || !b.known->scalar()) return {};
+bool is_scalable(const ImportValue& value) {
+  return value.has(Form::kScores) || value.has(Form::kTable) || value.has(Form::kPositionProduct) ||
+         value.has(Form::kPositionBias);
+}
+
+// Scores, a table of places or its products with another factor; absent if there are none.
+ImportValue scaled(const ImportValue& a, const ImportValue& b, bool divide) {
+  if (!is_scalable(a) || b.known == nullptr || !b.known->scalar()) return {};
   if (a.hidden->mask || a.hidden->bias != graph::kNoValue) return {};
+  const double c = divide ? 1 / *b.known->scalar() : *b.known->scalar();
+  if (a.has(Form::kTable)) return with_function(*a.hidden, [c](double x) { return c * x; });
   ImportValue result = {nullptr, std::make_shared<Hidden>(*a.hidden)};
-  const double c = *b.known->scalar();
-  result.hidden->factor *= divide ? 1 / c : c;
+  result.hidden->factor *= c;
+  for (PositionTerm& term : result.hidden->terms) term.factor *= c;
   return result;
 }
 
@@ -78,11 +89,71 @@ ImportValue masked_scores(Importer& importer, const Step& step, const Hidden& sc
   return result;
 }
 
+// Scores with a bias that falls with the distance, and perhaps a mask; absent: there is none.
+ImportValue scores_with_slopes(Importer& importer, const Hidden& scores, const Known& known) {
+  if (scores.bias != graph::kNoValue) return {};
+  const auto rule = alibi_rule(known.all(), importer.probes());
+  if (!rule || static_cast<int64_t>(rule->slopes.size()) != scores.heads) return {};
+  if (rule->masks && scores.mask) return {};
+  ImportValue result = {nullptr, std::make_shared<Hidden>(scores)};
+  result.hidden->bias = importer.constant("alibi_slopes", Shape{scores.heads}, rule->slopes);
+  result.hidden->bias_rule = graph::BiasRule::kAlibi;
+  // The file's own slopes end nowhere; the longest probe shows as far as it looks.
+  result.hidden->max_distance = kMostAlibiDistance;
+  if (rule->masks) result.hidden->mask = rule->mask;
+  return result;
+}
+
+// A constant with one number for each column, whatever axes count them, as a vector of columns;
+// absent: it has another shape.
+std::shared_ptr<const Known> along_columns(const Hidden& x, const Known& known) {
+  const Dims dims = known.dims();
+  const size_t rank = x.layout.rank();
+  if (!known.is_constant() || dims.size() > rank) return nullptr;
+  std::vector<int64_t> places = {0};
+  for (size_t i = 0; i < rank; ++i) {
+    const AtomGroup& group = x.layout[i];
+    const int64_t size = i + dims.size() < rank ? 1 : dims[i + dims.size() - rank];
+    const bool columns = group.size() == 1 && group[0].axis == Axis::kColumn;
+    if (size != (columns ? group[0].size : 1)) return nullptr;
+    std::vector<int64_t> next;
+    for (const int64_t place : places) {
+      for (int64_t j = 0; j < size; ++j)
+        next.push_back(place + (columns ? j * group[0].stride : 0));
+    }
+    places = std::move(next);
+  }
+  std::vector<float> values(places.size());
+  if (static_cast<int64_t>(values.size()) != x.columns) return nullptr;
+  for (size_t i = 0; i < places.size(); ++i) {
+    values[static_cast<size_t>(places[i])] =
+        static_cast<float>(known.at(0)[static_cast<int64_t>(i)]);
+  }
+  return computed_constant(known.name(), {x.columns}, std::move(values));
+}
+
+// A bias of heads that lie apart already.
+ImportValue add_along_columns(Importer& importer, const Step& step, Hidden& x, const Known& known) {
+  const auto bias = along_columns(x, known);
+  if (bias == nullptr) refuse_pair(step);
+  importer.end_function(step, x);
+  const ValueId added = importer.vector(step, *bias, x.columns);
+  return importer.rows(importer.emit(step, OpKind::kAdd, {x.value, added}), x.layout);
+}
+
 // x + constant, in the forms that are not rows under a function.
 ImportValue add_known(Importer& importer, const Step& step, Hidden& x, const Known& known) {
   switch (x.form) {
     case Form::kScores:
+      if (ImportValue scores = scores_with_slopes(importer, x, known); !scores.absent()) {
+        return scores;
+      }
       return masked_scores(importer, step, x, known.all());
+    case Form::kDistanceBias:
+      return masked_scores(importer, step, x, known.all());
+    case Form::kTable:
+      return biased_table(importer, step, x, known);
+    case Form::kMeanSquare:
     case Form::kVariance: {
       if (!known.scalar()) break;
       ImportValue result = {nullptr, std::make_shared<Hidden>(x)};
@@ -96,29 +167,14 @@ ImportValue add_known(Importer& importer, const Step& step, Hidden& x, const Kno
       return make_norm(importer, step, rows, x.known.get(), &beta, x.epsilon);
     }
     case Form::kRows:
-      if (known.vector_size()) return importer.add_bias(step, x, known);
-      break;
+      if (known.vector_size() && x.layout.is_rows(x.columns)) {
+        return importer.add_bias(step, x, known);
+      }
+      return add_along_columns(importer, step, x, known);
     default:
       break;
   }
   refuse_pair(step);
-}
-
-// Scores with the bias of distances, [.., heads, tokens, keys].
-ImportValue biased_scores(const Step& step, const Hidden& scores, const Hidden& bias) {
-  const Layout& places = bias.layout;
-  const size_t rank = places.rank();
-  bool fits = rank >= 3 && places[rank - 1] == AtomGroup{{Axis::kKey}} &&
-              places[rank - 2] == AtomGroup{{Axis::kToken}} &&
-              places[rank - 3] == AtomGroup{{Axis::kColumn, scores.heads, 1}};
-  for (size_t i = 0; i + 3 < rank; ++i) fits = fits && places[i].empty();
-  if (!fits || scores.bias != graph::kNoValue) {
-    step.op.refuse("a bias on scores that is not one for each head and distance");
-  }
-  ImportValue result = {nullptr, std::make_shared<Hidden>(scores)};
-  result.hidden->bias = bias.value;
-  result.hidden->max_distance = bias.max_distance;
-  return result;
 }
 
 bool is_square(const ImportValue& a, const ImportValue& b) {
@@ -150,6 +206,7 @@ ImportValue multiply_known(Importer& importer, const Step& step, Hidden& x, cons
     result.hidden->known = std::make_shared<Known>(known);
     return result;
   }
+  if (x.form == Form::kNormal && x.is_rms) importer.end_steps(step, x);
   if (const ImportValue part = times_positions(x, std::make_shared<const Known>(known));
       !part.absent()) {
     return part;
@@ -167,6 +224,32 @@ ImportValue multiply_known(Importer& importer, const Step& step, Hidden& x, cons
   refuse_pair(step);
 }
 
+// Whether `rows` are what `root` was taken of.
+bool is_normed_by(const ImportValue& rows, const ImportValue& root) {
+  return rows.has(Form::kRows) && !rows.hidden->function &&
+         same_columns(*rows.hidden, *root.hidden);
+}
+
+// Rows over their root mean square; gamma is yet to come.
+ImportValue normal_of(const Hidden& root) {
+  ImportValue result = in_form(root, Form::kNormal);
+  result.hidden->is_rms = true;
+  result.hidden->known = nullptr;
+  return result;
+}
+
+ImportValue divided_by_root(const Step& step, const ImportValue& a, const ImportValue& root) {
+  if (is_normed_by(a, root)) return normal_of(*root.hidden);
+  if (a.known == nullptr || a.known->scalar() != 1.0) refuse_pair(step);
+  return in_form(*root.hidden, Form::kInverseRoot);
+}
+
+// A square of rows times a factor is one of what they then are.
+void end_factor(Importer& importer, const Step& step, const ImportValue& a, const ImportValue& b) {
+  const bool square = a.has(Form::kRows) && a.hidden == b.hidden && a.hidden->function;
+  if (square && linear_factor(a.hidden->function)) importer.end_function(step, *a.hidden);
+}
+
 // The product of integers made into that of the numbers they stand for.
 ImportValue dequantized_product(Importer& importer, const Step& step, const Hidden& product,
                                 const Hidden& scale) {
@@ -182,6 +265,25 @@ ImportValue dequantized_product(Importer& importer, const Step& step, const Hidd
 }
 
 }  // namespace
+
+ImportValue biased_scores(const Step& step, const Hidden& scores, const Hidden& bias) {
+  const Layout& places = bias.layout;
+  const size_t rank = places.rank();
+  bool fits = rank >= 3 && places[rank - 1] == AtomGroup{{Axis::kKey}} &&
+              places[rank - 2] == AtomGroup{{Axis::kToken}} &&
+              places[rank - 3] == AtomGroup{{Axis::kColumn, scores.heads, 1}};
+  for (size_t i = 0; i + 3 < rank; ++i) fits = fits && places[i].empty();
+  if (!fits || scores.bias != graph::kNoValue) {
+    step.op.refuse("a bias on scores that is not one for each head and distance");
+  }
+  ImportValue result = {nullptr, std::make_shared<Hidden>(scores)};
+  if (bias.mask && scores.mask) step.op.refuse("a second mask on the same scores");
+  result.hidden->bias = bias.value;
+  result.hidden->bias_rule = bias.bias_rule;
+  result.hidden->max_distance = bias.max_distance;
+  if (bias.mask) result.hidden->mask = bias.mask;
+  return result;
+}
 
 ImportValue with_function(const Hidden& rows, Function function) {
   ImportValue result = {nullptr, std::make_shared<Hidden>(rows)};
@@ -221,6 +323,7 @@ std::vector<ImportValue> import_add(Importer& importer, const Step& step) {
       return {importer.add_bias(step, *x->hidden, *y->known)};
     }
   }
+  if (const ImportValue sum = sum_of_positions(step, a, b); !sum.absent()) return {sum};
   if (const ImportValue result = combined(a, b, [](double x, double y) { return x + y; });
       !result.absent()) {
     return {result};
@@ -258,12 +361,14 @@ std::vector<ImportValue> import_mul(Importer& importer, const Step& step) {
   const ImportValue& a = step.input(0);
   const ImportValue& b = step.input(1);
   for (const auto& [x, y] : {std::pair(&a, &b), std::pair(&b, &a)}) {
-    if (const ImportValue result = scaled_scores(*x, *y, false); !result.absent()) return {result};
+    if (const ImportValue result = scaled(*x, *y, false); !result.absent()) return {result};
+    if (x->has(Form::kInverseRoot) && is_normed_by(*y, *x)) return {normal_of(*x->hidden)};
     if (x->has(Form::kIntegerProduct) && y->has(Form::kScale)) {
       return {dequantized_product(importer, step, *x->hidden, *y->hidden)};
     }
   }
   if (is_square(a, b)) return {in_form(*a.hidden, Form::kCenteredSquare)};
+  end_factor(importer, step, a, b);
   if (const ImportValue result = combined(a, b, [](double x, double y) { return x * y; });
       !result.absent()) {
     return {result};
@@ -277,11 +382,15 @@ std::vector<ImportValue> import_mul(Importer& importer, const Step& step) {
   return {importer.rows(importer.emit(step, OpKind::kMul, {left, right}), a.hidden->layout)};
 }
 
-std::vector<ImportValue> import_pow(Importer&, const Step& step) {
+std::vector<ImportValue> import_pow(Importer& importer, const Step& step) {
   const ImportValue& a = step.input(0);
   const ImportValue& b = step.input(1);
   const bool squared = b.known != nullptr && b.known->scalar() == 2.0;
   if (a.has(Form::kCentered) && squared) return {in_form(*a.hidden, Form::kCenteredSquare)};
+  const auto power = b.known != nullptr ? b.known->scalar() : std::nullopt;
+  if (a.has(Form::kMeanSquare) && power == -0.5) return {in_form(*a.hidden, Form::kInverseRoot)};
+  if (a.has(Form::kMeanSquare) && power == 0.5) return {in_form(*a.hidden, Form::kRootMeanSquare)};
+  if (squared) end_factor(importer, step, a, a);
   const ImportValue result = combined(a, b, [](double x, double y) { return std::pow(x, y); });
   if (result.absent()) refuse_pair(step);
   return {result};
@@ -290,13 +399,15 @@ std::vector<ImportValue> import_pow(Importer&, const Step& step) {
 std::vector<ImportValue> import_sqrt(Importer&, const Step& step) {
   const ImportValue& x = step.input(0);
   if (x.has(Form::kVariance)) return {in_form(*x.hidden, Form::kDeviation)};
+  if (x.has(Form::kMeanSquare)) return {in_form(*x.hidden, Form::kRootMeanSquare)};
   step.op.refuse("the root of hidden states; that of a variance is expected");
 }
 
 std::vector<ImportValue> import_div(Importer& importer, const Step& step) {
   const ImportValue& a = step.input(0);
   const ImportValue& b = step.input(1);
-  if (const ImportValue result = scaled_scores(a, b, true); !result.absent()) return {result};
+  if (const ImportValue result = scaled(a, b, true); !result.absent()) return {result};
+  if (b.has(Form::kRootMeanSquare)) return {divided_by_root(step, a, b)};
   if (a.has(Form::kCentered) && b.has(Form::kDeviation) && same_columns(*a.hidden, *b.hidden)) {
     return {in_form(*b.hidden, Form::kNormal)};
   }
@@ -307,6 +418,13 @@ std::vector<ImportValue> import_div(Importer& importer, const Step& step) {
   const ImportValue result = combined(a, b, [](double x, double y) { return x / y; });
   if (result.absent()) refuse_pair(step);
   return {result};
+}
+
+std::vector<ImportValue> import_reciprocal(Importer&, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (x.has(Form::kRootMeanSquare)) return {in_form(*x.hidden, Form::kInverseRoot)};
+  if (!x.has(Form::kRows)) refuse_pair(step);
+  return {with_function(*x.hidden, [](double value) { return 1 / value; })};
 }
 
 std::vector<ImportValue> import_function(Importer&, const Step& step) {

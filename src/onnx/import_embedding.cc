@@ -103,7 +103,8 @@ ImportValue distance_bias(Importer& importer, const Step& step, const Known& tab
   ImportValue bias = {nullptr, std::make_shared<Hidden>()};
   bias.hidden->form = Form::kDistanceBias;
   bias.hidden->value = importer.weight(step, table, false);
-  bias.hidden->max_distance = *most;
+  bias.hidden->max_distance = most->max_distance;
+  if (!most->is_certain) importer.limit_to_probes();
   const Layout rows = Layout::rows(table.dims()[1]);
   bias.hidden->layout = Layout({{{Axis::kToken}}, {{Axis::kKey}}, rows[2]});
   return bias;

@@ -35,6 +35,37 @@ void check_last_axis(const Step& step, const Hidden& x) {
   step.op.refuse("axis ", axis, "; the last, of rows of hidden states, is expected");
 }
 
+// Whether each element is the square of a column.
+bool is_square_of(const Hidden& x) {
+  if (!x.function) return false;
+  for (const double value : {-3.0, -0.5, 0.0, 1.0, 7.0}) {
+    if (x.function(value) != value * value) return false;
+  }
+  return true;
+}
+
+// Parts of each row that its last axis goes over: all of it, or each head; 0: something else.
+int64_t parts_of_rows(const Hidden& x) {
+  if (x.layout.is_rows(x.columns)) return 1;
+  const AtomGroup& last = x.layout[x.layout.rank() - 1];
+  const bool heads = last.size() == 1 && last[0].axis == Axis::kColumn && last[0].stride == 1 &&
+                     x.columns % last[0].size == 0;
+  return heads ? x.columns / last[0].size : 0;
+}
+
+// Of squares, over the columns of each row or head.
+ImportValue mean_square(const Step& step, const Hidden& squares) {
+  const size_t axis = reduced_axis(step, squares);
+  ImportValue result = in_form(squares, Form::kMeanSquare);
+  result.hidden->function = nullptr;
+  result.hidden->heads = parts_of_rows(squares);
+  if (axis + 1 != squares.layout.rank() || result.hidden->heads == 0 ||
+      step.op.integer("keepdims", 1) != 1) {
+    step.op.refuse("a mean of squares that is not over the columns of each row with keepdims");
+  }
+  return result;
+}
+
 // The parameter, or ones if it is absent.
 ValueId norm_weight(Importer& importer, const Step& step, const Known* known, int64_t n) {
   if (known != nullptr) return importer.vector(step, *known, n);
@@ -53,6 +84,17 @@ ImportValue make_norm(Importer& importer, const Step& step, Hidden& x, const Kno
   const graph::LayerNormAttributes attributes{static_cast<float>(epsilon)};
   return importer.rows(
       importer.emit(step, OpKind::kLayerNormalization, std::move(inputs), attributes), x.layout);
+}
+
+ImportValue make_rms_norm(Importer& importer, const Step& step, const Hidden& x, const Known* gamma,
+                          double epsilon) {
+  if (!(epsilon >= 0 && epsilon < 1)) step.op.refuse("an epsilon of ", epsilon);
+  const ValueId from = importer.emit_columns(step, x);
+  const ValueId by = norm_weight(importer, step, gamma, x.columns / x.heads);
+  graph::RmsNormAttributes attributes{static_cast<float>(epsilon)};
+  attributes.heads = x.heads;
+  return importer.rows(importer.emit(step, OpKind::kRMSNormalization, {from, by}, attributes),
+                       x.layout);
 }
 
 ImportValue make_mean(Importer& importer, const Step& step, const Hidden& sum, const Known& count) {
@@ -80,6 +122,7 @@ std::vector<ImportValue> import_mean(Importer& importer, const Step& step) {
     step.op.refuse("a mean of something that is no hidden state");
   }
   Hidden& rows = *x.hidden;
+  if (!square && is_square_of(rows)) return {mean_square(step, rows)};
   if (!is_columns(rows, reduced_axis(step, rows)) || step.op.integer("keepdims", 1) != 1) {
     step.op.refuse("a mean that is not over the columns of each row with keepdims");
   }
@@ -132,6 +175,34 @@ std::vector<ImportValue> import_layer_norm(Importer& importer, const Step& step)
   check_last_axis(step, *x.hidden);
   return {make_norm(importer, step, *x.hidden, &step.known(1),
                     step.has(2) ? &step.known(2) : nullptr, step.op.number("epsilon", 1e-5))};
+}
+
+std::vector<ImportValue> import_rms_norm(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.has(Form::kRows)) step.op.refuse("a norm of something that is no hidden state");
+  importer.end_function(step, *x.hidden);
+  Hidden rows = *x.hidden;
+  rows.heads = parts_of_rows(rows);
+  const size_t axis = axis_of(step.op.integer("axis", -1), rows.layout.rank());
+  if (rows.heads == 0 || axis + 1 != rows.layout.rank()) {
+    step.op.refuse("axis ", axis, "; the last, of rows of hidden states, is expected");
+  }
+  return {make_rms_norm(importer, step, rows, &step.known(1), step.op.number("epsilon", 1e-5))};
+}
+
+std::vector<ImportValue> import_skip_rms_norm(Importer& importer, const Step& step) {
+  ImportValue x = step.input(0);
+  const ImportValue& skip = step.input(1);
+  if (!x.has(Form::kRows) || !skip.has(Form::kRows)) {
+    step.op.refuse("a norm of something that is no hidden state");
+  }
+  if (step.has(3)) x = importer.add_bias(step, *x.hidden, step.known(3));
+  const ImportValue sum = make_sum(importer, step, *x.hidden, *skip.hidden);
+  Hidden rows = *sum.hidden;
+  return {make_rms_norm(importer, step, rows, &step.known(2), step.op.number("epsilon", 1e-5)),
+          {},
+          {},
+          sum};
 }
 
 std::vector<ImportValue> import_skip_layer_norm(Importer& importer, const Step& step) {

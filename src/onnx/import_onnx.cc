@@ -174,13 +174,15 @@ class OutputCollector {
   ValueId vocabulary_logits_ = kNoValue;
 };
 
-// Columns of what the last norm of the encoder makes, or of the embeddings where there is none.
+// Columns of what the last norm of the encoder makes.
 int64_t hidden_columns(const graph::Graph& graph) {
   int64_t columns = 0;
   for (const graph::Node& node : graph.nodes()) {
     const graph::SymbolicShape& shape = graph.value(node.output).shape;
     const bool rows = shape.rank() == 2 && shape[0].symbol == graph::Symbol::kTokens;
-    if (node.op == OpKind::kLayerNormalization && rows) columns = shape[1].size;
+    const bool norm =
+        node.op == OpKind::kLayerNormalization || node.op == OpKind::kRMSNormalization;
+    if (norm && rows) columns = shape[1].size;
   }
   return columns;
 }
@@ -190,12 +192,13 @@ int64_t hidden_columns(const graph::Graph& graph) {
 ImportedModel import_onnx(const ModelProto& model, std::string_view source,
                           const ImportOptions& options) {
   ImportCache cache;
-  Importer scout(model, source, kScoutTokens, cache);
+  Importer scout(model, source, kScoutTokens, cache, options);
   scout.run();
   const int64_t positions = scout.max_positions();
-  Importer importer(model, source, positions == 0 ? kMostTokens : std::min(positions, kMostTokens),
-                    cache);
+  const int64_t longest = positions == 0 ? kMostTokens : std::min(positions, kMostTokens);
+  Importer importer(model, source, longest, cache, options);
   importer.run();
+  if (importer.limits_to_probes()) importer.limit_positions(longest);
   OutputCollector outputs(model, importer);
   ImportedModel result = outputs.collect();
   result.graph = tidy(importer.graph(), {options.prefix, outputs.vocabulary_logits()});

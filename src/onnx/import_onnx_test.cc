@@ -85,6 +85,18 @@ TEST(ImportOnnx, RefusesMasksThatLeaveSomethingOfPadding) {
   expect_refused(edit.model, "(Add): what is added to attention's scores is no mask");
 }
 
+TEST(ImportOnnx, RefusesAFactorThatLeavesNothing) {
+  EditableModel edit;
+  edit.insert("mul", make_node("Div", {"matmul", "nothing"}, "divided"));
+  for (std::string& input : edit.maker("mul").inputs) {
+    if (input == "matmul") input = "divided";
+  }
+  for (const float value : {0.0f, INFINITY}) {
+    edit.set_floats("nothing", {}, {value});
+    expect_refused(edit.model, "\"node_softmax\" (Softmax): a factor of ");
+  }
+}
+
 TEST(ImportOnnx, RefusesASecondMask) {
   EditableModel edit;
   edit.insert("softmax", make_node("Add", {"add_4", "where"}, "twice"));
@@ -114,7 +126,7 @@ TEST(ImportOnnx, RefusesHeadsThatAreNotTheHiddenSize) {
     edit.set_floats(cat("m.bert.encoder.layer.0.attention.self.", bias, ".bias"), {64},
                     std::vector<float>(64, 0.1f));
   }
-  expect_refused(edit.model, "(MatMul): 4 heads of 16 on hidden states of 32");
+  expect_refused(edit.model, "(Softmax): 4 heads of 16 on hidden states of 32");
 }
 
 TEST(ImportOnnx, RefusesCrossAttention) {

@@ -70,7 +70,7 @@ Step operands(Importer& importer, const Step& step, std::vector<size_t> places) 
 }
 
 // The INT32 bias of QGemm, in steps of both scales' product, as floats.
-ImportValue float_bias(const Step& step) {
+ImportValue float_bias(Importer& importer, const Step& step) {
   const Known& integers = step.known(6);
   const Known& x_scale = step.known(1);
   const Known& w_scale = step.known(4);
@@ -78,12 +78,7 @@ ImportValue float_bias(const Step& step) {
     if (part->is_constant()) continue;
     step.op.refuse("\"", part->name(), "\" is no constant");
   }
-  const auto product = [](double a, double b) { return a * b; };
-  const Array scale = combine(x_scale.at(0), w_scale.at(0), ElementType::kFloat, product);
-  const Array bias = combine(integers.at(0), scale, ElementType::kFloat, product);
-  return {
-      std::make_shared<Known>(cat(integers.name(), "*", x_scale.name(), "*", w_scale.name()), bias),
-      nullptr};
+  return {importer.integer_bias(integers, x_scale, w_scale), nullptr};
 }
 
 }  // namespace
@@ -174,7 +169,7 @@ std::vector<ImportValue> import_qlinear_softmax(Importer& importer, const Step& 
 std::vector<ImportValue> import_qgemm(Importer& importer, const Step& step) {
   Step gemm = operands(importer, step, {0, 3});
   if (step.has(6)) {
-    gemm.inputs.push_back(float_bias(step));
+    gemm.inputs.push_back(float_bias(importer, step));
     gemm.places.push_back(6);
   }
   const ImportValue y = import_gemm(importer, gemm)[0];

@@ -65,4 +65,42 @@ ImportValue turned(Importer& importer, const Step& step, const Hidden& cosine, c
                        rows.layout);
 }
 
+// Cosines or sines of half a head, for both halves.
+std::shared_ptr<const Known> for_both_halves(const Step& step, const Known& half) {
+  ProbeArrays arrays;
+  for (size_t p = 0; p < kProbes; ++p) {
+    const Array& array = half.at(p);
+    if (array.dims.size() < 2) step.op.refuse("cosines or sines of rank ", array.dims.size());
+    const auto size = static_cast<size_t>(array.dims.back());
+    std::vector<double> values;
+    for (size_t row = 0; size > 0 && row < array.data->size() / size; ++row) {
+      const auto first = array.data->begin() + static_cast<int64_t>(row * size);
+      for (int copy = 0; copy < 2; ++copy) {
+        values.insert(values.end(), first, first + static_cast<int64_t>(size));
+      }
+    }
+    Dims dims = array.dims;
+    dims.back() *= 2;
+    arrays[p] = make_array(std::move(dims), array.type, std::move(values));
+  }
+  return std::make_shared<const Known>(half.name(), std::move(arrays));
+}
+
+std::vector<ImportValue> import_rotary_embedding(Importer& importer, const Step& step) {
+  for (const std::string_view attribute : {"interleaved", "rotary_embedding_dim"}) {
+    if (step.op.integer(attribute, 0) != 0) step.op.refuse(attribute, " is set; 0 is accepted");
+  }
+  if (step.has(3)) step.op.refuse("positions of its own");
+  Hidden& x = step.hidden(0);
+  if (x.form == Form::kNormal && x.is_rms) importer.end_steps(step, x);
+  if (head_columns(x) == 0) {
+    step.op.refuse("heads [batch, heads, tokens, size] are expected");
+  }
+  ImportValue cosine = in_form(x, Form::kTimesCosine);
+  cosine.hidden->known = for_both_halves(step, step.known(1));
+  ImportValue sine = in_form(x, Form::kTimesSine);
+  sine.hidden->known = for_both_halves(step, step.known(2));
+  return {turned(importer, step, *cosine.hidden, *sine.hidden)};
+}
+
 }  // namespace tamis::onnx

@@ -65,6 +65,28 @@ ImportValue columns_of(const Step& step, const Hidden& x, size_t axis, int64_t f
   return result;
 }
 
+// Indices [first, first + count) of each head's columns, which the last axis counts: queries, keys
+// or values of heads that lie side by side head by head. Absent: another part.
+ImportValue part_of_heads(Importer& importer, const Step& step, const Hidden& x, size_t axis,
+                          int64_t first, int64_t count) {
+  const size_t rank = x.layout.rank();
+  const AtomGroup& last = x.layout[axis];
+  const bool columns = axis + 1 == rank && last.size() == 1 && last[0].axis == Axis::kColumn &&
+                       last[0].stride == 1 && last[0].size < x.columns;
+  if (!columns || x.form != Form::kRows) return {};
+  const int64_t every = last[0].size;
+  Layout layout = x.layout.with_axis(axis, {{Axis::kColumn, count, 1}});
+  for (size_t i = 0; i + 1 < rank; ++i) {
+    for (const Atom& atom : x.layout[i]) {
+      if (atom.axis != Axis::kColumn) continue;
+      if (x.layout[i].size() != 1 || atom.stride != every) return {};
+      layout = layout.with_axis(i, {{Axis::kColumn, atom.size, count}});
+    }
+  }
+  const graph::ValueId value = importer.emit_parts_of_heads(step, x, {first, count, every});
+  return importer.rows(value, std::move(layout));
+}
+
 bool is_token_axis(const Hidden& x, size_t axis) {
   return x.layout[axis] == AtomGroup{{Axis::kToken}};
 }
@@ -88,7 +110,40 @@ ImportValue sliced(Importer& importer, const Step& step, Hidden& x, size_t axis,
   if (const ImportValue half = half_of_heads(x, axis, range.first, range.count); !half.absent()) {
     return half;
   }
+  if (ImportValue part = part_of_heads(importer, step, x, axis, range.first, range.count);
+      !part.absent()) {
+    return part;
+  }
   return columns_of(step, x, axis, range.first, range.count);
+}
+
+// Heads that several queries' heads read, as copies of each; absent: another expansion.
+ImportValue repeated_heads(Importer& importer, const Step& step, Hidden& x) {
+  if (x.form != Form::kRows && x.form != Form::kNormal) return {};
+  std::optional<size_t> axis;
+  int64_t copies = 0;
+  for (size_t p = 0; p < kShapeProbes; ++p) {
+    const Dims dims = x.layout.dims(importer.probes()[p].sizes);
+    const Dims target = broadcast_dims(dims, step.known(1).at(p).integers());
+    if (target.size() != dims.size()) return {};
+    for (size_t i = 0; i < dims.size(); ++i) {
+      if (target[i] == dims[i]) continue;
+      if (!x.layout[i].empty() || (axis && *axis != i) || (copies > 0 && copies != target[i])) {
+        return {};
+      }
+      axis = i;
+      copies = target[i];
+    }
+  }
+  if (!axis || *axis + 2 >= x.layout.rank()) return {};
+  importer.end_steps(step, x);
+  return with_layout(x, x.layout.with_axis(*axis, {{Axis::kRepeat, copies, 1}}));
+}
+
+// Rows for what picks columns out of them.
+void end_norm(Importer& importer, const Step& step) {
+  Hidden& x = step.hidden(0);
+  if (x.form == Form::kNormal && x.is_rms) importer.end_steps(step, x);
 }
 
 }  // namespace
@@ -125,8 +180,9 @@ std::vector<ImportValue> import_reshape(Importer& importer, const Step& step) {
 }
 
 std::vector<ImportValue> import_expand(Importer& importer, const Step& step) {
-  const Hidden& x = movable(step, 0);
+  Hidden& x = movable(step, 0);
   const auto sizes = sizes_of(importer);
+  if (ImportValue copies = repeated_heads(importer, step, x); !copies.absent()) return {copies};
   for (size_t p = 0; p < kShapeProbes; ++p) {
     const Dims dims = x.layout.dims(sizes[p]);
     Dims target = broadcast_dims(dims, step.known(1).at(p).integers());
@@ -188,6 +244,7 @@ std::vector<ImportValue> import_gather(Importer& importer, const Step& step) {
 std::vector<ImportValue> import_slice(Importer& importer, const Step& step) {
   ImportValue x = step.input(0);
   (void)movable(step, 0);
+  end_norm(importer, step);
   std::array<std::vector<SliceRange>, kShapeProbes> ranges;
   for (size_t p = 0; p < kShapeProbes; ++p) {
     const Array sized = {x.hidden->layout.dims(importer.probes()[p].sizes), ElementType::kFloat,
@@ -206,6 +263,7 @@ std::vector<ImportValue> import_slice(Importer& importer, const Step& step) {
 
 std::vector<ImportValue> import_split(Importer& importer, const Step& step) {
   const Hidden& x = movable(step, 0);
+  end_norm(importer, step);
   const Dims dims = x.layout.dims(importer.probes()[0].sizes);
   const size_t axis = axis_of(step.op.integer("axis", 0), dims.size());
   const Array sized = {dims, ElementType::kFloat, nullptr};
@@ -215,8 +273,9 @@ std::vector<ImportValue> import_split(Importer& importer, const Step& step) {
   std::vector<ImportValue> parts;
   int64_t first = 0;
   for (const int64_t count : split_sizes(step.op, dims[axis], known_inputs(step, sized, 0))) {
-    const ImportValue half = half_of_heads(x, axis, first, count);
-    parts.push_back(half.absent() ? columns_of(step, x, axis, first, count) : half);
+    ImportValue part = half_of_heads(x, axis, first, count);
+    if (part.absent()) part = part_of_heads(importer, step, x, axis, first, count);
+    parts.push_back(part.absent() ? columns_of(step, x, axis, first, count) : part);
     first += count;
   }
   return parts;

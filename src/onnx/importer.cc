@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "formats/stored_tensor.h"
+#include "onnx/import_positions.h"
 
 namespace tamis::onnx {
 
@@ -57,6 +58,16 @@ bool is_lookup(const Step& step) {
          step.op.integer("axis", 0) == 0;
 }
 
+// A product of two constants, the second a matrix: large ones are worth the faster way.
+bool are_constant_rows(const Step& step) {
+  if (step.inputs.size() != 2) return false;
+  for (const ImportValue& input : step.inputs) {
+    const bool constant = input.known != nullptr && input.known->is_constant();
+    if (!constant || !is_float(input.known->type())) return false;
+  }
+  return step.inputs[1].known->dims().size() == 2 && step.inputs[0].known->dims().size() >= 2;
+}
+
 int64_t opset_of(const ModelProto& model, std::string_view source) {
   int64_t opset = 0;
   for (const OpsetProto& entry : model.opsets) {
@@ -103,13 +114,14 @@ Hidden& Step::hidden(size_t i) const {
 }
 
 Importer::Importer(const ModelProto& model, std::string_view source, int64_t longest,
-                   ImportCache& cache)
+                   ImportCache& cache, const ImportOptions& options)
     : model_(model),
       source_(source),
       cache_(cache),
       opset_(opset_of(model, source)),
       probes_(make_probes(longest)),
-      input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())) {}
+      input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())),
+      options_(options) {}
 
 void Importer::check_model() const {
   if (model_.functions != 0) {
@@ -256,6 +268,9 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
                     (type == "Cast" && stored && is_float(first->type()) &&
                      is_float(static_cast<ElementType>(step.op.integer("to", 0))));
   if (same && first != nullptr) return {step.inputs[0]};
+  if (type == "MatMul" && are_constant_rows(step)) {
+    return {{product(step, *first, step.known(1), true), nullptr}};
+  }
   if (type == "Transpose" && stored && first->dims().size() == 2) {
     const std::vector<int64_t> perm = step.op.integers("perm");
     if (perm.empty() || perm == std::vector<int64_t>{1, 0}) {
@@ -270,6 +285,9 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
   bool constant = true;
   for (const ImportValue& input : step.inputs) {
     constant = constant && (input.absent() || input.known->is_constant());
+  }
+  if (!constant) {
+    if (const ImportValue table = table_of_batch(*this, step); !table.absent()) return {table};
   }
   std::vector<ProbeArrays> results;
   for (size_t p = 0; p < (constant ? 1 : kProbes); ++p) {

@@ -18,6 +18,7 @@
 #include "graph/graph.h"
 #include "onnx/evaluate.h"
 #include "onnx/hidden.h"
+#include "onnx/import_onnx.h"
 #include "onnx/operation.h"
 #include "onnx/probe.h"
 
@@ -25,10 +26,15 @@ namespace tamis::onnx {
 
 /// What was made of constants: import reads a graph twice, its weights once.
 struct ImportCache {
-  /// Turned or converted, by name and whether they were turned.
-  std::map<std::pair<std::string, bool>, std::shared_ptr<const Tensor>> tensors;
-  /// Numbers that integers stand for, by all that they are made of.
-  std::map<std::string, std::shared_ptr<const Known>> dequantized;
+  /// A constant, and whether it is turned.
+  using Key = std::pair<ConstantId, bool>;
+  /// What several constants make, with an axis or 0.
+  using Parts = std::pair<std::vector<Key>, int64_t>;
+
+  std::map<Key, std::shared_ptr<const Tensor>> tensors;       ///< turned or converted
+  std::map<Parts, std::shared_ptr<const Known>> dequantized;  ///< numbers that integers stand for
+  std::map<Parts, std::shared_ptr<const Known>> products;     ///< of two constants
+  std::map<Parts, std::shared_ptr<const Known>> integer_biases;  ///< times two scales
 };
 
 /// A node at hand: its inputs, and what is said of it.
@@ -49,11 +55,19 @@ struct Step {
   [[nodiscard]] std::string input_label(size_t i) const;
 };
 
-/// Not thread-safe. Borrows the model and the cache.
+/// Columns [first, first + count) of every `every` of them, or of all where that is 0.
+struct ColumnPick {
+  int64_t first = 0;
+  int64_t count = 0;
+  int64_t every = 0;
+};
+
+/// Not thread-safe. Borrows the model, the cache and the options.
 class Importer {
  public:
   /// The long probe has `longest` tokens.
-  Importer(const ModelProto& model, std::string_view source, int64_t longest, ImportCache& cache);
+  Importer(const ModelProto& model, std::string_view source, int64_t longest, ImportCache& cache,
+           const ImportOptions& options);
 
   void run();
 
@@ -64,17 +78,28 @@ class Importer {
   /// Tokens that the tables of positions have rows for; 0: no table was read.
   [[nodiscard]] int64_t max_positions() const { return max_positions_; }
   void limit_positions(int64_t tokens);
+  /// What was told of the probes may not hold for longer sequences.
+  void limit_to_probes() { limits_to_probes_ = true; }
+  [[nodiscard]] bool limits_to_probes() const { return limits_to_probes_; }
   /// The value of a name; absent if there is none.
   [[nodiscard]] ImportValue value(const std::string& name) const;
   [[nodiscard]] bool has_mask_input() const { return has_mask_input_; }
 
-  // What handlers emit. `scope` is the path that the node's name gives.
+  // What handlers emit, under the path that the node's name gives.
 
+  [[nodiscard]] static std::string scope_of(const Step& step);
   [[nodiscard]] ImportValue rows(graph::ValueId value, Layout layout) const;
   /// Rows that a node may read: columns cut out, the function applied. Errors name the step.
   graph::ValueId emit_rows(const Step& step, Hidden& hidden);
-  /// The same without the function.
+  /// Emits a norm, or rows over their length, that waits for more.
+  void end_steps(const Step& step, Hidden& hidden);
+  /// Emits a pending function of rows, whatever their axes.
+  void end_function(const Step& step, Hidden& hidden);
+  /// The same as emit_rows() without the function.
   graph::ValueId emit_columns(const Step& step, const Hidden& hidden);
+  /// The same part of each head's columns, as a linear layer of its own.
+  graph::ValueId emit_parts_of_heads(const Step& step, const Hidden& hidden,
+                                     const ColumnPick& pick);
   graph::ValueId emit(const Step& step, graph::OpKind op, std::vector<graph::ValueId> inputs,
                       graph::Attributes attributes = graph::NoAttributes{});
   /// A weight [n, k] of a constant that lies so, or as [k, n] with `turn`.
@@ -85,6 +110,13 @@ class Importer {
   [[nodiscard]] std::shared_ptr<const Known> dequantized(const Step& step, const Known& integers,
                                                          const Known& scale, const Known* zero,
                                                          int64_t axis);
+  /// x [.., k] times a weight [n, k], or [k, n] with `turn`: a constant, made once.
+  [[nodiscard]] std::shared_ptr<const Known> product(const Step& step, const Known& x,
+                                                     const Known& weight, bool turn);
+  /// The INT32 bias in steps of both scales' product, as floats; made once.
+  [[nodiscard]] std::shared_ptr<const Known> integer_bias(const Known& integers,
+                                                          const Known& x_scale,
+                                                          const Known& weight_scale);
   /// A constant of the graph's own.
   graph::ValueId constant(std::string_view name, const Shape& shape, std::span<const float> values);
   /// A name for a constant of the importer's own making; `wanted`, or with a number behind it.
@@ -114,8 +146,8 @@ class Importer {
   std::vector<ImportValue> evaluate_known(const Step& step);
   void release_inputs(const NodeProto& node);
   std::shared_ptr<const Tensor> floats(const Step& step, const Known& known, bool turn);
-  void end_steps(const Step& step, Hidden& hidden);
-  graph::ValueId cut_columns(const Step& step, const Hidden& hidden);
+  graph::ValueId cut(const Step& step, const Hidden& hidden, const ColumnPick& pick);
+  graph::ValueId picked_columns(const Step& step, const Hidden& hidden, const ColumnPick& pick);
 
   const ModelProto& model_;
   std::string_view source_;
@@ -128,9 +160,11 @@ class Importer {
   graph::Graph graph_;
   graph::ValueId input_ids_;
   graph::ValueId token_type_ids_ = graph::kNoValue;
-  std::map<std::pair<std::string, bool>, graph::ValueId> constants_;  // the file's
+  std::map<ImportCache::Key, graph::ValueId> constants_;  // the file's
   std::map<std::string, graph::ValueId> own_constants_;
-  std::map<std::array<int64_t, 3>, graph::ValueId> cuts_;
+  std::map<std::array<int64_t, 4>, graph::ValueId> cuts_;
+  const ImportOptions& options_;
+  bool limits_to_probes_ = false;
   int64_t max_positions_ = 0;
   int64_t activation_scales_ = 0;
   int64_t evaluated_ = 0;
@@ -163,9 +197,22 @@ void check_pairs(const Step& step, const Hidden& scores);
 /// Throws Error{kUnsupported} unless numpy's rules spread `narrow` over `wide`, axis by axis.
 void check_spread(const Importer& importer, const Step& step, const Hidden& wide,
                   const Hidden& narrow);
+/// Heads of rows: the axes before the last two hold sequences and heads, the last two tokens and a
+/// head's columns.
+struct Heads {
+  int64_t count = 1;
+  int64_t size = 0;
+  int64_t repeats = 1;  ///< heads of queries that read each
+};
+/// With `tokens_last` those two are the other way around. Nothing: the axes hold something else.
+[[nodiscard]] std::optional<Heads> heads_of(const Hidden& x, bool tokens_last);
+/// What queries or keys are multiplied by; errors name the step.
+[[nodiscard]] double factor_of(const Step& step, const Hidden& x);
 /// q k^T of heads: q [.., tokens, head size], k [.., head size, tokens] or as q with `keys_turned`.
 [[nodiscard]] ImportValue make_scores(Importer& importer, const Step& step, const Hidden& q,
                                       const Hidden& k, bool keys_turned, double factor);
+/// Scores with the bias of distances [.., heads, tokens, keys], and its mask if it has one.
+[[nodiscard]] ImportValue biased_scores(const Step& step, const Hidden& scores, const Hidden& bias);
 [[nodiscard]] ImportValue make_probabilities(Importer& importer, const Step& step,
                                              const Hidden& scores);
 [[nodiscard]] ImportValue make_context(Importer& importer, const Step& step,
@@ -173,6 +220,9 @@ void check_spread(const Importer& importer, const Step& step, const Hidden& wide
 /// LayerNormalization of rows; gamma and beta may be null.
 [[nodiscard]] ImportValue make_norm(Importer& importer, const Step& step, Hidden& x,
                                     const Known* gamma, const Known* beta, double epsilon);
+/// RMSNormalization of rows or of each head's; gamma may be null.
+[[nodiscard]] ImportValue make_rms_norm(Importer& importer, const Step& step, const Hidden& x,
+                                        const Known* gamma, double epsilon);
 /// Rows of a float table that known ids name.
 [[nodiscard]] ImportValue make_embedding(Importer& importer, const Step& step, const Known& table,
                                          const Known& ids);

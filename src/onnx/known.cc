@@ -107,9 +107,19 @@ std::vector<float> along_axis(const Known* parameter, int64_t size, float otherw
 
 }  // namespace
 
-std::shared_ptr<const Known> dequantized(const std::string& name, const Known& integers,
-                                         const Known& scale, const Known* zero, int64_t axis,
-                                         const std::string& what) {
+std::shared_ptr<const Known> computed_constant(std::string name, Dims dims,
+                                               std::vector<float> values) {
+  const auto floats = std::make_shared<const std::vector<float>>(std::move(values));
+  auto tensor = std::make_shared<TensorProto>();
+  tensor->name = std::move(name);
+  tensor->dims = std::move(dims);
+  tensor->bytes = std::as_bytes(std::span(*floats));
+  tensor->keeper = floats;
+  return std::make_shared<const Known>(std::move(tensor));
+}
+
+std::shared_ptr<const Known> dequantized(const Known& integers, const Known& scale,
+                                         const Known* zero, int64_t axis, const std::string& what) {
   for (const Known* part : {&integers, &scale, zero}) {
     if (part == nullptr || part->is_constant()) continue;
     fail(ErrorCode::kUnsupported, what, ": \"", part->name(),
@@ -124,17 +134,12 @@ std::shared_ptr<const Known> dequantized(const std::string& name, const Known& i
   const std::vector<float> scales = along_axis(&scale, size, 1, what);
   const std::vector<float> zeros = along_axis(zero, size, 0, what);
   const std::vector<int32_t> values = integers_of(integers, what);
-  auto floats = std::make_shared<std::vector<float>>(values.size());
+  std::vector<float> floats(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     const auto index = static_cast<size_t>(static_cast<int64_t>(i) / inner % size);
-    (*floats)[i] = (static_cast<float>(values[i]) - zeros[index]) * scales[index];
+    floats[i] = (static_cast<float>(values[i]) - zeros[index]) * scales[index];
   }
-  auto tensor = std::make_shared<TensorProto>();
-  tensor->name = name;
-  tensor->dims = dims;
-  tensor->bytes = std::as_bytes(std::span(*floats));
-  tensor->keeper = floats;
-  return std::make_shared<const Known>(std::move(tensor));
+  return computed_constant(integers.name(), dims, std::move(floats));
 }
 
 Known Known::turned(const Known& other) {

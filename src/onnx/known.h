@@ -7,11 +7,23 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "formats/onnx/onnx_model.h"
 #include "onnx/probe.h"
 
 namespace tamis::onnx {
+
+/// Which constant it is, the same in every reading of a file: where it lies or, computed, its name.
+struct ConstantId {
+  const TensorProto* stored = nullptr;
+  std::string computed;
+  std::shared_ptr<const TensorProto> keeper;  ///< so that no other constant comes to lie there
+
+  friend bool operator<(const ConstantId& a, const ConstantId& b) {
+    return std::tie(a.stored, a.computed) < std::tie(b.stored, b.computed);
+  }
+};
 
 /// Not thread-safe: values are decoded when they are first asked for.
 class Known {
@@ -43,6 +55,8 @@ class Known {
   /// The constant as it lies in memory, null if it was computed.
   [[nodiscard]] const TensorProto* tensor() const { return tensor_; }
   [[nodiscard]] bool is_turned() const { return turned_; }
+  /// Whether it is turned is not part of it.
+  [[nodiscard]] ConstantId id() const { return {tensor_, tensor_ == nullptr ? name_ : "", owned_}; }
 
  private:
   std::string name_;
@@ -58,13 +72,16 @@ class Known {
 [[nodiscard]] std::shared_ptr<const Tensor> float_tensor(const Known& known, bool turn,
                                                          const std::string& what);
 
-/// scale * (integer - zero point) for each integer of a constant, in float32, under that name.
+/// scale * (integer - zero point) for each integer of a constant, in float32, under its name.
 /// `scale` and `zero` (null: 0) hold one number, or one for each index of `axis`. Throws Error:
 /// kUnsupported (values that are no constants, other types than INT8, UINT8 and INT32, scales in
 /// blocks), naming `what` and the constant.
-[[nodiscard]] std::shared_ptr<const Known> dequantized(const std::string& name,
-                                                       const Known& integers, const Known& scale,
+[[nodiscard]] std::shared_ptr<const Known> dequantized(const Known& integers, const Known& scale,
                                                        const Known* zero, int64_t axis,
                                                        const std::string& what);
+
+/// Float32 values as a constant of that name.
+[[nodiscard]] std::shared_ptr<const Known> computed_constant(std::string name, Dims dims,
+                                                             std::vector<float> values);
 
 }  // namespace tamis::onnx

@@ -16,7 +16,10 @@ int64_t size_of(const Atom& atom, const BatchSizes& sizes) {
     case Axis::kKey:
       return sizes.tokens;
     case Axis::kColumn:
+    case Axis::kRepeat:
       return atom.size;
+    case Axis::kPlace:
+      return std::min(2 * sizes.tokens, atom.size);
   }
   return 0;
 }

@@ -13,12 +13,19 @@
 
 namespace tamis::onnx {
 
-enum class Axis : uint8_t { kSequence, kToken, kKey, kColumn };
+enum class Axis : uint8_t {
+  kSequence,
+  kToken,
+  kKey,
+  kColumn,
+  kPlace,   ///< rows of a table around its middle, as many on either side as there are tokens
+  kRepeat,  ///< copies of the axis before: queries' heads that share their keys
+};
 
 /// What one index counts: sequences, their tokens, a query's keys, or every `stride`-th column.
 struct Atom {
   Axis axis = Axis::kColumn;
-  int64_t size = 0;    ///< of columns
+  int64_t size = 0;    ///< of columns, places (at most) and copies
   int64_t stride = 1;  ///< of columns
   friend bool operator==(const Atom&, const Atom&) = default;
 };

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "formats/stored_tensor.h"
+#include "kernels/reference/position_buckets.h"
 
 namespace tamis::onnx {
 
@@ -128,17 +129,46 @@ class MaskReader {
   int64_t heads_ = 1;
 };
 
-// transformers, models/t5/modeling_t5.py (_relative_position_bucket), in its float32 steps.
-int64_t t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance) {
-  const int64_t half = buckets / 2;
-  const int64_t exact = half / 2;
-  const int64_t first = distance > 0 ? half : 0;
-  const int64_t n = std::abs(distance);
-  if (n < exact) return first + n;
-  const double ratio = static_cast<double>(max_distance) / static_cast<double>(exact);
-  const float x = std::log(static_cast<float>(n) / static_cast<float>(exact)) /
-                  static_cast<float>(std::log(ratio)) * static_cast<float>(half - exact);
-  return first + std::min(exact + static_cast<int64_t>(x), half - 1);
+// Where distances of T5 end at most; 128 in all checkpoints that are out.
+constexpr int64_t kMostT5Distance = 2048;
+
+// Beyond the probes, too.
+bool agree_on_t5_buckets(int64_t buckets, int64_t a, int64_t b) {
+  using kernels::reference::t5_bucket;
+  for (int64_t distance = 0; distance <= 2 * kMostT5Distance; ++distance) {
+    if (t5_bucket(distance, buckets, a) != t5_bucket(distance, buckets, b)) return false;
+  }
+  return true;
+}
+
+// Those of the first sequence's first query, of whose keys one at least is a neighbor.
+std::vector<float> slopes_of(const Array& added, int64_t tokens) {
+  std::vector<float> slopes;
+  for (int64_t h = 0; h < added.dims[1]; ++h) {
+    const double slope = -added[(h * tokens) * tokens + 1];
+    if (!(slope > 0 && slope < -kHidden)) return {};
+    slopes.push_back(static_cast<float>(slope));
+  }
+  return slopes;
+}
+
+// 0 where the bias by distance alone is, what is left where a key is hidden. Nothing: a value is
+// neither.
+std::optional<Array> mask_without_slopes(const Array& added, std::span<const float> slopes) {
+  const int64_t tokens = added.dims[3];
+  const auto heads = static_cast<int64_t>(slopes.size());
+  if (added.dims[1] != heads) return std::nullopt;
+  std::vector<double> left(added.data->size());
+  for (int64_t i = 0; i < added.elements(); ++i) {
+    const auto distance = static_cast<double>(std::abs(i / tokens % tokens - i % tokens));
+    const auto head = static_cast<size_t>(i / (tokens * tokens) % heads);
+    const double bias = -static_cast<double>(slopes[head]) * distance;
+    const double off = added[i] - bias;
+    const bool hidden = added[i] <= kHidden;
+    if (!hidden && !(std::abs(off) <= 1e-5 * (1 + std::abs(bias)))) return std::nullopt;
+    left[static_cast<size_t>(i)] = hidden ? added[i] : 0;
+  }
+  return make_array(added.dims, added.type, std::move(left));
 }
 
 bool are_t5_buckets(std::span<const Array> ids, std::span<const Probe> probes, int64_t buckets,
@@ -146,7 +176,8 @@ bool are_t5_buckets(std::span<const Array> ids, std::span<const Probe> probes, i
   for (size_t p = 0; p < ids.size(); ++p) {
     const int64_t n = probes[p].sizes.tokens;
     for (int64_t i = 0; i < n * n; ++i) {
-      const auto wanted = static_cast<double>(t5_bucket(i % n - i / n, buckets, max_distance));
+      const auto wanted =
+          static_cast<double>(kernels::reference::t5_bucket(i % n - i / n, buckets, max_distance));
       if (ids[p][i] != wanted) return false;
     }
   }
@@ -155,20 +186,51 @@ bool are_t5_buckets(std::span<const Array> ids, std::span<const Probe> probes, i
 
 }  // namespace
 
-std::optional<int64_t> t5_max_distance(std::span<const Array> ids, std::span<const Probe> probes,
-                                       int64_t buckets) {
+std::optional<DistanceRule> t5_max_distance(std::span<const Array> ids,
+                                            std::span<const Probe> probes, int64_t buckets) {
   if (buckets < 4 || buckets % 4 != 0) return std::nullopt;
   for (size_t p = 0; p < ids.size(); ++p) {
     const int64_t n = probes[p].sizes.tokens;
     if (ids[p].dims != Dims{n, n}) return std::nullopt;
   }
   // T5's and MPNet's own first.
-  for (const int64_t candidate : {128, 256, 512, 64, 1024}) {
-    if (candidate > buckets / 4 && are_t5_buckets(ids, probes, buckets, candidate)) {
-      return candidate;
+  std::vector<int64_t> candidates = {128, 256, 512, 64, 1024};
+  for (int64_t most = buckets / 4 + 1; most <= kMostT5Distance; ++most) candidates.push_back(most);
+  std::optional<DistanceRule> rule;
+  for (const int64_t most : candidates) {
+    if (most <= buckets / 4 || !are_t5_buckets(ids, probes, buckets, most)) continue;
+    if (!rule) {
+      rule = DistanceRule{most, true};
+    } else if (!agree_on_t5_buckets(buckets, rule->max_distance, most)) {
+      rule->is_certain = false;
+      return rule;
     }
   }
-  return std::nullopt;
+  return rule;
+}
+
+std::optional<AlibiRule> alibi_rule(std::span<const Array> added, std::span<const Probe> probes) {
+  AlibiRule rule;
+  std::vector<Array> masks;
+  for (size_t p = 0; p < added.size(); ++p) {
+    Dims dims = added[p].dims;
+    while (dims.size() < 4) dims.insert(dims.begin(), 1);
+    const int64_t tokens = probes[p].sizes.tokens;
+    if (dims.size() != 4 || dims[2] != tokens || dims[3] != tokens) return std::nullopt;
+    const Array wide = {dims, added[p].type, added[p].data};
+    if (p == 0) rule.slopes = slopes_of(wide, tokens);
+    if (rule.slopes.empty()) return std::nullopt;
+    const auto mask = mask_without_slopes(wide, rule.slopes);
+    if (!mask) return std::nullopt;
+    rule.masks = rule.masks || std::ranges::any_of(*mask->data, [](double x) { return x != 0; });
+    masks.push_back(*mask);
+  }
+  if (!rule.masks) return rule;
+  std::string why;
+  const auto mask = mask_rule(masks, probes, why);
+  if (!mask) return std::nullopt;
+  rule.mask = *mask;
+  return rule;
 }
 
 std::optional<IdsRule> ids_rule(std::span<const Array> ids, std::span<const Probe> probes) {

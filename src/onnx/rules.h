@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "onnx/probe.h"
 
@@ -31,18 +32,35 @@ struct IdsRule {
 [[nodiscard]] std::optional<IdsRule> ids_rule(std::span<const Array> ids,
                                               std::span<const Probe> probes);
 
-/// The distance where T5's buckets of both directions end, if the ids [tokens, tokens] are those
-/// buckets of each key's place less the query's; nothing: they are not.
-[[nodiscard]] std::optional<int64_t> t5_max_distance(std::span<const Array> ids,
-                                                     std::span<const Probe> probes,
-                                                     int64_t buckets);
-
 /// Keys that a query sees besides padding: -1: all of that side.
 struct MaskRule {
   int64_t left = -1;
   int64_t right = -1;
   friend bool operator==(const MaskRule&, const MaskRule&) = default;
 };
+
+struct DistanceRule {
+  int64_t max_distance = 0;
+  bool is_certain = true;  ///< false: others fit too, which differ beyond the longest probe
+};
+
+/// The distance where T5's buckets of both directions end, if the ids [tokens, tokens] are those
+/// buckets of each key's place less the query's; nothing: they are not.
+[[nodiscard]] std::optional<DistanceRule> t5_max_distance(std::span<const Array> ids,
+                                                          std::span<const Probe> probes,
+                                                          int64_t buckets);
+
+/// Slopes of ALiBi, one for each head: what a key's distance is multiplied by and taken away.
+struct AlibiRule {
+  std::vector<float> slopes;
+  bool masks = false;  ///< the same array hides keys, as `mask` says
+  MaskRule mask;
+};
+
+/// The rule of what is added to scores [.., heads, queries, keys] if it falls with the distance of
+/// each key from its query. Nothing: it does not, or not for every token.
+[[nodiscard]] std::optional<AlibiRule> alibi_rule(std::span<const Array> added,
+                                                  std::span<const Probe> probes);
 
 /// The rule of what is added to scores [sequences, heads, queries, keys]: 0 where a key is seen,
 /// and so low that nothing is left of it after the softmax where it is not. `why` says what speaks

@@ -117,7 +117,11 @@ std::vector<Array> t5_buckets() {
 }
 
 TEST(T5MaxDistance, TellsBucketsOfBothDirections) {
-  EXPECT_EQ(t5_max_distance(t5_buckets(), probes(), 32), 128);
+  const auto rule = t5_max_distance(t5_buckets(), probes(), 32);
+  ASSERT_TRUE(rule);
+  EXPECT_EQ(rule->max_distance, 128);
+  // 20 tokens do not tell 128 from 127.
+  EXPECT_FALSE(rule->is_certain);
   EXPECT_FALSE(t5_max_distance(t5_buckets(), probes(), 64));
   EXPECT_FALSE(t5_max_distance(t5_buckets(), probes(), 30));
   EXPECT_FALSE(t5_max_distance(ids(id_at), probes(), 32));
@@ -174,6 +178,47 @@ TEST(FollowsMask, ComparesEveryElement) {
   EXPECT_FALSE(follows_mask(wide, probes(), 0, 1));
   wide[1] = make_array({1}, ElementType::kFloat, {1});
   EXPECT_FALSE(follows_mask(wide, probes(), 1, 0));
+}
+
+// Slopes 0.5 and 0.25 in two heads; `hides` keys of padding.
+std::vector<Array> slopes(bool hides) {
+  std::vector<Array> arrays;
+  for (const Probe& probe : probes()) {
+    const int64_t n = probe.sizes.tokens;
+    std::vector<double> values;
+    for (int64_t i = 0; i < probe.sizes.sequences * 2 * n * n; ++i) {
+      const int64_t b = i / (2 * n * n);
+      const double slope = i / (n * n) % 2 == 0 ? 0.5 : 0.25;
+      const double bias = -slope * static_cast<double>(std::abs(i / n % n - i % n));
+      values.push_back(hides && !probe.is_token(b, i % n) ? -1e30 : bias);
+    }
+    arrays.push_back(
+        make_array({probe.sizes.sequences, 2, n, n}, ElementType::kFloat, std::move(values)));
+  }
+  return arrays;
+}
+
+TEST(AlibiRule, TellsSlopesAndTheMaskBesideThem) {
+  const auto plain = alibi_rule(slopes(false), probes());
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->slopes, (std::vector<float>{0.5f, 0.25f}));
+  EXPECT_FALSE(plain->masks);
+  const auto both = alibi_rule(slopes(true), probes());
+  ASSERT_TRUE(both);
+  EXPECT_TRUE(both->masks);
+  EXPECT_EQ(both->mask, MaskRule{});
+}
+
+TEST(AlibiRule, RefusesWhatDoesNotFallWithTheDistance) {
+  std::vector<Array> other = slopes(false);
+  std::vector<double> values = *other[1].data;
+  values[3] += 0.1;
+  other[1] = make_array(other[1].dims, ElementType::kFloat, values);
+  EXPECT_FALSE(alibi_rule(other, probes()));
+  EXPECT_FALSE(
+      alibi_rule(mask([](const Probe&, int64_t, int64_t, int64_t) { return 0.0; }), probes()));
+  EXPECT_FALSE(alibi_rule(
+      ids([](const Probe&, int64_t, int64_t i) { return -static_cast<double>(i); }), probes()));
 }
 
 }  // namespace

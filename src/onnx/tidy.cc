@@ -78,6 +78,7 @@ class Modules {
         module = parameter(node, Operand::kWeight);
         break;
       case OpKind::kLayerNormalization:
+      case OpKind::kRMSNormalization:
         module = parameter(node, Operand::kGamma);
         break;
       case OpKind::kAdd:
@@ -112,7 +113,7 @@ class Modules {
     // The last sum of an encoder whose norms come first lies in a layer, and its norm behind all.
     const std::string parent = parent_of(module);
     const bool deeper = node.scope != module && is_inside(node.scope, parent);
-    if (reader->op == OpKind::kLayerNormalization && !deeper) modules_[i] = parent;
+    if (is_norm(*reader) && !deeper) modules_[i] = parent;
     if (reader->op == OpKind::kAdd && parameter(*reader, Operand::kY).empty()) modules_[i] = module;
   }
 
@@ -144,6 +145,10 @@ class Modules {
       default:
         return;
     }
+  }
+
+  static bool is_norm(const Node& node) {
+    return node.op == OpKind::kLayerNormalization || node.op == OpKind::kRMSNormalization;
   }
 
   [[nodiscard]] bool is_rotary(int producer) const {
@@ -183,7 +188,9 @@ class HeadChain {
       const int before = graph.producer(x);
       const bool of_sum =
           before >= 0 && !is_row_by_row(graph, graph.nodes()[static_cast<size_t>(before)]);
-      if (node.op == OpKind::kLayerNormalization && of_sum) break;
+      const bool norm =
+          node.op == OpKind::kLayerNormalization || node.op == OpKind::kRMSNormalization;
+      if (norm && of_sum) break;
       nodes_.insert(index);
       at = x;
     }
@@ -199,6 +206,7 @@ class HeadChain {
       case OpKind::kMatMul:
       case OpKind::kActivation:
       case OpKind::kLayerNormalization:
+      case OpKind::kRMSNormalization:
         return true;
       case OpKind::kAdd:
       case OpKind::kMul:
@@ -272,6 +280,7 @@ class Copy {
         {OpKind::kMatMul, Operand::kWeight, ".weight"},
         {OpKind::kLayerNormalization, Operand::kGamma, ".weight"},
         {OpKind::kLayerNormalization, Operand::kBeta, ".bias"},
+        {OpKind::kRMSNormalization, Operand::kGamma, ".weight"},
         {OpKind::kAdd, Operand::kY, ".bias"},
     };
     for (const Row& row : kRows) {

@@ -1,0 +1,151 @@
+// What attention of other families than BERT's is told by, and what is refused of it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "kernels/reference/position_buckets.h"
+#include "onnx/import_onnx.h"
+#include "onnx/test_util.h"
+
+namespace tamis::onnx {
+namespace {
+
+// The attributes of the file's first attention.
+graph::AttentionAttributes first_attention(const ModelProto& model) {
+  const graph::Graph graph = import_onnx(model, "m.onnx").graph;
+  for (const graph::Node& node : graph.nodes()) {
+    if (node.op == graph::OpKind::kAttentionScores) {
+      return node.attribute<graph::AttentionAttributes>();
+    }
+  }
+  throw std::runtime_error("no attention");
+}
+
+int64_t count(const graph::Graph& graph, graph::OpKind op) {
+  return std::ranges::count_if(graph.nodes(),
+                               [op](const graph::Node& node) { return node.op == op; });
+}
+
+// The first node of that operator.
+NodeProto& first_of(EditableModel& edit, std::string_view op) {
+  for (NodeProto& node : edit.model.graph.nodes) {
+    if (node.op_type == op) return node;
+  }
+  throw std::runtime_error("no such operator");
+}
+
+constexpr const char* kDebertaV1 = "deberta-base-legacy-op14-eager.onnx";
+constexpr const char* kDebertaV2 = "deberta-v2-cls-legacy-op14-eager.onnx";
+constexpr const char* kQwen3 = "qwen3-base-legacy-op17-sdpa.onnx";
+constexpr const char* kLlama = "llama-base-dynamo-op23-sdpa.onnx";
+constexpr const char* kT5 = "t5-base-gated-legacy-op17-sdpa.onnx";
+
+TEST(ImportFamilies, TellsDebertasPositions) {
+  const graph::AttentionAttributes v2 = first_attention(EditableModel(kDebertaV2).model);
+  EXPECT_EQ(v2.position_buckets, 8);
+  EXPECT_GT(v2.max_relative_positions, 8);
+  const graph::AttentionAttributes v1 = first_attention(EditableModel(kDebertaV1).model);
+  EXPECT_EQ(v1.position_buckets, 0);
+  EXPECT_EQ(v1.max_relative_positions, 40);
+  const graph::Graph graph = import_onnx(EditableModel(kDebertaV2).model, "m.onnx").graph;
+  EXPECT_NE(graph::print(graph).find("deberta.encoder.layer.0.attention.self.position_keys"),
+            std::string::npos);
+  EXPECT_EQ(count(graph, graph::OpKind::kUnfold), 1);
+}
+
+TEST(ImportFamilies, RefusesRowsThatDistancesDoNotTell) {
+  EditableModel edit(kDebertaV2);
+  NodeProto& gather = first_of(edit, "GatherElements");
+  const std::string ids = gather.inputs[1];
+  edit.set("two", {}, ElementType::kInt64, std::vector<int64_t>{2});
+  edit.insert(gather.outputs[0], make_node("Mod", {ids, "two"}, "other"));
+  first_of(edit, "GatherElements").inputs[1] = "other";
+  expect_refused(edit.model, "does not name a row for each distance by DeBERTa's rule");
+}
+
+TEST(ImportFamilies, RefusesElementsOfSomethingElse) {
+  EditableModel edit;
+  edit.append(make_node("GatherElements", {"layer_norm", "input_ids"}, "y"));
+  expect_refused(edit.model, "(GatherElements): elements of something that is not queries or keys");
+}
+
+TEST(ImportFamilies, RefusesABiasByPositionOfOtherKeys) {
+  EditableModel edit(kDebertaV2);
+  // Both products of the queries: the second is to be the keys'.
+  std::vector<NodeProto*> gathers;
+  for (NodeProto& node : edit.model.graph.nodes) {
+    if (node.op_type == "GatherElements") gathers.push_back(&node);
+  }
+  ASSERT_GE(gathers.size(), 2U);
+  gathers[1]->inputs[0] = gathers[0]->inputs[0];
+  expect_refused(edit.model, "by position");
+}
+
+TEST(ImportFamilies, RefusesConvolutionsThatReachElsewhere) {
+  EditableModel edit(kDebertaV2);
+  for (AttributeProto& attribute : first_of(edit, "Conv").attributes) {
+    if (attribute.name == "pads") attribute.integers = {2, 0};
+  }
+  expect_refused(edit.model, "(Conv): a convolution that is not of masked hidden states");
+}
+
+TEST(ImportFamilies, TellsDecoders) {
+  const graph::Graph graph = import_onnx(EditableModel(kQwen3).model, "m.onnx").graph;
+  EXPECT_GT(count(graph, graph::OpKind::kRMSNormalization), 4);
+  EXPECT_EQ(count(graph, graph::OpKind::kRotary), 4);
+  const graph::AttentionAttributes attributes = first_attention(EditableModel(kLlama).model);
+  EXPECT_EQ(attributes.heads, 2);
+  EXPECT_EQ(attributes.kv_heads, 1);
+  EXPECT_EQ(attributes.left, -1);
+  EXPECT_EQ(attributes.right, 0);
+}
+
+TEST(ImportFamilies, RefusesRotaryEmbeddingsOfPartsOfHeads) {
+  EditableModel edit(kLlama);
+  first_of(edit, "RotaryEmbedding").attributes.push_back(integer("rotary_embedding_dim", 4));
+  expect_refused(edit.model, "(RotaryEmbedding): rotary_embedding_dim is set; 0 is accepted");
+}
+
+TEST(ImportFamilies, TellsT5sBuckets) {
+  const graph::AttentionAttributes attributes = first_attention(EditableModel(kT5).model);
+  EXPECT_EQ(attributes.bias, graph::BiasRule::kT5);
+  // Another end of distances may give the same buckets.
+  for (int64_t distance = -600; distance < 600; ++distance) {
+    EXPECT_EQ(kernels::reference::t5_bucket(distance, 8, attributes.max_distance),
+              kernels::reference::t5_bucket(distance, 8, 12))
+        << distance;
+  }
+  EXPECT_EQ(attributes.scale, 1);
+}
+
+// A bias that falls with the distance, in front of the mask or in one array with it.
+TEST(ImportFamilies, TellsAlibi) {
+  EditableModel edit;
+  edit.set_integers("one", {1});
+  edit.set_integers("zero", {0});
+  edit.set_floats("slopes", {2, 1, 1}, {-0.5f, -0.25f});
+  for (NodeProto& node :
+       std::vector<NodeProto>{make_node("Unsqueeze", {"arange_2", "one"}, "queries"),
+                              make_node("Unsqueeze", {"arange_2", "zero"}, "places"),
+                              make_node("Sub", {"queries", "places"}, "apart"),
+                              make_node("Abs", {"apart"}, "distances"),
+                              make_node("Cast", {"distances"}, "floats",
+                                        {integer("to", static_cast<int64_t>(ElementType::kFloat))}),
+                              make_node("Mul", {"floats", "slopes"}, "alibi"),
+                              make_node("Add", {"mul", "alibi"}, "biased")}) {
+    edit.insert("add_4", std::move(node));
+  }
+  for (std::string& input : edit.maker("add_4").inputs) {
+    if (input == "mul") input = "biased";
+  }
+  const graph::AttentionAttributes attributes = first_attention(edit.model);
+  EXPECT_EQ(attributes.bias, graph::BiasRule::kAlibi);
+  edit.maker("biased").inputs = {"where", "alibi"};
+  edit.maker("add_4").inputs = {"mul", "biased"};
+  EXPECT_EQ(first_attention(edit.model).bias, graph::BiasRule::kAlibi);
+  edit.set_floats("slopes", {3, 1, 1}, {-0.5f, -0.25f, -0.1f});
+  expect_refused(edit.model, "is no mask");
+}
+
+}  // namespace
+}  // namespace tamis::onnx
