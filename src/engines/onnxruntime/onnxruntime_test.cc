@@ -236,9 +236,9 @@ TEST(OrtLibrary, SaysWhatAFileIsInstead) {
   expect_error(ErrorCode::kUnsupported, "is ONNX Runtime 1.13.1; accepted are 1.14 and later",
                [] { (void)OrtLibrary::open(kOld); });
   const std::string text = TAMIS_SOURCE_FOLDER "/README.md";
-  expect_error(ErrorCode::kUnsupported, cat(text, ": is no shared library that loads"),
+  expect_error(ErrorCode::kInvalidArgument, cat(text, ": is no shared library that loads"),
                [&] { (void)OrtLibrary::open(text); });
-  expect_error(ErrorCode::kUnsupported, ": is no ONNX Runtime; it gives no OrtGetApiBase",
+  expect_error(ErrorCode::kInvalidArgument, ": is no ONNX Runtime; it gives no OrtGetApiBase",
                [] { (void)OrtLibrary::open(TAMIS_ORT_OTHER); });
 }
 

@@ -42,12 +42,23 @@ std::string asked_name(const std::filesystem::path& path) {
   return std::filesystem::absolute(file).string();
 }
 
-std::string found_name() {
+struct Opened {
+  std::string name;
+  void* handle = nullptr;
+};
+
+Opened opened_as(const std::string& name) {
+  void* const handle = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle != nullptr) return {name, handle};
+  const char* const why = dlerror();
+  fail(ErrorCode::kInvalidArgument, name,
+       ": is no shared library that loads: ", why == nullptr ? "no reason given" : why);
+}
+
+Opened found_by_loader() {
   for (const char* name : kNames) {
     void* const handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) continue;
-    dlclose(handle);
-    return name;
+    if (handle != nullptr) return {name, handle};
   }
   fail(ErrorCode::kNotFound,
        "no libonnxruntime.so is found; name the shared library of ONNX Runtime with --ort or in ",
@@ -75,30 +86,25 @@ OrtApi functions_of(const void* table) {
 std::shared_ptr<const OrtLibrary> OrtLibrary::open(const std::filesystem::path& path) {
   static std::mutex mutex;
   static std::map<std::string, std::shared_ptr<const OrtLibrary>> opened;
-  std::string name = asked_name(path);
-  if (name.empty()) name = found_name();
+  // "" stands for what the loader finds.
+  const std::string asked = asked_name(path);
   const std::lock_guard lock(mutex);
-  std::shared_ptr<const OrtLibrary>& library = opened[name];
+  std::shared_ptr<const OrtLibrary>& library = opened[asked];
   if (library == nullptr) {
-    std::shared_ptr<OrtLibrary> made(new OrtLibrary(name));
-    made->open_handle();
+    const Opened file = asked.empty() ? found_by_loader() : opened_as(asked);
+    std::shared_ptr<OrtLibrary> made(new OrtLibrary(file.name));
+    made->read_functions(file.handle);
     library = made;
   }
   return library;
 }
 
-void OrtLibrary::open_handle() {
-  void* const handle = dlopen(name_.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    const char* const why = dlerror();
-    fail(ErrorCode::kUnsupported, name_,
-         ": is no shared library that loads: ", why == nullptr ? "no reason given" : why);
-  }
+void OrtLibrary::read_functions(void* handle) {
   void* const symbol = dlsym(handle, "OrtGetApiBase");
   const OrtApiBase* base = nullptr;
   if (symbol != nullptr) base = reinterpret_cast<const OrtApiBase* (*)()>(symbol)();
   if (base == nullptr) {
-    fail(ErrorCode::kUnsupported, name_, ": is no ONNX Runtime; it gives no OrtGetApiBase");
+    fail(ErrorCode::kInvalidArgument, name_, ": is no ONNX Runtime; it gives no OrtGetApiBase");
   }
   version_ = base->get_version();
   // A version above its own is answered by null, and by a line on standard error.

@@ -18,8 +18,8 @@ namespace tamis::engines::onnxruntime {
 class OrtLibrary {
  public:
   /// The library at `path`, else at $TAMIS_ORT, else what the loader finds; each is opened once.
-  /// Throws Error: kNotFound (no such file, none found), kUnsupported (no ONNX Runtime, or older
-  /// than 1.14).
+  /// Throws Error: kNotFound (no such file, none found), kInvalidArgument (no ONNX Runtime),
+  /// kUnsupported (older than 1.14).
   [[nodiscard]] static std::shared_ptr<const OrtLibrary> open(const std::filesystem::path& path);
 
   [[nodiscard]] const OrtApi& api() const { return api_; }
@@ -34,7 +34,7 @@ class OrtLibrary {
 
  private:
   explicit OrtLibrary(std::string name) : name_(std::move(name)) {}
-  void open_handle();
+  void read_functions(void* handle);
 
   std::string name_;
   std::string version_;

@@ -143,10 +143,10 @@ void PaddedSession::read_part(const OrtOutput& part, const std::string& name, co
   }
 }
 
-void PaddedSession::scatter(const PackedBatch& batch, const PadGroup& group, size_t output,
+void PaddedSession::scatter(const PackedBatch& batch, const engine::RowMap& map,
+                            const PadGroup& group, size_t output,
                             const std::vector<OrtOutput>& parts) {
   const engine::OpaqueOutput& wanted = shared_->outputs[output];
-  const engine::RowMap map(batch);
   const int64_t width = wanted.output.width;
   int64_t first = 0;
   for (const std::string& name : wanted.parts) {
@@ -207,7 +207,7 @@ void PaddedSession::run(const PackedBatch& batch, engine::Outputs& outputs,
   for (const PadGroup& group : pad_groups(batch.cu_seqlens, kMostPaddedTokens, shared_->masked)) {
     check_control(control);
     const std::vector<OrtOutput> parts = run_group(batch, group);
-    for (size_t i = 0; i < shared_->outputs.size(); ++i) scatter(batch, group, i, parts);
+    for (size_t i = 0; i < shared_->outputs.size(); ++i) scatter(batch, map, group, i, parts);
     for (const int32_t s : group.sequences) done += length_of(batch, s);
     if (control.progress) control.progress(done, batch.tokens());
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/batch_builder.h"
 #include "engine/engine.h"
 #include "engines/onnxruntime/ort_model.h"
 #include "engines/onnxruntime/pad_groups.h"
@@ -38,8 +39,8 @@ class PaddedSession final : public engine::Session {
   std::vector<OrtOutput> run_group(const engine::PackedBatch& batch, const PadGroup& group);
   void read_part(const OrtOutput& part, const std::string& name, const PadGroup& group,
                  bool tokens);
-  void scatter(const engine::PackedBatch& batch, const PadGroup& group, size_t output,
-               const std::vector<OrtOutput>& parts);
+  void scatter(const engine::PackedBatch& batch, const engine::RowMap& map, const PadGroup& group,
+               size_t output, const std::vector<OrtOutput>& parts);
   [[noreturn]] void refuse_width(const std::string& output, int64_t found, int64_t width) const;
 
   std::shared_ptr<const PaddedModel> shared_;
