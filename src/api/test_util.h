@@ -11,6 +11,7 @@
 
 #include "api/loaded_model.h"
 #include "formats/test_util.h"
+#include "tensor/widened.h"
 
 namespace tamis::api {
 
@@ -56,6 +57,17 @@ inline std::shared_ptr<const LoadedModel> load_checkpoint(const std::string& nam
   return LoadedModel::load(resolve_model(testdata(name).string()), on_threads(2));
 }
 
+/// The graph with its stored floats as float32.
+inline graph::Graph in_float32(graph::Graph graph) {
+  for (size_t i = 0; i < graph.value_count(); ++i) {
+    graph::Value& value = graph.value(static_cast<graph::ValueId>(i));
+    if (value.constant == nullptr || !is_stored_float(value.dtype)) continue;
+    value.constant = widened(value.constant);
+    value.dtype = DType::kF32;
+  }
+  return graph;
+}
+
 /// Inputs of many lengths that the model's task can run.
 inline std::vector<tasks::TaskInput> example_inputs(const LoadedModel& model) {
   std::string mask;
@@ -75,20 +87,22 @@ inline std::vector<tasks::TaskInput> example_inputs(const LoadedModel& model) {
   return inputs;
 }
 
-/// The raw output of each input, run in batches of at most `max_batch_tokens`.
+/// The raw output of each input, run in batches of at most `max_batch_tokens`, by the model's
+/// runner or by another of its engines.
 inline std::vector<std::vector<float>> raw_outputs(const LoadedModel& model,
                                                    const std::vector<tasks::TaskInput>& inputs,
-                                                   int64_t max_batch_tokens) {
+                                                   int64_t max_batch_tokens,
+                                                   Runner* other = nullptr) {
   std::vector<tasks::Encoded> encoded;
   for (const tasks::TaskInput& input : inputs) {
     encoded.push_back(model.encode(input, tasks::default_options(model.task())));
   }
   std::vector<std::vector<float>> rows(inputs.size());
-  model.runner().run(encoded, max_batch_tokens,
-                     [&](size_t i, std::span<const tasks::OutputView> outputs) {
-                       const auto values = outputs[0].tensor.as<float>();
-                       rows[i].assign(values.begin(), values.end());
-                     });
+  Runner& runner = other == nullptr ? model.runner() : *other;
+  runner.run(encoded, max_batch_tokens, [&](size_t i, std::span<const tasks::OutputView> outputs) {
+    const auto values = outputs[0].tensor.as<float>();
+    rows[i].assign(values.begin(), values.end());
+  });
   return rows;
 }
 

@@ -1,5 +1,6 @@
 // The shape rule of every op.
 #include "graph/graph.h"
+#include "tensor/widened.h"
 
 namespace tamis::graph {
 
@@ -62,6 +63,21 @@ class Rule {
     expect(is_constant(operand) && shape(operand).rank() == 2, operand, "a constant [rows, n]");
     return shape(operand)[1].size;
   }
+  /// A constant [rows, n] of floats as they are stored; the number of columns.
+  int64_t float_table(Operand operand) const {
+    const int64_t n = table(operand);
+    expect(is_stored_float(value(operand).dtype), operand, "F32, F16 or BF16");
+    return n;
+  }
+  /// The table of token ids: floats, or I8 rows with a scale each.
+  int64_t token_table() const {
+    if (!has(Operand::kWeightScale)) return float_table(Operand::kTable);
+    const int64_t n = table(Operand::kTable);
+    expect(value(Operand::kTable).dtype == DType::kI8, Operand::kTable,
+           "I8 rows, where there is a weight_scale");
+    expect_vector(Operand::kWeightScale, shape(Operand::kTable)[0].size);
+    return n;
+  }
   [[nodiscard]] bool is_constant(Operand operand) const {
     return graph_.is_constant(node_.operand(operand));
   }
@@ -74,7 +90,7 @@ class Rule {
 SymbolicShape token_matrix(int64_t n) { return {Dim::of(Symbol::kTokens), Dim::of(n)}; }
 
 SymbolicShape infer_gather(const Rule& rule) {
-  const int64_t n = rule.table(Operand::kTable);
+  const int64_t n = rule.token_table();
   rule.expect_ids(Operand::kIds);
   return token_matrix(n);
 }
@@ -163,8 +179,9 @@ SymbolicShape infer_matmul(const Rule& rule, const Node& node) {
   const bool integers = node.op == OpKind::kQuantizedMatMul;
   const SymbolicShape& x = rule.rows(Operand::kX);
   const int64_t k = rule.table(Operand::kWeight);
-  rule.expect(rule.value(Operand::kWeight).dtype == (integers ? DType::kI8 : DType::kF32),
-              Operand::kWeight, integers ? "I8" : "F32; integers belong to QuantizedMatMul");
+  const DType dtype = rule.value(Operand::kWeight).dtype;
+  rule.expect(integers ? dtype == DType::kI8 : is_stored_float(dtype), Operand::kWeight,
+              integers ? "I8" : "F32, F16 or BF16; integers belong to QuantizedMatMul");
   rule.expect(x[1].size == k, Operand::kX,
               cat("rows of ", k, " for a weight ", rule.shape(Operand::kWeight).to_string()));
   const int64_t n = rule.shape(Operand::kWeight)[0].size;
@@ -215,14 +232,14 @@ SymbolicShape infer_rms_norm(const Rule& rule, const Node& node) {
 }
 
 SymbolicShape infer_embed_layer_norm(const Rule& rule) {
-  const int64_t n = rule.table(Operand::kTable);
+  const int64_t n = rule.token_table();
   rule.expect_ids(Operand::kIds);
   expect_gamma_and_beta(rule, n);
   constexpr std::pair<Operand, Operand> kMore[] = {{Operand::kPosition, Operand::kPositionIds},
                                                    {Operand::kType, Operand::kTypeIds}};
   for (const auto& [table, ids] : kMore) {
     if (!rule.has(table) && !rule.has(ids)) continue;
-    rule.expect(rule.table(table) == n, table, cat("a constant [rows, ", n, "]"));
+    rule.expect(rule.float_table(table) == n, table, cat("a constant [rows, ", n, "]"));
     rule.expect_ids(ids);
   }
   return token_matrix(n);

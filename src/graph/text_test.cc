@@ -208,7 +208,8 @@ TEST(GraphText, QuantizedMatMulMustFit) {
                               "input_multiplier=%gamma, input_offset=%gamma, "
                               "outlier_columns=%columns, outlier_weight=%outliers)",
                               "MatMul(x=%x, weight=%q8)"),
-            "graph.txt:7: MatMul at \"output\": weight \"q8\" is I8[8, 8], expected F32; integers "
+            "graph.txt:7: MatMul at \"output\": weight \"q8\" is I8[8, 8], expected F32, F16 or "
+            "BF16; integers "
             "belong to QuantizedMatMul");
   EXPECT_EQ(
       quantized_refusal("weight=%q8", "weight=%outliers"),

@@ -15,16 +15,22 @@ namespace {
 
 graph::SymbolicShape token_vector() { return {graph::Dim::of(graph::Symbol::kTokens)}; }
 
-Tensor runs_of_rows(const Tensor& whole, const PackedRows& source, const Shape& part) {
-  Tensor rows(DType::kF32, part);
-  auto out = rows.mutable_as<float>().begin();
+template <typename Element>
+Tensor runs_of_elements(const Tensor& whole, const PackedRows& source, const Shape& part) {
+  Tensor rows(whole.dtype(), part);
+  auto out = rows.mutable_as<Element>().begin();
   for (int64_t row = 0; row < part[0]; row += source.run) {
     const int64_t begin = source.begin + row / source.run * source.step;
     const Tensor run = whole.rows(begin, begin + source.run);
-    const auto values = run.as<float>();
+    const auto values = run.as<Element>();
     out = std::copy(values.begin(), values.end(), out);
   }
   return rows;
+}
+
+Tensor runs_of_rows(const Tensor& whole, const PackedRows& source, const Shape& part) {
+  return whole.dtype() == DType::kF32 ? runs_of_elements<float>(whole, source, part)
+                                      : runs_of_elements<uint16_t>(whole, source, part);
 }
 
 }  // namespace
@@ -57,14 +63,22 @@ ValueId Builder::constant(std::initializer_list<std::string_view> names, const S
   return graph_.add_constant(name, weights_.load(names, shape));
 }
 
+ValueId Builder::matrix(std::initializer_list<std::string_view> names, const Shape& shape) {
+  const std::string_view name = *names.begin();
+  const ValueId known = graph_.find_value(name);
+  if (known != graph::kNoValue) return known;
+  used_.insert(weights_.stored_name(names));
+  return graph_.add_constant(name, weights_.load_stored(names, shape));
+}
+
 ValueId Builder::embedding(std::string_view module, const Shape& table, ValueId ids) {
-  const ValueId weight = constant({cat(module, ".weight")}, table);
+  const ValueId weight = matrix({cat(module, ".weight")}, table);
   return graph_.add_node(OpKind::kGather, {weight, ids}, graph::NoAttributes{}, module);
 }
 
 ValueId Builder::word_embedding(std::string_view module, int64_t n) {
-  const ValueId weight = constant({cat(module, ".weight"), cat(family_.parts->decoder, ".weight")},
-                                  Shape{config_.vocab_size, n});
+  const ValueId weight = matrix({cat(module, ".weight"), cat(family_.parts->decoder, ".weight")},
+                                Shape{config_.vocab_size, n});
   return graph_.add_node(OpKind::kGather, {weight, input_ids_}, graph::NoAttributes{}, module);
 }
 
@@ -86,6 +100,11 @@ std::shared_ptr<const Tensor> Builder::load(std::string_view name, const Shape& 
   return weights_.load({name}, shape);
 }
 
+std::shared_ptr<const Tensor> Builder::load_stored(std::string_view name, const Shape& shape) {
+  used_.insert(weights_.stored_name({name}));
+  return weights_.load_stored({name}, shape);
+}
+
 ValueId Builder::table_row(std::string_view module, const Shape& table, int64_t row) {
   const std::string name = cat(module, ".weight");
   const std::shared_ptr<const Tensor> whole = load(name, table);
@@ -96,7 +115,7 @@ ValueId Builder::table_row(std::string_view module, const Shape& table, int64_t 
 }
 
 ValueId Builder::matmul(ValueId x, std::string_view module, int64_t n) {
-  const ValueId weight = constant({cat(module, ".weight")}, Shape{n, columns(x)});
+  const ValueId weight = matrix({cat(module, ".weight")}, Shape{n, columns(x)});
   return graph_.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, module);
 }
 
@@ -139,7 +158,7 @@ ValueId Builder::linear_rows(ValueId x, std::string_view module, int64_t n,
   return add(product, constant_rows(cat(module, ".bias"), source, ".bias", Shape{n}), module);
 }
 
-// The rows' memory is that of the whole, where that is float32.
+// The rows' memory is that of the whole, unless they are in runs. Weights stay as they are stored.
 ValueId Builder::constant_rows(std::string_view name, const PackedRows& source,
                                std::string_view parameter, const Shape& part) {
   const ValueId known = graph_.find_value(name);
@@ -148,7 +167,10 @@ ValueId Builder::constant_rows(std::string_view name, const PackedRows& source,
   used_.insert(weights_.stored_name({stored}));
   const Shape whole = part.rank() == 2 ? Shape{source.rows, part[1]} : Shape{source.rows};
   std::shared_ptr<const Tensor>& tensor = packed_[stored];
-  if (tensor == nullptr) tensor = weights_.load({stored}, whole);
+  if (tensor == nullptr) {
+    tensor =
+        part.rank() == 2 ? weights_.load_stored({stored}, whole) : weights_.load({stored}, whole);
+  }
   Tensor rows = source.run == 0 ? tensor->rows(source.begin, source.begin + part[0])
                                 : runs_of_rows(*tensor, source, part);
   return graph_.add_constant(name, std::make_shared<const Tensor>(std::move(rows)));
@@ -171,7 +193,7 @@ std::shared_ptr<const Tensor> Builder::decoder_weight(std::string_view word_embe
 ValueId Builder::decoder(ValueId x, std::string_view word_embeddings, std::string_view bias) {
   const std::string_view module = family_.parts->decoder;
   const ValueId weight =
-      constant({decoder_name(word_embeddings)}, Shape{config_.vocab_size, columns(x)});
+      matrix({decoder_name(word_embeddings)}, Shape{config_.vocab_size, columns(x)});
   const ValueId product =
       graph_.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, module);
   if (bias.empty()) return product;

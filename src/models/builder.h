@@ -86,6 +86,10 @@ class Builder {
 
   /// A parameter as it is, for what a family makes of it.
   [[nodiscard]] std::shared_ptr<const Tensor> load(std::string_view name, const Shape& shape);
+  /// As load(), in the type that the checkpoint has it in: for weights and tables, not for what is
+  /// computed with here.
+  [[nodiscard]] std::shared_ptr<const Tensor> load_stored(std::string_view name,
+                                                          const Shape& shape);
   /// A parameter as a constant.
   graph::ValueId parameter(std::string_view name, const Shape& shape) {
     return constant({name}, shape);
@@ -153,6 +157,8 @@ class Builder {
 
  private:
   graph::ValueId constant(std::initializer_list<std::string_view> names, const Shape& shape);
+  /// As constant(), as it is stored: a linear layer's weight or an embedding table.
+  graph::ValueId matrix(std::initializer_list<std::string_view> names, const Shape& shape);
   graph::ValueId constant_rows(std::string_view name, const PackedRows& source,
                                std::string_view parameter, const Shape& part);
   graph::ValueId number(std::string_view name, float value);
@@ -167,7 +173,7 @@ class Builder {
   Weights weights_;
   int64_t num_labels_;
   std::set<std::string> used_;
-  std::map<std::string, std::shared_ptr<const Tensor>> packed_;  // by name, converted once
+  std::map<std::string, std::shared_ptr<const Tensor>> packed_;  // by name, read once
   graph::Graph graph_;
   graph::ValueId input_ids_;
 };

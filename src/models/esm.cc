@@ -27,7 +27,7 @@ ValueId words_without_mask(Builder& b, const std::string& module) {
                          cat("the last of the vocabulary, ", config.vocab_size - 1));
   }
   const std::string name = module + ".weight";
-  const auto table = b.load(name, Shape{config.vocab_size, config.hidden_size});
+  const auto table = b.load_stored(name, Shape{config.vocab_size, config.hidden_size});
   const ValueId rows =
       b.graph().add_constant(name, std::make_shared<const Tensor>(table->rows(0, mask)));
   const ValueId words =

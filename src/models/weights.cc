@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "tensor/widened.h"
 
 namespace tamis::models {
 
@@ -73,8 +74,8 @@ std::string Weights::spelled(std::initializer_list<std::string_view> names) cons
   return list;
 }
 
-std::shared_ptr<const Tensor> Weights::load(std::initializer_list<std::string_view> names,
-                                            const Shape& shape) const {
+Weights::Found Weights::find(std::initializer_list<std::string_view> names,
+                             const Shape& shape) const {
   const std::string name = stored_name(names);
   const std::string folder = checkpoint_.folder().string();
   if (name.empty()) {
@@ -82,13 +83,26 @@ std::shared_ptr<const Tensor> Weights::load(std::initializer_list<std::string_vi
          "\" in the weights; looked for ", spelled(names), " of shape ", shape.to_string());
   }
   // Shape and dtype first: the values are read only for what is used.
-  const std::string what = cat(folder, ": tensor \"", name, "\"");
+  std::string what = cat(folder, ": tensor \"", name, "\"");
   const TensorView view = *checkpoint_.find(name);
   if (view.shape() != shape || !is_float(view.dtype())) {
     fail(ErrorCode::kCorruptData, what, " is ", dtype_name(view.dtype()), view.shape().to_string(),
          "; expected ", kAcceptedDtypes, " ", shape.to_string(), ", as config.json says");
   }
-  return as_float32(checkpoint_.tensor(name), shape, what);
+  return {checkpoint_.tensor(name), std::move(what)};
+}
+
+std::shared_ptr<const Tensor> Weights::load(std::initializer_list<std::string_view> names,
+                                            const Shape& shape) const {
+  const Found found = find(names, shape);
+  return as_float32(found.tensor, shape, found.what);
+}
+
+std::shared_ptr<const Tensor> Weights::load_stored(std::initializer_list<std::string_view> names,
+                                                   const Shape& shape) const {
+  const Found found = find(names, shape);
+  return is_stored_float(found.tensor->dtype()) ? found.tensor
+                                                : as_float32(found.tensor, shape, found.what);
 }
 
 int64_t Weights::rows(std::string_view name) const {
@@ -110,9 +124,7 @@ std::shared_ptr<const Tensor> as_float32(const std::shared_ptr<const Tensor>& te
     fail(ErrorCode::kCorruptData, what, " is ", dtype_name(tensor->dtype()),
          tensor->shape().to_string(), "; expected ", kAcceptedDtypes, " ", shape.to_string());
   }
-  if (tensor->dtype() == DType::kF32) return tensor;
-  auto converted = std::make_shared<Tensor>(to_float32(tensor->view()));
-  tensor->release_pages();
+  auto converted = widened(tensor);
   if (tensor->dtype() == DType::kF64 && first_non_finite(converted->view())) {
     fail(ErrorCode::kCorruptData, what, " is F64 and holds values beyond float32");
   }

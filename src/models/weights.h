@@ -40,6 +40,10 @@ class Weights {
   [[nodiscard]] std::shared_ptr<const Tensor> load(std::initializer_list<std::string_view> names,
                                                    const Shape& shape) const;
 
+  /// As load(), but F32, F16 or BF16 as the checkpoint has it.
+  [[nodiscard]] std::shared_ptr<const Tensor> load_stored(
+      std::initializer_list<std::string_view> names, const Shape& shape) const;
+
   /// `"a", "b"`: the spellings that are looked for.
   [[nodiscard]] std::string spelled(std::initializer_list<std::string_view> names) const;
 
@@ -53,6 +57,12 @@ class Weights {
   [[nodiscard]] bool same(std::string_view left, std::string_view right) const;
 
  private:
+  /// A tensor of that shape, of floats, and what names it in messages.
+  struct Found {
+    std::shared_ptr<const Tensor> tensor;
+    std::string what;
+  };
+  [[nodiscard]] Found find(std::initializer_list<std::string_view> names, const Shape& shape) const;
   std::vector<std::string> spellings(std::string_view name) const;
 
   const Checkpoint& checkpoint_;

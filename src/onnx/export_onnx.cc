@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "tensor/widened.h"
 
 namespace tamis::onnx {
 
@@ -139,10 +140,24 @@ class Exporter {
   std::string constant(ValueId id) {
     const graph::Value& value = graph_.value(id);
     if (!constants_.insert(value.name).second) return value.name;
-    const Tensor& tensor = *value.constant;
-    const auto sizes = tensor.shape().sizes();
-    return add_tensor(value.name, {sizes.begin(), sizes.end()}, element_type_of(tensor.dtype()),
-                      {tensor.view().data(), tensor.size_bytes()}, value.constant);
+    // Float operators take operands of one type: what is stored shorter is written as float32.
+    const bool floats = is_stored_float(value.dtype);
+    const auto tensor = floats ? widened(value.constant) : value.constant;
+    const auto sizes = tensor->shape().sizes();
+    return add_tensor(value.name, {sizes.begin(), sizes.end()}, element_type_of(tensor->dtype()),
+                      {tensor->view().data(), tensor->size_bytes()}, tensor);
+  }
+
+  // Rows of integers are written multiplied out.
+  std::string table(const Node& node) {
+    const graph::Value& rows = graph_.value(node.operand(Operand::kTable));
+    if (!node.has(Operand::kWeightScale)) return constant(node.operand(Operand::kTable));
+    if (!constants_.insert(rows.name).second) return rows.name;
+    const auto floats = std::make_shared<const Tensor>(multiplied_out(
+        *rows.constant, *graph_.value(node.operand(Operand::kWeightScale)).constant));
+    const auto sizes = floats->shape().sizes();
+    return add_tensor(rows.name, {sizes.begin(), sizes.end()}, element_type_of(DType::kF32),
+                      {floats->view().data(), floats->size_bytes()}, floats);
   }
 
   std::string value(ValueId id) { return graph_.is_constant(id) ? constant(id) : written_.at(id); }
@@ -180,8 +195,7 @@ class Exporter {
       case OpKind::kPositionIds:
         return write_positions(node);
       case OpKind::kGather:
-        return add(node.scope, "Gather",
-                   {operand(node, Operand::kTable), operand(node, Operand::kIds)});
+        return add(node.scope, "Gather", {table(node), operand(node, Operand::kIds)});
       case OpKind::kSelectTokens:
         return operand(node, Operand::kX);
       case OpKind::kAdd:

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "passes/match.h"
+#include "tensor/widened.h"
 
 namespace tamis::passes {
 
@@ -59,7 +60,7 @@ class Factors {
 
  private:
   [[nodiscard]] bool is_float(ValueId id) const {
-    return graph_.is_constant(id) && graph_.value(id).dtype == DType::kF32;
+    return graph_.is_constant(id) && is_stored_float(graph_.value(id).dtype);
   }
 
   // The factor of the Attention whose queries the node makes, nothing if it makes none.
@@ -73,12 +74,13 @@ class Factors {
   Uses uses_;
 };
 
-std::shared_ptr<const Tensor> times(const Tensor& tensor, float factor) {
-  Tensor product(DType::kF32, tensor.shape());
-  const auto x = tensor.as<float>();
+std::shared_ptr<const Tensor> times(const std::shared_ptr<const Tensor>& tensor, float factor) {
+  Tensor product(DType::kF32, tensor->shape());
+  const std::shared_ptr<const Tensor> floats = widened(tensor);
+  const auto x = floats->as<float>();
   std::transform(x.begin(), x.end(), product.mutable_as<float>().begin(),
                  [factor](float value) { return value * factor; });
-  tensor.release_pages();
+  tensor->release_pages();
   return std::make_shared<const Tensor>(std::move(product));
 }
 
@@ -111,7 +113,8 @@ bool fold_attention_scale(graph::Graph& graph) {
   }
   for (const auto& item : scaled) {
     std::shared_ptr<const Tensor>& constant = graph.value(item.first).constant;
-    constant = times(*constant, item.second);
+    constant = times(constant, item.second);
+    graph.value(item.first).dtype = constant->dtype();
   }
   for (const size_t i : attentions) {
     auto& attributes = std::get<graph::AttentionAttributes>(graph.nodes()[i].attributes);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "passes/match.h"
+#include "tensor/widened.h"
 
 namespace tamis::passes {
 
@@ -30,17 +31,31 @@ bool fits(const Node& first, const Node& node) {
              (first.enabled_mark(Operand::kWeight) == nullptr);
 }
 
+// Rows of one type stay as they are stored.
+template <typename Element>
+void append_rows(const Tensor& rows, typename std::span<Element>::iterator& out) {
+  const auto values = rows.as<Element>();
+  out = std::copy(values.begin(), values.end(), out);
+  rows.release_pages();
+}
+
 Tensor concatenate(const graph::Graph& graph, const std::vector<ValueId>& parts) {
   const graph::SymbolicShape& shape = graph.value(parts[0]).shape;
+  const DType dtype = graph.value(parts[0]).dtype;
   int64_t rows = 0;
   for (const ValueId part : parts) rows += graph.value(part).shape[0].size;
-  Tensor whole(DType::kF32, shape.rank() == 2 ? Shape{rows, shape[1].size} : Shape{rows});
-  auto out = whole.mutable_as<float>().begin();
-  for (const ValueId part : parts) {
-    const auto values = graph.value(part).constant->as<float>();
-    out = std::copy(values.begin(), values.end(), out);
-    graph.value(part).constant->release_pages();
+  const bool alike =
+      std::ranges::all_of(parts, [&](ValueId part) { return graph.value(part).dtype == dtype; });
+  const Shape all = shape.rank() == 2 ? Shape{rows, shape[1].size} : Shape{rows};
+  if (alike && dtype != DType::kF32) {
+    Tensor whole(dtype, all);
+    auto out = whole.mutable_as<uint16_t>().begin();
+    for (const ValueId part : parts) append_rows<uint16_t>(*graph.value(part).constant, out);
+    return whole;
   }
+  Tensor whole(DType::kF32, all);
+  auto out = whole.mutable_as<float>().begin();
+  for (const ValueId part : parts) append_rows<float>(*widened(graph.value(part).constant), out);
   return whole;
 }
 

@@ -4,6 +4,7 @@
 
 #include "quant/moments.h"
 #include "quant/partial_run.h"
+#include "tensor/widened.h"
 
 namespace tamis::quant {
 
@@ -28,7 +29,7 @@ bool owns_weight_and_bias(const Graph& graph, int index) {
   if (node.op != OpKind::kMatMul) return false;
   for (const Operand operand : {Operand::kWeight, Operand::kBias}) {
     const ValueId id = node.operand(operand);
-    if (id == kNoValue || !graph.is_constant(id) || graph.value(id).dtype != DType::kF32 ||
+    if (id == kNoValue || !graph.is_constant(id) || !is_stored_float(graph.value(id).dtype) ||
         !only_reader(graph, id, index)) {
       return false;
     }
@@ -104,7 +105,8 @@ void centre_attention(Graph& graph, const engine::PackedBatch& batch, ThreadPool
     for (size_t j = 0; j < change.size(); ++j) change[j] = j < width ? 0 : -change[j];
     add_to_bias(graph, projection, change);
 
-    const auto weight = graph.value(output.operand(Operand::kWeight)).constant->as<float>();
+    const auto floats = widened(graph.value(output.operand(Operand::kWeight)).constant);
+    const auto weight = floats->as<float>();
     std::vector<double> moved(weight.size() / width, 0.0);
     for (size_t at = 0; at < weight.size(); ++at) {
       moved[at / width] += double{weight[at]} * values[at % width];

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "tensor/widened.h"
 
 namespace tamis::quant {
 
@@ -80,7 +81,7 @@ std::vector<size_t> quantizable_linears(const Graph& graph) {
     const Node& node = graph.nodes()[i];
     if (node.op != OpKind::kMatMul || !marks_are_on(node)) continue;
     const graph::Value& weight = graph.value(node.operand(Operand::kWeight));
-    if (weight.constant != nullptr && weight.dtype == DType::kF32) found.push_back(i);
+    if (weight.constant != nullptr && is_stored_float(weight.dtype)) found.push_back(i);
   }
   return found;
 }
@@ -117,7 +118,7 @@ void make_plain_plan(Graph& graph) {
     by_weight[graph.nodes()[index].operand(Operand::kWeight)].push_back(index);
   }
   for (const auto& [weight, nodes] : by_weight) {
-    const std::shared_ptr<const Tensor> tensor = graph.value(weight).constant;
+    const std::shared_ptr<const Tensor> tensor = widened(graph.value(weight).constant);
     TreatedLinear treated;
     treated.weight = round_to_nearest(tensor->as<float>(), tensor->shape()[0]);
     apply_treatment(graph, nodes, treated);

@@ -12,6 +12,7 @@
 #include "quant/plain_plan.h"
 #include "quant/token_set.h"
 #include "quant/trained_ranges.h"
+#include "tensor/widened.h"
 
 namespace tamis::quant {
 
@@ -99,7 +100,8 @@ class Calibration {
     LinearInput input;
     input.rows = weight.shape[0].size;
     input.columns = weight.shape[1].size;
-    input.weight = weight.constant->as<float>();
+    const std::shared_ptr<const Tensor> floats = widened(weight.constant);
+    input.weight = floats->as<float>();
     if (bias != nullptr) input.bias = bias->constant->as<float>();
     std::vector<float> pooled;
     std::vector<double> difference;

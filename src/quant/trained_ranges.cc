@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "kernels/reference/quantize.h"
 #include "quant/plain_plan.h"
+#include "tensor/widened.h"
 
 namespace tamis::quant {
 
@@ -80,13 +81,14 @@ class Application {
 };
 
 // Of a MatMul whose weight marks are on; merged ones are so together.
-IntegerWeight trained_weight(const Node& node, const Tensor& weight, const TrainedRanges& ranges) {
+IntegerWeight trained_weight(const Node& node, const std::shared_ptr<const Tensor>& weight,
+                             const TrainedRanges& ranges) {
   const std::vector<float> rows = trained_rows(node, ranges);
   if (rows.empty()) {
     fail(ErrorCode::kInvalidArgument, "the quantizer \"", node.mark(Operand::kWeight)->names[0],
          "\" is on, but ", ranges.source, " has no range of it; switch it off");
   }
-  return round_to_rows(weight.as<float>(), rows);
+  return round_to_rows(widened(weight)->as<float>(), rows);
 }
 
 std::shared_ptr<const Tensor> multiplied_out(const IntegerWeight& weight) {
@@ -157,7 +159,7 @@ void round_lone_weights(Graph& graph, const TrainedRanges& ranges) {
     if (!rounded.contains(weight)) {
       const graph::Value& value = graph.value(weight);
       const std::string name = cat(value.name, ".rounded");
-      auto made = multiplied_out(trained_weight(node, *value.constant, ranges));
+      auto made = multiplied_out(trained_weight(node, value.constant, ranges));
       rounded[weight] = graph.add_constant(name, std::move(made));
     }
     graph.nodes()[i].set_operand(Operand::kWeight, rounded[weight]);
@@ -173,7 +175,7 @@ void make_trained_plan(Graph& graph, const TrainedRanges& ranges) {
   }
   for (const auto& [weight, nodes] : by_weight) {
     TreatedLinear treated;
-    treated.weight = trained_weight(graph.nodes()[nodes[0]], *graph.value(weight).constant, ranges);
+    treated.weight = trained_weight(graph.nodes()[nodes[0]], graph.value(weight).constant, ranges);
     apply_treatment(graph, nodes, treated);
   }
   graph.remove_dead();

@@ -1,3 +1,4 @@
+#include "base/error.h"
 #include "engines/cpu/lower_quantize_rows.h"
 #include "kernels/cpu/embedding/embedding.h"
 
@@ -13,6 +14,19 @@ struct TableOperand {
   Operand ids = Operand::kIds;
 };
 
+void point_to(const Tensor& rows, kernels::EmbeddingTable& table) {
+  if (rows.dtype() == DType::kF16) {
+    table.f16 = rows.as<uint16_t>().data();
+  } else if (rows.dtype() == DType::kBF16) {
+    table.bf16 = rows.as<uint16_t>().data();
+  } else if (rows.dtype() == DType::kI8) {
+    table.s8 = rows.as<int8_t>().data();
+  } else {
+    TAMIS_CHECK(rows.dtype() == DType::kF32);
+    table.rows = rows.as<float>().data();
+  }
+}
+
 // Gather(table, ids) and EmbedLayerNormalization.
 class EmbeddingStep final : public Step {
  public:
@@ -26,11 +40,12 @@ class EmbeddingStep final : public Step {
     for (const TableOperand& operand : operands) {
       const graph::ValueId table = node.operand(operand.table);
       if (table == graph::kNoValue) continue;
-      args_.tables[tables_].rows = lowering.constant(table);
+      point_to(*lowering.graph().value(table).constant, args_.tables[tables_]);
       ids_[tables_] = node.operand(operand.ids);
       lowering.limit_ids(ids_[tables_], lowering.shape(table)[0].size);
       ++tables_;
     }
+    args_.tables[0].scale = lowering.optional_constant(node.operand(Operand::kWeightScale));
   }
 
   void normalise(const graph::Node& node, const Lowering& lowering) {

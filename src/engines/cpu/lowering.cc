@@ -60,7 +60,7 @@ const float* Lowering::constant(graph::ValueId id) const {
   TAMIS_CHECK(value.constant != nullptr);
   if (value.dtype != DType::kF32) {
     fail(ErrorCode::kUnsupported, "constant \"", value.name, "\" is ", dtype_name(value.dtype),
-         "; the fp32 engine takes F32");
+         "; F32 is accepted here");
   }
   return value.constant->as<float>().data();
 }
@@ -71,27 +71,81 @@ const float* Lowering::optional_constant(graph::ValueId id) const {
 
 namespace {
 
-// Packs all panels, on the pool's idle workers if there is a pool.
+// On the pool's idle workers if there is a pool.
+template <typename Body>
+void for_each_of(int64_t count, ThreadPool* pool, const Body& body) {
+  if (pool == nullptr) {
+    for (int64_t i = 0; i < count; ++i) body(i);
+  } else {
+    pool->parallel_for(count, body);
+  }
+}
+
+template <typename Kernel, typename Weights>
+void pack_panel(const Kernel& kernel, const Weights& weights, int64_t panel, std::byte* memory) {
+  if constexpr (std::is_same_v<Kernel, kernels::GemmF32Kernel>) {
+    kernel.pack(weights, panel, panel + 1, reinterpret_cast<float*>(memory));
+  } else {
+    kernel.pack(weights, panel, panel + 1, memory);
+  }
+}
+
 template <typename Kernel, typename Weights>
 std::shared_ptr<const Packed<Kernel>> pack(const Kernel& kernel, const Weights& weights,
                                            ThreadPool* pool) {
   auto packed = std::make_shared<Packed<Kernel>>();
   packed->kernel = &kernel;
   packed->memory = AlignedBuffer(kernel.packed_bytes(weights.n, weights.k));
-  void* memory = packed->memory.data();
-  const int64_t panels = (weights.n + kernel.nr - 1) / kernel.nr;
-  const auto pack_panels = [&](int64_t begin, int64_t end) {
-    if constexpr (std::is_same_v<Kernel, kernels::GemmF32Kernel>) {
-      kernel.pack(weights, begin, end, static_cast<float*>(memory));
-    } else {
-      kernel.pack(weights, begin, end, memory);
+  auto* memory = static_cast<std::byte*>(packed->memory.data());
+  for_each_of((weights.n + kernel.nr - 1) / kernel.nr, pool,
+              [&](int64_t panel) { pack_panel(kernel, weights, panel, memory); });
+  return packed;
+}
+
+/// Rows of a weight as float32: where they lie, or widened into memory of this object's.
+class FloatRows {
+ public:
+  FloatRows(const Tensor& weight, int64_t begin, int64_t end) {
+    const Tensor rows = weight.rows(begin, end);
+    if (rows.dtype() == DType::kF32) {
+      values_ = rows.as<float>();
+      return;
     }
-  };
-  if (pool == nullptr) {
-    pack_panels(0, panels);
-  } else {
-    pool->parallel_for(panels, [&](int64_t panel) { pack_panels(panel, panel + 1); });
+    widened_.resize(static_cast<size_t>(rows.elements()));
+    copy_float32(rows.view(), widened_);
+    values_ = widened_;
   }
+  FloatRows(const FloatRows&) = delete;
+  FloatRows& operator=(const FloatRows&) = delete;
+
+  [[nodiscard]] std::span<const float> values() const { return values_; }
+
+ private:
+  std::vector<float> widened_;
+  std::span<const float> values_;
+};
+
+// A float weight, widened panel by panel.
+template <typename Weights, typename Kernel>
+std::shared_ptr<const Packed<Kernel>> pack_floats(const Kernel& kernel, const Tensor& weight,
+                                                  ThreadPool* pool) {
+  const int64_t n = weight.shape()[0];
+  const int64_t k = weight.shape()[1];
+  if (weight.dtype() == DType::kF32) {
+    return pack(kernel, Weights{n, k, weight.as<float>().data(), k}, pool);
+  }
+  auto packed = std::make_shared<Packed<Kernel>>();
+  packed->kernel = &kernel;
+  packed->memory = AlignedBuffer(kernel.packed_bytes(n, k));
+  auto* memory = static_cast<std::byte*>(packed->memory.data());
+  const size_t panel_bytes = kernel.packed_bytes(kernel.nr, k);
+  for_each_of((n + kernel.nr - 1) / kernel.nr, pool, [&](int64_t panel) {
+    const int64_t begin = panel * kernel.nr;
+    const int64_t end = std::min(n, begin + kernel.nr);
+    const FloatRows rows(weight, begin, end);
+    pack_panel(kernel, Weights{end - begin, k, rows.values().data(), k}, 0,
+               memory + static_cast<size_t>(panel) * panel_bytes);
+  });
   return packed;
 }
 
@@ -101,20 +155,17 @@ struct RoundedWeight {
   std::vector<float> scale;
 };
 
-RoundedWeight round_weight(const float* w, int64_t n, int64_t k, ThreadPool* pool) {
+RoundedWeight round_weight(const Tensor& weight, ThreadPool* pool) {
+  const int64_t n = weight.shape()[0];
+  const auto width = static_cast<size_t>(weight.shape()[1]);
   RoundedWeight rounded;
-  rounded.w.resize(static_cast<size_t>(n * k));
+  rounded.w.resize(static_cast<size_t>(weight.elements()));
   rounded.scale.resize(static_cast<size_t>(n));
-  const auto width = static_cast<size_t>(k);
-  const auto round_row = [&](int64_t i) {
-    rounded.scale[static_cast<size_t>(i)] = kernels::reference::quantize_weight_row(
-        {w + i * k, width}, {rounded.w.data() + i * k, width});
-  };
-  if (pool == nullptr) {
-    for (int64_t i = 0; i < n; ++i) round_row(i);
-  } else {
-    pool->parallel_for(n, round_row);
-  }
+  for_each_of(n, pool, [&](int64_t i) {
+    const auto row = static_cast<size_t>(i);
+    rounded.scale[row] = kernels::reference::quantize_weight_row(
+        FloatRows(weight, i, i + 1).values(), {rounded.w.data() + row * width, width});
+  });
   return rounded;
 }
 
@@ -123,9 +174,8 @@ RoundedWeight round_weight(const float* w, int64_t n, int64_t k, ThreadPool* poo
 std::shared_ptr<const PackedF32> Lowering::pack_gemm_f32(graph::ValueId weight) {
   std::shared_ptr<const PackedF32>& entry = packed_f32_[graph_.value(weight).constant.get()];
   if (entry != nullptr) return entry;
-  const kernels::GemmF32Weights weights{shape(weight)[0].size, columns(weight), constant(weight),
-                                        columns(weight)};
-  entry = pack(kernels::select_gemm_f32(isas()), weights, options_.pool);
+  entry = pack_floats<kernels::GemmF32Weights>(kernels::select_gemm_f32(isas()),
+                                               *graph_.value(weight).constant, options_.pool);
   packed_bytes_ += entry->memory.size();
   return entry;
 }
@@ -133,9 +183,8 @@ std::shared_ptr<const PackedF32> Lowering::pack_gemm_f32(graph::ValueId weight) 
 std::shared_ptr<const PackedBf16> Lowering::pack_gemm_bf16(graph::ValueId weight) {
   std::shared_ptr<const PackedBf16>& entry = packed_bf16_[graph_.value(weight).constant.get()];
   if (entry != nullptr) return entry;
-  const kernels::GemmBf16Weights weights{shape(weight)[0].size, columns(weight), constant(weight),
-                                         columns(weight)};
-  entry = pack(kernels::select_gemm_bf16(isas()), weights, options_.pool);
+  entry = pack_floats<kernels::GemmBf16Weights>(kernels::select_gemm_bf16(isas()),
+                                                *graph_.value(weight).constant, options_.pool);
   packed_bytes_ += entry->memory.size();
   return entry;
 }
@@ -151,7 +200,7 @@ std::shared_ptr<const PackedS8> Lowering::pack_gemm_s8(const graph::Node& matmul
     weights.w = graph_.value(weight).constant->as<int8_t>().data();
     weights.scale = constant(matmul.operand(Operand::kWeightScale));
   } else {
-    rounded = round_weight(constant(weight), weights.n, weights.k, options_.pool);
+    rounded = round_weight(*graph_.value(weight).constant, options_.pool);
     weights.w = rounded.w.data();
     weights.scale = rounded.scale.data();
   }

@@ -66,11 +66,11 @@ class Lowering {
     return arithmetic_of(graph_, node, options_.linear);
   }
 
-  /// A constant [n, k] packed for a GEMM, once however often it is asked for.
+  /// A float constant [n, k] packed for a GEMM, once however often it is asked for.
   [[nodiscard]] std::shared_ptr<const PackedF32> pack_gemm_f32(graph::ValueId weight);
   [[nodiscard]] std::shared_ptr<const PackedBf16> pack_gemm_bf16(graph::ValueId weight);
 
-  /// The integer weight of a quantized MatMul packed for gemm_s8: its I8 constant, or its F32
+  /// The integer weight of a quantized MatMul packed for gemm_s8: its I8 constant, or its float
   /// constant rounded per row as kPerChannelS8 has it. Once however often it is asked for.
   [[nodiscard]] std::shared_ptr<const PackedS8> pack_gemm_s8(const graph::Node& matmul);
 

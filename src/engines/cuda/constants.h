@@ -27,7 +27,16 @@ struct Constant {
 };
 
 /// Forms of one tensor that are different constants.
-enum class Form : uint8_t { kAsItIs, kS8, kS8Scales, kS8Sums, kB16, kOutlierWeights, kBias };
+enum class Form : uint8_t {
+  kAsItIs,
+  kWidened,
+  kS8,
+  kS8Scales,
+  kS8Sums,
+  kB16,
+  kOutlierWeights,
+  kBias
+};
 
 /// Not thread-safe.
 class Constants {

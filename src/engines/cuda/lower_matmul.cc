@@ -88,24 +88,24 @@ struct WeightS8 {
 class IntegerRows {
  public:
   IntegerRows(std::shared_ptr<const Tensor> weight, std::shared_ptr<const Tensor> scale)
-      : weight_(std::move(weight)), scale_(std::move(scale)), rounded_(k()) {}
+      : weight_(std::move(weight)), scale_(std::move(scale)), floats_(k()), rounded_(k()) {}
 
   [[nodiscard]] int64_t n() const { return weight_->shape()[0]; }
   [[nodiscard]] size_t k() const { return static_cast<size_t>(weight_->shape()[1]); }
   /// Valid until the next call; with its scale.
   std::pair<const int8_t*, float> row(int64_t i) {
-    const auto first = static_cast<size_t>(i) * k();
     if (weight_->dtype() == DType::kI8) {
+      const auto first = static_cast<size_t>(i) * k();
       return {weight_->as<int8_t>().data() + first, scale_->as<float>()[static_cast<size_t>(i)]};
     }
-    const float scale =
-        kernels::reference::quantize_weight_row(weight_->as<float>().subspan(first, k()), rounded_);
-    return {rounded_.data(), scale};
+    copy_float32(weight_->rows(i, i + 1).view(), floats_);
+    return {rounded_.data(), kernels::reference::quantize_weight_row(floats_, rounded_)};
   }
 
  private:
   std::shared_ptr<const Tensor> weight_;
   std::shared_ptr<const Tensor> scale_;
+  std::vector<float> floats_;
   std::vector<int8_t> rounded_;
 };
 
@@ -128,7 +128,7 @@ Constant<float> outlier_weights_of(const graph::Node& node, int outliers, Loweri
 WeightS8::WeightS8(const graph::Node& node, Lowering& lowering) {
   const graph::ValueId id = node.operand(Operand::kWeight);
   const bool integers = lowering.graph().value(id).dtype == DType::kI8;
-  const auto tensor = integers ? lowering.graph().value(id).constant : lowering.tensor(id);
+  const auto tensor = integers ? lowering.graph().value(id).constant : lowering.stored_floats(id);
   const auto given = integers ? lowering.tensor(node.operand(Operand::kWeightScale)) : nullptr;
   const int64_t n = tensor->shape()[0];
   stride = rounded_up(tensor->shape()[1], kQuantizedAlignment);
@@ -249,7 +249,7 @@ class MatMulB16Step final : public Step {
         x_(node.operand(Operand::kX)),
         stored_(lowering.stored(x_)),
         stride_(rounded_up(product_.k(), kB16Alignment)) {
-    const auto tensor = lowering.tensor(node.operand(Operand::kWeight));
+    const auto tensor = lowering.stored_floats(node.operand(Operand::kWeight));
     const auto bytes = static_cast<size_t>(product_.n() * stride_) * sizeof(uint16_t);
     weight_ = lowering.constants().add<uint16_t>(
         tensor.get(), Form::kB16, bytes,
@@ -282,8 +282,9 @@ class MatMulB16Step final : public Step {
  private:
   static void write_rounded(const Tensor& weight, int64_t pitch, bool f16, uint16_t* to) {
     const auto k = static_cast<size_t>(weight.shape()[1]);
-    const float* from = weight.as<float>().data();
-    for (int64_t i = 0; i < weight.shape()[0]; ++i, from += k, to += pitch) {
+    std::vector<float> from(k);
+    for (int64_t i = 0; i < weight.shape()[0]; ++i, to += pitch) {
+      copy_float32(weight.rows(i, i + 1).view(), from);
       for (size_t p = 0; p < k; ++p) to[p] = f16 ? float_to_f16(from[p]) : float_to_bf16(from[p]);
       std::memset(to + k, 0, (static_cast<size_t>(pitch) - k) * sizeof(uint16_t));
     }

@@ -129,7 +129,9 @@ class EmbeddingStep final : public Step {
     for (size_t t = 0; t < std::size(kTables); ++t) {
       const graph::ValueId table = node.operand(kTables[t].table);
       if (table == graph::kNoValue) continue;
-      tables_[t] = lowering.floats(table);
+      const bool words = kTables[t].table == Operand::kTable;
+      tables_[t] =
+          lowering.table(table, words ? node.operand(Operand::kWeightScale) : graph::kNoValue);
       ids_[t] = node.operand(kTables[t].ids);
       lowering.limits().limit_ids(lowering.graph(), ids_[t], lowering.shape(table)[0].size);
     }

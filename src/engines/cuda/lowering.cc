@@ -1,8 +1,10 @@
 #include "engines/cuda/lowering.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
+#include "tensor/widened.h"
 
 namespace tamis::engines::cuda {
 
@@ -64,8 +66,32 @@ std::shared_ptr<const Tensor> Lowering::tensor(graph::ValueId id) const {
   return value.constant;
 }
 
+std::shared_ptr<const Tensor> Lowering::stored_floats(graph::ValueId id) const {
+  return is_stored_float(graph_.value(id).dtype) ? graph_.value(id).constant : tensor(id);
+}
+
 Constant<float> Lowering::floats(graph::ValueId id) {
-  return id == graph::kNoValue ? Constant<float>{} : constants_.add<float>(tensor(id));
+  if (id == graph::kNoValue) return {};
+  const std::shared_ptr<const Tensor> stored = stored_floats(id);
+  if (stored->dtype() == DType::kF32) return constants_.add<float>(stored);
+  const auto bytes = static_cast<size_t>(stored->elements()) * sizeof(float);
+  return constants_.add<float>(stored.get(), Form::kWidened, bytes, [stored](std::byte* to) {
+    copy_float32(stored->view(),
+                 {reinterpret_cast<float*>(to), static_cast<size_t>(stored->elements())});
+    stored->release_pages();
+  });
+}
+
+Constant<float> Lowering::table(graph::ValueId rows, graph::ValueId scales) {
+  if (scales == graph::kNoValue) return floats(rows);
+  const std::shared_ptr<const Tensor> stored = graph_.value(rows).constant;
+  const auto bytes = static_cast<size_t>(stored->elements()) * sizeof(float);
+  const auto write = [stored, scale = tensor(scales), bytes](std::byte* to) {
+    const Tensor values = multiplied_out(*stored, *scale);
+    std::memcpy(to, values.view().data(), bytes);
+    stored->release_pages();
+  };
+  return constants_.add<float>(stored.get(), Form::kWidened, bytes, write);
 }
 
 size_t Lowering::copy_of(const graph::Node& matmul) const {

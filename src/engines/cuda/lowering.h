@@ -49,9 +49,13 @@ class Lowering {
   [[nodiscard]] bool turing() const { return turing_; }
 
   [[nodiscard]] Constants& constants() { return constants_; }
-  /// A float32 constant of the graph as it is; of none a constant that is not there. Throws
-  /// Error{kUnsupported} for another dtype.
+  /// A float constant of the graph, widened to float32 as it is copied to the card; of none a
+  /// constant that is not there. Throws Error{kUnsupported} for another dtype.
   [[nodiscard]] Constant<float> floats(graph::ValueId id);
+  /// As floats(), of I8 rows times their scales where there are scales.
+  [[nodiscard]] Constant<float> table(graph::ValueId rows, graph::ValueId scales);
+  /// The tensor of a linear layer's float weight as it is stored: F32, F16 or BF16.
+  [[nodiscard]] std::shared_ptr<const Tensor> stored_floats(graph::ValueId id) const;
   /// The tensor of a float32 constant, checked in the same way.
   [[nodiscard]] std::shared_ptr<const Tensor> tensor(graph::ValueId id) const;
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "graph/attention_part.h"
 #include "kernels/reference/quantize.h"
+#include "tensor/widened.h"
 
 namespace tamis::engines::simulate {
 
@@ -102,7 +103,7 @@ class Simulation {
     if (weight == 0) {
       const graph::Value& value = graph_.value(node.operand(Operand::kWeight));
       std::shared_ptr<const Tensor> made =
-          integers ? multiplied_out_weight(graph_, node) : rounded_weight(*value.constant);
+          integers ? multiplied_out_weight(graph_, node) : rounded_weight(*widened(value.constant));
       weight = graph_.add_constant(cat(value.name, ".simulated"), std::move(made));
     }
     node.set_operand(Operand::kWeight, weight);

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bf16.h"
+#include "base/error.h"
 #include "kernels/cpu/layer_norm/layer_norm.h"
 #include "kernels/cpu/testing/guarded.h"
 #include "kernels/cpu/testing/rows.h"
@@ -78,6 +80,64 @@ TEST(Embedding, EveryRow) {
           row.kernel->run(arguments(problem, tables, false, y));
           EXPECT_TRUE(y.same_bits(truth));
         }
+      }
+    }
+  }
+}
+
+/// The problem's tables once more, in types that hold the same numbers in every row of a table.
+struct Stored {
+  explicit Stored(const Problem& problem)
+      : f16(11 * problem.width),
+        bf16(problem.width),
+        s8(11 * problem.width),
+        scale(11),
+        words_of_f16(11 * problem.width),
+        words_of_s8(11 * problem.width),
+        types(problem.width) {
+    for (int64_t i = 0; i < 11 * problem.width; ++i) {
+      f16[i] = float_to_f16(problem.words[i]);
+      words_of_f16[i] = f16_to_float(f16[i]);
+      s8[i] = static_cast<int8_t>(i * 37 % 255 - 127);
+      scale[i / problem.width] = 0.01f + 0.3f * static_cast<float>(i / problem.width);
+      words_of_s8[i] = scale[i / problem.width] * static_cast<float>(s8[i]);
+    }
+    for (int64_t i = 0; i < problem.width; ++i) {
+      bf16[i] = float_to_bf16(problem.types[i]);
+      types[i] = bf16_to_float(bf16[i]);
+    }
+  }
+
+  Guarded<uint16_t> f16, bf16;
+  Guarded<int8_t> s8;
+  Guarded<float> scale, words_of_f16, words_of_s8, types;
+};
+
+// The same bits as from tables of floats with the same numbers, and nothing behind a row is read.
+TEST(Embedding, EveryTypeOfRows) {
+  for (const int64_t width : {1, 15, 16, 17, 100}) {
+    const Problem problem(9, width);
+    const Stored stored(problem);
+    for (const auto& row : rows_here(kRows)) {
+      SCOPED_TRACE(cat(row.kernel->name, ", width ", width));
+      for (const bool integers : {false, true}) {
+        Guarded<float> expected(9 * width);
+        EmbeddingArgs args = arguments(problem, 3, true, expected);
+        args.tables[0].rows = integers ? stored.words_of_s8.data() : stored.words_of_f16.data();
+        args.tables[1].rows = stored.types.data();
+        row.kernel->run(args);
+        Guarded<float> y(9 * width);
+        args.y = y.data();
+        args.tables[0].rows = args.tables[1].rows = nullptr;
+        args.tables[1].bf16 = stored.bf16.data();
+        if (integers) {
+          args.tables[0].s8 = stored.s8.data();
+          args.tables[0].scale = stored.scale.data();
+        } else {
+          args.tables[0].f16 = stored.f16.data();
+        }
+        row.kernel->run(args);
+        EXPECT_TRUE(y.same_bits(expected)) << (integers ? "s8" : "f16");
       }
     }
   }

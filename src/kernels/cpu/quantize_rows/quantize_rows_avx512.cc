@@ -1,5 +1,7 @@
 #include "kernels/cpu/simd/vec_avx512-inl.h"
-// The vector comes first.
+// On the vector.
+#include "kernels/cpu/simd/load_s8_avx512-inl.h"
+// On both.
 #include "kernels/cpu/quantize_rows/quantize_rows-inl.h"
 
 namespace tamis::kernels {

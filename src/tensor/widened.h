@@ -1,0 +1,23 @@
+// Float constants in the types that checkpoints store them in, read as float32.
+//
+// Is: which types those are, and their values at the point of use. Is not: arithmetic. May use:
+// tensor.
+#pragma once
+
+#include <memory>
+
+#include "tensor/tensor.h"
+
+namespace tamis {
+
+/// F32, F16 or BF16: weights stay in these as they are stored until an engine packs them.
+[[nodiscard]] bool is_stored_float(DType dtype);
+
+/// The tensor itself if it is F32, else its values as float32; pages of a mapped one are given back
+/// once they are read.
+[[nodiscard]] std::shared_ptr<const Tensor> widened(std::shared_ptr<const Tensor> tensor);
+
+/// Rows of I8 [rows, n] times their scales F32 [rows], as float32.
+[[nodiscard]] Tensor multiplied_out(const Tensor& rows, const Tensor& scales);
+
+}  // namespace tamis
