@@ -21,6 +21,7 @@
 #include "quant/gemm.h"
 #include "quant/marks.h"
 #include "quant/trained_ranges.h"
+#include "tensor/widened.h"
 
 namespace tamis::api {
 
@@ -46,10 +47,24 @@ std::shared_ptr<const std::vector<float>> query_weights(const graph::Graph& grap
     TAMIS_CHECK(producer >= 0);
     const graph::Node& node = graph.nodes()[static_cast<size_t>(producer)];
     if (node.op != graph::OpKind::kGather) break;
-    const auto values = graph.value(node.operand(graph::Operand::kTable)).constant->as<float>();
+    const auto table = widened(graph.value(node.operand(graph::Operand::kTable)).constant);
+    const auto values = table->as<float>();
     return std::make_shared<const std::vector<float>>(values.begin(), values.end());
   }
   return nullptr;
+}
+
+GraphFacts facts_of(const graph::Graph& graph) {
+  GraphFacts facts;
+  facts.constant_bytes = count_constant_bytes(graph);
+  for (const graph::GraphOutput& output : graph.outputs()) facts.outputs.push_back(output.name);
+  for (const graph::Node& node : graph.nodes()) {
+    const auto* const pool = std::get_if<graph::PoolAttributes>(&node.attributes);
+    if (pool != nullptr && !pool->modes.empty()) {
+      facts.pooling = graph::pool_mode_name(pool->modes.front());
+    }
+  }
+  return facts;
 }
 
 tasks::Problem problem_of(const std::optional<ProblemType>& type) {
@@ -189,7 +204,7 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
     std::exception_ptr failure;
     std::shared_ptr<const LoadedModel> model;
     try {
-      model = load_once(path, options);
+      model = load_once(path, options, files);
     } catch (const Error&) {
       failure = std::current_exception();
     }
@@ -204,17 +219,11 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
 }
 
 std::shared_ptr<const LoadedModel> LoadedModel::load_once(const ModelPath& path,
-                                                          const ModelOptions& options) {
+                                                          const ModelOptions& options,
+                                                          const FileStates& files) {
   std::shared_ptr<LoadedModel> model(new LoadedModel());
-  model->folder_ = path.folder;
-  model->is_bundle_ = path.kind == ModelKind::kBundle;
-  model->pool_ = options.pool;
-  if (model->pool_ == nullptr) model->pool_ = std::make_shared<ThreadPool>(default_thread_count());
-  if (model->is_bundle_) {
-    model->load_bundle(path.folder, options);
-  } else {
-    model->load_checkpoint(path, options);
-  }
+  model->read(path, options);
+  if (!options.keep_graph) model->source_ = {path, options, files};
   model->finish(options);
   // What was recorded is what the bundle was made for.
   const bool recorded =
@@ -350,6 +359,7 @@ void LoadedModel::finish(const ModelOptions& options) {
   task_model_ = api::task_model(manifest_);
   task_model_.tokenizer = tokenizer_.get();
   task_model_.query_weights = query_weights(graph_);
+  if (!opaque_) facts_ = facts_of(graph_);
   isas_ = options.isas;
   device_ = options.device;
   skip_passes_ = options.skip_passes;
@@ -429,7 +439,7 @@ std::unique_ptr<Runner> LoadedModel::make_runner(graph::Graph graph,
 
 std::unique_ptr<Runner> LoadedModel::make_runner(std::vector<std::string> outputs) const {
   if (opaque_) return start(*opaque_, manifest_.precision, std::move(outputs));
-  return start(graph_, manifest_.precision, std::move(outputs));
+  return start(source_ ? read_graph_again() : graph_, manifest_.precision, std::move(outputs));
 }
 
 const tokenizer::Tokenizer& LoadedModel::tokenizer() const {

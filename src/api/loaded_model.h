@@ -17,6 +17,7 @@
 #include "api/runner.h"
 #include "api/task_heads.h"
 #include "base/cpu.h"
+#include "base/file_states.h"
 #include "formats/sentence_transformers.h"
 #include "graph/graph.h"
 #include "models/models.h"
@@ -54,7 +55,8 @@ struct ModelOptions {
   std::vector<std::string> skip_passes;
   /// False: encode() cannot be used; for work on token ids.
   bool tokenizer = true;
-  /// False: graph() cannot be used, and weights are let go of as soon as they are packed.
+  /// False: graph() cannot be used, and weights are let go of as soon as they are packed. What
+  /// else is asked of them is kept (GraphFacts).
   bool keep_graph = true;
   /// False: a bundle is not held against its own self-test (milliseconds) before it is handed out.
   bool self_test = true;
@@ -68,6 +70,13 @@ struct ModelOptions {
   engine::OnnxRuntimeOptions onnx_runtime;
   /// An .onnx file that is not understood runs whole on ONNX Runtime, if its library is at hand.
   bool run_whole = false;
+};
+
+/// What is asked of a graph when it may be gone.
+struct GraphFacts {
+  std::vector<std::string> outputs;  ///< all that the model has
+  std::string pooling;               ///< of its embedding, "mean" for instance
+  int64_t constant_bytes = 0;        ///< count_constant_bytes()
 };
 
 /// Immutable and thread-safe.
@@ -87,6 +96,8 @@ class LoadedModel {
   /// All outputs that the model has, fused if passes ran; the engine has only the task's.
   /// With ModelOptions::keep_graph alone.
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
+  /// Of graph(), whether it is kept or not; empty for an opaque model.
+  [[nodiscard]] const GraphFacts& facts() const { return facts_; }
   /// graph() of a checkpoint with the marks on that int8 would have on.
   [[nodiscard]] const graph::Graph& marked_graph() const { return marked_graph_; }
   /// The quantizers' ranges that the checkpoint was saved with; mostly empty.
@@ -103,8 +114,9 @@ class LoadedModel {
   /// kernel sets and pool.
   [[nodiscard]] std::unique_ptr<Runner> make_runner(graph::Graph graph,
                                                     engine::Precision precision) const;
-  /// This model once more, giving `outputs`, which may be others than the task's. With
-  /// ModelOptions::keep_graph alone.
+  /// This model once more, giving `outputs`, which may be others than the task's. Without
+  /// ModelOptions::keep_graph its files are read again: kUnavailable, naming the file, if one
+  /// changed since the model was loaded.
   [[nodiscard]] std::unique_ptr<Runner> make_runner(std::vector<std::string> outputs) const;
   /// What make_runner() runs: only the task's output, through the passes of loading.
   [[nodiscard]] graph::Graph load_graph(graph::Graph graph,
@@ -128,7 +140,11 @@ class LoadedModel {
  private:
   LoadedModel() = default;
   [[nodiscard]] static std::shared_ptr<const LoadedModel> load_once(const ModelPath& path,
-                                                                    const ModelOptions& options);
+                                                                    const ModelOptions& options,
+                                                                    const FileStates& files);
+  /// Fills everything but what finish() makes.
+  void read(const ModelPath& path, const ModelOptions& options);
+  [[nodiscard]] graph::Graph read_graph_again() const;
   [[nodiscard]] SourceModel read_source(const ModelPath& path, const std::filesystem::path& weights,
                                         const models::BuildOptions& build,
                                         const ModelOptions& options);
@@ -153,6 +169,14 @@ class LoadedModel {
   tasks::TaskKind task_ = tasks::TaskKind::kEmbed;
   graph::Graph graph_;
   graph::Graph marked_graph_;
+  GraphFacts facts_;
+  /// How to read the graph again where it is not kept.
+  struct Source {
+    ModelPath path;
+    ModelOptions options;
+    FileStates files;
+  };
+  std::optional<Source> source_;
   graph::TrainedRanges trained_ranges_;
   std::optional<engine::OpaqueModel> opaque_;
   std::string not_understood_;  // why the file runs whole where nobody asked for that

@@ -1,4 +1,6 @@
 // Where a loaded model's graph comes from, and what of it ONNX Runtime runs instead.
+#include <exception>
+
 #include "api/loaded_model.h"
 #include "api/opaque_model.h"
 #include "base/error.h"
@@ -20,6 +22,40 @@ SourceModel read_checkpoint(const std::filesystem::path& folder, const models::B
 }
 
 }  // namespace
+
+void LoadedModel::read(const ModelPath& path, const ModelOptions& options) {
+  folder_ = path.folder;
+  is_bundle_ = path.kind == ModelKind::kBundle;
+  pool_ = options.pool;
+  if (pool_ == nullptr) pool_ = std::make_shared<ThreadPool>(default_thread_count());
+  if (is_bundle_) {
+    load_bundle(path.folder, options);
+  } else {
+    load_checkpoint(path, options);
+  }
+}
+
+// The same graph: all but the graph is left out, and a file that changed would make another.
+graph::Graph LoadedModel::read_graph_again() const {
+  TAMIS_CHECK(source_.has_value());
+  ModelOptions options = source_->options;
+  options.pool = pool_;
+  options.tokenizer = false;
+  options.warn_of_ranges = false;
+  LoadedModel again;
+  std::exception_ptr failure;
+  try {
+    again.read(source_->path, options);
+  } catch (const Error&) {
+    failure = std::current_exception();
+  }
+  if (const auto changed = source_->files.changed()) {
+    fail(ErrorCode::kUnavailable, changed->string(),
+         ": changed since the model was loaded; load it again for outputs beside its task's");
+  }
+  if (failure) std::rethrow_exception(failure);
+  return std::move(again.graph_);
+}
 
 SourceModel LoadedModel::read_source(const ModelPath& path, const std::filesystem::path& weights,
                                      const models::BuildOptions& build,

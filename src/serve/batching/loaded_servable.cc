@@ -25,21 +25,15 @@ class LoadedServable final : public Servable {
     info_.max_length = manifest.max_length;
     info_.output_size = manifest.output_size;
     info_.hidden_size = manifest.hidden_size;
-    info_.weight_bytes = model_->is_opaque() ? model_->runner().info().memory_bytes
-                                             : api::count_constant_bytes(model_->graph());
+    const api::GraphFacts& facts = model_->facts();
+    info_.weight_bytes =
+        model_->is_opaque() ? model_->runner().info().memory_bytes : facts.constant_bytes;
+    info_.pooling = facts.pooling;
     info_.labels = manifest.labels;
     info_.checkpoint = !model_->is_bundle();
     if (model_->int8_agreement() != nullptr) info_.int8_agreement = *model_->int8_agreement();
-    const auto& outputs = model_->graph().outputs();
-    for (const graph::Node& node : model_->graph().nodes()) {
-      const auto* const pool = std::get_if<graph::PoolAttributes>(&node.attributes);
-      if (pool != nullptr && !pool->modes.empty()) {
-        info_.pooling = graph::pool_mode_name(pool->modes.front());
-      }
-    }
-    info_.has_token_embeddings = std::any_of(
-        outputs.begin(), outputs.end(),
-        [](const graph::GraphOutput& output) { return output.name == kTokenEmbeddings; });
+    info_.has_token_embeddings = std::find(facts.outputs.begin(), facts.outputs.end(),
+                                           kTokenEmbeddings) != facts.outputs.end();
   }
 
   const ServableInfo& info() const override { return info_; }
@@ -86,8 +80,8 @@ class LoadedServable final : public Servable {
   }
 
  private:
-  // The engine with token_embeddings costs memory for another copy of packed weights: it is made
-  // when someone first asks for it.
+  // The engine with token_embeddings costs memory for another copy of packed weights: it is made,
+  // from the files, when someone first asks for it.
   api::Runner& runner(OutputSet set) {
     if (set == OutputSet::kTask) return model_->runner();
     if (!info_.has_token_embeddings) {
@@ -111,7 +105,9 @@ class LoadedServable final : public Servable {
 
 std::unique_ptr<Servable> load_servable(const std::string& model, const api::ModelOptions& options,
                                         const hub::PullOptions& pull) {
-  auto loaded = api::LoadedModel::load(api::resolve_model(model, pull), options);
+  api::ModelOptions lean = options;
+  lean.keep_graph = false;
+  auto loaded = api::LoadedModel::load(api::resolve_model(model, pull), lean);
   // A checkpoint has no recorded answers; that it answers at all, and finitely, is its self-test.
   const api::SelfTest test = api::make_self_test(*loaded);
   for (const api::SelfTestCase& item : test.cases) {
