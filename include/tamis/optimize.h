@@ -30,6 +30,10 @@ struct OptimizeOptions {
   /// .jsonl file, or neither for the built-in ones; both are kInvalidArgument.
   std::vector<TaskInput> calibration;
   std::string calibration_file;
+  /// How embedding tables are stored: "fp32" (as the checkpoint has them, the default of that
+  /// precision), "fp16" (else the default) or "int8" (the default where a budget is given and rows
+  /// of 8 bits lose at most a tenth of it).
+  std::string embeddings;
   std::string scheme;                ///< of activations: "native", "static" or "ort"
   std::vector<std::string> enable;   ///< quantizers to turn on, by glob
   std::vector<std::string> disable;  ///< and then off
@@ -73,7 +77,8 @@ struct QuantizerReport {
 struct OptimizeReport {
   std::string family;
   std::string task;
-  std::string precision;  ///< of the bundle
+  std::string precision;   ///< of the bundle
+  std::string embeddings;  ///< of its embedding tables: "fp32", "fp16" or "int8"
   /// False if no plan faster than fp32 keeps the budget; the bundle is fp32 then.
   bool succeeded = false;
   bool certified = false;  ///< the 95 % bound of the chosen plan keeps the budget

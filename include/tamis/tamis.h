@@ -388,6 +388,7 @@ typedef struct tamis_optimize_options {
   /* Called on this thread; nonzero goes on, 0 ends with TAMIS_CANCELLED. May be NULL. */
   int32_t (*progress)(void* context, tamis_string stage, double fraction);
   void* progress_context;
+  const char* embeddings; /* how tables are stored: NULL, "fp32", "fp16" or "int8" */
 } tamis_optimize_options;
 void tamis_optimize_options_init(tamis_optimize_options* options);
 

@@ -224,6 +224,7 @@ class OptimizeOptions(c.Structure):
         ("seconds", c.c_double),
         ("progress", ProgressFunction),
         ("progress_context", c.c_void_p),
+        ("embeddings", c.c_char_p),
     ]
 
 

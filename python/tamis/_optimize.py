@@ -141,6 +141,7 @@ def optimize(
     certify: bool = False,
     calibration: Union[None, str, "os.PathLike[str]", Sequence[Any]] = None,
     scheme: Optional[str] = None,
+    embeddings: Optional[str] = None,
     enable: Sequence[str] = (),
     disable: Sequence[str] = (),
     task: Optional[str] = None,
@@ -158,8 +159,9 @@ def optimize(
     ``tokenizer``.
 
     ``calibration``: a list of texts or (text, pair), or the path of a .txt, .tsv or .jsonl file;
-    default: built-in texts. ``precision``: None or "auto", "int8", "bf16", "fp32". ``progress``:
-    True writes to standard error; a callable may end the work by returning False. Ctrl-C leaves no
+    default: built-in texts. ``precision``: None or "auto", "int8", "bf16", "fp32".
+    ``embeddings``: how embedding tables are stored, None or "fp16", "int8", "fp32" (as the
+    checkpoint has them). ``progress``: True writes to standard error; a callable may end the work by returning False. Ctrl-C leaves no
     bundle and no thread behind.
     """
     options = options_of(_lib.OptimizeOptions)
@@ -171,6 +173,7 @@ def optimize(
     options.budget = optional_utf8(budget, "budget")
     options.certify = int(certify)
     options.scheme = optional_utf8(scheme, "scheme")
+    options.embeddings = optional_utf8(embeddings, "embeddings")
     texts: Optional[_Inputs] = None
     if isinstance(calibration, (str, os.PathLike)):
         options.calibration_file = os.fsencode(calibration)

@@ -259,6 +259,7 @@ TEST(CAbi, MakesABundle) {
   tamis_optimize_options options;
   tamis_optimize_options_init(&options);
   options.load.precision = "fp32";
+  options.embeddings = "int8";
   options.seconds = 0.05;
   int calls = 0;
   options.progress_context = &calls;
@@ -274,8 +275,13 @@ TEST(CAbi, MakesABundle) {
   EXPECT_GT(calls, 0);
   tamis_string text = {nullptr, 0};
   ASSERT_EQ(tamis_results_text(report.results, &text), TAMIS_OK);
-  EXPECT_EQ(text.data[0], '{');
+  EXPECT_NE(std::string_view(text.data, text.size).find(R"("storage": "int8")"),
+            std::string_view::npos);
   options.force = 1;
+  options.embeddings = "int4";
+  EXPECT_EQ(tamis_optimize(testdata("models/bert-base").c_str(), bundle.c_str(), &options, nullptr),
+            TAMIS_INVALID_ARGUMENT);
+  options.embeddings = nullptr;
   options.progress = [](void*, tamis_string, double) { return int32_t{0}; };
   EXPECT_EQ(tamis_optimize(testdata("models/bert-base").c_str(), bundle.c_str(), &options, nullptr),
             TAMIS_CANCELLED);

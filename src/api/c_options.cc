@@ -190,6 +190,7 @@ OptimizeOptions cpp_options(const tamis_optimize_options& options) {
   out.certify = options.certify != 0;
   out.calibration = cpp_inputs(options.calibration, options.calibration_count);
   out.calibration_file = optional_string(options.calibration_file);
+  out.embeddings = optional_string(options.embeddings);
   out.scheme = optional_string(options.scheme);
   out.enable = c_list(options.enable, options.enable_count, "enable");
   out.disable = c_list(options.disable, options.disable_count, "disable");

@@ -46,7 +46,7 @@ tasks::Sequence encode(const LoadedModel& model, const tokenizer::TextInput& inp
 
 }  // namespace
 
-Calibrated calibrate(const LoadedModel& model, std::span<const TextRow> rows,
+Calibrated calibrate(const LoadedModel& model, graph::Graph marked, std::span<const TextRow> rows,
                      const quant::QuantizeOptions& options,
                      const std::function<void(double)>& progress) {
   engine::BatchBuilder batch;
@@ -62,7 +62,7 @@ Calibrated calibrate(const LoadedModel& model, std::span<const TextRow> rows,
   const engine::PackedBatch packed = batch.batch();
   // The truth that the integers are fitted to is float32 throughout.
   ThreadPool& pool = model.runner().pool();
-  graph::Graph source = model.marked_graph();
+  graph::Graph source = std::move(marked);
   const quant::TokenSet tokens({&packed, 1}, options.max_tokens);
   quant::QuantizeOptions with_ranges = options;
   if (model.trained_ranges().empty()) {

@@ -13,16 +13,18 @@
 
 namespace tamis::api {
 
-/// What was made of a model's marked_graph().
+/// What was made of a graph with its marks.
 struct Calibrated {
   graph::Graph source;  ///< in float, as `quantized` was made of it: attention is centred
   quant::Quantized quantized;
 };
 
-/// Quantizes the model's marked_graph() on the rows' texts (pairs as pairs, but each by itself for
+/// Quantizes `marked`, the model's marked_graph() or one that differs from it in how tables are
+/// stored, on the rows' texts (pairs as pairs, but each by itself for
 /// embeddings; questions with their contexts; a query with each of its texts). Throws
 /// Error{kInvalidArgument}: no rows, a row without a text; and as quant::quantize.
-[[nodiscard]] Calibrated calibrate(const LoadedModel& model, std::span<const TextRow> rows,
+[[nodiscard]] Calibrated calibrate(const LoadedModel& model, graph::Graph marked,
+                                   std::span<const TextRow> rows,
                                    const quant::QuantizeOptions& options,
                                    const std::function<void(double)>& progress);
 

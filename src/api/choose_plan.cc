@@ -57,7 +57,7 @@ class Chooser {
   }
 
   PlanChoice run() {
-    measure(without_marks(model_.marked_graph()), "fp32", Precision::kFp32, {});
+    measure(without_marks(*options_.marked), "fp32", Precision::kFp32, {});
     if (model_.isas().has(Isa::kAvx512Bf16)) {
       measure(with_bf16_attention(without_marks(source_)), "bf16", Precision::kBf16, {});
     }

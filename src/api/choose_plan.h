@@ -55,10 +55,13 @@ struct ChooseOptions {
   Budget budget;
   bool search = true;    ///< false: the fully quantized plan whatever it loses
   bool measure = false;  ///< time every plan by the clock and decide by that
+  /// What `calibrated` was made of: the model's marked_graph(), its tables stored as the bundle has
+  /// them. Outlives the call.
+  const graph::Graph* marked = nullptr;
   std::function<void(double fraction)> progress;  ///< may be empty
 };
 
-/// `model` is the checkpoint in fp32, which `calibrated` was made of. Throws what
+/// `model` is the checkpoint in fp32 that `held_out` compares with. Throws what
 /// evaluate() throws, and as check_budget() and loss_of().
 [[nodiscard]] PlanChoice choose_plan(const LoadedModel& model, const Calibrated& calibrated,
                                      HeldOut& held_out, const ChooseOptions& options);

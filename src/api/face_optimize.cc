@@ -50,6 +50,7 @@ api::OptimizeOptions optimize_options(const OptimizeOptions& options) {
   out.model.keep_graph = true;
   out.model.enable = options.enable;
   out.model.disable = options.disable;
+  if (!options.embeddings.empty()) out.embeddings = api::embeddings_option(options.embeddings);
   if (!options.scheme.empty()) out.model.scheme = quant::scheme_from_name(options.scheme);
   out.force = options.force;
   if (!options.budget.empty()) out.budget = api::parse_budget(options.budget);
@@ -102,6 +103,7 @@ OptimizeReport public_report(const api::OptimizeReport& report) {
   out.family = report.manifest.family;
   out.task = tasks::task_name(report.manifest.task);
   out.precision = engine::precision_name(report.manifest.precision);
+  out.embeddings = quant::embedding_storage_name(report.embeddings.storage);
   out.succeeded = report.succeeded();
   if (report.choice) take_plans(*report.choice, out);
   if (report.quantization) take_quantizers(report, out);

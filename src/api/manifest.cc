@@ -71,6 +71,18 @@ engine::Precision precision_of(const Fields& fields) {
   return *precision;
 }
 
+// Bundles without the key have their tables as the checkpoint had them.
+quant::EmbeddingStorage embeddings_of(const Fields& fields) {
+  const std::optional<std::string> name = fields.optional_string("embeddings");
+  if (!name) return quant::EmbeddingStorage::kAsStored;
+  const auto storage = quant::embedding_storage_from_name(*name);
+  if (!storage) {
+    fail(ErrorCode::kCorruptData, fields.where("embeddings"), " is ", json_quote(*name),
+         "; must be fp32, fp16 or int8");
+  }
+  return *storage;
+}
+
 void check_version(const Fields& fields) {
   const int64_t version = fields.count("format_version");
   if (version < 1 || version > kBundleVersion) {
@@ -184,6 +196,7 @@ std::string write_manifest(const Manifest& manifest) {
   json.member("format_version", kBundleVersion).member("tamis_version", version());
   json.member("family", manifest.family).member("task", tasks::task_name(manifest.task));
   json.member("precision", engine::precision_name(manifest.precision));
+  json.member("embeddings", quant::embedding_storage_name(manifest.embeddings));
   json.member("max_length", manifest.max_length);
   json.member("hidden_size", manifest.hidden_size).member("output_size", manifest.output_size);
   json.member("parameters", manifest.parameters);
@@ -238,6 +251,7 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
   }
   manifest.task = *kind;
   manifest.precision = precision_of(fields);
+  manifest.embeddings = embeddings_of(fields);
   manifest.max_length = fields.count("max_length");
   manifest.hidden_size = fields.count("hidden_size");
   manifest.output_size = fields.count("output_size");

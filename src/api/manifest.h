@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/precision.h"
+#include "quant/embedding_rows.h"
 #include "tasks/task.h"
 
 namespace tamis::api {
@@ -30,6 +31,7 @@ struct Manifest {
   std::string family;
   tasks::TaskKind task = tasks::TaskKind::kEmbed;  ///< what the model was made for
   engine::Precision precision = engine::Precision::kFp32;
+  quant::EmbeddingStorage embeddings = quant::EmbeddingStorage::kAsStored;  ///< of tables
   int64_t max_length = 0;
   int64_t hidden_size = 0;
   int64_t output_size = 0;  ///< of an embedding as it is answered, or the number of logits

@@ -11,6 +11,7 @@ Manifest example() {
   Manifest manifest;
   manifest.family = "bert";
   manifest.task = tasks::TaskKind::kClassify;
+  manifest.embeddings = quant::EmbeddingStorage::kInt8;
   manifest.max_length = 128;
   manifest.hidden_size = 384;
   manifest.output_size = 2;
@@ -30,6 +31,7 @@ TEST(Manifest, RoundTrips) {
   const std::string text = write_manifest(example());
   const Manifest read = parse_manifest(text, "tamis.json");
   EXPECT_EQ(write_manifest(read), text);
+  EXPECT_EQ(read.embeddings, quant::EmbeddingStorage::kInt8);
   EXPECT_EQ(read.labels[1], "positive \"quoted\"");
   EXPECT_EQ(read.cross_encoder_activation, Activation::kSigmoid);
   EXPECT_EQ(read.files.at("graph.txt").bytes, 12);
@@ -94,6 +96,9 @@ TEST(Manifest, RefusesWhatItCannotRead) {
             "tamis.json: labels must be an array");
   EXPECT_EQ(refusal("\"prompts\": {", "\"prompts\": 3, \"asked\": {"),
             "tamis.json: prompts must be an object");
+  EXPECT_EQ(refusal("\"embeddings\": \"int8\"", "\"embeddings\": \"int4\""),
+            "tamis.json: embeddings is \"int4\"; must be fp32, fp16 or int8");
+  EXPECT_EQ(refusal("\"embeddings\": \"int8\"", "\"unknown\": \"int8\""), "");
   EXPECT_NE(refusal("graph.txt", "../graph.txt").find("leaves the model's folder"),
             std::string::npos);
   EXPECT_NE(refusal("sigmoid", "sigmoidal").find("\"sigmoidal\" is unknown"), std::string::npos);

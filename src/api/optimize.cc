@@ -231,16 +231,22 @@ class Optimization {
   }
 
   graph::Graph make_graph() {
-    graph::Graph graph = checkpoint_->graph();
+    graph::Graph graph;
     if (quantizes_) {
       graph = quantized_graph();
     } else {
+      // float32 is for those who want the checkpoint's bits.
+      const bool exact = *load_.precision == engine::Precision::kFp32;
+      graph = checkpoint_->graph();
+      store(graph, options_.embeddings.value_or(exact ? quant::EmbeddingStorage::kAsStored
+                                                      : quant::EmbeddingStorage::kHalf));
       report_.manifest.precision = *load_.precision;
       if (report_.manifest.precision == engine::Precision::kBf16) {
         graph::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
       }
     }
     if (zero_shot_) report_.manifest.task = tasks::TaskKind::kZeroShot;
+    report_.manifest.embeddings = report_.embeddings.storage;
     report_.simulated = quant::needs_simulation(graph);
     report_.quantizers = quant::list_quantizers(graph);
     return graph;
@@ -254,6 +260,43 @@ class Optimization {
   }
 
  private:
+  void store(graph::Graph& graph, quant::EmbeddingStorage storage) {
+    report_.embeddings = {storage, quant::store_embeddings(graph, storage), std::nullopt};
+    if (!options_.embeddings) return;
+    for (const quant::KeptTable& table : report_.embeddings.report.kept) {
+      if (table.fits) continue;
+      fail(ErrorCode::kUnsupported, "--embeddings ", quant::embedding_storage_name(storage), ": \"",
+           table.name, "\": ", table.reason, ", the most in half precision; accepted is fp32");
+    }
+  }
+
+  // What the plan loses by its tables alone, in float32 with the tables of `marked`.
+  [[nodiscard]] Evaluation evaluate_tables(const graph::Graph& marked,
+                                           const HeldOut& held_out) const {
+    graph::Graph plain = marked;
+    for (graph::Node& node : plain.nodes()) {
+      for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
+    }
+    return held_out.compare(*checkpoint_->make_runner(std::move(plain), engine::Precision::kFp32));
+  }
+
+  // The marked graph with its tables as the bundle has them.
+  graph::Graph with_tables(const Budget& budget, const HeldOut& held_out) {
+    constexpr double kShareOfBudget = 0.1;
+    if (!options_.embeddings && options_.budget) {
+      graph::Graph small = checkpoint_->marked_graph();
+      store(small, quant::EmbeddingStorage::kInt8);
+      report_.embeddings.evaluation = evaluate_tables(small, held_out);
+      const double loss = deciding_loss(loss_of(*report_.embeddings.evaluation, budget), budget);
+      const bool smaller = report_.embeddings.report.in_integers > 0;
+      if (smaller && loss <= kShareOfBudget * budget.limit) return small;
+    }
+    graph::Graph marked = checkpoint_->marked_graph();
+    store(marked, options_.embeddings.value_or(quant::EmbeddingStorage::kHalf));
+    report_.embeddings.evaluation = evaluate_tables(marked, held_out);
+    return marked;
+  }
+
   graph::Graph quantized_graph() {
     const tasks::TaskKind task = checkpoint_->task();
     const tasks::Problem problem = checkpoint_->manifest().problem;
@@ -266,17 +309,32 @@ class Optimization {
     report_.scheme = load_.scheme;
     stage("running fp32", 0.02);
     HeldOut held_out(*checkpoint_, checkpoint_->runner(), rows.held_out, rows.held_source);
-    Calibrated calibrated = calibrate(*checkpoint_, rows.used, options_.quantize, [&](double done) {
-      stage("calibrating", 0.05 + 0.55 * done);
-    });
+    const graph::Graph marked = with_tables(budget, held_out);
+    Calibrated calibrated =
+        calibrate(*checkpoint_, marked, rows.used, options_.quantize,
+                  [&](double done) { stage("calibrating", 0.05 + 0.55 * done); });
     report_.quantization = std::move(calibrated.quantized.report);
     ChooseOptions choose;
     choose.budget = budget;
     choose.search = automatic_;
     choose.measure = options_.measure;
+    choose.marked = &marked;
     choose.progress = [&](double done) { stage("choosing", 0.6 + 0.25 * done); };
     report_.choice = choose_plan(*checkpoint_, calibrated, held_out, choose);
     report_.manifest.precision = report_.choice->row().precision;
+    return chosen_graph();
+  }
+
+  // Where no plan keeps the budget, the bundle is the checkpoint: of its tables too, unless they
+  // were asked for otherwise.
+  graph::Graph chosen_graph() {
+    const PlanChoice& choice = *report_.choice;
+    const bool gives_up = choice.decides && !choice.met && &choice.row() == &choice.rows[0];
+    if (gives_up && !options_.embeddings) {
+      graph::Graph plain = checkpoint_->graph();
+      store(plain, quant::EmbeddingStorage::kAsStored);
+      return plain;
+    }
     return std::move(report_.choice->graph);
   }
 
@@ -291,6 +349,14 @@ class Optimization {
 };
 
 }  // namespace
+
+quant::EmbeddingStorage embeddings_option(std::string_view name) {
+  const auto storage = quant::embedding_storage_from_name(name);
+  if (!storage) {
+    fail(ErrorCode::kInvalidArgument, "--embeddings ", name, ": must be fp32, fp16 or int8");
+  }
+  return *storage;
+}
 
 bool OptimizeReport::succeeded() const { return !choice || choice->met || !choice->decides; }
 

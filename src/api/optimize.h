@@ -14,6 +14,7 @@
 #include "api/loaded_model.h"
 #include "engine/timing.h"
 #include "formats/text_data.h"
+#include "quant/embedding_rows.h"
 #include "quant/quantize.h"
 
 namespace tamis::api {
@@ -30,6 +31,9 @@ struct OptimizeOptions {
   std::optional<Budget> budget;  ///< nothing: the task's default
   bool certify = false;          ///< Budget::certify, of the default budget too
   quant::QuantizeOptions quantize;
+  /// How tables are stored; nothing: in half precision, in 8 bits where a budget is given and that
+  /// alone loses at most a tenth of it on the held-out texts, and as they are in fp32.
+  std::optional<quant::EmbeddingStorage> embeddings;
   bool measure = false;  ///< decide by the clock instead of the cost table
   double seconds = 1.0;  ///< to time each shape, before and after
 };
@@ -40,6 +44,15 @@ struct LatencyRow {
   int64_t seq = 0;
   engine::TimingStats before;  ///< the checkpoint in fp32, as every command runs it
   engine::TimingStats after;   ///< the bundle
+};
+
+/// How the embedding tables are stored, and what that alone loses.
+struct EmbeddingChoice {
+  quant::EmbeddingStorage storage = quant::EmbeddingStorage::kAsStored;
+  quant::EmbeddingReport report;
+  /// The checkpoint in fp32 with these tables against itself, on the held-out texts; nothing where
+  /// there are none.
+  std::optional<Evaluation> evaluation;
 };
 
 struct OptimizeReport {
@@ -60,11 +73,15 @@ struct OptimizeReport {
   std::string calibration_source;  ///< what the texts were
   std::optional<PlanChoice> choice;
   std::vector<quant::QuantizerInfo> quantizers;  ///< of the bundle
-  std::vector<std::string> unchecked;            ///< what was not, in sentences
+  EmbeddingChoice embeddings;
+  std::vector<std::string> unchecked;  ///< what was not, in sentences
 
   /// False if a budget was asked for, or auto, and no plan faster than fp32 keeps it.
   [[nodiscard]] bool succeeded() const;
 };
+
+/// Reads the value of --embeddings. Throws Error{kInvalidArgument} naming what it may be.
+[[nodiscard]] quant::EmbeddingStorage embeddings_option(std::string_view name);
 
 /// Called with what is being done and how far the whole is, 0..1.
 using OptimizeProgress = std::function<void(std::string_view stage, double fraction)>;

@@ -185,8 +185,8 @@ TEST_P(EveryTask, IsMeasuredOnTheTextsHeldOut) {
   EXPECT_GT(choice.row().evaluation.against->compared, 0);
   EXPECT_EQ(report.manifest.precision, choice.row().precision);
   EXPECT_EQ(choice.rows[0].name, "fp32");
-  // 1 - cosine of equal vectors is what double rounds to, not always 0.
-  EXPECT_NEAR(choice.rows[0].evaluation.against->divergence, 0, 1e-15);
+  // What tables in half precision cost, or where they are tied what double's rounding does.
+  EXPECT_NEAR(choice.rows[0].evaluation.against->divergence, 0, 1e-5);
   EXPECT_TRUE(choice.rows[0].met);
   EXPECT_EQ(report.succeeded(), choice.met);
   EXPECT_TRUE(verify_bundle(folder.path() / "bundle").empty());

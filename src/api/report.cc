@@ -106,6 +106,18 @@ std::string certificate_text(const PlanChoice& choice, const PlanRow& row) {
              loss_text(row.loss.upper_95, choice.budget.metric), " with 95 % confidence");
 }
 
+std::string embeddings_text(const EmbeddingChoice& embeddings) {
+  std::string text =
+      format("%s, %.1f MiB before, %.1f MiB after",
+             std::string(quant::embedding_storage_name(embeddings.storage)).c_str(),
+             mebibytes(embeddings.report.bytes_before), mebibytes(embeddings.report.bytes_after));
+  for (const quant::KeptTable& table : embeddings.report.kept) {
+    text += cat("; ", table.name, " stays as it is: ", table.reason);
+  }
+  if (embeddings.evaluation) text += cat("; they alone: ", agreement_text(*embeddings.evaluation));
+  return text;
+}
+
 std::string report_text(const OptimizeReport& report) {
   std::string text = format("%s for %s, %s, made in %.1f s\n", report.manifest.family.c_str(),
                             std::string(tasks::task_name(report.manifest.task)).c_str(),
@@ -117,6 +129,7 @@ std::string report_text(const OptimizeReport& report) {
       "%.1f MiB after\n",
       mebibytes(report.checkpoint_bytes), mebibytes(report.bundle_bytes),
       mebibytes(report.checkpoint_packed_bytes), mebibytes(report.packed_bytes));
+  text += cat("  embedding tables ", embeddings_text(report.embeddings), "\n");
   if (report.choice) text += choice_lines(report);
   text += format("  largest difference from the checkpoint over the self-test: %.3g\n",
                  report.largest_difference);

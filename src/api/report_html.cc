@@ -284,6 +284,7 @@ std::string report_html(const OptimizeReport& report) {
       "MiB before, %.1f MiB after.</p>\n",
       mebibytes(report.checkpoint_bytes), mebibytes(report.bundle_bytes),
       mebibytes(report.checkpoint_packed_bytes), mebibytes(report.packed_bytes));
+  html += cat("<p>Embedding tables: ", escape_html(embeddings_text(report.embeddings)), ".</p>\n");
   if (report.choice) html += choice_section(report);
   if (report.quantization) html += quantization_section(report);
   html += format(

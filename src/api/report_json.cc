@@ -106,6 +106,20 @@ void write_quantization(JsonWriter& json, const OptimizeReport& report) {
   json.end_object();
 }
 
+void write_embeddings(JsonWriter& json, const EmbeddingChoice& embeddings) {
+  json.key("embeddings").begin_object();
+  json.member("storage", quant::embedding_storage_name(embeddings.storage));
+  json.member("tables", embeddings.report.tables);
+  json.member("bytes_before", embeddings.report.bytes_before);
+  json.member("bytes_after", embeddings.report.bytes_after).key("kept").begin_array();
+  for (const quant::KeptTable& table : embeddings.report.kept) {
+    json.begin_object().member("name", table.name).member("reason", table.reason).end_object();
+  }
+  json.end_array();
+  if (embeddings.evaluation) write_agreement(json, *embeddings.evaluation);
+  json.end_object();
+}
+
 }  // namespace
 
 std::string report_json(const OptimizeReport& report) {
@@ -122,6 +136,7 @@ std::string report_json(const OptimizeReport& report) {
   json.member("packed_bytes", report.packed_bytes);
   json.member("largest_difference", report.largest_difference);
   json.member("self_test_tolerance", report.self_test_tolerance);
+  write_embeddings(json, report.embeddings);
   if (report.quantization) write_quantization(json, report);
   json.key("unchecked").begin_array();
   for (const std::string& sentence : report.unchecked) json.value(sentence);

@@ -62,6 +62,9 @@ void print_json(const api::LoadedModel& model) {
   json.begin_object().member("family", manifest.family);
   json.member("task", tasks::task_name(model.task()))
       .member("precision", engine::precision_name(manifest.precision));
+  if (model.is_bundle()) {
+    json.member("embeddings", quant::embedding_storage_name(manifest.embeddings));
+  }
   json.member("parameters", manifest.parameters);
   json.member("bytes", api::count_constant_bytes(model.graph()));
   json.member("packed_bytes", model.runner().info().packed_bytes);
@@ -81,6 +84,10 @@ void print_text(const api::LoadedModel& model) {
   std::printf("task          %s\n", std::string(tasks::task_name(model.task())).c_str());
   std::printf("precision     %s\n",
               std::string(engine::precision_name(manifest.precision)).c_str());
+  if (model.is_bundle()) {
+    std::printf("embeddings    %s\n",
+                std::string(quant::embedding_storage_name(manifest.embeddings)).c_str());
+  }
   std::printf("parameters    %lld\n", static_cast<long long>(manifest.parameters));
   std::printf("weights       %.1f MiB, %.1f MiB of them packed for this CPU\n",
               static_cast<double>(api::count_constant_bytes(model.graph())) * mib,

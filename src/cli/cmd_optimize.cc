@@ -22,6 +22,7 @@ struct OptimizeFlags {
   std::optional<std::string> calibration;
   std::optional<std::string> budget;
   std::optional<std::string> scheme;
+  std::optional<std::string> embeddings;
   std::vector<std::string> without;
   bool certify = false;
 
@@ -42,6 +43,10 @@ struct OptimizeFlags {
     options.option("--scheme", scheme,
                    "of activations: native (default; runs in integers here), static or ort (both "
                    "simulated exactly in float)");
+    options.option("--embeddings", embeddings,
+                   "how embedding tables are stored: fp16 (default), int8 (also by itself where "
+                   "--budget is given and they lose at most a tenth of it) or fp32, as the "
+                   "checkpoint has them (default of --precision fp32)");
     options.option("--enable", optimize.model.enable, "quantizers to turn on, a glob (repeatable)");
     options.option("--disable", optimize.model.disable,
                    "quantizers to turn off, a glob (repeatable)");
@@ -81,6 +86,7 @@ void read_flags(const OptimizeFlags& flags, api::OptimizeOptions& optimize) {
   }
   if (precision != "auto") optimize.model.precision = api::precision_option(precision);
   if (flags.scheme) optimize.model.scheme = quant::scheme_from_name(*flags.scheme);
+  if (flags.embeddings) optimize.embeddings = api::embeddings_option(*flags.embeddings);
   for (const std::string& name : flags.without) leave_out(name, optimize.quantize.treatments);
   if (flags.budget) optimize.budget = api::parse_budget(*flags.budget);
   optimize.certify = flags.certify;

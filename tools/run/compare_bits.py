@@ -3,7 +3,8 @@
 
 Every model answers its own task in every precision on every kernel set; bundles made by OLD (int8,
 bf16, fp32, and the static and ort schemes) answer in both programs; and a bundle that NEW makes must
-hold the weights and the graph of OLD's. Exit 1 if anything differs.
+hold the weights and the graph of OLD's. Bundles have the checkpoint's embedding tables (--embeddings
+fp32) in programs that know other forms. Exit 1 if anything differs.
 
 usage: compare_bits.py OLD NEW [--models FOLDER...] [--quick]
 """
@@ -46,6 +47,12 @@ def call(program, arguments):
     if done.returncode:
         return f"exit {done.returncode}: {done.stderr.decode().strip()[-200:]}"
     return hashlib.sha256(done.stdout).hexdigest()
+
+
+def exact_tables(program):
+    """The flags with which a bundle's embedding tables are the checkpoint's."""
+    done = subprocess.run([program, "optimize", "--help"], capture_output=True, timeout=60)
+    return ["--embeddings", "fp32"] if b"--embeddings" in done.stdout else []
 
 
 def mask_of(folder):
@@ -94,7 +101,7 @@ class Comparison:
             for side, program in (("old", self.old), ("new", self.new)):
                 made[side] = scratch / f"{side}-{name}"
                 call(program, ["optimize", folder, "-o", made[side], "--force", "--quiet",
-                               "--threads", "2", *flags])
+                               "--threads", "2", *flags, *exact_tables(program)])
             self.compared += 1
             for file in ("model.safetensors", "graph.txt"):
                 old, new = made["old"] / file, made["new"] / file
