@@ -55,7 +55,7 @@ asan: setup  ## all tests, fuzz corpora and a server under load, under AddressSa
 tsan: setup  ## the tests that start threads, and a server under load, under ThreadSanitizer
 	cmake --preset tsan
 	cmake --build --preset tsan --target thread_tests tamis tamis_load
-	tools/run_tests.sh 'tsan:^(base|engines_cpu|api|serve(_[a-z]+)?|golden|soak)_test$$'
+	tools/run_tests.sh 'tsan:^(base|engines_cpu|model|optimize|api|serve(_[a-z]+)?|golden|soak)_test$$'
 	tools/serve_storm.py build/tsan
 
 tidy:  ## clang-tidy over the tree
@@ -82,7 +82,7 @@ ort:  ## fetch ONNX Runtime's shared library (20 MB) and hold the engine onnxrun
 	cmake --build --preset dev --target engines_onnxruntime_test api_test
 	TAMIS_ORT=$$(tools/fetch_ort.sh) && export TAMIS_ORT && \
 	  build/dev/src/engines/onnxruntime/engines_onnxruntime_test && \
-	  build/dev/src/api/api_test --gtest_filter='*OpaqueModel*:*OnnxRuntime*'
+	  build/dev/src/model/model_test --gtest_filter='*OpaqueModel*:*OnnxRuntime*'
 
 bench-compare: model  ## time this tree against commit REF=main in turns; exit 1 if a shape is over 5 % slower
 	@tools/setup.sh build

@@ -8,10 +8,10 @@
 #include <string>
 #include <string_view>
 
-#include "api/loaded_model.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "folder.h"
+#include "model/loaded_model.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
 // Any bytes as tamis.json: a manifest that is written and read again unchanged, or kCorruptData, or
 // kUnsupported.
-#include "api/manifest.h"
+#include "model/manifest.h"
 
 #include <cstddef>
 #include <cstdint>

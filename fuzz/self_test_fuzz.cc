@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "api/self_test.h"
 #include "base/error.h"
+#include "model/self_test.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tamis::api;

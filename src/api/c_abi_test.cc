@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "api/test_util.h"
+#include "model/test_util.h"
 
 namespace tamis::api {
 namespace {

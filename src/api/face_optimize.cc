@@ -3,10 +3,10 @@
 #include <map>
 
 #include "api/face_options.h"
-#include "api/optimize.h"
-#include "api/report.h"
 #include "base/error.h"
 #include "formats/text_data.h"
+#include "optimize/optimize.h"
+#include "optimize/report.h"
 
 namespace tamis {
 

@@ -3,7 +3,7 @@
 
 #include <tamis/model.h>
 
-#include "api/loaded_model.h"
+#include "model/loaded_model.h"
 
 namespace tamis::api {
 

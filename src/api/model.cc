@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "api/face_options.h"
-#include "api/input_error.h"
-#include "api/loaded_model.h"
 #include "base/error.h"
 #include "math/finite.h"
+#include "model/input_error.h"
+#include "model/loaded_model.h"
 
 namespace tamis {
 

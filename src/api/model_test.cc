@@ -6,8 +6,8 @@
 #include <cmath>
 #include <thread>
 
-#include "api/test_util.h"
 #include "base/json.h"
+#include "model/test_util.h"
 
 namespace tamis {
 namespace {

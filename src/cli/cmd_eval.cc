@@ -1,7 +1,7 @@
-#include "api/evaluate.h"
 #include "base/error.h"
 #include "cli/command.h"
 #include "device/device_option.h"
+#include "optimize/evaluate.h"
 
 namespace tamis::cli {
 

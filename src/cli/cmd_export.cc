@@ -1,11 +1,11 @@
 #include <cstdio>
 
-#include "api/export_model.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/plain_text.h"
 #include "cli/command.h"
 #include "cli/stage_signals.h"
+#include "model/export_model.h"
 
 namespace tamis::cli {
 

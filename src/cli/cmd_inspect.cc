@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <map>
 
-#include "api/bundle.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -13,6 +12,7 @@
 #include "engines/cuda/card.h"
 #include "graph/graph.h"
 #include "kernels/cpu/peak/peak.h"
+#include "model/bundle.h"
 #include "quant/marks.h"
 
 namespace tamis::cli {

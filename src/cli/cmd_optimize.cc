@@ -3,11 +3,11 @@
 #include <iterator>
 #include <utility>
 
-#include "api/optimize.h"
-#include "api/report.h"
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/stage_signals.h"
+#include "optimize/optimize.h"
+#include "optimize/report.h"
 
 namespace tamis::cli {
 

@@ -6,11 +6,11 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "api/input_error.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/pull_bar.h"
 #include "device/device_option.h"
+#include "model/input_error.h"
 #include "tasks/task_json.h"
 
 namespace tamis::cli {

@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "api/loaded_model.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "model/loaded_model.h"
 
 namespace tamis::cli {
 

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "api/manifest.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/plain_text.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "model/manifest.h"
 
 namespace tamis::cli {
 

@@ -13,8 +13,8 @@
 #include <random>
 #include <thread>
 
-#include "api/loaded_model.h"
 #include "base/clock.h"
+#include "model/loaded_model.h"
 
 namespace tamis::api {
 namespace {

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "api/loaded_model.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "model/loaded_model.h"
 
 namespace tamis {
 namespace {

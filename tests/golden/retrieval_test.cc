@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "api/loaded_model.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "math/agreement.h"
+#include "model/loaded_model.h"
 
 namespace tamis {
 namespace {

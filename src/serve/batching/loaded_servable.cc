@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <mutex>
 
-#include "api/runner.h"
-#include "api/self_test.h"
 #include "base/error.h"
+#include "model/runner.h"
+#include "model/self_test.h"
 #include "serve/batching/servable.h"
 
 namespace tamis::serve {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "api/optimize.h"
 #include "formats/test_util.h"
+#include "optimize/optimize.h"
 #include "serve/batching/servable.h"
 
 namespace tamis::serve {

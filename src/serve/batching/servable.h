@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "api/int8_check.h"
-#include "api/loaded_model.h"
 #include "base/cpu.h"
 #include "base/thread_pool.h"
 #include "hub/pull.h"
+#include "model/int8_check.h"
+#include "model/loaded_model.h"
 #include "serve/batching/request.h"
 
 namespace tamis::serve {

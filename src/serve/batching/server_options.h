@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "api/loaded_model.h"
+#include "model/loaded_model.h"
 
 namespace tamis::serve {
 

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <utility>
 
-#include "api/input_error.h"
 #include "base/error.h"
+#include "model/input_error.h"
 #include "serve/batching/current_error.h"
 #include "serve/core/request_checks.h"
 #include "tasks/finite.h"

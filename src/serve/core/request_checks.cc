@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "api/input_error.h"
 #include "base/error.h"
+#include "model/input_error.h"
 
 namespace tamis::serve {
 

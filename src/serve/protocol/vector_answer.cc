@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "api/calibration_texts.h"
 #include "base/base64.h"
+#include "model/calibration_texts.h"
 #include "serve/batching/current_error.h"
 
 namespace tamis::serve {

@@ -1,0 +1,96 @@
+// Where a loaded model's graph comes from, and what of it ONNX Runtime runs instead.
+#include <exception>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "model/loaded_model.h"
+#include "model/opaque_model.h"
+
+namespace tamis::api {
+
+namespace {
+
+SourceModel read_checkpoint(const std::filesystem::path& folder, const models::BuildOptions& build,
+                            const ModelOptions& options) {
+  const auto checkpoint = Checkpoint::open(folder, {options.family, options.adapter});
+  return {models::build_model(*checkpoint, build), checkpoint->config().cross_encoder_activation};
+}
+
+[[noreturn]] void refuse_whole(const std::string& not_understood, const Error& error) {
+  fail(ErrorCode::kUnsupported, not_understood,
+       "; ONNX Runtime, where it might run whole: ", error.what());
+}
+
+}  // namespace
+
+void LoadedModel::read(const ModelPath& path, const ModelOptions& options) {
+  folder_ = path.folder;
+  is_bundle_ = path.kind == ModelKind::kBundle;
+  pool_ = options.pool;
+  if (pool_ == nullptr) pool_ = std::make_shared<ThreadPool>(default_thread_count());
+  if (is_bundle_) {
+    load_bundle(path.folder, options);
+  } else {
+    load_checkpoint(path, options);
+  }
+}
+
+// The same graph: all but the graph is left out, and a file that changed would make another.
+graph::Graph LoadedModel::read_graph_again() const {
+  TAMIS_CHECK(source_.has_value());
+  ModelOptions options = source_->options;
+  options.pool = pool_;
+  options.tokenizer = false;
+  options.warn_of_ranges = false;
+  LoadedModel again;
+  std::exception_ptr failure;
+  try {
+    again.read(source_->path, options);
+  } catch (const Error&) {
+    failure = std::current_exception();
+  }
+  if (const auto changed = source_->files.changed()) {
+    fail(ErrorCode::kUnavailable, changed->string(),
+         ": changed since the model was loaded; load it again for outputs beside its task's");
+  }
+  if (failure) std::rethrow_exception(failure);
+  return std::move(again.graph_);
+}
+
+SourceModel LoadedModel::read_source(const ModelPath& path, const std::filesystem::path& weights,
+                                     const models::BuildOptions& build,
+                                     const ModelOptions& options) {
+  const bool asked = options.engine == kOnnxRuntime;
+  if (path.kind != ModelKind::kOnnx) {
+    SourceModel source = read_checkpoint(weights, build, options);
+    if (asked) source.opaque = export_opaque_model(source.built, path.folder);
+    return source;
+  }
+  if (asked) return read_opaque_model(path.file, weights, build);
+  try {
+    return read_onnx_model(path.file, weights, build);
+  } catch (const Error& error) {
+    const bool may = options.run_whole && options.engine.empty();
+    if (!may || error.code() != ErrorCode::kUnsupported) throw;
+    not_understood_ = error.what();
+  }
+  try {
+    return read_opaque_model(path.file, weights, build);
+  } catch (const Error& error) {
+    refuse_whole(not_understood_, error);
+  }
+}
+
+void LoadedModel::start_opaque() {
+  try {
+    runner_ = make_runner({std::string(tasks::task_output(task_))});
+  } catch (const Error& error) {
+    if (not_understood_.empty()) throw;
+    refuse_whole(not_understood_, error);
+  }
+  if (not_understood_.empty()) return;
+  log(LogLevel::kWarning,
+      cat(not_understood_, "; it runs whole on ONNX Runtime, padded and as its file says"));
+}
+
+}  // namespace tamis::api

@@ -1,0 +1,37 @@
+#include "model/model_path.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/staged_folder.h"
+#include "formats/checkpoint.h"
+#include "model/onnx_model.h"
+
+namespace tamis::api {
+
+namespace fs = std::filesystem;
+
+ModelPath resolve_model(std::string_view model, const hub::PullOptions& options) {
+  if (model.empty()) fail(ErrorCode::kInvalidArgument, "the model's path is empty");
+  fs::path folder = settled_folder(model);
+  std::error_code ignored;
+  if (folder.extension() == ".onnx" && file_exists(folder)) {
+    return {onnx_model_folder(folder), ModelKind::kOnnx, folder};
+  }
+  if (!fs::exists(folder, ignored)) {
+    if (!hub::parse_model_id(model)) {
+      fail(ErrorCode::kNotFound, "\"", model, "\": no such folder");
+    }
+    folder = hub::locate(model, options);
+  }
+  if (file_exists(folder / "tamis.json")) return {folder, ModelKind::kBundle};
+  if (const auto file = find_onnx_file(folder)) return {folder, ModelKind::kOnnx, *file};
+  if (file_exists(folder / "config.json") || file_exists(folder / "modules.json")) {
+    return {folder, ModelKind::kCheckpoint};
+  }
+  refuse_foreign_folder(folder);
+  fail(ErrorCode::kNotFound, "\"", folder.string(),
+       "\": not a model; a folder with config.json (Hugging Face), tamis.json (a bundle) or an "
+       ".onnx file is");
+}
+
+}  // namespace tamis::api

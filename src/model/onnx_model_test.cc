@@ -1,0 +1,213 @@
+// Models as .onnx files: what they answer beside what their checkpoints do, and which file is
+// meant.
+#include "model/onnx_model.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "formats/checkpoint.h"
+#include "graph/graph.h"
+#include "graph/testing/unnamed.h"
+#include "model/export_model.h"
+#include "model/self_test.h"
+#include "model/test_util.h"
+#include "onnx/export_onnx.h"
+
+namespace tamis::api {
+namespace {
+
+namespace fs = std::filesystem;
+using graph::testing::unnamed;
+
+models::BuiltModel built_of(const std::string& name) {
+  return models::build_model(*Checkpoint::open(testdata(name)));
+}
+
+onnx::ModelProto exported(const std::string& name) {
+  const models::BuiltModel built = built_of(name);
+  return onnx::export_onnx(built.graph, {output_of(built.head, false), false});
+}
+
+// The checkpoints of the families whose ops are all written.
+std::vector<std::string> names() {
+  std::vector<std::string> kept;
+  for (const std::string& name : checkpoint_names()) {
+    for (const char* family :
+         {"models/bert-", "models/roberta-", "models/distilbert-", "models/camembert-",
+          "models/xlm-roberta-", "models/albert-", "models/electra-"}) {
+      if (name.starts_with(family)) kept.push_back(name);
+    }
+  }
+  return kept;
+}
+
+// A folder as Optimum writes it: model.onnx beside config and tokenizer.
+class OnnxFolder {
+ public:
+  explicit OnnxFolder(const std::string& name, const std::string& file = "model.onnx") {
+    copy_without_weights(name);
+    fs::create_directories((folder_.path() / file).parent_path());
+    onnx::write_onnx(folder_.path() / file, exported(name));
+  }
+  [[nodiscard]] const fs::path& path() const { return folder_.path(); }
+  [[nodiscard]] std::shared_ptr<const LoadedModel> load() const {
+    return LoadedModel::load(resolve_model(path().string()), on_threads(2));
+  }
+
+ private:
+  void copy_without_weights(const std::string& name) const {
+    for (const auto& entry : fs::directory_iterator(testdata(name))) {
+      const fs::path& from = entry.path();
+      if (from.extension() == ".safetensors" || !entry.is_regular_file()) continue;
+      fs::copy_file(from, folder_.path() / from.filename());
+    }
+  }
+
+  TempFolder folder_;
+};
+
+class OnnxOfCheckpoint : public testing::TestWithParam<std::string> {};
+
+TEST_P(OnnxOfCheckpoint, GivesTheSameGraphAndAnswers) {
+  const OnnxFolder folder(GetParam());
+  const auto checkpoint = load_checkpoint(GetParam());
+  const auto model = folder.load();
+  // Values of a fused activation are named after what exporters name.
+  EXPECT_TRUE(unnamed(graph::print(model->graph())) ==
+              unnamed(graph::print(in_float32(checkpoint->graph()))));
+  EXPECT_EQ(model->task(), checkpoint->task());
+  EXPECT_EQ(model->manifest().labels, checkpoint->manifest().labels);
+  EXPECT_EQ(model->manifest().max_length, checkpoint->manifest().max_length);
+  const auto inputs = example_inputs(*checkpoint);
+  EXPECT_EQ(raw_outputs(*model, inputs, 64), raw_outputs(*checkpoint, inputs, 64));
+}
+
+TEST_P(OnnxOfCheckpoint, GivesTheSameUnfusedGraph) {
+  const models::BuiltModel built = built_of(GetParam());
+  const OnnxFolder folder(GetParam());
+  const SourceModel source = read_onnx_model(folder.path() / "model.onnx", folder.path(), {});
+  // The file holds float32, whatever the checkpoint does.
+  EXPECT_TRUE(unnamed(graph::print(source.built.graph)) ==
+              unnamed(graph::print(in_float32(built.graph))));
+  EXPECT_EQ(source.built.head, built.head);
+  EXPECT_EQ(source.built.vocab_size, built.vocab_size);
+  EXPECT_EQ(source.built.output_size, built.output_size);
+  EXPECT_EQ(source.built.max_positions, built.max_positions);
+}
+
+INSTANTIATE_TEST_SUITE_P(Testdata, OnnxOfCheckpoint, testing::ValuesIn(names()),
+                         checkpoint_test_name);
+
+// Pooling, Dense and Normalize lie in the file or beside it, prompts and lengths beside it.
+TEST(ExportModel, KeepsWhatSentenceTransformersHas) {
+  int folders = 0;
+  for (const std::string& name : checkpoint_names()) {
+    if (!name.starts_with("sentence-transformers/")) continue;
+    SCOPED_TRACE(name);
+    const TempFolder folder;
+    const fs::path out = folder.path() / "out";
+    try {
+      (void)export_model(resolve_model(testdata(name).string()), out, {});
+    } catch (const Error& error) {
+      EXPECT_NE(std::string_view(error.what()).find("is not written"), std::string_view::npos)
+          << error.what();
+      EXPECT_FALSE(fs::exists(out));
+      continue;
+    }
+    const auto checkpoint = load_checkpoint(name);
+    const auto model = LoadedModel::load(resolve_model(out.string()), on_threads(2));
+    EXPECT_EQ(model->manifest().normalize, checkpoint->manifest().normalize);
+    EXPECT_EQ(model->manifest().max_length, checkpoint->manifest().max_length);
+    EXPECT_EQ(model->manifest().prompts, checkpoint->manifest().prompts);
+    const auto inputs = example_inputs(*checkpoint);
+    EXPECT_EQ(raw_outputs(*model, inputs, 64), raw_outputs(*checkpoint, inputs, 64));
+    ++folders;
+  }
+  EXPECT_GE(folders, 2);
+}
+
+TEST(ExportModel, ReplacesOnlyWhatItWrote) {
+  const TempFolder folder;
+  const ModelPath path = resolve_model(testdata("models/bert-base").string());
+  const ExportReport report = export_model(path, folder.path() / "out", {});
+  EXPECT_TRUE(fs::exists(report.file));
+  EXPECT_GT(report.nodes, 50);
+  expect_error(ErrorCode::kInvalidArgument, "",
+               [&] { (void)export_model(path, folder.path() / "out", {}); });
+  ExportModelOptions force;
+  force.force = true;
+  (void)export_model(path, folder.path() / "out", force);
+  folder.write("other/notes.txt", "mine");
+  expect_error(ErrorCode::kInvalidArgument, "holds no model.onnx",
+               [&] { (void)export_model(path, folder.path() / "other", force); });
+}
+
+TEST(OnnxModel, LiesWhereExportersPutIt) {
+  for (const char* file : {"onnx/model.onnx", "onnx/model_quantized.onnx", "model_optimized.onnx",
+                           "onnx/other.onnx"}) {
+    const OnnxFolder folder("models/bert-base", file);
+    const ModelPath path = resolve_model(folder.path().string());
+    EXPECT_EQ(path.kind, ModelKind::kOnnx);
+    EXPECT_EQ(path.file, folder.path() / file);
+    const ModelPath itself = resolve_model((folder.path() / file).string());
+    EXPECT_EQ(itself.folder, folder.path());
+    EXPECT_EQ(itself.file, path.file);
+  }
+}
+
+TEST(OnnxModel, GivesWayToOtherWeights) {
+  const OnnxFolder folder("models/bert-base", "onnx/model.onnx");
+  fs::copy_file(testdata("models/bert-base/model.safetensors"),
+                folder.path() / "model.safetensors");
+  EXPECT_EQ(resolve_model(folder.path().string()).kind, ModelKind::kCheckpoint);
+}
+
+TEST(OnnxModel, AsksForANameAmongSeveral) {
+  const OnnxFolder folder("models/bert-base", "a.onnx");
+  fs::copy_file(folder.path() / "a.onnx", folder.path() / "b.onnx");
+  expect_error(ErrorCode::kInvalidArgument, "2 .onnx files (a.onnx, b.onnx, ...)",
+               [&] { (void)resolve_model(folder.path().string()); });
+}
+
+TEST(OnnxModel, TakesTokenIdsAloneWithoutATokenizer) {
+  const TempFolder folder;
+  const fs::path file = folder.path() / "alone.onnx";
+  onnx::write_onnx(file, exported("models/bert-sequence-classification"));
+  const auto model = LoadedModel::load(resolve_model(file.string()), on_threads(1));
+  EXPECT_FALSE(model->has_tokenizer());
+  EXPECT_EQ(model->task(), tasks::TaskKind::kClassify);
+  EXPECT_EQ(model->manifest().labels[2], "LABEL_2");
+  expect_error(ErrorCode::kUnsupported, "there is no tokenizer; token ids alone are accepted",
+               [&] { (void)model->encode({"text"}, tasks::default_options(model->task())); });
+  EXPECT_EQ(make_self_test(*model).cases.size(), 2u);
+}
+
+TEST(OnnxModel, RefusesAConfigThatContradicts) {
+  const OnnxFolder folder("models/bert-sequence-classification");
+  const fs::path config = folder.path() / "config.json";
+  const std::string text = read_file(config);
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string changed = text;
+    changed.replace(changed.find(from), from.size(), to);
+    write_file(config, changed);
+  };
+  with("\"2\": ", "\"3\": \"more\", \"2\": ");
+  expect_error(ErrorCode::kCorruptData,
+               "logits of 3 columns, but config.json beside it names 4 labels",
+               [&] { (void)folder.load(); });
+  const int64_t size = built_of("models/bert-sequence-classification").hidden_size;
+  with(cat("\"hidden_size\": ", size), cat("\"hidden_size\": ", 2 * size));
+  expect_error(ErrorCode::kCorruptData, "hidden_size is", [&] { (void)folder.load(); });
+}
+
+TEST(OnnxModel, RefusesAnotherTaskThanItWasExportedFor) {
+  const OnnxFolder folder("models/bert-token-classification");
+  ModelOptions options = on_threads(1);
+  options.task = tasks::TaskKind::kClassify;
+  expect_error(ErrorCode::kUnsupported, "was exported for token classification, not for",
+               [&] { (void)LoadedModel::load(resolve_model(folder.path().string()), options); });
+}
+
+}  // namespace
+}  // namespace tamis::api

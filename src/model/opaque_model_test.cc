@@ -1,0 +1,223 @@
+// Models that ONNX Runtime runs whole: what their files say, and, where TAMIS_ORT names the
+// library, their answers held against this program's own.
+#include "model/opaque_model.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "model/self_test.h"
+#include "model/test_util.h"
+#include "onnx/export_onnx.h"
+#include "tests/support/test_paths.h"
+
+namespace tamis::api {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::RowUnit;
+
+models::BuiltModel built_of(const std::string& name) {
+  return models::build_model(*Checkpoint::open(testdata(name)));
+}
+
+onnx::ModelProto exported(const std::string& name) {
+  const models::BuiltModel built = built_of(name);
+  return onnx::export_onnx(built.graph, {output_of(built.head, false), false});
+}
+
+// The model as a file, with its config beside it.
+class FileOf {
+ public:
+  explicit FileOf(const std::string& name, bool config = true) : model(exported(name)) {
+    if (!config) return;
+    fs::copy_file(testdata(name + "/config.json"), folder_.path() / "config.json");
+    fs::copy_file(testdata(name + "/tokenizer.json"), folder_.path() / "tokenizer.json");
+  }
+  [[nodiscard]] fs::path write() const {
+    const fs::path file = folder_.path() / "model.onnx";
+    onnx::write_onnx(file, model);
+    return file;
+  }
+  [[nodiscard]] SourceModel read(const models::BuildOptions& options = {}) const {
+    return read_opaque_model(write(), folder_.path(), options);
+  }
+  onnx::ModelProto model;
+
+ private:
+  TempFolder folder_;
+};
+
+ModelOptions on_onnx_runtime() {
+  ModelOptions options = on_threads(1);
+  options.engine = "onnxruntime";
+  options.onnx_runtime.library = test::ort_library();
+  return options;
+}
+
+TEST(OpaqueModel, TellsAnswersByNameAndShape) {
+  struct Row {
+    const char* name;
+    models::HeadKind head;
+    RowUnit unit;
+    std::vector<std::string> parts;
+  };
+  const Row rows[] = {
+      {"models/bert-base", models::HeadKind::kEmbedding, RowUnit::kSequence, {"last_hidden_state"}},
+      {"models/bert-sequence-classification",
+       models::HeadKind::kSequenceClassification,
+       RowUnit::kSequence,
+       {"logits"}},
+      {"models/bert-token-classification",
+       models::HeadKind::kTokenClassification,
+       RowUnit::kToken,
+       {"logits"}},
+      {"models/bert-question-answering",
+       models::HeadKind::kQuestionAnswering,
+       RowUnit::kToken,
+       {"start_logits", "end_logits"}},
+      {"models/bert-masked-lm", models::HeadKind::kMaskedLM, RowUnit::kSelectedToken, {"logits"}}};
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    const SourceModel source = FileOf(row.name).read();
+    const models::BuiltModel built = built_of(row.name);
+    EXPECT_EQ(source.built.head, row.head);
+    EXPECT_EQ(source.built.output_size, built.output_size);
+    EXPECT_EQ(source.built.vocab_size, built.vocab_size);
+    EXPECT_EQ(source.built.labels, built.labels);
+    ASSERT_TRUE(source.opaque);
+    ASSERT_EQ(source.opaque->outputs.size(), 1u);
+    EXPECT_EQ(source.opaque->outputs[0].output.unit, row.unit);
+    EXPECT_EQ(source.opaque->outputs[0].output.width, built.output_size);
+    EXPECT_EQ(source.opaque->outputs[0].parts, row.parts);
+    EXPECT_EQ(source.opaque->outputs[0].pooling.empty(), row.head != models::HeadKind::kEmbedding);
+  }
+}
+
+TEST(OpaqueModel, NamesOutputsThatItCannotTell) {
+  FileOf open("models/bert-sequence-classification", false);
+  open.model.graph.outputs[0].dims->back() = {std::nullopt, "classes"};
+  expect_error(ErrorCode::kUnsupported,
+               "output \"logits\": neither the file nor config.json beside it says how many",
+               [&] { (void)open.read(); });
+  open.model.graph.outputs[0].dims.reset();
+  expect_error(ErrorCode::kUnsupported, "output \"logits\": its rank is not said",
+               [&] { (void)open.read(); });
+  FileOf hidden("models/bert-base");
+  hidden.model.graph.outputs[0].dims.reset();
+  expect_error(ErrorCode::kUnsupported, "output \"last_hidden_state\": its rank is not said",
+               [&] { (void)hidden.read(); });
+  FileOf two("models/bert-sequence-classification");
+  two.model.graph.outputs[0].name = "a";
+  two.model.graph.outputs.push_back(two.model.graph.outputs[0]);
+  expect_error(ErrorCode::kUnsupported, "2 outputs, none called logits, sentence_embedding",
+               [&] { (void)two.read(); });
+  models::BuildOptions options;
+  options.head = models::HeadKind::kQuestionAnswering;
+  expect_error(ErrorCode::kUnsupported,
+               "was exported for sequence classification, not for question answering",
+               [&] { (void)FileOf("models/bert-sequence-classification").read(options); });
+}
+
+TEST(OpaqueModel, TakesWidthsThatTheFileLeavesOpenFromTheConfig) {
+  FileOf open("models/bert-sequence-classification");
+  open.model.graph.outputs[0].dims->back() = {std::nullopt, "classes"};
+  EXPECT_EQ(open.read().built.output_size, 3);
+}
+
+TEST(OpaqueModel, RefusesModulesThatWouldHaveToFollow) {
+  models::BuildOptions options;
+  options.sentence_transformer.emplace();
+  options.sentence_transformer->pooled.emplace_back(DenseConfig{
+      32, 32, Activation::kTanh,
+      std::make_shared<const Tensor>(Tensor::from(Shape{32, 32}, std::vector<float>(1024))),
+      nullptr, "2_Dense"});
+  expect_error(ErrorCode::kUnsupported, "modules.json has more than Pooling and Normalize",
+               [&] { (void)FileOf("models/bert-base").read(options); });
+  options.sentence_transformer->pooled.clear();
+  options.sentence_transformer->late_interaction.emplace();
+  expect_error(ErrorCode::kUnsupported, "modules.json beside it is for",
+               [&] { (void)FileOf("models/bert-base").read(options); });
+}
+
+TEST(OpaqueModel, RefusesBundlesAndPrecisions) {
+  const TempFolder folder;
+  ModelOptions options = on_onnx_runtime();
+  options.precision = engine::Precision::kInt8;
+  expect_error(ErrorCode::kUnsupported,
+               "onnxruntime: runs a model in the types that its file has; --precision is for", [&] {
+                 (void)LoadedModel::load(resolve_model(testdata("models/bert-base").string()),
+                                         options);
+               });
+  expect_error(ErrorCode::kNotFound, "engine \"tpu\": this build has cpu, ", [&] {
+    ModelOptions other = on_threads(1);
+    other.engine = "tpu";
+    (void)LoadedModel::load(resolve_model(testdata("models/bert-base").string()), other);
+  });
+  expect_error(ErrorCode::kUnsupported, "is a bundle, fused for this program's own kernels", [] {
+    (void)LoadedModel::load({testdata("bundles/format-1"), ModelKind::kBundle}, on_onnx_runtime());
+  });
+}
+
+// One operator that import does not know.
+TEST(OpaqueModel, SaysWhyAFileIsNotUnderstoodAndWhatWouldRunIt) {
+  FileOf file("models/bert-sequence-classification");
+  for (onnx::NodeProto& node : file.model.graph.nodes) {
+    if (node.op_type == "Tanh") node.op_type = "HardSigmoid";
+  }
+  const ModelPath path = resolve_model(file.write().string());
+  ModelOptions options = on_threads(1);
+  expect_error(ErrorCode::kUnsupported, "(HardSigmoid): this operator is not understood",
+               [&] { (void)LoadedModel::load(path, options); });
+  options.run_whole = true;
+  options.onnx_runtime.library = "nowhere.so";
+  expect_error(ErrorCode::kUnsupported,
+               "(HardSigmoid): this operator is not understood on hidden states; ONNX Runtime, "
+               "where it might run whole: --ort nowhere.so: no such file",
+               [&] { (void)LoadedModel::load(path, options); });
+  TAMIS_REQUIRE_ORT();
+  options.onnx_runtime.library = test::ort_library();
+  const auto model = LoadedModel::load(path, options);
+  EXPECT_TRUE(model->is_opaque());
+  EXPECT_EQ(model->runner().info().name, "onnxruntime");
+  EXPECT_EQ(make_self_test(*model).cases.size(), 2u);
+}
+
+void expect_near(const std::vector<float>& got, const std::vector<float>& wanted) {
+  ASSERT_EQ(got.size(), wanted.size());
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 1e-4) << i;
+}
+
+class OnnxRuntimeAnswers : public testing::TestWithParam<const char*> {};
+
+TEST_P(OnnxRuntimeAnswers, AreThoseOfTheCheckpoint) {
+  TAMIS_REQUIRE_ORT();
+  const auto checkpoint = load_checkpoint(GetParam());
+  const auto inputs = example_inputs(*checkpoint);
+  const auto wanted = raw_outputs(*checkpoint, inputs, 64);
+  const auto model =
+      LoadedModel::load(resolve_model(testdata(GetParam()).string()), on_onnx_runtime());
+  EXPECT_EQ(model->task(), checkpoint->task());
+  const auto got = raw_outputs(*model, inputs, 64);
+  ASSERT_EQ(got.size(), wanted.size());
+  for (size_t i = 0; i < got.size(); ++i) expect_near(got[i], wanted[i]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Testdata, OnnxRuntimeAnswers,
+                         testing::Values("models/bert-base", "models/roberta-base",
+                                         "models/distilbert-sequence-classification",
+                                         "models/electra-token-classification",
+                                         "models/bert-question-answering",
+                                         "models/albert-masked-lm", "models/xlm-roberta-xl-base"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           for (char& c : name) {
+                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+                           }
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace tamis::api

@@ -1,0 +1,50 @@
+// From a checkpoint to a bundle, with the time before and after.
+//
+// Is: the main job of the program. Is not: the command line around it. May use: all of api.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/text_data.h"
+#include "model/loaded_model.h"
+#include "optimize/choose_plan.h"
+#include "optimize/optimize_report.h"
+#include "quant/embedding_rows.h"
+#include "quant/quantize.h"
+
+namespace tamis::api {
+
+struct OptimizeOptions {
+  /// Its precision: nothing for auto (INT8 within the budget, un-quantizing or falling back as
+  /// needed), "int8" (every linear layer, the budget only reported), "bf16" or "fp32".
+  ModelOptions model;
+  bool force = false;  ///< replace a bundle that is there
+  /// Texts for INT8 and their file's name; empty and no name: the built-in ones. Every second one
+  /// is held out to measure the agreement.
+  std::vector<TextRow> calibration;
+  std::string calibration_file;
+  std::optional<Budget> budget;  ///< nothing: the task's default
+  bool certify = false;          ///< Budget::certify, of the default budget too
+  quant::QuantizeOptions quantize;
+  /// How tables are stored; nothing: in half precision, in 8 bits where a budget is given and that
+  /// alone loses at most a tenth of it on the held-out texts, and as they are in fp32.
+  std::optional<quant::EmbeddingStorage> embeddings;
+  bool measure = false;  ///< decide by the clock instead of the cost table
+  double seconds = 1.0;  ///< to time each shape, before and after
+};
+
+/// Called with what is being done and how far the whole is, 0..1.
+using OptimizeProgress = std::function<void(std::string_view stage, double fraction)>;
+
+/// Writes the bundle, whole or not at all. If no plan keeps the budget, the bundle is fp32 and
+/// succeeded() false. Throws Error: kUnsupported for a bundle as input, kInvalidArgument if
+/// `bundle` exists and `force` is false, and as loading, split_rows() and writing do.
+OptimizeReport optimize(const ModelPath& path, const std::filesystem::path& bundle,
+                        const OptimizeOptions& options, const OptimizeProgress& progress = {});
+
+}  // namespace tamis::api

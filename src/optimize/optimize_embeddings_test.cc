@@ -1,0 +1,110 @@
+// How bundles store embedding tables: as asked for, and what is chosen where nobody asks.
+#include "base/file.h"
+#include "model/test_util.h"
+#include "optimize/optimize.h"
+#include "optimize/report.h"
+
+namespace tamis::api {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char* const kClassifier = "models/bert-sequence-classification";
+
+OptimizeReport optimize_to(const std::string& name, const fs::path& to, OptimizeOptions options) {
+  options.model.pool = std::make_shared<ThreadPool>(2);
+  options.seconds = 0;
+  return optimize(resolve_model(testdata(name).string()), to, options);
+}
+
+// The table's rows as graph.txt has them: "" for a bundle without it.
+std::string declared(const fs::path& bundle, std::string_view table) {
+  const std::string text = read_file(bundle / "graph.txt");
+  const std::string line = cat("constant %", table, " : ");
+  const size_t at = text.find(line);
+  if (at == text.npos) return "";
+  return text.substr(at + line.size(), text.find('\n', at) - at - line.size());
+}
+
+const char* const kWords = "bert.embeddings.word_embeddings.weight";
+
+class EveryStorage : public testing::TestWithParam<quant::EmbeddingStorage> {};
+
+TEST_P(EveryStorage, IsKeptAndAnswersAsMeasured) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.model.precision = engine::Precision::kInt8;
+  options.embeddings = GetParam();
+  const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
+  const std::string_view name = quant::embedding_storage_name(GetParam());
+  const std::string type = declared(folder.path() / "b", kWords);
+  EXPECT_EQ(type.substr(0, type.find('[')), name == "fp32" ? "F32" : name == "fp16" ? "F16" : "I8");
+  const auto bundle = LoadedModel::load({folder.path() / "b", ModelKind::kBundle}, on_threads(2));
+  EXPECT_EQ(bundle->manifest().embeddings, GetParam());
+  EXPECT_NE(report_text(report).find(cat("embedding tables ", name)), std::string::npos);
+  EXPECT_NE(report_json(report).find(cat("\"storage\": \"", name)), std::string::npos);
+  // The plan in float32 differs from the checkpoint by its tables alone.
+  ASSERT_TRUE(report.embeddings.evaluation.has_value());
+  EXPECT_EQ(report.embeddings.evaluation->against->divergence,
+            report.choice->rows[0].evaluation.against->divergence);
+  EXPECT_TRUE(name != "fp32" || report.embeddings.evaluation->against->divergence == 0);
+  EXPECT_FALSE(raw_outputs(*bundle, example_inputs(*bundle), 64).empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EveryStorage,
+                         testing::Values(quant::EmbeddingStorage::kAsStored,
+                                         quant::EmbeddingStorage::kHalf,
+                                         quant::EmbeddingStorage::kInt8),
+                         [](const auto& row) {
+                           return std::string(quant::embedding_storage_name(row.param));
+                         });
+
+TEST(OptimizeEmbeddings, AreIntegersWhereTheBudgetHardlyNotices) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.budget = parse_budget("flips=100%");
+  const OptimizeReport loose = optimize_to(kClassifier, folder.path() / "loose", options);
+  // A plan that gives up has the checkpoint's tables.
+  if (loose.succeeded()) {
+    EXPECT_EQ(loose.embeddings.storage, quant::EmbeddingStorage::kInt8);
+    EXPECT_TRUE(declared(folder.path() / "loose", kWords).starts_with("I8["));
+  }
+  options.model.precision = engine::Precision::kInt8;
+  options.budget = parse_budget("kl=1e-12");
+  const OptimizeReport tight = optimize_to(kClassifier, folder.path() / "tight", options);
+  EXPECT_EQ(tight.embeddings.storage, quant::EmbeddingStorage::kHalf);
+  options.budget.reset();
+  const OptimizeReport usual = optimize_to(kClassifier, folder.path() / "usual", options);
+  EXPECT_EQ(usual.embeddings.storage, quant::EmbeddingStorage::kHalf);
+}
+
+TEST(OptimizeEmbeddings, AreTheCheckpointsWhereNoPlanKeepsTheBudget) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.budget = parse_budget("kl=0");
+  const OptimizeReport report = optimize_to(kClassifier, folder.path() / "b", options);
+  ASSERT_FALSE(report.succeeded());
+  EXPECT_EQ(report.embeddings.storage, quant::EmbeddingStorage::kAsStored);
+  EXPECT_EQ(report.largest_difference, 0);
+}
+
+// float32 means the checkpoint's bits; bf16 rounds more than half precision does.
+TEST(OptimizeEmbeddings, FollowThePrecisionThatWasAskedFor) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  for (const auto& [precision, type] :
+       {std::pair(engine::Precision::kFp32, "F32["), std::pair(engine::Precision::kBf16, "F16[")}) {
+    options.model.precision = precision;
+    (void)optimize_to(kClassifier, folder.path() / type, options);
+    EXPECT_TRUE(declared(folder.path() / type, kWords).starts_with(type));
+  }
+}
+
+TEST(OptimizeEmbeddings, RefuseAnUnknownName) {
+  EXPECT_EQ(embeddings_option("int8"), quant::EmbeddingStorage::kInt8);
+  expect_error(ErrorCode::kInvalidArgument, "--embeddings bf16: must be fp32, fp16 or int8",
+               [] { (void)embeddings_option("bf16"); });
+}
+
+}  // namespace
+}  // namespace tamis::api
