@@ -15,21 +15,21 @@ help:  ## list the targets
 	  while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
 
 setup:  ## install the Debian packages that the build needs (root or sudo)
-	tools/setup.sh
+	tools/environment/setup.sh
 
 model:  ## fetch the real MiniLM into build/models/minilm
-	@tools/setup.sh build
-	tools/fetch_model.sh
+	@tools/environment/setup.sh build
+	tools/environment/fetch_model.sh
 
 clients:  ## a virtual environment with the referees (PyTorch, transformers...) in build/clients
-	tools/make_clients.sh
+	tools/environment/make_clients.sh
 
 web:  ## a virtual environment with what drives a browser and fuzzes /openapi.json in build/web
-	tools/make_web.sh
+	tools/environment/make_web.sh
 
 demo: model release  ## set up, fetch a real model, optimize it, find which sentences are alike
 	cmake --build --preset release --target most_alike
-	tools/demo.sh
+	tools/run/demo.sh
 
 test-web: release web  ## the page in a browser, /openapi.json under a fuzzer
 	build/web/bin/python tests/web/web_test.py build/release/tamis
@@ -40,26 +40,26 @@ test-python: setup clients  ## the PyTorch bridge, its demo, adapters and Ray, w
 	tests/python/full_test.sh build/dev build/clients/bin/python
 
 test: setup  ## set up, build, and pass all tests and checks
-	tools/make_test.sh dev
+	tools/run/make_test.sh dev
 
 release:  ## the program users run: build/release/tamis
-	@tools/setup.sh build
+	@tools/environment/setup.sh build
 	cmake --preset release
 	cmake --build --preset release --target tamis
-	@tools/check_hardening.sh build/release
+	@tools/check/check_hardening.sh build/release
 
 asan: setup  ## all tests, fuzz corpora and a server under load, under AddressSanitizer and UBSan
-	tools/make_test.sh asan
-	tools/serve_storm.py build/asan
+	tools/run/make_test.sh asan
+	tools/run/serve_storm.py build/asan
 
 tsan: setup  ## the tests that start threads, and a server under load, under ThreadSanitizer
 	cmake --preset tsan
 	cmake --build --preset tsan --target thread_tests tamis tamis_load
-	tools/run_tests.sh 'tsan:^(base|engines_cpu|model|optimize|api|serve(_[a-z]+)?|golden|soak)_test$$'
-	tools/serve_storm.py build/tsan
+	tools/run/run_tests.sh 'tsan:^(base|engines_cpu|model|optimize|api|serve(_[a-z]+)?|golden|soak)_test$$'
+	tools/run/serve_storm.py build/tsan
 
 tidy:  ## clang-tidy over the tree
-	@tools/setup.sh build test tidy
+	@tools/environment/setup.sh build test tidy
 	cmake --preset tidy
 	cmake --build --preset tidy -- -k 0
 
@@ -74,54 +74,54 @@ bench-peers: model release clients  ## time Tamis and the other engines in turns
 	tools/generate/results.py
 
 interop: release clients  ## hold exported ONNX files against onnx.checker and ONNX Runtime
-	build/clients/bin/python tools/interop_onnx.py build/release/tamis
+	build/clients/bin/python tools/run/interop_onnx.py build/release/tamis
 
 ort:  ## fetch ONNX Runtime's shared library (20 MB) and hold the engine onnxruntime to this program's answers
-	@tools/setup.sh build test
+	@tools/environment/setup.sh build test
 	cmake --preset dev
-	cmake --build --preset dev --target engines_onnxruntime_test api_test
-	TAMIS_ORT=$$(tools/fetch_ort.sh) && export TAMIS_ORT && \
+	cmake --build --preset dev --target engines_onnxruntime_test model_test
+	TAMIS_ORT=$$(tools/environment/fetch_ort.sh) && export TAMIS_ORT && \
 	  build/dev/src/engines/onnxruntime/engines_onnxruntime_test && \
 	  build/dev/src/model/model_test --gtest_filter='*OpaqueModel*:*OnnxRuntime*'
 
 bench-compare: model  ## time this tree against commit REF=main in turns; exit 1 if a shape is over 5 % slower
-	@tools/setup.sh build
+	@tools/environment/setup.sh build
 	bench/compare.py $(REF)
 
 install:  ## the program, libtamis, headers, CMake and pkg-config files, under prefix=/usr/local
-	@tools/setup.sh build
+	@tools/environment/setup.sh build
 	cmake --preset release
 	cmake --build --preset release --target tamis libtamis
 	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(prefix)
 
 wheel: release  ## the Python packages in build/wheel, repaired by auditwheel where that is installed
 	cmake --build --preset release --target libtamis
-	tools/make_wheel.py build/release build/wheel
+	tools/run/make_wheel.py build/release build/wheel
 	cmake --preset release -B build/server -DTAMIS_GRPC=OFF -DTAMIS_TESTS=OFF -DTAMIS_BENCHMARKS=OFF
 	cmake --build build/server --target tamis
-	tools/make_wheel.py --server build/server build/wheel
+	tools/run/make_wheel.py --server build/server build/wheel
 	@if command -v auditwheel >/dev/null; then auditwheel repair -w build/wheel build/wheel/*-linux_x86_64.whl; fi
 
 package:  ## a Debian package in build/package
-	@tools/setup.sh build package
+	@tools/environment/setup.sh build package
 	cmake --preset release -DCMAKE_INSTALL_LIBDIR=lib
 	cmake --build --preset release --target tamis libtamis
 	cd build/release && cpack -B ../package
 
 fuzz:  ## run each fuzz target for FUZZ_SECONDS=60
-	@tools/setup.sh build sanitize
-	tools/fuzz.sh $(FUZZ_SECONDS)
+	@tools/environment/setup.sh build sanitize
+	tools/run/fuzz.sh $(FUZZ_SECONDS)
 
 soak: model  ## SOAK_SECONDS=600 of ragged batches, then load on a server that reloads: memory must stay flat
-	@tools/setup.sh build test
+	@tools/environment/setup.sh build test
 	cmake --preset release
 	cmake --build --preset release --target tamis tamis_load soak_test
 	TAMIS_SOAK_SECONDS=$(SOAK_SECONDS) build/release/tests/engines/soak_test
-	tools/soak.py --build build/release
+	tools/run/soak.py --build build/release
 
 format:  ## lay out every C++ file with clang-format
-	@tools/setup.sh test
-	tools/check_format.sh --fix
+	@tools/environment/setup.sh test
+	tools/check/check_format.sh --fix
 
 clean:  ## remove what was built (build/models and build/clients stay)
 	rm -rf build/dev build/release build/server build/bench build/asan build/tsan build/fuzz build/tidy

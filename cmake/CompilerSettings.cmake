@@ -25,7 +25,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow
                       -Wno-array-bounds)
 else()
-  # clang asks for braces twice where std::array is initialised; g++ does not.
+  # clang asks for braces twice where std::array is initialized; g++ does not.
   add_compile_options(-Wno-missing-braces)
 endif()
 if(TAMIS_SANITIZE)

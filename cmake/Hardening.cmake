@@ -1,7 +1,7 @@
 # What a release is compiled and linked with against faults that were missed: stack protector,
 # checked library calls, probes of large stack frames, marked entries of functions, and tables that
 # cannot be written once the program runs. Kernels are left out: their loops are what is timed.
-# tools/check_hardening.sh looks for it in the binary.
+# tools/check/check_hardening.sh looks for it in the binary.
 set(TAMIS_HARDENED OFF)
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT TAMIS_SANITIZE)
   set(TAMIS_HARDENED ON)

@@ -12,7 +12,7 @@ function(tamis_kernel_isa isa)
   if(NOT flags)
     message(FATAL_ERROR "tamis_kernel_isa: no flags for ISA '${isa}'")
   endif()
-  # Kernels are intrinsics on registers: optimised in every build type, or tests take minutes.
+  # Kernels are intrinsics on registers: optimized in every build type, or tests take minutes.
   # g++ 12 spills accumulators with PRE on (see docs of the GEMM families), hence -fno-tree-pre.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # GCC bug 105593: its own intrinsics use _mm512_undefined_ps().

@@ -1,5 +1,5 @@
 # tamis_test(NAME [TARGET target] [ARGS argument...]): a ctest entry that runs the GoogleTest binary
-# TARGET (default NAME), without the network, and leaves its report where tools/test_summary.py counts the cases.
+# TARGET (default NAME), without the network, and leaves its report where tools/run/test_summary.py counts the cases.
 function(tamis_test name)
   cmake_parse_arguments(ARG "" "TARGET" "ARGS;ENVIRONMENT" ${ARGN})
   if(NOT ARG_TARGET)

@@ -1,6 +1,6 @@
 // The one exception type of Tamis and its codes.
 //
-// Thrown by loading, optimising, planning and request validation. Kernels never throw.
+// Thrown by loading, optimizing, planning and request validation. Kernels never throw.
 #pragma once
 
 #include <stdexcept>

@@ -205,7 +205,7 @@ Row make_row(const Contestant& contestant, const Workload& work, const kernels::
   row.model = contestant.name;
   row.precision = contestant.model->manifest().precision;
   row.workload = work;
-  row.stats = engine::summarise(contestant.milliseconds);
+  row.stats = engine::summarize(contestant.milliseconds);
   row.tokens = contestant.batch.tokens();
   row.longest = contestant.batch.longest();
   const double seconds = row.stats.median_ms * 1e-3;

@@ -96,7 +96,7 @@ int cmd_embed(const std::vector<std::string>& arguments) {
   options.option("--prompt-name", embed.prompt_name,
                  "a prompt of the model to put before each text");
   options.option("--prompt", embed.prompt, "a prompt as it stands");
-  options.option("--dimensions", embed.dimensions, "keep the first so many, then normalise");
+  options.option("--dimensions", embed.dimensions, "keep the first so many, then normalize");
   options.flag("--normalize", normalize, "unit length, whatever the model says");
   options.flag("--no-normalize", no_normalize, "as the model gives them");
   options.flag("--sparse", ways.sparse, "weights of the vocabulary's tokens (SPLADE, BGE-M3)");

@@ -51,7 +51,7 @@ struct OptimizeFlags {
     options.option("--disable", optimize.model.disable,
                    "quantizers to turn off, a glob (repeatable)");
     options.option("--without", without,
-                   "a treatment to leave out: columns, scale, optimiser, gptq, bias (repeatable)");
+                   "a treatment to leave out: columns, scale, optimizer, gptq, bias (repeatable)");
     options.flag("--measure", optimize.measure, "decide by the clock, not by the cost table");
     options.option("--max-length", optimize.model.max_length, "longest input in tokens");
     options.option("--skip-pass", optimize.model.skip_passes, "a pass to leave out (repeatable)");
@@ -62,7 +62,7 @@ struct OptimizeFlags {
 void leave_out(const std::string& name, quant::Treatments& treatments) {
   const std::pair<std::string_view, bool*> known[] = {
       {"columns", &treatments.outlier_columns},  {"scale", &treatments.scale_and_shift},
-      {"optimiser", &treatments.optimise_scale}, {"gptq", &treatments.gptq},
+      {"optimizer", &treatments.optimize_scale}, {"gptq", &treatments.gptq},
       {"bias", &treatments.bias_correction},
   };
   for (const auto& treatment : known) {
@@ -71,7 +71,7 @@ void leave_out(const std::string& name, quant::Treatments& treatments) {
     return;
   }
   fail(ErrorCode::kInvalidArgument, "--without ", name,
-       ": unknown; accepted are columns, scale, optimiser, gptq and bias");
+       ": unknown; accepted are columns, scale, optimizer, gptq and bias");
 }
 
 void read_flags(const OptimizeFlags& flags, api::OptimizeOptions& optimize) {

@@ -20,8 +20,8 @@ double quantile(const std::vector<double>& sorted, double q) {
 
 }  // namespace
 
-TimingStats summarise(std::vector<double> milliseconds) {
-  if (milliseconds.empty()) fail(ErrorCode::kInvalidArgument, "no runs to summarise");
+TimingStats summarize(std::vector<double> milliseconds) {
+  if (milliseconds.empty()) fail(ErrorCode::kInvalidArgument, "no runs to summarize");
   std::sort(milliseconds.begin(), milliseconds.end());
   const auto n = static_cast<double>(milliseconds.size());
   TimingStats stats;
@@ -51,7 +51,7 @@ TimingStats measure(FunctionRef<void()> body, const TimingOptions& options) {
     now = options.clock->now_ns();
     milliseconds.push_back(static_cast<double>(now - before) * 1e-6);
   }
-  return summarise(std::move(milliseconds));
+  return summarize(std::move(milliseconds));
 }
 
 }  // namespace tamis::engine

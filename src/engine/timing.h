@@ -23,7 +23,7 @@ struct TimingStats {
 };
 
 /// Throws Error{kInvalidArgument} if there are none.
-[[nodiscard]] TimingStats summarise(std::vector<double> milliseconds);
+[[nodiscard]] TimingStats summarize(std::vector<double> milliseconds);
 
 struct TimingOptions {
   int warm_ups = 3;

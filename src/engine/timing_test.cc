@@ -8,8 +8,8 @@ namespace tamis::engine {
 namespace {
 
 // Expected values from numpy: mean, std(ddof=1), median, percentile 95 and 99.
-TEST(Timing, SummarisesAsNumpyDoes) {
-  const TimingStats stats = summarise({4, 1, 3, 2, 10});
+TEST(Timing, SummarizesAsNumpyDoes) {
+  const TimingStats stats = summarize({4, 1, 3, 2, 10});
   EXPECT_EQ(stats.runs, 5);
   EXPECT_DOUBLE_EQ(stats.mean_ms, 4.0);
   EXPECT_NEAR(stats.sd_ms, 3.5355339059327378, 1e-15);
@@ -18,8 +18,8 @@ TEST(Timing, SummarisesAsNumpyDoes) {
   EXPECT_DOUBLE_EQ(stats.median_ms, 3);
   EXPECT_NEAR(stats.p95_ms, 8.8, 1e-12);
   EXPECT_NEAR(stats.p99_ms, 9.76, 1e-12);
-  EXPECT_EQ(summarise({7}).sd_ms, 0);
-  EXPECT_THROW((void)summarise({}), Error);
+  EXPECT_EQ(summarize({7}).sd_ms, 0);
+  EXPECT_THROW((void)summarize({}), Error);
 }
 
 TEST(Timing, StopsWhenBothRunsAndTimeAreReached) {

@@ -26,7 +26,7 @@ namespace tamis::math {
 /// The sum of |x - y|.
 [[nodiscard]] double manhattan_distance(std::span<const float> x, std::span<const float> y);
 
-/// The q-quantile, 0 <= q <= 1, between neighbours by linear interpolation, as numpy.quantile. NaN
+/// The q-quantile, 0 <= q <= 1, between neighbors by linear interpolation, as numpy.quantile. NaN
 /// for no values or if one is NaN.
 [[nodiscard]] double quantile(std::span<const double> values, double q);
 

@@ -1,6 +1,6 @@
 // What a task does to the raw outputs of one request: softmax, sigmoid, unit length.
 //
-// Is: the only softmax, sigmoid and normalisation of the decoding of tasks. Is not: a kernel family
+// Is: the only softmax, sigmoid and normalization of the decoding of tasks. Is not: a kernel family
 // (a request has few of these numbers). May use: nothing.
 //
 // In place, computed in double, rounded once. Thread-safe.

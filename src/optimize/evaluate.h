@@ -1,7 +1,7 @@
 // How well a model does on rows with the truth, and how far it agrees with another.
 //
 // Is: the figures of tamis eval. Is not: reading of files (formats), nor the formulas
-// (tasks/metrics.h, math/agreement.h). May use: all of api.
+// (tasks/metrics.h, math/agreement.h). May use: model, quant.
 #pragma once
 
 #include <functional>

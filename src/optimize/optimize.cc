@@ -40,7 +40,7 @@ void random_batch(const ReportShape& shape, int64_t vocab, engine::BatchBuilder&
   }
 }
 
-// Both models in turns, so that a busy neighbour slows both.
+// Both models in turns, so that a busy neighbor slows both.
 LatencyRow time_shape(const ReportShape& shape, const LoadedModel& before, const LoadedModel& after,
                       double seconds) {
   engine::BatchBuilder batch;
@@ -58,7 +58,7 @@ LatencyRow time_shape(const ReportShape& shape, const LoadedModel& before, const
       ms[i].push_back(static_cast<double>(clock.now_ns() - from) * 1e-6);
     }
   }
-  return {shape.batch, shape.seq, engine::summarise(ms[0]), engine::summarise(ms[1])};
+  return {shape.batch, shape.seq, engine::summarize(ms[0]), engine::summarize(ms[1])};
 }
 
 // The kernel sets that the tolerance of the self-test is taken over.

@@ -1,6 +1,6 @@
 // From a checkpoint to a bundle, with the time before and after.
 //
-// Is: the main job of the program. Is not: the command line around it. May use: all of api.
+// Is: the main job of the program. Is not: the command line around it. May use: model, quant.
 #pragma once
 
 #include <filesystem>

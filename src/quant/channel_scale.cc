@@ -286,7 +286,7 @@ ChannelScale closed_form_scale(const LinearProblem& problem) {
   return objective.to_scale(objective.closed_form());
 }
 
-ChannelScale optimised_scale(const LinearProblem& problem, ThreadPool& pool) {
+ChannelScale optimized_scale(const LinearProblem& problem, ThreadPool& pool) {
   const Objective objective(problem, &pool);
   Point point = objective.closed_form();
   Point best = point;

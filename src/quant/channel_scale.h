@@ -46,7 +46,7 @@ struct ChannelScale {
 
 /// Minimises log(A + N) by Adam from the closed form: 80 steps, rate 0.06 falling by a cosine, the
 /// best step kept. In the static form the shift stays the middle of the range.
-[[nodiscard]] ChannelScale optimised_scale(const LinearProblem& problem, ThreadPool& pool);
+[[nodiscard]] ChannelScale optimized_scale(const LinearProblem& problem, ThreadPool& pool);
 
 /// A + N of a choice.
 [[nodiscard]] double noise_of(const LinearProblem& problem, const ChannelScale& scale);

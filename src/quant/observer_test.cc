@@ -69,7 +69,7 @@ TEST(PercentileObserver, IsTheLeftEdgeOfTheBinThatReachesIt) {
 }
 
 // The same numbers as pytorch-quantization's rule in torch, recorded by
-// tools/make_percentile_vectors.py.
+// tools/generate/make_percentile_vectors.py.
 TEST(PercentileObserver, IsTheOriginalsBitForBit) {
   const std::string file = TAMIS_TESTDATA "/quantizers/percentile.json";
   const std::string text = read_file(file);

@@ -152,8 +152,8 @@ TEST(ChannelScale, EachStepLowersTheNoise) {
     problem.high = high;
     const double plain = noise_of(problem, identity_scale(problem));
     const double closed = noise_of(problem, closed_form_scale(problem));
-    const double optimised = noise_of(problem, optimised_scale(problem, pool));
-    EXPECT_LT(optimised, closed) << is_static;
+    const double optimized = noise_of(problem, optimized_scale(problem, pool));
+    EXPECT_LT(optimized, closed) << is_static;
     if (is_static) continue;
     EXPECT_LT(closed, plain);
     EXPECT_EQ(pick_outliers(problem, 2), (std::vector<int32_t>{7, 21}));

@@ -18,7 +18,7 @@ using graph::QuantScheme;
 namespace {
 
 constexpr double kDamp = 0.1;
-// Tokens that the scale is optimised on, and those that errors are measured on.
+// Tokens that the scale is optimized on, and those that errors are measured on.
 constexpr size_t kSampleTokens = 768;
 constexpr size_t kMeasuredTokens = 2048;
 // A range should hold what lies within so many standard deviations (int8-recipe, section 7).
@@ -335,8 +335,8 @@ class Treatment {
     const std::vector<int32_t> outliers = best.outliers;
     const LinearProblem given = problem(outliers);
     keep_if_better(make(outliers, closed_form_scale(given)), best, least);
-    if (wanted_.optimise_scale) {
-      keep_if_better(make(outliers, optimised_scale(given, pool_)), best, least);
+    if (wanted_.optimize_scale) {
+      keep_if_better(make(outliers, optimized_scale(given, pool_)), best, least);
     }
   }
 

@@ -21,7 +21,7 @@ namespace tamis::quant {
 struct Treatments {
   bool outlier_columns = true;
   bool scale_and_shift = true;
-  bool optimise_scale = true;  ///< by Adam; otherwise the closed form
+  bool optimize_scale = true;  ///< by Adam; otherwise the closed form
   bool gptq = true;
   bool bias_correction = true;
 };

@@ -152,7 +152,7 @@ Server::~Server() {
   core_->close();
   grpc_.reset();
   http_->stop();
-  // What they still do (a model that loads, texts to tokenise) answers exchanges and asks the core:
+  // What they still do (a model that loads, texts to tokenize) answers exchanges and asks the core:
   // both go when nobody holds them any more.
   core_->loader().stop();
   workers_->stop();

@@ -86,7 +86,7 @@ class UnigramModel : public Model {
   }
 
   /// Viterbi. Leaves where each piece ends, and its id, in scratch.ends and scratch.piece_ids,
-  /// neighbouring unknown characters joined.
+  /// neighboring unknown characters joined.
   void cut(std::string_view word, Scratch& scratch) const {
     constexpr uint32_t kUnreached = UINT32_MAX;
     auto& path = scratch.path;

@@ -1,6 +1,6 @@
 // What becomes of the text that a pattern matched when a piece is cut there.
 //
-// Is: the library's five behaviours. Is not: matching. May use: text.
+// Is: the library's five behaviors. Is not: matching. May use: text.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 namespace tamis::tokenizer {
 
 /// For "a-b" cut at "-": kRemoved a|b, kIsolated a|-|b, kMergedWithPrevious a-|b, kMergedWithNext
-/// a|-b; kContiguous joins neighbouring matches.
+/// a|-b; kContiguous joins neighboring matches.
 enum class SplitBehavior : uint8_t {
   kRemoved,
   kIsolated,
@@ -30,7 +30,7 @@ struct Segment {
   bool is_match;
 };
 
-/// Adds what the behaviour makes of the segments to text.next_pieces.
+/// Adds what the behavior makes of the segments to text.next_pieces.
 void cut_segments(Text& text, const Piece& piece, std::vector<Segment>& segments,
                   SplitBehavior behavior);
 

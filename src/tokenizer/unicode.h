@@ -1,7 +1,7 @@
 // Unicode as the Hugging Face `tokenizers` library sees it, code point by code point.
 //
 // Is: class tests, lower case, the four normal forms and grapheme clusters over tables that
-// tools/make_unicode.py measures through the library itself.
+// tools/generate/make_unicode.py measures through the library itself.
 // Is not: a general Unicode library; where that library deviates from the standard or carries an
 // older version, so does this.
 // May use: base. All functions are pure and thread-safe.

@@ -1,7 +1,7 @@
 // Unpacks the tables of unicode_tables.inc while it is compiled.
 //
 // Is: the constants of unicode_tables.h. Is not: a choice of what they hold
-// (tools/make_unicode.py).
+// (tools/generate/make_unicode.py).
 #include "tokenizer/unicode_tables.h"
 
 namespace tamis::tokenizer::unicode_tables {
@@ -10,7 +10,7 @@ namespace tamis::tokenizer::unicode_tables {
 
 namespace {
 
-/// Numbers of base 45, as tools/make_unicode.py writes them.
+/// Numbers of base 45, as tools/generate/make_unicode.py writes them.
 class Reader {
  public:
   constexpr explicit Reader(const char* text) : at_(text) {}

@@ -1,5 +1,5 @@
-// Facts recorded from the Hugging Face library by tools/make_unicode.py, checked over all code
-// points: a wrong table entry changes a checksum.
+// Facts recorded from the Hugging Face library by tools/generate/make_unicode.py, checked over all
+// code points: a wrong table entry changes a checksum.
 #include "tokenizer/unicode.h"
 
 #include <gtest/gtest.h>
@@ -106,7 +106,7 @@ uint64_t hash_utf8(uint64_t hash, std::u32string_view text) {
   return hash;
 }
 
-// The sequences that tools/make_unicode.py draws, by the same 64-bit LCG.
+// The sequences that tools/generate/make_unicode.py draws, by the same 64-bit LCG.
 uint64_t sequences_checksum(const std::u32string& pool, int count, uint32_t longest,
                             const std::function<std::u32string(std::u32string_view)>& answer) {
   uint64_t state = 1;

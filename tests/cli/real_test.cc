@@ -28,7 +28,7 @@ TEST(CliReal, ClassifiesSst2AsPyTorchDoes) {
 }
 
 // sentence-transformers 6.2 and scipy.stats.spearmanr give 0.79738306 on these 2250 pairs. Cosines
-// that differ by float rounding change places with a neighbour, which moves the figure by about
+// that differ by float rounding change places with a neighbor, which moves the figure by about
 // 6 / n^3 a step: 1e-6 is over a thousand such steps.
 TEST(CliReal, RanksSts2014AsSentenceTransformersDoes) {
   TAMIS_REQUIRE_MODEL();

@@ -1,5 +1,5 @@
 // Text in, embedding out: a loaded model's tokenizer, engine and embed task against what
-// SentenceTransformer.encode answered (testdata/README.md): prompts, dimensions, normalisation.
+// SentenceTransformer.encode answered (testdata/README.md): prompts, dimensions, normalization.
 //
 // Every component lies within 1e-5, the distance asked for on the real model; the recorded values
 // are of size 1, and golden_test.cc holds the raw outputs to a derived bound below it.

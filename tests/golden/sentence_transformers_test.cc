@@ -1,4 +1,4 @@
-// sentence-transformers folders: pooling and Dense in the graph, normalisation behind it, against
+// sentence-transformers folders: pooling and Dense in the graph, normalization behind it, against
 // what SentenceTransformer.encode answered.
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The tests of the Python package that need torch, transformers, Ray and a kernel for notebooks, with
-# the packages of tools/clients.txt (`make clients`).
+# the packages of tools/environment/clients.txt (`make clients`).
 #
 #   full_test.sh BUILD_FOLDER PYTHON
 set -eu
@@ -11,7 +11,7 @@ python=$2
 
 export TAMIS_LIBRARY="$build/libtamis.so" TAMIS_PROGRAM="$build/tamis" PYTHONDONTWRITEBYTECODE=1
 export TAMIS_TESTDATA="$source/testdata" PYTHONPATH="$source/python"
-"$source/tools/make_notebook.py" --check "$source/examples/python/quantize_and_train.py"
+"$source/tools/generate/make_notebook.py" --check "$source/examples/python/quantize_and_train.py"
 for test in test_torch_rules test_torch test_adapters test_demo; do
   echo "$test" >&2
   "$python" "$here/$test.py"

@@ -8,12 +8,12 @@ here=$(cd "$(dirname "$0")" && pwd)
 source=$(cd "$here/../.." && pwd)
 build=$(cd "$1" && pwd)
 
-# Debian's interpreter has the numpy that tools/setup.sh installs; another may have its own.
+# Debian's interpreter has the numpy that tools/environment/setup.sh installs; another may have its own.
 for candidate in python3 /usr/bin/python3; do
   if "$candidate" -c "import numpy" 2>/dev/null; then python=$candidate; break; fi
 done
 if [ -z "${python:-}" ]; then
-  echo "needs numpy: run tools/setup.sh test"
+  echo "needs numpy: run tools/environment/setup.sh test"
   [ "${CI:-}" = true ] && exit 1
   exit 77
 fi
@@ -26,9 +26,9 @@ TAMIS_LIBRARY="$build/libtamis.so" PYTHONPATH="$source/python" "$python" "$here/
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
-wheel=$("$python" "$source/tools/make_wheel.py" "$build" "$stage/wheels")
+wheel=$("$python" "$source/tools/run/make_wheel.py" "$build" "$stage/wheels")
 "$python" "$here/check_wheel.py" "$wheel" "$stage/tree"
-server=$("$python" "$source/tools/make_wheel.py" --server "$build" "$stage/wheels")
+server=$("$python" "$source/tools/run/make_wheel.py" --server "$build" "$stage/wheels")
 "$python" "$here/check_wheel.py" "$server" "$stage/tree"
 cd "$stage"
 env -u TAMIS_LIBRARY PYTHONPATH="$stage/tree" "$python" "$here/test_tamis.py" Embedding Faults

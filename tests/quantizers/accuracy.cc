@@ -135,16 +135,16 @@ std::vector<Recipe> recipes() {
   const quant::Treatments none{false, false, false, false, false};
   quant::Treatments scaled = none;
   scaled.scale_and_shift = scaled.bias_correction = true;
-  quant::Treatments optimised = scaled;
-  optimised.optimise_scale = true;
-  quant::Treatments gptq = optimised;
+  quant::Treatments optimized = scaled;
+  optimized.optimize_scale = true;
+  quant::Treatments gptq = optimized;
   gptq.gptq = true;
   quant::Treatments columns = scaled;
   columns.outlier_columns = true;
   return {
       {"plain", none, {}},
       {"R1 closed form + BC", scaled, {}},
-      {"R2 optimised + BC", optimised, {}},
+      {"R2 optimized + BC", optimized, {}},
       {"R3 = R2 + GPTQ", gptq, {}},
       {"R5 columns 2,0,2,4 + closed form + BC", columns, {}},
       {"R4 all, columns 1,0,1,2", {}, {1, 0, 1, 2}},

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "run"))
 import test_summary  # noqa: E402
 
 JUNIT = """<testsuite>
@@ -36,7 +36,7 @@ class SummaryTest(unittest.TestCase):
             (folder / "ctest.junit").write_text(JUNIT)
             (folder / "unit.xml").write_text(UNIT)
             (folder / "crash.xml").write_text(CRASH)
-            totals, reasons = test_summary.summarise(folder)
+            totals, reasons = test_summary.summarize(folder)
         # passed: unit a, crash a, plain; failed: unit b, crash as a whole, dead; skipped: c, absent.
         self.assertEqual(totals, [3, 3, 2])
         self.assertEqual(reasons["needs the model"], 1)

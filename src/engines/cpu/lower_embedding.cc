@@ -48,7 +48,7 @@ class EmbeddingStep final : public Step {
     args_.tables[0].scale = lowering.optional_constant(node.operand(Operand::kWeightScale));
   }
 
-  void normalise(const graph::Node& node, const Lowering& lowering) {
+  void normalize(const graph::Node& node, const Lowering& lowering) {
     args_.gamma = lowering.constant(node.operand(Operand::kGamma));
     args_.beta = lowering.optional_constant(node.operand(Operand::kBeta));
     args_.eps = node.attribute<graph::LayerNormAttributes>().epsilon;
@@ -98,7 +98,7 @@ std::unique_ptr<Step> lower_embed_layer_normalization(const graph::Node& node, L
                                       {Operand::kType, Operand::kTypeIds},
                                       {Operand::kPosition, Operand::kPositionIds}};
   auto step = std::make_unique<EmbeddingStep>(node, lowering, kTables);
-  step->normalise(node, lowering);
+  step->normalize(node, lowering);
   return step;
 }
 

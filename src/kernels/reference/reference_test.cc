@@ -68,7 +68,7 @@ TEST(ReferenceMatMul, AddsBiasActivatesAndAddsResidual) {
   EXPECT_EQ(y, (std::vector<float>{111, 100, 100, 213, 200, 200}));
 }
 
-TEST(ReferenceLayerNorm, NormalisesTheSum) {
+TEST(ReferenceLayerNorm, NormalizesTheSum) {
   const std::vector<float> x = {1, 2, 3, 4};
   const std::vector<float> residual = {0, 0, 0, 4};
   const std::vector<float> gamma = {1, 1, 2, 1};

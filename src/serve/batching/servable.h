@@ -33,7 +33,7 @@ struct ServableInfo {
   std::vector<std::string> labels;
   std::string pooling;  ///< of an embedding, "mean" for instance
   bool has_token_embeddings = false;
-  bool checkpoint = false;                           ///< not optimised
+  bool checkpoint = false;                           ///< not optimized
   std::optional<api::Int8Agreement> int8_agreement;  ///< of int8 made while loading
   bool padded = false;                               ///< a batch costs its rows times the longest
 };

@@ -1,4 +1,4 @@
-// Threads for work that must not hold up a protocol's thread: tokenising, decoding, loading.
+// Threads for work that must not hold up a protocol's thread: tokenizing, decoding, loading.
 //
 // Is: a queue of tasks. Is not: the engine's pool (base/thread_pool.h), which computes. May use:
 // request.

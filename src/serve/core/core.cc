@@ -14,10 +14,10 @@ namespace tamis::serve {
 
 namespace {
 
-// Texts of so many bytes are tokenised where they arrive: about 30 us, what two thread switches
+// Texts of so many bytes are tokenized where they arrive: about 30 us, what two thread switches
 // cost under load.
 constexpr size_t kInlineBytes = 2048;
-// Texts that one worker tokenises at a time.
+// Texts that one worker tokenizes at a time.
 constexpr size_t kChunk = 32;
 // What may be decoded and printed on the protocol's own thread: 8,192 floats in JSON, about 0.2 ms.
 constexpr int64_t kInlineReplyBytes = 8192 * kPrintedFloatBytes;
@@ -86,7 +86,7 @@ struct Core::Flight {
   int64_t tokenized_ns = 0;
   int64_t deadline_ns = 0;  ///< 0: none
   std::atomic<size_t> chunks_left{0};
-  std::mutex mutex;         ///< of reply.error and the next while chunks are tokenised
+  std::mutex mutex;         ///< of reply.error and the next while chunks are tokenized
   size_t refused_from = 0;  ///< the first input of the chunk that reply.error is about
 };
 

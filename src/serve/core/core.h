@@ -1,4 +1,4 @@
-// The way of a request, whatever protocol it came by: find the model, admit, tokenise, queue,
+// The way of a request, whatever protocol it came by: find the model, admit, tokenize, queue,
 // decode, answer.
 //
 // Is: the one place that protocols call. Is not: parsing or printing of any dialect. May use:

@@ -162,7 +162,7 @@ TEST(GemmBf16, RoundedOutputIsTheRoundedFloat) {
   }
 }
 
-TEST(GemmBf16, ARowDoesNotDependOnItsNeighboursNorOnThePanelRange) {
+TEST(GemmBf16, ARowDoesNotDependOnItsNeighborsNorOnThePanelRange) {
   const Problem problem(64, 200, 100);
   for (const auto& row : rows_here(kRows)) {
     SCOPED_TRACE(row.kernel->name);

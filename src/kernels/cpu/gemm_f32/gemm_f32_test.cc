@@ -156,7 +156,7 @@ TEST(GemmF32, EveryEpilogue) {
 // Several blocks of rows: 512 KB of A are 128 rows here.
 TEST(GemmF32, SeveralRowBlocks) { expect_rows_agree(Problem(200, 33, 1024), kVariants[4]); }
 
-TEST(GemmF32, ARowDoesNotDependOnItsNeighbours) {
+TEST(GemmF32, ARowDoesNotDependOnItsNeighbors) {
   const Problem problem(64, 96, 200);
   for (const auto& row : rows_here(kRows)) {
     SCOPED_TRACE(row.kernel->name);

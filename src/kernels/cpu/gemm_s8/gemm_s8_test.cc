@@ -258,7 +258,7 @@ TEST(GemmS8, HalfPrecisionSaturates) {
 
 TEST(GemmS8, SeveralRowBlocks) { expect_rows_agree(Problem(150, 49, 2051), kVariants[2]); }
 
-TEST(GemmS8, ARowDoesNotDependOnItsNeighboursNorOnThePanelRange) {
+TEST(GemmS8, ARowDoesNotDependOnItsNeighborsNorOnThePanelRange) {
   const Problem problem(64, 200, 100);
   for (const auto& row : rows_here(kRows)) {
     SCOPED_TRACE(row.kernel->name);

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Exports the committed checkpoints and holds the files against onnx.checker and ONNX Runtime.
+
+Usage: build/clients/bin/python tools/run/interop_onnx.py [TAMIS]   (default build/release/tamis)
+
+Each checkpoint of testdata/models whose family `tamis export` writes is exported; the file must pass
+onnx.checker with full shape inference, and ONNX Runtime without optimizations must answer the cases
+of golden.json, alone and as a padded batch, within TOLERANCE of what Hugging Face's model answered.
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy
+import onnx
+import onnxruntime
+
+FAMILIES = ("bert-", "roberta-", "distilbert-", "camembert-", "xlm-roberta-", "albert-", "electra-")
+# Two float32 computations of some ten layers with outputs around 1.
+TOLERANCE = 2e-5
+
+
+def open_session(path):
+    onnx.checker.check_model(str(path), full_check=True)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def padded(cases, key, longest):
+    rows = [case.get(key, [0] * len(case["input_ids"])) for case in cases]
+    return numpy.array([row + [0] * (longest - len(row)) for row in rows], dtype=numpy.int64)
+
+
+def feeds(session, cases):
+    """The batch of all cases; padding ids are 1, which no mask may let through."""
+    longest = max(len(case["input_ids"]) for case in cases)
+    mask = numpy.zeros((len(cases), longest), dtype=numpy.int64)
+    for row, case in enumerate(cases):
+        mask[row, : len(case["input_ids"])] = 1
+    arrays = {
+        "input_ids": padded(cases, "input_ids", longest) * mask + (1 - mask),
+        "attention_mask": mask,
+        "token_type_ids": padded(cases, "token_type_ids", longest),
+    }
+    return {item.name: arrays[item.name] for item in session.get_inputs()}
+
+
+def answers(session, cases):
+    """Per case: one array, as golden.json has it."""
+    names = [item.name for item in session.get_outputs()]
+    outputs = dict(zip(names, session.run(names, feeds(session, cases))))
+    results = []
+    for row, case in enumerate(cases):
+        tokens = len(case["input_ids"])
+        if "start_logits" in outputs:
+            pair = (outputs["start_logits"], outputs["end_logits"])
+            results.append(numpy.stack([item[row, :tokens] for item in pair], axis=-1))
+        elif "last_hidden_state" in outputs:
+            results.append(outputs["last_hidden_state"][row, :tokens])
+        elif "logits_rows" in case:
+            results.append(outputs["logits"][row, case["logits_rows"]])
+        elif outputs["logits"].ndim == 3:
+            results.append(outputs["logits"][row, :tokens])
+        else:
+            results.append(outputs["logits"][row])
+    return results
+
+
+def farthest(session, cases):
+    most = 0.0
+    batches = [cases] + [[case] for case in cases]
+    for batch in batches:
+        for case, got in zip(batch, answers(session, batch)):
+            key = "logits" if "logits" in case["outputs"] else "token_embeddings"
+            wanted = numpy.array(case["outputs"][key], dtype=numpy.float64)
+            most = max(most, float(numpy.abs(got - wanted.reshape(got.shape)).max()))
+    return most
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    tamis = sys.argv[1] if len(sys.argv) > 1 else str(root / "build/release/tamis")
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for checkpoint in sorted((root / "testdata/models").iterdir()):
+            if not checkpoint.name.startswith(FAMILIES):
+                continue
+            out = pathlib.Path(folder) / checkpoint.name
+            subprocess.run([tamis, "export", str(checkpoint), "--format", "onnx", "-o", str(out)],
+                           check=True, stdout=subprocess.DEVNULL)
+            cases = json.loads((checkpoint / "golden.json").read_text())["cases"]
+            most = farthest(open_session(out / "model.onnx"), cases)
+            failed += not most <= TOLERANCE
+            print(f"{checkpoint.name:40} {most:.1e}{'' if most <= TOLERANCE else '  TOO FAR'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
