@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "math/agreement.h"
+#include "tasks/finite.h"
 #include "tasks/metrics.h"
 
 namespace tamis::api {
