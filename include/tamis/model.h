@@ -5,6 +5,7 @@
 #pragma once
 
 #include <tamis/error.h>
+#include <tamis/input_error.h>
 #include <tamis/options.h>
 #include <tamis/results.h>
 
@@ -76,7 +77,8 @@ struct Matrix {
 /// Answers do not depend on what else runs, nor on what stands beside a text in a call.
 ///
 /// Calls throw Error: kInvalidArgument (a text that is not UTF-8, an option out of range),
-/// kUnsupported (the model cannot do the task).
+/// kUnsupported (the model cannot do the task). What is wrong with one input alone is an
+/// InputError, which names it.
 class Model {
  public:
   /// `model`: a Hugging Face folder, a hub id in the local cache, an .onnx file, or a bundle.
@@ -117,6 +119,9 @@ class Model {
                                            const NerOptions& options = {}) const;
   [[nodiscard]] QaResult answer(const std::string& question, const std::string& context,
                                 const QaOptions& options = {}) const;
+  /// Several at once; `text` is the question, `pair` the context.
+  [[nodiscard]] std::vector<QaResult> answer(const std::vector<TaskInput>& inputs,
+                                             const QaOptions& options = {}) const;
   [[nodiscard]] std::vector<FillMaskResult> fill_mask(const std::vector<std::string>& texts,
                                                       const FillMaskOptions& options = {}) const;
   [[nodiscard]] std::vector<ZeroShotResult> zero_shot(const std::vector<std::string>& texts,

@@ -1,3 +1,4 @@
+#include <tamis/json.h>
 #include <tamis/model.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include "math/finite.h"
 #include "model/input_error.h"
 #include "model/loaded_model.h"
+#include "tasks/task_json.h"
 
 namespace tamis {
 
@@ -215,6 +217,11 @@ QaResult Model::answer(const std::string& question, const std::string& context,
   return run_task<QaResult>(*impl_->model, {{question, context}}, options).front();
 }
 
+std::vector<QaResult> Model::answer(const std::vector<TaskInput>& inputs,
+                                    const QaOptions& options) const {
+  return run_task<QaResult>(*impl_->model, inputs, options);
+}
+
 std::vector<FillMaskResult> Model::fill_mask(const std::vector<std::string>& texts,
                                              const FillMaskOptions& options) const {
   return run_task<FillMaskResult>(*impl_->model, inputs_of(texts), options);
@@ -231,5 +238,7 @@ Tokens Model::tokenize(const std::string& text) const {
   tokens.ids = std::move(encoding.ids);
   return tokens;
 }
+
+std::string to_json(const TaskResult& result) { return tasks::to_json(result); }
 
 }  // namespace tamis

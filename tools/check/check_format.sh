@@ -20,5 +20,5 @@ fi
 
 if [ "${1:-}" = --fix ]; then mode=-i; else mode="--dry-run -Werror --ferror-limit=1"; fi
 # shellcheck disable=SC2086  # the mode may be two words
-find include src tests fuzz examples -name '*.h' -o -name '*.cc' 2>/dev/null | sort |
+find include src tests fuzz examples integrations -name '*.h' -o -name '*.cc' 2>/dev/null | sort |
   xargs -r "$formatter" $mode

@@ -257,7 +257,7 @@ def check_tree(root):
     layers = read_layers((root / "tools/layers.txt").read_text())
     faults = check_rows(layers)
     faults += check_diagram(ARCHITECTURE, (root / ARCHITECTURE).read_text(), layers)
-    for top in ("include", "src", "tests", "examples"):
+    for top in ("include", "src", "tests", "examples", "integrations"):
         for file in sorted((root / top).rglob("*")):
             path = file.relative_to(root).as_posix()
             if file.suffix in SOURCE_SUFFIXES:
