@@ -193,8 +193,20 @@ void Exchange::add_output(const char* name, TRITONSERVER_DataType type,
   if (!bytes.empty()) std::memcpy(data, bytes.data(), bytes.size());
 }
 
+// Triton's response cache keeps a failed response as one without outputs, and gives that to the
+// next client as an answer. It does not keep one with an output that has no buffer.
+void Exchange::keep_from_cache() const {
+  if (outputs_.empty()) return;
+  const int64_t shape = 0;
+  TRITONBACKEND_Output* output = nullptr;
+  TRITONSERVER_Error* const failed = TRITONBACKEND_ResponseOutput(
+      response_, &output, outputs_[0].c_str(), TRITONSERVER_TYPE_FP32, &shape, 1);
+  if (failed != nullptr) TRITONSERVER_ErrorDelete(failed);
+}
+
 void Exchange::send() noexcept {
   TRITONSERVER_Error* const error = error_ ? error_of(*error_) : nullptr;
+  if (error != nullptr) keep_from_cache();
   TRITONSERVER_Error* const failed = TRITONBACKEND_ResponseSend(
       std::exchange(response_, nullptr), TRITONSERVER_RESPONSE_COMPLETE_FINAL, error);
   if (error != nullptr) TRITONSERVER_ErrorDelete(error);

@@ -69,6 +69,8 @@ class Exchange {
   void send() noexcept;
 
  private:
+  void keep_from_cache() const;
+
   TRITONBACKEND_Request* request_;
   TRITONBACKEND_Response* response_ = nullptr;
   std::vector<std::string> outputs_;

@@ -45,8 +45,27 @@ Registry& registry() {
 // Set once the registry exists: a handler must not construct it.
 std::atomic<Registry*> the_registry = nullptr;
 
-// Files of a folder by their entries as the kernel gives them; opendir() allocates.
-void remove_files(int folder) {
+// Deeper than any stage is.
+constexpr int kMostDepth = 8;
+
+bool is_dots(const char* name) {
+  return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0));
+}
+
+void remove_entries(int folder, int depth);
+
+// A file, or a folder with what is in it.
+void remove_entry(int folder, const char* name, int depth) {
+  if (is_dots(name) || ::unlinkat(folder, name, 0) == 0 || depth == 0) return;
+  const int inner = ::openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (inner < 0) return;
+  remove_entries(inner, depth - 1);
+  ::close(inner);
+  (void)::unlinkat(folder, name, AT_REMOVEDIR);
+}
+
+// Entries of a folder as the kernel gives them; opendir() allocates.
+void remove_entries(int folder, int depth) {
   alignas(dirent64) std::array<char, 4096> buffer;
   for (;;) {
     const long got = ::syscall(SYS_getdents64, folder, buffer.data(), buffer.size());
@@ -54,7 +73,7 @@ void remove_files(int folder) {
     for (long at = 0; at < got;) {
       const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
       at += entry->d_reclen;
-      (void)::unlinkat(folder, entry->d_name, 0);
+      remove_entry(folder, entry->d_name, depth);
     }
   }
 }
@@ -64,7 +83,7 @@ void remove_folder(const char* path) {
   for (int i = 0; i < 3; ++i) {
     const int folder = ::open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0) return;
-    remove_files(folder);
+    remove_entries(folder, kMostDepth);
     ::close(folder);
     if (::rmdir(path) == 0) return;
   }

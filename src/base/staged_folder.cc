@@ -116,6 +116,9 @@ void sync(int fd, const fs::path& path) {
 
 void sync_files(const fs::path& folder, const Descriptor& descriptor) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (entry.is_directory() && !entry.is_symlink()) {
+      sync_files(entry.path(), open_folder(entry.path()));
+    }
     if (!entry.is_regular_file()) continue;
     const Descriptor file(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) fail_unavailable(entry.path(), "cannot be opened");

@@ -148,6 +148,8 @@ TEST_F(StagedFolderTest, EndsWithItsProcess) {
     if (child == 0) {
       auto* staged = new StagedFolder(folder_ / "out", false);
       write_file(staged->path() / "x", "1");
+      fs::create_directories(staged->path() / "models/1");
+      write_file(staged->path() / "models/1/x", "1");
       end();
       ::_exit(1);
     }

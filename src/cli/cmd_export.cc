@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/plain_text.h"
 #include "cli/command.h"
+#include "cli/export_triton.h"
 #include "cli/stage_signals.h"
 #include "model/export_model.h"
 
@@ -30,8 +31,10 @@ void print(const api::ExportReport& report, bool as_json) {
 int cmd_export(const std::vector<std::string>& arguments) {
   Options options("export",
                   "Writes a checkpoint as ONNX: model.onnx with config and tokenizer beside it, "
-                  "which ONNX Runtime, Optimum and this program load.",
-                  "tamis export build/models/minilm --format onnx -o minilm-onnx");
+                  "which ONNX Runtime, Optimum and this program load; or a model repository of "
+                  "NVIDIA Triton, of a checkpoint, an .onnx file or a bundle.",
+                  "tamis export build/models/minilm --format onnx -o minilm-onnx\n"
+                  "  tamis export minilm.tamis --format triton -o repository");
   CommonFlags common;
   std::string model;
   std::string format = "onnx";
@@ -39,22 +42,29 @@ int cmd_export(const std::vector<std::string>& arguments) {
   std::optional<std::string> task;
   bool force = false;
   options.positional("MODEL", model, true, "a Hugging Face folder, a hub id (org/name), or .onnx");
-  options.option("--format", format, "onnx");
+  TritonFlags triton;
+  options.option("--format", format, "onnx or triton");
   options.option("-o,--output", folder, "the folder to write");
   options.option("--task", task, "the head to write (default: the model's own)");
   options.flag("--force", force, "replace an exported folder");
+  triton.add_to(options);
   common.add_to(options);
   if (!options.parse(arguments)) return 0;
 
   if (folder.empty()) fail(ErrorCode::kInvalidArgument, "give the folder to write: -o FOLDER");
-  if (format != "onnx") {
-    fail(ErrorCode::kInvalidArgument, "--format ", format, ": must be onnx");
+  if (format != "onnx" && format != "triton") {
+    fail(ErrorCode::kInvalidArgument, "--format ", format, ": must be onnx or triton");
   }
   api::ExportModelOptions export_options;
   if (task) export_options.task = task_flag(*task);
   export_options.force = force;
   const api::ModelPath path = find_model(model, common);
   const StageSignals signals;
+  if (format == "triton") {
+    print_triton(export_triton(path, folder, triton.options(export_options)), common.json);
+    return 0;
+  }
+  triton.refuse_for(format);
   print(api::export_model(path, folder, export_options), common.json);
   return 0;
 }

@@ -1,0 +1,81 @@
+#include "cli/export_triton.h"
+
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/plain_text.h"
+
+namespace tamis::cli {
+
+namespace {
+
+[[noreturn]] void bad_flag(std::string_view flag, std::string_view value, std::string_view wanted) {
+  fail(ErrorCode::kInvalidArgument, flag, " ", value, ": must be ", wanted);
+}
+
+}  // namespace
+
+void TritonFlags::add_to(Options& options) {
+  options.option("--backend", backend,
+                 "of --format triton: tamis, onnxruntime or tensorrt (default: tamis)");
+  options.option("--name", name,
+                 "of --format triton: the models' names begin with it (default: the folder's)");
+  options.option("--device", device,
+                 "of --format triton: where instances run, cpu or cuda (default: cpu; tensorrt: "
+                 "cuda)");
+  options.option("--accelerator", accelerator,
+                 "of --backend onnxruntime: tensorrt or openvino, as execution accelerator");
+}
+
+api::TritonOptions TritonFlags::options(const api::ExportModelOptions& common) const {
+  api::TritonOptions made;
+  made.backend = api::triton_backend_from_name(backend.value_or("tamis"));
+  made.name = name.value_or("");
+  made.task = common.task;
+  made.force = common.force;
+  const std::string where = device.value_or("cpu");
+  if (where != "cpu" && where != "cuda") bad_flag("--device", where, "cpu or cuda");
+  const bool plan = made.backend == api::TritonBackend::kTensorRt;
+  if (plan && device && where == "cpu") bad_flag("--device", where, "cuda for tensorrt");
+  made.on_cards = where == "cuda" || plan;
+  made.accelerator = accelerator.value_or("");
+  if (!accelerator) return made;
+  if (made.backend != api::TritonBackend::kOnnxRuntime) {
+    bad_flag("--accelerator", *accelerator, "left out but for --backend onnxruntime");
+  }
+  if (*accelerator != "tensorrt" && *accelerator != "openvino") {
+    bad_flag("--accelerator", *accelerator, "tensorrt or openvino");
+  }
+  if (made.on_cards != (*accelerator == "tensorrt")) {
+    bad_flag("--accelerator", *accelerator,
+             made.on_cards ? "tensorrt with --device cuda" : "openvino without --device cuda");
+  }
+  return made;
+}
+
+void TritonFlags::refuse_for(std::string_view format) const {
+  if (!backend && !name && !device && !accelerator) return;
+  fail(ErrorCode::kInvalidArgument,
+       "--backend, --name, --device and --accelerator are of --format triton, not of ", format);
+}
+
+void print_triton(const api::TritonReport& report, bool as_json) {
+  if (as_json) {
+    JsonWriter json;
+    json.begin_object().member("repository", report.repository.string()).key("models");
+    json.begin_array();
+    for (const std::string& model : report.models) json.value(model);
+    json.end_array().member("bytes", report.bytes);
+    if (!report.note.empty()) json.member("note", report.note);
+    std::puts(json.end_object().str().c_str());
+    return;
+  }
+  std::string models;
+  for (const std::string& model : report.models) models += cat(models.empty() ? "" : ", ", model);
+  std::printf("%s: %s, %.1f MB\n", plain_text(report.repository.string()).c_str(), models.c_str(),
+              1e-6 * static_cast<double>(report.bytes));
+  if (!report.note.empty()) std::printf("%s\n", report.note.c_str());
+}
+
+}  // namespace tamis::cli
