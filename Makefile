@@ -8,7 +8,7 @@ SOAK_SECONDS ?= 600
 REF ?= main
 
 .PHONY: help demo test test-web test-python model clients web setup release install package bench bench-peers bench-compare \
-        interop wheel format asan tsan tidy fuzz soak clean
+        interop ort triton wheel format asan tsan tidy fuzz soak clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -83,6 +83,13 @@ ort:  ## fetch ONNX Runtime's shared library (20 MB) and hold the engine onnxrun
 	TAMIS_ORT=$$(tools/environment/fetch_ort.sh) && export TAMIS_ORT && \
 	  build/dev/src/engines/onnxruntime/engines_onnxruntime_test && \
 	  build/dev/src/model/model_test --gtest_filter='*OpaqueModel*:*OnnxRuntime*'
+
+triton:  ## fetch a tritonserver (100 MB) and ONNX Runtime, and hold the backend and exported repositories in it
+	@tools/setup.sh build test
+	cmake --preset dev
+	cmake --build --preset dev --target tamis triton_tamis triton_onnxruntime
+	TAMIS_TRITON=$$(tools/make_triton.sh) && TAMIS_ORT=$$(tools/fetch_ort.sh) && \
+	  export TAMIS_TRITON TAMIS_ORT && build/triton/bin/python tests/triton/real_server_test.py
 
 bench-compare: model  ## time this tree against commit REF=main in turns; exit 1 if a shape is over 5 % slower
 	@tools/environment/setup.sh build
