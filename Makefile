@@ -85,10 +85,10 @@ ort:  ## fetch ONNX Runtime's shared library (20 MB) and hold the engine onnxrun
 	  build/dev/src/model/model_test --gtest_filter='*OpaqueModel*:*OnnxRuntime*'
 
 triton:  ## fetch a tritonserver (100 MB) and ONNX Runtime, and hold the backend and exported repositories in it
-	@tools/setup.sh build test
+	@tools/environment/setup.sh build test
 	cmake --preset dev
 	cmake --build --preset dev --target tamis triton_tamis triton_onnxruntime
-	TAMIS_TRITON=$$(tools/make_triton.sh) && TAMIS_ORT=$$(tools/fetch_ort.sh) && \
+	TAMIS_TRITON=$$(tools/environment/make_triton.sh) && TAMIS_ORT=$$(tools/environment/fetch_ort.sh) && \
 	  export TAMIS_TRITON TAMIS_ORT && build/triton/bin/python tests/triton/real_server_test.py
 
 bench-compare: model  ## time this tree against commit REF=main in turns; exit 1 if a shape is over 5 % slower

@@ -4,11 +4,11 @@
 
 #include <array>
 
-#include "model/bundle.h"
-#include "model/input_error.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/staged_folder.h"
+#include "model/bundle.h"
+#include "model/input_error.h"
 #include "tasks/task.h"
 
 namespace tamis {

@@ -3,8 +3,8 @@
 
 #include <tamis/tokenizer.h>
 
-#include "model/test_util.h"
 #include "base/file.h"
+#include "model/test_util.h"
 
 namespace tamis::api {
 namespace {

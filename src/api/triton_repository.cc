@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <set>
 
-#include "model/export_model.h"
-#include "model/loaded_model.h"
 #include "api/tokenizer_folder.h"
 #include "api/triton_config.h"
 #include "base/error.h"
@@ -14,6 +12,8 @@
 #include "base/staged_folder.h"
 #include "formats/onnx/onnx_model.h"
 #include "hub/model_files.h"
+#include "model/export_model.h"
+#include "model/loaded_model.h"
 
 namespace tamis::api {
 

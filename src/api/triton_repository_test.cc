@@ -3,9 +3,9 @@
 
 #include <tamis/tokenizer.h>
 
-#include "model/test_util.h"
 #include "api/triton_config.h"
 #include "base/file.h"
+#include "model/test_util.h"
 
 namespace tamis::api {
 namespace {

@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "model/export_model.h"
 #include "api/triton_repository.h"
 #include "cli/options.h"
+#include "model/export_model.h"
 
 namespace tamis::cli {
 

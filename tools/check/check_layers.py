@@ -40,7 +40,7 @@ THIRD_PARTY = {
 
 # Public headers of plain types, which any module may use: what users give and get is not written
 # down twice.
-PUBLIC_TYPES = ("tamis/error.h", "tamis/log.h", "tamis/options.h", "tamis/results.h")
+PUBLIC_TYPES = ("tamis/error.h", "tamis/input_error.h", "tamis/log.h", "tamis/options.h", "tamis/results.h")
 
 # Angle includes that are the platform's: no dot (C++), C headers, POSIX, Linux, the compiler's.
 PLATFORM = re.compile(
