@@ -147,5 +147,33 @@ TEST(ImportFamilies, TellsAlibi) {
   expect_refused(edit.model, "is no mask");
 }
 
+// A node that reads another value, or none: taken where that makes no difference, else refused.
+TEST(ImportFamilies, RefusesNodesThatReadSomethingElse) {
+  struct Row {
+    const char* file;
+    size_t every;
+  };
+  for (const auto& [file, every] : {Row{kLlama, 5}, Row{kDebertaV2, 43}, Row{kT5, 29}}) {
+    const EditableModel whole(file);
+    int refused = 0;
+    for (size_t i = 1; i < whole.model.graph.nodes.size(); i += every) {
+      for (const char* other : {"input_ids", ""}) {
+        ModelProto model = whole.model;
+        if (model.graph.nodes[i].inputs.empty()) continue;
+        model.graph.nodes[i].inputs.back() = other;
+        try {
+          (void)import_onnx(model, "m.onnx");
+        } catch (const Error& error) {
+          EXPECT_TRUE(error.code() == ErrorCode::kUnsupported ||
+                      error.code() == ErrorCode::kCorruptData)
+              << error.what();
+          ++refused;
+        }
+      }
+    }
+    EXPECT_GT(refused, 8) << file;
+  }
+}
+
 }  // namespace
 }  // namespace tamis::onnx

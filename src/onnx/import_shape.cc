@@ -73,7 +73,7 @@ ImportValue part_of_heads(Importer& importer, const Step& step, const Hidden& x,
   const AtomGroup& last = x.layout[axis];
   const bool columns = axis + 1 == rank && last.size() == 1 && last[0].axis == Axis::kColumn &&
                        last[0].stride == 1 && last[0].size < x.columns;
-  if (!columns || x.form != Form::kRows) return {};
+  if (!columns || x.form != Form::kRows || count < 1) return {};
   const int64_t every = last[0].size;
   Layout layout = x.layout.with_axis(axis, {{Axis::kColumn, count, 1}});
   for (size_t i = 0; i + 1 < rank; ++i) {
