@@ -1,7 +1,8 @@
 """Models on a Ray cluster: a class for Ray Data's actors, and a deployment for Ray Serve.
 
     >>> rows = ray.data.read_parquet("texts").map_batches(
-    ...     tamis.ray.Embed, fn_constructor_args=("minilm-bundle",), batch_size=512, concurrency=4)
+    ...     tamis.ray.Embed, fn_constructor_args=("minilm-bundle",), batch_size=512,
+    ...     compute=ray.data.ActorPoolStrategy(size=4))
     >>> handle = ray.serve.run(tamis.ray.deployment("minilm-bundle", num_replicas=2))
 
 A worker is one process with one model and ``threads`` threads, one by default: give a machine as many

@@ -41,6 +41,10 @@ class KilledOnce(tamis_ray.Embed):
         return super().__call__(batch)
 
 
+def actors(count):
+    return ray.data.ActorPoolStrategy(size=count)
+
+
 def texts(count):
     return [f"Text {i % 997} of {i % 13} words." for i in range(count)]
 
@@ -62,7 +66,7 @@ class Data(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             marker = os.path.join(folder, "killed")
             made = ray.data.from_items(rows, override_num_blocks=20).map_batches(
-                KilledOnce, fn_constructor_args=(MODEL, marker), batch_size=512, concurrency=2,
+                KilledOnce, fn_constructor_args=(MODEL, marker), batch_size=512, compute=actors(2),
                 batch_format="numpy")
             found = [(batch["id"], batch["embedding"])
                      for batch in made.iter_batches(batch_size=4096, batch_format="numpy")]
@@ -77,7 +81,7 @@ class Data(unittest.TestCase):
     def test_labels(self):
         name = str(TESTDATA / "models" / "bert-sequence-classification")
         made = ray.data.from_items([{"text": text} for text in texts(50)]).map_batches(
-            tamis_ray.Classify, fn_constructor_args=(name,), batch_size=16, concurrency=1,
+            tamis_ray.Classify, fn_constructor_args=(name,), batch_size=16, compute=actors(1),
             batch_format="numpy")
         rows = {row["text"]: row["label"] for row in made.take_all()}
         best = tamis.Model(name, threads=1).classify(texts(50), top_k=1)
@@ -88,7 +92,7 @@ class Data(unittest.TestCase):
         for name, unit in (("mean", True), ("no-normalize", False)):
             folder = str(folders / name)
             made = ray.data.from_items([{"text": text} for text in texts(20)]).map_batches(
-                tamis_ray.Embed, fn_constructor_args=(folder,), batch_size=8, concurrency=1,
+                tamis_ray.Embed, fn_constructor_args=(folder,), batch_size=8, compute=actors(1),
                 batch_format="numpy")
             rows = {row["text"]: row["embedding"] for row in made.take_all()}
             found = np.array([rows[text] for text in texts(20)])
