@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tensor/widened.h"
+
 namespace tamis::golden {
 
 namespace {
@@ -17,7 +19,8 @@ double size_of_sums(const graph::Graph& graph, const std::string& output) {
     if (!graph::is_matmul(node)) continue;
     const graph::Value& weight = graph.value(node.operand(graph::Operand::kWeight));
     const auto k = static_cast<size_t>(weight.shape[1].size);
-    const std::span<const float> values = weight.constant->as<float>();
+    const auto floats = widened(weight.constant);
+    const std::span<const float> values = floats->as<float>();
     for (size_t i = 0; i < values.size(); i += k) {
       double squares = 0;
       for (const float w : values.subspan(i, k)) squares += double{w} * w;

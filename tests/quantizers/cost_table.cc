@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "quant/cost.h"
 #include "quant/plain_plan.h"
+#include "tensor/widened.h"
 
 namespace tamis {
 namespace {
@@ -53,7 +54,7 @@ Graph matmul_graph(int64_t n, int64_t k, bool integers, int64_t outliers) {
       {0, graph::QuantScheme::kPerTokenU8, true, {}, {}, {"m._input_quantizer"}},
       {1, graph::QuantScheme::kPerChannelS8, true, {}, {}, {"m._weight_quantizer"}}};
   quant::TreatedLinear treated;
-  treated.weight = quant::round_to_nearest(graph.value(w).constant->as<float>(), n);
+  treated.weight = quant::round_to_nearest(widened(graph.value(w).constant)->as<float>(), n);
   treated.multiplier.assign(static_cast<size_t>(k), 0.5f);
   treated.offset.assign(static_cast<size_t>(k), 0.01f);
   for (int64_t j = 0; j < outliers; ++j) {
