@@ -47,12 +47,6 @@ void add_to_bias(Graph& graph, const Node& matmul, const std::vector<double>& ch
   value.constant = std::make_shared<const Tensor>(std::move(bias));
 }
 
-/// The layers around an Attention whose queries, keys and values one MatMul makes.
-struct Surroundings {
-  int projection = -1;
-  int output = -1;
-};
-
 // Whether all keys may move by one vector: the scores of a query then all move by one number. Keys
 // times position_queries would not. Keys and values that heads share have another width.
 bool may_move_keys(const Node& attention) {
@@ -61,7 +55,9 @@ bool may_move_keys(const Node& attention) {
          fields.key_heads() == fields.heads;
 }
 
-Surroundings surroundings_of(const Graph& graph, int index) {
+}  // namespace
+
+AttentionLayers attention_layers(const Graph& graph, int index) {
   const Node& node = graph.nodes()[static_cast<size_t>(index)];
   if (node.op != OpKind::kAttention || !may_move_keys(node)) return {};
   const ValueId qkv = node.operand(Operand::kQ);
@@ -81,14 +77,12 @@ Surroundings surroundings_of(const Graph& graph, int index) {
   return {projection, readers[0]};
 }
 
-}  // namespace
-
 void centre_attention(Graph& graph, const engine::PackedBatch& batch, ThreadPool& pool) {
   Graph plain = graph;
   for (Node& node : plain.nodes()) node.quantizers.clear();
   PartialRun run(plain, batch, pool);
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
-    const Surroundings around = surroundings_of(graph, static_cast<int>(i));
+    const AttentionLayers around = attention_layers(graph, static_cast<int>(i));
     if (around.output < 0) continue;
     const Node projection = graph.nodes()[static_cast<size_t>(around.projection)];
     const Node output = graph.nodes()[static_cast<size_t>(around.output)];

@@ -9,6 +9,17 @@
 
 namespace tamis::quant {
 
+/// The nodes around an Attention: the MatMul that makes its queries, keys and values, and the one
+/// that alone reads what it gives.
+struct AttentionLayers {
+  int projection = -1;
+  int output = -1;
+};
+
+/// Of the Attention at that index in nodes(); both -1 where weights or biases are shared or absent,
+/// or something else reads what lies between.
+[[nodiscard]] AttentionLayers attention_layers(const graph::Graph& graph, int index);
+
 /// Softmax does not see what is added to every key, and an average of values moves with them: the
 /// mean key goes, and the mean value c comes back as W c in the bias of the linear layer behind.
 /// What bf16 and integers round is then what differs between tokens. `graph` comes after passes;

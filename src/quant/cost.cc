@@ -1,5 +1,6 @@
 #include "quant/cost.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -116,6 +117,28 @@ double graph_ns(const Graph& graph, const CostModel& model) {
     }
   }
   return ns;
+}
+
+double product_work(const Graph& graph, const Node& node, int64_t seq) {
+  const double share = row_share(graph.value(node.output).shape.symbol());
+  const auto width = static_cast<double>(columns(graph, node.output));
+  if (node.op == OpKind::kAttention) return share * 2 * width * static_cast<double>(seq);
+  if (!graph::is_matmul(node)) return 0;
+  return share * width * static_cast<double>(columns(graph, node.operand(graph::Operand::kX)));
+}
+
+double float_work(const Graph& graph) {
+  double all = 0;
+  double in_float = 0;
+  for (const Node& node : graph.nodes()) {
+    const double work = product_work(graph, node);
+    const bool integers =
+        !node.quantizers.empty() &&
+        std::ranges::all_of(node.quantizers, [](const auto& mark) { return mark.enabled; });
+    all += work;
+    in_float += integers ? 0 : work;
+  }
+  return all > 0 ? in_float / all : 0;
 }
 
 }  // namespace tamis::quant

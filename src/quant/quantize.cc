@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "graph/attention_part.h"
+#include "graph/column_scale.h"
 #include "quant/moments.h"
 #include "quant/observer.h"
 #include "quant/partial_run.h"
@@ -117,8 +118,14 @@ class Calibration {
     }
     const Quantizer& mark = input_mark(node);
     input.scheme = mark.scheme;
-    input.outlier_count = outlier_count(node);
-    if (is_static(mark.scheme)) input.range = static_range(mark, input.float_input);
+    input.outlier_count = options_.tensorrt ? 0 : outlier_count(node);
+    input.may_scale = !options_.tensorrt || follows_elements(node);
+    input.clips = options_.tensorrt;
+    if (options_.tensorrt) {
+      input.range = given_range(mark);
+    } else if (is_static(mark.scheme)) {
+      input.range = static_range(mark, input.float_input);
+    }
     std::vector<float> rows;
     if (options_.trained != nullptr) rows = trained_rows(node, *options_.trained);
     input.row_amax = rows;
@@ -217,6 +224,15 @@ class Calibration {
     const std::vector<double> quantized = mean_of(run_);
     for (size_t j = 0; j < difference.size(); ++j) difference[j] -= quantized[j];
     return difference;
+  }
+
+  // Whether a norm or an activation is in front, which takes up a factor and a shift of each
+  // column.
+  [[nodiscard]] bool follows_elements(const Node& node) const {
+    const int producer = graph_.producer(node.operand(Operand::kX));
+    if (producer < 0) return false;
+    const Node& before = graph_.nodes()[static_cast<size_t>(producer)];
+    return graph::is_layer_norm(before.op) || graph::is_activated(before);
   }
 
   [[nodiscard]] int64_t outlier_count(const Node& node) const {

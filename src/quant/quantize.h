@@ -37,6 +37,10 @@ struct QuantizeOptions {
   /// Tokens that are looked at, in whole sequences evenly spaced over what was given; memory is
   /// about 8 bytes x tokens x the widest layer.
   int64_t max_tokens = 8192;
+  /// What TensorRT's layers have no place for is left out: columns in float, and a scale that no
+  /// LayerNormalization or activation in front takes up. Ranges are clipped where that lowers the
+  /// error.
+  bool tensorrt = false;
   /// Weights keep the grid of these, and nothing else is treated; null: nothing was trained.
   const graph::TrainedRanges* trained = nullptr;
 };

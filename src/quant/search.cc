@@ -79,6 +79,21 @@ std::string kind_name(const std::string& name) {
   return kind;
 }
 
+// All of an attention's products go to float together.
+LayerSet attention_set(const Graph& quantized, const Node& node, const PriceOf& price) {
+  LayerSet set;
+  const std::string& output = quantized.value(node.output).name;
+  set.outputs = {output};
+  for (const Quantizer& mark : node.quantizers) {
+    if (mark.enabled) set.names.insert(set.names.end(), mark.names.begin(), mark.names.end());
+  }
+  set.name = set.names[0];
+  Node in_float = node;
+  for (Quantizer& mark : in_float.quantizers) mark.enabled = false;
+  set.price = price(quantized, in_float) - price(quantized, node);
+  return set;
+}
+
 std::vector<LayerSet> gather(std::span<const LayerSet> layers,
                              std::string (*name_of)(const std::string&)) {
   std::vector<LayerSet> sets;
@@ -212,12 +227,21 @@ class Search {
 
 }  // namespace
 
+bool is_integer_attention(const Node& node) {
+  return node.op == OpKind::kAttention &&
+         std::ranges::any_of(node.quantizers, [](const Quantizer& mark) { return mark.enabled; });
+}
+
 Graph unquantize(const Graph& quantized, const Graph& source,
                  const std::vector<std::string>& outputs) {
   Graph graph = quantized;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const std::string& name = graph.value(graph.nodes()[i].output).name;
     if (!contains(outputs, name)) continue;
+    if (graph.nodes()[i].op == OpKind::kAttention) {
+      for (Quantizer& mark : graph.nodes()[i].quantizers) mark.enabled = false;
+      continue;
+    }
     const Node* original = node_making(source, name);
     if (original == nullptr || original->op != OpKind::kMatMul) {
       fail(ErrorCode::kNotFound, "quantization: the float graph has no MatMul \"", name, "\"");
@@ -236,6 +260,7 @@ std::vector<LayerSet> integer_layers(const Graph& quantized, const Graph& source
   std::vector<LayerSet> layers;
   std::map<ValueId, size_t> by_weight;
   for (const Node& node : quantized.nodes()) {
+    if (is_integer_attention(node)) layers.push_back(attention_set(quantized, node, price));
     if (node.op != OpKind::kQuantizedMatMul) continue;
     const ValueId weight = node.operand(Operand::kWeight);
     const auto [found, is_new] = by_weight.emplace(weight, layers.size());

@@ -19,7 +19,7 @@
 
 namespace tamis::quant {
 
-/// What a MatMul costs as it stands in its graph, integer or float, in any unit.
+/// What a MatMul or Attention costs as it stands in its graph, integer or float, in any unit.
 using PriceOf = std::function<double(const graph::Graph& graph, const graph::Node& matmul)>;
 
 /// Layers that go to float together: those that share one weight, or a caller's choice.
@@ -30,7 +30,11 @@ struct LayerSet {
   double price = 0;                  ///< of float, more than of integers
 };
 
-/// The integer layers, those that share a weight together, in the order of the graph.
+/// True of an Attention with a mark on.
+[[nodiscard]] bool is_integer_attention(const graph::Node& node);
+
+/// The integer layers, those that share a weight together, and the attentions with marks on, in the
+/// order of the graph.
 [[nodiscard]] std::vector<LayerSet> integer_layers(const graph::Graph& quantized,
                                                    const graph::Graph& source,
                                                    const PriceOf& price);
@@ -41,7 +45,8 @@ struct LayerSet {
 [[nodiscard]] std::vector<LayerSet> sets_by_kind(std::span<const LayerSet> layers);
 
 /// Puts the float weights of `source` back under these MatMuls (by the names of their outputs) and
-/// switches their marks off. `quantized` came from quantize(source, ...).
+/// switches their marks off, and those of these Attentions. `quantized` came from quantize(source,
+/// ...).
 [[nodiscard]] graph::Graph unquantize(const graph::Graph& quantized, const graph::Graph& source,
                                       const std::vector<std::string>& outputs);
 

@@ -23,6 +23,8 @@ constexpr size_t kSampleTokens = 768;
 constexpr size_t kMeasuredTokens = 2048;
 // A range should hold what lies within so many standard deviations (int8-recipe, section 7).
 constexpr double kSigmas = 5;
+// Shares of a column's values at either end that may lie outside a clipped range.
+constexpr double kRareShares[] = {0, 5e-4, 3e-3};
 
 bool is_static(QuantScheme scheme) {
   return scheme == QuantScheme::kStaticS8 || scheme == QuantScheme::kStaticU8;
@@ -83,7 +85,8 @@ class Treatment {
     out.energy = energy_;
     double least = error_of(best, true);
     consider_outliers(best, least);
-    consider_scale(best, least);
+    if (!in_.clips) consider_scale(best, least);
+    consider_clips(best, least);
     if (wanted_.gptq) out.used_gptq = consider_gptq(best, least);
     const double uncorrected = error_of(best, false);
     out.used_bias_correction = wanted_.bias_correction && least < uncorrected;
@@ -338,6 +341,53 @@ class Treatment {
     if (wanted_.optimize_scale) {
       keep_if_better(make(outliers, optimized_scale(given, pool_)), best, least);
     }
+  }
+
+  // Scales for columns without their rarest values, and narrower ranges as long as the error falls.
+  void consider_clips(Candidate& best, double& least) {
+    if (!in_.clips || in_.range) return;
+    if (!wanted_.scale_and_shift || !in_.may_scale) return narrow(best, best, least);
+    for (const double rare : kRareShares) {
+      if (rare > 0) leave_out_rare(rare);
+      const LinearProblem given = problem(best.outliers);
+      Candidate candidate =
+          make(best.outliers,
+               wanted_.optimize_scale ? optimized_scale(given, pool_) : closed_form_scale(given));
+      keep_if_better(candidate, best, least);
+      narrow(std::move(candidate), best, least);
+    }
+  }
+
+  void narrow(Candidate from, Candidate& best, double& least) const {
+    constexpr double kNarrower = 0.92;
+    constexpr int kMostSteps = 24;
+    int worse = 0;
+    for (int step = 0; step < kMostSteps && worse < 2; ++step) {
+      from.range = Range{static_cast<float>(from.range->low * kNarrower),
+                         static_cast<float>(from.range->high * kNarrower)};
+      from.rounded = rounded_input(from);
+      const double before = least;
+      keep_if_better(from, best, least);
+      worse = least < before ? 0 : worse + 1;
+    }
+  }
+
+  // The columns' ranges without that share of the values at either end.
+  void leave_out_rare(double share) {
+    const size_t tokens = in_.float_input.size() / k_;
+    const auto rare = static_cast<size_t>(share * static_cast<double>(tokens));
+    if (tokens <= 2 * rare) return;
+    parallel_for(pool_, in_.columns, static_cast<int64_t>(tokens), [&](int64_t column) {
+      const auto j = static_cast<size_t>(column);
+      std::vector<float> values(tokens);
+      for (size_t t = 0; t < tokens; ++t) values[t] = in_.float_input[t * k_ + j];
+      const auto low = values.begin() + static_cast<std::ptrdiff_t>(rare);
+      std::nth_element(values.begin(), low, values.end());
+      low_[j] = *low;
+      const auto high = values.end() - 1 - static_cast<std::ptrdiff_t>(rare);
+      std::nth_element(values.begin(), high, values.end());
+      high_[j] = *high;
+    });
   }
 
   bool consider_gptq(Candidate& best, double& least) const {

@@ -38,6 +38,8 @@ struct LinearInput {
   std::span<const double> residual_difference;
   graph::QuantScheme scheme = graph::QuantScheme::kPerTokenU8;
   int64_t outlier_count = 0;
+  bool may_scale = true;       ///< what is in front can take up a scale and a shift
+  bool clips = false;          ///< a static range may be narrower than its columns' ranges
   std::optional<Range> range;  ///< of the static schemes where scale and shift are off
   /// [rows]: the weight's grid, where it was trained; empty: that of its rows' maxima. Goes without
   /// treatments, which choose another.

@@ -12,6 +12,8 @@
 #include "math/agreement.h"
 #include "models/models.h"
 #include "passes/pipeline.h"
+#include "quant/centre_attention.h"
+#include "quant/equalize_values.h"
 #include "quant/marks.h"
 #include "quant/plain_plan.h"
 #include "quant/quantize.h"
@@ -162,7 +164,9 @@ int measure(const std::vector<std::string>& arguments) {
     return arguments.size() > i ? std::stoul(arguments[i]) : otherwise;
   };
   const std::string scheme = arguments.size() > 3 ? arguments[3] : "native";
-  quant::add_marks(graph, quant::scheme_from_name(scheme));
+  quant::add_marks(graph, quant::scheme_from_name(scheme == "trt" ? "static" : scheme));
+  const std::string attention[] = {"*.matmul_quantizer_*"};
+  if (scheme == "trt") quant::apply_globs(graph, attention, {});
   passes::run_pipeline(graph);
   ThreadPool pool(2);
   const Texts calibration = calibration_texts(tokenizer, arguments[1], number(5, 250));
@@ -177,9 +181,15 @@ int measure(const std::vector<std::string>& arguments) {
     quant::QuantizeOptions options;
     options.treatments = recipe.treatments;
     options.outliers = recipe.outliers;
+    options.tensorrt = scheme == "trt";
     const engine::PackedBatch batches[] = {calibration.batch()};
     const auto start = std::chrono::steady_clock::now();
-    const quant::Quantized made = quant::quantize(graph, batches, options, pool);
+    graph::Graph source = graph;
+    if (options.tensorrt) {
+      quant::centre_attention(source, batches[0], pool);
+      quant::equalize_values(source, batches[0], pool);
+    }
+    const quant::Quantized made = quant::quantize(source, batches, options, pool);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     print_agreement(recipe.name, took.count(), data, reference, run(made.graph, data.texts, pool));
   }
