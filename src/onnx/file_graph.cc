@@ -1,0 +1,209 @@
+#include "onnx/file_graph.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "base/bf16.h"
+
+namespace tamis::onnx {
+
+namespace {
+
+// Chains of moves in real files are short, and a cyclic file must end.
+constexpr int kMostSteps = 32;
+
+using Names = std::set<std::string, std::less<>>;
+
+// Operators whose result is constant where their inputs are.
+const Names& folded() {
+  static const Names kNames = {"Identity", "Cast",       "Transpose",      "Reshape",
+                               "Squeeze",  "Unsqueeze",  "QuantizeLinear", "DequantizeLinear",
+                               "Sqrt",     "Reciprocal", "ConstantOfShape"};
+  return kNames;
+}
+
+// Between the scores and their softmax, or that and the second product.
+const Names& passed_on() {
+  static const Names kNames = {"Mul",
+                               "Div",
+                               "Add",
+                               "Where",
+                               "Cast",
+                               "Identity",
+                               "Dropout",
+                               "Reshape",
+                               "Squeeze",
+                               "Unsqueeze",
+                               "IsNaN",
+                               "Expand",
+                               "Transpose",
+                               "Clip",
+                               "QuantizeLinear",
+                               "DequantizeLinear"};
+  return kNames;
+}
+
+bool is_move(const NodeProto& node) {
+  static const Names kNames = {"Identity",  "Transpose", "Reshape", "Squeeze",
+                               "Unsqueeze", "Cast",      "Flatten"};
+  return kNames.contains(node.op_type);
+}
+
+template <typename T, typename Decode>
+FileGraph::Range range_by(std::span<const std::byte> bytes, const Decode& decode) {
+  FileGraph::Range range{INFINITY, -INFINITY, false};
+  for (size_t at = 0; at + sizeof(T) <= bytes.size(); at += sizeof(T)) {
+    T stored;
+    std::memcpy(&stored, bytes.data() + at, sizeof(T));
+    const auto value = static_cast<double>(decode(stored));
+    range.has_nan = range.has_nan || std::isnan(value);
+    range.low = std::min(range.low, value);
+    range.high = std::max(range.high, value);
+  }
+  return range;
+}
+
+template <typename T>
+FileGraph::Range range_as(std::span<const std::byte> bytes) {
+  return range_by<T>(bytes, [](T value) { return value; });
+}
+
+}  // namespace
+
+FileGraph::FileGraph(const GraphProto& graph) {
+  for (const TensorProto& tensor : graph.initializers) tensors_[tensor.name] = &tensor;
+  for (const NodeProto& node : graph.nodes) {
+    for (const std::string& output : node.outputs) {
+      if (!output.empty()) makers_[output] = &node;
+    }
+    for (const std::string& input : node.inputs) {
+      if (!input.empty()) readers_[input].push_back(&node);
+    }
+    const AttributeProto* value = node.attribute("value");
+    const bool constant = node.op_type == "Constant" && value != nullptr;
+    if (constant && !value->tensors.empty() && !node.outputs.empty()) {
+      tensors_[node.outputs[0]] = &value->tensors[0];
+    }
+  }
+}
+
+const NodeProto* FileGraph::maker(const std::string& value) const {
+  const auto found = makers_.find(value);
+  return found == makers_.end() ? nullptr : found->second;
+}
+
+const std::vector<const NodeProto*>& FileGraph::readers(const std::string& value) const {
+  static const std::vector<const NodeProto*> kNone;
+  const auto found = readers_.find(value);
+  return found == readers_.end() ? kNone : found->second;
+}
+
+const NodeProto* FileGraph::next_of(const NodeProto& node, std::string_view op) const {
+  std::set<const NodeProto*> seen;
+  std::vector<const NodeProto*> ahead = {&node};
+  while (!ahead.empty()) {
+    const NodeProto* at = ahead.back();
+    ahead.pop_back();
+    if (at->outputs.empty()) continue;
+    for (const NodeProto* reader : readers(at->outputs[0])) {
+      if (reader->op_type == op) return reader;
+      if (passed_on().contains(reader->op_type) && seen.insert(reader).second) {
+        ahead.push_back(reader);
+      }
+    }
+  }
+  return nullptr;
+}
+
+const TensorProto* FileGraph::constant(const std::string& value) const {
+  std::string name = value;
+  for (int step = 0; step < kMostSteps; ++step) {
+    const auto found = tensors_.find(name);
+    if (found != tensors_.end()) return found->second;
+    const NodeProto* node = maker(name);
+    if (node == nullptr || node->op_type != "Identity" || node->inputs.empty()) return nullptr;
+    name = node->inputs[0];
+  }
+  return nullptr;
+}
+
+bool FileGraph::is_constant(const std::string& value) const { return is_constant(value, 0); }
+
+bool FileGraph::is_constant(const std::string& value, int depth) const {
+  if (value.empty() || tensors_.contains(value)) return true;
+  const NodeProto* node = maker(value);
+  if (node == nullptr || depth > kMostSteps) return false;
+  if (node->op_type == "Constant") return true;
+  return folded().contains(node->op_type) &&
+         std::ranges::all_of(node->inputs,
+                             [&](const auto& input) { return is_constant(input, depth + 1); });
+}
+
+bool FileGraph::is_dequantized(const std::string& value) const {
+  std::string name = value;
+  for (int step = 0; step < kMostSteps; ++step) {
+    const NodeProto* node = maker(name);
+    if (node == nullptr || node->inputs.empty()) return false;
+    if (node->op_type == "DequantizeLinear") return true;
+    if (!is_move(*node)) return false;
+    name = node->inputs[0];
+  }
+  return false;
+}
+
+bool FileGraph::comes_from_product(const std::string& value) const {
+  std::string name = value;
+  for (int step = 0; step < kMostSteps; ++step) {
+    const NodeProto* node = maker(name);
+    if (node == nullptr || node->inputs.empty()) return false;
+    if (node->op_type == "Gemm") return true;
+    if (node->op_type == "MatMul") return node->inputs.size() > 1 && is_weight(node->inputs[1]);
+    const bool bias = node->op_type == "Add" && node->inputs.size() == 2 &&
+                      is_constant(node->inputs[0]) != is_constant(node->inputs[1]);
+    if (!bias && node->op_type != "Identity" && node->op_type != "Cast") return false;
+    name = bias && is_constant(node->inputs[0]) ? node->inputs[1] : node->inputs[0];
+  }
+  return false;
+}
+
+std::optional<double> FileGraph::number(const std::string& value) const {
+  const TensorProto* tensor = constant(value);
+  if (tensor == nullptr) return std::nullopt;
+  const auto range = range_of(*tensor);
+  if (!range || range->low != range->high) return std::nullopt;
+  return range->low;
+}
+
+ElementType FileGraph::type_of(const std::string& value) const {
+  const TensorProto* tensor = constant(value);
+  return tensor == nullptr ? ElementType::kUndefined : tensor->type;
+}
+
+std::optional<FileGraph::Range> FileGraph::range_of(const TensorProto& tensor) {
+  if (tensor.bytes.empty()) return std::nullopt;
+  switch (tensor.type) {
+    case ElementType::kFloat:
+      return range_as<float>(tensor.bytes);
+    case ElementType::kDouble:
+      return range_as<double>(tensor.bytes);
+    case ElementType::kFloat16:
+      return range_by<uint16_t>(tensor.bytes, f16_to_float);
+    case ElementType::kBfloat16:
+      return range_by<uint16_t>(tensor.bytes, bf16_to_float);
+    case ElementType::kInt8:
+      return range_as<int8_t>(tensor.bytes);
+    case ElementType::kUint8:
+      return range_as<uint8_t>(tensor.bytes);
+    case ElementType::kInt32:
+      return range_as<int32_t>(tensor.bytes);
+    case ElementType::kInt64:
+      return range_as<int64_t>(tensor.bytes);
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace tamis::onnx

@@ -1,0 +1,60 @@
+// Who makes and who reads each value of a file's graph.
+//
+// Is: an index for rules on files (check_tensorrt.h). Is not: an evaluation; the graph outlives it.
+// May use: formats.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.h"
+#include "onnx/array.h"
+
+namespace tamis::onnx {
+
+class FileGraph {
+ public:
+  explicit FileGraph(const GraphProto& graph);
+
+  /// The node that makes the value; null for inputs and initializers.
+  [[nodiscard]] const NodeProto* maker(const std::string& value) const;
+  [[nodiscard]] const std::vector<const NodeProto*>& readers(const std::string& value) const;
+  /// The next node of that operator behind `node`, where only moves, casts, pairs, factors and
+  /// masks lie between; null if there is none.
+  [[nodiscard]] const NodeProto* next_of(const NodeProto& node, std::string_view op) const;
+
+  /// An initializer or a Constant, behind Identity too; null for others.
+  [[nodiscard]] const TensorProto* constant(const std::string& value) const;
+  /// Whether it follows from constants alone.
+  [[nodiscard]] bool is_constant(const std::string& value) const;
+  /// A constant, or integers of one behind DequantizeLinear, Transpose and the like.
+  [[nodiscard]] bool is_weight(const std::string& value) const { return is_constant(value); }
+  /// Made by DequantizeLinear, whatever moves or casts it afterwards.
+  [[nodiscard]] bool is_dequantized(const std::string& value) const;
+  /// A product's output, with its bias or without.
+  [[nodiscard]] bool comes_from_product(const std::string& value) const;
+  /// The one number of a constant.
+  [[nodiscard]] std::optional<double> number(const std::string& value) const;
+  /// Of a constant; kUndefined for others.
+  [[nodiscard]] ElementType type_of(const std::string& value) const;
+
+  struct Range {
+    double low = 0;
+    double high = 0;
+    bool has_nan = false;
+  };
+  /// Of the elements of a tensor of numbers; nothing for others, and for none.
+  [[nodiscard]] static std::optional<Range> range_of(const TensorProto& tensor);
+
+ private:
+  [[nodiscard]] bool is_constant(const std::string& value, int depth) const;
+
+  std::unordered_map<std::string, const NodeProto*> makers_;
+  std::unordered_map<std::string, std::vector<const NodeProto*>> readers_;
+  std::unordered_map<std::string, const TensorProto*> tensors_;
+};
+
+}  // namespace tamis::onnx
