@@ -75,6 +75,7 @@ bench-peers: model release clients  ## time Tamis and the other engines in turns
 
 interop: release clients  ## hold exported ONNX files against onnx.checker and ONNX Runtime
 	build/clients/bin/python tools/run/interop_onnx.py build/release/tamis
+	build/clients/bin/python tools/run/interop_qdq.py build/release/tamis
 
 ort:  ## fetch ONNX Runtime's shared library (20 MB) and hold the engine onnxruntime to this program's answers
 	@tools/environment/setup.sh build test

@@ -34,7 +34,7 @@ struct OptimizeOptions {
   /// precision), "fp16" (else the default) or "int8" (the default where a budget is given and rows
   /// of 8 bits lose at most a tenth of it).
   std::string embeddings;
-  std::string scheme;                ///< of activations: "native", "static" or "ort"
+  std::string scheme;                ///< of activations: "native", "static", "ort" or "trt"
   std::vector<std::string> enable;   ///< quantizers to turn on, by glob
   std::vector<std::string> disable;  ///< and then off
   bool measure = false;              ///< decide by the clock, not by the cost table

@@ -51,7 +51,7 @@ api::OptimizeOptions optimize_options(const OptimizeOptions& options) {
   out.model.enable = options.enable;
   out.model.disable = options.disable;
   if (!options.embeddings.empty()) out.embeddings = api::embeddings_option(options.embeddings);
-  if (!options.scheme.empty()) out.model.scheme = quant::scheme_from_name(options.scheme);
+  if (!options.scheme.empty()) api::set_scheme(out, options.scheme);
   out.force = options.force;
   if (!options.budget.empty()) out.budget = api::parse_budget(options.budget);
   out.certify = options.certify;

@@ -12,8 +12,8 @@
 #include "base/staged_folder.h"
 #include "formats/onnx/onnx_model.h"
 #include "hub/model_files.h"
-#include "model/export_model.h"
 #include "model/loaded_model.h"
+#include "optimize/export_model.h"
 
 namespace tamis::api {
 

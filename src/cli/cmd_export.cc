@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -6,17 +8,127 @@
 #include "cli/command.h"
 #include "cli/export_triton.h"
 #include "cli/stage_signals.h"
-#include "model/export_model.h"
+#include "optimize/export_model.h"
 
 namespace tamis::cli {
 
 namespace {
 
-void print(const api::ExportReport& report, bool as_json) {
+constexpr std::string_view kTriton = "triton";
+
+/// The flags as they were given, before they are read.
+struct ExportFlags {
+  std::string model;
+  std::string format = "onnx";
+  std::string folder;
+  std::optional<std::string> task;
+  std::optional<std::string> flavor;
+  std::optional<std::string> floats;
+  std::optional<std::string> calibration;
+  std::optional<std::string> budget;
+  std::optional<std::string> precision;
+  bool force = false;
+
+  void add_to(Options& options, api::OptimizeOptions& optimize) {
+    options.positional("MODEL", model, true,
+                       "a Hugging Face folder, a hub id (org/name), an .onnx file, or a bundle");
+    options.option("--format", format, "onnx (default), onnx-qdq: quantized, or triton");
+    options.option("-o,--output", folder, "the folder to write");
+    options.option("--task", task, "the head to write (default: the model's own)");
+    options.option("--float", floats,
+                   "what is not integers: fp32, fp16 or bf16 (default: fp16 for trt, else fp32)");
+    options.option("--flavor", flavor,
+                   "of onnx-qdq: portable (default), ort-cpu or trt, whose rules the file keeps");
+    options.option("--calibration", calibration,
+                   "texts for onnx-qdq, and for the range of fp16: .txt, .tsv or .jsonl (default: "
+                   "built-in ones)");
+    options.option("--budget", budget,
+                   "what onnx-qdq may lose: flips=0.5%, kl=1e-4, cosine=0.999, ...");
+    options.option("--precision", precision,
+                   "of onnx-qdq: auto (default), within the budget; int8: everything, the budget "
+                   "only reported");
+    options.option("--enable", optimize.model.enable, "quantizers to turn on, a glob (repeatable)");
+    options.option("--disable", optimize.model.disable,
+                   "quantizers to turn off, a glob (repeatable)");
+    options.flag("--force", force, "replace an exported folder");
+  }
+};
+
+// The value's place in a list of names. Throws Error{kInvalidArgument} listing them.
+template <size_t N>
+size_t choice(const char* option, const std::string& value, const std::string_view (&names)[N]) {
+  const auto found = std::find(std::begin(names), std::end(names), value);
+  if (found != std::end(names)) return static_cast<size_t>(found - std::begin(names));
+  std::string known;
+  for (size_t i = 0; i < N; ++i) known += cat(i == 0 ? "" : i + 1 == N ? " or " : ", ", names[i]);
+  fail(ErrorCode::kInvalidArgument, option, " ", value, ": must be ", known);
+}
+
+// Options that would be passed over in silence.
+void check_flags(const ExportFlags& flags, const api::ExportModelOptions& options,
+                 const api::ModelPath& path) {
+  const bool bundle = path.kind == api::ModelKind::kBundle;
+  const auto& model = options.optimize.model;
+  const bool quantizes =
+      flags.budget || flags.precision || !model.enable.empty() || !model.disable.empty();
+  if (!options.quantized && (flags.flavor || quantizes)) {
+    fail(ErrorCode::kInvalidArgument, flags.flavor ? "--flavor " + *flags.flavor : "quantization",
+         ": --format ", flags.format, " writes no quantizers; --format onnx-qdq does");
+  }
+  if (flags.format == kTriton && flags.floats) {
+    fail(ErrorCode::kInvalidArgument, "--float ", *flags.floats,
+         ": a repository has the model's own types; it goes with --format onnx and onnx-qdq");
+  }
+  if (bundle && (quantizes || flags.task)) {
+    fail(ErrorCode::kInvalidArgument, path.folder.string(),
+         ": a bundle's task and quantizers are what they are; --task, --budget, --precision, "
+         "--enable and --disable go with a checkpoint");
+  }
+  const bool halves = options.float_type == onnx::FloatType::kFp16;
+  if (flags.calibration && !options.quantized && !halves) {
+    fail(ErrorCode::kInvalidArgument, "--calibration ", *flags.calibration,
+         ": nothing is calibrated; it goes with --format onnx-qdq or --float fp16");
+  }
+}
+
+api::ExportModelOptions read_flags(const ExportFlags& flags, api::OptimizeOptions optimize) {
+  constexpr std::string_view kFormats[] = {"onnx", "onnx-qdq", kTriton};
+  constexpr std::string_view kFlavors[] = {"portable", "ort-cpu", "trt"};
+  constexpr std::string_view kFloats[] = {"fp32", "fp16", "bf16"};
+  constexpr std::string_view kPrecisions[] = {"auto", "int8"};
+  if (flags.folder.empty()) {
+    fail(ErrorCode::kInvalidArgument, "give the folder to write: -o FOLDER");
+  }
+  api::ExportModelOptions options;
+  options.quantized = choice("--format", flags.format, kFormats) == 1;
+  if (flags.flavor) {
+    options.flavor = static_cast<onnx::Flavor>(choice("--flavor", *flags.flavor, kFlavors));
+  }
+  if (flags.floats) {
+    options.float_type = static_cast<onnx::FloatType>(choice("--float", *flags.floats, kFloats));
+  }
+  if (flags.task) options.task = task_flag(*flags.task);
+  options.force = flags.force;
+  options.optimize = std::move(optimize);
+  const bool all = flags.precision && choice("--precision", *flags.precision, kPrecisions) == 1;
+  if (all) options.optimize.model.precision = engine::Precision::kInt8;
+  if (flags.budget) options.optimize.budget = api::parse_budget(*flags.budget);
+  if (flags.calibration) {
+    options.optimize.calibration_file = *flags.calibration;
+    options.optimize.calibration = read_rows(flags.calibration, {});
+  }
+  return options;
+}
+
+void print(const api::ExportReport& report, bool quantized, bool as_json) {
   if (as_json) {
     JsonWriter json;
     json.begin_object().member("file", report.file.string()).member("nodes", report.nodes);
     json.member("parameters", report.parameters).member("bytes", report.bytes);
+    if (quantized) {
+      json.member("quantizers", report.quantizers).member("float_work", report.float_work);
+    }
+    if (!report.plan.empty()) json.member("plan", report.plan).member("loss", report.loss);
     std::puts(json.end_object().str().c_str());
     return;
   }
@@ -24,48 +136,53 @@ void print(const api::ExportReport& report, bool as_json) {
               plain_text(report.file.string()).c_str(), static_cast<long long>(report.nodes),
               1e-6 * static_cast<double>(report.parameters),
               1e-6 * static_cast<double>(report.bytes));
+  if (quantized) {
+    std::printf("%lld quantizers on; %.1f %% of the products' work in float\n",
+                static_cast<long long>(report.quantizers), 100 * report.float_work);
+  }
+  if (!report.plan.empty()) {
+    std::printf("plan: %s; on texts held out: %s\n", report.plan.c_str(), report.loss.c_str());
+  }
 }
 
 }  // namespace
 
 int cmd_export(const std::vector<std::string>& arguments) {
-  Options options("export",
-                  "Writes a checkpoint as ONNX: model.onnx with config and tokenizer beside it, "
-                  "which ONNX Runtime, Optimum and this program load; or a model repository of "
-                  "NVIDIA Triton, of a checkpoint, an .onnx file or a bundle.",
-                  "tamis export build/models/minilm --format onnx -o minilm-onnx\n"
-                  "  tamis export minilm.tamis --format triton -o repository");
+  Options options(
+      "export",
+      "Writes a model as ONNX: model.onnx with config and tokenizer beside it, which "
+      "ONNX Runtime, Optimum and this program load; with --format onnx-qdq quantized, "
+      "for TensorRT too; or a model repository of NVIDIA Triton, of a checkpoint, an "
+      ".onnx file or a bundle.",
+      "tamis export build/models/minilm --format onnx -o minilm-onnx\n"
+      "  tamis export build/models/minilm --format onnx-qdq --flavor trt -o minilm-trt\n"
+      "  tamis export minilm.tamis --format triton -o repository");
   CommonFlags common;
-  std::string model;
-  std::string format = "onnx";
-  std::string folder;
-  std::optional<std::string> task;
-  bool force = false;
-  options.positional("MODEL", model, true, "a Hugging Face folder, a hub id (org/name), or .onnx");
+  ExportFlags flags;
   TritonFlags triton;
-  options.option("--format", format, "onnx or triton");
-  options.option("-o,--output", folder, "the folder to write");
-  options.option("--task", task, "the head to write (default: the model's own)");
-  options.flag("--force", force, "replace an exported folder");
+  api::OptimizeOptions optimize;
+  flags.add_to(options, optimize);
   triton.add_to(options);
   common.add_to(options);
   if (!options.parse(arguments)) return 0;
 
-  if (folder.empty()) fail(ErrorCode::kInvalidArgument, "give the folder to write: -o FOLDER");
-  if (format != "onnx" && format != "triton") {
-    fail(ErrorCode::kInvalidArgument, "--format ", format, ": must be onnx or triton");
-  }
-  api::ExportModelOptions export_options;
-  if (task) export_options.task = task_flag(*task);
-  export_options.force = force;
-  const api::ModelPath path = find_model(model, common);
+  common.apply(optimize.model);
+  optimize.model.pool = common.make_pool();
+  const api::ExportModelOptions export_options = read_flags(flags, std::move(optimize));
+  const bool repository = flags.format == kTriton;
+  if (!repository) triton.refuse_for(flags.format);
+  const api::ModelPath path = find_model(flags.model, common);
+  check_flags(flags, export_options, path);
   const StageSignals signals;
-  if (format == "triton") {
-    print_triton(export_triton(path, folder, triton.options(export_options)), common.json);
+  if (repository) {
+    print_triton(export_triton(path, flags.folder, triton.options(export_options)), common.json);
     return 0;
   }
-  triton.refuse_for(format);
-  print(api::export_model(path, folder, export_options), common.json);
+  Progress progress("exporting", common.quiet || !export_options.quantized);
+  const api::ExportReport report = api::export_model(
+      path, flags.folder, export_options,
+      [&progress](std::string_view stage, double fraction) { progress.update(fraction, stage); });
+  print(report, export_options.quantized, common.json);
   return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "graph/graph.h"
 #include "kernels/cpu/peak/peak.h"
 #include "model/bundle.h"
+#include "onnx/check_tensorrt.h"
 #include "quant/marks.h"
 
 namespace tamis::cli {
@@ -184,6 +185,43 @@ int verify(const std::string& model, const CommonFlags& common) {
   return bad.empty() ? 0 : 1;
 }
 
+void write_finding(const onnx::Finding& finding, JsonWriter& json) {
+  const bool error = finding.severity == onnx::Severity::kError;
+  json.begin_object().member("severity", error ? "error" : "speed").member("rule", finding.rule);
+  json.member("where", finding.where).member("what", finding.what).member("fix", finding.fix);
+  json.end_object();
+}
+
+// An .onnx file against a runtime's rules; 1 if one is broken.
+int check_file(const std::string& model, const std::string& rules, const CommonFlags& common) {
+  if (rules != "trt") fail(ErrorCode::kInvalidArgument, "--check ", rules, ": must be trt");
+  const api::ModelPath path = find_model(model, common);
+  if (path.kind != api::ModelKind::kOnnx) {
+    fail(ErrorCode::kInvalidArgument, "--check needs an .onnx file or a folder with one");
+  }
+  const std::vector<onnx::Finding> findings = onnx::check_tensorrt(onnx::read_onnx(path.file));
+  int64_t errors = 0;
+  JsonWriter json;
+  if (common.json) json.begin_array();
+  for (const onnx::Finding& finding : findings) {
+    const bool error = finding.severity == onnx::Severity::kError;
+    errors += error ? 1 : 0;
+    if (common.json) {
+      write_finding(finding, json);
+      continue;
+    }
+    std::printf("%-5s %-16s %s: %s; %s\n", error ? "error" : "speed", finding.rule.c_str(),
+                plain_text(finding.where).c_str(), plain_text(finding.what).c_str(),
+                finding.fix.c_str());
+  }
+  if (common.json) {
+    std::puts(json.end_array().str().c_str());
+  } else if (findings.empty()) {
+    std::puts("no rule of TensorRT's is broken");
+  }
+  return errors == 0 ? 0 : 1;
+}
+
 }  // namespace
 
 int cmd_inspect(const std::vector<std::string>& arguments) {
@@ -191,6 +229,7 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
                   "tamis inspect build/models/minilm --graph");
   CommonFlags common;
   std::optional<std::string> task;
+  std::optional<std::string> rules;
   std::string model;
   bool graph = false;
   bool quantizers = false;
@@ -198,7 +237,9 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
   bool cpu = false;
   bool devices = false;
   options.positional("MODEL", model, false,
-                     "a Hugging Face folder, a hub id (org/name), or a bundle");
+                     "a Hugging Face folder, a hub id (org/name), an .onnx file, or a bundle");
+  options.option("--check", rules,
+                 "trt: hold an .onnx file against TensorRT's rules; exit 1 if one is broken");
   options.option("--task", task, "the head to build (default: the model's own)");
   options.flag("--graph", graph, "the graph in text form");
   options.flag("--quantizers", quantizers, "on, scheme, range, error and name of every quantizer");
@@ -212,6 +253,7 @@ int cmd_inspect(const std::vector<std::string>& arguments) {
   if (devices) return print_devices(common);
   if (model.empty()) fail(ErrorCode::kInvalidArgument, "give a MODEL, --cpu or --devices");
   if (hashes) return verify(model, common);
+  if (rules) return check_file(model, *rules, common);
   api::ModelOptions load;
   common.apply(load);
   load.pool = common.make_pool();

@@ -41,8 +41,8 @@ struct OptimizeFlags {
                    "texts for int8: .txt, .tsv or .jsonl (default: built-in ones); every second "
                    "one is held out to measure on");
     options.option("--scheme", scheme,
-                   "of activations: native (default; runs in integers here), static or ort (both "
-                   "simulated exactly in float)");
+                   "of activations: native (default; runs in integers here), static, ort or trt "
+                   "(simulated exactly in float; export --format onnx-qdq writes them)");
     options.option("--embeddings", embeddings,
                    "how embedding tables are stored: fp16 (default), int8 (also by itself where "
                    "--budget is given and they lose at most a tenth of it) or fp32, as the "
@@ -85,7 +85,7 @@ void read_flags(const OptimizeFlags& flags, api::OptimizeOptions& optimize) {
          ": must be auto, int8, bf16 or fp32");
   }
   if (precision != "auto") optimize.model.precision = api::precision_option(precision);
-  if (flags.scheme) optimize.model.scheme = quant::scheme_from_name(*flags.scheme);
+  if (flags.scheme) api::set_scheme(optimize, *flags.scheme);
   if (flags.embeddings) optimize.embeddings = api::embeddings_option(*flags.embeddings);
   for (const std::string& name : flags.without) leave_out(name, optimize.quantize.treatments);
   if (flags.budget) optimize.budget = api::parse_budget(*flags.budget);

@@ -9,7 +9,7 @@
 
 #include "api/triton_repository.h"
 #include "cli/options.h"
-#include "model/export_model.h"
+#include "optimize/export_model.h"
 
 namespace tamis::cli {
 

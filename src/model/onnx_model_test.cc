@@ -9,10 +9,10 @@
 #include "formats/checkpoint.h"
 #include "graph/graph.h"
 #include "graph/testing/unnamed.h"
-#include "model/export_model.h"
 #include "model/self_test.h"
 #include "model/test_util.h"
 #include "onnx/export_onnx.h"
+#include "optimize/export_model.h"
 
 namespace tamis::api {
 namespace {

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "quant/centre_attention.h"
+#include "quant/equalize_values.h"
 #include "quant/token_set.h"
 
 namespace tamis::api {
@@ -46,9 +47,7 @@ tasks::Sequence encode(const LoadedModel& model, const tokenizer::TextInput& inp
 
 }  // namespace
 
-Calibrated calibrate(const LoadedModel& model, graph::Graph marked, std::span<const TextRow> rows,
-                     const quant::QuantizeOptions& options,
-                     const std::function<void(double)>& progress) {
+engine::BatchBuilder encode_rows(const LoadedModel& model, std::span<const TextRow> rows) {
   engine::BatchBuilder batch;
   for (const TextRow& row : rows) {
     for (const tokenizer::TextInput& input : inputs_of(row, model.task())) {
@@ -59,6 +58,13 @@ Calibrated calibrate(const LoadedModel& model, graph::Graph marked, std::span<co
   if (batch.tokens() == 0) {
     fail(ErrorCode::kInvalidArgument, "calibration: the file has no texts; at least one is needed");
   }
+  return batch;
+}
+
+Calibrated calibrate(const LoadedModel& model, graph::Graph marked, std::span<const TextRow> rows,
+                     const quant::QuantizeOptions& options,
+                     const std::function<void(double)>& progress) {
+  const engine::BatchBuilder batch = encode_rows(model, rows);
   const engine::PackedBatch packed = batch.batch();
   // The truth that the integers are fitted to is float32 throughout.
   ThreadPool& pool = model.runner().pool();
@@ -67,6 +73,7 @@ Calibrated calibrate(const LoadedModel& model, graph::Graph marked, std::span<co
   quant::QuantizeOptions with_ranges = options;
   if (model.trained_ranges().empty()) {
     quant::centre_attention(source, tokens.batch(), pool);
+    if (options.tensorrt) quant::equalize_values(source, tokens.batch(), pool);
   } else {
     with_ranges.trained = &model.trained_ranges();
   }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 
+#include "engine/batch_builder.h"
 #include "formats/text_data.h"
 #include "model/loaded_model.h"
 #include "quant/quantize.h"
@@ -19,10 +20,14 @@ struct Calibrated {
   quant::Quantized quantized;
 };
 
+/// The rows' texts as token ids (pairs as pairs, but each by itself for embeddings; questions with
+/// their contexts; a query with each of its texts). Throws Error{kInvalidArgument}: no rows, a row
+/// without a text.
+[[nodiscard]] engine::BatchBuilder encode_rows(const LoadedModel& model,
+                                               std::span<const TextRow> rows);
+
 /// Quantizes `marked`, the model's marked_graph() or one that differs from it in how tables are
-/// stored, on the rows' texts (pairs as pairs, but each by itself for
-/// embeddings; questions with their contexts; a query with each of its texts). Throws
-/// Error{kInvalidArgument}: no rows, a row without a text; and as quant::quantize.
+/// stored, on the rows' texts. Throws as encode_rows() and quant::quantize.
 [[nodiscard]] Calibrated calibrate(const LoadedModel& model, graph::Graph marked,
                                    std::span<const TextRow> rows,
                                    const quant::QuantizeOptions& options,

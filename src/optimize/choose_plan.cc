@@ -98,6 +98,7 @@ class Chooser {
     row.table_us =
         1e-3 * quant::graph_ns(
                    in_float_arithmetic ? without_marks(source_) : model_.load_graph(graph), cost);
+    if (in_float_arithmetic) row.table_us *= (1 + quant::float_work(graph)) / 2;
     if (options_.measure) row.clock_us = time(*runner);
     row.evaluation = held_out_.compare(*runner);
     row.loss = loss_of(row.evaluation, options_.budget);
@@ -171,7 +172,8 @@ class Chooser {
       const graph::ValueId id = loaded.find_value(graph.value(node.output).name);
       const double share =
           id == graph::kNoValue ? 1 : quant::row_share(loaded.value(id).shape.symbol());
-      return simulated_ ? 1.0 : share * quant::matmul_ns(graph, node, cost_);
+      if (simulated_) return share * simulated_price(graph, node);
+      return share * quant::matmul_ns(graph, node, cost_);
     };
     const std::vector<quant::LayerSet> layers =
         quant::integer_layers(quantized_, source_, price_of);
@@ -205,16 +207,26 @@ class Chooser {
     return found;
   }
 
-  // Integer weights of a graph.
+  // The kernels that run such a plan are elsewhere; there, products of integers take half the time.
+  [[nodiscard]] static double simulated_price(const Graph& graph, const Node& node) {
+    const bool integers =
+        node.op == graph::OpKind::kQuantizedMatMul || quant::is_integer_attention(node);
+    return (integers ? 0.5 : 1.0) * quant::product_work(graph, node);
+  }
+
+  // Integer weights and attentions of a graph.
   [[nodiscard]] static size_t integer_count(const Graph& graph) {
     std::vector<graph::ValueId> weights;
+    size_t attentions = 0;
     for (const Node& node : graph.nodes()) {
+      attentions += quant::is_integer_attention(node) ? 1 : 0;
       if (node.op == graph::OpKind::kQuantizedMatMul) {
         weights.push_back(node.operand(graph::Operand::kWeight));
       }
     }
     std::sort(weights.begin(), weights.end());
-    return static_cast<size_t>(std::unique(weights.begin(), weights.end()) - weights.begin());
+    const auto distinct = std::unique(weights.begin(), weights.end()) - weights.begin();
+    return static_cast<size_t>(distinct) + attentions;
   }
 
   void choose(const quant::SearchResult& found) {

@@ -14,6 +14,7 @@
 #include "model/self_test.h"
 #include "optimize/calibrate.h"
 #include "optimize/report.h"
+#include "quant/cost.h"
 
 namespace tamis::api {
 
@@ -248,11 +249,13 @@ class Optimization {
     if (zero_shot_) report_.manifest.task = tasks::TaskKind::kZeroShot;
     report_.manifest.embeddings = report_.embeddings.storage;
     report_.simulated = quant::needs_simulation(graph);
+    report_.float_work = quant::float_work(graph);
     report_.quantizers = quant::list_quantizers(graph);
     return graph;
   }
 
   [[nodiscard]] const LoadedModel& checkpoint() const { return *checkpoint_; }
+  [[nodiscard]] std::shared_ptr<const LoadedModel> shared_checkpoint() const { return checkpoint_; }
   [[nodiscard]] const ModelOptions& load() const { return load_; }
   [[nodiscard]] OptimizeReport& report() { return report_; }
   void stage(std::string_view name, double fraction) const {
@@ -306,7 +309,7 @@ class Optimization {
     const CalibrationRows rows =
         split_rows(*checkpoint_, options_.calibration, options_.calibration_file);
     report_.calibration_source = rows.source;
-    report_.scheme = load_.scheme;
+    report_.scheme = options_.quantize.tensorrt ? "trt" : quant::scheme_name(load_.scheme);
     stage("running fp32", 0.02);
     HeldOut held_out(*checkpoint_, checkpoint_->runner(), rows.held_out, rows.held_source);
     const graph::Graph marked = with_tables(budget, held_out);
@@ -358,7 +361,28 @@ quant::EmbeddingStorage embeddings_option(std::string_view name) {
   return *storage;
 }
 
+void set_scheme(OptimizeOptions& options, std::string_view name) {
+  constexpr std::string_view kNames[] = {"native", "static", "ort", "trt"};
+  if (std::find(std::begin(kNames), std::end(kNames), name) == std::end(kNames)) {
+    fail(ErrorCode::kInvalidArgument, "there is no scheme \"", name,
+         "\"; accepted are native, static, ort and trt");
+  }
+  options.quantize.tensorrt = name == "trt";
+  options.model.scheme = quant::scheme_from_name(name == "trt" ? "static" : name);
+  // Whole, or not at all.
+  if (name == "trt") {
+    options.model.enable.insert(options.model.enable.begin(), "*.matmul_quantizer_*");
+  }
+}
+
 bool OptimizeReport::succeeded() const { return !choice || choice->met || !choice->decides; }
+
+PlannedModel plan_model(const ModelPath& path, const OptimizeOptions& options,
+                        const OptimizeProgress& progress) {
+  Optimization work(path, options, progress);
+  graph::Graph graph = work.make_graph();
+  return {work.shared_checkpoint(), std::move(graph), std::move(work.report())};
+}
 
 OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
                         const OptimizeOptions& options, const OptimizeProgress& progress) {

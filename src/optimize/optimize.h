@@ -38,8 +38,23 @@ struct OptimizeOptions {
   double seconds = 1.0;  ///< to time each shape, before and after
 };
 
+/// Reads --scheme: "native", "static", "ort", or "trt", which is static with quantize.tensorrt and
+/// attention on. Throws Error{kInvalidArgument} listing them.
+void set_scheme(OptimizeOptions& options, std::string_view name);
+
 /// Called with what is being done and how far the whole is, 0..1.
 using OptimizeProgress = std::function<void(std::string_view stage, double fraction)>;
+
+/// What optimize() makes a bundle of.
+struct PlannedModel {
+  std::shared_ptr<const LoadedModel> checkpoint;  ///< in fp32
+  graph::Graph graph;
+  OptimizeReport report;  ///< without times, sizes and the self-test
+};
+
+/// Loads, quantizes and chooses, but writes nothing. Throws as optimize() does.
+[[nodiscard]] PlannedModel plan_model(const ModelPath& path, const OptimizeOptions& options,
+                                      const OptimizeProgress& progress = {});
 
 /// Writes the bundle, whole or not at all. If no plan keeps the budget, the bundle is fp32 and
 /// succeeded() false. Throws Error: kUnsupported for a bundle as input, kInvalidArgument if

@@ -44,7 +44,8 @@ struct OptimizeReport {
   double seconds = 0;  ///< the whole took
   // INT8 and auto only.
   std::optional<quant::QuantizeReport> quantization;
-  quant::Scheme scheme = quant::Scheme::kNative;
+  std::string scheme;              ///< as set_scheme() reads it
+  double float_work = 1;           ///< share of the products' multiplications that stay in float
   bool simulated = false;          ///< the plan runs in float, its integers simulated
   std::string calibration_source;  ///< what the texts were
   std::optional<PlanChoice> choice;

@@ -57,8 +57,10 @@ std::string choice_lines(const OptimizeReport& report) {
               budget_text(choice.budget), ": ", choice.met ? "kept" : "NOT kept", ", ",
               certificate_text(choice, choice.row()), "\n");
   if (report.simulated) {
-    text += cat("  the ", quant::scheme_name(report.scheme),
-                " form is simulated exactly in float: no speed-up here\n");
+    char share[16];
+    std::snprintf(share, sizeof(share), "%.1f", 100 * report.float_work);
+    text += cat("  the ", report.scheme, " form is simulated exactly in float: no speed-up here; ",
+                share, " % of the products' work stays in float\n");
   }
   if (!report.quantization->dead.empty()) {
     text += cat("  ", report.quantization->dead.size(),

@@ -251,7 +251,7 @@ std::string quantization_section(const OptimizeReport& report) {
   std::string html =
       cat("<h2>Calibration</h2>\n<p>", escape_html(report.calibration_source), "; ",
           quantization.sequences, " sequences, ", quantization.tokens, " tokens were looked at. ",
-          "Scheme ", quant::scheme_name(report.scheme),
+          "Scheme ", report.scheme,
           report.simulated ? ", simulated exactly in float: no speed-up here." : ".", "</p>\n");
   if (!quantization.dead.empty()) {
     html += "<p class='broken'>These quantizers saw no data and got the range [-1, 1]: ";

@@ -77,7 +77,8 @@ void write_choice(JsonWriter& json, const PlanChoice& choice) {
 
 void write_quantization(JsonWriter& json, const OptimizeReport& report) {
   json.key("quantization").begin_object().member("calibration", report.calibration_source);
-  json.member("scheme", quant::scheme_name(report.scheme)).member("simulated", report.simulated);
+  json.member("scheme", report.scheme).member("simulated", report.simulated);
+  json.member("float_work", report.float_work);
   json.member("sequences", report.quantization->sequences);
   json.member("tokens", report.quantization->tokens).key("linears").begin_array();
   for (const quant::LinearReport& linear : report.quantization->linears) {

@@ -103,5 +103,71 @@ TEST(CliOnnx, WritesNothingHalf) {
   EXPECT_FALSE(fs::exists(folder / "out"));
 }
 
+TEST(CliOnnx, WritesOtherFloatTypes) {
+  const TempFolder folder;
+  for (const char* floats : {"fp16", "bf16"}) {
+    const std::string out = folder / floats;
+    const Outcome outcome =
+        tamis({"export", kClassifier, "--format", "onnx", "--float", floats, "-o", out});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_LT(fs::file_size(out + "/model.onnx"),
+              0.7 * static_cast<double>(fs::file_size(exported() + "/model.onnx")));
+    EXPECT_EQ(answer("classify", out).substr(0, 20), answer("classify", kClassifier).substr(0, 20));
+  }
+}
+
+TEST(CliOnnx, WritesForTensorRtAndChecksIt) {
+  const TempFolder folder;
+  const std::string out = folder / "trt";
+  const Outcome outcome = tamis({"export", kClassifier, "--format", "onnx-qdq", "--flavor", "trt",
+                                 "--precision", "int8", "--quiet", "-o", out});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("quantizers on; "), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("plan: int8; on texts held out: "), std::string::npos) << outcome.out;
+  const Outcome check = tamis({"inspect", out, "--check", "trt"});
+  EXPECT_EQ(check.status, 0);
+  EXPECT_EQ(check.out, "no rule of TensorRT's is broken\n");
+  const Outcome other =
+      tamis({"inspect", testdata("onnx/bert-cls-op14-tf437-fusedq.onnx"), "--check", "trt"});
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.out.find("error operator"), std::string::npos) << other.out;
+  EXPECT_EQ(tamis({"inspect", kClassifier, "--check", "trt"}).status, 2);
+  EXPECT_EQ(tamis({"inspect", out, "--check", "openvino"}).status, 2);
+}
+
+TEST(CliOnnx, RefusesContradictions) {
+  const TempFolder folder;
+  struct Row {
+    std::vector<std::string> flags;
+    const char* part;
+  };
+  const Row rows[] = {
+      {{"--flavor", "trt"}, "--flavor trt: --format onnx writes no quantizers"},
+      {{"--budget", "flips=1%"}, "quantization: --format onnx writes no quantizers"},
+      {{"--float", "fp8"}, "--float fp8: must be fp32, fp16 or bf16"},
+      {{"--format", "onnx-qdq", "--flavor", "openvino"}, "must be portable, ort-cpu or trt"},
+      {{"--format", "onnx-qdq", "--precision", "bf16"}, "--precision bf16: must be auto or int8"}};
+  for (const Row& row : rows) {
+    std::vector<std::string> arguments = {"export", kClassifier, "-o", folder / "out"};
+    arguments.insert(arguments.end(), row.flags.begin(), row.flags.end());
+    const Outcome outcome = tamis(arguments);
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_NE(outcome.err.find(row.part), std::string::npos) << outcome.err;
+  }
+  // A bundle whose ranges are found at run time.
+  const std::string bundle = folder / "bundle";
+  ASSERT_EQ(tamis({"optimize", kClassifier, "-o", bundle, "--precision", "int8", "--quiet"}).status,
+            0);
+  const Outcome native = tamis({"export", bundle, "--format", "onnx-qdq", "-o", folder / "out"});
+  EXPECT_EQ(native.status, 5);
+  EXPECT_NE(native.err.find("finds its range at run time"), std::string::npos) << native.err;
+  EXPECT_EQ(tamis({"export", bundle, "--format", "onnx-qdq", "--budget", "flips=1%", "-o",
+                   folder / "out"})
+                .status,
+            2);
+  EXPECT_EQ(tamis({"export", kClassifier, "-o", "/proc/nowhere/out"}).status, 9);
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
 }  // namespace
 }  // namespace tamis::cli_test

@@ -101,7 +101,7 @@ TEST(CliQuantize, RefusesWhatItCannotDo) {
       {{"--budget", "cosine=0.9"}, "it has flips, kl, accuracy", 2},
       {{"--precision", "int4"}, "must be auto, int8, bf16 or fp32", 2},
       {{"--embeddings", "int4"}, "--embeddings int4: must be fp32, fp16 or int8", 2},
-      {{"--scheme", "fp8"}, "accepted are native, static and ort", 2},
+      {{"--scheme", "fp8"}, "accepted are native, static, ort and trt", 2},
       {{"--without", "magic"}, "accepted are columns, scale", 2},
       {{"--disable", "*.layer.0.attention.self.querry._input_quantizer"},
        "bert.encoder.layer.0.attention.self.query._input_quantizer",

@@ -1,0 +1,183 @@
+#include "optimize/export_model.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/staged_folder.h"
+#include "formats/checkpoint.h"
+#include "model/loaded_model.h"
+#include "model/onnx_model.h"
+#include "onnx/export_onnx.h"
+#include "optimize/export_quantized.h"
+#include "quant/cost.h"
+
+namespace tamis::api {
+
+namespace fs = std::filesystem;
+using models::HeadKind;
+
+namespace {
+
+constexpr std::string_view kFile = "model.onnx";
+
+// What a checkpoint has beside its weights.
+bool is_side_file(const fs::path& file) {
+  const std::string name = file.filename().string();
+  const std::string end = file.extension().string();
+  if (name.ends_with(".index.json")) return false;
+  return end == ".json" || end == ".txt" || end == ".model";
+}
+
+// sentence-transformers' modules: 1_Pooling, 2_Dense.
+bool is_module_folder(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  const size_t line = name.find('_');
+  return line != name.npos && line > 0 && name.find_first_not_of("0123456789") == line;
+}
+
+void copy_side_files(const fs::path& from, const fs::path& to) {
+  for (const auto& entry : fs::directory_iterator(from)) {
+    if (entry.is_regular_file() && is_side_file(entry.path())) {
+      write_file(to / entry.path().filename(), read_file(entry.path()));
+    }
+  }
+}
+
+// A Transformer module gives its weights to model.onnx; others keep theirs.
+void copy_module(const fs::path& from, const fs::path& to) {
+  fs::create_directories(to);
+  copy_side_files(from, to);
+  if (file_exists(from / "config.json") && !file_exists(from / "tokenizer_config.json")) {
+    for (const WeightNames& names : weight_names()) {
+      if (file_exists(from / names.file)) write_file(to / names.file, read_file(from / names.file));
+    }
+  }
+}
+
+void copy_model_files(const fs::path& from, const fs::path& to) {
+  copy_side_files(from, to);
+  for (const auto& entry : fs::directory_iterator(from)) {
+    if (entry.is_directory() && is_module_folder(entry.path())) {
+      copy_module(entry.path(), to / entry.path().filename());
+    }
+  }
+}
+
+models::BuiltModel read_model(const ModelPath& path, const SentenceTransformerConfig& sentence,
+                              const ExportModelOptions& options) {
+  const fs::path inner =
+      sentence.transformer_folder.empty() ? path.folder : sentence.transformer_folder;
+  const models::BuildOptions build = build_options(options.task, sentence, inner);
+  if (path.kind == ModelKind::kOnnx) return read_onnx_model(path.file, inner, build).built;
+  return models::build_model(*Checkpoint::open(inner), build);
+}
+
+void check_destination(const fs::path& folder) {
+  std::error_code ignored;
+  const bool other = fs::is_directory(folder, ignored) && !fs::is_empty(folder, ignored) &&
+                     !file_exists(folder / kFile);
+  if (other) {
+    fail(ErrorCode::kInvalidArgument, folder.string(), ": holds no ", kFile,
+         "; only an exported or an empty folder is replaced");
+  }
+}
+
+// The files of a bundle that a model needs beside its weights.
+void copy_bundle_files(const fs::path& from, const fs::path& to) {
+  for (const std::string_view name : {"config.json", "tokenizer.json", "tokenizer_config.json"}) {
+    if (file_exists(from / name)) write_file(to / name, read_file(from / name));
+  }
+}
+
+/// What is written, and what is to be said of it.
+struct Written {
+  onnx::ModelProto model;
+  ExportReport report;
+};
+
+Written write_float(const ModelPath& path, const ExportModelOptions& options,
+                    onnx::FloatType float_type) {
+  if (path.kind == ModelKind::kBundle) {
+    fail(ErrorCode::kUnsupported, path.folder.string(),
+         ": is a bundle, fused for this program; --format onnx takes the checkpoint it was made "
+         "of, and --format onnx-qdq a bundle whose ranges are static");
+  }
+  const SentenceTransformerConfig sentence = read_sentence_transformer(path.folder);
+  const models::BuiltModel built = read_model(path, sentence, options);
+  if (float_type == onnx::FloatType::kFp16) {
+    ModelOptions load = options.optimize.model;
+    load.task = options.task;
+    load.precision = engine::Precision::kFp32;
+    load.warn_of_ranges = false;
+    const auto model = LoadedModel::load(path, load);
+    check_half_range(*model, model->graph(), options.optimize);
+  }
+  onnx::ExportOptions write;
+  write.output = output_of(built.head, sentence.has_modules);
+  write.unit_length = built.normalize;
+  write.float_type = float_type;
+  Written written;
+  written.report.parameters = count_parameters(built.graph);
+  written.model = onnx::export_onnx(built.graph, write);
+  return written;
+}
+
+bool has_output(const graph::Graph& graph, std::string_view name) {
+  return std::ranges::any_of(graph.outputs(),
+                             [name](const auto& output) { return output.name == name; });
+}
+
+Written write_quantized(const ModelPath& path, const ExportModelOptions& options,
+                        onnx::FloatType float_type, const OptimizeProgress& progress) {
+  const QuantizedSource source = quantized_source(path, options, progress);
+  if (float_type == onnx::FloatType::kFp16) {
+    check_half_range(*source.model, source.graph, options.optimize);
+  }
+  const bool modules = path.kind == ModelKind::kBundle
+                           ? has_output(source.graph, "sentence_embedding")
+                           : read_sentence_transformer(path.folder).has_modules;
+  onnx::ExportOptions write;
+  write.output = output_of(head_of(source.manifest.task), modules);
+  write.unit_length = source.manifest.normalize;
+  write.float_type = float_type;
+  write.flavor = options.flavor;
+  Written written;
+  written.model = onnx::export_onnx(source.graph, write);
+  if (options.flavor == onnx::Flavor::kTensorRt) check_tensorrt_file(written.model, kFile);
+  written.report.parameters = count_parameters(source.graph);
+  for (const quant::QuantizerInfo& info : quant::list_quantizers(source.graph)) {
+    written.report.quantizers += info.enabled ? 1 : 0;
+  }
+  written.report.float_work = quant::float_work(source.graph);
+  written.report.plan = source.plan;
+  written.report.loss = source.loss;
+  return written;
+}
+
+}  // namespace
+
+ExportReport export_model(const ModelPath& path, const fs::path& folder,
+                          const ExportModelOptions& options, const OptimizeProgress& progress) {
+  check_destination(folder);
+  StagedFolder staged(folder, options.force);
+  const bool tensorrt = options.quantized && options.flavor == onnx::Flavor::kTensorRt;
+  const onnx::FloatType float_type =
+      options.float_type.value_or(tensorrt ? onnx::FloatType::kFp16 : onnx::FloatType::kFp32);
+  Written written = options.quantized ? write_quantized(path, options, float_type, progress)
+                                      : write_float(path, options, float_type);
+  onnx::write_onnx(staged.path() / kFile, written.model);
+  if (path.kind == ModelKind::kBundle) {
+    copy_bundle_files(path.folder, staged.path());
+  } else {
+    copy_model_files(path.folder, staged.path());
+  }
+  ExportReport& report = written.report;
+  report.file = folder / kFile;
+  report.nodes = static_cast<int64_t>(written.model.graph.nodes.size());
+  report.bytes = static_cast<int64_t>(fs::file_size(staged.path() / kFile));
+  staged.commit();
+  return report;
+}
+
+}  // namespace tamis::api

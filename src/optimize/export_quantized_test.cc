@@ -1,0 +1,296 @@
+// Quantized files: what is in them, what importing gives, and what is refused.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "engines/simulate/simulate.h"
+#include "graph/graph.h"
+#include "graph/testing/unnamed.h"
+#include "model/self_test.h"
+#include "model/test_util.h"
+#include "onnx/check_tensorrt.h"
+#include "onnx/export_onnx.h"
+#include "optimize/export_model.h"
+#include "quant/plain_plan.h"
+
+namespace tamis::api {
+namespace {
+
+namespace fs = std::filesystem;
+using graph::Operand;
+using graph::testing::unnamed;
+
+constexpr const char* kClassifier = "models/bert-sequence-classification";
+
+std::vector<TextRow> few_texts() {
+  std::vector<TextRow> rows(6);
+  const char* texts[] = {"A fine film.",         "Nobody came.", "It rained for days on end.",
+                         "Anna sold the table.", "No.",          "Where is it? In Zürich."};
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i].text = texts[i];
+    rows[i].line = static_cast<int64_t>(i + 1);
+  }
+  return rows;
+}
+
+OptimizeOptions all_integers(std::string_view scheme) {
+  OptimizeOptions options;
+  options.model = on_threads(2);
+  options.model.precision = engine::Precision::kInt8;
+  set_scheme(options, scheme);
+  options.calibration = few_texts();
+  options.calibration_file = "texts.tsv";
+  options.seconds = 0;
+  return options;
+}
+
+PlannedModel planned(const std::string& name, std::string_view scheme,
+                     const quant::Treatments& treatments = {}) {
+  OptimizeOptions options = all_integers(scheme);
+  options.quantize.treatments = treatments;
+  return plan_model(resolve_model(testdata(name).string()), options);
+}
+
+onnx::ExportOptions classifier_options(onnx::Flavor flavor, onnx::FloatType floats) {
+  onnx::ExportOptions options;
+  options.output = onnx::OutputKind::kSequenceLogits;
+  options.flavor = flavor;
+  options.float_type = floats;
+  return options;
+}
+
+const onnx::TensorProto* constant_of(const onnx::ModelProto& model, const std::string& name) {
+  for (const onnx::TensorProto& tensor : model.graph.initializers) {
+    if (tensor.name == name) return &tensor;
+  }
+  return nullptr;
+}
+
+int64_t count_of(const onnx::ModelProto& model, std::string_view op) {
+  return std::ranges::count_if(model.graph.nodes,
+                               [op](const auto& node) { return node.op_type == op; });
+}
+
+// The scale behind each QuantizeLinear is the mark's range over 127, of every mark that is on.
+TEST(QuantizedExport, WritesEveryQuantizerWithItsScale) {
+  const PlannedModel plan = planned(kClassifier, "trt");
+  const onnx::ModelProto model = onnx::export_onnx(
+      plan.graph, classifier_options(onnx::Flavor::kTensorRt, onnx::FloatType::kFp32));
+  int64_t activations = 0;
+  int64_t weights = 0;
+  for (const graph::Node& node : plan.graph.nodes()) {
+    for (const graph::Quantizer& mark : node.quantizers) {
+      if (!mark.enabled) continue;
+      if (mark.operand == Operand::kWeight) {
+        ++weights;
+        continue;
+      }
+      ++activations;
+      const onnx::TensorProto* scale = constant_of(model, mark.names[0] + ".scale");
+      ASSERT_NE(scale, nullptr) << mark.names[0];
+      const float written = *reinterpret_cast<const float*>(scale->bytes.data());
+      EXPECT_FLOAT_EQ(written, *mark.high / 127) << mark.names[0];
+    }
+  }
+  EXPECT_GT(activations, 10);
+  EXPECT_EQ(count_of(model, "QuantizeLinear"), activations);
+  EXPECT_EQ(count_of(model, "DequantizeLinear"), activations + weights);
+  EXPECT_EQ(model.opsets[0].version, 19);
+  EXPECT_TRUE(onnx::check_tensorrt(model).size() == 1);  // FP32 in the file
+}
+
+// Column j of the file's integers is row j of the plan's.
+TEST(QuantizedExport, KeepsTheIntegersOfWeights) {
+  const PlannedModel plan = planned(kClassifier, "trt");
+  const onnx::ModelProto model = onnx::export_onnx(
+      plan.graph, classifier_options(onnx::Flavor::kPortable, onnx::FloatType::kFp32));
+  int64_t compared = 0;
+  for (const graph::Node& node : plan.graph.nodes()) {
+    if (node.op != graph::OpKind::kQuantizedMatMul) continue;
+    const graph::Value& weight = plan.graph.value(node.operand(Operand::kWeight));
+    const onnx::TensorProto* turned = constant_of(model, weight.name + "_quantized");
+    if (turned == nullptr) continue;  // one that is written in parts
+    const auto q = weight.constant->as<int8_t>();
+    const auto n = static_cast<size_t>(weight.shape[0].size);
+    const auto k = static_cast<size_t>(weight.shape[1].size);
+    ASSERT_EQ(turned->dims, (std::vector<int64_t>{weight.shape[1].size, weight.shape[0].size}));
+    for (size_t at = 0; at < q.size(); ++at) {
+      ASSERT_EQ(static_cast<int8_t>(turned->bytes[at % k * n + at / k]), q[at]);
+    }
+    ++compared;
+  }
+  EXPECT_GE(compared, 6);
+  EXPECT_NE(constant_of(model, "bert.encoder.layer.0.attention.self.key.weight_quantized"),
+            nullptr);
+}
+
+// A plan whose input needs no second norm imports as the checkpoint's own graph; any other export
+// imports to the graph that its import exports to.
+TEST(QuantizedExport, ImportsAsTheSameGraph) {
+  quant::Treatments plain{false, false, false, false, false};
+  const TempFolder folder;
+  const auto checkpoint = load_checkpoint(kClassifier);
+  for (const auto& treatments : {plain, quant::Treatments{}}) {
+    const PlannedModel plan = planned(kClassifier, "trt", treatments);
+    const onnx::ExportOptions options =
+        classifier_options(onnx::Flavor::kTensorRt, onnx::FloatType::kFp32);
+    const onnx::ModelProto model = onnx::export_onnx(plan.graph, options);
+    const graph::Graph once = onnx::import_onnx(model, "once.onnx").graph;
+    const onnx::ModelProto again = onnx::export_onnx(
+        once, classifier_options(onnx::Flavor::kPortable, onnx::FloatType::kFp32));
+    EXPECT_EQ(unnamed(graph::print(onnx::import_onnx(again, "again.onnx").graph)),
+              unnamed(graph::print(once)));
+    if (treatments.gptq) continue;
+    fs::copy_file(testdata(kClassifier) / "config.json", folder.path() / "config.json");
+    fs::copy_file(testdata(kClassifier) / "tokenizer.json", folder.path() / "tokenizer.json");
+    onnx::write_onnx(folder.path() / "model.onnx", model);
+    const auto loaded = LoadedModel::load(resolve_model(folder.path().string()), on_threads(2));
+    EXPECT_EQ(unnamed(graph::print(loaded->graph())), unnamed(graph::print(checkpoint->graph())));
+  }
+}
+
+std::vector<std::vector<float>> answers_of(const fs::path& folder, const graph::Graph& graph,
+                                           onnx::FloatType floats) {
+  onnx::write_onnx(folder / "model.onnx",
+                   onnx::export_onnx(graph, classifier_options(onnx::Flavor::kTensorRt, floats)));
+  const auto model = LoadedModel::load(resolve_model(folder.string()), on_threads(2));
+  return raw_outputs(*model, example_inputs(*model), 64);
+}
+
+double farthest(const std::vector<std::vector<float>>& a,
+                const std::vector<std::vector<float>>& b) {
+  double most = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    for (size_t j = 0; j < a[i].size(); ++j) {
+      most = std::max(most, std::abs(double{a[i][j]} - b[i][j]));
+    }
+  }
+  return most;
+}
+
+// The plan with the numbers that its integers stand for, and activations left as they are.
+graph::Graph multiplied_out(graph::Graph graph) {
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    graph::Node node = graph.nodes()[i];
+    if (node.op == graph::OpKind::kQuantizedMatMul) {
+      const auto weight = engines::simulate::multiplied_out_weight(graph, node);
+      node.set_operand(Operand::kWeight, graph.add_constant(cat("numbers_", i), weight));
+      graph::make_float_matmul(node);
+    }
+    node.quantizers.clear();
+    graph.nodes()[i] = std::move(node);
+  }
+  graph.remove_dead();
+  return graph;
+}
+
+TEST(QuantizedExport, HoldsTheNumbersOfThePlan) {
+  quant::Treatments plain{false, false, false, false, false};
+  const PlannedModel plan = planned(kClassifier, "trt", plain);
+  const auto runner =
+      plan.checkpoint->make_runner(multiplied_out(plan.graph), engine::Precision::kFp32);
+  std::vector<tasks::Encoded> encoded;
+  for (const tasks::TaskInput& input : example_inputs(*plan.checkpoint)) {
+    encoded.push_back(
+        plan.checkpoint->encode(input, tasks::default_options(plan.checkpoint->task())));
+  }
+  std::vector<std::vector<float>> wanted(encoded.size());
+  runner->run(encoded, 64, [&](size_t i, std::span<const tasks::OutputView> outputs) {
+    const auto values = outputs[0].tensor.as<float>();
+    wanted[i].assign(values.begin(), values.end());
+  });
+  const TempFolder folder;
+  fs::copy_file(testdata(kClassifier) / "config.json", folder.path() / "config.json");
+  fs::copy_file(testdata(kClassifier) / "tokenizer.json", folder.path() / "tokenizer.json");
+  const auto fp32 = answers_of(folder.path(), plan.graph, onnx::FloatType::kFp32);
+  EXPECT_LE(farthest(fp32, wanted), 1e-4);
+  EXPECT_LE(farthest(answers_of(folder.path(), plan.graph, onnx::FloatType::kFp16), fp32), 2e-2);
+  EXPECT_LE(farthest(answers_of(folder.path(), plan.graph, onnx::FloatType::kBf16), fp32), 0.15);
+}
+
+TEST(QuantizedExport, RefusesWhatAFlavorDoesNotTake) {
+  const PlannedModel columns = planned(kClassifier, "static");
+  const PlannedModel zeros = planned(kClassifier, "ort");
+  const PlannedModel tokens = planned(kClassifier, "native");
+  const auto trt = classifier_options(onnx::Flavor::kTensorRt, onnx::FloatType::kFp16);
+  const auto portable = classifier_options(onnx::Flavor::kPortable, onnx::FloatType::kFp32);
+  expect_error(ErrorCode::kUnsupported, "is not part of TensorRT's form",
+               [&] { (void)onnx::export_onnx(columns.graph, trt); });
+  expect_error(ErrorCode::kUnsupported, "has a zero point, which TensorRT refuses",
+               [&] { (void)onnx::export_onnx(zeros.graph, trt); });
+  expect_error(ErrorCode::kUnsupported, "finds its range at run time",
+               [&] { (void)onnx::export_onnx(tokens.graph, portable); });
+  (void)onnx::export_onnx(columns.graph, portable);
+  (void)onnx::export_onnx(zeros.graph, portable);
+  graph::Graph no_range = zeros.graph;
+  for (graph::Node& node : no_range.nodes()) {
+    for (graph::Quantizer& mark : node.quantizers) mark.low.reset();
+  }
+  expect_error(ErrorCode::kUnsupported, "is on but has no range",
+               [&] { (void)onnx::export_onnx(no_range, portable); });
+}
+
+TEST(QuantizedExport, RefusesWhatHalfPrecisionCannotHold) {
+  PlannedModel plan = planned(kClassifier, "trt");
+  for (graph::Node& node : plan.graph.nodes()) {
+    if (node.op != graph::OpKind::kQuantizedMatMul) continue;
+    graph::Value& bias = plan.graph.value(node.operand(Operand::kBias));
+    std::vector<float> large(static_cast<size_t>(bias.constant->elements()), 7e4f);
+    bias.constant = std::make_shared<const Tensor>(Tensor::from(bias.constant->shape(), large));
+  }
+  expect_error(ErrorCode::kUnsupported, "beyond half precision's 65504", [&] {
+    (void)onnx::export_onnx(plan.graph,
+                            classifier_options(onnx::Flavor::kTensorRt, onnx::FloatType::kFp16));
+  });
+  (void)onnx::export_onnx(plan.graph,
+                          classifier_options(onnx::Flavor::kTensorRt, onnx::FloatType::kBf16));
+}
+
+// A whole folder, from a checkpoint and from the bundle made of it.
+TEST(QuantizedExport, WritesAFolderThatLoads) {
+  const TempFolder folder;
+  ExportModelOptions options;
+  options.quantized = true;
+  options.flavor = onnx::Flavor::kTensorRt;
+  options.optimize = all_integers("native");
+  const ModelPath path = resolve_model(testdata(kClassifier).string());
+  const ExportReport report = export_model(path, folder.path() / "out", options);
+  EXPECT_EQ(report.plan, "int8");
+  EXPECT_GT(report.quantizers, 20);
+  EXPECT_LT(report.float_work, 0.2);
+  const auto loaded =
+      LoadedModel::load(resolve_model((folder.path() / "out").string()), on_threads(2));
+  EXPECT_EQ(loaded->task(), tasks::TaskKind::kClassify);
+
+  const fs::path bundle = folder.path() / "bundle";
+  (void)optimize(path, bundle, all_integers("trt"));
+  options.optimize.model.precision.reset();
+  const ModelPath of_bundle = resolve_model(bundle.string());
+  (void)export_model(of_bundle, folder.path() / "again", options);
+  EXPECT_EQ(read_file(folder.path() / "again/model.onnx"),
+            read_file(folder.path() / "out/model.onnx"));
+  EXPECT_TRUE(fs::exists(folder.path() / "again/tokenizer.json"));
+  options.quantized = false;
+  expect_error(ErrorCode::kUnsupported, "is a bundle, fused for this program",
+               [&] { (void)export_model(of_bundle, folder.path() / "float", options); });
+  EXPECT_FALSE(fs::exists(folder.path() / "float"));
+}
+
+TEST(QuantizedExport, NeedsABundleInIntegers) {
+  const TempFolder folder;
+  OptimizeOptions fp32 = all_integers("native");
+  fp32.model.precision = engine::Precision::kFp32;
+  (void)optimize(resolve_model(testdata(kClassifier).string()), folder.path() / "bundle", fp32);
+  ExportModelOptions options;
+  options.quantized = true;
+  const ModelPath path = resolve_model((folder.path() / "bundle").string());
+  expect_error(ErrorCode::kUnsupported, "is a bundle in fp32",
+               [&] { (void)export_model(path, folder.path() / "out", options); });
+  EXPECT_FALSE(fs::exists(folder.path() / "out"));
+}
+
+}  // namespace
+}  // namespace tamis::api
