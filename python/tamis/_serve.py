@@ -25,7 +25,7 @@ def _program() -> str:
     if chosen:
         return chosen
     try:
-        import tamis_server
+        import tamis_server  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         pass
     else:

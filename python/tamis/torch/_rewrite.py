@@ -271,9 +271,9 @@ class _Rewriter:
         for node in self._tree.body:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self._rewrite_function(node)
-        for node in list(ast.walk(self._tree)):
-            if isinstance(node, ast.ClassDef):
-                self._rewrite_class(node)
+        classes = [node for node in ast.walk(self._tree) if isinstance(node, ast.ClassDef)]
+        for made in classes:
+            self._rewrite_class(made)
 
     def _find(self, path: str) -> Optional[ast.AST]:
         found: Optional[ast.AST] = self._tree
