@@ -39,7 +39,8 @@ class _FakeQuantize(torch.autograd.Function):
 
 def fake_quantize(x: torch.Tensor, amax: torch.Tensor) -> torch.Tensor:
     """``x`` rounded to 8 bits of the range ``amax`` (a scalar, or [rows, 1] for a weight)."""
-    return _FakeQuantize.apply(x, amax)
+    rounded: torch.Tensor = _FakeQuantize.apply(x, amax)
+    return rounded
 
 
 def _native_fake_quantize(x: torch.Tensor, amax: torch.Tensor) -> torch.Tensor:
@@ -59,6 +60,8 @@ class TensorQuantizer(nn.Module):
     there is none; a quantizer that is off is saved as NaN, and one that is loaded with a range is
     on. The range is one of ``unit`` times the tensor, for sources that scale it before they multiply.
     """
+
+    _amax: torch.Tensor
 
     def __init__(self, rows: Optional[int] = None, unit: float = 1.0) -> None:
         super().__init__()
@@ -190,8 +193,13 @@ class QuantLinear(nn.Linear):
         if not self._parts:
             yield self._weight_quantizer, self.weight
         for name in self._parts:
-            part = self.get_submodule(name)
+            part = self._part(name)
             yield part._weight_quantizer, self.weight[part.rows]
+
+    def _part(self, name: str) -> LinearPart:
+        part = self.get_submodule(name)
+        assert isinstance(part, LinearPart)
+        return part
 
     def _idle(self) -> bool:
         every = (module for module in self.modules() if isinstance(module, TensorQuantizer))
@@ -213,7 +221,7 @@ class QuantLinear(nn.Linear):
     def _in_parts(self, x: torch.Tensor) -> torch.Tensor:
         outputs, order = [], []
         for name in self._parts:
-            part = self.get_submodule(name)
+            part = self._part(name)
             rows = torch.as_tensor(part.rows, device=self.weight.device)
             weight = part._weight_quantizer(self.weight[rows])
             bias = None if self.bias is None else self.bias[rows]
@@ -237,4 +245,5 @@ class QuantConv1d(nn.Conv1d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weight = self._weight_quantizer(self.weight.flatten(1)).view_as(self.weight)
-        return self._conv_forward(self._input_quantizer(x), weight, self.bias)
+        y: torch.Tensor = self._conv_forward(self._input_quantizer(x), weight, self.bias)
+        return y
