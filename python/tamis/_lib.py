@@ -384,10 +384,10 @@ class Texts:
         self._block = c.create_string_buffer(b"".join(parts) + b"\0")
         base = c.addressof(self._block)
         self.count = len(parts)
-        self.array: Any = (String * max(1, self.count))()
+        self.array = (String * max(1, self.count))()
         at = base
         for i, part in enumerate(parts):
-            self.array[i] = (at, len(part))
+            self.array[i] = String(at, len(part))
             at += len(part)
 
 

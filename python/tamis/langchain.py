@@ -37,12 +37,14 @@ class TamisEmbeddings(Embeddings):
     def embed_documents(self, texts: List[str]) -> List[List[float]]:
         """One vector a text."""
         rows = self.native.embed(texts, normalize=self._normalize, prompt_name=self._document)
-        return rows.tolist()
+        found: List[List[float]] = rows.tolist()
+        return found
 
     def embed_query(self, text: str) -> List[float]:
         """The vector of a query."""
         row = self.native.embed(text, normalize=self._normalize, prompt_name=self._query)
-        return row.tolist()
+        found: List[float] = row.tolist()
+        return found
 
 
 class TamisReranker(BaseDocumentCompressor):

@@ -33,12 +33,14 @@ class TamisEmbedding(BaseEmbedding):
     def _get_query_embedding(self, query: str) -> List[float]:
         row = self._native.embed(query, normalize=self.normalize,
                                  prompt_name=self.query_prompt_name)
-        return row.tolist()
+        found: List[float] = row.tolist()
+        return found
 
     async def _aget_query_embedding(self, query: str) -> List[float]:
         row = await self._native.embed_async(query, normalize=self.normalize,
                                              prompt_name=self.query_prompt_name)
-        return row.tolist()
+        found: List[float] = row.tolist()
+        return found
 
     def _get_text_embedding(self, text: str) -> List[float]:
         return self._get_text_embeddings([text])[0]
@@ -46,7 +48,8 @@ class TamisEmbedding(BaseEmbedding):
     def _get_text_embeddings(self, texts: List[str]) -> List[List[float]]:
         rows = self._native.embed(texts, normalize=self.normalize,
                                   prompt_name=self.text_prompt_name)
-        return rows.tolist()
+        found: List[List[float]] = rows.tolist()
+        return found
 
 
 class TamisRerank(BaseNodePostprocessor):
