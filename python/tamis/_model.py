@@ -675,7 +675,7 @@ class _Bar:
 
     def __init__(self, total: int) -> None:
         try:
-            from tqdm.auto import tqdm
+            from tqdm.auto import tqdm  # type: ignore[import-untyped, unused-ignore]
         except ImportError:
             self._bar = None
             return

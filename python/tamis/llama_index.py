@@ -61,7 +61,7 @@ class TamisRerank(BaseNodePostprocessor):
     _native: Model = PrivateAttr()
 
     def __init__(self, model: str, top_n: int = 2, **fields: Any) -> None:
-        super().__init__(model=model, top_n=top_n, **fields)
+        super().__init__(**{"model": model, "top_n": top_n, **fields})
         self._native = Model(model, **self.options)
 
     @classmethod

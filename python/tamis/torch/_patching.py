@@ -13,7 +13,7 @@ import importlib.util
 import sys
 import types
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import transformers
 
@@ -54,8 +54,8 @@ class _Attributes:
 
 
 def _source(module: types.ModuleType) -> str:
-    loader = module.__spec__.loader if module.__spec__ else None
-    source = loader.get_source(module.__name__) if hasattr(loader, "get_source") else None
+    loader: Any = module.__spec__.loader if module.__spec__ else None
+    source: Optional[str] = loader.get_source(module.__name__) if hasattr(loader, "get_source") else None
     if source is None:
         raise NotFound(f"{module.__name__}: has no source text to rewrite")
     return source
@@ -105,7 +105,7 @@ class _Replacement:
                 continue
             known = value._keys_to_ignore_on_load_missing or ()
             value._keys_to_ignore_on_load_missing = {*known, r"_amax$"}
-            value._initialize_weights = _initialize_weights
+            setattr(value, "_initialize_weights", _initialize_weights)
 
     def _stand_in(self) -> None:
         parent, _, leaf = self._old.__name__.rpartition(".")

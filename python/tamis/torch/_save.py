@@ -39,8 +39,9 @@ def load(folder: Folder, kind: Optional[str] = None, **options: Any) -> torch.nn
         made = getattr(transformers, kind, None)
         if made is None:
             raise Unsupported(f'{folder}: transformers has no class "{kind}"')
-        return made.from_pretrained(folder, config=config, attn_implementation="eager",
-                                    **options).eval()
+        model: torch.nn.Module = made.from_pretrained(
+            folder, config=config, attn_implementation="eager", **options)
+    return model.eval()
 
 
 def insert(model: torch.nn.Module) -> torch.nn.Module:
@@ -56,7 +57,7 @@ def insert(model: torch.nn.Module) -> torch.nn.Module:
                           f'"{config.model_type}"')
     config._attn_implementation = "eager"
     with patched(*families):
-        twin = getattr(sys.modules[module], type(model).__name__)(config)
+        twin: torch.nn.Module = getattr(sys.modules[module], type(model).__name__)(config)
     weight = next(model.parameters())
     twin.load_state_dict(model.state_dict())
     return twin.to(weight.device, weight.dtype).train(model.training)
