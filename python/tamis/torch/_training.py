@@ -70,7 +70,8 @@ class QatTrainer(transformers.Trainer):
         self.model_accepts_loss_kwargs = False
 
     def compute_loss(self, model: torch.nn.Module, inputs: Any, return_outputs: bool = False,
-                     **_: Any) -> Any:
+                     num_items_in_batch: Any = None) -> Any:
+        del num_items_in_batch  # the loss is a mean
         inputs = {key: value for key, value in inputs.items() if key != "labels"}
         outputs = model(**inputs)
         with torch.no_grad():
@@ -79,6 +80,7 @@ class QatTrainer(transformers.Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
+        assert isinstance(self.model, torch.nn.Module)
         with training_ranges(self.model):
             return super().train(*args, **kwargs)
 
