@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Quantized exports against our own simulation: onnx.checker, ONNX Runtime at levels 0 and all.
 
-Usage: build/clients/bin/python tools/interop_qdq.py [TAMIS]   (default build/release/tamis)
+Usage: build/clients/bin/python tools/run/interop_qdq.py [TAMIS]   (default build/release/tamis)
 
 Checkpoints of testdata/models become bundles (--precision int8), the bundles files of each flavor.
 A file must pass onnx.checker with full shape inference. ONNX Runtime without optimizations must
@@ -121,7 +121,7 @@ def check_file(tamis, checkpoint, bundle, folder, flavor, floats):
 
 
 def main():
-    root = pathlib.Path(__file__).resolve().parent.parent
+    root = pathlib.Path(__file__).resolve().parents[2]
     tamis = sys.argv[1] if len(sys.argv) > 1 else str(root / "build/release/tamis")
     failed = 0
     with tempfile.TemporaryDirectory() as temporary:
