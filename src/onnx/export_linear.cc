@@ -67,6 +67,11 @@ std::string Exporter::bias_of(const Node& node, const LinearPart& part) {
 std::string Exporter::write_product(const Node& node, const LinearPart& part,
                                     const std::string& x) {
   const bool integers = node.op == graph::OpKind::kQuantizedMatMul;
+  if (!integers && node.enabled_mark(Operand::kWeight) != nullptr) {
+    refuse(node,
+           "its weight is rounded while the product stays in float, which is not written; "
+           "optimize the checkpoint, or --disable the weight's quantizer");
+  }
   const std::string weight = integers ? integer_weight(node, part) : float_weight(node, part);
   std::string y = add(part.module, "MatMul", {x, weight});
   if (node.has(Operand::kOutlierColumns)) {

@@ -102,6 +102,37 @@ TEST(QuantizedExport, WritesEveryQuantizerWithItsScale) {
   EXPECT_TRUE(onnx::check_tensorrt(model).size() == 1);  // FP32 in the file
 }
 
+// Written in float it would be another model than the one that was measured.
+TEST(QuantizedExport, RefusesARoundedWeightOfAFloatProduct) {
+  const auto model =
+      LoadedModel::load(resolve_model(testdata(kClassifier).string()), on_threads(1));
+  graph::Graph graph = model->graph();
+  const auto product = std::ranges::find_if(
+      graph.nodes(), [](const graph::Node& node) { return node.op == graph::OpKind::kMatMul; });
+  ASSERT_NE(product, graph.nodes().end());
+  const auto write = [&graph] {
+    (void)onnx::export_onnx(graph,
+                            classifier_options(onnx::Flavor::kPortable, onnx::FloatType::kFp32));
+  };
+  EXPECT_NO_THROW(write());
+  graph::Quantizer mark;
+  mark.operand = Operand::kWeight;
+  mark.names = {"a.b._weight_quantizer"};
+  mark.scheme = graph::QuantScheme::kPerChannelS8;
+  mark.enabled = true;
+  product->quantizers.push_back(mark);
+  expect_error(ErrorCode::kUnsupported, "its weight is rounded while the product stays in float",
+               write);
+}
+
+// What a checkpoint stores in half precision is widened where it is changed.
+TEST(QuantizedExport, PlansCheckpointsInHalfPrecision) {
+  const PlannedModel plan = planned("models/data2vec-text-base", "trt");
+  onnx::ExportOptions options = classifier_options(onnx::Flavor::kTensorRt, onnx::FloatType::kFp32);
+  options.output = onnx::OutputKind::kTokenEmbeddings;
+  EXPECT_GT(count_of(onnx::export_onnx(plan.graph, options), "QuantizeLinear"), 10);
+}
+
 // Column j of the file's integers is row j of the plan's.
 TEST(QuantizedExport, KeepsTheIntegersOfWeights) {
   const PlannedModel plan = planned(kClassifier, "trt");

@@ -8,6 +8,7 @@
 #include "quant/channel_scale.h"
 #include "quant/moments.h"
 #include "quant/partial_run.h"
+#include "tensor/widened.h"
 
 namespace tamis::quant {
 
@@ -43,7 +44,8 @@ std::vector<float> multipliers(std::span<const float> context, const graph::Valu
   LinearProblem problem;
   problem.rows = weight.shape[0].size;
   problem.columns = columns;
-  problem.weight = weight.constant->as<float>();
+  const auto floats = widened(weight.constant);
+  problem.weight = floats->as<float>();
   problem.mean = mean;
   problem.variance = variance;
   problem.is_static = true;
@@ -59,9 +61,10 @@ std::vector<float> multipliers(std::span<const float> context, const graph::Valu
 template <typename Change>
 void change_constant(Graph& graph, const Node& node, Operand operand, const Change& change) {
   graph::Value& value = graph.value(node.operand(operand));
-  Tensor tensor = Tensor::from(value.constant->shape(), value.constant->as<float>());
+  Tensor tensor = Tensor::from(value.constant->shape(), widened(value.constant)->as<float>());
   change(tensor.mutable_as<float>());
   value.constant = std::make_shared<const Tensor>(std::move(tensor));
+  value.dtype = DType::kF32;
 }
 
 void apply(Graph& graph, const AttentionLayers& layers, const std::vector<float>& m) {
