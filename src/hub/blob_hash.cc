@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -71,7 +72,8 @@ std::string BlobHash::finish(int64_t size) {
 // How far the file is written, once that is beyond `done` or the end.
 int64_t BlobHash::wait_beyond(int64_t done) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return ended_ || written_ > done; });
+  // wait() without a time is a symbol of libstdc++ 12, which manylinux_2_34 lacks.
+  while (!ended_ && written_ <= done) changed_.wait_for(lock, std::chrono::hours(1));
   return written_;
 }
 
