@@ -42,15 +42,17 @@ class Server:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
         self._lines: Deque[str] = collections.deque(maxlen=_KEPT_LINES)
-        threading.Thread(target=self._read_errors, daemon=True).start()
+        self._reader = threading.Thread(target=self._read_errors, daemon=True)
+        self._reader.start()
         atexit.register(self.close)
         self.url = ""
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._lines.append(line.rstrip("\n"))
-            sys.stderr.write(line)
+        with self._process.stderr as lines:
+            for line in lines:
+                self._lines.append(line.rstrip("\n"))
+                sys.stderr.write(line)
 
     def _wait_until_ready(self) -> None:
         assert self._process.stdout is not None
@@ -61,14 +63,17 @@ class Server:
         if self.url:
             threading.Thread(target=self._drain, daemon=True).start()
             return
+        self._process.stdout.close()
         status = self._process.wait()
+        self._reader.join(5)  # the last lines may be on their way
         raise Unavailable(f"serve: the server ended with status {status}: "
                           + ("; ".join(self._lines) or "it said nothing"))
 
     def _drain(self) -> None:
         assert self._process.stdout is not None
-        for _ in self._process.stdout:
-            pass
+        with self._process.stdout as lines:
+            for _ in lines:
+                pass
 
     @property
     def pid(self) -> int:
