@@ -67,8 +67,8 @@ void AddedTokens::build(Matcher& matcher, std::vector<std::pair<std::string_view
   // Of tokens that normalize to the same text the one with the lowest id is found; which one the
   // library finds hangs on the order of a hash table that is new each time.
   std::ranges::sort(keys);
-  const auto same = std::ranges::unique(keys, {}, &std::pair<std::string_view, int32_t>::first);
-  keys.erase(same.begin(), same.end());
+  const auto same_text = [](const auto& a, const auto& b) { return a.first == b.first; };
+  keys.erase(std::unique(keys.begin(), keys.end(), same_text), keys.end());
   matcher.trie = Trie::build(std::move(keys));
 }
 
