@@ -45,12 +45,16 @@ std::string_view flavor_name(Flavor flavor) { return kFlavorNames[static_cast<si
 Exporter::Exporter(const Graph& graph, const ExportOptions& options)
     : graph_(graph), options_(options), out_(element_type_of(options.float_type)) {}
 
-ModelProto Exporter::make() {
-  ModelProto& model = out_.model();
+int64_t Exporter::opset() const {
   const bool halves =
       options_.float_type != FloatType::kFp32 || options_.flavor == Flavor::kTensorRt;
-  model.ir_version = halves ? kHalfIrVersion : kIrVersion;
-  model.opsets = {{"", halves ? kHalfOpset : kOpset}};
+  return halves ? kHalfOpset : kOpset;
+}
+
+ModelProto Exporter::make() {
+  ModelProto& model = out_.model();
+  model.ir_version = opset() == kHalfOpset ? kHalfIrVersion : kIrVersion;
+  model.opsets = {{"", opset()}};
   model.producer_name = "tamis";
   model.graph.name = "main_graph";
   add_inputs();
@@ -250,10 +254,14 @@ std::string Exporter::write_pool(const Node& node) {
   return out_.narrow(s, add(s, "Div", {sum, add(s, "Clip", {count, out_.wide_number(1e-9)})}));
 }
 
-// Rows over their L2 norm, in float32.
+// Rows over their L2 norm, in float32. The axes are an input from opset 18 on.
 std::string Exporter::write_unit_length(std::string_view scope, const std::string& x) {
+  constexpr int64_t kAxesAreAnInput = 18;
   const std::string length =
-      add(scope, "ReduceL2", {x}, {list_attribute("axes", {-1}), integer_attribute("keepdims", 1)});
+      opset() >= kAxesAreAnInput
+          ? add(scope, "ReduceL2", {x, out_.list({-1})}, {integer_attribute("keepdims", 1)})
+          : add(scope, "ReduceL2", {x},
+                {list_attribute("axes", {-1}), integer_attribute("keepdims", 1)});
   return add(scope, "Div", {x, add(scope, "Clip", {length, out_.wide_number(1e-12)})});
 }
 

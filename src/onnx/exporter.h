@@ -30,6 +30,8 @@ class Exporter {
   ModelProto make();
 
  private:
+  /// Of the operators without a domain.
+  [[nodiscard]] int64_t opset() const;
   using Node = graph::Node;
   using Operand = graph::Operand;
   using ValueId = graph::ValueId;

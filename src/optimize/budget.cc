@@ -137,6 +137,8 @@ void check_budget(const Budget& budget, TaskKind task, Problem problem) {
        " does not have it; it has ", has);
 }
 
+std::string_view metric_name(BudgetMetric metric) { return row_of(metric).name; }
+
 std::string loss_text(double loss, BudgetMetric metric) {
   switch (metric) {
     case BudgetMetric::kFlips:

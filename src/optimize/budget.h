@@ -57,7 +57,9 @@ struct BudgetLoss {
 /// The loss that decides.
 [[nodiscard]] double deciding_loss(const BudgetLoss& loss, const Budget& budget);
 
-/// The loss in the metric's own words: "0.27 %", "cosine 0.99982".
+/// "flips", "cosine": as a budget is written.
+[[nodiscard]] std::string_view metric_name(BudgetMetric metric);
+/// The loss in the metric's own words: "0.27 %", "0.99982".
 [[nodiscard]] std::string loss_text(double loss, BudgetMetric metric);
 
 }  // namespace tamis::api

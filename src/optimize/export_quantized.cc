@@ -46,7 +46,7 @@ QuantizedSource of_checkpoint(const ModelPath& path, const ExportModelOptions& o
   }
   QuantizedSource source;
   source.plan = row.name;
-  source.loss = loss_text(row.loss.estimate, budget.metric);
+  source.loss = cat(metric_name(budget.metric), " ", loss_text(row.loss.estimate, budget.metric));
   source.model = std::move(planned.checkpoint);
   source.graph = std::move(planned.graph);
   source.manifest = std::move(planned.report.manifest);

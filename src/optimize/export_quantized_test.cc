@@ -13,6 +13,7 @@
 #include "model/test_util.h"
 #include "onnx/check_tensorrt.h"
 #include "onnx/export_onnx.h"
+#include "onnx/import_onnx.h"
 #include "optimize/export_model.h"
 #include "quant/plain_plan.h"
 
@@ -131,6 +132,26 @@ TEST(QuantizedExport, PlansCheckpointsInHalfPrecision) {
   onnx::ExportOptions options = classifier_options(onnx::Flavor::kTensorRt, onnx::FloatType::kFp32);
   options.output = onnx::OutputKind::kTokenEmbeddings;
   EXPECT_GT(count_of(onnx::export_onnx(plan.graph, options), "QuantizeLinear"), 10);
+}
+
+// The axes of ReduceL2 are an attribute before opset 18, an input from there on.
+TEST(QuantizedExport, UnitLengthIsThatOfTheOpset) {
+  const auto model = LoadedModel::load(
+      resolve_model(testdata("sentence-transformers/mean").string()), on_threads(1));
+  for (const onnx::Flavor flavor : {onnx::Flavor::kPortable, onnx::Flavor::kTensorRt}) {
+    onnx::ExportOptions options = classifier_options(flavor, onnx::FloatType::kFp32);
+    options.output = onnx::OutputKind::kSentenceEmbedding;
+    options.unit_length = true;
+    const onnx::ModelProto file = onnx::export_onnx(model->graph(), options);
+    const auto length = std::ranges::find_if(
+        file.graph.nodes, [](const auto& node) { return node.op_type == "ReduceL2"; });
+    ASSERT_NE(length, file.graph.nodes.end());
+    const bool input = file.opsets[0].version >= 18;
+    EXPECT_EQ(input, flavor == onnx::Flavor::kTensorRt);
+    EXPECT_EQ(length->inputs.size(), input ? 2U : 1U);
+    EXPECT_EQ(length->attributes.size(), input ? 1U : 2U);
+    EXPECT_TRUE(onnx::import_onnx(file, "memory").unit_length);
+  }
 }
 
 // Column j of the file's integers is row j of the plan's.
