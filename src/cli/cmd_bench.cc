@@ -190,8 +190,9 @@ const char* fault_of(Contestant& contestant) {
       const auto part = contestant.outputs.view(i).as<float>().subspan(
           static_cast<size_t>(range.begin * width), static_cast<size_t>(range.count * width));
       const auto alone = single.view(i).as<float>();
-      if (!math::all_finite(alone) || !math::all_finite(part))
+      if (!math::all_finite(alone) || !math::all_finite(part)) {
         return "an output is not finite (NaN or infinity)";
+      }
       if (!same_rows(part, alone, contestant.model->runner().info().batch_invariant)) {
         return "the batch's outputs differ from a single run's";
       }

@@ -35,6 +35,13 @@ void read_inputs(JsonView inputs, std::string_view key, Request& request) {
   for (std::string& text : strings_of(inputs, key)) request.inputs.push_back({std::move(text)});
 }
 
+void add_texts(const Fields& fields, std::string_view key, Request& request) {
+  std::vector<std::string> texts = fields.texts(key);
+  if (texts.empty()) throw EmptyInput(key);
+  request.budget->check_items(key, texts.size());
+  for (std::string& text : texts) request.inputs.push_back({std::move(text)});
+}
+
 std::optional<Side> side_of(const Fields& fields) {
   const auto side = fields.word("truncation_direction");
   if (!side) return std::nullopt;

@@ -18,6 +18,9 @@ namespace tamis::serve {
 /// takes.
 void read_inputs(JsonView inputs, std::string_view key, Request& request);
 
+/// `key` as texts alone: a string or a list of strings. Throws as read_inputs().
+void add_texts(const Fields& fields, std::string_view key, Request& request);
+
 /// `truncate` (default: the server's) and `truncation_direction`.
 [[nodiscard]] Truncation read_truncation(const Fields& fields, const Call& call);
 /// `truncation_direction`.

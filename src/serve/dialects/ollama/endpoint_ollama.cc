@@ -19,13 +19,8 @@ std::optional<std::string_view> model_of(const Fields& fields) {
   return name;
 }
 
-Request embed_request(const CallPtr& call, const Fields& fields, std::vector<std::string> texts) {
-  const ModelLease model = call->route(model_of(fields), {tasks::TaskKind::kEmbed});
-  Request request = call->new_request(model);
-  if (texts.empty()) throw EmptyInput("input");
-  request.budget->check_items("input", texts.size());
-  for (std::string& text : texts) request.inputs.push_back({std::move(text)});
-  return request;
+Request embed_request(const CallPtr& call, const Fields& fields) {
+  return call->new_request(call->route(model_of(fields), {tasks::TaskKind::kEmbed}));
 }
 
 void write_times(const Call& call, const Reply& reply, JsonWriter& json) {
@@ -62,7 +57,8 @@ void endpoint_ollama_embed(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
   const Fields fields("OllamaEmbedRequest", body);
-  Request request = embed_request(call, fields, fields.texts("input"));
+  Request request = embed_request(call, fields);
+  add_texts(fields, "input", request);
   tasks::EmbedOptions options;
   options.normalize = true;
   options.dimensions = fields.integer("dimensions");
@@ -85,7 +81,8 @@ void endpoint_ollama_embeddings(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
   const Fields fields("OllamaEmbeddingsRequest", body);
-  Request request = embed_request(call, fields, {fields.string("prompt").value()});
+  Request request = embed_request(call, fields);
+  request.inputs.push_back({fields.string("prompt").value()});
   tasks::EmbedOptions options;
   options.truncation.enabled = call->options().auto_truncate;
   request.options = std::move(options);

@@ -73,10 +73,7 @@ void endpoint_infinity_classify(const CallPtr& call) {
   const Fields fields("InfinityClassifyRequest", body);
   const ModelLease model = call->route_by_turns(fields.text("model"), kClassifyTasks);
   Request request = call->new_request(model);
-  std::vector<std::string> texts = fields.texts("input");
-  if (texts.empty()) throw EmptyInput("input");
-  request.budget->check_items("input", texts.size());
-  for (std::string& text : texts) request.inputs.push_back({std::move(text)});
+  add_texts(fields, "input", request);
   tasks::ClassifyOptions options;
   options.function = score_or_number(fields.flag("raw_scores").value_or(false), model);
   options.truncation.enabled = call->options().auto_truncate;

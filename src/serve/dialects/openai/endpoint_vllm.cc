@@ -278,10 +278,7 @@ void endpoint_vllm_classify(const CallPtr& call) {
   const Fields fields("VllmClassifyRequest", body);
   const ModelLease model = call->route_by_turns(fields.text("model"), kClassifyTasks);
   Request request = call->new_request(model);
-  std::vector<std::string> texts = fields.texts("input");
-  if (texts.empty()) throw EmptyInput("input");
-  request.budget->check_items("input", texts.size());
-  for (std::string& text : texts) request.inputs.push_back({std::move(text)});
+  add_texts(fields, "input", request);
   request.options = classify_options(fields, *call, model);
   call->submit(std::move(request), print_classes);
 }
