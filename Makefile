@@ -70,7 +70,8 @@ bench: model release  ## time the real model end to end, and every kernel
 
 bench-peers: model release clients  ## time Tamis and the other engines in turns, into README.md and bench/RESULTS.md
 	build/clients/bin/python bench/peers.py --tamis build/release/tamis --minilm build/models/minilm \
-	  --shapes small --rounds 3 --json bench/results/peers.json
+	  --shapes small --rounds 3 --engines torch-fp32,openvino-fp32,openvino-int8,ort-int8 \
+	  --json bench/results/peers.json
 	tools/generate/results.py
 
 interop: release clients  ## hold exported ONNX files against onnx.checker and ONNX Runtime

@@ -3,6 +3,7 @@
 
 usage: peers.py --tamis BINARY --minilm FOLDER [--cache FOLDER] [--engines A,B] [--shapes NAME]
                 [--rounds N] [--seconds S] [--threads N] [--out FILE] [--json FILE]
+                [--note TEXT]
 
 Every engine is a process of its own (peer_worker.py, run by --python); one runs at a time, in
 rotation, for several rounds. Ragged shapes: Tamis computes the tokens that are there, a peer one call
@@ -20,8 +21,11 @@ import statistics
 import subprocess
 import sys
 
+import versions
+
 PEERS = ["torch-fp32", "torch-bf16", "torch-int8", "ort-fp32", "ort-int8", "openvino-fp32",
          "openvino-default", "openvino-int8", "ctranslate2-int8"]
+PACKAGES = ["torch", "transformers", "openvino", "nncf", "onnxruntime", "ctranslate2"]
 TAMIS = ["tamis-fp32", "tamis-bf16", "tamis-int8"]
 # What an engine multiplies in decides which peak it is held against.
 PEAKS = {"fp32": "fp32_gflops", "bf16": "bf16_gflops", "default": "bf16_gflops",
@@ -32,7 +36,7 @@ SHAPES = {
     "quick": [("minilm", 1, 16, False), ("minilm", 1, 128, False), ("minilm", 32, 128, False)],
     "small": [("minilm", 1, 16, False), ("minilm", 1, 128, False), ("minilm", 32, 128, False),
               ("minilm", 32, 256, True), ("roberta", 1, 16, False), ("roberta", 1, 128, False)],
-    "large": [("roberta", 32, 128, False)],
+    "large": [("roberta", 32, 256, False), ("roberta", 1, 384, False), ("roberta", 32, 256, True)],
     "issue": [("roberta", 32, 256, False), ("roberta", 1, 16, False), ("roberta", 1, 128, False),
               ("roberta", 1, 384, False), ("minilm", 1, 16, False), ("minilm", 1, 128, False),
               ("minilm", 32, 128, False), ("roberta", 32, 256, True), ("minilm", 32, 256, True)],
@@ -124,19 +128,6 @@ def measure_shape(arguments, folder, peers, shape, tamis):
     return times, outputs, operations
 
 
-def versions_of(python):
-    """The peers' versions, as pip knows them."""
-    names = ["torch", "transformers", "openvino", "nncf", "onnxruntime", "ctranslate2"]
-    code = ("import importlib.metadata as m, json, sys\n"
-            "found = {}\n"
-            "for name in sys.argv[1:]:\n"
-            "    try: found[name] = m.version(name)\n"
-            "    except m.PackageNotFoundError: pass\n"
-            "print(json.dumps(found))")
-    result = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=True)
-    return json.loads(result.stdout)
-
-
 def figures_of(rows, peak):
     """A list of one object an engine and shape: times in milliseconds, `share` of the peak."""
     figures = []
@@ -151,6 +142,7 @@ def figures_of(rows, peak):
                       "spread": round((max(values) - min(values)) / median, 4)}
             if of_type:
                 figure["share"] = round(operations / (median * 1e6 * of_type), 4)
+            # Of a classifier CTranslate2 gives the hidden states, not the logits.
             if name in outputs and len(outputs[name]) == len(exact):
                 figure["cosine"] = round(cosine(outputs[name], exact), 6)
             figures.append(figure)
@@ -163,31 +155,29 @@ def table(rows, tamis, peak):
     lines = ["| model | shape | engine | median ms | min ms | rounds' spread | share of peak | "
              + " | ".join(f"times {name}" for name in tamis) + " | cosine to PyTorch FP32 |",
              "|---" * (8 + len(tamis)) + "|"]
-    for shape, times, outputs, operations in rows:
-        model, batch, seq, ragged = shape
-        label = f"{batch}x{seq}" + (" ragged" if ragged else "")
-        own = {name: statistics.median(times[name]) for name in tamis if name in times}
-        for name, values in times.items():
-            median = statistics.median(values)
-            spread = (max(values) - min(values)) / median
-            ratios = [f"{median / own[t]:.2f}" if t in own else "-" for t in tamis]
-            of_type = peak[PEAKS[name.split("-")[1]]]
-            share = f"{operations / (median * 1e4 * of_type):.0f} %" if of_type else "-"
-            agreement = "-"
-            # Of a classifier CTranslate2 gives the hidden states, not the logits.
-            exact = outputs.get("torch-fp32", [])
-            if name in outputs and len(outputs[name]) == len(exact):
-                agreement = f"{cosine(outputs[name], exact):.5f}"
-            lines.append(f"| {model} | {label} | {name} | {median:.3f} | {min(values):.3f} | "
-                         f"{100 * spread:.0f} % | {share} | " + " | ".join(ratios) + f" | {agreement} |")
+    for row in rows:
+        figures = figures_of([row], peak)
+        own = {figure["engine"]: figure["median_ms"] for figure in figures}
+        for figure in figures:
+            label = f"{figure['batch']}x{figure['length']}" + (" ragged" if figure["ragged"] else "")
+            ratios = [f"{figure['median_ms'] / own[t]:.2f}" if t in own else "-" for t in tamis]
+            share = f"{100 * figure['share']:.0f} %" if "share" in figure else "-"
+            agreement = f"{figure['cosine']:.5f}" if "cosine" in figure else "-"
+            lines.append(f"| {figure['model']} | {label} | {figure['engine']} | "
+                         f"{figure['median_ms']:.3f} | {figure['min_ms']:.3f} | "
+                         f"{100 * figure['spread']:.0f} % | {share} | " + " | ".join(ratios)
+                         + f" | {agreement} |")
     return "\n".join(lines)
 
 
-def write_json(arguments, peak, rows):
+def record_of(arguments, peak):
+    """What bench/results/ keeps, still without rows."""
     record = {"date": str(datetime.date.today()), "cpu": peak["cpu"], "threads": peak["threads"],
               "rounds": arguments.rounds, "seconds": arguments.seconds, "peak": peak["peak"],
-              "versions": versions_of(arguments.python), "rows": figures_of(rows, peak["peak"])}
-    arguments.json.write_text(json.dumps(record, indent=1) + "\n")
+              "versions": versions.versions_of(arguments.python, PACKAGES)}
+    if arguments.note:
+        record["note"] = arguments.note
+    return {**record, "rows": []}
 
 
 def main():
@@ -204,10 +194,12 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--note", help="of the conditions, for --json")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     tamis = arguments.tamis_precisions.split(",")
     peak = measured_peak(arguments)
+    record = record_of(arguments, peak)
     rows = []
     shapes = SHAPES[arguments.shapes]
     for model in dict.fromkeys(shape[0] for shape in shapes):
@@ -223,7 +215,8 @@ def main():
             rows.append((shape, *measure_shape(arguments, folder, peers, shape, tamis)))
             print(table(rows[-1:], tamis, peak["peak"]), file=sys.stderr, flush=True)
             if arguments.json:
-                write_json(arguments, peak, rows)
+                record["rows"] += figures_of(rows[-1:], peak["peak"])
+                arguments.json.write_text(json.dumps(record, indent=1) + "\n")
         for peer in peers.values():
             peer.close()
     figures = peak["peak"]

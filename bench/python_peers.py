@@ -2,7 +2,7 @@
 """What a Python user waits for: texts to embeddings, by this package and by the packages used instead.
 
 usage: python_peers.py --model FOLDER --bundle BUNDLE --texts FILE.tsv [--count N] [--rounds N] [--threads N]
-                       [--engines A,B] [--json FILE]
+                       [--engines A,B] [--json FILE] [--texts-are TEXT] [--note TEXT]
 
 Each engine embeds the same texts of mixed lengths (columns of the .tsv, over and over), each in a process
 of its own, one at a time and in rotation; a round's time is that of the whole call, tokenizing and sorting
@@ -15,6 +15,7 @@ names libtamis.
 import argparse
 import datetime
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -22,6 +23,9 @@ import subprocess
 import sys
 import time
 
+import versions
+
+PACKAGES = ["sentence-transformers", "transformers", "torch", "openvino", "onnxruntime"]
 ENGINES = ["tamis-fp32", "tamis-int8", "torch-fp32", "onnx-fp32", "openvino-int8", "onnxruntime-int8"]
 
 
@@ -43,12 +47,13 @@ def sentence_transformers_engine(folder, backend, cache):
 
     if backend == "openvino":
         target = cache / "openvino"
-        if not target.exists():
+        file = "openvino/openvino_model_qint8_quantized.xml"
+        if not (target / file).exists():
             plain = SentenceTransformer(folder, backend="openvino")
             plain.save_pretrained(str(target))
             export_static_quantized_openvino_model(plain, None, str(target))
         model = SentenceTransformer(str(target), backend="openvino",
-                                    model_kwargs={"file_name": "openvino/openvino_model_qint8_quantized.xml"})
+                                    model_kwargs={"file_name": file})
     else:
         model = SentenceTransformer(folder, backend=backend, device="cpu")
     return lambda texts: model.encode(texts, batch_size=32, show_progress_bar=False)
@@ -104,15 +109,29 @@ def work(name, arguments):
     """The child: a line of JSON for each line read."""
     said = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no answer
+    # Not every engine can be told how many threads it has.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:arguments.threads])
     embed = engine_of(name, arguments)
     texts = texts_of(arguments.texts, arguments.count)
     first = embed(texts[:64])
     with os.fdopen(said, "w") as answers:
-        print(json.dumps({"vector": [float(x) for x in first[1]]}), file=answers, flush=True)
+        print(json.dumps({"vectors": [[float(x) for x in row] for row in first]}), file=answers,
+              flush=True)
         for _ in sys.stdin:
             begin = time.perf_counter()
             embed(texts)
             print(json.dumps({"seconds": time.perf_counter() - begin}), file=answers, flush=True)
+
+
+def cosine(a, b):
+    return sum(x * y for x, y in zip(a, b)) / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+
+
+def cpu_name():
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown"
 
 
 def main():
@@ -126,6 +145,8 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--texts-are", default="texts", help="what they are, for --json")
+    parser.add_argument("--note", help="of the conditions, for --json")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
@@ -142,7 +163,7 @@ def main():
             print(f"{name}: does not start", file=sys.stderr)
             continue
         children[name] = child
-        vectors[name] = json.loads(line)["vector"]
+        vectors[name] = json.loads(line)["vectors"]
     seconds = {}
     for _ in range(arguments.rounds):
         for name, child in children.items():
@@ -158,15 +179,16 @@ def main():
                "min_s": round(min(values), 3),
                "texts_per_s": round(arguments.count / statistics.median(values), 1)}
         if exact:
-            def length(v):
-                return sum(x * x for x in v) ** 0.5
-            dot = sum(a * b for a, b in zip(vectors[name], exact))
-            row["cosine"] = round(dot / (length(vectors[name]) * length(exact)), 6)
+            row["least_cosine"] = round(min(map(cosine, vectors[name], exact)), 6)
         rows.append(row)
         print(row)
     if arguments.json:
-        record = {"date": str(datetime.date.today()), "texts": arguments.count,
-                  "threads": arguments.threads, "rounds": arguments.rounds, "rows": rows}
+        record = {"date": str(datetime.date.today()), "cpu": cpu_name(), "texts": arguments.count,
+                  "texts_are": arguments.texts_are, "threads": arguments.threads,
+                  "rounds": arguments.rounds, "rows": rows,
+                  "versions": versions.versions_of(sys.executable, PACKAGES)}
+        if arguments.note:
+            record["note"] = arguments.note
         arguments.json.write_text(json.dumps(record, indent=1) + "\n")
 
 

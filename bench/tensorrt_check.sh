@@ -4,7 +4,7 @@
 #
 #   bench/tensorrt_check.sh FOLDER [PYTHON]
 #
-# FOLDER is what `tamis export` wrote. PYTHON (default python3) has tensorrt, numpy and onnxruntime;
+# FOLDER is what `tamis export` wrote. PYTHON (default python3) has numpy and onnxruntime;
 # trtexec must be on PATH. Prints the greatest difference of each output, and trtexec's times.
 set -eu
 
@@ -47,7 +47,8 @@ for name, array in feeds.items():
 shapes = ",".join(f"{name}:{batch}x{length}" for name in feeds)
 loads = ",".join(f"{name}:{work / name}.bin" for name in feeds)
 (work / "flags").write_text(f"--shapes={shapes}\n--loadInputs={loads}\n")
-(work / "wanted.json").write_text(json.dumps({k: v.ravel().tolist() for k, v in wanted.items()}))
+(work / "wanted.json").write_text(json.dumps(
+    {k: [v.shape, v.ravel().tolist()] for k, v in wanted.items()}))
 numpy.save(work / "mask.npy", mask)
 PYTHON
 
@@ -67,17 +68,22 @@ work = pathlib.Path(sys.argv[1])
 wanted = json.loads((work / "wanted.json").read_text())
 mask = numpy.load(work / "mask.npy").astype(bool)
 far = False
+compared = set()
 for item in json.loads((work / "got.json").read_text()):
     name = item["name"]
     if name not in wanted:
         continue
-    want = numpy.array(wanted[name], dtype=numpy.float64)
-    got = numpy.array(item["values"], dtype=numpy.float64)
-    if want.size % mask.size == 0 and want.size > mask.size:  # rows of tokens: padding is nobody's
-        want, got = (x.reshape(*mask.shape, -1)[mask] for x in (want, got))
+    compared.add(name)
+    shape, values = wanted[name]
+    want = numpy.array(values, dtype=numpy.float64).reshape(shape)
+    got = numpy.array(item["values"], dtype=numpy.float64).reshape(shape)
+    if tuple(shape[:2]) == mask.shape:  # rows of tokens: padding is nobody's
+        want, got = want[mask], got[mask]
     most = numpy.abs(got - want).max() / max(1.0, numpy.abs(want).max())
     good = bool(most <= 0.05)
     far = far or not good
     print(f"{name}: greatest difference {most:.1e} of the greatest value{'' if good else ', TOO FAR'}")
+if compared != set(wanted):
+    sys.exit(f"tensorrt_check: not compared: {sorted(set(wanted) - compared)}")
 sys.exit(1 if far else 0)
 PYTHON

@@ -2,9 +2,11 @@
 
 import importlib.util
 import pathlib
+import sys
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
 spec = importlib.util.spec_from_file_location("peers", ROOT / "bench" / "peers.py")
 peers = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(peers)

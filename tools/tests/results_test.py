@@ -30,7 +30,7 @@ RECORD = {"date": "2026-01-02", "cpu": "A CPU", "threads": 2, "rounds": 3,
 
 PYTHON = {"date": "2026-01-02", "cpu": "A CPU", "threads": 2, "rounds": 3, "texts": 10000,
           "texts_are": "sentences", "versions": {"torch": "2"}, "note": "Noted.",
-          "rows": [{"engine": "tamis-int8", "texts_per_s": 800.0, "cosine": 0.5},
+          "rows": [{"engine": "tamis-int8", "texts_per_s": 800.0, "least_cosine": 0.5},
                    {"engine": "torch-fp32", "texts_per_s": 100.0}]}
 
 
@@ -38,12 +38,20 @@ class Tables(unittest.TestCase):
     def test_the_short_one_has_a_column_an_engine(self):
         text = results.short_table(RECORD)
         self.assertIn("2026-01-02, A CPU, 2 threads. Measured peak in the same run: fp32 100 GFLOP/s", text)
-        self.assertIn("| MiniLM-L6, 1x16 | 2 | 0.5 | 9.88 | - | 1 | - |", text)
+        self.assertIn("| MiniLM-L6, 1x16 | 2.00 | 0.500 | 9.88 | - | 1.00 | - |", text)
 
     def test_the_full_one_has_ratios(self):
         text = results.full_table(RECORD)
         self.assertIn("| MiniLM-L6 | 1x16 | PyTorch fp32 | 9.88 | 9.88 | 10 % | 50 % | 4.94 | - | 19.75 "
                       "| 1.00000 |", text)
+
+    def test_numbers_have_three_digits_or_all_before_the_point(self):
+        self.assertEqual([results.number(x) for x in (0.4786, 2, 16.08, 99.96, 999.7, 1586.6)],
+                         ["0.479", "2.00", "16.1", "100", "1000", "1587"])
+
+    def test_a_record_without_a_peak_says_nothing_of_one(self):
+        text = results.machine({key: RECORD[key] for key in RECORD if key != "peak"})
+        self.assertNotIn("peak", text)
 
     def test_rates_from_python_are_held_against_the_bundle(self):
         text = results.python_table(PYTHON)
@@ -53,7 +61,7 @@ class Tables(unittest.TestCase):
 
     def test_the_sweep_has_the_peers_that_were_there(self):
         text = results.sweep_table(RECORD)
-        self.assertIn("| MiniLM-L6, 1x16 | 0.5 | 50 % | 2.00 |", text)
+        self.assertIn("| MiniLM-L6, 1x16 | 0.500 | 50 % | 2.00 |", text)
         self.assertNotIn("CTranslate2", text)
 
 
