@@ -35,11 +35,15 @@ class Folder {
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
+  /// What stands before the first mark.
+  [[nodiscard]] static std::string_view head_of(std::string_view input) {
+    return input.substr(0, std::min(find_mark(input, 0), input.size()));
+  }
+
   /// Writes the files of `input`: at most so many, with names of letters, digits and "._-/" that
-  /// stay inside. What stands before the first mark is handed back.
-  std::string_view unpack(std::string_view input, size_t most_files = 8) {
+  /// stay inside.
+  void unpack(std::string_view input, size_t most_files = 8) {
     size_t begin = find_mark(input, 0);
-    const std::string_view head = input.substr(0, std::min(begin, input.size()));
     for (size_t count = 0; begin < input.size() && count < most_files; ++count) {
       const size_t name_at = begin + kMark.size();
       const size_t name_end = std::min(input.find('\n', name_at), input.size());
@@ -49,7 +53,6 @@ class Folder {
             input.substr(text_at, std::min(next, input.size()) - text_at));
       begin = next;
     }
-    return head;
   }
 
  private:

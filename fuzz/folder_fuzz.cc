@@ -53,8 +53,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   tamis::set_log_sink([](tamis::LogLevel, std::string_view) {});
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   tamis::fuzz::Folder folder;
-  const std::string_view head = input.substr(0, std::min(input.find("=== "), input.size()));
-  for (const auto& entry : std::filesystem::directory_iterator(checkpoint_of(head))) {
+  const auto checkpoint = checkpoint_of(tamis::fuzz::Folder::head_of(input));
+  for (const auto& entry : std::filesystem::directory_iterator(checkpoint)) {
     if (entry.is_regular_file()) {
       std::filesystem::copy(entry.path(), folder.path() / entry.path().filename());
     }

@@ -156,7 +156,7 @@ def check_tree(root):
     """All faults under `root` that the allow-list does not excuse."""
     allowed = read_allowed((root / "tools/check/sizes_allow.txt").read_text())
     used, faults = set(), []
-    for top in ("include", "src", "tests", "fuzz", "examples"):
+    for top in ("include", "src", "integrations", "tests", "fuzz", "examples"):
         for file in sorted((root / top).rglob("*")):
             if file.suffix not in (".h", ".cc", ".inc"):
                 continue
