@@ -84,10 +84,11 @@ void check_flags(const ExportFlags& flags, const api::ExportModelOptions& option
          ": a bundle's task and quantizers are what they are; --task, --budget, --precision, "
          "--enable and --disable go with a checkpoint");
   }
-  const bool halves = options.float_type == onnx::FloatType::kFp16;
-  if (flags.calibration && !options.quantized && !halves) {
-    fail(ErrorCode::kInvalidArgument, "--calibration ", *flags.calibration,
-         ": nothing is calibrated; it goes with --format onnx-qdq or --float fp16");
+  const bool halves = api::float_type_of(options) == onnx::FloatType::kFp16;
+  if (flags.calibration && !halves && (bundle || !options.quantized)) {
+    fail(
+        ErrorCode::kInvalidArgument, "--calibration ", *flags.calibration,
+        ": nothing is calibrated; it goes with --format onnx-qdq of a checkpoint, or --float fp16");
   }
 }
 

@@ -42,7 +42,7 @@ class Checker {
 
   std::vector<Finding> run() {
     for (const TensorProto& tensor : model_.graph.initializers) {
-      check_constant(cat("constant \"", tensor.name, "\""), tensor);
+      check_constant(cat("constant \"", tensor.name, "\""), tensor.name, tensor);
     }
     for (const NodeProto& node : model_.graph.nodes) check_node(node);
     check_float_type();
@@ -61,12 +61,21 @@ class Checker {
 
   // Constants
 
-  void check_constant(const std::string& where, const TensorProto& tensor) {
+  // A boolean Where alone chooses it, nothing is multiplied with it.
+  [[nodiscard]] bool is_chosen(const std::string& name) const {
+    const auto& readers = graph_.readers(name);
+    return !readers.empty() && std::ranges::all_of(readers, [](const NodeProto* reader) {
+      return reader->op_type == "Where";
+    });
+  }
+
+  void check_constant(const std::string& where, const std::string& name,
+                      const TensorProto& tensor) {
     const auto range = FileGraph::range_of(tensor);
     if (!range) return;
     if (range->has_nan) {
       add("not-finite", where, "holds NaN", "export the float weights again");
-    } else if (std::isinf(range->low) || std::isinf(range->high)) {
+    } else if ((std::isinf(range->low) || std::isinf(range->high)) && !is_chosen(name)) {
       add("infinite-mask", where, "holds infinity, which a mask of 0 turns into NaN (0 * -inf)",
           "use -65504 in FP16 and the least finite number else, or a boolean Where");
     }
@@ -212,10 +221,10 @@ class Checker {
   // Between a product and its bias, or before a norm.
   void check_in_front(const NodeProto& node) {
     const NodeProto* product = graph_.maker(node.inputs[0]);
-    const bool weighted =
-        product != nullptr && product->op_type == "MatMul" && graph_.is_weight(product->inputs[1]);
+    const bool weighted = product != nullptr && product->op_type == "MatMul" &&
+                          product->inputs.size() > 1 && graph_.is_constant(product->inputs[1]);
     for (const NodeProto* pair : graph_.readers(node.outputs[0])) {
-      for (const NodeProto* reader : graph_.readers(pair->outputs[0])) {
+      for (const NodeProto* reader : graph_.readers(output_of(*pair, 0))) {
         if (reader->op_type == "LayerNormalization") {
           slow("before-norm", label(node),
                cat("in front of ", label(*reader), ", which reads floats"),
@@ -247,7 +256,7 @@ class Checker {
 
   void check_weight_axis(const NodeProto& node, const TensorProto& integers,
                          const NodeProto& reader) {
-    const TensorProto* scale = graph_.constant(node.inputs[1]);
+    const TensorProto* scale = graph_.constant(input_of(node, 1));
     if (scale == nullptr || count_of(scale->dims) < 2 || integers.dims.size() != 2) return;
     int64_t axis = integer_of(node, "axis", 1);
     axis = axis < 0 ? axis + 2 : axis;
@@ -276,7 +285,7 @@ class Checker {
           cat("only its ", left ? "first" : "second", " operand is quantized"),
           "quantize both operands, or none");
     }
-    if (node.op_type == "MatMul" && graph_.is_weight(node.inputs[1])) return;
+    if (node.op_type == "MatMul" && graph_.is_constant(node.inputs[1])) return;
     check_attention(node, left && right);
   }
 
@@ -298,9 +307,9 @@ class Checker {
   }
 
   void check_probabilities(const NodeProto& context) {
-    const NodeProto* pair = graph_.maker(context.inputs[0]);
-    if (pair == nullptr || pair->inputs.size() < 2) return;
-    const auto scale = graph_.number(pair->inputs[1]);
+    const NodeProto* pair = graph_.dequantizer(context.inputs[0]);
+    if (pair == nullptr) return;
+    const auto scale = graph_.number(input_of(*pair, 1));
     constexpr double kScale = 1.0 / 127;
     if (!scale || std::abs(*scale - kScale) <= 0.01 * kScale) return;
     slow("probabilities", label(*pair), cat("probabilities have a scale of ", *scale),
@@ -314,8 +323,8 @@ class Checker {
     for (const std::string& input : node.inputs) {
       const NodeProto* pair = graph_.maker(input);
       if (pair == nullptr || !is_dequantize(*pair)) continue;
-      const NodeProto* quantize = graph_.maker(pair->inputs[0]);
-      if (quantize == nullptr || !graph_.comes_from_product(quantize->inputs[0])) continue;
+      const NodeProto* quantize = graph_.maker(input_of(*pair, 0));
+      if (quantize == nullptr || !graph_.comes_from_product(input_of(*quantize, 0))) continue;
       slow("residual", label(node),
            cat(label(*quantize),
                " stands on the product's side of the sum, which then does not "
@@ -356,7 +365,7 @@ class Checker {
     if (node.op_type == "Constant") {
       const AttributeProto* value = node.attribute("value");
       if (value != nullptr && !value->tensors.empty()) {
-        check_constant(label(node), value->tensors[0]);
+        check_constant(label(node), output_of(node, 0), value->tensors[0]);
       }
     }
     if (node.inputs.empty()) return;
@@ -374,7 +383,7 @@ class Checker {
   void check_float_type() {
     if (!has_pairs_) return;
     for (const NodeProto& node : model_.graph.nodes) {
-      if (!is_quantize(node) || node.inputs.size() < 2) continue;
+      if (!(is_quantize(node) || is_dequantize(node)) || node.inputs.size() < 2) continue;
       if (graph_.type_of(node.inputs[1]) != ElementType::kFloat) return;
     }
     slow("float-type", "the file", "its float parts are FP32, and TensorRT 11 runs what it says",

@@ -171,6 +171,47 @@ TEST(CheckTensorRt, TakesAttentionWholeOrNotAtAll) {
   EXPECT_EQ(rules_of(scale.model), "probabilities ");
 }
 
+// Nothing holds a file to the inputs that its operators have.
+TEST(CheckTensorRt, TakesNodesThatLackInputsOrOutputs) {
+  const size_t nodes = QuantizedLayer().model.graph.nodes.size();
+  for (size_t i = 0; i < nodes; ++i) {
+    QuantizedLayer layer;
+    for (layer.node(i).outputs.clear(); !layer.node(i).inputs.empty();) {
+      layer.node(i).inputs.pop_back();
+      (void)check_tensorrt(layer.model);
+    }
+    QuantizedLayer other;
+    while (!other.node(i).inputs.empty()) {
+      other.node(i).inputs.pop_back();
+      (void)check_tensorrt(other.model);
+    }
+  }
+}
+
+// Each node reads the one in front of it twice: looked at by paths they would be 2^60.
+TEST(CheckTensorRt, LooksAtEachConstantOnce) {
+  QuantizedLayer layer;
+  std::string last = "bias";
+  for (int i = 0; i < 60; ++i) {
+    const std::string next = cat("r", i);
+    layer.append(make_node("Reshape", {last, last}, next));
+    last = next;
+  }
+  layer.append(make_node("Add", {"product", last}, "other"));
+  EXPECT_EQ(rules_of(layer.model), "");
+}
+
+// What the finding itself proposes.
+TEST(CheckTensorRt, TakesInfinityThatAWhereChooses) {
+  QuantizedLayer layer;
+  layer.set_half("low", {}, {0xfc00});
+  EXPECT_EQ(rules_of(layer.model), "infinite-mask! ");
+  layer.append(make_node("Where", {"keys", "y", "low"}, "masked"));
+  EXPECT_EQ(rules_of(layer.model), "");
+  layer.append(make_node("Mul", {"y", "low"}, "scaled"));
+  EXPECT_EQ(rules_of(layer.model), "infinite-mask! ");
+}
+
 // A file in which values make each other ends.
 TEST(CheckTensorRt, EndsOnCyclicFiles) {
   QuantizedLayer edited;

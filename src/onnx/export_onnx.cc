@@ -60,6 +60,7 @@ ModelProto Exporter::make() {
   add_inputs();
   for (const Node& node : graph_.nodes()) written_[node.output] = write(node);
   for (const graph::GraphOutput& output : graph_.outputs()) write_output(output);
+  TAMIS_CHECK(!model.graph.outputs.empty());
   return std::move(model);
 }
 

@@ -22,7 +22,7 @@ enum class FloatType : uint8_t { kFp32, kFp16, kBf16 };
 /// Whose rules a quantized file keeps.
 enum class Flavor : uint8_t {
   kPortable,  ///< the standard's: any static scheme
-  kOrtCpu,    ///< those of ONNX Runtime's integer kernels
+  kOrtCpu,    ///< quantized as ONNX Runtime's integer kernels take it, written as portable
   kTensorRt,  ///< those of TensorRT's fused layers (check_tensorrt.h)
 };
 

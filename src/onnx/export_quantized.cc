@@ -183,8 +183,7 @@ std::string Exporter::write_float_columns(const Node& node, const LinearPart& pa
 // What TensorRT's layers have no place for; check_tensorrt() looks at the rest in the file.
 void Exporter::check_tensorrt_form(const Node& node) const {
   for (const Quantizer& mark : node.quantizers) {
-    const bool weight = mark.scheme == QuantScheme::kPerChannelS8;
-    if (!mark.enabled || weight || mark.scheme != QuantScheme::kStaticU8) continue;
+    if (!mark.enabled || mark.scheme != QuantScheme::kStaticU8) continue;
     fail(ErrorCode::kUnsupported, "ONNX: quantizer \"", mark.names[0],
          "\" has a zero point, which TensorRT refuses; optimize with --scheme trt");
   }

@@ -73,6 +73,16 @@ FileGraph::Range range_as(std::span<const std::byte> bytes) {
 
 }  // namespace
 
+const std::string& input_of(const NodeProto& node, size_t i) {
+  static const std::string kNone;
+  return i < node.inputs.size() ? node.inputs[i] : kNone;
+}
+
+const std::string& output_of(const NodeProto& node, size_t i) {
+  static const std::string kNone;
+  return i < node.outputs.size() ? node.outputs[i] : kNone;
+}
+
 FileGraph::FileGraph(const GraphProto& graph) {
   for (const TensorProto& tensor : graph.initializers) tensors_[tensor.name] = &tensor;
   for (const NodeProto& node : graph.nodes) {
@@ -87,6 +97,13 @@ FileGraph::FileGraph(const GraphProto& graph) {
     if (constant && !value->tensors.empty() && !node.outputs.empty()) {
       tensors_[node.outputs[0]] = &value->tensors[0];
     }
+    // Nodes stand in the order in which they run, so one look at each is enough.
+    const bool follows = node.op_type == "Constant" ||
+                         (folded().contains(node.op_type) &&
+                          std::ranges::all_of(node.inputs, [this](const std::string& input) {
+                            return is_constant(input);
+                          }));
+    if (follows) constants_.insert(node.outputs.begin(), node.outputs.end());
   }
 }
 
@@ -130,28 +147,20 @@ const TensorProto* FileGraph::constant(const std::string& value) const {
   return nullptr;
 }
 
-bool FileGraph::is_constant(const std::string& value) const { return is_constant(value, 0); }
-
-bool FileGraph::is_constant(const std::string& value, int depth) const {
-  if (value.empty() || tensors_.contains(value)) return true;
-  const NodeProto* node = maker(value);
-  if (node == nullptr || depth > kMostSteps) return false;
-  if (node->op_type == "Constant") return true;
-  return folded().contains(node->op_type) &&
-         std::ranges::all_of(node->inputs,
-                             [&](const auto& input) { return is_constant(input, depth + 1); });
+bool FileGraph::is_constant(const std::string& value) const {
+  return value.empty() || tensors_.contains(value) || constants_.contains(value);
 }
 
-bool FileGraph::is_dequantized(const std::string& value) const {
+const NodeProto* FileGraph::dequantizer(const std::string& value) const {
   std::string name = value;
   for (int step = 0; step < kMostSteps; ++step) {
     const NodeProto* node = maker(name);
-    if (node == nullptr || node->inputs.empty()) return false;
-    if (node->op_type == "DequantizeLinear") return true;
-    if (!is_move(*node)) return false;
+    if (node == nullptr || node->inputs.empty()) return nullptr;
+    if (node->op_type == "DequantizeLinear") return node;
+    if (!is_move(*node)) return nullptr;
     name = node->inputs[0];
   }
-  return false;
+  return nullptr;
 }
 
 bool FileGraph::comes_from_product(const std::string& value) const {
@@ -160,7 +169,7 @@ bool FileGraph::comes_from_product(const std::string& value) const {
     const NodeProto* node = maker(name);
     if (node == nullptr || node->inputs.empty()) return false;
     if (node->op_type == "Gemm") return true;
-    if (node->op_type == "MatMul") return node->inputs.size() > 1 && is_weight(node->inputs[1]);
+    if (node->op_type == "MatMul") return node->inputs.size() > 1 && is_constant(node->inputs[1]);
     const bool bias = node->op_type == "Add" && node->inputs.size() == 2 &&
                       is_constant(node->inputs[0]) != is_constant(node->inputs[1]);
     if (!bias && node->op_type != "Identity" && node->op_type != "Cast") return false;

@@ -8,12 +8,17 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/error.h"
 #include "onnx/array.h"
 
 namespace tamis::onnx {
+
+/// An input or output of a file's node; empty where it has none there.
+[[nodiscard]] const std::string& input_of(const NodeProto& node, size_t i);
+[[nodiscard]] const std::string& output_of(const NodeProto& node, size_t i);
 
 class FileGraph {
  public:
@@ -28,12 +33,14 @@ class FileGraph {
 
   /// An initializer or a Constant, behind Identity too; null for others.
   [[nodiscard]] const TensorProto* constant(const std::string& value) const;
-  /// Whether it follows from constants alone.
+  /// Whether it follows from constants alone, also behind DequantizeLinear, Transpose and the like;
+  /// true for an input that is left out.
   [[nodiscard]] bool is_constant(const std::string& value) const;
-  /// A constant, or integers of one behind DequantizeLinear, Transpose and the like.
-  [[nodiscard]] bool is_weight(const std::string& value) const { return is_constant(value); }
-  /// Made by DequantizeLinear, whatever moves or casts it afterwards.
-  [[nodiscard]] bool is_dequantized(const std::string& value) const;
+  /// The DequantizeLinear that made it, whatever moves or casts it afterwards; null if none did.
+  [[nodiscard]] const NodeProto* dequantizer(const std::string& value) const;
+  [[nodiscard]] bool is_dequantized(const std::string& value) const {
+    return dequantizer(value) != nullptr;
+  }
   /// A product's output, with its bias or without.
   [[nodiscard]] bool comes_from_product(const std::string& value) const;
   /// The one number of a constant.
@@ -50,11 +57,10 @@ class FileGraph {
   [[nodiscard]] static std::optional<Range> range_of(const TensorProto& tensor);
 
  private:
-  [[nodiscard]] bool is_constant(const std::string& value, int depth) const;
-
   std::unordered_map<std::string, const NodeProto*> makers_;
   std::unordered_map<std::string, std::vector<const NodeProto*>> readers_;
   std::unordered_map<std::string, const TensorProto*> tensors_;
+  std::unordered_set<std::string> constants_;  ///< made by nodes
 };
 
 }  // namespace tamis::onnx

@@ -36,13 +36,16 @@ std::optional<ByDistance> by_distance(const Array& array, const Probe& probe) {
   const size_t rank = array.dims.size();
   if (rank < 2 || array.dims[rank - 1] != n || array.dims[rank - 2] != n) return std::nullopt;
   ByDistance result{n, std::vector<int64_t>(static_cast<size_t>(2 * n - 1))};
+  const std::vector<int64_t> ids = array.integers();
+  if (ids.empty()) return std::nullopt;
   for (int64_t i = 0; i < n; ++i) {
-    result.ids[static_cast<size_t>(n - 1 - i)] = static_cast<int64_t>(array[i]);
-    result.ids[static_cast<size_t>(n - 1 + i)] = static_cast<int64_t>(array[i * n]);
+    result.ids[static_cast<size_t>(n - 1 - i)] = ids[static_cast<size_t>(i)];
+    result.ids[static_cast<size_t>(n - 1 + i)] = ids[static_cast<size_t>(i * n)];
   }
-  for (int64_t at = 0; at < array.elements(); ++at) {
-    const int64_t distance = at / n % n - at % n;
-    if (array[at] != static_cast<double>(result.at(distance))) return std::nullopt;
+  for (size_t at = 0; at < ids.size(); ++at) {
+    const auto place = static_cast<int64_t>(at);
+    const bool whole = array[place] == static_cast<double>(ids[at]);
+    if (!whole || ids[at] != result.at(place / n % n - place % n)) return std::nullopt;
   }
   return result;
 }

@@ -218,6 +218,7 @@ std::optional<AlibiRule> alibi_rule(std::span<const Array> added, std::span<cons
     const int64_t tokens = probes[p].sizes.tokens;
     if (dims.size() != 4 || dims[2] != tokens || dims[3] != tokens) return std::nullopt;
     const Array wide = {dims, added[p].type, added[p].data};
+    if (wide.elements() == 0 || tokens < 2) return std::nullopt;
     if (p == 0) rule.slopes = slopes_of(wide, tokens);
     if (rule.slopes.empty()) return std::nullopt;
     const auto mask = mask_without_slopes(wide, rule.slopes);

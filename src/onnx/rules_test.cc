@@ -219,6 +219,12 @@ TEST(AlibiRule, RefusesWhatDoesNotFallWithTheDistance) {
       alibi_rule(mask([](const Probe&, int64_t, int64_t, int64_t) { return 0.0; }), probes()));
   EXPECT_FALSE(alibi_rule(
       ids([](const Probe&, int64_t, int64_t i) { return -static_cast<double>(i); }), probes()));
+  std::vector<Array> none = slopes(false);
+  Dims dims = none[0].dims;
+  dims.insert(dims.begin(), 4 - dims.size(), 1);
+  dims[0] = 0;
+  none[0] = make_array(dims, ElementType::kFloat, {});
+  EXPECT_FALSE(alibi_rule(none, probes()));
 }
 
 }  // namespace

@@ -83,18 +83,40 @@ void check_destination(const fs::path& folder) {
   }
 }
 
-// The files of a bundle that a model needs beside its weights.
-void copy_bundle_files(const fs::path& from, const fs::path& to) {
-  for (const std::string_view name : {"config.json", "tokenizer.json", "tokenizer_config.json"}) {
+// The files of a bundle that a model needs beside its weights. Where its modules cut texts, the
+// tokenizer's config says so, as no module is there to do it.
+void write_bundle_files(const fs::path& from, const LoadedModel& model, const fs::path& to) {
+  for (const std::string_view name : {"config.json", "tokenizer.json"}) {
     if (file_exists(from / name)) write_file(to / name, read_file(from / name));
   }
+  const int64_t longest = model.manifest().max_length;
+  write_file(to / "tokenizer_config.json",
+             model.tokenizer().config_json(longest > 0 ? std::optional(longest) : std::nullopt));
+}
+
+void check_bundle(const LoadedModel& model) {
+  if (model.manifest().prompts.empty()) return;
+  fail(ErrorCode::kUnsupported, model.folder().string(),
+       ": its prompts have no place in the files that a bundle is exported to; export the "
+       "checkpoint it was made of");
 }
 
 /// What is written, and what is to be said of it.
 struct Written {
   onnx::ModelProto model;
   ExportReport report;
+  std::shared_ptr<const LoadedModel> bundle;  ///< null: of a checkpoint
 };
+
+bool has_output(const graph::Graph& graph, std::string_view name) {
+  return std::ranges::any_of(graph.outputs(),
+                             [name](const auto& output) { return output.name == name; });
+}
+
+// The embedding where the folder's modules make one, or where there is nothing else.
+onnx::OutputKind written_output(HeadKind head, const graph::Graph& graph, bool has_modules) {
+  return output_of(head, has_modules || !has_output(graph, "token_embeddings"));
+}
 
 Written write_float(const ModelPath& path, const ExportModelOptions& options,
                     onnx::FloatType float_type) {
@@ -111,21 +133,16 @@ Written write_float(const ModelPath& path, const ExportModelOptions& options,
     load.precision = engine::Precision::kFp32;
     load.warn_of_ranges = false;
     const auto model = LoadedModel::load(path, load);
-    check_half_range(*model, model->graph(), options.optimize);
+    check_half_range(*model, built.graph, options.optimize);
   }
   onnx::ExportOptions write;
-  write.output = output_of(built.head, sentence.has_modules);
+  write.output = written_output(built.head, built.graph, sentence.has_modules);
   write.unit_length = built.normalize;
   write.float_type = float_type;
   Written written;
   written.report.parameters = count_parameters(built.graph);
   written.model = onnx::export_onnx(built.graph, write);
   return written;
-}
-
-bool has_output(const graph::Graph& graph, std::string_view name) {
-  return std::ranges::any_of(graph.outputs(),
-                             [name](const auto& output) { return output.name == name; });
 }
 
 Written write_quantized(const ModelPath& path, const ExportModelOptions& options,
@@ -138,11 +155,15 @@ Written write_quantized(const ModelPath& path, const ExportModelOptions& options
                            ? has_output(source.graph, "sentence_embedding")
                            : read_sentence_transformer(path.folder).has_modules;
   onnx::ExportOptions write;
-  write.output = output_of(head_of(source.manifest.task), modules);
+  write.output = written_output(head_of(source.manifest.task), source.graph, modules);
   write.unit_length = source.manifest.normalize;
   write.float_type = float_type;
   write.flavor = options.flavor;
   Written written;
+  if (path.kind == ModelKind::kBundle) {
+    check_bundle(*source.model);
+    written.bundle = source.model;
+  }
   written.model = onnx::export_onnx(source.graph, write);
   if (options.flavor == onnx::Flavor::kTensorRt) check_tensorrt_file(written.model, kFile);
   written.report.parameters = count_parameters(source.graph);
@@ -157,18 +178,21 @@ Written write_quantized(const ModelPath& path, const ExportModelOptions& options
 
 }  // namespace
 
+onnx::FloatType float_type_of(const ExportModelOptions& options) {
+  const bool tensorrt = options.quantized && options.flavor == onnx::Flavor::kTensorRt;
+  return options.float_type.value_or(tensorrt ? onnx::FloatType::kFp16 : onnx::FloatType::kFp32);
+}
+
 ExportReport export_model(const ModelPath& path, const fs::path& folder,
                           const ExportModelOptions& options, const OptimizeProgress& progress) {
   check_destination(folder);
   StagedFolder staged(folder, options.force);
-  const bool tensorrt = options.quantized && options.flavor == onnx::Flavor::kTensorRt;
-  const onnx::FloatType float_type =
-      options.float_type.value_or(tensorrt ? onnx::FloatType::kFp16 : onnx::FloatType::kFp32);
+  const onnx::FloatType float_type = float_type_of(options);
   Written written = options.quantized ? write_quantized(path, options, float_type, progress)
                                       : write_float(path, options, float_type);
   onnx::write_onnx(staged.path() / kFile, written.model);
-  if (path.kind == ModelKind::kBundle) {
-    copy_bundle_files(path.folder, staged.path());
+  if (written.bundle != nullptr) {
+    write_bundle_files(path.folder, *written.bundle, staged.path());
   } else {
     copy_model_files(path.folder, staged.path());
   }

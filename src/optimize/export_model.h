@@ -29,6 +29,9 @@ struct ExportModelOptions {
   OptimizeOptions optimize;
 };
 
+/// What float_type stands for.
+[[nodiscard]] onnx::FloatType float_type_of(const ExportModelOptions& options);
+
 struct ExportReport {
   std::filesystem::path file;
   int64_t nodes = 0;

@@ -100,7 +100,9 @@ TEST(QuantizedExport, WritesEveryQuantizerWithItsScale) {
   EXPECT_EQ(count_of(model, "QuantizeLinear"), activations);
   EXPECT_EQ(count_of(model, "DequantizeLinear"), activations + weights);
   EXPECT_EQ(model.opsets[0].version, 19);
-  EXPECT_TRUE(onnx::check_tensorrt(model).size() == 1);  // FP32 in the file
+  const std::vector<onnx::Finding> findings = onnx::check_tensorrt(model);
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].rule, "float-type");
 }
 
 // Written in float it would be another model than the one that was measured.
@@ -329,6 +331,27 @@ TEST(QuantizedExport, WritesAFolderThatLoads) {
   expect_error(ErrorCode::kUnsupported, "is a bundle, fused for this program",
                [&] { (void)export_model(of_bundle, folder.path() / "float", options); });
   EXPECT_FALSE(fs::exists(folder.path() / "float"));
+}
+
+// What no module is there to do in the exported folder, its tokenizer does, or nothing can.
+TEST(QuantizedExport, KeepsABundlesLengthAndRefusesItsPrompts) {
+  const TempFolder folder;
+  ExportModelOptions options;
+  options.quantized = true;
+  const auto exported = [&](const std::string& name, int64_t max_length) {
+    const fs::path bundle = folder.path() / "bundle";
+    OptimizeOptions optimizing = all_integers("static");
+    optimizing.quantize.treatments.outlier_columns = false;
+    optimizing.model.max_length = max_length;
+    optimizing.force = true;
+    (void)optimize(resolve_model(testdata(name).string()), bundle, optimizing);
+    options.force = true;
+    (void)export_model(resolve_model(bundle.string()), folder.path() / "out", options);
+    return LoadedModel::load(resolve_model((folder.path() / "out").string()), on_threads(1));
+  };
+  EXPECT_EQ(exported("sentence-transformers/mean", 9)->manifest().max_length, 9);
+  expect_error(ErrorCode::kUnsupported, "its prompts have no place",
+               [&] { (void)exported("sentence-transformers/prompts", 0); });
 }
 
 TEST(QuantizedExport, NeedsABundleInIntegers) {

@@ -266,11 +266,12 @@ Side Tokenizer::padding_side() const { return impl_->padding_side; }
 bool Tokenizer::uses_type_ids() const { return impl_->type_ids; }
 const std::string& Tokenizer::to_json() const { return impl_->json; }
 
-std::string Tokenizer::config_json() const {
+std::string Tokenizer::config_json(std::optional<int64_t> max_length) const {
   const auto name_of = [](Side side) { return side == Side::kLeft ? "left" : "right"; };
   JsonWriter json(2);
   json.begin_object().member("tokenizer_class", "PreTrainedTokenizerFast");
-  if (impl_->max_length) json.member("model_max_length", *impl_->max_length);
+  if (!max_length) max_length = impl_->max_length;
+  if (max_length) json.member("model_max_length", *max_length);
   json.member("truncation_side", name_of(impl_->truncation_side));
   json.member("padding_side", name_of(impl_->padding_side));
   json.key("model_input_names").begin_array().value("input_ids");

@@ -120,7 +120,7 @@ class Tokenizer {
   [[nodiscard]] const std::string& to_json() const;
   /// The tokenizer_config.json that goes with to_json(): a generic class, so that tokenizer.json
   /// stands, and lengths, sides and roles of special tokens.
-  [[nodiscard]] std::string config_json() const;
+  [[nodiscard]] std::string config_json(std::optional<int64_t> max_length = {}) const;
 
   /// What it consists of; known only inside this module.
   struct Impl;
