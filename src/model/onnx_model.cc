@@ -118,6 +118,18 @@ void add_embedding(models::BuiltModel& built, onnx::ImportedModel& imported,
   built.output_size = imported.graph.value(sentence).shape[1].size;
 }
 
+onnx::ImportOptions import_options(const std::optional<ModelConfig>& config,
+                                   const models::BuildOptions& options) {
+  onnx::ImportOptions import;
+  if (config) import.prefix = models::encoder_prefix(config->model_type);
+  if (!options.project) return import;
+  import.multiply = [&options](const onnx::ConstantProduct& p) {
+    const models::Projection one{p.m, p.n, p.k, p.x, p.w, nullptr, p.y};
+    options.project(one);
+  };
+  return import;
+}
+
 }  // namespace
 
 std::optional<fs::path> find_onnx_file(const fs::path& folder) {
@@ -192,34 +204,28 @@ SourceModel read_onnx_model(const fs::path& file, const fs::path& folder,
                             const models::BuildOptions& options) {
   std::optional<ModelConfig> config;
   if (file_exists(folder / "config.json")) config = ModelConfig::read(folder / "config.json");
-  onnx::ImportOptions import;
-  if (config) import.prefix = models::encoder_prefix(config->model_type);
-  if (options.project) {
-    import.multiply = [&options](const onnx::ConstantProduct& p) {
-      options.project({p.m, p.n, p.k, p.x, p.w, nullptr, p.y});
-  };
-}
-onnx::ImportedModel imported = onnx::import_onnx(onnx::read_onnx(file), file.string(), import);
-if (config) check_config(*config, imported, file);
-warn_of_scales(imported, file);
+  onnx::ImportedModel imported =
+      onnx::import_onnx(onnx::read_onnx(file), file.string(), import_options(config, options));
+  if (config) check_config(*config, imported, file);
+  warn_of_scales(imported, file);
 
-SourceModel model;
-models::BuiltModel& built = model.built;
-built.family = config ? config->model_type : "onnx";
-built.head = head_of(imported, options, file);
-built.vocab_size = imported.vocab_size;
-built.hidden_size = imported.hidden_size;
-built.type_vocab_size = imported.type_vocab_size;
-// Rotary positions have no table to read it from.
-built.max_positions = imported.max_positions == 0 && config ? config->max_position_embeddings
-                                                            : imported.max_positions;
-built.output_size = imported.output_size;
-refuse_modules(options, file);
-if (built.head == HeadKind::kEmbedding) add_embedding(built, imported, options);
-add_config(model, config, file);
-built.graph = std::move(imported.graph);
-graph::verify(built.graph);
-return model;
-}  // namespace tamis::api
+  SourceModel model;
+  models::BuiltModel& built = model.built;
+  built.family = config ? config->model_type : "onnx";
+  built.head = head_of(imported, options, file);
+  built.vocab_size = imported.vocab_size;
+  built.hidden_size = imported.hidden_size;
+  built.type_vocab_size = imported.type_vocab_size;
+  // Rotary positions have no table to read it from.
+  built.max_positions = imported.max_positions == 0 && config ? config->max_position_embeddings
+                                                              : imported.max_positions;
+  built.output_size = imported.output_size;
+  refuse_modules(options, file);
+  if (built.head == HeadKind::kEmbedding) add_embedding(built, imported, options);
+  add_config(model, config, file);
+  built.graph = std::move(imported.graph);
+  graph::verify(built.graph);
+  return model;
+}
 
 }  // namespace tamis::api
