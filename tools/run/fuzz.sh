@@ -21,11 +21,10 @@ for name in "$@"; do
   echo "fuzz: $name for $seconds s" >&2
   dictionary=
   [ ! -f "fuzz/$name.dict" ] || dictionary=-dict=fuzz/$name.dict
-  more=
-  [ "$name" != onnx_import ] || more=testdata/onnx
-  # shellcheck disable=SC2086  # each is one word or none
+  corpora=$(cat "build/fuzz/fuzz/$name.corpus")
+  # shellcheck disable=SC2086  # words, or none
   # timeout: a single input that takes 10 s is a fault; rss_limit: so is one that allocates 2 GB.
   "build/fuzz/fuzz/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
     -print_final_stats=1 -artifact_prefix="build/fuzz/crashes/$name-" $dictionary \
-    "build/fuzz/found/$name" "fuzz/corpus/$name" $more
+    "build/fuzz/found/$name" $corpora
 done
