@@ -42,6 +42,14 @@ class IsaSet {
 /// The CPU's marketing name, "unknown" if it does not tell.
 [[nodiscard]] std::string cpu_model();
 
+/// What tells CPUs apart whose names say little, as in virtual machines.
+struct CpuId {
+  std::string vendor;  ///< "GenuineIntel", "AuthenticAMD"; empty if it does not tell
+  int family = 0;      ///< with the extended family
+  int model = 0;       ///< with the extended model
+};
+[[nodiscard]] CpuId cpu_id();
+
 /// Bytes of this core's level-2 data cache; 1 MiB if it does not tell.
 [[nodiscard]] int64_t l2_cache_bytes();
 

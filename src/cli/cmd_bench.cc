@@ -13,6 +13,7 @@
 #include "engine/timing.h"
 #include "kernels/cpu/peak/peak.h"
 #include "math/finite.h"
+#include "optimize/fit_costs.h"
 
 namespace tamis::cli {
 
@@ -30,6 +31,7 @@ struct BenchFlags {
   std::string device = "cpu";
   bool ragged = false;
   bool no_peak = false;
+  bool fit_costs = false;
   int64_t max_batch = 32;
   int64_t seconds = 3;
 };
@@ -338,7 +340,7 @@ int cmd_bench(const std::vector<std::string>& arguments) {
                   "  tamis bench model.onnx --engine cpu --engine onnxruntime --ort "
                   "libonnxruntime.so.1.22.0");
   BenchFlags flags;
-  options.positional("MODEL", flags.models, true, "models to time side by side");
+  options.positional("MODEL", flags.models, false, "models to time side by side");
   options.option("--shape", flags.shapes, "BATCHxLENGTH (repeatable; default 1x16 1x128 32x128)");
   options.flag("--ragged", flags.ragged, "lengths uniform in 8..LENGTH, the same at every run");
   options.option("--input", flags.input, "time the texts of a file instead of drawn ids");
@@ -352,9 +354,23 @@ int cmd_bench(const std::vector<std::string>& arguments) {
   flags.engine.add_to(options, false);
   options.flag("--no-peak", flags.no_peak, "do not measure the peak (three seconds)");
   options.option("--seconds", flags.seconds, "time to spend a model and shape");
+  options.flag("--fit-costs", flags.fit_costs,
+               "print this CPU's cost table for src/quant/costs instead (half a minute; no MODEL)");
   flags.common.add_to(options);
   if (!options.parse(arguments)) return 0;
 
+  if (flags.fit_costs != flags.models.empty()) {
+    fail(ErrorCode::kInvalidArgument,
+         flags.fit_costs ? "--fit-costs times kernels by themselves: it takes no MODEL"
+                         : "MODEL is missing; see bench --help");
+  }
+  if (flags.fit_costs) {
+    api::fit_costs({}, [](std::string_view text) {
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
+    });
+    return 0;
+  }
   if (flags.max_batch < 1 || flags.seconds < 0 || flags.seconds > 3600) {
     fail(ErrorCode::kInvalidArgument, "--max-batch must be at least 1, --seconds in 0..3600");
   }

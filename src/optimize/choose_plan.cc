@@ -54,6 +54,7 @@ class Chooser {
     choice_.held_out = held_out.rows();
     choice_.decides = options.search;
     cost_.isas = model.isas();
+    choice_.cost_table = quant::table_name(*cost_.table);
   }
 
   PlanChoice run() {

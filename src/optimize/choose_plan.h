@@ -46,7 +46,8 @@ struct PlanChoice {
   bool met = false;     ///< the chosen plan keeps the budget
   bool faster = false;  ///< ... and is faster than fp32
   Budget budget;
-  int64_t held_out = 0;  ///< rows measured on
+  int64_t held_out = 0;    ///< rows measured on
+  std::string cost_table;  ///< the CPU that PlanRow::table_us was measured on
   std::vector<SensitivityRow> sensitivities;
   [[nodiscard]] const PlanRow& row() const { return rows[chosen]; }
 };

@@ -40,7 +40,7 @@ std::string front_lines(const PlanChoice& choice) {
                    [](const PlanRow* a, const PlanRow* b) { return price_us(*a) < price_us(*b); });
   const bool clock = choice.row().clock_us.has_value();
   std::string text = cat("  plans that no other beats (us a token by the ",
-                         clock ? "clock" : "cost table", "):\n");
+                         clock ? "clock" : cat("cost table ", choice.cost_table), "):\n");
   for (const PlanRow* row : front) {
     text += format("  %s %-28s %8.2f us  %s%s\n", row == &choice.row() ? "*" : " ",
                    row->name.c_str(), price_us(*row), agreement_text(row->evaluation).c_str(),

@@ -194,8 +194,9 @@ std::string choice_section(const OptimizeReport& report) {
       cat("<h2>Speed against accuracy</h2>\n<p>Each point is a plan that was measured on the "
           "held-out texts; filled ones are beaten by no other, the large one is this bundle. "
           "Times are ",
-          row.clock_us ? "by the clock, 8 x 128 tokens."
-                       : "by the committed cost table, one thread, 128 tokens.",
+          row.clock_us
+              ? "by the clock, 8 x 128 tokens."
+              : cat("by the committed cost table ", choice.cost_table, ", one thread, 128 tokens."),
           "</p>\n", Plot(choice).svg(), plan_table(choice));
   html +=
       "<h2>What each part costs</h2>\n<p>What of the divergence from fp32 goes away if these "

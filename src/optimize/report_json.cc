@@ -64,6 +64,7 @@ void write_choice(JsonWriter& json, const PlanChoice& choice) {
   json.member("decides", choice.decides).member("kept", choice.met);
   json.member("certified", choice.row().loss.upper_95 <= choice.budget.limit);
   json.member("held_out", choice.held_out).end_object();
+  json.member("cost_table", choice.cost_table);
   json.member("chosen", static_cast<int64_t>(choice.chosen)).key("plans").begin_array();
   for (const PlanRow& row : choice.rows) write_plan(json, row);
   json.end_array().key("sensitivities").begin_array();

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <span>
+#include <tuple>
 
 namespace tamis::quant {
 
@@ -21,16 +22,36 @@ struct CostRow {
   double ns;
 };
 
-constexpr CostRow kRows[] = {
 #define TAMIS_COST(isa, op, rows, columns, ns) {Isa::k##isa, CostOp::k##op, rows, columns, ns},
-#include "quant/cost.inc"
+constexpr CostRow kAmdZen4[] = {
+#include "quant/costs/amd_zen4.inc"
+};
+constexpr CostRow kIntelEmeraldRapids[] = {
+#include "quant/costs/intel_emerald_rapids.inc"
+};
 #undef TAMIS_COST
+
+}  // namespace
+
+struct CostTable {
+  std::string_view name;
+  std::string_view vendor;
+  int family;
+  int model;
+  std::span<const CostRow> rows;
+};
+
+namespace {
+
+constexpr CostTable kTables[] = {
+    {"amd_zen4", "AuthenticAMD", 25, 17, kAmdZen4},
+    {"intel_emerald_rapids", "GenuineIntel", 6, 207, kIntelEmeraldRapids},
 };
 
 // The highest set of `isas` that has rows of the op; avx2 for none.
-Isa row_isa(CostOp op, IsaSet isas) {
+Isa row_isa(const CostTable& table, CostOp op, IsaSet isas) {
   Isa best = Isa::kAvx2;
-  for (const CostRow& row : kRows) {
+  for (const CostRow& row : table.rows) {
     if (row.op == op && isas.has(row.isa) && row.isa > best) best = row.isa;
   }
   return best;
@@ -48,13 +69,23 @@ int64_t columns(const Graph& graph, graph::ValueId id) {
 
 }  // namespace
 
-double table_ns(CostOp op, int64_t n, int64_t k, IsaSet isas) {
-  const Isa isa = row_isa(op, isas);
+std::string_view table_name(const CostTable& table) { return table.name; }
+
+const CostTable& nearest_cost_table(const CpuId& id) {
+  const auto apart = [&](const CostTable& table) {
+    return std::tuple(table.vendor != id.vendor, std::abs(table.family - id.family),
+                      std::abs(table.model - id.model));
+  };
+  return *std::ranges::min_element(kTables, {}, apart);
+}
+
+double table_ns(const CostTable& table, CostOp op, int64_t n, int64_t k, IsaSet isas) {
+  const Isa isa = row_isa(table, op, isas);
   const CostRow* nearest = nullptr;
   double least = std::numeric_limits<double>::infinity();
   n = std::max<int64_t>(1, n);
   k = std::max<int64_t>(1, k);
-  for (const CostRow& row : kRows) {
+  for (const CostRow& row : table.rows) {
     if (row.op != op || row.isa != isa) continue;
     const double apart = distance(n, row.n) + distance(k, row.k);
     if (apart >= least) continue;
@@ -73,12 +104,12 @@ double matmul_ns(const Graph& graph, const Node& matmul, const CostModel& model)
   const int64_t k = weight.shape[1].size;
   if (weight.dtype != DType::kI8) {
     const bool bf16 = model.bf16 && model.isas.has(Isa::kAvx512Bf16);
-    return table_ns(bf16 ? CostOp::kGemmBf16 : CostOp::kGemmF32, n, k, model.isas);
+    return table_ns(*model.table, bf16 ? CostOp::kGemmBf16 : CostOp::kGemmF32, n, k, model.isas);
   }
   const graph::ValueId outliers = matmul.operand(graph::Operand::kOutlierColumns);
   const int64_t count = outliers == graph::kNoValue ? 0 : graph.value(outliers).shape[0].size;
-  return table_ns(CostOp::kGemmS8, n, k, model.isas) +
-         static_cast<double>(count) * table_ns(CostOp::kOutlier, n, 1, model.isas);
+  return table_ns(*model.table, CostOp::kGemmS8, n, k, model.isas) +
+         static_cast<double>(count) * table_ns(*model.table, CostOp::kOutlier, n, 1, model.isas);
 }
 
 double row_share(graph::Symbol symbol) {
@@ -107,13 +138,13 @@ double graph_ns(const Graph& graph, const CostModel& model) {
     } else if (node.op == OpKind::kAttention) {
       const auto arithmetic = node.attribute<graph::AttentionAttributes>().arithmetic;
       const bool bf16 = arithmetic == graph::FloatArithmetic::kBf16;
-      ns += share * table_ns(bf16 ? CostOp::kAttentionBf16 : CostOp::kAttention, width, model.seq,
-                             model.isas);
+      ns += share * table_ns(*model.table, bf16 ? CostOp::kAttentionBf16 : CostOp::kAttention,
+                             width, model.seq, model.isas);
     } else if (node.op == OpKind::kSkipLayerNormalization ||
                node.op == OpKind::kLayerNormalization || node.op == OpKind::kRMSNormalization ||
                node.op == OpKind::kRotary || node.op == OpKind::kGlu ||
                node.op == OpKind::kEmbedLayerNormalization) {
-      ns += share * table_ns(CostOp::kLayerNorm, width, 1, model.isas);
+      ns += share * table_ns(*model.table, CostOp::kLayerNorm, width, 1, model.isas);
     }
   }
   return ns;

@@ -1,18 +1,20 @@
-// What operations cost, from a table that was measured once: the prices of the search.
+// What operations cost, from tables that were measured once: the prices of the search.
 //
-// Is: nanoseconds a token on one thread, by op, shape and instruction set, from the committed rows
-// of cost.inc (tests/quantizers/cost_table.cc prints them), so that the same input gives the same
-// plan. Is not: a clock, or a promise about the machine at hand. May use: graph.
+// Is: nanoseconds a token on one thread, by CPU, op, shape and instruction set, from the committed
+// files of costs/ (`tamis bench --fit-costs` prints one), so that the same input gives the same
+// plan on the same kind of CPU. Is not: a clock, or a promise about the machine at hand. May use:
+// graph.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "base/cpu.h"
 #include "graph/graph.h"
 
 namespace tamis::quant {
 
-/// What a row of cost.inc measures; n and k are its two sizes.
+/// What a row of a table measures; n and k are its two sizes.
 enum class CostOp : uint8_t {
   kGemmF32,        ///< a row of [n, k]
   kGemmBf16,       ///< the same, with rounding the input
@@ -23,8 +25,18 @@ enum class CostOp : uint8_t {
   kLayerNorm,      ///< a token of width n with its residual
 };
 
+/// What one CPU was measured at.
+struct CostTable;
+
+/// The table of the CPU that is most like `id`: of its model, else of its family and the nearest
+/// model, else of its maker and the nearest family, else of any maker.
+[[nodiscard]] const CostTable& nearest_cost_table(const CpuId& id);
+/// As reports name it: "amd_zen4".
+[[nodiscard]] std::string_view table_name(const CostTable& table);
+
 /// How a plan's linear layers compute where no integers stand.
 struct CostModel {
+  const CostTable* table = &nearest_cost_table(cpu_id());
   IsaSet isas = detected_isas();
   bool bf16 = false;
   int64_t seq = 128;  ///< keys of attention
@@ -33,7 +45,8 @@ struct CostModel {
 /// ns a row: the nearest row of the table that the sets have, by the ratio of sizes, times the work
 /// it is more. Sets without a row of their own take the next lower one's; the reference kernels
 /// avx2's, as only ratios matter.
-[[nodiscard]] double table_ns(CostOp op, int64_t n, int64_t k, IsaSet isas);
+[[nodiscard]] double table_ns(const CostTable& table, CostOp op, int64_t n, int64_t k,
+                              IsaSet isas);
 
 /// A MatMul as it stands: integer if its weight is.
 [[nodiscard]] double matmul_ns(const graph::Graph& graph, const graph::Node& matmul,

@@ -20,38 +20,62 @@ const IsaSet kAvx2Only = set_of({Isa::kAvx2});
 const IsaSet kVnni = set_of({Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni});
 const IsaSet kBf16 = set_of({Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16});
 
-TEST(Cost, IntegersAndBf16AreCheaperThanFloat) {
+// Every table holds what the search builds on.
+class Cost : public testing::TestWithParam<CpuId> {
+ protected:
+  static const CostTable& table() { return nearest_cost_table(GetParam()); }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Tables, Cost, testing::Values(CpuId{"AuthenticAMD", 25, 17}, CpuId{"GenuineIntel", 6, 207}),
+    [](const auto& tested) { return std::string(table_name(nearest_cost_table(tested.param))); });
+
+TEST(CostTables, TheNearestIsOfTheSameMaker) {
+  const auto name = [](const char* vendor, int family, int model) {
+    return table_name(nearest_cost_table({vendor, family, model}));
+  };
+  EXPECT_EQ(name("AuthenticAMD", 25, 17), "amd_zen4");
+  EXPECT_EQ(name("AuthenticAMD", 26, 2), "amd_zen4");  // Zen 5
+  EXPECT_EQ(name("GenuineIntel", 6, 207), "intel_emerald_rapids");
+  EXPECT_EQ(name("GenuineIntel", 6, 143), "intel_emerald_rapids");
+  EXPECT_EQ(name("GenuineIntel", 19, 1), "intel_emerald_rapids");
+  EXPECT_FALSE(name("", 0, 0).empty());
+}
+
+TEST_P(Cost, IntegersAndBf16AreCheaperThanFloat) {
   for (const int64_t width : {384, 768, 1024}) {
-    const double f32 = table_ns(CostOp::kGemmF32, width, width, kBf16);
+    const double f32 = table_ns(table(), CostOp::kGemmF32, width, width, kBf16);
     EXPECT_GT(f32, 0);
-    EXPECT_LT(table_ns(CostOp::kGemmBf16, width, width, kBf16), f32);
-    EXPECT_LT(table_ns(CostOp::kGemmS8, width, width, kVnni), f32);
-    EXPECT_LT(table_ns(CostOp::kGemmS8, width, width, kAvx2Only),
-              table_ns(CostOp::kGemmF32, width, width, kAvx2Only));
+    EXPECT_LT(table_ns(table(), CostOp::kGemmBf16, width, width, kBf16), f32);
+    EXPECT_LT(table_ns(table(), CostOp::kGemmS8, width, width, kVnni), f32);
+    EXPECT_LT(table_ns(table(), CostOp::kGemmS8, width, width, kAvx2Only),
+              table_ns(table(), CostOp::kGemmF32, width, width, kAvx2Only));
   }
 }
 
-TEST(Cost, SizesBetweenRowsFollowTheWork) {
-  const double row = table_ns(CostOp::kGemmF32, 768, 768, kVnni);
-  EXPECT_DOUBLE_EQ(table_ns(CostOp::kGemmF32, 760, 768, kVnni), row * 760 / 768);
-  EXPECT_DOUBLE_EQ(table_ns(CostOp::kAttention, 768, 256, kVnni),
-                   2 * table_ns(CostOp::kAttention, 768, 128, kVnni));
+TEST_P(Cost, SizesBetweenRowsFollowTheWork) {
+  const double row = table_ns(table(), CostOp::kGemmF32, 768, 768, kVnni);
+  EXPECT_DOUBLE_EQ(table_ns(table(), CostOp::kGemmF32, 760, 768, kVnni), row * 760 / 768);
+  EXPECT_DOUBLE_EQ(table_ns(table(), CostOp::kAttention, 768, 256, kVnni),
+                   2 * table_ns(table(), CostOp::kAttention, 768, 128, kVnni));
 }
 
-TEST(Cost, SetsWithoutRowsTakeTheNextLower) {
+TEST_P(Cost, SetsWithoutRowsTakeTheNextLower) {
   const IsaSet reference;
-  EXPECT_EQ(table_ns(CostOp::kGemmF32, 384, 384, reference),
-            table_ns(CostOp::kGemmF32, 384, 384, kAvx2Only));
-  EXPECT_EQ(table_ns(CostOp::kGemmS8, 384, 384, kBf16), table_ns(CostOp::kGemmS8, 384, 384, kVnni));
+  EXPECT_EQ(table_ns(table(), CostOp::kGemmF32, 384, 384, reference),
+            table_ns(table(), CostOp::kGemmF32, 384, 384, kAvx2Only));
+  EXPECT_EQ(table_ns(table(), CostOp::kGemmS8, 384, 384, kBf16),
+            table_ns(table(), CostOp::kGemmS8, 384, 384, kVnni));
 }
 
-TEST(Cost, GraphsAddUp) {
+TEST_P(Cost, GraphsAddUp) {
   graph::Graph graph = graph_of(bert_layer_text());
   add_marks(graph);
   passes::run_pipeline(graph);
   graph::Graph quantized = graph;
   make_plain_plan(quantized);
   CostModel model;
+  model.table = &table();
   model.isas = kVnni;
   double difference = 0;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {

@@ -115,6 +115,8 @@ TEST(CliErrors, ArgumentsThatAreNotTaken) {
   refuse({"classify", kClassifier, "a", "--top-k", "0"}, kInvalid, "top_k");
   refuse({"classify", kClassifier, "a", "--function", "max"}, kInvalid, "softmax, sigmoid or none");
   refuse({"bench", kClassifier, "--shape", "0x5"}, kInvalid, "BATCHxLENGTH");
+  refuse({"bench"}, kInvalid, "MODEL is missing; see bench --help");
+  refuse({"bench", kClassifier, "--fit-costs"}, kInvalid, "it takes no MODEL");
   refuse({"bench", kClassifier, "--shape", "8"}, kInvalid, "BATCHxLENGTH");
   refuse({"bench", kClassifier, "--shape", "1x4000"}, kInvalid, "the model takes at most");
   refuse({"ner", kClassifier, "a"}, kUnsupported, "made for another task");

@@ -1,10 +1,12 @@
-// Not a test: measures what operations cost on this machine and prints src/quant/cost.inc.
-//
-// usage: cost_table > src/quant/cost.inc, on a machine that does nothing else.
+#include "optimize/fit_costs.h"
+
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <limits>
 #include <random>
+#include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -13,7 +15,8 @@
 #include "quant/plain_plan.h"
 #include "tensor/widened.h"
 
-namespace tamis {
+namespace tamis::api {
+
 namespace {
 
 using graph::Graph;
@@ -92,34 +95,7 @@ Graph layer_norm_graph(int64_t width) {
   return graph;
 }
 
-// The least of many runs, a token.
-double ns_a_token(const Graph& graph, IsaSet isas, bool bf16) {
-  engine::EngineOptions options;
-  options.isas = isas;
-  if (bf16) options.precision = engine::Precision::kBf16;
-  const auto session = engine::make_engine(graph, options)->make_session();
-  const std::vector<int32_t> ids(kTokens, 1);
-  const std::vector<int32_t> cu_seqlens = {0, kTokens};
-  const std::shared_ptr<const Tensor> rows = random_tensor({kTokens, 3 * 4096});
-  const engine::FloatInput inputs[] = {{"x", rows->as<float>().data()}};
-  engine::PackedBatch batch{ids, {}, {}, cu_seqlens, {}, kTokens, inputs};
-  engine::Outputs outputs;
-  int64_t least = std::numeric_limits<int64_t>::max();
-  const Clock& clock = Clock::steady();
-  const int64_t start = clock.now_ns();
-  for (int i = 0; i < 200 && (i < 5 || clock.now_ns() - start < 150'000'000); ++i) {
-    const int64_t from = clock.now_ns();
-    session->run(batch, outputs);
-    least = std::min(least, clock.now_ns() - from);
-  }
-  return static_cast<double>(least) / kTokens;
-}
-
-void print_row(const char* isa, const char* op, int64_t n, int64_t k, double ns) {
-  std::printf("TAMIS_COST(%s, %s, %lld, %lld, %.4g)\n", isa, op, static_cast<long long>(n),
-              static_cast<long long>(k), ns);
-  std::fflush(stdout);
-}
+using Write = std::function<void(std::string_view)>;
 
 struct Size {
   int64_t n;
@@ -132,59 +108,109 @@ constexpr int64_t kWidths[] = {128, 384, 768, 1024};
 
 /// Rows are measured where the set brings a kernel of its own.
 struct Set {
-  const char* flag;
+  Isa level;
   const char* isa;
   bool f32;
   bool s8;
   bool bf16;
 };
-constexpr Set kSets[] = {{"avx2", "Avx2", true, true, false},
-                         {"avx512", "Avx512", true, true, false},
-                         {"avx512_vnni", "Avx512Vnni", false, true, false},
-                         {"avx512_bf16", "Avx512Bf16", false, false, true}};
+constexpr Set kSets[] = {{Isa::kAvx2, "Avx2", true, true, false},
+                         {Isa::kAvxVnni, "AvxVnni", false, true, false},
+                         {Isa::kAvx512, "Avx512", true, true, false},
+                         {Isa::kAvx512Vnni, "Avx512Vnni", false, true, false},
+                         {Isa::kAvx512Bf16, "Avx512Bf16", false, false, true}};
 
-void print_set(const Set& set) {
-  const IsaSet isas = isas_up_to(set.flag);
-  for (const Size& size : kSizes) {
-    const auto cost = [&](bool integers, int64_t outliers) {
-      return ns_a_token(matmul_graph(size.n, size.k, integers, outliers), isas, set.bf16);
-    };
-    if (set.f32) print_row(set.isa, "GemmF32", size.n, size.k, cost(false, 0));
-    if (set.bf16) print_row(set.isa, "GemmBf16", size.n, size.k, cost(false, 0));
-    if (set.s8) print_row(set.isa, "GemmS8", size.n, size.k, cost(true, 0));
-  }
-  // All columns that a layer may have at once, so that their cost stands out of the noise.
-  if (set.s8) {
-    const double with = ns_a_token(matmul_graph(1536, 384, true, kMostOutliers), isas, false);
-    const double without = ns_a_token(matmul_graph(1536, 384, true, 0), isas, false);
-    print_row(set.isa, "Outlier", 1536, 1, std::max(0.0, (with - without) / kMostOutliers));
-  }
-  for (const int64_t width : kWidths) {
-    const auto attention = [&](graph::FloatArithmetic arithmetic) {
-      return ns_a_token(attention_graph(width, arithmetic), isas, false);
-    };
-    if (set.f32 || set.bf16) {
-      print_row(set.isa, "AttentionBf16", width, kTokens, attention(graph::FloatArithmetic::kBf16));
+class SetFit {
+ public:
+  SetFit(const Set& set, const FitOptions& options, const Write& write)
+      : set_(set), isas_(isas_up_to(isa_name(set.level))), options_(options), write_(write) {}
+
+  void run() const {
+    for (const Size& size : kSizes) {
+      if (std::max(size.n, size.k) <= options_.largest) products(size);
     }
-    if (!set.f32) continue;
-    print_row(set.isa, "Attention", width, kTokens, attention(graph::FloatArithmetic::kF32));
-    print_row(set.isa, "LayerNorm", width, 1, ns_a_token(layer_norm_graph(width), isas, false));
+    if (set_.s8) outliers();
+    for (const int64_t width : kWidths) {
+      if (width <= options_.largest) rows(width);
+    }
   }
-}
+
+ private:
+  void products(const Size& size) const {
+    const auto cost = [&](bool integers) {
+      return ns_a_token(matmul_graph(size.n, size.k, integers, 0), set_.bf16);
+    };
+    if (set_.f32) add("GemmF32", size.n, size.k, cost(false));
+    if (set_.bf16) add("GemmBf16", size.n, size.k, cost(false));
+    if (set_.s8) add("GemmS8", size.n, size.k, cost(true));
+  }
+
+  // All columns that a layer may have at once, so that their cost stands out of the noise.
+  void outliers() const {
+    const double with = ns_a_token(matmul_graph(1536, 384, true, kMostOutliers), false);
+    const double without = ns_a_token(matmul_graph(1536, 384, true, 0), false);
+    add("Outlier", 1536, 1, std::max(0.0, (with - without) / kMostOutliers));
+  }
+
+  void rows(int64_t width) const {
+    const auto attention = [&](graph::FloatArithmetic arithmetic) {
+      return ns_a_token(attention_graph(width, arithmetic), false);
+    };
+    if (set_.f32 || set_.bf16) {
+      add("AttentionBf16", width, kTokens, attention(graph::FloatArithmetic::kBf16));
+    }
+    if (!set_.f32) return;
+    add("Attention", width, kTokens, attention(graph::FloatArithmetic::kF32));
+    add("LayerNorm", width, 1, ns_a_token(layer_norm_graph(width), false));
+  }
+
+  // The least of many runs, a token.
+  [[nodiscard]] double ns_a_token(const Graph& graph, bool bf16) const {
+    engine::EngineOptions options;
+    options.isas = isas_;
+    if (bf16) options.precision = engine::Precision::kBf16;
+    const auto session = engine::make_engine(graph, options)->make_session();
+    const std::vector<int32_t> ids(kTokens, 1);
+    const std::vector<int32_t> cu_seqlens = {0, kTokens};
+    const std::shared_ptr<const Tensor> values = random_tensor({kTokens, 3 * 4096});
+    const engine::FloatInput inputs[] = {{"x", values->as<float>().data()}};
+    const engine::PackedBatch batch{ids, {}, {}, cu_seqlens, {}, kTokens, inputs};
+    engine::Outputs outputs;
+    int64_t least = std::numeric_limits<int64_t>::max();
+    const Clock& clock = Clock::steady();
+    const int64_t end = clock.now_ns() + options_.ms_a_row * 1'000'000;
+    for (int i = 0; i < 200 && (i < 5 || clock.now_ns() < end); ++i) {
+      const int64_t from = clock.now_ns();
+      session->run(batch, outputs);
+      least = std::min(least, clock.now_ns() - from);
+    }
+    return static_cast<double>(least) / kTokens;
+  }
+
+  void add(const char* op, int64_t n, int64_t k, double ns) const {
+    char line[128];
+    std::snprintf(line, sizeof(line), "TAMIS_COST(%s, %s, %lld, %lld, %.4g)\n", set_.isa, op,
+                  static_cast<long long>(n), static_cast<long long>(k), ns);
+    write_(line);
+  }
+
+  const Set& set_;
+  IsaSet isas_;
+  const FitOptions& options_;
+  const Write& write_;
+};
 
 }  // namespace
-}  // namespace tamis
 
-int main() {
-  std::printf(
-      "// Measured on %s by tests/quantizers/cost_table.cc: ns a token on one thread, 128\n"
-      "// tokens at once. TAMIS_COST(isa, op, n, k, ns); see quant/cost.h.\n",
-      tamis::cpu_model().c_str());
-  try {
-    for (const tamis::Set& set : tamis::kSets) tamis::print_set(set);
-  } catch (const tamis::Error& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
+void fit_costs(const FitOptions& options, const Write& write) {
+  const CpuId id = cpu_id();
+  write(cat("// Measured on ", cpu_model(), " (", id.vendor, ", family ", id.family, ", model ",
+            id.model,
+            ")\n// by `tamis bench --fit-costs`: ns a token on one thread, 128 tokens at ",
+            "once.\n// TAMIS_COST(isa, op, n, k, ns); see quant/cost.h.\n"));
+  for (const Set& set : kSets) {
+    if (detected_isas().has(set.level)) SetFit(set, options, write).run();
   }
-  return 0;
 }
+
+}  // namespace tamis::api
