@@ -50,4 +50,11 @@ HashedFile hash_file(const std::filesystem::path& path) {
   return hashed;
 }
 
+std::string sha256_of(std::string_view bytes) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  TAMIS_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) == 1);
+  return hex({digest, length});
+}
+
 }  // namespace tamis

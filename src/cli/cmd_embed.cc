@@ -1,27 +1,126 @@
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "formats/npy.h"
 #include "formats/text_reader.h"
+#include "math/finite.h"
+#include "math/vector_types.h"
+#include "model/calibration_texts.h"
 #include "tasks/task_json.h"
 
 namespace tamis::cli {
 
 namespace {
 
-// The .npy form: float32 [texts, dimensions].
-int embed_to_npy(const ModelFlags& flags, InputReader&& inputs, const tasks::EmbedOptions& embed) {
+/// --dtype and --ranges: what the numbers of a vector are.
+struct Numbers {
+  math::VectorType type = math::VectorType::kFloat;
+  std::optional<std::string> ranges;
+
+  [[nodiscard]] bool of_8_bits() const {
+    return type == math::VectorType::kInt8 || type == math::VectorType::kUint8;
+  }
+  [[nodiscard]] DType dtype() const {
+    switch (type) {
+      case math::VectorType::kFloat:
+        return DType::kF32;
+      case math::VectorType::kInt8:
+      case math::VectorType::kBinary:
+        return DType::kI8;
+      case math::VectorType::kUint8:
+      case math::VectorType::kUbinary:
+        return DType::kU8;
+    }
+    return DType::kF32;
+  }
+  /// How many there are of a vector.
+  [[nodiscard]] int64_t width(int64_t dimensions) const {
+    const bool bits = type == math::VectorType::kBinary || type == math::VectorType::kUbinary;
+    return bits ? (dimensions + 7) / 8 : dimensions;
+  }
+};
+
+math::VectorType dtype_flag(const std::string& name) {
+  if (name == "float32") return math::VectorType::kFloat;
+  const auto type = math::vector_type_from_name(name);
+  if (!type) {
+    fail(ErrorCode::kInvalidArgument, "--dtype ", name,
+         ": known are float32, int8, uint8, binary, ubinary");
+  }
+  return *type;
+}
+
+math::VectorRange read_ranges(const std::string& path, int64_t width) {
+  const Tensor rows = read_npy(path);
+  if (rows.dtype() != DType::kF32 || rows.shape().rank() != 2 || rows.shape()[0] < 1 ||
+      rows.shape()[1] != width) {
+    fail(ErrorCode::kInvalidArgument, "--ranges ", path, ": ", rows.shape().to_string(), " of ",
+         dtype_name(rows.dtype()), "; it must be rows of ", width, " float32 numbers each");
+  }
+  const std::span<const float> values = rows.as<float>();
+  if (!math::all_finite(values)) {
+    fail(ErrorCode::kInvalidArgument, "--ranges ", path, ": a number is not finite");
+  }
+  return math::range_of(values, static_cast<size_t>(width));
+}
+
+/// The ends of each number of 8 bits: of the user's vectors, else of texts that are built in.
+math::VectorRange range_for(const api::LoadedModel& model, const ModelFlags& flags,
+                            const tasks::EmbedOptions& embed, const Numbers& numbers,
+                            int64_t width) {
+  if (!numbers.of_8_bits()) return {};
+  if (numbers.ranges) return read_ranges(*numbers.ranges, width);
+  std::vector<tasks::TaskInput> texts;
+  for (const std::string_view text : api::range_texts()) texts.push_back({std::string(text)});
+  std::vector<float> rows;
+  for (const tasks::TaskResult& result :
+       model.run(std::move(texts), embed, flags.max_batch_tokens)) {
+    const std::vector<float>& row = std::get<tasks::EmbedResult>(result).embedding;
+    rows.insert(rows.end(), row.begin(), row.end());
+  }
+  return math::range_of(rows, static_cast<size_t>(width));
+}
+
+std::string raw_bytes(std::span<const float> row) {
+  return {reinterpret_cast<const char*>(row.data()), row.size_bytes()};
+}
+
+std::string raw_bytes(std::span<const int32_t> numbers) {
+  std::string bytes;
+  for (const int32_t number : numbers) bytes.push_back(static_cast<char>(number));
+  return bytes;
+}
+
+template <typename Number>
+std::string json_line(std::span<const Number> numbers, bool truncated) {
+  JsonWriter json;
+  json.begin_object().key("embedding").array(numbers);
+  if (truncated) json.member("truncated", true);
+  json.end_object();
+  return json.take() + "\n";
+}
+
+// One vector a text, as JSON lines or .npy.
+int embed_vectors(const ModelFlags& flags, InputReader&& inputs, const tasks::EmbedOptions& embed,
+                  const Numbers& numbers) {
   const auto model = api::LoadedModel::load(find_model(flags.model, flags.common),
                                             flags.model_options(tasks::TaskKind::kEmbed));
   const int64_t width = embed.dimensions.value_or(model->manifest().output_size);
-  OutputSink sink(flags.output);
-  sink.write(npy_header({inputs.count(), width}));
-  run_task(*model, flags, inputs, embed, [&](size_t, const tasks::TaskResult& result) {
-    const std::vector<float>& row = std::get<tasks::EmbedResult>(result).embedding;
-    TAMIS_CHECK(static_cast<int64_t>(row.size()) == width);
-    sink.write({reinterpret_cast<const char*>(row.data()), row.size() * sizeof(float)});
-  });
-  sink.finish();
-  return 0;
+  const math::VectorRange range = range_for(*model, flags, embed, numbers, width);
+  const bool npy = has_extension(flags.output, ".npy");
+  ResultForm form;
+  if (npy) form.header = npy_header({inputs.count(), numbers.width(width)}, numbers.dtype());
+  form.print = [&](const tasks::TaskResult& result) {
+    const auto& own = std::get<tasks::EmbedResult>(result);
+    TAMIS_CHECK(static_cast<int64_t>(own.embedding.size()) == width);
+    if (numbers.type == math::VectorType::kFloat) {
+      return npy ? raw_bytes(own.embedding) : tasks::to_json(result) + "\n";
+    }
+    const std::vector<int32_t> quantized =
+        math::quantize_vector(own.embedding, numbers.type, range);
+    return npy ? raw_bytes(quantized) : json_line<int32_t>(quantized, own.truncated);
+  };
+  return run_task(*model, flags, inputs, embed, form);
 }
 
 /// Which of the ways to embed.
@@ -46,8 +145,7 @@ Options side_options(const Ways& ways) {
   return options;
 }
 
-tasks::TaskOptions options_of(const Ways& ways, const tasks::EmbedOptions& dense) {
-  if (ways.dense()) return dense;
+tasks::TaskOptions options_of(const Ways& ways) {
   if (ways.all) return side_options<tasks::EmbedAllOptions>(ways);
   if (ways.multi) return side_options<tasks::EmbedMultiOptions>(ways);
   auto sparse = side_options<tasks::EmbedSparseOptions>(ways);
@@ -55,7 +153,11 @@ tasks::TaskOptions options_of(const Ways& ways, const tasks::EmbedOptions& dense
   return sparse;
 }
 
-void check_ways(const Ways& ways, const tasks::EmbedOptions& dense, const std::string& output) {
+void check_ways(const Ways& ways, const tasks::EmbedOptions& dense, const Numbers& numbers,
+                const std::string& output) {
+  if (numbers.ranges && !numbers.of_8_bits()) {
+    fail(ErrorCode::kInvalidArgument, "--ranges is for --dtype int8 and uint8");
+  }
   if (int{ways.sparse} + int{ways.multi} + int{ways.all} > 1) {
     fail(ErrorCode::kInvalidArgument, "--sparse, --multi and --all exclude each other");
   }
@@ -72,6 +174,9 @@ void check_ways(const Ways& ways, const tasks::EmbedOptions& dense, const std::s
     fail(ErrorCode::kInvalidArgument,
          "--normalize, --no-normalize and --dimensions are for a text's one vector");
   }
+  if (numbers.type != math::VectorType::kFloat || numbers.ranges) {
+    fail(ErrorCode::kInvalidArgument, "--dtype and --ranges are for a text's one vector");
+  }
   if (has_extension(output, ".npy")) {
     fail(ErrorCode::kInvalidArgument, "--output ", output,
          ": .npy holds one vector for each text; other ways to embed are written as JSON lines");
@@ -81,14 +186,18 @@ void check_ways(const Ways& ways, const tasks::EmbedOptions& dense, const std::s
 }  // namespace
 
 int cmd_embed(const std::vector<std::string>& arguments) {
-  Options options("embed", "A vector for each text, as JSON lines or .npy.",
-                  "tamis embed build/models/minilm \"A text.\" --output vectors.npy\n  "
-                  "tamis embed my-splade \"A text.\" --sparse --top-k 20\n  "
-                  "tamis embed my-colbert \"A question?\" --multi --query");
+  Options options(
+      "embed", "A vector for each text, as JSON lines or .npy.",
+      "tamis embed build/models/minilm \"A text.\" --output vectors.npy\n  "
+      "tamis embed my-model --input texts.jsonl --output vectors.npy --dtype int8 --resume\n  "
+      "tamis embed my-splade \"A text.\" --sparse --top-k 20\n  "
+      "tamis embed my-colbert \"A question?\" --multi --query");
   ModelFlags flags;
   std::vector<std::string> texts;
   tasks::EmbedOptions embed;
   Ways ways;
+  Numbers numbers;
+  std::string dtype = "float32";
   bool normalize = false;
   bool no_normalize = false;
   flags.add_to(options);
@@ -97,6 +206,11 @@ int cmd_embed(const std::vector<std::string>& arguments) {
                  "a prompt of the model to put before each text");
   options.option("--prompt", embed.prompt, "a prompt as it stands");
   options.option("--dimensions", embed.dimensions, "keep the first so many, then normalize");
+  options.option("--dtype", dtype, "float32, int8, uint8, or signs: binary, ubinary");
+  options.option(
+      "--ranges", numbers.ranges,
+      "a .npy of vectors whose least and greatest numbers are the ends of int8 and uint8 "
+      "(default: of built-in texts)");
   options.flag("--normalize", normalize, "unit length, whatever the model says");
   options.flag("--no-normalize", no_normalize, "as the model gives them");
   options.flag("--sparse", ways.sparse, "weights of the vocabulary's tokens (SPLADE, BGE-M3)");
@@ -110,12 +224,13 @@ int cmd_embed(const std::vector<std::string>& arguments) {
     fail(ErrorCode::kInvalidArgument, "--normalize and --no-normalize exclude each other");
   }
   if (normalize || no_normalize) embed.normalize = normalize;
-  check_ways(ways, embed, flags.output);
+  numbers.type = dtype_flag(dtype);
+  check_ways(ways, embed, numbers, flags.output);
   ways.prompt_name = embed.prompt_name;
   ways.prompt = embed.prompt;
   InputReader inputs(flags.input, std::move(texts));
-  if (has_extension(flags.output, ".npy")) return embed_to_npy(flags, std::move(inputs), embed);
-  return run_task_to_json(flags, std::move(inputs), options_of(ways, embed));
+  if (ways.dense()) return embed_vectors(flags, std::move(inputs), embed, numbers);
+  return run_task_to_json(flags, std::move(inputs), options_of(ways));
 }
 
 }  // namespace tamis::cli

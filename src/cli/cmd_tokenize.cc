@@ -75,7 +75,7 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
           {item.text, item.pair ? std::optional<std::string_view>(*item.pair) : std::nullopt});
     }
     for (const tokenizer::Encoding& encoding : tokenizer.encode_batch(views, encode, pool.get())) {
-      sink.write_line(to_json(encoding));
+      sink.write(to_json(encoding) + "\n");
     }
   }
   sink.finish();

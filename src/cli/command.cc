@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/pull_bar.h"
+#include "cli/resumable_output.h"
 #include "device/device_option.h"
 #include "model/input_error.h"
 #include "tasks/task_json.h"
@@ -95,6 +97,8 @@ void ModelFlags::add_to(Options& options) {
                      "a Hugging Face folder, a hub id (org/name), or a bundle");
   options.option("--input", input, "a .txt, .tsv or .jsonl file of inputs; - for standard input");
   options.option("--output", output, "where results go; - for standard output");
+  options.flag("--resume", resume,
+               "keep what a killed run left of --output FILE, and go on behind it");
   options.option("--precision", precision, "fp32, bf16 or int8; a bundle runs as it was made");
   add_device_option(options, device);
   options.option("--max-length", max_length, "longest input in tokens (default: the model's)");
@@ -115,13 +119,24 @@ api::ModelOptions ModelFlags::model_options(tasks::TaskKind task) const {
   return options;
 }
 
+namespace {
+
+std::string time_text(double seconds) {
+  const auto whole = static_cast<int64_t>(std::ceil(seconds));
+  if (whole < 120) return cat(whole, " s");
+  if (whole < 7200) return cat((whole + 59) / 60, " min");
+  return cat((whole + 3599) / 3600, " h");
+}
+
+}  // namespace
+
 Progress::Progress(std::string label, bool quiet)
     : label_(std::move(label)),
       shown_(!quiet && ::isatty(STDERR_FILENO) == 1),
       start_ns_(Clock::steady().now_ns()) {}
 
 Progress::~Progress() {
-  if (shown_ && last_percent_ >= 0) std::fputs("\r\033[K", stderr);
+  if (drawn_) std::fputs("\r\033[K", stderr);
 }
 
 void Progress::update(double fraction, std::string_view stage) {
@@ -130,11 +145,32 @@ void Progress::update(double fraction, std::string_view stage) {
   if (!shown_ || percent == last_percent_) return;
   last_percent_ = percent;
   const double gone = 1e-9 * static_cast<double>(Clock::steady().now_ns() - start_ns_);
-  const std::string bar(static_cast<size_t>(percent) / 4, '#');
-  std::fprintf(stderr, "\r\033[K%s [%-25s] %3d%%",
-               stage.empty() ? label_.c_str() : std::string(stage).c_str(), bar.c_str(), percent);
   // The first hundredths say little about the rest.
-  if (percent >= 3) std::fprintf(stderr, ", about %.0f s left", gone * (1 - fraction) / fraction);
+  draw(fraction, stage.empty() ? label_ : stage,
+       percent < 3 ? "" : cat(", about ", time_text(gone * (1 - fraction) / fraction), " left"));
+}
+
+void Progress::count(int64_t done, int64_t all, int64_t before) {
+  constexpr int64_t kNsBetween = 200'000'000;
+  const int64_t now = Clock::steady().now_ns();
+  if (!shown_ || now - last_ns_ < kNsBetween) return;
+  last_ns_ = now;
+  const double rate =
+      static_cast<double>(done - before) / (1e-9 * static_cast<double>(now - start_ns_));
+  std::string behind = cat(" ", done, " of ", all);
+  if (rate > 0) {
+    behind += cat(", ", static_cast<int64_t>(std::lround(rate)), "/s, about ",
+                  time_text(static_cast<double>(all - done) / rate), " left");
+  }
+  draw(static_cast<double>(done) / static_cast<double>(std::max<int64_t>(all, 1)), label_, behind);
+}
+
+void Progress::draw(double fraction, std::string_view label, const std::string& behind) {
+  drawn_ = true;
+  const int percent = static_cast<int>(fraction * 100);
+  const std::string bar(static_cast<size_t>(percent) / 4, '#');
+  std::fprintf(stderr, "\r\033[K%.*s [%-25s] %3d%%%s", static_cast<int>(label.size()), label.data(),
+               bar.c_str(), percent, behind.c_str());
   std::fflush(stderr);
 }
 
@@ -154,39 +190,81 @@ void check_batch_tokens(int64_t max_batch_tokens) {
   }
 }
 
-void run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader& inputs,
-              const tasks::TaskOptions& options,
-              const std::function<void(size_t, const tasks::TaskResult&)>& consume) {
+namespace {
+
+std::vector<tasks::TaskResult> run_chunk(const api::LoadedModel& model, const ModelFlags& flags,
+                                         const tasks::TaskOptions& options, TaskInputs chunk) {
+  try {
+    return model.run(std::move(chunk.items), options, flags.max_batch_tokens);
+  } catch (const api::InputError& error) {
+    const std::string& place = chunk.places[error.input()];
+    if (place.empty()) throw;
+    fail(error.code(), place, ": ", error.reason());
+  }
+}
+
+// Where --resume goes on; what is there must be what this run would have written.
+std::unique_ptr<ResumableOutput> resume_output(const api::LoadedModel& model,
+                                               const ModelFlags& flags, InputReader& inputs,
+                                               const tasks::TaskOptions& options,
+                                               const ResultForm& form) {
+  constexpr int64_t kCompared = 4;
+  auto output = std::make_unique<ResumableOutput>(flags.output, inputs.sha256());
+  if (output->rows() == 0) return output;
+  if (output->rows() > inputs.count()) {
+    fail(ErrorCode::kCorruptData, flags.output, ".partial.json: answers ", output->rows(),
+         " inputs of ", inputs.count());
+  }
+  std::string beginning = form.header;
+  const int64_t compared = std::min(kCompared, output->rows());
+  for (const tasks::TaskResult& result :
+       run_chunk(model, flags, options, inputs.next(static_cast<size_t>(compared)))) {
+    beginning += form.print(result);
+  }
+  output->check_beginning(beginning);
+  inputs.skip(output->rows() - compared);
+  return output;
+}
+
+}  // namespace
+
+int run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader& inputs,
+             const tasks::TaskOptions& options, const ResultForm& form) {
   // Large enough to fill batches and keep all tokenizer threads busy, small enough to stream.
   constexpr size_t kChunk = 512;
-  Progress progress("running", flags.common.quiet);
-  for (size_t begin = 0;;) {
-    TaskInputs chunk = inputs.next(kChunk);
-    if (chunk.items.empty()) return;
-    std::vector<tasks::TaskResult> results;
-    try {
-      results = model.run(std::move(chunk.items), options, flags.max_batch_tokens);
-    } catch (const api::InputError& error) {
-      const std::string& place = chunk.places[error.input()];
-      if (place.empty()) throw;
-      fail(error.code(), place, ": ", error.reason());
-    }
-    for (size_t i = 0; i < results.size(); ++i) consume(begin + i, results[i]);
-    begin += results.size();
-    progress.update(static_cast<double>(begin) / static_cast<double>(inputs.count()));
+  std::unique_ptr<Sink> sink;
+  int64_t done = 0;
+  if (flags.resume) {
+    auto resumed = resume_output(model, flags, inputs, options, form);
+    done = resumed->rows();
+    sink = std::move(resumed);
+  } else {
+    sink = std::make_unique<OutputSink>(flags.output);
   }
+  if (done == 0) sink->write(form.header);
+  Progress progress("running", flags.common.quiet);
+  const int64_t before = done;
+  for (;;) {
+    TaskInputs chunk = inputs.next(kChunk);
+    if (chunk.items.empty()) break;
+    for (const tasks::TaskResult& result : run_chunk(model, flags, options, std::move(chunk))) {
+      sink->write(form.print(result));
+      ++done;
+    }
+    sink->rows_done(done);
+    progress.count(done, inputs.count(), before);
+  }
+  sink->finish();
+  return 0;
 }
 
 int run_task_to_json(const ModelFlags& flags, InputReader&& inputs,
                      const tasks::TaskOptions& options) {
   const auto model = api::LoadedModel::load(find_model(flags.model, flags.common),
                                             flags.model_options(tasks::kind_of(options)));
-  OutputSink sink(flags.output);
-  run_task(*model, flags, inputs, options, [&](size_t, const tasks::TaskResult& result) {
-    sink.write_line(tasks::to_json(result));
-  });
-  sink.finish();
-  return 0;
+  return run_task(*model, flags, inputs, options, {"", [](const tasks::TaskResult& result) {
+                                                     return tasks::to_json(result) + "\n";
+                                                   }});
 }
 
 }  // namespace tamis::cli

@@ -76,6 +76,7 @@ struct ModelFlags {
   std::string device = "cpu";
   int64_t max_length = 0;
   int64_t max_batch_tokens = 16384;
+  bool resume = false;
 
   void add_to(Options& options);
   [[nodiscard]] api::ModelOptions model_options(tasks::TaskKind task) const;
@@ -89,21 +90,35 @@ class Progress {
   /// With an estimate of the time left, from the time gone; `stage` stands in for the label if it
   /// is not empty.
   void update(double fraction, std::string_view stage = {});
+  /// The same for things that are counted, with how many a second: `done` of `all`, the first
+  /// `before` of them done before this began.
+  void count(int64_t done, int64_t all, int64_t before);
 
  private:
+  void draw(double fraction, std::string_view label, const std::string& behind);
+
   std::string label_;
   bool shown_;
+  bool drawn_ = false;
   int64_t start_ns_;
+  int64_t last_ns_ = 0;
   int last_percent_ = -1;
 };
 
-/// Runs the task on the inputs in chunks, in order, and hands each result on. An input that cannot
-/// be run is named by its place. Memory does not grow with the number of inputs.
-void run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader& inputs,
-              const tasks::TaskOptions& options,
-              const std::function<void(size_t, const tasks::TaskResult&)>& consume);
+/// How results are written.
+struct ResultForm {
+  std::string header;  ///< before all of them
+  /// A result's bytes.
+  std::function<std::string(const tasks::TaskResult& result)> print;
+};
 
-/// run_task with one JSON line a result, to --output.
+/// Runs the task on the inputs in chunks, in order, and writes each result to --output; with
+/// --resume behind those that a killed run left. An input that cannot be run is named by its place.
+/// Memory does not grow with the number of inputs. The exit status.
+int run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader& inputs,
+             const tasks::TaskOptions& options, const ResultForm& form);
+
+/// run_task with one JSON line a result.
 int run_task_to_json(const ModelFlags& flags, InputReader&& inputs,
                      const tasks::TaskOptions& options);
 

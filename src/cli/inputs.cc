@@ -1,11 +1,13 @@
 #include "cli/inputs.h"
 
+#include <algorithm>
 #include <iostream>
 #include <iterator>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mapped_file.h"
+#include "base/sha256.h"
 #include "formats/text_reader.h"
 
 namespace tamis::cli {
@@ -162,6 +164,18 @@ InputReader::InputReader(InputReader&&) noexcept = default;
 
 int64_t InputReader::count() const { return impl_->count; }
 
+std::string InputReader::sha256() const {
+  if (impl_->reader != nullptr) return sha256_of(impl_->source.bytes());
+  std::string all;
+  for (const tasks::TaskInput& input : impl_->given) {
+    all += cat(input.text.size(), ":", input.text);
+    if (input.pair) all += cat("p", input.pair->size(), ":", *input.pair);
+    for (const std::string& text : input.texts) all += cat("t", text.size(), ":", text);
+    all += '\n';
+  }
+  return sha256_of(all);
+}
+
 TaskInputs InputReader::next(size_t most) {
   if (impl_->reader != nullptr) return impl_->next_rows(most);
   TaskInputs chunk;
@@ -170,6 +184,16 @@ TaskInputs InputReader::next(size_t most) {
     chunk.places.emplace_back();
   }
   return chunk;
+}
+
+void InputReader::skip(int64_t rows) {
+  constexpr size_t kStep = 4096;
+  while (rows > 0) {
+    const auto part =
+        static_cast<int64_t>(next(std::min<size_t>(kStep, static_cast<size_t>(rows))).items.size());
+    TAMIS_CHECK(part > 0);
+    rows -= part;
+  }
 }
 
 }  // namespace tamis::cli

@@ -54,8 +54,12 @@ class InputReader {
 
   /// How many rows there are.
   [[nodiscard]] int64_t count() const;
+  /// SHA-256 of the file's bytes, or of the inputs.
+  [[nodiscard]] std::string sha256() const;
   /// The next inputs, at most `most`; none behind the last.
   [[nodiscard]] TaskInputs next(size_t most);
+  /// Passes over the next `rows` inputs.
+  void skip(int64_t rows);
 
  private:
   struct Impl;

@@ -116,11 +116,6 @@ void OutputSink::write(std::string_view bytes) {
   if (std::fwrite(bytes.data(), 1, bytes.size(), impl_->file) != bytes.size()) impl_->refuse();
 }
 
-void OutputSink::write_line(std::string_view line) {
-  write(line);
-  write("\n");
-}
-
 void OutputSink::finish() {
   Impl& impl = *impl_;
   if (std::fflush(impl.file) != 0) impl.refuse();

@@ -1,7 +1,9 @@
 #include "formats/npy.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <iterator>
 #include <vector>
 
 #include "base/error.h"
@@ -140,13 +142,16 @@ std::string_view header_text(std::span<const std::byte> bytes, std::string_view 
 
 }  // namespace
 
-std::string npy_header(const Shape& shape) {
+std::string npy_header(const Shape& shape, DType dtype) {
+  const auto* const row =
+      std::ranges::find_if(kDescrs, [&](const DescrRow& r) { return r.dtype == dtype; });
+  TAMIS_CHECK(row != std::end(kDescrs));
   std::string sizes;
   for (const int64_t size : shape.sizes()) sizes += cat(size, ", ");
   // One size keeps its comma: (3,) is a tuple, (3) a number.
   if (shape.rank() > 1) sizes.resize(sizes.size() - 2);
   if (shape.rank() == 1) sizes.resize(sizes.size() - 1);
-  std::string dict = cat("{'descr': '<f4', 'fortran_order': False, 'shape': (", sizes, "), }");
+  std::string dict = cat("{'descr': '", row->descr, "', 'fortran_order': False, 'shape': (", sizes, "), }");
   // A newline last, spaces before it up to the alignment.
   const size_t used = kVersion1Prefix + dict.size() + 1;
   dict.append((kAlignment - used % kAlignment) % kAlignment, ' ');

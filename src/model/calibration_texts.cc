@@ -13,4 +13,8 @@ constexpr std::string_view kTexts[] = {
 
 std::span<const std::string_view> calibration_texts() { return kTexts; }
 
+std::span<const std::string_view> range_texts() {
+  return calibration_texts().first(std::min<size_t>(128, calibration_texts().size()));
+}
+
 }  // namespace tamis::api

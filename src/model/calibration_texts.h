@@ -18,4 +18,8 @@ namespace tamis::api {
 /// first n and every second text are fair samples. Thread-safe; valid for the program's life.
 [[nodiscard]] std::span<const std::string_view> calibration_texts();
 
+/// The first 128 of them, whose vectors give vectors of 8 bits their range where the user gives
+/// none: of more the ends move by less than a step.
+[[nodiscard]] std::span<const std::string_view> range_texts();
+
 }  // namespace tamis::api

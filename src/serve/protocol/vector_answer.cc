@@ -13,9 +13,6 @@ namespace {
 using math::VectorRange;
 using math::VectorType;
 
-// Built-in texts that give the range: of more the ends move by less than a step.
-constexpr size_t kSampleTexts = 128;
-
 std::string bytes_of(std::span<const int32_t> numbers) {
   std::string bytes;
   bytes.reserve(numbers.size());
@@ -49,8 +46,7 @@ std::shared_ptr<const VectorRange> work_out(ModelVersion& model,
 Request sample_request(const CallPtr& call, const ModelLease& model) {
   Request request = call->new_request(model);
   request.budget = std::make_shared<Budget>(call->core().limits());
-  const auto texts = api::calibration_texts();
-  for (const std::string_view text : texts.first(std::min(kSampleTexts, texts.size()))) {
+  for (const std::string_view text : api::range_texts()) {
     request.inputs.push_back({std::string(text)});
   }
   request.options = tasks::EmbedOptions();

@@ -1,0 +1,41 @@
+// A file of results that a killed run leaves to the next.
+//
+// Is: FILE.partial, which grows, and FILE.partial.json, which says how far it is whole. Is not:
+// what the results are. May use: base.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "cli/output.h"
+
+namespace tamis::cli {
+
+/// Results as they come go to FILE.partial, which is FILE after finish(). About once a second they
+/// are put on the disk and FILE.partial.json says how many rows they answer; a run that is killed
+/// loses what came after.
+class ResumableOutput : public Sink {
+ public:
+  /// `made_from` is the hash of the inputs. Throws Error: kInvalidArgument (a path that is no file;
+  /// what is there was made from other inputs), kUnavailable (another process writes it),
+  /// kCorruptData (FILE.partial.json cannot be understood).
+  ResumableOutput(const std::string& path, std::string made_from);
+  ~ResumableOutput() override;
+
+  /// Rows that are answered already; what is written comes behind them.
+  [[nodiscard]] int64_t rows() const;
+  /// Throws Error{kInvalidArgument} if the file does not begin with these bytes, which this run
+  /// would write.
+  void check_beginning(std::string_view bytes) const;
+  void write(std::string_view bytes) override;
+  void rows_done(int64_t rows) override;
+  void finish() override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tamis::cli
