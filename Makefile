@@ -6,8 +6,11 @@ prefix ?= /usr/local
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 REF ?= main
+# What stands on the arithmetic, and what stands below it.
+ARM_TESTS = base math tensor tokenizer formats graph kernels_reference kernels_cpu engine \
+            engines_cpu passes quant golden
 
-.PHONY: help demo test test-web test-python model clients web setup release install package bench bench-peers bench-compare \
+.PHONY: help demo test test-arm test-web test-python model clients web setup release install package bench bench-peers bench-compare \
         interop ort triton wheel format asan tsan tidy fuzz soak clean
 
 help:  ## list the targets
@@ -47,6 +50,12 @@ release:  ## the program users run: build/release/tamis
 	cmake --preset release
 	cmake --build --preset release --target tamis
 	@tools/check/check_hardening.sh build/release
+
+test-arm:  ## the reference kernels on aarch64: units and goldens, cross-compiled, under qemu
+	@tools/environment/setup.sh build test arm
+	cmake --preset arm
+	cmake --build --preset arm --target $(addsuffix _test,$(ARM_TESTS))
+	tools/run/run_tests.sh "arm:^($$(echo $(ARM_TESTS) | tr ' ' '|'))_test$$"
 
 asan: setup  ## all tests, fuzz corpora and a server under load, under AddressSanitizer and UBSan
 	tools/run/make_test.sh asan

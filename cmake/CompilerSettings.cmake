@@ -13,11 +13,21 @@ if(CCACHE_PROGRAM)
       ${CCACHE_PROGRAM})
 endif()
 
-# The baseline every translation unit may use; wider instructions live only in per-ISA kernel files.
-add_compile_options(-march=x86-64-v2 -Wall -Wextra -Wpedantic -Wshadow
+# Which kernels there are beside the reference (KernelIsa.cmake).
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  set(TAMIS_ARCHITECTURE x86_64)
+  # The baseline every translation unit may use; wider instructions live only in per-ISA files.
+  add_compile_options(-march=x86-64-v2)
+else()
+  set(TAMIS_ARCHITECTURE ${CMAKE_SYSTEM_PROCESSOR})
+endif()
+if(TAMIS_WERROR)
+  add_compile_options(-Werror)
+endif()
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow
                     $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
                     $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual>
-                    -Wimplicit-fallthrough -Werror -fno-math-errno)
+                    -Wimplicit-fallthrough -fno-math-errno)
 # A float expression means what it says on every compiler: no silent fused multiply-add.
 add_compile_options(-ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -1,5 +1,8 @@
 # tamis_kernel_isa(ISA file...): compile these per-ISA kernel files with that instruction set.
-# The flags stand beside the names that base/cpu.h detects; one row an ISA.
+# The flags stand beside the names that base/cpu.h detects; one row an ISA. TAMIS_ISAS_<architecture>
+# lists those of an architecture; one without a list has the reference kernels alone.
+set(TAMIS_ISAS_x86_64 avx2 avx_vnni avx512 avx512_vnni avx512_bf16)
+set(TAMIS_ISAS ${TAMIS_ISAS_${TAMIS_ARCHITECTURE}})
 set(TAMIS_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2 -mprfchw)
 set(TAMIS_ISA_FLAGS_avx_vnni ${TAMIS_ISA_FLAGS_avx2} -mavxvnni)
 set(TAMIS_ISA_FLAGS_avx512

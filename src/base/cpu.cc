@@ -1,6 +1,5 @@
 #include "base/cpu.h"
 
-#include <cpuid.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -8,7 +7,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -38,52 +36,6 @@ constexpr std::array<IsaRow, 6> kIsaRows = {{
 
 constexpr std::array<Isa, 6> kAllIsas = {Isa::kReference, Isa::kAvx2,       Isa::kAvxVnni,
                                          Isa::kAvx512,    Isa::kAvx512Vnni, Isa::kAvx512Bf16};
-
-struct CpuidLeaf {
-  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
-};
-
-CpuidLeaf cpuid(uint32_t leaf, uint32_t subleaf) {
-  CpuidLeaf r;
-  if (__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};
-  return r;
-}
-
-constexpr bool bit(uint32_t word, int position) { return ((word >> position) & 1) != 0; }
-
-// Which register files the operating system saves (XCR0).
-uint64_t saved_state() {
-  uint32_t low = 0;
-  uint32_t high = 0;
-  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return (uint64_t{high} << 32) | low;
-}
-
-IsaSet detect() {
-  IsaSet set;
-  const CpuidLeaf leaf1 = cpuid(1, 0);
-  const bool osxsave = bit(leaf1.ecx, 27);
-  if (!osxsave) return set;
-  const uint64_t state = saved_state();
-  const bool ymm = (state & 0x6) == 0x6;
-  const bool zmm = (state & 0xe6) == 0xe6;
-  const CpuidLeaf leaf7 = cpuid(7, 0);
-  const CpuidLeaf leaf7_1 = cpuid(7, 1);
-  const bool avx2 = ymm && bit(leaf7.ebx, 5) && bit(leaf1.ecx, 12) && bit(leaf1.ecx, 29) &&
-                    bit(leaf7.ebx, 8);  // AVX2, FMA, F16C, BMI2
-  if (!avx2) return set;
-  set.add(Isa::kAvx2);
-  if (bit(leaf7_1.eax, 4)) set.add(Isa::kAvxVnni);
-  // F, DQ, CD, BW, VL
-  const bool avx512 = zmm && bit(leaf7.ebx, 16) && bit(leaf7.ebx, 17) && bit(leaf7.ebx, 28) &&
-                      bit(leaf7.ebx, 30) && bit(leaf7.ebx, 31);
-  if (!avx512) return set;
-  set.add(Isa::kAvx512);
-  if (!bit(leaf7.ecx, 11)) return set;
-  set.add(Isa::kAvx512Vnni);
-  if (bit(leaf7_1.eax, 5)) set.add(Isa::kAvx512Bf16);
-  return set;
-}
 
 // cgroup v2 "max 100000" or "200000 100000"; v1 in two files. 0 = no quota.
 double cgroup_cpu_quota() {
@@ -131,11 +83,6 @@ std::string_view isa_name(Isa isa) { return kIsaRows[static_cast<size_t>(isa)].n
 
 std::span<const Isa> all_isas() { return kAllIsas; }
 
-IsaSet detected_isas() {
-  static const IsaSet set = detect();
-  return set;
-}
-
 IsaSet isas_up_to(std::string_view name) {
   std::string known;
   for (const IsaRow& row : kIsaRows) {
@@ -153,19 +100,6 @@ IsaSet isas_up_to(std::string_view name) {
     return set;
   }
   fail(ErrorCode::kInvalidArgument, "--isa ", name, ": unknown; known are ", known);
-}
-
-std::string cpu_model() {
-  if (cpuid(0x80000000u, 0).eax < 0x80000004u) return "unknown";
-  char brand[49] = {};
-  for (uint32_t i = 0; i < 3; ++i) {
-    const CpuidLeaf part = cpuid(0x80000002u + i, 0);
-    std::memcpy(brand + 16 * i, &part, 16);
-  }
-  std::string name(brand);
-  name.erase(0, name.find_first_not_of(' '));
-  name.erase(name.find_last_not_of(' ') + 1);
-  return name.empty() ? "unknown" : name;
 }
 
 int64_t l2_cache_bytes() {

@@ -23,6 +23,7 @@ TEST(Cpu, ALevelContainsWhatItBuildsOn) {
   EXPECT_FALSE(set.has(Isa::kAvxVnni));
 }
 
+#if defined(__x86_64__)
 TEST(Cpu, AgreesWithTheCompilersDetection) {
   EXPECT_EQ(detected_isas().has(Isa::kAvx512), __builtin_cpu_supports("avx512f") &&
                                                    __builtin_cpu_supports("avx512bw") &&
@@ -30,6 +31,7 @@ TEST(Cpu, AgreesWithTheCompilersDetection) {
   EXPECT_EQ(detected_isas().has(Isa::kAvx2),
             __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
 }
+#endif
 
 TEST(Cpu, UnknownNameListsTheKnown) {
   try {
@@ -62,6 +64,11 @@ TEST(Cpu, TellsThreadsAndCache) {
   EXPECT_GE(default_thread_count(), 1);
   EXPECT_GE(l2_cache_bytes(), 1 << 16);
   EXPECT_FALSE(cpu_model().empty());
+#if defined(__x86_64__)
+  const CpuId id = cpu_id();
+  EXPECT_EQ(id.vendor.size(), 12u);
+  EXPECT_GT(id.family, 0);
+#endif
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "base/thread_pool.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <exception>
 
@@ -12,6 +10,15 @@ namespace {
 // A worker that finished spins this often before it parks: about 20 us, longer than the gap between
 // two steps of a small model and far shorter than a scheduler tick.
 constexpr int kSpins = 2000;
+
+// Tells the core that this is a loop that waits.
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 
 }  // namespace
 
@@ -62,7 +69,7 @@ void ThreadPool::work(Worker& worker) {
   while (true) {
     for (int i = 0; i < kSpins; ++i) {
       if (worker.signal.load(std::memory_order_acquire) != seen) break;
-      _mm_pause();
+      pause();
     }
     worker.signal.wait(seen, std::memory_order_acquire);
     seen = worker.signal.load(std::memory_order_acquire);
@@ -95,7 +102,7 @@ void ThreadPool::run(int at_most, FunctionRef<void(int, int)> body) {
   }
   job.call(0);
   for (int i = 0; i < kSpins && job.running.load(std::memory_order_acquire) != 0; ++i) {
-    _mm_pause();
+    pause();
   }
   for (int left = job.running.load(std::memory_order_acquire); left != 0;
        left = job.running.load(std::memory_order_acquire)) {
@@ -125,7 +132,7 @@ void SpinBarrier::wait(int count) {
   }
   for (int i = 0; i < kSpins; ++i) {
     if (generation_.load(std::memory_order_acquire) != generation) return;
-    _mm_pause();
+    pause();
   }
   generation_.wait(generation, std::memory_order_acquire);
 }

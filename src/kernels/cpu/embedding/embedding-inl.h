@@ -81,7 +81,7 @@ TAMIS_INLINE void embedding_row_of(const EmbeddingArgs& args, int64_t t, const E
   Vec sums[kChains];
   clear_chains(sums);
   for_each_in_chains(args.width, [&](int c, int64_t j, int64_t count) TAMIS_LAMBDA {
-    _mm_prefetch(static_cast<const char*>(later.address(j)), _MM_HINT_T0);
+    __builtin_prefetch(later.address(j), 0, 3);
     Vec value = first.at(j, count);
     if (second.is_there()) value = value + second.at(j, count);
     if (third.is_there()) value = value + third.at(j, count);

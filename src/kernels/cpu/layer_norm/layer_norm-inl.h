@@ -41,7 +41,8 @@ struct NormParameters {
   NormKind kind = NormKind::kLayer;
 };
 
-TAMIS_INLINE float root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+// The CPU's instruction, correctly rounded.
+TAMIS_INLINE float root(float x) { return __builtin_sqrtf(x); }
 
 // What the differences from the mean are multiplied by, given the sum of their squares.
 TAMIS_INLINE float inverse_of(const NormParameters& parameters, int64_t width, float squares) {

@@ -4,8 +4,6 @@
 // Is: for per-ISA files, all in an anonymous namespace.
 #pragma once
 
-#include <immintrin.h>
-
 #include "kernels/cpu/peak/peak_loops.h"
 
 namespace tamis::kernels {

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <span>
+#include <iterator>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -15,17 +16,17 @@ namespace tamis::kernels {
 namespace {
 
 struct LoopRow {
+  std::string_view type;
   Isa isa;
-  PeakLoop loop;
+  PeakLoop loop;  // null: the last row, of no type
 };
 
-// The widest first.
-constexpr LoopRow kFp32[] = {{Isa::kAvx512, peak_fp32_avx512}, {Isa::kAvx2, peak_fp32_avx2}};
-constexpr LoopRow kBf16[] = {{Isa::kAvx512Bf16, peak_bf16_avx512_bf16}};
-constexpr LoopRow kInt8[] = {{Isa::kAvx512Vnni, peak_int8_avx512_vnni},
-                             {Isa::kAvxVnni, peak_int8_avx_vnni},
-                             {Isa::kAvx512, peak_int8_avx512},
-                             {Isa::kAvx2, peak_int8_avx2}};
+constexpr LoopRow kLoops[] = {
+#define X(type, row, level, operations) {#type, Isa::level, peak_##type##_##row},
+#include "kernels/cpu/peak/loops.inc"
+#undef X
+    {"", Isa::kReference, nullptr},
+};
 
 constexpr int kRounds = 5;
 constexpr int64_t kRoundNs = 200'000'000;
@@ -56,10 +57,10 @@ double measure_round(PeakLoop loop, ThreadPool& pool) {
   return total;
 }
 
-double measure(std::span<const LoopRow> rows, IsaSet isas, ThreadPool& pool) {
-  const auto row =
-      std::find_if(rows.begin(), rows.end(), [&](const LoopRow& r) { return isas.has(r.isa); });
-  if (row == rows.end()) return 0;
+double measure(std::string_view type, IsaSet isas, ThreadPool& pool) {
+  const auto* const row = std::ranges::find_if(
+      kLoops, [&](const LoopRow& r) { return r.type == type && isas.has(r.isa); });
+  if (row == std::end(kLoops)) return 0;
   double best = 0;
   for (int i = 0; i < kRounds; ++i) best = std::max(best, measure_round(row->loop, pool));
   return best;
@@ -68,7 +69,7 @@ double measure(std::span<const LoopRow> rows, IsaSet isas, ThreadPool& pool) {
 }  // namespace
 
 Peak measure_peak(IsaSet isas, ThreadPool& pool) {
-  return {measure(kFp32, isas, pool), measure(kBf16, isas, pool), measure(kInt8, isas, pool)};
+  return {measure("fp32", isas, pool), measure("bf16", isas, pool), measure("int8", isas, pool)};
 }
 
 }  // namespace tamis::kernels

@@ -12,12 +12,8 @@ namespace tamis::kernels {
 /// operations executed, a multiply-add counted as two.
 using PeakLoop = double (*)(int64_t iterations, float* sink);
 
-double peak_fp32_avx2(int64_t iterations, float* sink);
-double peak_fp32_avx512(int64_t iterations, float* sink);
-double peak_int8_avx2(int64_t iterations, float* sink);
-double peak_int8_avx_vnni(int64_t iterations, float* sink);
-double peak_int8_avx512(int64_t iterations, float* sink);
-double peak_int8_avx512_vnni(int64_t iterations, float* sink);
-double peak_bf16_avx512_bf16(int64_t iterations, float* sink);
+#define X(type, row, level, operations) double peak_##type##_##row(int64_t iterations, float* sink);
+#include "kernels/cpu/peak/loops.inc"
+#undef X
 
 }  // namespace tamis::kernels

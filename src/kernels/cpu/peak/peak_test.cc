@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "base/cpu.h"
 #include "base/thread_pool.h"
 #include "kernels/cpu/peak/peak_loops.h"
@@ -25,14 +27,10 @@ struct LoopCase {
 };
 
 TEST(Peak, LoopsCountTheirOperations) {
-  const LoopCase cases[] = {
-      {Isa::kAvx2, peak_fp32_avx2, 192},
-      {Isa::kAvx2, peak_int8_avx2, 384},
-      {Isa::kAvxVnni, peak_int8_avx_vnni, 768},
-      {Isa::kAvx512, peak_fp32_avx512, 512},
-      {Isa::kAvx512, peak_int8_avx512, 1024},
-      {Isa::kAvx512Vnni, peak_int8_avx512_vnni, 2048},
-      {Isa::kAvx512Bf16, peak_bf16_avx512_bf16, 1024},
+  const std::vector<LoopCase> cases = {
+#define X(type, row, level, operations) {Isa::level, peak_##type##_##row, operations},
+#include "kernels/cpu/peak/loops.inc"
+#undef X
   };
   for (const LoopCase& row : cases) {
     if (!detected_isas().has(row.isa)) continue;

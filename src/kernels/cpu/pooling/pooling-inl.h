@@ -62,7 +62,7 @@ TAMIS_INLINE Vec pool(Pooling kind, const Channels& channels) {
     case Pooling::kMax:
       return max_tokens(channels);
     case Pooling::kMeanSqrtLen:
-      return sum_tokens(channels) / set(_mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(tokens))));
+      return sum_tokens(channels) / set(__builtin_sqrtf(tokens));
     case Pooling::kWeightedMean:
       return weighted_sum_tokens(channels) / set(tokens * (tokens + 1) * 0.5f);
     case Pooling::kLastToken:

@@ -50,7 +50,7 @@ TAMIS_INLINE void multiply_dot_tile(const DotOperands& operands, Sum (&acc)[kRow
   const int64_t whole = operands.groups / kUnroll;
   for (int64_t q = 0; q < whole; ++q) {
 #pragma GCC unroll 16
-    for (int line = 0; line < kLinesAhead; ++line) _mm_prefetch(prefetch + 64 * line, _MM_HINT_T1);
+    for (int line = 0; line < kLinesAhead; ++line) __builtin_prefetch(prefetch + 64 * line, 0, 2);
     prefetch += 64 * kLinesAhead;
 #pragma GCC unroll 4
     for (int u = 0; u < kUnroll; ++u) step(u);

@@ -65,7 +65,7 @@ TAMIS_INLINE void prefetch_results(const Epilogue& epilogue, int64_t row, int64_
     if (epilogue.residual == nullptr) continue;
     const float* residual = epilogue.residual + i * epilogue.ldr + column;
     for (int64_t j = 0; j < columns; j += kLanes) {
-      _mm_prefetch(reinterpret_cast<const char*>(residual + j), _MM_HINT_T0);
+      __builtin_prefetch(residual + j, 0, 3);
     }
   }
 }

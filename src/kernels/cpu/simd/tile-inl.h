@@ -53,8 +53,7 @@ TAMIS_INLINE void multiply_tile(const TileOperands& operands, Vec (&acc)[kRows][
     if (kPrefetch) {
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) {
-        _mm_prefetch(reinterpret_cast<const char*>(prefetch + p * kColumns + v * kLanes),
-                     _MM_HINT_T1);
+        __builtin_prefetch(prefetch + p * kColumns + v * kLanes, 0, 2);
       }
     }
   };
