@@ -5,6 +5,7 @@
 Skips what is not installed, and says so.
 """
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ MODELS = {
     "classify": "bert-sequence-classification",
     "embed": "bert-base",
     "fill": "bert-masked-lm",
+    "nli": "xlm-roberta-sequence-classification",
     "ner": "bert-token-classification",
     "qa": "bert-question-answering",
     "rerank": "bert-rerank",
@@ -79,41 +81,124 @@ class PageTest(Served):
             self.assertTrue(url.startswith((self.url, "data:")), url)
         self.assertEqual(self.faults, [])
 
-    def test_runs_every_task(self):
-        texts = {"fill": "hello [MASK]."}
-        expected = {"classify": '"labels"', "embed": "[", "fill": '"token_str"',
-                    "ner": '"entities"', "qa": '"answers"', "rerank": '"relevance_score"'}
-        for model in MODELS:
+    def choose(self, model, mode=None):
+        self.page.select_option("#model", model)
+        if mode is not None:
+            self.page.select_option("#mode", label=mode)
+
+    def run_it(self):
+        with self.page.expect_response(lambda answer: answer.request.method == "POST") as got:
+            self.page.click("#run")
+        self.assertEqual(got.value.status, 200, got.value.text())
+        self.page.wait_for_function("() => document.querySelector('#drawn').childElementCount > 0")
+
+    def test_draws_the_answer_of_everything_that_can_be_done(self):
+        drawn = {("classify", "classify"): ".bars", ("embed", "compare texts"): "table.heat",
+                 ("fill", "fill masks"): ".bars", ("ner", "find entities"): "p",
+                 ("qa", "answer a question"): ".bars", ("rerank", "rank documents"): ".bars",
+                 ("nli", "sort under labels of yours"): ".bars"}
+        for (model, mode), shape in drawn.items():
             with self.subTest(model):
-                self.page.select_option("#model", model)
-                if model in texts:
-                    self.page.fill("#first", texts[model])
-                with self.page.expect_response(lambda answer: answer.request.method == "POST") as got:
-                    self.page.click("#try button")
-                self.assertEqual(got.value.status, 200)
-                self.page.wait_for_function(
-                    "text => document.querySelector('#answer').textContent.includes(text)",
-                    arg=expected[model])
+                self.choose(model, mode)
+                if model == "fill":
+                    self.page.fill("#field-0", "hello [MASK].")
+                self.run_it()
+                self.assertGreater(self.page.locator(f"#drawn {shape}").count(), 0)
+        for model in MODELS:
+            with self.subTest(model, mode="tokens"):
+                self.choose(model, "see its tokens")
+                self.run_it()
+                self.assertGreater(self.page.locator("#drawn .token").count(), 2)
         self.assertEqual(self.faults, [])
+
+    def test_shows_only_the_fields_of_what_is_done(self):
+        for model, fields in (("ner", 1), ("fill", 1), ("qa", 2), ("embed", 1), ("rerank", 2)):
+            self.choose(model)
+            self.assertEqual(self.page.locator("#fields textarea").count(), fields, model)
+            self.assertEqual(self.page.locator("#fields label").count(), fields, model)
+
+    def test_compares_every_text_with_every_other(self):
+        self.choose("embed", "compare texts")
+        self.page.fill("#field-0", "a cat\na dog\na cat")
+        self.run_it()
+        cells = self.page.locator("table.heat td").all_inner_texts()
+        self.assertEqual(len(cells), 9)
+        self.assertEqual([cells[i] for i in (0, 2, 4, 6, 8)], ["1.00"] * 5)
+        self.assertEqual(cells[1], cells[3])
 
     def test_marks_entities_where_they_stand(self):
         text = "h\u00e9llo \U0001f600 bob"
-        self.page.select_option("#model", "ner")
-        self.page.fill("#first", text)
-        self.page.click("#try button")
-        self.page.wait_for_selector("#marked p")
+        self.choose("ner", "find entities")
+        self.page.fill("#field-0", text)
+        self.run_it()
         shown = self.page.evaluate(
-            "[...document.querySelectorAll('#marked p')].map(p => {"
+            "[...document.querySelectorAll('#drawn p')].map(p => {"
             " const copy = p.cloneNode(true); copy.querySelectorAll('small').forEach(s => s.remove());"
             " return copy.textContent; })[0]")
         self.assertEqual(shown, text)
 
+    def test_a_refusal_is_said_in_words(self):
+        self.choose("fill", "fill masks")
+        self.page.fill("#field-0", "no mask here")
+        self.page.click("#run")
+        self.page.wait_for_selector("#drawn .error")
+        self.assertIn("mask", self.page.inner_text("#drawn .error").lower())
+        self.faults.clear()  # the browser reports the status
+
+    def test_the_line_for_curl_gives_the_same_answer(self):
+        self.choose("classify", "classify")
+        self.page.fill("#field-0", "It's \"fine\" $HOME `x` \\ \u00e9")
+        self.run_it()
+        shown = json.loads(self.page.text_content("#answer"))
+        line = self.page.evaluate("curl_line()")
+        done = subprocess.run(["sh", "-c", line + " --silent"], capture_output=True, text=True,
+                              check=True)
+        said = json.loads(done.stdout)
+        self.assertEqual(said["results"], shown["results"])
+        self.page.click("#curl")
+        self.page.wait_for_function("() => document.querySelector('#took').textContent !== ''")
+
+    def test_works_from_the_keyboard(self):
+        self.choose("classify", "classify")
+        self.page.focus("#field-0")
+        with self.page.expect_response(lambda answer: answer.request.method == "POST") as got:
+            self.page.keyboard.press("Control+Enter")
+        self.assertEqual(got.value.status, 200)
+        self.page.focus("#model")
+        reached = []
+        for _ in range(6):
+            self.page.keyboard.press("Tab")
+            reached.append(self.page.evaluate("document.activeElement.id"))
+        self.assertEqual(reached[:5], ["mode", "field-0", "field-1", "run", "curl"])
+
+    def test_fits_a_narrow_screen(self):
+        self.page.set_viewport_size({"width": 390, "height": 844})
+        for model in MODELS:
+            self.choose(model)
+            if model == "fill":
+                self.page.fill("#field-0", "hello [MASK].")
+            self.run_it()
+            self.assertLessEqual(self.page.evaluate("document.documentElement.scrollWidth"), 390,
+                                 model)
+
+    def test_is_dark_where_that_is_asked_for(self):
+        shades = {}
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            shades[scheme] = self.page.evaluate(
+                "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+        self.assertGreater(sum(shades["light"]), 600)
+        self.assertLess(sum(shades["dark"]), 150)
+
     def test_plots_what_is_asked(self):
-        self.page.select_option("#model", "embed")
-        self.page.click("#try button")
+        self.choose("embed")
+        self.run_it()
         self.page.wait_for_function(
             "() => series.requests.some(v => v > 0) && series.median.some(v => v !== null)")
-        self.assertTrue(self.page.get_attribute("#requests polyline", "points"))
+        self.page.wait_for_selector("#requests polyline[points*=' ']", state="attached")
+        ends = self.page.locator("#latency text").all_text_contents()
+        self.assertIn("now", ends)
+        self.assertTrue(any(text.endswith(" ms") for text in ends), ends)
 
 
 class OpenApiTest(Served):
