@@ -101,21 +101,21 @@ class SentenceTransformer:
         truncate_dim: Optional[int] = None,
         **others: Any,
     ) -> Any:
-        """float32 rows in the order of the sentences; a tensor with ``convert_to_tensor``, a list of
-        tensors without ``convert_to_numpy``. ``batch_size`` changes nothing. ``device`` must be the
-        CPU's.
+        """Rows in the order of the sentences; a tensor with ``convert_to_tensor``, a list of tensors
+        without ``convert_to_numpy``. ``precision`` is "float32", "int8" or "uint8" over the range that
+        each number has in these rows, or "binary" or "ubinary", signs by eight. ``batch_size``
+        changes nothing. ``device`` must be the CPU's.
         """
         _refuse(others)
         if output_value != "sentence_embedding":
             raise InvalidArgument(f"output_value: {output_value!r}; must be 'sentence_embedding'")
-        if precision not in (None, "float32"):
-            raise InvalidArgument(f"precision: {precision!r}; must be 'float32'")
         if device is not None and str(device) not in ("cpu", "[]"):
             raise InvalidArgument(f"device: {device!r}; must be 'cpu'")
         rows = self.native.encode(
             sentences, batch_size=batch_size, show_progress_bar=show_progress_bar,
             normalize_embeddings=normalize_embeddings,
             truncate_dim=truncate_dim or self.truncate_dim, **self._prompt(prompt_name, prompt))
+        rows = _in_precision(rows, "float32" if precision is None else precision)
         if convert_to_numpy and not convert_to_tensor:
             return rows
         import torch
@@ -154,6 +154,30 @@ class SentenceTransformer:
         distances = np.linalg.norm(a[:, None, :] - b[None, :, :], ord=order, axis=2)
         negative: "Array" = -distances.astype(np.float32)
         return negative
+
+
+def _in_precision(rows: "Array", precision: str) -> "Array":
+    """As sentence_transformers.util.quantize_embeddings does without ranges of its own."""
+    import numpy as np
+
+    if precision == "float32":
+        return rows
+    if precision in ("binary", "ubinary"):
+        bits = np.packbits(rows > 0, axis=-1)
+        return bits if precision == "ubinary" else (bits.astype(np.int16) - 128).astype(np.int8)
+    if precision not in ("int8", "uint8"):
+        raise InvalidArgument(f"precision: {precision!r}; known are 'float32', 'int8', 'uint8', "
+                              "'binary' and 'ubinary'")
+    if rows.ndim == 1 or len(rows) == 1:
+        raise InvalidArgument(f"precision: {precision!r} spans the range of several sentences; this is "
+                              "one: quantize it with ranges of others")
+    if len(rows) == 0:
+        return rows.astype(precision)
+    least, most = rows.min(axis=0), rows.max(axis=0)
+    step = (most - least) / 255
+    step = np.where(step == 0, 1, step)
+    levels = np.clip(np.floor((rows - least) / step), 0, 255)
+    return (levels if precision == "uint8" else levels - 128).astype(precision)
 
 
 class _CardData:

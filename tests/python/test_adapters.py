@@ -44,6 +44,28 @@ class SentenceTransformers(unittest.TestCase):
         self.assertAlmostEqual(float(scores[0, 0]), 1, places=5)
         with self.assertRaises(tamis.InvalidArgument):
             face.encode(["a"], precision="int8")
+        with self.assertRaisesRegex(tamis.InvalidArgument, "known are"):
+            face.encode(["a", "b"], precision="int4")
+        self.assertEqual(face.encode([], precision="int8").dtype, np.int8)
+        texts = ["a", "b", "c d"]
+        rows = face.encode(texts)
+        np.testing.assert_array_equal(face.encode(texts, precision="ubinary"),
+                                      np.packbits(rows > 0, axis=1))
+        levels = face.encode(texts, precision="uint8")
+        self.assertEqual((levels.dtype, levels.shape), (np.uint8, rows.shape))
+        np.testing.assert_array_equal(levels.argmax(axis=0), rows.argmax(axis=0))
+
+    @needs("sentence_transformers")
+    def test_precisions_are_theirs(self):
+        from sentence_transformers.util import quantize_embeddings
+        from tamis.sentence_transformers import SentenceTransformer
+
+        face = SentenceTransformer(model("bert-base"), threads=2)
+        texts = [f"Text {i} of a few." for i in range(9)]
+        rows = face.encode(texts)
+        for precision in ("float32", "int8", "uint8", "binary", "ubinary"):
+            np.testing.assert_array_equal(face.encode(texts, precision=precision),
+                                          quantize_embeddings(rows, precision), precision)
         with self.assertRaises(tamis.InvalidArgument):
             SentenceTransformer(model("bert-base"), similarity_fn_name="luck")
 
