@@ -53,6 +53,7 @@ release:  ## the program users run: build/release/tamis
 
 test-arm:  ## the reference kernels on aarch64: units and goldens, cross-compiled, under qemu
 	@tools/environment/setup.sh build test arm
+	@tools/environment/make_arm.sh
 	cmake --preset arm
 	cmake --build --preset arm --target $(addsuffix _test,$(ARM_TESTS))
 	tools/run/run_tests.sh "arm:^($$(echo $(ARM_TESTS) | tr ' ' '|'))_test$$"

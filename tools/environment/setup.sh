@@ -10,7 +10,7 @@
 #         package  what `make package` needs
 #         sanitize clang for `make fuzz`
 #         tidy     clang-tidy for `make tidy` and for CI
-#         arm      cross compiler, arm64 libraries and qemu for `make test-arm`
+#         arm      cross compiler and emulator for `make test-arm`
 set -eu
 
 # One package a row, with what needs it.
@@ -67,13 +67,8 @@ clang-tidy          the lint
 LIST
       ;;
     arm) cat <<'LIST'
-g++-aarch64-linux-gnu       the compiler
-qemu-user                   runs its tests
-libsimdjson-dev:arm64       what the program links
-libonig-dev:arm64           the same
-libssl-dev:arm64            the same
-zlib1g-dev:arm64            the same
-libgtest-dev:arm64          tests
+g++-aarch64-linux-gnu   the compiler
+qemu-user           runs what it makes
 LIST
       ;;
     *)
@@ -118,9 +113,6 @@ else
 fi
 
 echo "setup: installing$missing" >&2
-case $missing in
-  *:arm64*) $as_root dpkg --add-architecture arm64 ;;
-esac
 $as_root apt-get -q -q update >&2
 # shellcheck disable=SC2086  # the list is meant to be split
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -q -y install --no-install-recommends \
