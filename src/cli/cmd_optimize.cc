@@ -52,6 +52,8 @@ struct OptimizeFlags {
                    "quantizers to turn off, a glob (repeatable)");
     options.option("--without", without,
                    "a treatment to leave out: columns, scale, optimizer, gptq, bias (repeatable)");
+    options.option("--seconds", optimize.seconds,
+                   "time to spend on a shape of the report, before and after (default: 1)");
     options.flag("--measure", optimize.measure, "decide by the clock, not by the cost table");
     options.option("--max-length", optimize.model.max_length, "longest input in tokens");
     options.option("--skip-pass", optimize.model.skip_passes, "a pass to leave out (repeatable)");
@@ -87,6 +89,10 @@ void read_flags(const OptimizeFlags& flags, api::OptimizeOptions& optimize) {
   if (precision != "auto") optimize.model.precision = api::precision_option(precision);
   if (flags.scheme) api::set_scheme(optimize, *flags.scheme);
   if (flags.embeddings) optimize.embeddings = api::embeddings_option(*flags.embeddings);
+  if (!(optimize.seconds >= 0 && optimize.seconds <= 3600)) {
+    fail(ErrorCode::kInvalidArgument, "--seconds ", optimize.seconds,
+         ": must lie between 0 and 3600");
+  }
   for (const std::string& name : flags.without) leave_out(name, optimize.quantize.treatments);
   if (flags.budget) optimize.budget = api::parse_budget(*flags.budget);
   optimize.certify = flags.certify;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -45,6 +46,18 @@ int64_t whole_number(std::string_view name, std::string_view text) {
          ": must be a whole number in decimal digits, of at most 64 bits");
   }
   return number;
+}
+
+// Decimal digits, with or without a point or an exponent; no infinity, no NaN.
+double number(std::string_view name, std::string_view text) {
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end || !std::isfinite(value)) {
+    fail(ErrorCode::kInvalidArgument, name, " ", json_quote(text.substr(0, 100)),
+         ": must be a number in decimal digits");
+  }
+  return value;
 }
 
 struct Word {
@@ -219,6 +232,12 @@ void Options::option(std::string_view name, std::string& target, std::string_vie
 void Options::option(std::string_view name, int64_t& target, std::string_view help) {
   impl_->add(name, "N", help, [&target](std::string_view given, std::string_view value) {
     target = whole_number(given, value);
+  });
+}
+
+void Options::option(std::string_view name, double& target, std::string_view help) {
+  impl_->add(name, "X", help, [&target](std::string_view given, std::string_view value) {
+    target = number(given, value);
   });
 }
 

@@ -36,6 +36,7 @@ class Options {
   void flag(std::string_view name, bool& target, std::string_view help);
   void option(std::string_view name, std::string& target, std::string_view help);
   void option(std::string_view name, int64_t& target, std::string_view help);
+  void option(std::string_view name, double& target, std::string_view help);
   void option(std::string_view name, std::optional<std::string>& target, std::string_view help);
   void option(std::string_view name, std::optional<int64_t>& target, std::string_view help);
   void option(std::string_view name, std::vector<std::string>& target, std::string_view help);

@@ -17,6 +17,7 @@ struct Given {
   std::string output = "-";
   std::optional<int64_t> top_k;
   int64_t length = 0;
+  double seconds = 1;
   std::vector<std::string> labels;
   bool quiet = false;
   bool run = true;
@@ -29,6 +30,7 @@ struct Given {
     options.option("-o,--output", output, "where to");
     options.option("--top-k", top_k, "how many");
     options.option("--length", length, "how long");
+    options.option("--seconds", seconds, "for how long");
     options.option("--label", labels, "a label");
     options.flag("--quiet", quiet, "no words");
     if (!environment.empty()) options.read_environment(environment);
@@ -118,6 +120,8 @@ TEST(Options, TheLastOfTwoCounts) {
   EXPECT_EQ(Given({"m", "--prompt", "a", "--prompt", "b"}).prompt, "b");
   EXPECT_FALSE(Given({"m", "--quiet", "--quiet=false"}).quiet);
   EXPECT_TRUE(Given({"m", "--quiet=1"}).quiet);
+  EXPECT_EQ(Given({"m", "--seconds", "0.25"}).seconds, 0.25);
+  EXPECT_EQ(Given({"m", "--seconds=3"}).seconds, 3);
 }
 
 TEST(Options, RefuseWhatTheyDoNotKnow) {
@@ -133,6 +137,10 @@ TEST(Options, RefuseWhatTheyDoNotKnow) {
       {{"m", "--prompt"}, "--prompt: a value must follow"},
       {{"m", "--quiet=maybe"}, "--quiet \"maybe\": must be true or false"},
       {{"m", "--top-k=0x10"}, "--top-k \"0x10\": must be a whole number"},
+      {{"m", "--seconds=1s"}, "--seconds \"1s\": must be a number in decimal digits"},
+      {{"m", "--seconds", "inf"}, "must be a number"},
+      {{"m", "--seconds", "nan"}, "must be a number"},
+      {{"m", "--seconds", ""}, "must be a number"},
       {{}, "MODEL is missing"},
       {{"--quiet"}, "MODEL is missing"},
   };

@@ -103,7 +103,8 @@ TEST(CliArguments, NothingPrintedCommandsATerminal) {
       {"inspect", model.string(), "--json"},
       {"inspect", model.string(), "--graph"},
       {"classify", model.string(), "a"},
-      {"optimize", model.string(), "-o", folder / "b\x1b[2J", "--precision", "fp32"},
+      {"optimize", model.string(), "-o", folder / "b\x1b[2J", "--seconds", "0", "--precision",
+       "fp32"},
       {"embed", folder / "none\x1b]0;x\a/a/b", "a"},
       {"embed", "a\x1b[31m\nb", "a"},
       {"classify", model.string(), "a", "--input", "x\x1b[31m\r.txt"},
@@ -150,7 +151,7 @@ TEST(CliArguments, ErrorsAreSaidOnce) {
            {"serve", folder / "none", "--port", "0", "--grpc-port", "-1"},
            {"serve", "m=org/none", "--port", "0", "--grpc-port", "-1"},
            {"embed", folder / "none", "a"},
-           {"optimize", folder / "none", "-o", folder / "b"}}) {
+           {"optimize", folder / "none", "-o", folder / "b", "--seconds", "0"}}) {
     const Outcome outcome = tamis(arguments);
     EXPECT_EQ(outcome.status, 4) << outcome.err;
     EXPECT_EQ(lines(outcome.err).size(), 1U) << outcome.err;

@@ -21,8 +21,8 @@ const std::string& bundle() {
   static const TempFolder folder;
   static const std::string path = [] {
     std::string made = folder / "bundle";
-    const Outcome outcome =
-        tamis({"optimize", kClassifier, "-o", made, "--json", "--precision", "fp32"});
+    const Outcome outcome = tamis(
+        {"optimize", kClassifier, "-o", made, "--seconds", "0", "--json", "--precision", "fp32"});
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     const JsonDocument report = JsonDocument::parse(outcome.out, "report");
     EXPECT_GT(report.root().get("latency").size(), 0U);
@@ -57,9 +57,10 @@ TEST(CliBundles, AnswerAsTheirCheckpoint) {
 TEST(CliBundles, AreTheSameBytesEveryTime) {
   const TempFolder folder;
   const std::string again = folder / "again";
-  ASSERT_EQ(
-      tamis({"optimize", kClassifier, "-o", again, "--threads", "1", "--precision", "fp32"}).status,
-      0);
+  ASSERT_EQ(tamis({"optimize", kClassifier, "-o", again, "--seconds", "0", "--threads", "1",
+                   "--precision", "fp32"})
+                .status,
+            0);
   int same = 0;
   for (const auto& entry : fs::directory_iterator(bundle())) {
     const std::string name = entry.path().filename().string();
@@ -195,21 +196,22 @@ TEST(CliBundles, ReplaceOnlyBundlesAndOnlyIfAsked) {
   fs::create_directory(there);
   const std::string precious = folder.write("there/letter.txt", "mine");
   for (const bool force : {false, true}) {
-    std::vector<std::string> arguments = {"optimize", kClassifier, "-o", there};
+    std::vector<std::string> arguments = {"optimize", kClassifier, "-o", there, "--seconds", "0"};
     if (force) arguments.emplace_back("--force");
     EXPECT_EQ(tamis(arguments).status, 2);
     EXPECT_EQ(read_file(precious), "mine");
   }
   const fs::path old = broken_bundle(folder);
   write_file(old / "graph.txt", "broken");
-  EXPECT_EQ(tamis({"optimize", kClassifier, "-o", old.string()}).status, 2);
+  EXPECT_EQ(tamis({"optimize", kClassifier, "-o", old.string(), "--seconds", "0"}).status, 2);
   EXPECT_EQ(read_file(old / "graph.txt"), "broken");
-  EXPECT_EQ(
-      tamis({"optimize", kClassifier, "-o", old.string(), "--force", "--precision", "fp32"}).status,
-      0);
+  EXPECT_EQ(tamis({"optimize", kClassifier, "-o", old.string(), "--seconds", "0", "--force",
+                   "--precision", "fp32"})
+                .status,
+            0);
   EXPECT_EQ(tamis({"inspect", old.string(), "--verify"}).status, 0);
   // A bundle is no checkpoint.
-  EXPECT_EQ(tamis({"optimize", bundle(), "-o", folder / "again"}).status, 5);
+  EXPECT_EQ(tamis({"optimize", bundle(), "-o", folder / "again", "--seconds", "0"}).status, 5);
 }
 
 TEST(CliBundles, AreInspected) {

@@ -44,8 +44,8 @@ TEST(CliOnnx, AnswersAsTheCheckpoint) {
 
 TEST(CliOnnx, BecomesABundle) {
   const TempFolder folder;
-  const Outcome outcome =
-      tamis({"optimize", exported(), "-o", folder / "bundle", "--precision", "fp32", "--quiet"});
+  const Outcome outcome = tamis({"optimize", exported(), "-o", folder / "bundle", "--seconds", "0",
+                                 "--precision", "fp32", "--quiet"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(answer("classify", folder / "bundle"), answer("classify", kClassifier));
 }
@@ -156,7 +156,9 @@ TEST(CliOnnx, RefusesContradictions) {
   }
   // A bundle whose ranges are found at run time.
   const std::string bundle = folder / "bundle";
-  ASSERT_EQ(tamis({"optimize", kClassifier, "-o", bundle, "--precision", "int8", "--quiet"}).status,
+  ASSERT_EQ(tamis({"optimize", kClassifier, "-o", bundle, "--seconds", "0", "--precision", "int8",
+                   "--quiet"})
+                .status,
             0);
   const Outcome native = tamis({"export", bundle, "--format", "onnx-qdq", "-o", folder / "out"});
   EXPECT_EQ(native.status, 5);
