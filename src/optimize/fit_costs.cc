@@ -54,8 +54,13 @@ Graph matmul_graph(int64_t n, int64_t k, bool integers, int64_t outliers) {
   graph.add_output("y", y);
   if (!integers) return graph;
   graph.nodes()[0].quantizers = {
-      {0, graph::QuantScheme::kPerTokenU8, true, {}, {}, {"m._input_quantizer"}},
-      {1, graph::QuantScheme::kPerChannelS8, true, {}, {}, {"m._weight_quantizer"}}};
+      {graph::Operand::kX, graph::QuantScheme::kPerTokenU8, true, {}, {}, {"m._input_quantizer"}},
+      {graph::Operand::kWeight,
+       graph::QuantScheme::kPerChannelS8,
+       true,
+       {},
+       {},
+       {"m._weight_quantizer"}}};
   quant::TreatedLinear treated;
   treated.weight = quant::round_to_nearest(widened(graph.value(w).constant)->as<float>(), n);
   treated.multiplier.assign(static_cast<size_t>(k), 0.5f);

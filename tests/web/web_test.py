@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -18,12 +19,26 @@ MODELS = {
     "classify": "bert-sequence-classification",
     "embed": "bert-base",
     "fill": "bert-masked-lm",
-    "nli": "xlm-roberta-sequence-classification",
     "ner": "bert-token-classification",
     "qa": "bert-question-answering",
     "rerank": "bert-rerank",
 }
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
+
+def entailment_model(folder):
+    """The classifier with the labels of natural language inference."""
+    source = os.path.join(ROOT, "testdata/models/bert-sequence-classification")
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    path = os.path.join(folder, "config.json")
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    names = ["entailment", "neutral", "contradiction"]
+    config["id2label"] = {str(i): name for i, name in enumerate(names)}
+    config["label2id"] = {name: i for i, name in enumerate(names)}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(config, file)
+    return folder
 
 
 class Served(unittest.TestCase):
@@ -34,6 +49,9 @@ class Served(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         models = [f"{name}={ROOT}/testdata/models/{folder}" for name, folder in MODELS.items()]
+        cls.own = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.own.cleanup)
+        models.append(f"nli={entailment_model(cls.own.name)}")
         cls.server = subprocess.Popen(
             [cls.tamis, "serve", *models, "--port", "0", "--quiet"],
             stdout=subprocess.PIPE, text=True)
@@ -74,7 +92,7 @@ class PageTest(Served):
 
     def test_lists_the_models_and_loads_nothing_from_elsewhere(self):
         names = self.page.locator("#models tr td:first-child").all_inner_texts()
-        self.assertEqual(sorted(names), sorted(MODELS))
+        self.assertEqual(sorted(names), sorted([*MODELS, "nli"]))
         self.page.wait_for_function(
             "() => document.querySelector('#health').textContent === 'ready'")
         for url in self.asked:

@@ -25,10 +25,12 @@ function bars(rows, most) {
   const top = most || Math.max(1e-9, ...rows.map(([, score]) => Math.abs(score)));
   const box = element("div", undefined, "bars");
   for (const [name, score] of rows) {
+    const row = element("div", undefined, "bar");
     const track = element("div", undefined, "track"), fill = element("div", undefined, "fill");
     fill.style.width = Math.max(0, Math.min(100, 100 * score / top)) + "%";
     track.append(fill);
-    box.append(element("span", name, "name"), track, element("span", score.toFixed(4), "number"));
+    row.append(element("span", name, "name"), track, element("span", score.toFixed(4), "number"));
+    box.append(row);
   }
   return box;
 }
@@ -193,6 +195,7 @@ function choose_mode() {
     label.htmlFor = area.id;
     area.value = field.value;
     area.required = field.required;
+    area.rows = Math.max(2, field.value.split("\n").length);
     $("fields").append(label, area);
   });
 }

@@ -1,3 +1,5 @@
+#include <immintrin.h>
+
 #include "kernels/cpu/peak/peak-inl.h"
 
 namespace tamis::kernels {
