@@ -92,7 +92,8 @@ Workload parse_shape(const std::string& text, bool ragged) {
 // Any words will do for speed; the first thousand ids are skipped, where special tokens lie.
 void draw_ids(const Workload& work, Contestant& contestant) {
   // A file that runs as it is may not say how many words it knows.
-  const int64_t vocab = std::max<int64_t>(2, contestant.model->runner().info().limits.vocab_size);
+  const engine::BatchLimits& limits = contestant.model->runner().info().limits;
+  const int64_t vocab = std::max<int64_t>(2, limits.vocab_size);
   std::mt19937 engine(7);
   std::uniform_int_distribution<int32_t> uniform(
       static_cast<int32_t>(std::min<int64_t>(1000, vocab / 2)), static_cast<int32_t>(vocab - 1));
@@ -100,6 +101,7 @@ void draw_ids(const Workload& work, Contestant& contestant) {
   for (const int32_t length : work.lengths) {
     tasks::Sequence sequence;
     for (int32_t i = 0; i < length; ++i) sequence.ids.push_back(uniform(engine));
+    engine::end_as_required(sequence.ids, limits);
     contestant.batch.append(sequence.view());
   }
 }

@@ -66,6 +66,17 @@ void check_ids(std::span<const int32_t> ids, int64_t rows, std::string_view what
   }
 }
 
+void check_required_token(const PackedBatch& batch, const BatchLimits& limits) {
+  if (limits.required_token < 0) return;
+  for (size_t i = 1; i < batch.cu_seqlens.size(); ++i) {
+    const auto begin = batch.input_ids.begin() + batch.cu_seqlens[i - 1];
+    const auto end = batch.input_ids.begin() + batch.cu_seqlens[i];
+    if (std::find(begin, end, static_cast<int32_t>(limits.required_token)) != end) continue;
+    refuse("sequence ", i - 1, " has no token ", limits.required_token,
+           " (eos_token_id), from whose state this model answers; at least one is needed");
+  }
+}
+
 void check_optional(std::span<const int32_t> array, int64_t tokens, std::string_view what) {
   if (!array.empty() && static_cast<int64_t>(array.size()) != tokens) {
     refuse(what, " has ", array.size(), " entries for ", tokens, " tokens");
@@ -80,6 +91,7 @@ void check_batch(const PackedBatch& batch, const BatchLimits& limits) {
   check_optional(batch.token_type_ids, batch.tokens(), "token_type_ids");
   check_optional(batch.position_ids, batch.tokens(), "position_ids");
   if (limits.vocab_size > 0) check_ids(batch.input_ids, limits.vocab_size, "input_ids");
+  check_required_token(batch, limits);
   if (limits.type_vocab_size > 0) {
     check_ids(batch.token_type_ids, limits.type_vocab_size, "token_type_ids");
   }
@@ -90,6 +102,11 @@ void check_batch(const PackedBatch& batch, const BatchLimits& limits) {
   if (!std::is_sorted(batch.selected_tokens.begin(), batch.selected_tokens.end())) {
     refuse("selected_tokens must rise");
   }
+}
+
+void end_as_required(std::span<int32_t> ids, const BatchLimits& limits) {
+  if (limits.required_token < 0 || ids.empty()) return;
+  ids.back() = static_cast<int32_t>(limits.required_token);
 }
 
 }  // namespace tamis::engine

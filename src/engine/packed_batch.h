@@ -55,10 +55,15 @@ struct BatchLimits {
   int64_t max_seqlen = 1 << 20;  ///< the longest sequence a run takes
   /// Tokens of a sequence behind its key length at most; 0: the attention sees all.
   int64_t unseen_tokens = 1 << 20;
+  /// A token that each sequence has, as the row of the last one answers for it; -1: none.
+  int64_t required_token = -1;
 };
 
 /// Throws Error{kInvalidArgument}: no sequences, lengths that do not add up, a sequence that is too
-/// long, an id outside its table.
+/// long, an id outside its table, a sequence without the token that it must have.
 void check_batch(const PackedBatch& batch, const BatchLimits& limits);
+
+/// Ids that are drawn, not a text's, get the token that they must have at their end.
+void end_as_required(std::span<int32_t> ids, const BatchLimits& limits);
 
 }  // namespace tamis::engine

@@ -191,10 +191,7 @@ class ConfigReader {
   }
 
   void read_details() {
-    // DistilBERT's class has no hidden_act, and passes over one.
-    const bool distil = config_.model_type == "distilbert";
-    config_.hidden_act =
-        fields_.activation(distil ? "activation" : "hidden_act", family_->hidden_act);
+    config_.hidden_act = fields_.activation(family_->activation_key, family_->hidden_act);
     config_.layer_norm_eps =
         fields_.number(spelled("layer_norm_eps"), family_->layer_norm_eps, 0, 1);
     config_.tie_word_embeddings = fields_.flag("tie_word_embeddings", family_->tie_word_embeddings);
@@ -212,7 +209,7 @@ class ConfigReader {
       fail(ErrorCode::kCorruptData, what("id2label"), " must be an object from id to label");
     }
     // Old configs write _num_labels.
-    const int64_t fallback = size("_num_labels", 2, 0, kMaxLabels);
+    const int64_t fallback = size("_num_labels", family_->num_labels, 0, kMaxLabels);
     const int64_t asked = size("num_labels", fallback, 0, kMaxLabels);
     config_.num_labels = names ? static_cast<int64_t>(names.size()) : asked;
     if (names && get("num_labels") && asked != config_.num_labels) {

@@ -60,6 +60,7 @@ constexpr FamilyConfig kFamilies[] = {
     {.model_type = "distilbert",
      .num_hidden_layers = 6,
      .type_vocab_size = 0,
+     .activation_key = "activation",
      .aliases = kDistilBertAliases},
     {.model_type = "roberta", .vocab_size = 50265, .pad_token_id = 1},
     {.model_type = "camembert", .pad_token_id = 1},
@@ -123,8 +124,8 @@ constexpr FamilyConfig kFamilies[] = {
 
 const FamilyConfig* find_family_config(std::string_view model_type) {
   for (const std::span<const FamilyConfig> rows :
-       {std::span<const FamilyConfig>(kFamilies), rotary_family_configs(),
-        decoder_family_configs()}) {
+       {std::span<const FamilyConfig>(kFamilies), rotary_family_configs(), decoder_family_configs(),
+        encoder_decoder_family_configs()}) {
     for (const FamilyConfig& row : rows) {
       if (row.model_type == model_type) return &row;
     }

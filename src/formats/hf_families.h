@@ -37,6 +37,9 @@ struct FamilyConfig {
   int64_t embedding_size = 0;   ///< 0: hidden_size
   int64_t pad_token_id = 0;
   std::string_view hidden_act = "gelu";
+  /// The class's name for the key; one of another name is passed over.
+  std::string_view activation_key = "hidden_act";
+  int64_t num_labels = 2;
   double layer_norm_eps = 1e-12;
   bool tie_word_embeddings = true;
   bool own_head_size = false;  ///< num_attention_heads need not divide hidden_size
@@ -51,6 +54,9 @@ struct FamilyConfig {
 
 /// Rows of decoders.
 [[nodiscard]] std::span<const FamilyConfig> decoder_family_configs();
+
+/// Rows of families whose decoder runs once, over the encoder's tokens.
+[[nodiscard]] std::span<const FamilyConfig> encoder_decoder_family_configs();
 
 /// The family's row; null if there is none.
 [[nodiscard]] const FamilyConfig* find_family_config(std::string_view model_type);

@@ -39,6 +39,21 @@ struct PositionIdsAttributes {
   friend bool operator==(const PositionIdsAttributes&, const PositionIdsAttributes&) = default;
 };
 
+/// Ids moved one place towards the end of their sequence, whose last id falls out. In front stands
+/// `first`; or, where that is -1 (mBART), the sequence's id number c - 1, c being the count of
+/// those that are not padding_idx: its first where all are.
+struct ShiftIdsAttributes {
+  int64_t first = -1;
+  int64_t padding_idx = -1;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("first", self.first, int64_t{-1});
+    visitor("padding_idx", self.padding_idx, int64_t{-1});
+  }
+  friend bool operator==(const ShiftIdsAttributes&, const ShiftIdsAttributes&) = default;
+};
+
 struct ActivationAttributes {
   Activation activation = Activation::kNone;
 
@@ -191,16 +206,19 @@ struct AttentionAttributes {
 /// Pooling modes of sentence-transformers.
 enum class PoolMode : uint8_t { kCls, kMean, kMax, kMeanSqrtLen, kWeightedMean, kLastToken };
 
-/// The modes' results side by side. Where a pool reads ids, its one mode is the last token, of
-/// those other than padding_idx; the first where all are.
+/// The modes' results side by side. Where a pool reads ids, its one mode is the last token: of
+/// those other than padding_idx, the first where all are; or of those that are `token`, which each
+/// sequence has (BatchLimits::required_token).
 struct PoolAttributes {
   std::vector<PoolMode> modes;
   int64_t padding_idx = -1;
+  int64_t token = -1;
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& visitor) {
     visitor("modes", self.modes);
     visitor("padding_idx", self.padding_idx, int64_t{-1});
+    visitor("token", self.token, int64_t{-1});
   }
   friend bool operator==(const PoolAttributes&, const PoolAttributes&) = default;
 };
@@ -235,7 +253,8 @@ struct FakeQuantizeAttributes {
 using Attributes =
     std::variant<NoAttributes, PositionIdsAttributes, ActivationAttributes, MatMulAttributes,
                  LayerNormAttributes, AttentionAttributes, PoolAttributes, FakeQuantizeAttributes,
-                 GluAttributes, RotaryAttributes, RmsNormAttributes, UnfoldAttributes>;
+                 GluAttributes, RotaryAttributes, RmsNormAttributes, UnfoldAttributes,
+                 ShiftIdsAttributes>;
 
 /// The default attributes of an op, of the alternative that its row in ops.inc names.
 [[nodiscard]] Attributes default_attributes(OpKind kind);

@@ -42,6 +42,12 @@ const Quantizer* Node::enabled_mark(Operand operand) const {
   return nullptr;
 }
 
+bool are_word_ids(const Graph& graph, ValueId ids) {
+  if (graph.value(ids).name == kInputIds) return true;
+  const int producer = graph.producer(ids);
+  return producer >= 0 && graph.nodes()[static_cast<size_t>(producer)].op == OpKind::kShiftIds;
+}
+
 void make_float_matmul(Node& node) {
   const OpInfo& floats = op_info(OpKind::kMatMul);
   node.op = OpKind::kMatMul;

@@ -62,6 +62,10 @@ struct Node {
   return node.op == OpKind::kMatMul || node.op == OpKind::kQuantizedMatMul;
 }
 
+class Graph;
+/// Whether `ids` are of the vocabulary: input_ids, or these moved by ShiftIds.
+[[nodiscard]] bool are_word_ids(const Graph& graph, ValueId ids);
+
 /// Takes a QuantizedMatMul's integer operands away, and its op; its weight must be F32 by then, or
 /// become it.
 void make_float_matmul(Node& node);

@@ -360,12 +360,22 @@ SymbolicShape infer_unfold(const Rule& rule, const Node& node) {
 }
 
 void check_pool_ids(const Rule& rule, const PoolAttributes& fields) {
-  if (rule.has(Operand::kIds) != (fields.padding_idx >= 0)) {
-    rule.refuse("ids and padding_idx come together");
+  const int counted = (fields.padding_idx >= 0 ? 1 : 0) + (fields.token >= 0 ? 1 : 0);
+  if (counted != (rule.has(Operand::kIds) ? 1 : 0)) {
+    rule.refuse("ids and one of padding_idx and token come together");
   }
   if (!rule.has(Operand::kIds)) return;
   rule.expect_ids(Operand::kIds);
   if (fields.modes != std::vector{PoolMode::kLastToken}) rule.refuse("ids with another mode");
+}
+
+SymbolicShape infer_shift_ids(const Rule& rule, const Node& node) {
+  const auto& fields = node.attribute<ShiftIdsAttributes>();
+  rule.expect_ids(Operand::kIds);
+  // No other ids are held against the table that the result indexes.
+  rule.expect(rule.value(Operand::kIds).name == kInputIds, Operand::kIds, kInputIds);
+  if (fields.first < 0 && fields.padding_idx < 0) rule.refuse("neither first nor padding_idx");
+  return rule.shape(Operand::kIds);
 }
 
 SymbolicShape infer_pool(const Rule& rule, const Node& node) {
@@ -384,6 +394,8 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
     case OpKind::kPositionIds:
       rule.expect_ids(Operand::kIds);
       return rule.shape(Operand::kIds);
+    case OpKind::kShiftIds:
+      return infer_shift_ids(rule, node);
     case OpKind::kGather:
       return infer_gather(rule);
     case OpKind::kSelectTokens:
@@ -445,8 +457,8 @@ ValueType infer_output(const Graph& graph, const Node& node) {
   if (node.attributes.index() != default_attributes(node.op).index()) {
     rule.refuse("attributes of another op");
   }
-  const DType dtype = node.op == OpKind::kPositionIds ? DType::kI32 : DType::kF32;
-  return {dtype, infer_shape(rule, node)};
+  const bool ids = node.op == OpKind::kPositionIds || node.op == OpKind::kShiftIds;
+  return {ids ? DType::kI32 : DType::kF32, infer_shape(rule, node)};
 }
 
 }  // namespace tamis::graph

@@ -82,5 +82,6 @@ extern const FamilyParts kQwen2;
 extern const FamilyParts kQwen3;
 extern const FamilyParts kGemma3;
 extern const FamilyParts kT5;
+extern const FamilyParts kBart;
 
 }  // namespace tamis::models

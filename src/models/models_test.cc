@@ -152,10 +152,31 @@ bool has_other_layers(const graph::Graph& graph, int layers) {
   return true;
 }
 
+// BART's two halves: the decoder's layers attend twice.
+void expect_two_halves(const graph::Graph& graph, const ModelConfig& config) {
+  const auto layers = [&](const char* key) {
+    return static_cast<int>(config.fields.integer(key, 12, 0, 100));
+  };
+  const int encoder = layers("encoder_layers");
+  const int decoder = layers("decoder_layers");
+  const int norms_first = config.model_type == "mbart" ? 1 : 0;
+  EXPECT_EQ(count(graph, OpKind::kMatMul), 6 * encoder + 10 * decoder);
+  EXPECT_EQ(count(graph, OpKind::kAdd), 8 * encoder + 13 * decoder + 2);
+  EXPECT_EQ(count(graph, OpKind::kLayerNormalization),
+            2 * encoder + 3 * decoder + 2 + 2 * norms_first);
+  EXPECT_EQ(count(graph, OpKind::kActivation), encoder + decoder);
+  EXPECT_EQ(count(graph, OpKind::kAttentionScores), encoder + 2 * decoder);
+  EXPECT_EQ(count(graph, OpKind::kMul), config.fields.flag("scale_embedding", false) ? 2 : 0);
+  EXPECT_EQ(count(graph, OpKind::kGather), 4);
+  EXPECT_EQ(count(graph, OpKind::kShiftIds), 1);
+  EXPECT_EQ(graph.inputs().size(), 1u);
+}
+
 TEST_P(CommittedModel, HasTheUnfusedNodesOfItsLayers) {
   const auto checkpoint = Checkpoint::open(testdata_model(GetParam()));
   const ModelConfig& config = checkpoint->config();
   const graph::Graph graph = build_model(*checkpoint, {HeadKind::kEmbedding, {}}).graph;
+  if (config.model_type.ends_with("bart")) return expect_two_halves(graph, config);
   if (has_other_layers(graph, static_cast<int>(config.num_hidden_layers))) return;
   const Deviation more = deviation_of(GetParam());
   const auto layers = static_cast<int>(config.num_hidden_layers * config.inner_group_num);
@@ -392,7 +413,7 @@ TEST(Models, UnknownFamiliesAreRefused) {
             "roberta, camembert, xlm-roberta, albert, electra, mpnet, deberta, deberta-v2, ernie, "
             "megatron-bert, roberta-prelayernorm, xlm-roberta-xl, data2vec-text, dpr, modernbert, "
             "nomic_bert, gte, new, eurobert, neobert, jina_bert, jina_embeddings_v3, esm, llama, "
-            "mistral, qwen2, qwen3, gemma3_text, t5, mt5");
+            "mistral, qwen2, qwen3, gemma3_text, t5, mt5, bart, mbart");
 }
 
 TEST(Models, HeadsThatAreNotThereAreRefused) {

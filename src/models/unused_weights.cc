@@ -53,6 +53,8 @@ constexpr std::string_view kUsual[] = {
     "dense.",
     "contact_head.",
     "score.",
+    "final_logits_bias",
+    "encoder.version",
 };
 
 bool is_usual(std::string_view name, std::string_view prefix) {

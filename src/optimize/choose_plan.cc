@@ -114,14 +114,16 @@ class Chooser {
   [[nodiscard]] double time(Runner& runner) const {
     constexpr int32_t kSequences = 8;
     const auto length = static_cast<int32_t>(std::min<int64_t>(128, model_.manifest().max_length));
-    const int64_t vocab = runner.info().limits.vocab_size;
+    const engine::BatchLimits& limits = runner.info().limits;
     std::mt19937 random(7);
     engine::BatchBuilder batch;
     for (int32_t s = 0; s < kSequences; ++s) {
       tasks::Sequence sequence;
       for (int32_t t = 0; t < length; ++t) {
-        sequence.ids.push_back(static_cast<int32_t>(random() % static_cast<uint32_t>(vocab)));
+        sequence.ids.push_back(
+            static_cast<int32_t>(random() % static_cast<uint32_t>(limits.vocab_size)));
       }
+      engine::end_as_required(sequence.ids, limits);
       batch.append(sequence.view());
     }
     engine::Outputs outputs;

@@ -29,7 +29,9 @@ struct ReportShape {
 };
 constexpr ReportShape kShapes[] = {{1, 16}, {1, 128}, {8, 128}};
 
-void random_batch(const ReportShape& shape, int64_t vocab, engine::BatchBuilder& batch) {
+void random_batch(const ReportShape& shape, const engine::BatchLimits& limits,
+                  engine::BatchBuilder& batch) {
+  const int64_t vocab = limits.vocab_size;
   std::mt19937 engine(7);
   const auto least = static_cast<int32_t>(std::min<int64_t>(1000, vocab / 2));
   std::uniform_int_distribution<int32_t> uniform(least, static_cast<int32_t>(vocab - 1));
@@ -37,6 +39,7 @@ void random_batch(const ReportShape& shape, int64_t vocab, engine::BatchBuilder&
   for (int64_t s = 0; s < shape.batch; ++s) {
     tasks::Sequence sequence;
     for (int64_t i = 0; i < shape.seq; ++i) sequence.ids.push_back(uniform(engine));
+    engine::end_as_required(sequence.ids, limits);
     batch.append(sequence.view());
   }
 }
@@ -45,7 +48,7 @@ void random_batch(const ReportShape& shape, int64_t vocab, engine::BatchBuilder&
 LatencyRow time_shape(const ReportShape& shape, const LoadedModel& before, const LoadedModel& after,
                       double seconds) {
   engine::BatchBuilder batch;
-  random_batch(shape, after.runner().info().limits.vocab_size, batch);
+  random_batch(shape, after.runner().info().limits, batch);
   engine::Outputs outputs;
   std::vector<double> ms[2];
   const LoadedModel* models[2] = {&before, &after};

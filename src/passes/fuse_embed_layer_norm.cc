@@ -20,7 +20,7 @@ bool place(const graph::Graph& graph, const Uses& uses, const graph::Node& gathe
   const graph::ValueId ids = gather.operand(Operand::kIds);
   const std::string& name = graph.value(ids).name;
   const graph::Node** slot = nullptr;
-  if (name == graph::kInputIds) {
+  if (graph::are_word_ids(graph, ids)) {
     slot = &sum.word;
   } else if (name == graph::kTokenTypeIds) {
     slot = &sum.type;

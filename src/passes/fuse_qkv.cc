@@ -85,11 +85,41 @@ size_t fuse(graph::Graph& graph, size_t i, const Projections& found, Stacks& sta
   return added;
 }
 
+/// The MatMuls of keys and values.
+using KeysAndValues = std::array<const Node*, 2>;
+
+// Those of one value, where the queries are made of another: attention to an encoder's rows.
+bool find_keys_and_values(const Uses& uses, const Node& attention, KeysAndValues& found) {
+  if (!attention.has(Operand::kV)) return false;
+  constexpr Operand kOperands[] = {Operand::kK, Operand::kV};
+  for (size_t i = 0; i < 2; ++i) {
+    const ValueId part = attention.operand(kOperands[i]);
+    found[i] = uses.used_once(part) ? uses.producer(part, OpKind::kMatMul) : nullptr;
+    if (found[i] == nullptr) return false;
+  }
+  const Node* q = uses.producer(attention.operand(Operand::kQ), OpKind::kMatMul);
+  return q != nullptr && q->operand(Operand::kX) != found[0]->operand(Operand::kX) &&
+         can_merge(found);
+}
+
+// Node i is the Attention; one node is put before it.
+void fuse(graph::Graph& graph, size_t i, const KeysAndValues& found, Stacks& stacks) {
+  const std::string scope = graph.nodes()[i].scope;
+  MergedMatMul merged = merge(graph, found, stacks, "+value");
+  const ValueId kv = graph.insert_node(i, OpKind::kMatMul, std::move(merged.inputs),
+                                       graph::MatMulAttributes{}, scope, cat(scope, ".kv"));
+  graph.nodes()[i].quantizers = std::move(merged.quantizers);
+  Node& attention = graph.nodes()[i + 1];
+  attention.set_operand(Operand::kK, kv);
+  attention.set_operand(Operand::kV, graph::kNoValue);
+}
+
 }  // namespace
 
 // Three MatMuls of one value that only an Attention reads become one MatMul of the stacked weights,
 // which are stacked once however many layers share them. Where queries and keys turn by rotary
-// positions on the way, they turn together: keys are heads behind those of the queries.
+// positions on the way, they turn together: keys are heads behind those of the queries. Where the
+// queries are of another value, the two others become one.
 bool fuse_qkv(graph::Graph& graph) {
   bool changed = false;
   Stacks stacks;
@@ -97,8 +127,14 @@ bool fuse_qkv(graph::Graph& graph) {
     if (graph.nodes()[i].op != OpKind::kAttention) continue;
     const Uses uses(graph);
     Projections found;
-    if (!find_projections(graph, uses, graph.nodes()[i], found)) continue;
-    i += fuse(graph, i, found, stacks);
+    KeysAndValues pair = {};
+    if (find_projections(graph, uses, graph.nodes()[i], found)) {
+      i += fuse(graph, i, found, stacks);
+    } else if (find_keys_and_values(uses, graph.nodes()[i], pair)) {
+      fuse(graph, i++, pair, stacks);
+    } else {
+      continue;
+    }
     changed = true;
   }
   if (changed) graph.remove_dead();

@@ -45,6 +45,7 @@ bool is_rowwise(OpKind op) {
     case OpKind::kSkipLayerNormalization:
       return true;
     case OpKind::kPositionIds:
+    case OpKind::kShiftIds:
     case OpKind::kGather:
     case OpKind::kUnfold:
     case OpKind::kVocabularyPool:

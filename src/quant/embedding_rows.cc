@@ -37,7 +37,7 @@ bool has_tables(const Node& node) {
 /// A constant that is a table, and all that read it.
 struct Table {
   std::vector<size_t> nodes;
-  bool of_token_ids = true;  ///< every reader's ids are the graph's input_ids, in kTable
+  bool of_token_ids = true;  ///< every reader's ids are of the vocabulary, in kTable
 };
 
 // An output that is rows of a table as they are is read by the tasks, not by layers (the weights of
@@ -54,7 +54,7 @@ std::map<ValueId, Table> find_tables(const Graph& graph) {
       Table& table = tables[id];
       table.nodes.push_back(i);
       table.of_token_ids = table.of_token_ids && slot.table == Operand::kTable &&
-                           graph.value(node.operand(slot.ids)).name == graph::kInputIds;
+                           graph::are_word_ids(graph, node.operand(slot.ids));
     }
   }
   return tables;

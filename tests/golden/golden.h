@@ -69,6 +69,10 @@ using Result = std::map<std::string, std::vector<float>>;
 [[nodiscard]] std::vector<Result> run_apart(const Subject& subject, ThreadPool& pool,
                                             std::span<const Case> cases);
 
+/// Layers that a value passes one behind the other. One of BART's decoder attends twice, and counts
+/// so.
+[[nodiscard]] int64_t layers_of(const ModelConfig& config);
+
 /// How far a float32 evaluation of a model may lie from the recorded one:
 ///
 ///   f64_maxdiff + f64_maxdiff_of_all + 4 u sqrt(roundings) magnitude,  u = 2^-24 (float32's eps/2)

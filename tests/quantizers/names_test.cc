@@ -222,7 +222,8 @@ struct LayerRow {
   const char* layer;
   std::vector<std::string> linears;
   std::vector<std::string> products;  // two operands of two products
-  std::vector<std::string> sums;
+  std::vector<std::string> sums;      // modules; "": the layer itself
+  int sums_of_module = 1;
 };
 
 TEST(QuantizerNames, OfALayerOfOtherFamilies) {
@@ -245,6 +246,20 @@ TEST(QuantizerNames, OfALayerOfOtherFamilies) {
         "attention.output.dense", "intermediate.dense", "output.dense"},
        {"attention.self"},
        {"attention.output", "output"}},
+      {"bart-sequence-classification",
+       "model.decoder.layers.1.",
+       {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj",
+        "encoder_attn.q_proj", "encoder_attn.k_proj", "encoder_attn.v_proj",
+        "encoder_attn.out_proj", "fc1", "fc2"},
+       {"self_attn", "encoder_attn"},
+       {""},
+       3},
+      {"mbart-sequence-classification",
+       "model.encoder.layers.1.",
+       {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj", "fc1",
+        "fc2"},
+       {"self_attn"},
+       {""}},
   };
   for (const LayerRow& row : rows) {
     std::set<std::string> expected;
@@ -256,7 +271,9 @@ TEST(QuantizerNames, OfALayerOfOtherFamilies) {
       for (int i = 0; i < 4; ++i) expected.insert(cat(module, ".matmul_quantizer_", i));
     }
     for (const std::string& module : row.sums) {
-      for (int i = 0; i < 2; ++i) expected.insert(cat(module, ".layernorm_quantizer_", i));
+      for (int i = 0; i < 2 * row.sums_of_module; ++i) {
+        expected.insert(cat(module, module.empty() ? "" : ".", "layernorm_quantizer_", i));
+      }
     }
     std::set<std::string> found;
     const std::string_view layer = row.layer;

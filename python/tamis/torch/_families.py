@@ -60,6 +60,19 @@ _DECODER_HEADS = Family("transformers.modeling_layers", Rules(keep=("GradientChe
 _GEMMA3 = Rules(leave=("Gemma3MultiModalProjector",))
 
 
+# What a decoder's layer sees of the encoder is added inside an "if"; the sums of embeddings are left
+# in float, as everywhere.
+_BART = Rules(
+    sums=("BartDecoderLayer.forward.hidden_states",),
+    leave=("BartEncoder.forward", "BartDecoder.forward"),
+)
+_MBART = Rules(
+    leave=("MBartEncoder.forward", "MBartDecoder.forward"),
+    last={"MBartEncoderLayer": ("MBartEncoder", "self.layers[-1]"),
+          "MBartDecoderLayer": ("MBartDecoder", "self.layers[-1]")},
+)
+
+
 def _norms_first(prefix: str) -> Rules:
     """BERT's modules with the norms before attention and feed-forward, and one behind all."""
     return Rules(last={f"{prefix}Output": (f"{prefix}Encoder", "self.layer[-1].output")})
@@ -68,6 +81,7 @@ def _norms_first(prefix: str) -> Rules:
 FAMILIES: Dict[str, List[Family]] = {
     model_type: [Family(_module(name), rules)] for model_type, name, rules in [
         ("albert", "albert", Rules()),
+        ("bart", "bart", _BART),
         ("bert", "bert", Rules()),
         ("camembert", "camembert", Rules()),
         ("deberta", "deberta", _DEBERTA),
@@ -79,6 +93,7 @@ FAMILIES: Dict[str, List[Family]] = {
         ("eurobert", "eurobert", Rules()),
         ("gte", "gte", Rules()),
         ("jina_embeddings_v3", "jina_embeddings_v3", Rules()),
+        ("mbart", "mbart", _MBART),
         ("megatron-bert", "megatron_bert", _norms_first("MegatronBert")),
         ("modernbert", "modernbert", _MODERN_BERT),
         ("mpnet", "mpnet", Rules()),

@@ -175,7 +175,9 @@ class Rules:
     keep: Sequence[str] = ()
     """Classes of the module that stay the old objects, as code elsewhere asks for them by identity."""
     sums: Sequence[str] = ()
-    """Variables of methods whose value is a sum that a norm alone reads: "Class.method.variable"."""
+    """Variables of methods whose values, where they are sums, a norm alone reads:
+    "Class.method.variable".
+    """
     plain: Dict[str, Sequence[str]] = field(default_factory=dict)
     """By method that is left alone: linear layers, attributes of self, that compute constants there,
     which Tamis keeps in float.
@@ -298,8 +300,9 @@ class _Rewriter:
         for path in self._rules.sums:
             owner, _, variable = path.rpartition(".")
             for node in ast.walk(self._find(owner) or ast.Module([], [])):
-                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == variable:
-                    assert isinstance(node.value, ast.BinOp)
+                if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != variable:
+                    continue
+                if isinstance(node.value, ast.BinOp):
                     yield node.value
 
     def _use_plain_layers(self) -> None:

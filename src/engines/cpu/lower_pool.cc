@@ -3,6 +3,7 @@
 #include "engines/cpu/lowering.h"
 #include "engines/cpu/pool_kinds.h"
 #include "kernels/cpu/pooling/pooling.h"
+#include "kernels/reference/reference.h"
 
 namespace tamis::engines::cpu {
 
@@ -45,15 +46,19 @@ class PoolStep final : public Step {
   int64_t width_;
 };
 
-// The last row of each sequence whose token is not the padding; its first where all are.
+// The last row of each sequence whose token is not the padding, its first where all are; or whose
+// token is the one that each has.
 class LastTokenStep final : public Step {
  public:
-  LastTokenStep(const graph::Node& node, const Lowering& lowering)
+  LastTokenStep(const graph::Node& node, Lowering& lowering)
       : x_(node.operand(graph::Operand::kX)),
         ids_(node.operand(graph::Operand::kIds)),
         y_(node.output),
         padding_(node.attribute<graph::PoolAttributes>().padding_idx),
-        width_(lowering.columns(node.operand(graph::Operand::kX))) {}
+        token_(node.attribute<graph::PoolAttributes>().token),
+        width_(lowering.columns(node.operand(graph::Operand::kX))) {
+    lowering.require_token(token_);
+  }
 
   void run(const StepContext& context) const noexcept override {
     const Share rows = share_of(context.block->sequences(), context);
@@ -74,6 +79,11 @@ class LastTokenStep final : public Step {
   [[nodiscard]] int64_t last_token(const StepContext& context, int64_t sequence) const {
     const auto* ids = context.value<const int32_t>(ids_);
     const int64_t first = context.cu_seqlens[sequence];
+    if (token_ >= 0) {
+      return kernels::reference::last_place_of(
+          {ids, static_cast<size_t>(context.block->tokens())}, context.cu_seqlens[sequence],
+          context.cu_seqlens[sequence + 1], static_cast<int32_t>(token_));
+    }
     int64_t token = context.cu_seqlens[sequence + 1] - 1;
     while (token > first && ids[token] == padding_) --token;
     return token;
@@ -83,6 +93,7 @@ class LastTokenStep final : public Step {
   graph::ValueId ids_;
   graph::ValueId y_;
   int64_t padding_;
+  int64_t token_;
   int64_t width_;
 };
 

@@ -42,7 +42,39 @@ class PositionIdsStep final : public Step {
   graph::PositionIdsAttributes attributes_;
 };
 
+// The same of ids that a decoder reads.
+class ShiftIdsStep final : public Step {
+ public:
+  explicit ShiftIdsStep(const graph::Node& node)
+      : ids_(node.operand(graph::Operand::kIds)),
+        y_(node.output),
+        attributes_(node.attribute<graph::ShiftIdsAttributes>()) {}
+
+  void run(const StepContext& context) const noexcept override {
+    if (context.worker != 0) return;
+    const auto tokens = static_cast<size_t>(context.block->tokens());
+    kernels::reference::shift_ids(
+        {context.value<const int32_t>(ids_), tokens},
+        {context.cu_seqlens, static_cast<size_t>(context.block->sequences()) + 1},
+        static_cast<int32_t>(attributes_.first), static_cast<int32_t>(attributes_.padding_idx),
+        {context.value<int32_t>(y_), tokens});
+  }
+
+  [[nodiscard]] std::string_view kernel() const override { return "shift_ids"; }
+
+ private:
+  graph::ValueId ids_;
+  graph::ValueId y_;
+  graph::ShiftIdsAttributes attributes_;
+};
+
 }  // namespace
+
+std::unique_ptr<Step> lower_shift_ids(const graph::Node& node, Lowering& lowering) {
+  // What a token reads is the one before it, which may be one that none sees.
+  lowering.limit_unseen({}, false);
+  return std::make_unique<ShiftIdsStep>(node);
+}
 
 std::unique_ptr<Step> lower_position_ids(const graph::Node& node, Lowering&) {
   return std::make_unique<PositionIdsStep>(node);

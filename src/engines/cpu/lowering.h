@@ -102,6 +102,8 @@ class Lowering {
   void limit_unseen(const kernels::AttentionTerms& terms, bool any = true) {
     limits_.limit_unseen(terms, any);
   }
+  /// Notes a token that each sequence must have; -1: none.
+  void require_token(int64_t token) { limits_.require_token(token); }
   [[nodiscard]] const engine::BatchLimits& limits() const { return limits_.get(); }
   /// Bytes packed so far.
   [[nodiscard]] size_t packed_bytes() const { return packed_bytes_; }

@@ -16,6 +16,18 @@ const graph::PositionIdsAttributes* position_rule(const graph::Graph& graph, gra
       &graph.nodes()[static_cast<size_t>(producer)].attributes);
 }
 
+// What a decoder reads first is no id of a batch, and so is not looked at by check_batch().
+void check_first(const graph::Graph& graph, graph::ValueId ids, int64_t rows) {
+  const int producer = graph.producer(ids);
+  if (producer < 0) return;
+  const graph::Node& node = graph.nodes()[static_cast<size_t>(producer)];
+  const auto* shift = std::get_if<graph::ShiftIdsAttributes>(&node.attributes);
+  const int64_t first = shift == nullptr ? 0 : shift->first;
+  if (first < rows) return;
+  fail(ErrorCode::kInvalidArgument, "ShiftIds at ", node.scope, ": first is ", first,
+       ", but its table has ", rows, " rows");
+}
+
 // The smaller of two limits where 0 stands for none.
 int64_t tighter(int64_t limit, int64_t rows) { return limit == 0 ? rows : std::min(limit, rows); }
 
@@ -33,8 +45,9 @@ void TableLimits::limit_unseen(const kernels::AttentionTerms& terms, bool any) {
 
 void TableLimits::limit_ids(const graph::Graph& graph, graph::ValueId ids, int64_t rows) {
   const std::string& name = graph.value(ids).name;
-  if (name == graph::kInputIds) {
+  if (graph::are_word_ids(graph, ids)) {
     limits_.vocab_size = tighter(limits_.vocab_size, rows);
+    check_first(graph, ids, rows);
   } else if (name == graph::kTokenTypeIds) {
     limits_.type_vocab_size = tighter(limits_.type_vocab_size, rows);
   } else if (const auto* rule = position_rule(graph, ids)) {

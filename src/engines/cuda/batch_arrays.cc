@@ -23,6 +23,7 @@ int64_t elements(const ArrayKey& key, const Extent& extent) {
     case ArrayKind::kTileCount:
       return 1;
     case ArrayKind::kInputIds:
+    case ArrayKind::kShiftedIds:
     case ArrayKind::kTokenTypeIds:
     case ArrayKind::kPositions:
       return extent.tokens;
@@ -56,6 +57,11 @@ class Filler {
       case ArrayKind::kInputIds:
         std::ranges::copy(batch_.input_ids, to);
         return;
+      case ArrayKind::kShiftedIds:
+        return kernels::reference::shift_ids(batch_.input_ids, batch_.cu_seqlens,
+                                             static_cast<int32_t>(key.shift.first),
+                                             static_cast<int32_t>(key.shift.padding_idx),
+                                             {to, static_cast<size_t>(batch_.tokens())});
       case ArrayKind::kTokenTypeIds:
         return copy_or_zeros(batch_.token_type_ids, to);
       case ArrayKind::kPositions:
@@ -81,7 +87,7 @@ class Filler {
         return for_each_row(key.symbol,
                             [&](int64_t row, int32_t token, int64_t) { to[row] = token; });
       case ArrayKind::kLastOf:
-        for (int64_t s = 0; s < batch_.sequences(); ++s) to[s] = last_of(s, key.padding_idx);
+        for (int64_t s = 0; s < batch_.sequences(); ++s) to[s] = last_of(s, key);
         return;
       case ArrayKind::kFilled:
         for (int64_t s = 0; s < batch_.sequences(); ++s) {
@@ -110,10 +116,15 @@ class Filler {
     return batch_.key_lengths.empty() ? length(sequence)
                                       : batch_.key_lengths[static_cast<size_t>(sequence)];
   }
-  [[nodiscard]] int32_t last_of(int64_t sequence, int64_t padding_idx) const {
+  [[nodiscard]] int32_t last_of(int64_t sequence, const ArrayKey& key) const {
     if (length(sequence) == 0) return -1;
+    if (key.token >= 0) {
+      return kernels::reference::last_place_of(
+          batch_.input_ids, begin(sequence), begin(sequence + 1), static_cast<int32_t>(key.token));
+    }
     int32_t token = begin(sequence + 1) - 1;
-    while (token > begin(sequence) && batch_.input_ids[static_cast<size_t>(token)] == padding_idx) {
+    while (token > begin(sequence) &&
+           batch_.input_ids[static_cast<size_t>(token)] == key.padding_idx) {
       --token;
     }
     return token;

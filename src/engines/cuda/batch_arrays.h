@@ -34,6 +34,7 @@ enum class ArrayKind : uint8_t {
   kRows,          ///< [1]: rows that the symbol counts
   kInputIds,      ///< [T]
   kTokenTypeIds,  ///< [T], zeros where the batch brings none
+  kShiftedIds,    ///< [T]: what a decoder reads
   kPositions,     ///< [T]: position ids by the family's rule
   kCuSeqlens,     ///< [B + 1]
   kPlaces,        ///< of each row its token's place in its sequence
@@ -41,7 +42,7 @@ enum class ArrayKind : uint8_t {
   kTileCount,     ///< [1]
   kTiles,         ///< AttentionTile of the symbol's rows
   kTokenOf,       ///< of each row the token that it is; -1: none
-  kLastOf,        ///< [B]: the last token that is not the padding, the first where all are, or -1
+  kLastOf,        ///< [B]: the last token that is not the padding, or is `token`; -1: none
   kFilled,        ///< [B]: the sequence's number, -1 where it is empty
   kAround,        ///< [T, width]: the tokens around each, -1 outside its sequence
 };
@@ -53,6 +54,8 @@ struct ArrayKey {
   int64_t width = 0;        ///< of kAround
   int64_t padding_idx = 0;  ///< of kLastOf
   graph::PositionIdsAttributes rule;
+  int64_t token = -1;  ///< of kLastOf: the one that is looked for, unless it is -1
+  graph::ShiftIdsAttributes shift = {};
 
   friend bool operator==(const ArrayKey&, const ArrayKey&) = default;
 };

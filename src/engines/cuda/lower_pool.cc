@@ -93,8 +93,9 @@ std::unique_ptr<Step> lower_pool(const graph::Node& node, Lowering& lowering) {
     const graph::Value& ids = lowering.graph().value(node.operand(Operand::kIds));
     if (ids.name != graph::kInputIds) refuse(node, "ids that are not the batch's");
     const auto& fields = node.attribute<graph::PoolAttributes>();
-    const int last =
-        lowering.arrays().add({ArrayKind::kLastOf, Symbol::kSequences, 0, fields.padding_idx, {}});
+    lowering.limits().require_token(fields.token);
+    const int last = lowering.arrays().add(
+        {ArrayKind::kLastOf, Symbol::kSequences, 0, fields.padding_idx, {}, fields.token, {}});
     return std::make_unique<SelectStep>(node, last, 1, lowering);
   }
   return std::make_unique<PoolStep>(node, lowering);

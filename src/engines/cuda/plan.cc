@@ -47,7 +47,7 @@ void Plan::lower_nodes(const graph::Graph& graph, Lowering& lowering) {
   }
 }
 
-// Inputs, and position ids, which the host makes.
+// Inputs, and ids of positions and of a decoder, which the host makes.
 void Plan::find_arrays(const graph::Graph& graph, Lowering& lowering) {
   for (const graph::ValueId input : graph.inputs()) {
     const graph::Value& value = graph.value(input);
@@ -60,6 +60,17 @@ void Plan::find_arrays(const graph::Graph& graph, Lowering& lowering) {
         {input, lowering.array(types ? ArrayKind::kTokenTypeIds : ArrayKind::kInputIds)});
   }
   for (const graph::Node& node : graph.nodes()) {
+    if (node.op == graph::OpKind::kShiftIds) {
+      lowering.limits().limit_unseen({}, false);
+      array_values_.push_back(
+          {node.output, lowering.arrays().add({ArrayKind::kShiftedIds,
+                                               graph::Symbol::kTokens,
+                                               0,
+                                               0,
+                                               {},
+                                               -1,
+                                               node.attribute<graph::ShiftIdsAttributes>()})});
+    }
     if (node.op != graph::OpKind::kPositionIds) continue;
     array_values_.push_back(
         {node.output, lowering.arrays().add({ArrayKind::kPositions, graph::Symbol::kTokens, 0, 0,

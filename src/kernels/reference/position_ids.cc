@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstddef>
 
 #include "kernels/reference/reference.h"
@@ -22,6 +23,26 @@ void position_ids_roberta(std::span<const int32_t> input_ids, std::span<const in
       out[t] = is_padding ? padding_idx : padding_idx + seen;
     }
   }
+}
+
+void shift_ids(std::span<const int32_t> input_ids, std::span<const int32_t> cu_seqlens,
+               int32_t first, int32_t padding_idx, std::span<int32_t> out) {
+  for (size_t s = 0; s + 1 < cu_seqlens.size(); ++s) {
+    const auto begin = static_cast<size_t>(cu_seqlens[s]);
+    const auto ids = input_ids.subspan(begin, static_cast<size_t>(cu_seqlens[s + 1]) - begin);
+    if (ids.empty()) continue;
+    const auto count = static_cast<size_t>(
+        std::ranges::count_if(ids, [padding_idx](int32_t id) { return id != padding_idx; }));
+    out[begin] = first >= 0 ? first : ids[count == 0 ? 0 : count - 1];
+    std::ranges::copy(ids.first(ids.size() - 1), out.begin() + static_cast<ptrdiff_t>(begin) + 1);
+  }
+}
+
+int32_t last_place_of(std::span<const int32_t> ids, int32_t begin, int32_t end, int32_t token) {
+  for (int32_t place = end - 1; place >= begin; --place) {
+    if (ids[static_cast<size_t>(place)] == token) return place;
+  }
+  return begin == end ? -1 : end - 1;
 }
 
 }  // namespace tamis::kernels::reference

@@ -88,6 +88,17 @@ void position_ids(std::span<const int32_t> cu_seqlens, std::span<int32_t> out);
 void position_ids_roberta(std::span<const int32_t> input_ids, std::span<const int32_t> cu_seqlens,
                           int32_t padding_idx, std::span<int32_t> out);
 
+/// Each sequence's ids moved one place towards its end, and in front `first`; where that is
+/// negative, the sequence's id number c - 1, c being the count of those other than padding_idx, or
+/// its first where all are (transformers, shift_tokens_right of BART and mBART).
+void shift_ids(std::span<const int32_t> input_ids, std::span<const int32_t> cu_seqlens,
+               int32_t first, int32_t padding_idx, std::span<int32_t> out);
+
+/// The place of the last token of each sequence that is `token`; its last where none is, -1 where
+/// the sequence is empty.
+[[nodiscard]] int32_t last_place_of(std::span<const int32_t> ids, int32_t begin, int32_t end,
+                                    int32_t token);
+
 /// The whole of attention: softmax(scale * q k^T) v for each sequence and head.
 void attention(const AttentionArgs& args);
 

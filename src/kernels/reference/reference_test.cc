@@ -122,6 +122,28 @@ TEST(ReferencePositionIds, CountsWithinEachSequence) {
   EXPECT_EQ(out, (std::vector<int32_t>{2, 1, 3, 1, 2}));
 }
 
+TEST(ReferenceShiftIds, MovesEachSequenceByOne) {
+  const std::vector<int32_t> cu_seqlens = {0, 3, 3, 4, 8};
+  const std::vector<int32_t> ids = {5, 6, 7, 8, 9, 1, 4, 1};  // 1 is padding
+  std::vector<int32_t> out(8);
+  reference::shift_ids(ids, cu_seqlens, 2, -1, out);
+  EXPECT_EQ(out, (std::vector<int32_t>{2, 5, 6, 2, 2, 9, 1, 4}));
+  // Of mBART: place 1 of the last sequence, of whose ids two are no padding.
+  reference::shift_ids(ids, cu_seqlens, -1, 1, out);
+  EXPECT_EQ(out, (std::vector<int32_t>{7, 5, 6, 8, 1, 9, 1, 4}));
+  const std::vector<int32_t> only_padding = {1, 1};
+  out.resize(2);
+  reference::shift_ids(only_padding, std::vector<int32_t>{0, 2}, -1, 1, out);
+  EXPECT_EQ(out, only_padding);
+}
+
+TEST(ReferenceShiftIds, LastPlaceIsThatOfTheTokenOrTheLast) {
+  const std::vector<int32_t> ids = {2, 5, 2, 6, 2};
+  EXPECT_EQ(reference::last_place_of(ids, 0, 4, 2), 2);
+  EXPECT_EQ(reference::last_place_of(ids, 1, 2, 2), 1);
+  EXPECT_EQ(reference::last_place_of(ids, 3, 3, 2), -1);
+}
+
 TEST(ReferenceAttention, PartsEqualTheWhole) {
   const std::vector<int32_t> cu_seqlens = {0, 2, 2, 5};
   constexpr int64_t kHeads = 2;

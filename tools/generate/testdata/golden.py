@@ -9,6 +9,7 @@ import torch
 import checkpoints
 import common
 import corpus
+import encoder_decoders
 import more_families
 import small_tokenizers
 
@@ -49,14 +50,17 @@ def masked_cases(mask: str) -> list[dict]:
 
 def cases_of(folder: Path, head: str, tokenizer) -> list[dict]:
     """The cases that a checkpoint's head is recorded with."""
-    small = json.loads((folder / "config.json").read_text()).get("model_type") in more_families.HEADS
+    family = json.loads((folder / "config.json").read_text()).get("model_type")
+    small = family in more_families.HEADS
     if head == "masked-lm":
         cases = masked_cases(tokenizer.mask_token)
         return [cases[1], cases[4]] if small else cases
     if head == "question-answering":
         return [QA_CASES[1], QA_CASES[4]] if small else QA_CASES
     if small:
-        return [SMALL_CASES[0], SMALL_CASES[2]] if head == "base" else SMALL_CASES
+        if head == "base":
+            return [SMALL_CASES[0], SMALL_CASES[2]]
+        return SMALL_CASES + (encoder_decoders.CASES if family in encoder_decoders.HEADS else [])
     return BASE_CASES if head == "base" else PLAIN_CASES
 
 

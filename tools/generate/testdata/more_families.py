@@ -3,6 +3,7 @@
 import transformers
 
 import decoders
+import encoder_decoders
 import own_models
 import small_tokenizers
 
@@ -16,6 +17,7 @@ HEADS = {
     "modernbert": ALL_HEADS, "nomic_bert": NO_ANSWERS, "gte": NO_ANSWERS, "eurobert": NO_ANSWERS,
     "jina_embeddings_v3": ["base", "sequence-classification", "masked-lm"], "esm": ["base", "token-classification"],
     **{family: list(heads) for family, heads in own_models.ARCHITECTURES.items()}, **decoders.HEADS,
+    **encoder_decoders.HEADS,
 }
 # Families with segments.
 WITH_TYPES = {"ernie", "megatron-bert", "dpr", "nomic_bert", *own_models.WITH_TYPES}
@@ -94,6 +96,11 @@ def tokenizer_for(spec) -> small_tokenizers.SmallTokenizer:
         return small_tokenizers.mpnet()
     if spec.family in ("roberta-prelayernorm", "data2vec-text"):
         return small_tokenizers.byte_bpe(280)
+    if spec.family in encoder_decoders.HEADS:
+        tokenizer = small_tokenizers.byte_bpe(280)
+        name = "BartTokenizer" if spec.family == "bart" else "PreTrainedTokenizerFast"
+        tokenizer.tokenizer_config["tokenizer_class"] = name
+        return tokenizer
     if spec.family == "qwen2":
         # The type asks for its own class, whatever the folder names.
         tokenizer = small_tokenizers.byte_bpe(280)
@@ -116,6 +123,8 @@ def config_for(spec, tokenizer: small_tokenizers.SmallTokenizer, labels: dict) -
     backend = tokenizer.fast
     if spec.family in own_models.MODELS:
         return own_models.config_for(spec, tokenizer.vocab_size, backend.pad_token_id, labels)
+    if spec.family in encoder_decoders.HEADS:
+        return encoder_decoders.config_for(spec, tokenizer, MAX_LENGTH, labels)
     ids = {name: getattr(backend, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
     extra = 2 if spec.family in ROBERTA_POSITIONS else 0
     options = {
