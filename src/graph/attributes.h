@@ -92,12 +92,14 @@ struct UnfoldAttributes {
 /// Rotary positions (RoFormer): in each of the first `heads` parts of `head_size` columns, the
 /// first r columns, r / 2 frequencies being given, are pairs that turn by place * frequency: column
 /// i with i + r / 2, or where interleaved 2i with 2i + 1. Cosines and sines are times `scale`. The
-/// other columns are copied.
+/// other columns are copied. Where `long_from` is not 0, there are two rows of frequencies: the
+/// second turns sequences of more tokens than that, or that have a place behind it.
 struct RotaryAttributes {
   int64_t heads = 1;
   int64_t head_size = 0;
   bool interleaved = false;
   float scale = 1.0f;
+  int64_t long_from = 0;
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& visitor) {
@@ -105,6 +107,7 @@ struct RotaryAttributes {
     visitor("head_size", self.head_size);
     visitor("interleaved", self.interleaved, false);
     visitor("scale", self.scale, 1.0f);
+    visitor("long_from", self.long_from, int64_t{0});
   }
   friend bool operator==(const RotaryAttributes&, const RotaryAttributes&) = default;
 };

@@ -125,12 +125,17 @@ SymbolicShape infer_rotary(const Rule& rule, const Node& node) {
   if (fields.head_size <= 0 || fields.heads <= 0 || fields.heads > width / fields.head_size) {
     rule.refuse(fields.heads, " heads of ", fields.head_size, " columns are not in ", width);
   }
+  if (fields.long_from < 0) rule.refuse("long_from ", fields.long_from);
   const SymbolicShape& frequencies = rule.shape(Operand::kFrequencies);
+  const bool two = fields.long_from > 0;
+  const size_t rank = two ? 2 : 1;
   rule.expect(rule.is_constant(Operand::kFrequencies) &&
                   rule.value(Operand::kFrequencies).dtype == DType::kF32 &&
-                  frequencies.rank() == 1 && frequencies[0].size > 0 &&
-                  frequencies[0].size <= fields.head_size / 2,
-              Operand::kFrequencies, cat("a constant F32[r / 2], r <= ", fields.head_size));
+                  frequencies.rank() == rank && (!two || frequencies[0].size == 2) &&
+                  frequencies[rank - 1].size > 0 &&
+                  frequencies[rank - 1].size <= fields.head_size / 2,
+              Operand::kFrequencies,
+              cat("a constant F32[", two ? "2, " : "", "r / 2], r <= ", fields.head_size));
   return x;
 }
 

@@ -18,6 +18,7 @@ constant %half : F32[]
 constant %positions : F32[8, 8]
 constant %slopes : F32[2]
 constant %buckets : F32[8, 2]
+constant %two : F32[2, 2]
 %p = PositionIds(ids=%input_ids) {rule=roberta, padding_idx=1} @embeddings : I32[T]
 %g = Gather(table=%word, ids=%p) @embeddings : F32[T, 8]
 %e = EmbedLayerNormalization(table=%word, ids=%input_ids, gamma=%gamma, beta=%gamma, type=%word, type_ids=%token_type_ids) {epsilon=1e-12} @embeddings : F32[T, 8]
@@ -43,9 +44,15 @@ constant %buckets : F32[8, 2]
 %o = SequencePool(x=%v) {modes=cls+mean+max+mean_sqrt_len+weighted_mean+last_token} : F32[B, 48]
 %z = SelectTokens(x=%v) : F32[S, 8]
 %vp = VocabularyPool(x=%tn) : F32[B, 4]
+%rl = Rotary(x=%tb, frequencies=%two) {heads=2, head_size=4, long_from=8} : F32[T, 8]
+%sh = ShiftIds(ids=%input_ids) {first=2} @decoder : I32[T]
+%sw = Gather(table=%word, ids=%sh) @decoder : F32[T, 8]
+%lt = SequencePool(x=%sw, ids=%input_ids) {modes=last_token, token=2} : F32[B, 8]
 output sentence_embedding = %o
 output logits = %z
 output sparse = %vp
+output turned = %rl
+output last = %lt
 )";
 
 std::shared_ptr<const Tensor> constant_for(void*, std::string_view name) {
@@ -62,6 +69,7 @@ std::shared_ptr<const Tensor> constant_for(void*, std::string_view name) {
   if (name == "positions") return std::make_shared<Tensor>(DType::kF32, Shape{8, 8});
   if (name == "slopes") return std::make_shared<Tensor>(DType::kF32, Shape{2});
   if (name == "buckets") return std::make_shared<Tensor>(DType::kF32, Shape{8, 2});
+  if (name == "two") return std::make_shared<Tensor>(DType::kF32, Shape{2, 2});
   if (name == "half") return std::make_shared<Tensor>(DType::kF32, Shape{});
   return nullptr;
 }
@@ -104,23 +112,33 @@ TEST(GraphText, BadTextsNameTheLine) {
       {replaced("%word : F32[10, 8]", "%word : F32[11, 8]"),
        "graph.txt:4: tensor \"word\" is F32[10, 8], the graph needs F32[11, 8]"},
       {replaced("constant %half", "constant %none"), "graph.txt:7: there is no tensor \"none\""},
-      {replaced("Gather", "Gatherer"), "graph.txt:12: unknown op \"Gatherer\""},
+      {replaced("Gather", "Gatherer"), "graph.txt:13: unknown op \"Gatherer\""},
       {replaced("Gather(table=%word, ids=%p)", "Gather(table=%word, ids=%q)"),
-       "graph.txt:12: \"q\" is used before it is defined"},
-      {replaced("%a = Add", "%g = Add"), "graph.txt:14: \"g\" is defined twice"},
+       "graph.txt:13: \"q\" is used before it is defined"},
+      {replaced("%a = Add", "%g = Add"), "graph.txt:15: \"g\" is defined twice"},
       {replaced("activation=gelu_tanh", "activation=gelo"),
-       "graph.txt:15: cannot set activation to \"gelo\""},
+       "graph.txt:16: cannot set activation to \"gelo\""},
       {replaced("heads=4", "heads=3"),
-       "graph.txt:22: Attention at \"\": 3 heads do not divide 8 columns"},
-      {replaced(": F32[B, 48]", ": F32[B, 8]"), "graph.txt:33: the op gives F32[B, 48]"},
+       "graph.txt:23: Attention at \"\": 3 heads do not divide 8 columns"},
+      {replaced(": F32[B, 48]", ": F32[B, 8]"), "graph.txt:34: the op gives F32[B, 48]"},
       {replaced("[B, 48]", "[B, -1]"),
-       "graph.txt:33: \"-1\" is not a size; a number, B, T, A or S is"},
+       "graph.txt:34: \"-1\" is not a size; a number, B, T, A or S is"},
       {replaced("per_token_u8 on", "per_token_u8 yes"),
-       "graph.txt:16: \"yes\" is neither on nor off"},
+       "graph.txt:17: \"yes\" is neither on nor off"},
       {replaced("on layer.0.dense._input_quantizer", "on layer?0"),
-       "graph.txt:16: the name \"layer?0\" must be quoted"},
+       "graph.txt:17: the name \"layer?0\" must be quoted"},
       {replaced("output logits = %z\n", "output logits = %z %z\n"),
-       "graph.txt:37: something follows the end of the statement"},
+       "graph.txt:42: something follows the end of the statement"},
+      {replaced("long_from=8", "long_from=0"),
+       "graph.txt:37: Rotary at \"\": frequencies \"two\" is F32[2, 2], expected a constant "
+       "F32[r / 2], r <= 4"},
+      {replaced("ShiftIds(ids=%input_ids) {first=2}", "ShiftIds(ids=%token_type_ids) {first=2}"),
+       "graph.txt:38: ShiftIds at \"decoder\": ids \"token_type_ids\" is I32[T], expected "
+       "input_ids"},
+      {replaced("{first=2}", ""),
+       "graph.txt:38: ShiftIds at \"decoder\": neither first nor padding_idx"},
+      {replaced("token=2", "token=2, padding_idx=1"),
+       "graph.txt:40: SequencePool at \"\": ids and one of padding_idx and token come together"},
   };
   for (const auto& test : kCases) EXPECT_EQ(refusal(test.text), test.message);
 }
@@ -129,7 +147,7 @@ TEST(GraphText, BadTextsNameTheLine) {
 TEST(GraphText, DistancesHaveLimits) {
   const std::string positions = "position_buckets=4, max_relative_positions=4";
   const auto wanted = [](std::string_view buckets, std::string_view most) {
-    return cat("graph.txt:22: Attention at \"\": position_buckets ", buckets,
+    return cat("graph.txt:23: Attention at \"\": position_buckets ", buckets,
                " of max_relative_positions ", most,
                "; expected 2i, i >= 2 and i < max_relative_positions - 1 <= 1048575");
   };
@@ -142,7 +160,7 @@ TEST(GraphText, DistancesHaveLimits) {
   for (const std::string_view distance : {"0", "-3", "1048577", "9000000000000000000"}) {
     EXPECT_EQ(
         refusal(replaced("max_distance=16", cat("max_distance=", distance))),
-        cat("graph.txt:24: Attention at \"\": a bias needs a max_distance of 1 to 1048576, not ",
+        cat("graph.txt:25: Attention at \"\": a bias needs a max_distance of 1 to 1048576, not ",
             distance));
   }
 }

@@ -28,6 +28,8 @@ constexpr KeyRow kKeys[] = {
     honored("mscale"),
     honored("mscale_all_dim"),
     honored("truncate"),
+    honored("short_factor"),
+    honored("long_factor"),
     refused("partial_rotary_factor", "heads that turn in part are not built", {"1", "1.0"}),
 };
 
@@ -89,8 +91,8 @@ struct Ramp {
   }
 };
 
-/// What yarn reads beside the factor.
-struct YarnRule {
+/// What yarn and longrope read beside the factor.
+struct LengthRule {
   double theta = 0;
   int64_t size = 0;
   double context = 0;  // tokens of the longest text in training
@@ -124,7 +126,7 @@ double yarn_attention(const JsonView& parameters, std::string_view what, double 
 }
 
 // Short waves as they are, long ones slower by `factor`, those between by a share of both.
-void scale_as_yarn(const JsonView& parameters, std::string_view what, const YarnRule& rule,
+void scale_as_yarn(const JsonView& parameters, std::string_view what, const LengthRule& rule,
                    double factor, RotaryPositions& positions) {
   const Ramp ramp = rule.ramp(parameters, what);
   for (size_t i = 0; i < positions.frequencies.size(); ++i) {
@@ -133,6 +135,56 @@ void scale_as_yarn(const JsonView& parameters, std::string_view what, const Yarn
     frequency = frequency / static_cast<float>(factor) * share + frequency * (1 - share);
   }
   positions.scale = static_cast<float>(yarn_attention(parameters, what, factor));
+}
+
+// A number for each pair.
+std::vector<double> read_factors(const JsonView& parameters, std::string_view key,
+                                 std::string_view what, size_t pairs) {
+  const JsonView given = parameters.get(key);
+  const std::string name = cat(what, ".", key);
+  if (!given.is_array() || given.size() != pairs) {
+    fail(ErrorCode::kCorruptData, name, given.is_array() ? cat(" has ", given.size()) : " has no",
+         " numbers; rope_type \"longrope\" needs an array of ", pairs);
+  }
+  std::vector<double> factors;
+  for (size_t i = 0; i < pairs; ++i) {
+    factors.push_back(given.at(i).as_double(name));
+    if (factors.back() >= 1e-6 && factors.back() <= kMostFactor) continue;
+    fail(ErrorCode::kCorruptData, name, " holds ", factors.back(), "; accepted are 1e-06 to ",
+         kMostFactor);
+  }
+  return factors;
+}
+
+// 1 / (factor * theta^(2 i / size)), in float32 as PyTorch computes it.
+std::vector<float> slowed(const LengthRule& rule, const std::vector<double>& factors) {
+  std::vector<float> frequencies;
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(rule.size);
+    const auto base = static_cast<float>(rule.theta);
+    const auto power = static_cast<float>(std::pow(double{base}, double{exponent}));
+    frequencies.push_back(1.0f / (static_cast<float>(factors[i]) * power));
+  }
+  return frequencies;
+}
+
+// Each wave slower by a factor of its own, of which texts longer than those in training have
+// others. transformers decides by the longest text of a batch, which a text alone is.
+void scale_as_longrope(const JsonView& parameters, std::string_view what, const LengthRule& rule,
+                       RotaryPositions& positions) {
+  const size_t pairs = positions.frequencies.size();
+  if (rule.context < 2) {
+    fail(ErrorCode::kCorruptData, what, ".original_max_position_embeddings is ", rule.context,
+         "; rope_type \"longrope\" needs at least 2");
+  }
+  positions.frequencies = slowed(rule, read_factors(parameters, "short_factor", what, pairs));
+  positions.long_frequencies = slowed(rule, read_factors(parameters, "long_factor", what, pairs));
+  positions.long_from = static_cast<int64_t>(rule.context);
+  const double factor =
+      number(parameters, "factor", what, rule.longest / rule.context, 1e-3, kMostFactor);
+  const double usual = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(rule.context));
+  positions.scale =
+      static_cast<float>(number(parameters, "attention_factor", what, usual, 1e-6, kMostFactor));
 }
 
 // null stands for what the lengths say, where the rule is of lengths.
@@ -147,7 +199,7 @@ double read_factor(const JsonView& parameters, std::string_view what, std::strin
 }
 
 void scale(const JsonView& parameters, std::string_view what, std::string_view type,
-           const YarnRule& rule, RotaryPositions& positions) {
+           const LengthRule& rule, RotaryPositions& positions) {
   const auto factor = [&](double usual = 0) { return read_factor(parameters, what, type, usual); };
   if (type == "linear") {
     const auto divisor = static_cast<float>(factor());
@@ -156,9 +208,11 @@ void scale(const JsonView& parameters, std::string_view what, std::string_view t
     scale_as_llama3(parameters, what, factor(), rule.context, positions.frequencies);
   } else if (type == "yarn") {
     scale_as_yarn(parameters, what, rule, factor(rule.longest / rule.context), positions);
+  } else if (type == "longrope") {
+    scale_as_longrope(parameters, what, rule, positions);
   } else {
     fail(ErrorCode::kUnsupported, what, ": rope_type ", json_quote(type.substr(0, 200)),
-         " is not built; accepted are default, dynamic, linear, llama3 and yarn");
+         " is not built; accepted are default, dynamic, linear, llama3, longrope and yarn");
   }
 }
 
@@ -217,13 +271,17 @@ graph::ValueId rotary(Builder& b, graph::ValueId x, const RotaryPositions& posit
   graph::ValueId frequencies = b.graph().find_value(positions.name);
   if (frequencies == graph::kNoValue) {
     const auto pairs = static_cast<int64_t>(positions.frequencies.size());
+    const bool two = positions.long_from > 0;
+    std::vector<float> rows = positions.frequencies;
+    rows.insert(rows.end(), positions.long_frequencies.begin(), positions.long_frequencies.end());
     frequencies = b.graph().add_constant(
         positions.name, std::make_shared<const Tensor>(Tensor::from(
-                            Shape{pairs}, std::span<const float>(positions.frequencies))));
+                            two ? Shape{2, pairs} : Shape{pairs}, std::span<const float>(rows))));
   }
-  return b.graph().add_node(
-      graph::OpKind::kRotary, {x, frequencies},
-      graph::RotaryAttributes{heads, head_size, positions.interleaved, positions.scale}, scope);
+  return b.graph().add_node(graph::OpKind::kRotary, {x, frequencies},
+                            graph::RotaryAttributes{heads, head_size, positions.interleaved,
+                                                    positions.scale, positions.long_from},
+                            scope);
 }
 
 }  // namespace tamis::models

@@ -17,8 +17,11 @@ namespace tamis::models {
 /// How the heads of some layers turn.
 struct RotaryPositions {
   std::vector<float> frequencies;  ///< of the pairs: angle = place * frequency
-  bool interleaved = false;        ///< pairs are neighbors, not halves
-  float scale = 1;                 ///< of cosines and sines
+  /// Those of texts of more than `long_from` tokens; empty: the same.
+  std::vector<float> long_frequencies = {};
+  int64_t long_from = 0;
+  bool interleaved = false;  ///< pairs are neighbors, not halves
+  float scale = 1;           ///< of cosines and sines
   /// Of the constant that holds the frequencies, made once.
   std::string name = "rotary_emb.inv_freq";
 };

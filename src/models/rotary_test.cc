@@ -98,6 +98,23 @@ TEST(Rotary, YarnStretchesLongWavesAndSharpensScores) {
       static_cast<float>(0.1 * std::log(4.0) + 1));
 }
 
+// 8192 tokens are four times those of training.
+TEST(Rotary, LongropeHasFactorsOfTheirOwnForLongTexts) {
+  const std::string rule =
+      R"({"rope_type":"longrope","short_factor":[1,1,2,4],"long_factor":[2,4,8,16],)"
+      R"("original_max_position_embeddings":2048)";
+  const RotaryPositions positions = read(rule + "}");
+  expect_frequencies(positions, {1, 0.1, 0.005, 0.00025});
+  RotaryPositions longer;
+  longer.frequencies = positions.long_frequencies;
+  expect_frequencies(longer, {0.5, 0.025, 0.00125, 0.0000625});
+  EXPECT_EQ(positions.long_from, 2048);
+  EXPECT_FLOAT_EQ(positions.scale,
+                  static_cast<float>(std::sqrt(1 + std::log(4.0) / std::log(2048.0))));
+  EXPECT_FLOAT_EQ(read(rule + R"(,"factor":0.5})").scale, 1.0f);
+  EXPECT_FLOAT_EQ(read(rule + R"(,"attention_factor":0.8})").scale, 0.8f);
+}
+
 std::string refusal(const std::string& json, ErrorCode code, int64_t size = 8) {
   try {
     (void)read(json, size);
@@ -111,7 +128,7 @@ std::string refusal(const std::string& json, ErrorCode code, int64_t size = 8) {
 TEST(Rotary, WhatIsNotBuiltIsNamed) {
   EXPECT_EQ(refusal(R"({"rope_type":"proportional","factor":4})", ErrorCode::kUnsupported),
             "config.json: rope_scaling: rope_type \"proportional\" is not built; accepted are "
-            "default, dynamic, linear, llama3 and yarn");
+            "default, dynamic, linear, llama3, longrope and yarn");
   EXPECT_EQ(refusal(R"({"rope_type":"yarn"})", ErrorCode::kCorruptData),
             "config.json: rope_scaling.factor is absent; rope_type \"yarn\" needs a number");
   EXPECT_EQ(refusal(R"({"rope_type":"linear","factor":0})", ErrorCode::kCorruptData),
@@ -126,6 +143,16 @@ TEST(Rotary, WhatIsNotBuiltIsNamed) {
   EXPECT_EQ(refusal(R"({"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4})",
                     ErrorCode::kCorruptData),
             "config.json: rope_scaling.high_freq_factor is 4; accepted is more than 4");
+  EXPECT_EQ(refusal(R"({"rope_type":"longrope","short_factor":[1,1,1]})", ErrorCode::kCorruptData),
+            "config.json: rope_scaling.short_factor has 3 numbers; rope_type \"longrope\" needs an "
+            "array of 4");
+  EXPECT_EQ(
+      refusal(R"({"rope_type":"longrope","short_factor":[1,1,1,1]})", ErrorCode::kCorruptData),
+      "config.json: rope_scaling.long_factor has no numbers; rope_type \"longrope\" needs an "
+      "array of 4");
+  EXPECT_EQ(
+      refusal(R"({"rope_type":"longrope","short_factor":[1,1,1,0]})", ErrorCode::kCorruptData),
+      "config.json: rope_scaling.short_factor holds 0; accepted are 1e-06 to 1e+06");
 }
 
 }  // namespace

@@ -146,6 +146,12 @@ std::vector<Result> run_apart(const Subject& subject, ThreadPool& pool,
   return results;
 }
 
+int64_t layers_of(const ModelConfig& config) {
+  const bool halves = config.model_type == "bart" || config.model_type == "mbart";
+  const int64_t decoder = halves ? config.fields.integer("decoder_layers", 12, 0, 1024) : 0;
+  return config.num_hidden_layers * config.inner_group_num + 2 * decoder;
+}
+
 double tolerance(const ModelConfig& config, const Case& of, const Recorded& recorded) {
   double magnitude = 0;
   for (const float value : recorded.values) {
@@ -154,8 +160,7 @@ double tolerance(const ModelConfig& config, const Case& of, const Recorded& reco
   const auto tokens = static_cast<int64_t>(of.input_ids.size());
   const int64_t layer = 3 * config.hidden_size + config.intermediate_size +
                         config.hidden_size / config.num_attention_heads + tokens + 10;
-  const int64_t roundings =
-      config.num_hidden_layers * config.inner_group_num * layer + 2 * config.hidden_size;
+  const int64_t roundings = layers_of(config) * layer + 2 * config.hidden_size;
   constexpr double kHalfEps = 0x1p-24;
   return recorded.f64_maxdiff + recorded.f64_maxdiff_of_all +
          4 * kHalfEps * std::sqrt(static_cast<double>(roundings)) * magnitude;

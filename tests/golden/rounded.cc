@@ -39,8 +39,7 @@ double rounded_tolerance(const Rounded& model, const std::string& output,
     magnitude = std::max(magnitude, std::abs(static_cast<double>(value)));
   }
   const ModelConfig& config = model.checkpoint->config();
-  const auto roundings =
-      static_cast<double>(12 * config.num_hidden_layers * config.inner_group_num + 4);
+  const auto roundings = static_cast<double>(12 * layers_of(config) + 4);
   const double r = model.precision == Precision::kBf16 ? 0x1p-9 : 8.0 / 510 / std::sqrt(3.0);
   return recorded.f64_maxdiff + 6 * r * std::sqrt(roundings) * magnitude;
 }

@@ -44,13 +44,14 @@ TOLERANCE = 2e-4
 FLOAT32 = {"dtype": torch.float32}  # the library would run a torch_dtype of float16 in it
 
 ACTIVATIONS = ["gelu", "gelu_10", "gelu_fast", "gelu_new", "gelu_python", "gelu_pytorch_tanh", "gelu_accurate", "hardswish",
-               "leaky_relu", "linear", "mish", "quick_gelu", "relu", "relu2", "relu6", "sigmoid", "silu", "swish", "tanh"]
+               "gelu_python_tanh", "laplace", "leaky_relu", "linear", "mish", "quick_gelu", "relu", "relu2", "relu6", "sigmoid", "silu", "swish", "tanh"]
 TORCH_ACTIVATIONS = ["activation.Tanh", "linear.Identity", "activation.ReLU", "activation.GELU", "activation.Sigmoid",
                      "activation.SiLU", "activation.Mish", "activation.Hardswish", "activation.LeakyReLU"]
 FAMILIES = {
     "bert": transformers.BertConfig, "roberta": transformers.RobertaConfig, "distilbert": transformers.DistilBertConfig,
     "albert": transformers.AlbertConfig, "electra": transformers.ElectraConfig,
 }
+HALVES = {"bart": transformers.BartConfig, "mbart": transformers.MBartConfig}
 DECODERS = {
     "llama": transformers.LlamaConfig, "mistral": transformers.MistralConfig, "qwen2": transformers.Qwen2Config,
     "qwen3": transformers.Qwen3Config, "gemma3_text": transformers.Gemma3TextConfig,
@@ -62,6 +63,8 @@ ROPES = [{"rope_type": "default", "rope_theta": 50.0}, {"rope_type": "linear", "
          {"rope_type": "yarn", "factor": 4.0, "rope_theta": 90.0, "original_max_position_embeddings": 16},
          {"rope_type": "yarn", "factor": 2.0, "rope_theta": 90.0, "beta_fast": 3.0, "beta_slow": 0.5, "truncate": False,
           "attention_factor": 0.8, "original_max_position_embeddings": 33}]
+# Of which there must be as many factors as pairs of columns in a head.
+LONGROPE = {"rope_type": "longrope", "rope_theta": 90.0, "original_max_position_embeddings": 9}
 WIDTH = 16
 PREFIX = "sentence_transformers."
 TYPES = {
@@ -126,15 +129,38 @@ def decoder_config(draw, name):
         draw.key(sizes, "layer_types", [[draw.one(["full_attention", "sliding_attention"]) for _ in range(sizes["num_hidden_layers"])]], 0.5)
         draw.key(sizes, "rope_parameters", [{"full_attention": dict(draw.one(ROPES)), "sliding_attention": {"rope_type": "default", "rope_theta": 20.0}}], 0.5)
     else:
-        draw.key(sizes, "rope_parameters", [dict(rope) for rope in ROPES], 0.6)
+        pairs = sizes.get("head_dim", WIDTH // sizes["num_attention_heads"]) // 2
+        draw.key(sizes, "rope_parameters", [*(dict(rope) for rope in ROPES), longrope(draw, pairs)], 0.6)
         draw.key(sizes, "is_causal", [True, False], 0.4)
     return DECODERS[name](**sizes)
+
+
+def longrope(draw, pairs):
+    """Longer texts turn otherwise; the library runs each text alone, so its length alone decides."""
+    rope = {**LONGROPE, "short_factor": [1 + 0.1 * i for i in range(pairs)], "long_factor": [2.0 + i for i in range(pairs)]}
+    draw.key(rope, "factor", [0.5, 6.0], 0.4)
+    draw.key(rope, "attention_factor", [0.7], 0.4)
+    return rope
+
+
+def halves_config(draw, name):
+    """BART or mBART; each text ends with the tokenizer's last special token."""
+    vocabulary = json.loads((TOKENIZER / "tokenizer.json").read_text())["model"]["vocab"]
+    sizes = {"vocab_size": len(vocabulary), "d_model": WIDTH, "max_position_embeddings": 66, "pad_token_id": vocabulary["[PAD]"],
+             "eos_token_id": vocabulary["[SEP]"], "decoder_start_token_id": draw.one([0, 5])}
+    for half in ("encoder", "decoder"):
+        sizes.update({f"{half}_layers": draw.one([1, 2]), f"{half}_attention_heads": draw.one([1, 2, 4]), f"{half}_ffn_dim": draw.one([12, 24])})
+    draw.key(sizes, "activation_function", ACTIVATIONS, 0.5)
+    draw.key(sizes, "scale_embedding", [True, False], 0.5)
+    return HALVES[name](**sizes)
 
 
 def family_config(draw, families):
     name = draw.one(families)
     if name in DECODERS:
         return name, decoder_config(draw, name)
+    if name in HALVES:
+        return name, halves_config(draw, name)
     sizes = {"vocab_size": vocab_size(), "hidden_size": WIDTH, "num_hidden_layers": draw.one([1, 2]), "num_attention_heads": 2,
              "intermediate_size": 24, "max_position_embeddings": 66}
     if name == "distilbert":
@@ -338,7 +364,7 @@ class Case:
         tensors = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("position_ids")}
         save_weights(draw, folder, tensors)
         write(folder / "config.json", mutate_config(draw, json.loads(config.to_json_string(use_diff=False)), labels))
-        if draw.maybe(0.15) and self.family not in ("albert", *DECODERS):
+        if draw.maybe(0.15) and self.family not in ("albert", *DECODERS, *HALVES):
             add_adapter(draw, folder, tensors)
         self.write_side_files()
 
@@ -415,7 +441,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=pathlib.Path, help="where to leave the checkpoints that differ")
     parser.add_argument("--verbose", action="store_true", help="print every refusal and warning too")
-    parser.add_argument("--families", nargs="*", default=list(FAMILIES), choices=[*FAMILIES, *DECODERS])
+    parser.add_argument("--families", nargs="*", default=list(FAMILIES), choices=[*FAMILIES, *DECODERS, *HALVES])
     options = parser.parse_args()
     torch.set_num_threads(1)
     counts = collections.Counter()

@@ -24,7 +24,9 @@ class RotaryStep final : public Step {
     args_.width = args_.ldx = args_.ldy = lowering.columns(y_);
     args_.heads = attributes.heads;
     args_.head_size = attributes.head_size;
-    args_.pairs = lowering.shape(node.operand(Operand::kFrequencies))[0].size;
+    const graph::SymbolicShape& frequencies = lowering.shape(node.operand(Operand::kFrequencies));
+    args_.pairs = frequencies[frequencies.rank() - 1].size;
+    long_from_ = attributes.long_from;
     args_.interleaved = attributes.interleaved;
     args_.ld_angles = table_->stride();
   }
@@ -35,7 +37,7 @@ class RotaryStep final : public Step {
     const Share share = share_of(context.block->units(symbol_), context);
     for (int64_t row = share.begin; row < share.end;) {
       const int64_t place = place_of(context, row);
-      const RotaryTable::Rows angles = table_->rows(place);
+      const RotaryTable::Rows angles = table_->rows(place, set_of(context, row));
       int64_t count = std::min(angles.count, share.end - row);
       count = neighbors(context, row, place, count);
       run_rows(context, row, count, angles);
@@ -55,25 +57,43 @@ class RotaryStep final : public Step {
 
   [[nodiscard]] int64_t place_of(const StepContext& context, int64_t row) const {
     const int64_t token = token_of(context, row);
-    const int64_t sequences = context.block->sequences();
-    const int32_t* end = context.cu_seqlens + sequences + 1;
     // Of an empty last sequence the first token is none.
     if (token >= context.block->tokens()) return 0;
     if (context.position_ids != nullptr) return context.position_ids[token];
-    const int32_t* next = std::upper_bound(context.cu_seqlens, end, static_cast<int32_t>(token));
-    return token - next[-1];
+    return token - end_of(context, token)[-1];
   }
 
-  // Of `most` rows from `row` on, how many have the places that follow its own.
+  // Where the sequence of the token ends, in tokens; behind all of them, nowhere.
+  [[nodiscard]] const int32_t* end_of(const StepContext& context, int64_t token) const {
+    const int32_t* end = context.cu_seqlens + context.block->sequences() + 1;
+    return std::upper_bound(context.cu_seqlens, end, static_cast<int32_t>(token));
+  }
+
+  // Which frequencies turn the row: its text's length, by its places where they are given, says.
+  [[nodiscard]] int64_t set_of(const StepContext& context, int64_t row) const {
+    const int64_t token = token_of(context, row);
+    if (long_from_ == 0 || token >= context.block->tokens()) return 0;
+    const int32_t* end = end_of(context, token);
+    if (context.position_ids == nullptr) return *end - end[-1] > long_from_ ? 1 : 0;
+    const int32_t last =
+        *std::max_element(context.position_ids + end[-1], context.position_ids + *end);
+    return last >= long_from_ ? 1 : 0;
+  }
+
+  // Of `most` rows from `row` on, how many are of its sequence and have the places that follow its
+  // own.
   [[nodiscard]] int64_t neighbors(const StepContext& context, int64_t row, int64_t place,
                                   int64_t most) const {
     if (symbol_ == graph::Symbol::kTokens && context.position_ids == nullptr) {
-      const int32_t* end = context.cu_seqlens + context.block->sequences() + 1;
-      const int32_t* next = std::upper_bound(context.cu_seqlens, end, static_cast<int32_t>(row));
-      return std::min<int64_t>(most, *next - row);
+      return std::min<int64_t>(most, *end_of(context, row) - row);
     }
+    const int64_t token = token_of(context, row);
+    const int64_t end = token < context.block->tokens() ? *end_of(context, token) : token;
     int64_t count = 1;
-    while (count < most && place_of(context, row + count) == place + count) ++count;
+    while (count < most && token_of(context, row + count) < end &&
+           place_of(context, row + count) == place + count) {
+      ++count;
+    }
     return count;
   }
 
@@ -102,6 +122,7 @@ class RotaryStep final : public Step {
   graph::Symbol symbol_;
   DType stored_;
   bool rounds_;
+  int64_t long_from_ = 0;
   std::shared_ptr<RotaryTable> table_;
   const kernels::RotaryKernel* kernel_;
   kernels::RotaryArgs args_;

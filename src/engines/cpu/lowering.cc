@@ -231,8 +231,11 @@ std::shared_ptr<RotaryTable> Lowering::rotary_table(const graph::Node& rotary) {
   std::shared_ptr<RotaryTable>& table =
       rotary_tables_[{tensor, attributes.interleaved, attributes.scale}];
   if (table == nullptr) {
-    table = std::make_shared<RotaryTable>(constant(frequencies), shape(frequencies)[0].size,
-                                          attributes.interleaved, attributes.scale);
+    const Shape& sizes = tensor->shape();
+    const bool two = sizes.rank() == 2;
+    table = std::make_shared<RotaryTable>(
+        RotaryTable::Rule{constant(frequencies), two ? sizes[0] : 1, sizes[two ? 1 : 0],
+                          attributes.interleaved, attributes.scale});
   }
   return table;
 }

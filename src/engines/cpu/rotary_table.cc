@@ -13,20 +13,20 @@ void RotaryTable::reserve(int64_t places) {
     AlignedBuffer piece(2 * elements * sizeof(float));
     auto* cosine = reinterpret_cast<float*>(piece.data());
     const size_t at = memory_.size();
-    kernels::reference::rotary_table({static_cast<int64_t>(at) * kPieceRows, kPieceRows, pairs_,
-                                      interleaved_, frequencies_, scale_, cosine,
-                                      cosine + elements});
+    kernels::reference::rotary_table({static_cast<int64_t>(at) * kPieceRows, kPieceRows,
+                                      rule_.pairs, rule_.interleaved, rule_.frequencies,
+                                      rule_.scale, cosine, cosine + elements, rule_.sets});
     memory_.push_back(std::move(piece));
     pieces_[at].store(cosine, std::memory_order_release);
   }
 }
 
-RotaryTable::Rows RotaryTable::rows(int64_t place) const {
+RotaryTable::Rows RotaryTable::rows(int64_t place, int64_t set) const {
   const float* piece =
       pieces_[static_cast<size_t>(place / kPieceRows)].load(std::memory_order_acquire);
-  const int64_t row = place % kPieceRows;
-  const float* cosine = piece + row * stride();
-  return {cosine, cosine + kPieceRows * stride(), kPieceRows - row};
+  const int64_t at = place % kPieceRows;
+  const float* cosine = piece + at * stride() + set * row();
+  return {cosine, cosine + kPieceRows * stride(), kPieceRows - at};
 }
 
 }  // namespace tamis::engines::cpu

@@ -20,14 +20,14 @@ void Angles::reserve(const std::shared_ptr<device::cuda::CudaDevice>& device, in
   if (!tables_.empty() && tables_.back()->places >= places) return;
   const int64_t rows =
       static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(places, kLeast))));
-  const auto elements = static_cast<size_t>(rows * stride());
+  const auto elements = static_cast<size_t>(rows * sets() * stride());
   auto table = std::make_unique<Table>();
   table->memory = device::cuda::DeviceBuffer(device, 2 * elements * sizeof(float));
   const device::cuda::PinnedBuffer made(device, 2 * elements * sizeof(float));
   auto* cosine = reinterpret_cast<float*>(made.data());
-  kernels::reference::rotary_table({0, rows, frequencies_->elements(), fields_.interleaved,
+  kernels::reference::rotary_table({0, rows, frequencies_->elements() / sets(), fields_.interleaved,
                                     frequencies_->as<float>().data(), fields_.scale, cosine,
-                                    cosine + elements});
+                                    cosine + elements, sets()});
   device::cuda::Stream stream(device);
   stream.copy_to_device(table->memory.data(), made.data(), made.size());
   stream.wait();

@@ -28,10 +28,13 @@ class Angles {
   /// Makes the rows of places [0, places), at most kMostPlaces.
   void reserve(const std::shared_ptr<device::cuda::CudaDevice>& device, int64_t places);
 
+  /// Rows of a place: one for each row of the frequencies.
+  [[nodiscard]] int64_t sets() const { return frequencies_->shape().rank() == 2 ? 2 : 1; }
+  /// Elements of a row.
   [[nodiscard]] int64_t stride() const {
-    return frequencies_->elements() * (fields_.interleaved ? 2 : 1);
+    return frequencies_->elements() / sets() * (fields_.interleaved ? 2 : 1);
   }
-  /// What is on the card: [places, stride] each.
+  /// What is on the card: [places, sets, stride] each.
   struct Table {
     device::cuda::DeviceBuffer memory;
     int64_t places = 0;

@@ -75,7 +75,7 @@ class Filler {
         });
       case ArrayKind::kGivenPlaces:
         return for_each_row(key.symbol, [&](int64_t row, int32_t token, int64_t sequence) {
-          to[row] = token < 0 ? 0 : given_place(token, sequence);
+          to[row] = token < 0 ? 0 : row_of_place(key.long_from, token, sequence);
         });
       case ArrayKind::kTileCount:
         *to = static_cast<int32_t>(tiles(key.symbol, nullptr));
@@ -109,6 +109,18 @@ class Filler {
   [[nodiscard]] int32_t given_place(int32_t token, int64_t sequence) const {
     return batch_.position_ids.empty() ? token - begin(sequence)
                                        : batch_.position_ids[static_cast<size_t>(token)];
+  }
+
+  // Of a table with a row for each place, or two.
+  [[nodiscard]] int32_t row_of_place(int64_t long_from, int32_t token, int64_t sequence) const {
+    const int32_t place = given_place(token, sequence);
+    if (long_from == 0) return place;
+    int32_t last = length(sequence) - 1;
+    if (!batch_.position_ids.empty()) {
+      last = *std::ranges::max_element(batch_.position_ids.subspan(
+          static_cast<size_t>(begin(sequence)), static_cast<size_t>(length(sequence))));
+    }
+    return 2 * place + (last >= long_from ? 1 : 0);
   }
 
   /// Keys that tokens of the sequence see.

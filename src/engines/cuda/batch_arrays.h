@@ -38,13 +38,15 @@ enum class ArrayKind : uint8_t {
   kPositions,     ///< [T]: position ids by the family's rule
   kCuSeqlens,     ///< [B + 1]
   kPlaces,        ///< of each row its token's place in its sequence
-  kGivenPlaces,   ///< the same, by the batch's position ids if it brings them
-  kTileCount,     ///< [1]
-  kTiles,         ///< AttentionTile of the symbol's rows
-  kTokenOf,       ///< of each row the token that it is; -1: none
-  kLastOf,        ///< [B]: the last token that is not the padding, or is `token`; -1: none
-  kFilled,        ///< [B]: the sequence's number, -1 where it is empty
-  kAround,        ///< [T, width]: the tokens around each, -1 outside its sequence
+  /// The same, by the batch's position ids if it brings them; where long_from is not 0, twice
+  /// that, and 1 more in sequences with places from long_from on
+  kGivenPlaces,
+  kTileCount,  ///< [1]
+  kTiles,      ///< AttentionTile of the symbol's rows
+  kTokenOf,    ///< of each row the token that it is; -1: none
+  kLastOf,     ///< [B]: the last token that is not the padding, or is `token`; -1: none
+  kFilled,     ///< [B]: the sequence's number, -1 where it is empty
+  kAround,     ///< [T, width]: the tokens around each, -1 outside its sequence
 };
 
 /// One array that a plan reads.
@@ -56,6 +58,7 @@ struct ArrayKey {
   graph::PositionIdsAttributes rule;
   int64_t token = -1;  ///< of kLastOf: the one that is looked for, unless it is -1
   graph::ShiftIdsAttributes shift = {};
+  int64_t long_from = 0;  ///< of kGivenPlaces
 
   friend bool operator==(const ArrayKey&, const ArrayKey&) = default;
 };

@@ -70,13 +70,21 @@ class RotaryStep final : public Step {
         y_(node.output),
         symbol_(lowering.symbol(y_)),
         rows_(lowering.array(ArrayKind::kRows, symbol_)),
-        places_(lowering.array(ArrayKind::kGivenPlaces, symbol_)),
+        places_(lowering.arrays().add({ArrayKind::kGivenPlaces,
+                                       symbol_,
+                                       0,
+                                       0,
+                                       {},
+                                       -1,
+                                       {},
+                                       node.attribute<graph::RotaryAttributes>().long_from})),
         angles_(lowering.angles(node)) {
     const auto& fields = node.attribute<graph::RotaryAttributes>();
     params_.width = lowering.columns(y_);
     params_.heads = static_cast<int>(fields.heads);
     params_.head_size = static_cast<int>(fields.head_size);
-    params_.pairs = static_cast<int>(lowering.shape(node.operand(Operand::kFrequencies))[0].size);
+    const graph::SymbolicShape& frequencies = lowering.shape(node.operand(Operand::kFrequencies));
+    params_.pairs = static_cast<int>(frequencies[frequencies.rank() - 1].size);
     params_.interleaved = fields.interleaved;
     params_.angles = static_cast<int>(angles_->stride());
     params_.x.stored = lowering.stored(x_);

@@ -53,9 +53,10 @@ void rotary(const RotaryArgs& args) {
 }
 
 void rotary_table(const RotaryTableArgs& args) {
-  for (int64_t p = 0; p < args.count; ++p) {
+  for (int64_t p = 0; p < args.count * args.sets; ++p) {
+    const float* frequencies = args.frequencies + p % args.sets * args.pairs;
     for (int64_t i = 0; i < args.pairs; ++i) {
-      const float angle = static_cast<float>(args.first + p) * args.frequencies[i];
+      const float angle = static_cast<float>(args.first + p / args.sets) * frequencies[i];
       const float cosine = static_cast<float>(std::cos(double{angle})) * args.scale;
       const float sine = static_cast<float>(std::sin(double{angle})) * args.scale;
       if (!args.interleaved) {

@@ -19,7 +19,18 @@ OPTIONS = {
 }
 # T5's encoder by itself.
 CLASSES = {"t5-base": transformers.T5EncoderModel, "t5-base-gated": transformers.T5EncoderModel}
-EXTRA = [("t5-base-gated", "t5", "base", "gelu", {"feed_forward_proj": "gated-gelu"})]
+# Texts of more than 12 tokens turn otherwise.
+LONGROPE = {
+    "rope_type": "longrope", "rope_theta": 300.0, "original_max_position_embeddings": 12,
+    "short_factor": [1.0, 1.05, 1.2, 1.5], "long_factor": [1.1, 2.0, 4.5, 9.0],
+}
+EXTRA = [
+    ("t5-base-gated", "t5", "base", "gelu", {"feed_forward_proj": "gated-gelu"}),
+    ("llama-longrope", "llama", "base", "silu", {"rope_parameters": LONGROPE}),
+    ("gte-longrope", "gte", "masked-lm", "gelu", {
+        "rope_parameters": {**LONGROPE, "attention_factor": 0.8, "factor": 3.0},
+    }),
+]
 # What single checkpoints have beside those, so that every setting of a family is in one of them.
 OF_FOLDER = {
     "llama-base": {
