@@ -71,7 +71,7 @@ TEST(ModelConfig, RefusesOtherBlocksOfNomicBert) {
                                           {"prenorm", "true"},
                                           {"qkv_proj_bias", "true"},
                                           {"num_experts", "8"},
-                                          {"rotary_emb_interleaved", "true"}}) {
+                                          {"rotary_emb_scale_base", "512"}}) {
     const std::string json = "{\"model_type\":\"nomic_bert\",\"" + key + "\":" + value + "}";
     try {
       (void)parse(json);
@@ -196,7 +196,7 @@ TEST(ModelConfig, NamesWhatIsWrong) {
        "config.json: position_embedding_type is \"relative_key\": other positions than absolute "
        "are "
        "not built; accepted are null, \"absolute\""},
-      {R"("is_decoder":true)", ErrorCode::kUnsupported, "is_decoder is true"},
+      {R"("is_encoder_decoder":true)", ErrorCode::kUnsupported, "is_encoder_decoder is true"},
       {R"("add_cross_attention":true)", ErrorCode::kUnsupported, "add_cross_attention is true"},
       {R"("auto_map":{"AutoModel":"m.py"})", ErrorCode::kUnsupported, "auto_map is {\"AutoModel\""},
       {R"("pruned_heads":{"0":[1]})", ErrorCode::kUnsupported, "pruned_heads"},
@@ -214,7 +214,7 @@ TEST(ModelConfig, NamesWhatIsWrong) {
       {R"("num_hidden_layers":-1)", ErrorCode::kCorruptData, "num_hidden_layers is -1"},
       {R"("layer_norm_eps":-1e-5)", ErrorCode::kCorruptData, "layer_norm_eps is"},
       {R"("pad_token_id":30522)", ErrorCode::kCorruptData, "pad_token_id is 30522"},
-      {R"("is_decoder":"no")", ErrorCode::kUnsupported, "is_decoder is \"no\""},
+      {R"("add_cross_attention":"no")", ErrorCode::kUnsupported, "add_cross_attention is \"no\""},
       {R"("layer_norm_eps":NaN)", ErrorCode::kCorruptData, "layer_norm_eps is nan"},
       {R"("vocab_size":Infinity)", ErrorCode::kCorruptData, "vocab_size must be an integer"},
       {R"("architectures":"BertModel")", ErrorCode::kCorruptData, "must be an array"},

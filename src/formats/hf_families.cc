@@ -11,6 +11,9 @@ constexpr KeyAlias kDistilBertAliases[] = {
     {"intermediate_size", "hidden_dim"},
 };
 
+// Attention over the tokens up to its own, without an encoder to attend to.
+constexpr KeyRow kBertKeys[] = {honored("is_decoder")};
+
 constexpr std::string_view kOtherBuckets = "MPNet's class computes 32 buckets whatever it says";
 constexpr KeyRow kMpnetKeys[] = {
     refused("relative_attention_num_buckets", kOtherBuckets, {"32"}),
@@ -56,15 +59,15 @@ static_assert(keys_are_distinct(kErnieKeys) && keys_are_distinct(kDprKeys) &&
               keys_are_distinct(kDebertaKeys) && keys_are_distinct(kDebertaV2Keys));
 
 constexpr FamilyConfig kFamilies[] = {
-    {.model_type = "bert"},
+    {.model_type = "bert", .keys = kBertKeys},
     {.model_type = "distilbert",
      .num_hidden_layers = 6,
      .type_vocab_size = 0,
      .activation_key = "activation",
      .aliases = kDistilBertAliases},
-    {.model_type = "roberta", .vocab_size = 50265, .pad_token_id = 1},
-    {.model_type = "camembert", .pad_token_id = 1},
-    {.model_type = "xlm-roberta", .pad_token_id = 1},
+    {.model_type = "roberta", .vocab_size = 50265, .pad_token_id = 1, .keys = kBertKeys},
+    {.model_type = "camembert", .pad_token_id = 1, .keys = kBertKeys},
+    {.model_type = "xlm-roberta", .pad_token_id = 1, .keys = kBertKeys},
     {.model_type = "albert",
      .vocab_size = 30000,
      .hidden_size = 4096,
@@ -76,7 +79,8 @@ constexpr FamilyConfig kFamilies[] = {
      .hidden_size = 256,
      .num_attention_heads = 4,
      .intermediate_size = 1024,
-     .embedding_size = 128},
+     .embedding_size = 128,
+     .keys = kBertKeys},
     {.model_type = "mpnet",
      .vocab_size = 30527,
      .type_vocab_size = 0,

@@ -10,7 +10,7 @@ constexpr KeyRow kLlamaKeys[] = {
     honored("is_causal"),
     // Decoders see what is before them whatever it says.
     harmless("is_decoder"),
-    refused("token_classification_bias", "labels of tokens without a bias are not built", {"true"}),
+    honored("token_classification_bias"),
     honored("num_key_value_heads"),
     honored("head_dim"),
     honored("rms_norm_eps"),
@@ -28,7 +28,7 @@ constexpr KeyRow kMistralKeys[] = {
     honored("is_causal"),
     // Decoders see what is before them whatever it says.
     harmless("is_decoder"),
-    refused("token_classification_bias", "labels of tokens without a bias are not built", {"true"}),
+    honored("token_classification_bias"),
     honored("num_key_value_heads"),
     honored("head_dim"),
     honored("rms_norm_eps"),
@@ -44,7 +44,7 @@ constexpr KeyRow kQwen2Keys[] = {
     honored("is_causal"),
     // Decoders see what is before them whatever it says.
     harmless("is_decoder"),
-    refused("token_classification_bias", "labels of tokens without a bias are not built", {"true"}),
+    honored("token_classification_bias"),
     honored("num_key_value_heads"),
     honored("head_dim"),
     honored("rms_norm_eps"),
@@ -64,7 +64,7 @@ constexpr KeyRow kQwen3Keys[] = {
     honored("is_causal"),
     // Decoders see what is before them whatever it says.
     harmless("is_decoder"),
-    refused("token_classification_bias", "labels of tokens without a bias are not built", {"true"}),
+    honored("token_classification_bias"),
     honored("num_key_value_heads"),
     honored("head_dim"),
     honored("rms_norm_eps"),
@@ -98,7 +98,7 @@ constexpr KeyRow kGemma3Keys[] = {
     honored("use_bidirectional_attention"),
     refused("is_causal", "use_bidirectional_attention is what the class reads", {"true"}),
     harmless("is_decoder"),
-    refused("token_classification_bias", "labels of tokens without a bias are not built", {"true"}),
+    honored("token_classification_bias"),
     refused("attn_logit_softcapping", "scores with a soft limit are not built"),
     // Refused where scores of next words are asked for; embeddings and classes do not pass it.
     honored("final_logit_softcapping"),

@@ -66,7 +66,7 @@ constexpr KeyRow kNomicBertKeys[] = {
     refused("mlp_fc2_bias", kOtherBlocks, {"false"}),
     refused("scale_attn_by_inverse_layer_idx", kOtherBlocks, {"false"}),
     refused("scale_attn_weights", kOtherBlocks, {"true"}),
-    refused("rotary_emb_interleaved", kOtherBlocks, {"false"}),
+    honored("rotary_emb_interleaved"),
     refused("rotary_emb_scale_base", kOtherBlocks),
     refused("num_experts", "mixtures of experts are not built", {"0"}),
     refused("moe_every_n_layers", "mixtures of experts are not built", {"0", "-1"}),

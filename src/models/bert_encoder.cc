@@ -47,7 +47,13 @@ AttentionOperands bert_projections(Builder& b, ValueId x, const std::string& sel
 ValueId bert_self_attention(Builder& b, ValueId x, const std::string& attention) {
   const std::string self = attention + ".self";
   const AttentionOperands operands = bert_projections(b, x, self);
-  return b.attention(operands.q, operands.k, operands.v, self);
+  if (!b.config().fields.flag("is_decoder", false)) {
+    return b.attention(operands.q, operands.k, operands.v, self);
+  }
+  graph::AttentionAttributes causal =
+      b.attention_attributes(b.config().hidden_size / b.config().num_attention_heads);
+  causal.right = 0;
+  return b.attention(operands, causal, self);
 }
 
 ValueId bert_output(Builder& b, ValueId x, ValueId residual, const std::string& module) {

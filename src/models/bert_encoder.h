@@ -25,7 +25,7 @@ graph::ValueId bert_layers(Builder& b, graph::ValueId hidden);
 AttentionOperands bert_projections(Builder& b, graph::ValueId x, const std::string& self);
 
 /// softmax(q k^T / sqrt(head size)) v by `<attention>.self`'s query, key and value of x [T,
-/// hidden].
+/// hidden]; where config.json says is_decoder, over the tokens up to a query's own.
 graph::ValueId bert_self_attention(Builder& b, graph::ValueId x, const std::string& attention);
 
 /// LayerNorm(`<module>.dense`(x) + residual): the module "output" of attention and of the layer.

@@ -121,6 +121,7 @@ bool is_built(HeadKind head, const FamilyParts& parts) {
   if (head == HeadKind::kMaskedLM || head == HeadKind::kSparseEmbedding) {
     return parts.masked_lm != nullptr;
   }
+  if (head == HeadKind::kQuestionAnswering) return !parts.question_answering.empty();
   return true;
 }
 
@@ -252,6 +253,13 @@ ValueId token_head(Builder& b, ValueId hidden) {
   return append == nullptr ? hidden : append(b, hidden);
 }
 
+// Of transformers' generic class, whose module is `score`, config.json may say that it has none.
+Bias token_bias(const Builder& b) {
+  const bool generic = b.family().parts->token_classifier == "score";
+  const bool added = !generic || b.config().fields.flag("token_classification_bias", true);
+  return added ? Bias::kAdded : Bias::kNone;
+}
+
 // The value of the output "logits".
 ValueId logits(Builder& b, HeadKind head, ValueId hidden) {
   switch (head) {
@@ -259,7 +267,7 @@ ValueId logits(Builder& b, HeadKind head, ValueId hidden) {
       return sequence_logits(b, hidden);
     case HeadKind::kTokenClassification:
       return b.linear(token_head(b, hidden), b.family().parts->token_classifier,
-                      b.config().num_labels);
+                      b.config().num_labels, token_bias(b));
     case HeadKind::kQuestionAnswering:
       return b.linear(token_head(b, hidden), b.family().parts->question_answering, 2);
     case HeadKind::kMaskedLM:
@@ -295,11 +303,16 @@ BuiltModel describe(const Builder& b, HeadKind head) {
   return model;
 }
 
+// Whether the class's scores are those of the next word.
+bool scores_next_words(const ModelConfig& config) {
+  if (config.architectures.empty()) return false;
+  const std::string& name = config.architectures.front();
+  return name.ends_with("ForCausalLM") || name.ends_with("LMHeadModel");
+}
+
 [[noreturn]] void refuse_head(HeadKind head, const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
-  const bool generates = head == HeadKind::kMaskedLM && !config.architectures.empty() &&
-                         config.architectures.front().ends_with("ForCausalLM");
-  if (generates) {
+  if (head == HeadKind::kMaskedLM && scores_next_words(config)) {
     fail(ErrorCode::kUnsupported, checkpoint.folder().string(), ": architectures is ",
          class_names(config), ", but text is not generated; accepted is ",
          head_name(HeadKind::kEmbedding), " (name it as the task)");
@@ -399,7 +412,10 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
   } else if (options.sentence_transformer->late_interaction) {
     head = HeadKind::kMultiVector;
   }
-  if (!is_built(head, *b.family().parts)) refuse_head(head, checkpoint);
+  // Of BERT's kin such a class fills masks too, unless tokens do not see what is behind them.
+  const bool generates = head == HeadKind::kMaskedLM && scores_next_words(checkpoint.config()) &&
+                         checkpoint.config().fields.flag("is_decoder", false);
+  if (generates || !is_built(head, *b.family().parts)) refuse_head(head, checkpoint);
   if (head == HeadKind::kSequenceClassification) {
     const bool score = logit_score_of(options) != nullptr;
     b.set_num_labels(score ? 1 : sequence_labels(checkpoint.config()));

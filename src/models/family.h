@@ -41,7 +41,7 @@ struct FamilyParts {
   std::string_view masked_lm_weight = {};
   /// The last layer's module of the head for tokens.
   std::string_view token_classifier = "classifier";
-  /// The last layer's module of the head for question answering.
+  /// The last layer's module of the head for question answering; "": there is none.
   std::string_view question_answering = "qa_outputs";
   /// The module whose weight is tied to the word embeddings.
   std::string_view decoder = {};
@@ -82,6 +82,7 @@ extern const FamilyParts kQwen2;
 extern const FamilyParts kQwen3;
 extern const FamilyParts kGemma3;
 extern const FamilyParts kT5;
+extern const FamilyParts kT5Tokens;
 extern const FamilyParts kBart;
 
 }  // namespace tamis::models

@@ -73,6 +73,17 @@ TEST(Heads, DprIsItsQuestionOrItsPassageEncoder) {
   }
 }
 
+// Of transformers' generic class; elsewhere the key is read by none.
+TEST(Heads, LabelsOfTokensMayHaveNoBias) {
+  EditableCheckpoint edited("llama-token-classification");
+  std::string json = read_file(testdata_model("llama-token-classification") / "config.json");
+  json.insert(1, R"("token_classification_bias":false,)");
+  edited.config = ModelConfig::parse(json, "config.json");
+  EXPECT_EQ(build_model(edited.make()).graph.find_value("score.bias"), graph::kNoValue);
+  edited.remove("score.bias");
+  EXPECT_NE(build_model(edited.make()).graph.find_value("score.weight"), graph::kNoValue);
+}
+
 // Scores of next words pass a soft limit there; embeddings and classes do not.
 TEST(Heads, GemmasSoftLimitIsNotBuiltBehindALogitScore) {
   EditableCheckpoint edited("gemma3_text-base");

@@ -110,6 +110,7 @@ struct Deviation {
   int others = 0;
 };
 constexpr Deviation kDeviations[] = {
+    {.prefix = "bert-decoder", .muls = -1},
     {.prefix = "ernie-multiple-choice"},
     {.prefix = "ernie", .adds = 1},  // the task
     {.prefix = "roberta-prelayernorm", .norms = 1},

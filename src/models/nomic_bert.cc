@@ -35,7 +35,13 @@ RotaryPositions positions(const ModelConfig& config) {
   }
   const double usual = fields.has("n_embd") ? 10000 : rope_theta(fields, 1000);
   const double theta = fields.number("rotary_emb_base", usual, 1e-3, 1e12);
-  return read_rotary(config, theta, size);
+  RotaryPositions positions = read_rotary(config, theta, size);
+  positions.interleaved = fields.flag("rotary_emb_interleaved", false);
+  if (positions.interleaved && !fields.has("n_embd")) {
+    fields.refuse("rotary_emb_interleaved", "true",
+                  "false, and true beside n_embd: transformers' class pairs the halves of a head");
+  }
+  return positions;
 }
 
 ValueId encoder(Builder& b) {

@@ -2,6 +2,7 @@
 // ways in which a tensor can be wrong.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -201,6 +202,21 @@ TEST(Spellings, NomicsBaseOfTheClass) {
   EXPECT_NEAR(base(R"("hidden_size":16,"rope_theta":500)"), 500, 0.01);
   EXPECT_NEAR(base(R"("rope_theta":500,"n_embd":16)"), 10000, 0.2);
   EXPECT_NEAR(base(R"("hidden_size":16,"rope_theta":500,"rotary_emb_base":1000)"), 1000, 0.02);
+}
+
+TEST(Spellings, NomicsOlderCodeMayPairNeighbors) {
+  EditableCheckpoint checkpoint("nomic_bert-base");
+  const auto turns_neighbors = [&](std::string_view members) {
+    const std::string json =
+        cat(R"({"model_type":"nomic_bert","num_attention_heads":2,)", members, "}");
+    checkpoint.config.fields = ModelConfig::parse(json, "config.json").fields;
+    const graph::Graph graph = graph_of(checkpoint);
+    const auto turn = std::ranges::find(graph.nodes(), graph::OpKind::kRotary, &graph::Node::op);
+    return turn->attribute<graph::RotaryAttributes>().interleaved;
+  };
+  EXPECT_FALSE(turns_neighbors(R"("n_embd":16)"));
+  EXPECT_TRUE(turns_neighbors(R"("n_embd":16,"rotary_emb_interleaved":true)"));
+  EXPECT_THROW((void)turns_neighbors(R"("hidden_size":16,"rotary_emb_interleaved":true)"), Error);
 }
 
 // Biases that the class never makes, whatever the config says of them.

@@ -104,7 +104,14 @@ ValueId encoder(Builder& b) {
 
 constinit const FamilyParts kT5 = {
     .encoder = encoder,
+    .question_answering = {},  // the class's is behind a decoder
     .decoder = "shared",
+};
+// Of the class for tokens, which holds the encoder as a model of its own.
+constinit const FamilyParts kT5Tokens = {
+    .encoder = encoder,
+    .question_answering = {},
+    .decoder = "transformer.shared",
 };
 
 }  // namespace tamis::models

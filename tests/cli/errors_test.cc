@@ -186,7 +186,8 @@ TEST(CliErrors, ConfigsThatAreNotBuilt) {
   refuse_config("\"bert\"", "\"gpt9\"", kUnsupported, "model_type \"gpt9\" is not built; accepted");
   refuse_config("\"hidden_act\": \"", "\"hidden_act\": \"x", kUnsupported,
                 "is not built; accepted");
-  refuse_config("\"is_decoder\": false", "\"is_decoder\": true", kUnsupported, "only encoders");
+  refuse_config("\"is_decoder\": false", "\"is_encoder_decoder\": true", kUnsupported,
+                "only encoders");
   refuse_config("\"is_decoder\"", "\"auto_map\": {\"AutoModel\": \"a.B\"}, \"is_decoder\"",
                 kUnsupported, "never run");
   // What would take terabytes.
@@ -195,6 +196,14 @@ TEST(CliErrors, ConfigsThatAreNotBuilt) {
   refuse_config("\"vocab_size\": 380", "\"vocab_size\": 16000000", kCorrupt, "[380, 32]; expected");
   refuse_config("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1000", kCorrupt, "layer.2.");
   refuse_config("{", "[", kCorrupt, "config.json: not valid JSON");
+}
+
+// BART answers by the state of the end of a text, which the tokenizer here does not write.
+TEST(CliErrors, TextsWithoutTheTokenThatAnswers) {
+  const TempFolder folder;
+  const fs::path model = folder.copy("models/bart-sequence-classification");
+  replace(model / "config.json", "\"eos_token_id\": 2", "\"eos_token_id\": 279");
+  refuse({"classify", model.string(), "a"}, kInvalid, "sequence 0 has no token 279 (eos_token_id)");
 }
 
 TEST(CliErrors, PicklesThatAreMoreThanTensors) {

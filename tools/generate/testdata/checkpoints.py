@@ -44,6 +44,8 @@ SIZES = {
     ("electra", "base"): {"num_attention_heads": 2},
     ("xlm-roberta", "sequence-classification"): {"num_attention_heads": 1},
 }
+# Checkpoints of the first families that are as small as those of more_families.py.
+SMALL = {"bert-decoder"}
 # Heads whose recorded cases slide windows over a long text get more positions.
 WIDE_HEADS = {"token-classification", "question-answering"}
 
@@ -61,7 +63,7 @@ class Spec:
     @property
     def small(self) -> bool:
         """Hidden 16, 120 pieces, weights in half precision: a family of more_families.py."""
-        return self.family in more_families.HEADS
+        return self.family in more_families.HEADS or self.name in SMALL
 
     @property
     def max_length(self) -> int:
@@ -86,6 +88,8 @@ def specs() -> list[Spec]:
             found.append(Spec(f"{family}-{head}", family, head, "gelu" if head == "base" else activation, options))
     groups = {"num_hidden_groups": 2, "num_hidden_layers": 4, "inner_group_num": 2}
     found.append(Spec("albert-base-groups", "albert", "base", "gelu_new", groups))
+    # Its tokens see those before them.
+    found.append(Spec("bert-decoder", "bert", "token-classification", "gelu", {"is_decoder": True}))
     return found + [Spec(*row) for row in more_families.rows(ACTIVATIONS)]
 
 

@@ -5,7 +5,7 @@ import transformers
 LABELED = ["base", "sequence-classification", "token-classification", "question-answering"]
 HEADS = {
     "llama": LABELED, "mistral": LABELED[:3], "qwen2": LABELED[:2], "qwen3": LABELED, "gemma3_text": LABELED[:2],
-    "t5": ["base"],
+    "t5": ["base", "token-classification"],
 }
 OPTIONS = {
     "llama": {"num_key_value_heads": 1}, "mistral": {"num_key_value_heads": 1, "sliding_window": 4},
