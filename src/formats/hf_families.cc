@@ -11,8 +11,10 @@ constexpr KeyAlias kDistilBertAliases[] = {
     {"intermediate_size", "hidden_dim"},
 };
 
-// Attention over the tokens up to its own, without an encoder to attend to.
-constexpr KeyRow kBertKeys[] = {honored("is_decoder")};
+// Attention over the tokens up to its own, without an encoder to attend to; positions by distance.
+constexpr KeyRow kBertKeys[] = {honored("is_decoder"), honored("position_embedding_type")};
+// Of those that transformers made of BERT's file with encoders alone.
+constexpr KeyRow kPositionKeys[] = {honored("position_embedding_type")};
 
 constexpr std::string_view kOtherBuckets = "MPNet's class computes 32 buckets whatever it says";
 constexpr KeyRow kMpnetKeys[] = {
@@ -51,10 +53,14 @@ constexpr KeyRow kDebertaV2Keys[] = {
     harmless("padding_idx"),
 };
 constexpr KeyRow kErnieKeys[] = {
+    honored("position_embedding_type"),
     honored("use_task_id"),
     honored("task_type_vocab_size"),
 };
-constexpr KeyRow kDprKeys[] = {honored("projection_dim")};
+constexpr KeyRow kDprKeys[] = {
+    honored("position_embedding_type"),
+    honored("projection_dim"),
+};
 static_assert(keys_are_distinct(kErnieKeys) && keys_are_distinct(kDprKeys) &&
               keys_are_distinct(kDebertaKeys) && keys_are_distinct(kDebertaV2Keys));
 
@@ -74,7 +80,8 @@ constexpr FamilyConfig kFamilies[] = {
      .num_attention_heads = 64,
      .intermediate_size = 16384,
      .embedding_size = 128,
-     .hidden_act = "gelu_new"},
+     .hidden_act = "gelu_new",
+     .keys = kPositionKeys},
     {.model_type = "electra",
      .hidden_size = 256,
      .num_attention_heads = 4,
@@ -108,8 +115,12 @@ constexpr FamilyConfig kFamilies[] = {
      .hidden_size = 1024,
      .num_hidden_layers = 24,
      .num_attention_heads = 16,
-     .intermediate_size = 4096},
-    {.model_type = "roberta-prelayernorm", .vocab_size = 50265, .pad_token_id = 1},
+     .intermediate_size = 4096,
+     .keys = kPositionKeys},
+    {.model_type = "roberta-prelayernorm",
+     .vocab_size = 50265,
+     .pad_token_id = 1,
+     .keys = kPositionKeys},
     {.model_type = "xlm-roberta-xl",
      .vocab_size = 250880,
      .hidden_size = 2560,
@@ -119,8 +130,9 @@ constexpr FamilyConfig kFamilies[] = {
      .max_position_embeddings = 514,
      .type_vocab_size = 1,
      .pad_token_id = 1,
-     .layer_norm_eps = 1e-5},
-    {.model_type = "data2vec-text", .pad_token_id = 1},
+     .layer_norm_eps = 1e-5,
+     .keys = kPositionKeys},
+    {.model_type = "data2vec-text", .pad_token_id = 1, .keys = kPositionKeys},
     {.model_type = "dpr", .keys = kDprKeys},
 };
 

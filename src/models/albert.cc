@@ -2,6 +2,7 @@
 // Source: transformers, models/albert/modeling_albert.py
 #include "base/error.h"
 #include "models/bert_encoder.h"
+#include "models/relative_keys.h"
 
 namespace tamis::models {
 
@@ -13,10 +14,8 @@ ValueId layer(Builder& b, ValueId x, const std::string& module) {
   const int64_t n = b.config().hidden_size;
   const double epsilon = b.config().layer_norm_eps;
   const std::string attention = module + ".attention";
-  const ValueId q = b.linear(x, attention + ".query", n);
-  const ValueId k = b.linear(x, attention + ".key", n);
-  const ValueId v = b.linear(x, attention + ".value", n);
-  const ValueId context = b.attention(q, k, v, attention);
+  const ValueId context =
+      attention_by_kind(b, bert_projections(b, x, attention), attention, DistanceSum::kBehindScale);
   const ValueId projected = b.linear(context, attention + ".dense", n);
   const ValueId attended =
       b.layer_norm(b.add(x, projected, attention), attention + ".LayerNorm", epsilon);

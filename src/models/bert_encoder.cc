@@ -1,6 +1,7 @@
 #include "models/bert_encoder.h"
 
 #include "base/error.h"
+#include "models/relative_keys.h"
 
 namespace tamis::models {
 
@@ -27,6 +28,10 @@ ValueId bert_words_and_segments(Builder& b) {
 ValueId bert_embedding_sum(Builder& b, const graph::PositionIdsAttributes& rule) {
   const std::string module = b.path("embeddings");
   const ValueId sum = bert_words_and_segments(b);
+  if (position_kind(b.config().fields) != PositionKind::kAbsolute) {
+    b.leave(module + ".position_embeddings.weight");
+    return sum;
+  }
   return b.add(sum, b.position_embedding(module, b.config().embedding_size, rule), module);
 }
 
@@ -46,14 +51,7 @@ AttentionOperands bert_projections(Builder& b, ValueId x, const std::string& sel
 
 ValueId bert_self_attention(Builder& b, ValueId x, const std::string& attention) {
   const std::string self = attention + ".self";
-  const AttentionOperands operands = bert_projections(b, x, self);
-  if (!b.config().fields.flag("is_decoder", false)) {
-    return b.attention(operands.q, operands.k, operands.v, self);
-  }
-  graph::AttentionAttributes causal =
-      b.attention_attributes(b.config().hidden_size / b.config().num_attention_heads);
-  causal.right = 0;
-  return b.attention(operands, causal, self);
+  return attention_by_kind(b, bert_projections(b, x, self), self);
 }
 
 ValueId bert_output(Builder& b, ValueId x, ValueId residual, const std::string& module) {

@@ -12,7 +12,7 @@ namespace tamis::models {
 /// Words, plus segments where there are any: [T, embedding_size].
 graph::ValueId bert_words_and_segments(Builder& b);
 
-/// Words + segments + positions: [T, embedding_size].
+/// Words + segments + positions, where these are absolute: [T, embedding_size].
 graph::ValueId bert_embedding_sum(Builder& b, const graph::PositionIdsAttributes& rule);
 
 /// The same, normalized by `embeddings.LayerNorm`.
@@ -25,7 +25,8 @@ graph::ValueId bert_layers(Builder& b, graph::ValueId hidden);
 AttentionOperands bert_projections(Builder& b, graph::ValueId x, const std::string& self);
 
 /// softmax(q k^T / sqrt(head size)) v by `<attention>.self`'s query, key and value of x [T,
-/// hidden]; where config.json says is_decoder, over the tokens up to a query's own.
+/// hidden], with what relative positions add; where config.json says is_decoder, over the tokens up
+/// to a query's own.
 graph::ValueId bert_self_attention(Builder& b, graph::ValueId x, const std::string& attention);
 
 /// LayerNorm(`<module>.dense`(x) + residual): the module "output" of attention and of the layer.

@@ -90,6 +90,8 @@ class Builder {
   /// computed with here.
   [[nodiscard]] std::shared_ptr<const Tensor> load_stored(std::string_view name,
                                                           const Shape& shape);
+  /// Says of a parameter that the class has it and does not read it.
+  void leave(std::string_view name) { used_.insert(weights_.stored_name({name})); }
   /// A parameter as a constant.
   graph::ValueId parameter(std::string_view name, const Shape& shape) {
     return constant({name}, shape);

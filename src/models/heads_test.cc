@@ -54,6 +54,39 @@ TEST(Heads, ModernBertsChoicesHaveOneLogit) {
   EXPECT_EQ(model.graph.value(model.graph.outputs()[0].value).shape.to_string(), "[B, 1]");
 }
 
+TEST(Heads, RelativePositionsAreTablesOfEveryHead) {
+  const auto build = [](const std::string& name) {
+    return build_model(*Checkpoint::open(testdata_model(name)));
+  };
+  for (const std::string name : {"bert-relative-key", "bert-relative-key-query"}) {
+    const graph::Graph graph = build(name).graph;
+    const graph::ValueId table =
+        graph.find_value("bert.encoder.layer.1.attention.self.distance_embedding");
+    ASSERT_NE(table, graph::kNoValue) << name;
+    const auto values = graph.value(table).constant->as<float>();
+    ASSERT_EQ(graph.value(table).shape.to_string(), "[80, 16]") << name;
+    EXPECT_EQ(values[16], values[24]) << name;  // of two heads
+    const std::string text = print(graph);
+    EXPECT_EQ(text.find("PositionIds"), text.npos) << name;
+    EXPECT_NE(text.find("max_relative_positions=40"), text.npos) << name;
+    EXPECT_EQ(text.find("position_queries=") != text.npos, name.ends_with("query")) << name;
+  }
+  // No place is counted from the padding.
+  EXPECT_EQ(build("roberta-relative-key-query").max_positions, 40);
+
+  const auto with_type = [](std::string_view type) {
+    std::string json = read_file(testdata_model("bert-relative-key") / "config.json");
+    const std::string_view old = "\"relative_key\"";
+    json.replace(json.find(old), old.size(), type);
+    return Checkpoint("memory", ModelConfig::parse(json, "config.json"),
+                      read_weights(testdata_model("bert-relative-key")));
+  };
+  EXPECT_EQ(refusal(with_type("\"rotary\"")),
+            "config.json: position_embedding_type \"rotary\" is not built; accepted are absolute, "
+            "relative_key and relative_key_query");
+  EXPECT_EQ(refusal(with_type("\"absolute\"")), "");
+}
+
 TEST(Heads, DprIsItsQuestionOrItsPassageEncoder) {
   for (const std::string prefix : {"question_encoder", "ctx_encoder"}) {
     EditableCheckpoint edited("bert-base");

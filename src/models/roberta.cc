@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "models/bert_encoder.h"
 #include "models/pre_norm_encoder.h"
+#include "models/relative_keys.h"
 #include "models/roberta_heads.h"
 
 namespace tamis::models {
@@ -23,6 +24,10 @@ int64_t padding_idx(const ModelConfig& config) {
 }
 
 int64_t max_positions(const ModelConfig& config) {
+  // Distances count from no padding.
+  if (position_kind(config.fields) != PositionKind::kAbsolute) {
+    return config.max_position_embeddings;
+  }
   return roberta_max_positions(config, padding_idx(config));
 }
 

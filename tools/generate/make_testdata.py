@@ -49,6 +49,19 @@ def keep_recorded_offsets(spec, folder: Path) -> None:
     config.write_text(text)
 
 
+def make_relative_keys(pattern: str) -> None:
+    """Checkpoints with relative positions. Needs transformers 4."""
+    import relative_keys
+
+    for name in relative_keys.ROWS:
+        folder = ROOT / "models" / name
+        if not fnmatch.fnmatch(name, pattern):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        relative_keys.build(name, folder)
+        print(folder.relative_to(ROOT.parent))
+
+
 def make_pipelines(pattern: str) -> None:
     """pipelines.json beside the checkpoints. Transformers 5 has no question-answering pipeline:
     with it everything else is recorded, with transformers 4 only question answering."""
@@ -154,13 +167,15 @@ def make_tokenizer_classes() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = ["models", "pipelines", "variants", "sentence", "retrieval", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
+    kinds = ["models", "relative-keys", "pipelines", "variants", "sentence", "retrieval", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
     parser.add_argument("--only", nargs="*", default=["models"], choices=kinds)
     parser.add_argument("--filter", default="*", help="glob over the names of folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
     arguments = parser.parse_args()
     if "models" in arguments.only:
         make_models(arguments.filter)
+    if "relative-keys" in arguments.only:
+        make_relative_keys(arguments.filter)
     if "pipelines" in arguments.only:
         make_pipelines(arguments.filter)
     if "variants" in arguments.only:

@@ -1,0 +1,71 @@
+"""Tiny checkpoints of position_embedding_type relative_key and relative_key_query: with transformers 4, as later
+versions have absolute positions alone."""
+
+import zlib
+from pathlib import Path
+
+import transformers
+
+import checkpoints
+import common
+import golden
+import more_families
+import small_tokenizers
+
+# name: family, head, position_embedding_type, and what else its configuration has.
+ROWS = {
+    "bert-relative-key": ("bert", "base", "relative_key", {}),
+    "bert-relative-key-query": ("bert", "sequence-classification", "relative_key_query", {}),
+    "roberta-relative-key-query": ("roberta", "token-classification", "relative_key_query", {"type_vocab_size": 1}),
+    "albert-relative-key-query": ("albert", "question-answering", "relative_key_query", {"embedding_size": 8}),
+    "electra-relative-key": ("electra", "masked-lm", "relative_key", {"embedding_size": 8}),
+    "megatron-bert-relative-key": ("megatron-bert", "base", "relative_key", {}),
+    "ernie-relative-key": ("ernie", "base", "relative_key", {"use_task_id": True, "task_type_vocab_size": 3}),
+}
+
+
+class Spec(checkpoints.Spec):
+    """One of these checkpoints, as small as those of more_families.py."""
+
+    small = True
+
+
+def _tokenizer(family: str) -> small_tokenizers.SmallTokenizer:
+    if family == "roberta":
+        return small_tokenizers.byte_bpe(280)
+    tokenizer = small_tokenizers.wordpiece(lowercase=True, vocab_size=120)
+    if family == "albert":
+        tokenizer.tokenizer_config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    return tokenizer
+
+
+def build(name: str, folder: Path) -> None:
+    """Makes a checkpoint folder with its golden.json."""
+    family, head, kind, options = ROWS[name]
+    spec = Spec(name, family, head, "gelu", options)
+    seed = zlib.crc32(name.encode())
+    common.seed_all(seed)
+    tokenizer = _tokenizer(family)
+    backend = tokenizer.fast
+    config = transformers.AutoConfig.for_model(family, **{
+        "vocab_size": tokenizer.vocab_size, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 20, "hidden_act": "gelu", "max_position_embeddings": more_families.MAX_LENGTH,
+        "position_embedding_type": kind, "pad_token_id": backend.pad_token_id, "bos_token_id": backend.bos_token_id,
+        "eos_token_id": backend.eos_token_id, **checkpoints._labels(head), **options,
+    })
+    model = checkpoints.new_model(spec, config).eval()
+    checkpoints.randomise(model, seed)
+    checkpoints._spread_answers(model, spec, tokenizer)
+    tokenizer.files.clear()
+    model.half().save_pretrained(folder)
+    tokenizer.save(folder, spec.max_length)
+    (folder / "model.safetensors").chmod(0o644)
+    golden.record_folder(folder, head, _cases(head, backend.mask_token))
+
+
+def _cases(head: str, mask: str) -> list[dict]:
+    if head == "masked-lm":
+        return golden.masked_cases(mask)[1:5:3]
+    if head == "question-answering":
+        return [golden.QA_CASES[1], golden.QA_CASES[4]]
+    return golden.SMALL_CASES[::2] if head == "base" else golden.SMALL_CASES
