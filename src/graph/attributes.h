@@ -89,6 +89,21 @@ struct UnfoldAttributes {
   friend bool operator==(const UnfoldAttributes&, const UnfoldAttributes&) = default;
 };
 
+/// Rows of `mask_token` become 0; the others are times kept / (1 - the share of `mask_token` in
+/// their sequence): what ESM-2's embeddings are of texts with masks. A sequence of nothing else has
+/// rows that are no numbers.
+struct TokenDropoutAttributes {
+  int64_t mask_token = 0;
+  float kept = 1.0f;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("mask_token", self.mask_token);
+    visitor("kept", self.kept);
+  }
+  friend bool operator==(const TokenDropoutAttributes&, const TokenDropoutAttributes&) = default;
+};
+
 /// Rotary positions (RoFormer): in each of the first `heads` parts of `head_size` columns, the
 /// first r columns, r / 2 frequencies being given, are pairs that turn by place * frequency: column
 /// i with i + r / 2, or where interleaved 2i with 2i + 1. Cosines and sines are times `scale`. The
@@ -257,7 +272,7 @@ using Attributes =
     std::variant<NoAttributes, PositionIdsAttributes, ActivationAttributes, MatMulAttributes,
                  LayerNormAttributes, AttentionAttributes, PoolAttributes, FakeQuantizeAttributes,
                  GluAttributes, RotaryAttributes, RmsNormAttributes, UnfoldAttributes,
-                 ShiftIdsAttributes>;
+                 ShiftIdsAttributes, TokenDropoutAttributes>;
 
 /// The default attributes of an op, of the alternative that its row in ops.inc names.
 [[nodiscard]] Attributes default_attributes(OpKind kind);

@@ -364,6 +364,16 @@ SymbolicShape infer_unfold(const Rule& rule, const Node& node) {
   return token_matrix(width * rule.token_rows(Operand::kX)[1].size);
 }
 
+SymbolicShape infer_token_dropout(const Rule& rule, const Node& node) {
+  const auto& fields = node.attribute<TokenDropoutAttributes>();
+  rule.expect_ids(Operand::kIds);
+  constexpr int64_t kMostToken = (int64_t{1} << 31) - 1;
+  if (fields.mask_token < 0 || fields.mask_token > kMostToken) {
+    rule.refuse("a mask_token of ", fields.mask_token);
+  }
+  return rule.token_rows(Operand::kX);
+}
+
 void check_pool_ids(const Rule& rule, const PoolAttributes& fields) {
   const int counted = (fields.padding_idx >= 0 ? 1 : 0) + (fields.token >= 0 ? 1 : 0);
   if (counted != (rule.has(Operand::kIds) ? 1 : 0)) {
@@ -418,6 +428,8 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
       return infer_glu(rule);
     case OpKind::kUnfold:
       return infer_unfold(rule, node);
+    case OpKind::kTokenDropout:
+      return infer_token_dropout(rule, node);
     case OpKind::kRotary:
       return infer_rotary(rule, node);
     case OpKind::kMatMul:

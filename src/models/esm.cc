@@ -1,6 +1,5 @@
-// ESM-2: proteins. BERT's layers with the norms first and rotary positions. Its embeddings count
-// with the share of masked tokens in a text; that of texts without any is built, so <mask> has no
-// row. Source: transformers, models/esm/modeling_esm.py
+// ESM-2: proteins. BERT's layers with the norms first and rotary positions, and embeddings that
+// count with the share of masked tokens in a text. Source: transformers, models/esm/modeling_esm.py
 #include "base/error.h"
 #include "base/json.h"
 #include "models/bert_encoder.h"
@@ -17,25 +16,16 @@ namespace {
 // 15 % of the tokens were chosen in training, and 80 % of these masked.
 constexpr float kUnmasked = static_cast<float>(1 - 0.15 * 0.8);
 
-// The rows of the words, but for <mask>, which is the last.
-ValueId words_without_mask(Builder& b, const std::string& module) {
-  const ModelConfig& config = b.config();
-  const int64_t mask =
-      config.fields.integer("mask_token_id", config.vocab_size - 1, 0, config.vocab_size - 1);
-  if (mask != config.vocab_size - 1) {
-    config.fields.refuse("mask_token_id", cat(mask),
-                         cat("the last of the vocabulary, ", config.vocab_size - 1));
+// The words' rows, as token_dropout has them.
+ValueId dropped_out(Builder& b, ValueId words, const std::string& module) {
+  const ConfigFields& fields = b.config().fields;
+  if (!fields.has("mask_token_id")) {
+    fields.refuse("mask_token_id", "null beside token_dropout", "the id of <mask>");
   }
-  const std::string name = module + ".weight";
-  const auto table = b.load_stored(name, Shape{config.vocab_size, config.hidden_size});
-  const ValueId rows =
-      b.graph().add_constant(name, std::make_shared<const Tensor>(table->rows(0, mask)));
-  const ValueId words =
-      b.graph().add_node(OpKind::kGather, {rows, b.input_ids()}, graph::NoAttributes{}, module);
-  const ValueId share = b.graph().add_constant(
-      "unmasked_share",
-      std::make_shared<const Tensor>(Tensor::from(Shape{}, std::span<const float>(&kUnmasked, 1))));
-  return b.multiply(words, share, module);
+  graph::TokenDropoutAttributes attributes;
+  attributes.mask_token = fields.integer("mask_token_id", 0, 0, b.config().vocab_size - 1);
+  attributes.kept = kUnmasked;
+  return b.graph().add_node(OpKind::kTokenDropout, {words, b.input_ids()}, attributes, module);
 }
 
 ValueId embeddings(Builder& b) {
@@ -46,8 +36,8 @@ ValueId embeddings(Builder& b) {
   }
   const std::string module = b.path("embeddings");
   const std::string words = module + ".word_embeddings";
-  ValueId x = fields.flag("token_dropout", false) ? words_without_mask(b, words)
-                                                  : b.word_embedding(words, b.config().hidden_size);
+  ValueId x = b.word_embedding(words, b.config().hidden_size);
+  if (fields.flag("token_dropout", false)) x = dropped_out(b, x, module);
   if (!fields.flag("emb_layer_norm_before", false)) return x;
   return b.layer_norm(x, module + ".layer_norm", b.config().layer_norm_eps);
 }
@@ -113,7 +103,9 @@ constinit const FamilyParts kEsm = {
     .encoder = encoder,
     .classifier = roberta_classifier,
     .pooler = bert_pooler,
+    .masked_lm = roberta_masked_lm,
     .classifier_weights = {"classifier.dense.weight", "classifier.out_proj.weight"},
+    .masked_lm_weight = "lm_head.dense.weight",
     .decoder = "lm_head.decoder",
 };
 

@@ -87,6 +87,23 @@ TEST(Heads, RelativePositionsAreTablesOfEveryHead) {
   EXPECT_EQ(refusal(with_type("\"absolute\"")), "");
 }
 
+// The embeddings count with the masks of a text: their id must be known.
+TEST(Heads, EsmsEmbeddingsKnowTheMask) {
+  const auto build = [](const std::string& name) {
+    return build_model(*Checkpoint::open(testdata_model(name)));
+  };
+  EXPECT_NE(print(build("esm-masked-lm").graph).find("{mask_token=4, kept=0.88}"),
+            std::string::npos);
+  std::string json = read_file(testdata_model("esm-base") / "config.json");
+  const std::string_view known = "\"mask_token_id\": 120";
+  json.replace(json.find(known), known.size(), "\"mask_token_id\": null");
+  const Checkpoint checkpoint("memory", ModelConfig::parse(json, "config.json"),
+                              read_weights(testdata_model("esm-base")));
+  EXPECT_EQ(refusal(checkpoint),
+            "config.json: mask_token_id null beside token_dropout is not built; accepted are the "
+            "id of <mask>");
+}
+
 TEST(Heads, DprIsItsQuestionOrItsPassageEncoder) {
   for (const std::string prefix : {"question_encoder", "ctx_encoder"}) {
     EditableCheckpoint edited("bert-base");

@@ -48,6 +48,7 @@ bool is_rowwise(OpKind op) {
     case OpKind::kShiftIds:
     case OpKind::kGather:
     case OpKind::kUnfold:
+    case OpKind::kTokenDropout:
     case OpKind::kVocabularyPool:
     case OpKind::kSelectTokens:
     case OpKind::kSelectFirstTokens:

@@ -26,6 +26,7 @@ int64_t elements(const ArrayKey& key, const Extent& extent) {
     case ArrayKind::kShiftedIds:
     case ArrayKind::kTokenTypeIds:
     case ArrayKind::kPositions:
+    case ArrayKind::kDropout:
       return extent.tokens;
     case ArrayKind::kCuSeqlens:
       return extent.sequences + 1;
@@ -96,6 +97,10 @@ class Filler {
         return;
       case ArrayKind::kAround:
         return around(key.width, to);
+      case ArrayKind::kDropout:
+        return kernels::reference::token_dropout(
+            batch_.input_ids, batch_.cu_seqlens, static_cast<int32_t>(key.dropout.mask_token),
+            key.dropout.kept, {reinterpret_cast<float*>(to), static_cast<size_t>(batch_.tokens())});
     }
   }
 

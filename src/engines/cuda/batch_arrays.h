@@ -47,6 +47,7 @@ enum class ArrayKind : uint8_t {
   kLastOf,     ///< [B]: the last token that is not the padding, or is `token`; -1: none
   kFilled,     ///< [B]: the sequence's number, -1 where it is empty
   kAround,     ///< [T, width]: the tokens around each, -1 outside its sequence
+  kDropout,    ///< [T] floats: what TokenDropout multiplies a token with
 };
 
 /// One array that a plan reads.
@@ -59,6 +60,7 @@ struct ArrayKey {
   int64_t token = -1;  ///< of kLastOf: the one that is looked for, unless it is -1
   graph::ShiftIdsAttributes shift = {};
   int64_t long_from = 0;  ///< of kGivenPlaces
+  graph::TokenDropoutAttributes dropout;
 
   friend bool operator==(const ArrayKey&, const ArrayKey&) = default;
 };

@@ -70,14 +70,10 @@ class RotaryStep final : public Step {
         y_(node.output),
         symbol_(lowering.symbol(y_)),
         rows_(lowering.array(ArrayKind::kRows, symbol_)),
-        places_(lowering.arrays().add({ArrayKind::kGivenPlaces,
-                                       symbol_,
-                                       0,
-                                       0,
-                                       {},
-                                       -1,
-                                       {},
-                                       node.attribute<graph::RotaryAttributes>().long_from})),
+        places_(lowering.arrays().add(
+            {.kind = ArrayKind::kGivenPlaces,
+             .symbol = symbol_,
+             .long_from = node.attribute<graph::RotaryAttributes>().long_from})),
         angles_(lowering.angles(node)) {
     const auto& fields = node.attribute<graph::RotaryAttributes>();
     params_.width = lowering.columns(y_);
@@ -115,7 +111,55 @@ class RotaryStep final : public Step {
   tamis::cuda::RotaryParams params_;
 };
 
+// Rows times numbers that the host counts out.
+class TokenDropoutStep final : public Step {
+ public:
+  TokenDropoutStep(const graph::Node& node, Lowering& lowering)
+      : x_(node.operand(Operand::kX)),
+        y_(node.output),
+        symbol_(lowering.symbol(y_)),
+        rows_(lowering.array(ArrayKind::kRows, symbol_)),
+        factors_(
+            lowering.arrays().add({.kind = ArrayKind::kDropout,
+                                   .symbol = symbol_,
+                                   .dropout = node.attribute<graph::TokenDropoutAttributes>()})) {
+    params_.kind = ElementwiseParams::Kind::kMultiply;
+    params_.columns = params_.ldy = lowering.columns(y_);
+    params_.other_row = 1;
+    params_.other_column = 0;
+    params_.x.stored = lowering.stored(x_);
+    params_.y.stored = lowering.stored(y_);
+  }
+
+  void launch(const StepContext& context) const override {
+    ElementwiseParams params = params_;
+    params.rows = context.array(rows_);
+    params.other = context.array<float>(factors_);
+    params.x.data = context.value<const std::byte>(x_);
+    params.y.data = context.value<std::byte>(y_);
+    context.launch(KernelId::k_elementwise, context.extent.rows(symbol_), 1, params);
+  }
+
+ private:
+  graph::ValueId x_;
+  graph::ValueId y_;
+  graph::Symbol symbol_;
+  int rows_;
+  int factors_;
+  ElementwiseParams params_;
+};
+
+void expect_ids_of_batch(const graph::Node& node, const Lowering& lowering) {
+  if (lowering.graph().value(node.operand(Operand::kIds)).name == graph::kInputIds) return;
+  refuse(node, "ids that are not the batch's");
+}
+
 }  // namespace
+
+std::unique_ptr<Step> lower_token_dropout(const graph::Node& node, Lowering& lowering) {
+  expect_ids_of_batch(node, lowering);
+  return std::make_unique<TokenDropoutStep>(node, lowering);
+}
 
 std::unique_ptr<Step> lower_elementwise(const graph::Node& node, Lowering& lowering) {
   if (lowering.shape(node.output).rank() != 2) {

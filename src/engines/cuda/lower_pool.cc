@@ -94,8 +94,10 @@ std::unique_ptr<Step> lower_pool(const graph::Node& node, Lowering& lowering) {
     if (ids.name != graph::kInputIds) refuse(node, "ids that are not the batch's");
     const auto& fields = node.attribute<graph::PoolAttributes>();
     lowering.limits().require_token(fields.token);
-    const int last = lowering.arrays().add(
-        {ArrayKind::kLastOf, Symbol::kSequences, 0, fields.padding_idx, {}, fields.token, {}});
+    const int last = lowering.arrays().add({.kind = ArrayKind::kLastOf,
+                                            .symbol = Symbol::kSequences,
+                                            .padding_idx = fields.padding_idx,
+                                            .token = fields.token});
     return std::make_unique<SelectStep>(node, last, 1, lowering);
   }
   return std::make_unique<PoolStep>(node, lowering);
@@ -109,7 +111,7 @@ std::unique_ptr<Step> lower_select(const graph::Node& node, Lowering& lowering) 
 
 std::unique_ptr<Step> lower_unfold(const graph::Node& node, Lowering& lowering) {
   const int64_t width = node.attribute<graph::UnfoldAttributes>().width;
-  const int around = lowering.arrays().add({ArrayKind::kAround, Symbol::kTokens, width, 0, {}});
+  const int around = lowering.arrays().add({ArrayKind::kAround, Symbol::kTokens, width, 0, {}, {}});
   lowering.limits().limit_unseen({}, false);
   return std::make_unique<SelectStep>(node, around, static_cast<int>(width), lowering);
 }

@@ -60,7 +60,7 @@ class Lowering {
   [[nodiscard]] std::shared_ptr<const Tensor> tensor(graph::ValueId id) const;
 
   [[nodiscard]] int array(ArrayKind kind, graph::Symbol symbol = graph::Symbol::kTokens) {
-    return arrays_.add({kind, symbol, 0, 0, {}});
+    return arrays_.add({kind, symbol, 0, 0, {}, {}});
   }
   [[nodiscard]] BatchArrays& arrays() { return arrays_; }
 

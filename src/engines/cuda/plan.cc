@@ -73,8 +73,12 @@ void Plan::find_arrays(const graph::Graph& graph, Lowering& lowering) {
     }
     if (node.op != graph::OpKind::kPositionIds) continue;
     array_values_.push_back(
-        {node.output, lowering.arrays().add({ArrayKind::kPositions, graph::Symbol::kTokens, 0, 0,
-                                             node.attribute<graph::PositionIdsAttributes>()})});
+        {node.output, lowering.arrays().add({ArrayKind::kPositions,
+                                             graph::Symbol::kTokens,
+                                             0,
+                                             0,
+                                             node.attribute<graph::PositionIdsAttributes>(),
+                                             {}})});
   }
 }
 

@@ -99,6 +99,11 @@ void shift_ids(std::span<const int32_t> input_ids, std::span<const int32_t> cu_s
 [[nodiscard]] int32_t last_place_of(std::span<const int32_t> ids, int32_t begin, int32_t end,
                                     int32_t token);
 
+/// Of each token what its embedding is multiplied with: 0 for `mask`, for others kept / (1 - the
+/// share of `mask` in their sequence), and no number in sequences of nothing else.
+void token_dropout(std::span<const int32_t> ids, std::span<const int32_t> cu_seqlens, int32_t mask,
+                   float kept, std::span<float> out);
+
 /// The whole of attention: softmax(scale * q k^T) v for each sequence and head.
 void attention(const AttentionArgs& args);
 

@@ -44,6 +44,16 @@ TEST(ReferenceActivate, EqualsTorch) {
   EXPECT_EQ(reference::activate(Activation::kGelu10, 10.5), 10);
 }
 
+TEST(ReferenceTokenDropout, CountsTheMasksOfEachSequence) {
+  const std::vector<int32_t> ids = {0, 9, 5, 9, 0, 5, 9};
+  const std::vector<int32_t> borders = {0, 4, 6, 6, 7};
+  std::vector<float> factors(7);
+  reference::token_dropout(ids, borders, 9, 0.88f, factors);
+  const std::vector<float> expected = {1.76f, 0, 1.76f, 0, 0.88f, 0.88f};
+  EXPECT_EQ(std::vector<float>(factors.begin(), factors.end() - 1), expected);
+  EXPECT_TRUE(std::isnan(factors[6]));  // nothing but masks
+}
+
 TEST(ReferenceMatMul, AddsBiasActivatesAndAddsResidual) {
   const std::vector<float> x = {1, 2, 3, 4};         // [2, 2]
   const std::vector<float> w = {1, 0, 0, -1, 1, 1};  // [3, 2]

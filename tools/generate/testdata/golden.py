@@ -54,7 +54,9 @@ def cases_of(folder: Path, head: str, tokenizer) -> list[dict]:
     small = family in more_families.HEADS
     if head == "masked-lm":
         cases = masked_cases(tokenizer.mask_token)
-        return [cases[1], cases[4]] if small else cases
+        # ESM's embeddings count with the number of masks.
+        more = [cases[2]] if json.loads((folder / "config.json").read_text()).get("token_dropout") else []
+        return [cases[1], cases[4], *more] if small else cases
     if head == "question-answering":
         return [QA_CASES[1], QA_CASES[4]] if small else QA_CASES
     if small:

@@ -15,7 +15,7 @@ HEADS = {
     "megatron-bert": ["base", "masked-lm"], "roberta-prelayernorm": ["base", "masked-lm"],
     "xlm-roberta-xl": ["base", "masked-lm"], "data2vec-text": ["base", "masked-lm"], "dpr": ["base"],
     "modernbert": ALL_HEADS, "nomic_bert": NO_ANSWERS, "gte": NO_ANSWERS, "eurobert": NO_ANSWERS,
-    "jina_embeddings_v3": ["base", "sequence-classification", "masked-lm"], "esm": ["base", "token-classification"],
+    "jina_embeddings_v3": ["base", "sequence-classification", "masked-lm"], "esm": NO_ANSWERS,
     **{family: list(heads) for family, heads in own_models.ARCHITECTURES.items()}, **decoders.HEADS,
     **encoder_decoders.HEADS,
 }
@@ -44,6 +44,8 @@ OPTIONS = {
 # What single checkpoints have beside those, so that every setting of a family is in one of them.
 OF_FOLDER = {
     **decoders.OF_FOLDER,
+    # [MASK] of the small tokenizer.
+    "esm-masked-lm": {"vocab_size": 120, "mask_token_id": 4},
     "ernie-multiple-choice": {"num_labels": 1, "use_task_id": False},
     "deberta-sequence-classification": {"pos_att_type": ["p2c"], "max_relative_positions": 12},
     "deberta-token-classification": {"pos_att_type": ["c2p"], "position_biased_input": True, "type_vocab_size": 2},
