@@ -64,6 +64,16 @@ constexpr KeyRow kDprKeys[] = {
 static_assert(keys_are_distinct(kErnieKeys) && keys_are_distinct(kDprKeys) &&
               keys_are_distinct(kDebertaKeys) && keys_are_distinct(kDebertaV2Keys));
 
+constexpr KeyRow kLongformerKeys[] = {
+    honored("attention_window"),
+    honored("sep_token_id"),
+    // Of the first release's own code.
+    harmless("attention_mode"),
+    harmless("ignore_attention_mask"),
+    harmless("onnx_export"),
+};
+static_assert(keys_are_distinct(kLongformerKeys));
+
 constexpr FamilyConfig kFamilies[] = {
     {.model_type = "bert", .keys = kBertKeys},
     {.model_type = "distilbert",
@@ -134,6 +144,7 @@ constexpr FamilyConfig kFamilies[] = {
      .keys = kPositionKeys},
     {.model_type = "data2vec-text", .pad_token_id = 1, .keys = kPositionKeys},
     {.model_type = "dpr", .keys = kDprKeys},
+    {.model_type = "longformer", .pad_token_id = 1, .keys = kLongformerKeys},
 };
 
 }  // namespace

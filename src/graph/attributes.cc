@@ -13,6 +13,8 @@ constexpr std::string_view kPoolModeNames[] = {"cls",           "mean",         
 constexpr std::string_view kRuleNames[] = {"absolute", "roberta"};
 constexpr std::string_view kArithmeticNames[] = {"fp32", "bf16"};
 constexpr std::string_view kBiasRuleNames[] = {"none", "t5", "alibi"};
+constexpr std::string_view kGlobalRuleNames[] = {"none", "first", "before_separator",
+                                                 "behind_separator"};
 constexpr std::string_view kBoolNames[] = {"false", "true"};
 
 template <typename Enum, size_t kCount>
@@ -37,6 +39,9 @@ std::string write(FloatArithmetic value) {
 std::string write(BiasRule value) {
   return std::string(kBiasRuleNames[static_cast<size_t>(value)]);
 }
+std::string write(GlobalRule value) {
+  return std::string(kGlobalRuleNames[static_cast<size_t>(value)]);
+}
 std::string write(bool value) { return std::string(kBoolNames[value ? 1 : 0]); }
 std::string write(QuantScheme value) { return std::string(scheme_name(value)); }
 std::string write(const std::vector<PoolMode>& modes) {
@@ -60,6 +65,7 @@ bool read(std::string_view text, FloatArithmetic& out) {
   return read_enum(kArithmeticNames, text, out);
 }
 bool read(std::string_view text, BiasRule& out) { return read_enum(kBiasRuleNames, text, out); }
+bool read(std::string_view text, GlobalRule& out) { return read_enum(kGlobalRuleNames, text, out); }
 bool read(std::string_view text, bool& out) { return read_enum(kBoolNames, text, out); }
 bool read(std::string_view text, Activation& out) {
   const auto found = activation_from_name(text);

@@ -181,6 +181,27 @@ enum class BiasRule : uint8_t {
   kAlibi,  ///< [heads]: slope * -|distance|
 };
 
+/// Which tokens of a sequence all queries see beside their window's, by its ids.
+enum class GlobalRule : uint8_t {
+  kNone,
+  kFirst,            ///< the first token
+  kBeforeSeparator,  ///< those before the first separator; none where there is no separator
+  kBehindSeparator,  ///< those from the second behind the first separator on; likewise
+};
+
+/// Of two rows y's where the token is one of those that all see.
+struct MergeGlobalAttributes {
+  GlobalRule rule = GlobalRule::kFirst;
+  int64_t separator = 0;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("rule", self.rule);
+    visitor("separator", self.separator);
+  }
+  friend bool operator==(const MergeGlobalAttributes&, const MergeGlobalAttributes&) = default;
+};
+
 /// softmax(scale * (q k + q position_keys[s] + k position_queries[s]) + bias) v over the keys that
 /// a query sees, where s is the slot of the distance.
 ///
@@ -202,6 +223,8 @@ struct AttentionAttributes {
   /// before it.
   int64_t position_buckets = 0;
   int64_t max_relative_positions = 0;
+  GlobalRule global = GlobalRule::kNone;  ///< reads ids; of windows without anything else
+  int64_t separator = 0;                  ///< of the rules that have one
 
   [[nodiscard]] int64_t key_heads() const { return kv_heads == 0 ? heads : kv_heads; }
 
@@ -217,6 +240,8 @@ struct AttentionAttributes {
     visitor("max_distance", self.max_distance, int64_t{0});
     visitor("position_buckets", self.position_buckets, int64_t{0});
     visitor("max_relative_positions", self.max_relative_positions, int64_t{0});
+    visitor("global", self.global, GlobalRule::kNone);
+    visitor("separator", self.separator, int64_t{0});
   }
   friend bool operator==(const AttentionAttributes&, const AttentionAttributes&) = default;
 };
@@ -272,7 +297,7 @@ using Attributes =
     std::variant<NoAttributes, PositionIdsAttributes, ActivationAttributes, MatMulAttributes,
                  LayerNormAttributes, AttentionAttributes, PoolAttributes, FakeQuantizeAttributes,
                  GluAttributes, RotaryAttributes, RmsNormAttributes, UnfoldAttributes,
-                 ShiftIdsAttributes, TokenDropoutAttributes>;
+                 ShiftIdsAttributes, TokenDropoutAttributes, MergeGlobalAttributes>;
 
 /// The default attributes of an op, of the alternative that its row in ops.inc names.
 [[nodiscard]] Attributes default_attributes(OpKind kind);

@@ -302,6 +302,20 @@ void check_position_tables(const Rule& rule, const AttentionAttributes& fields, 
   }
 }
 
+void check_global(const Rule& rule, const AttentionAttributes& fields) {
+  if (rule.has(Operand::kIds) != (fields.global != GlobalRule::kNone)) {
+    rule.refuse("ids and tokens that all see come together");
+  }
+  if (fields.global == GlobalRule::kNone) return;
+  rule.expect_ids(Operand::kIds);
+  const bool window = fields.left >= 0 && fields.right >= 0;
+  if (!window || fields.bias != BiasRule::kNone || fields.max_relative_positions != 0) {
+    rule.refuse(
+        "tokens that all see need a window before and behind, and neither bias nor "
+        "position tables");
+  }
+}
+
 SymbolicShape infer_attention_scores(const Rule& rule, const Node& node) {
   const auto& fields = node.attribute<AttentionAttributes>();
   check_attention(rule, fields);
@@ -310,6 +324,7 @@ SymbolicShape infer_attention_scores(const Rule& rule, const Node& node) {
   rule.expect_same(Operand::kK, token_matrix(width / fields.heads * fields.key_heads()));
   check_bias(rule, fields);
   check_position_tables(rule, fields, width);
+  check_global(rule, fields);
   return {Dim::of(fields.heads), Dim::of(Symbol::kPairs)};
 }
 
@@ -354,7 +369,18 @@ SymbolicShape infer_attention(const Rule& rule, const Node& node) {
   const SymbolicShape q = query_shape(rule, fields);
   check_bias(rule, fields);
   check_position_tables(rule, fields, q[1].size);
+  check_global(rule, fields);
   return q;
+}
+
+SymbolicShape infer_merge_global(const Rule& rule, const Node& node) {
+  if (node.attribute<MergeGlobalAttributes>().rule == GlobalRule::kNone) {
+    rule.refuse("no tokens that all see");
+  }
+  const SymbolicShape& x = rule.token_rows(Operand::kX);
+  rule.expect_same(Operand::kY, x);
+  rule.expect_ids(Operand::kIds);
+  return x;
 }
 
 SymbolicShape infer_unfold(const Rule& rule, const Node& node) {
@@ -444,6 +470,8 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
       return infer_attention_scores(rule, node);
     case OpKind::kSoftmax:
       return infer_softmax(rule);
+    case OpKind::kMergeGlobal:
+      return infer_merge_global(rule, node);
     case OpKind::kAttentionContext:
       return infer_attention_context(rule, node);
     case OpKind::kSequencePool:

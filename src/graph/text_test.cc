@@ -49,6 +49,8 @@ constant %two : F32[2, 2]
 %sw = Gather(table=%word, ids=%sh) @decoder : F32[T, 8]
 %lt = SequencePool(x=%sw, ids=%input_ids) {modes=last_token, token=2} : F32[B, 8]
 %td = TokenDropout(x=%ro, ids=%input_ids) {mask_token=3, kept=0.88} : F32[T, 8]
+%tg = Attention(q=%t, k=%t, v=%t, ids=%input_ids) {heads=2, scale=1, left=2, right=2, global=before_separator, separator=2} : F32[T, 8]
+%mg = MergeGlobal(x=%tg, y=%t, ids=%input_ids) {rule=behind_separator, separator=2} : F32[T, 8]
 output sentence_embedding = %o
 output logits = %z
 output sparse = %vp
@@ -129,7 +131,7 @@ TEST(GraphText, BadTextsNameTheLine) {
       {replaced("on layer.0.dense._input_quantizer", "on layer?0"),
        "graph.txt:17: the name \"layer?0\" must be quoted"},
       {replaced("output logits = %z\n", "output logits = %z %z\n"),
-       "graph.txt:43: something follows the end of the statement"},
+       "graph.txt:45: something follows the end of the statement"},
       {replaced("long_from=8", "long_from=0"),
        "graph.txt:37: Rotary at \"\": frequencies \"two\" is F32[2, 2], expected a constant "
        "F32[r / 2], r <= 4"},

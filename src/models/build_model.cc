@@ -420,6 +420,8 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
     const bool score = logit_score_of(options) != nullptr;
     b.set_num_labels(score ? 1 : sequence_labels(checkpoint.config()));
   }
+  const bool sequences = head == HeadKind::kSequenceClassification;
+  b.set_head(head, sequences && sequence_head(b.config()) == SequenceHead::kChoice);
   BuiltModel model = describe(b, head);
   const ValueId result = add_outputs(b, options, model);
   check_unused_weights(checkpoint, b.family().prefix, head, b.used());

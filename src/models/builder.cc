@@ -267,8 +267,9 @@ ValueId Builder::attention(ValueId q, ValueId k, ValueId v, std::string_view sco
 
 ValueId Builder::attention(const AttentionOperands& operands,
                            const graph::AttentionAttributes& fields, std::string_view scope) {
-  std::vector<ValueId> inputs = {operands.q, operands.k, operands.bias, operands.position_keys,
-                                 operands.position_queries};
+  std::vector<ValueId> inputs = {
+      operands.q,  operands.k, operands.bias, operands.position_keys, operands.position_queries,
+      operands.ids};
   while (inputs.back() == graph::kNoValue) inputs.pop_back();
   const ValueId scores =
       graph_.add_node(OpKind::kAttentionScores, std::move(inputs), fields, scope);

@@ -29,6 +29,7 @@ struct AttentionOperands {
   graph::ValueId bias = graph::kNoValue;
   graph::ValueId position_keys = graph::kNoValue;
   graph::ValueId position_queries = graph::kNoValue;
+  graph::ValueId ids = graph::kNoValue;
 };
 
 /// A norm by the root mean square of each of `heads` equal parts of a row.
@@ -79,6 +80,13 @@ class Builder {
   /// Logits of a classifier: config.json's labels, unless its class counts otherwise.
   [[nodiscard]] int64_t num_labels() const { return num_labels_; }
   void set_num_labels(int64_t labels) { num_labels_ = labels; }
+  /// What stands behind the encoder, where that decides what tokens see.
+  [[nodiscard]] HeadKind head() const { return head_; }
+  [[nodiscard]] bool scores_choices() const { return scores_choices_; }
+  void set_head(HeadKind head, bool scores_choices) {
+    head_ = head;
+    scores_choices_ = scores_choices;
+  }
   /// "<prefix>.<module>": a module of the encoder.
   [[nodiscard]] std::string path(std::string_view module) const;
   /// int32 [T].
@@ -174,6 +182,8 @@ class Builder {
   const BuildOptions& options_;
   Weights weights_;
   int64_t num_labels_;
+  HeadKind head_ = HeadKind::kEmbedding;
+  bool scores_choices_ = false;
   std::set<std::string> used_;
   std::map<std::string, std::shared_ptr<const Tensor>> packed_;  // by name, read once
   graph::Graph graph_;

@@ -84,5 +84,6 @@ extern const FamilyParts kGemma3;
 extern const FamilyParts kT5;
 extern const FamilyParts kT5Tokens;
 extern const FamilyParts kBart;
+extern const FamilyParts kLongformer;
 
 }  // namespace tamis::models

@@ -104,6 +104,48 @@ TEST(Heads, EsmsEmbeddingsKnowTheMask) {
             "id of <mask>");
 }
 
+TEST(Heads, LongformersHeadsDecideWhichTokensAllSee) {
+  const auto text = [](const std::string& head, const BuildOptions& options = {}) {
+    return print(
+        build_model(*Checkpoint::open(testdata_model("longformer-" + head)), options).graph);
+  };
+  EXPECT_NE(text("sequence-classification").find("left=8, right=8, global=first"),
+            std::string::npos);
+  EXPECT_NE(text("sequence-classification").find("left=2, right=2, global=first"),
+            std::string::npos);
+  EXPECT_NE(text("question-answering").find("global=before_separator, separator=2"),
+            std::string::npos);
+  EXPECT_NE(text("multiple-choice").find("global=behind_separator, separator=2"),
+            std::string::npos);
+  for (const char* head : {"base", "masked-lm", "token-classification"}) {
+    EXPECT_EQ(text(head).find("global"), std::string::npos) << head;
+    EXPECT_NE(text(head).find(", left="), std::string::npos) << head;
+  }
+  // The encoder of a classifier embeds without them.
+  EXPECT_EQ(text("sequence-classification", {HeadKind::kEmbedding, {}}).find("global"),
+            std::string::npos);
+}
+
+TEST(Heads, LongformersWindowsAreChecked) {
+  const auto message = [](const std::string& window) {
+    std::string json = read_file(testdata_model("longformer-token-classification") / "config.json");
+    const size_t begin = json.find("\"attention_window\"");
+    json.replace(begin, json.find(']', begin) + 1 - begin, "\"attention_window\": " + window);
+    return refusal(Checkpoint("memory", ModelConfig::parse(json, "config.json"),
+                              read_weights(testdata_model("longformer-token-classification"))));
+  };
+  EXPECT_EQ(message("[4, 6]"), "");
+  EXPECT_EQ(message("4"), "");
+  EXPECT_EQ(message("7"),
+            "config.json: attention_window 7 is not built; accepted are even numbers from 2 to "
+            "1048576");
+  EXPECT_EQ(message("[4, 0]"),
+            "config.json: attention_window 0 is not built; accepted are even numbers from 2 to "
+            "1048576");
+  EXPECT_EQ(message("[4]"),
+            "config.json: attention_window of 1 layers is not built; accepted are lists of 2");
+}
+
 TEST(Heads, DprIsItsQuestionOrItsPassageEncoder) {
   for (const std::string prefix : {"question_encoder", "ctx_encoder"}) {
     EditableCheckpoint edited("bert-base");

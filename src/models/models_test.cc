@@ -117,6 +117,7 @@ constexpr Deviation kDeviations[] = {
     {.prefix = "dpr-base-context"},
     {.prefix = "dpr-base", .matmuls = 1, .adds = 1},  // encode_proj
     {.prefix = "mpnet", .muls = -1},
+    {.prefix = "longformer", .muls = -1},
     {.prefix = "deberta-token-classification", .muls = -1},
     {.prefix = "deberta-question-answering", .adds = -1, .muls = -1},  // embed_proj has no bias
     {.prefix = "deberta-v2-sequence-classification",
@@ -416,7 +417,8 @@ TEST(Models, UnknownFamiliesAreRefused) {
   EXPECT_EQ(refusal(edited.make(), ErrorCode::kUnsupported),
             "memory/config.json: model_type \"xlnet\" is not built; accepted are bert, distilbert, "
             "roberta, camembert, xlm-roberta, albert, electra, mpnet, deberta, deberta-v2, ernie, "
-            "megatron-bert, roberta-prelayernorm, xlm-roberta-xl, data2vec-text, dpr, modernbert, "
+            "megatron-bert, roberta-prelayernorm, xlm-roberta-xl, data2vec-text, dpr, longformer, "
+            "modernbert, "
             "nomic_bert, gte, new, eurobert, neobert, jina_bert, jina_embeddings_v3, esm, llama, "
             "mistral, qwen2, qwen3, gemma3_text, t5, mt5, bart, mbart");
 }

@@ -64,7 +64,7 @@ bool fuse_attention(graph::Graph& graph) {
     graph::Node fused;
     fused.op = graph::OpKind::kAttention;
     for (const Operand operand : {Operand::kQ, Operand::kK, Operand::kBias, Operand::kPositionKeys,
-                                  Operand::kPositionQueries}) {
+                                  Operand::kPositionQueries, Operand::kIds}) {
       fused.set_operand(operand, scores.operand(operand));
     }
     fused.set_operand(Operand::kV, chain.context->operand(Operand::kV));

@@ -55,6 +55,7 @@ bool is_rowwise(OpKind op) {
     case OpKind::kAttentionScores:
     case OpKind::kSoftmax:
     case OpKind::kAttentionContext:
+    case OpKind::kMergeGlobal:
     case OpKind::kSequencePool:
     case OpKind::kEmbedLayerNormalization:
     case OpKind::kAttention:

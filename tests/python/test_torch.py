@@ -104,7 +104,8 @@ class Names(unittest.TestCase):
         native = set(re.findall(r'^X\("([^"]+)"', source, re.MULTILINE))
         known = set(tq.known_families())
         self.assertEqual(known - native, set())
-        self.assertEqual([name for name in native - known
+        # Longformer's products stand in chunks of windows.
+        self.assertEqual([name for name in native - known - {"longformer"}
                           if name in transformers.models.auto.CONFIG_MAPPING], [])
 
     def test_roberta_base_has_244(self):

@@ -1,6 +1,7 @@
 """The families of transformers whose sources are rewritten, by model_type.
 
-They are those that src/models builds and transformers has a class for. A family's list of modules
+They are those that src/models builds and transformers has a class for, but Longformer, whose products
+stand in chunks of windows. A family's list of modules
 may be changed, and families added:
 
     >>> tamis.torch.FAMILIES["my_bert"] = [Family("my_package.modeling", Rules())]

@@ -59,6 +59,20 @@ SlotTable spread_slots(const graph::AttentionAttributes& fields) {
   return table;
 }
 
+kernels::GlobalRule global_rule(graph::GlobalRule rule) {
+  switch (rule) {
+    case graph::GlobalRule::kNone:
+      return kernels::GlobalRule::kNone;
+    case graph::GlobalRule::kFirst:
+      return kernels::GlobalRule::kFirst;
+    case graph::GlobalRule::kBeforeSeparator:
+      return kernels::GlobalRule::kBeforeSeparator;
+    case graph::GlobalRule::kBehindSeparator:
+      return kernels::GlobalRule::kBehindSeparator;
+  }
+  return kernels::GlobalRule::kNone;
+}
+
 NodeTerms::NodeTerms(const graph::Node& node, Lowering& lowering) {
   const auto& fields = node.attribute<graph::AttentionAttributes>();
   terms_.left = window(fields.left);
@@ -71,6 +85,9 @@ NodeTerms::NodeTerms(const graph::Node& node, Lowering& lowering) {
     terms_.bias_reach = fields.max_distance;
   }
   if (fields.max_relative_positions != 0) read_position_tables(node, lowering);
+  terms_.global = global_rule(fields.global);
+  terms_.separator = static_cast<int32_t>(fields.separator);
+  ids_ = node.operand(Operand::kIds);
 }
 
 void NodeTerms::read_position_tables(const graph::Node& node, Lowering& lowering) {
@@ -89,7 +106,7 @@ void NodeTerms::read_position_tables(const graph::Node& node, Lowering& lowering
 }
 
 int64_t seen_pairs(const kernels::AttentionTerms& terms, int64_t rows, int64_t length) {
-  if (!terms.windowed()) return rows * length;
+  if (!terms.narrow()) return rows * length;
   // From the greatest key on: min(i + right, length - 1) + 1 - max(i - left, 0).
   const int64_t last = length - 1;
   const int64_t right = std::min(terms.right, last);

@@ -25,6 +25,8 @@ struct SlotTable {
 };
 [[nodiscard]] SlotTable spread_slots(const graph::AttentionAttributes& fields);
 
+[[nodiscard]] kernels::GlobalRule global_rule(graph::GlobalRule rule);
+
 /// Immutable; copies share the tables. Layers that read the same bias, or count distances alike,
 /// share it here too.
 class NodeTerms {
@@ -34,14 +36,19 @@ class NodeTerms {
   /// Of AttentionScores or Attention.
   NodeTerms(const graph::Node& node, Lowering& lowering);
 
-  /// Valid while this lives.
+  /// Valid while this lives; without a batch's ids.
   [[nodiscard]] const kernels::AttentionTerms& get() const { return terms_; }
+  /// The batch's ids, where its tokens decide which of them all see; else null.
+  [[nodiscard]] const int32_t* ids(const StepContext& context) const {
+    return ids_ == graph::kNoValue ? nullptr : context.value<const int32_t>(ids_);
+  }
 
  private:
   void read_position_tables(const graph::Node& node, Lowering& lowering);
 
   std::shared_ptr<const std::vector<float>> bias_;
   std::shared_ptr<const std::vector<int32_t>> slots_;
+  graph::ValueId ids_ = graph::kNoValue;
   kernels::AttentionTerms terms_;
 };
 

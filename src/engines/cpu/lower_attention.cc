@@ -61,7 +61,7 @@ int64_t length_of(const StepContext& context, int64_t sequence) {
 
 // Of all heads and sequences of the block.
 int64_t pairs_of(const StepContext& context, const Extent& extent) {
-  if (!extent.terms->windowed()) return context.block->pairs * extent.heads;
+  if (!extent.terms->narrow()) return context.block->pairs * extent.heads;
   int64_t pairs = 0;
   for (int64_t s = 0; s < context.block->sequences(); ++s) {
     const int64_t length = length_of(context, s);
@@ -72,7 +72,7 @@ int64_t pairs_of(const StepContext& context, const Extent& extent) {
 
 // The last row of a head before which there are at most so many pairs.
 int64_t row_after(const Extent& extent, int64_t pairs, int64_t length) {
-  if (!extent.terms->windowed()) return pairs / length;
+  if (!extent.terms->narrow()) return pairs / length;
   int64_t low = 0;
   int64_t high = length;
   while (high - low > 1) {
@@ -200,6 +200,7 @@ void attend_run(const StepContext& context, const Kernel& kernel, Args one, Plac
     run.first = 0;
   }
   const int32_t borders[] = {0, static_cast<int32_t>(keys - first_key)};
+  if (one.terms.ids != nullptr) one.terms.ids += context.cu_seqlens[place.sequence] + first_key;
   one.cu_seqlens = borders;
   one.sequences = 1;
   move_rows(one, place.row, context.cu_seqlens[place.sequence] + first_key);
@@ -251,7 +252,7 @@ double attention_operations(const Block& block, graph::Symbol rows, int64_t widt
                             const kernels::AttentionTerms& terms) {
   const auto tokens = static_cast<double>(block.tokens());
   double seen = static_cast<double>(block.pairs);
-  if (terms.windowed()) {
+  if (terms.narrow()) {
     seen = std::min(seen, tokens * static_cast<double>(terms.left + terms.right + 1));
   }
   // Picked rows have the share of all that they would have if they were spread evenly.
@@ -289,6 +290,7 @@ class AttentionStep final : public Step {
     kernels::AttentionArgs args = args_;
     args.cu_seqlens = context.cu_seqlens;
     args.sequences = context.block->sequences();
+    args.terms.ids = terms_.ids(context);
     args.q = context.value<const float>(operands_.value[0]) + operands_.first_column[0];
     args.k = context.value<const float>(operands_.value[1]) + operands_.first_column[1];
     args.v = context.value<const float>(operands_.value[2]) + operands_.first_column[2];
@@ -335,6 +337,7 @@ class AttentionBf16Step final : public Step {
     kernels::AttentionBf16Args args = args_;
     args.cu_seqlens = context.cu_seqlens;
     args.sequences = context.block->sequences();
+    args.terms.ids = terms_.ids(context);
     args.q = operand(context, 0);
     args.k = operand(context, 1);
     args.v = operand(context, 2);

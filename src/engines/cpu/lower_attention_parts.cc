@@ -47,6 +47,7 @@ class AttentionPartStep final : public Step {
     kernels::AttentionArgs args = args_;
     args.cu_seqlens = context.cu_seqlens;
     args.sequences = context.block->sequences();
+    args.terms.ids = terms_.ids(context);
     const auto* x = context.value<const float>(x_);
     auto* y = context.value<float>(y_);
     switch (part_) {

@@ -64,6 +64,10 @@ class SimulatedAttentionStep final : public Step {
     const int64_t begin = context.cu_seqlens[sequence];
     const int64_t length = context.cu_seqlens[sequence + 1] - begin;
     const int64_t size = width_ / attributes_.heads;
+    kernels::AttentionTerms terms = terms_.get();
+    terms.ids = terms_.ids(context);
+    const kernels::reference::TokenRange global =
+        kernels::reference::global_keys(terms, begin, length);
     const auto rows_of = [&](size_t i, int64_t part) {
       const float* rows = context.value<const float>(qkv_[i].value);
       return HeadRows{rows + begin * stride_[i] + qkv_[i].first_column + part * size, stride_[i]};
@@ -73,7 +77,7 @@ class SimulatedAttentionStep final : public Step {
     auto* p = reinterpret_cast<float*>(context.scratch);
     std::byte* levels = context.scratch + static_cast<size_t>(length) * sizeof(float);
     for (int64_t i = 0; i < length; ++i) {
-      probabilities(in, head, i, {p, static_cast<size_t>(length)});
+      probabilities(in, head, {i, global}, {p, static_cast<size_t>(length)});
       quantizer_.run_probabilities({p, static_cast<size_t>(length)}, levels);
       float* out = context.value<float>(y_) + (begin + i) * width_ + head * size;
       std::fill_n(out, size, 0.0f);
@@ -83,7 +87,13 @@ class SimulatedAttentionStep final : public Step {
     }
   }
 
-  float score(const float* q, const float* k, int64_t head,
+  // A query's place, and the tokens of its sequence that all see.
+  struct Query {
+    int64_t place;
+    kernels::reference::TokenRange global;
+  };
+
+  float score(const float* q, const float* k, int64_t head, const Query& query,
               const kernels::reference::AttentionPair& pair) const {
     const int64_t size = width_ / attributes_.heads;
     const auto dot = [size](const float* x, const float* y) {
@@ -93,7 +103,9 @@ class SimulatedAttentionStep final : public Step {
     };
     const kernels::AttentionTerms& terms = terms_.get();
     if (!terms.any()) return dot(q, k) * attributes_.scale;
-    if (!kernels::reference::sees(terms, pair)) return -std::numeric_limits<float>::infinity();
+    if (!kernels::reference::sees(terms, query.global, pair)) {
+      return -std::numeric_limits<float>::infinity();
+    }
     return static_cast<float>(kernels::reference::score_with_terms(
         terms, head, attributes_.scale, pair, dot(q, k),
         [&](kernels::reference::AttentionSide side, const float* row) {
@@ -101,12 +113,13 @@ class SimulatedAttentionStep final : public Step {
         }));
   }
 
-  void probabilities(const Operands& in, int64_t head, int64_t query, std::span<float> p) const {
-    const float* q = in.q.row(query);
+  void probabilities(const Operands& in, int64_t head, const Query& query,
+                     std::span<float> p) const {
+    const float* q = in.q.row(query.place);
     float most = -std::numeric_limits<float>::infinity();
     for (size_t j = 0; j < p.size(); ++j) {
       const auto key = static_cast<int64_t>(j);
-      p[j] = score(q, in.k.row(key), head, {0, 0, query, key});
+      p[j] = score(q, in.k.row(key), head, query, {0, 0, query.place, key});
       most = std::max(most, p[j]);
     }
     float total = 0;

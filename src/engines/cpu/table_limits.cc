@@ -39,7 +39,8 @@ void TableLimits::limit_places(int64_t places) {
 }
 
 void TableLimits::limit_unseen(const kernels::AttentionTerms& terms, bool any) {
-  const bool positions = terms.bias != nullptr || terms.disentangled();
+  const bool positions =
+      terms.bias != nullptr || terms.disentangled() || terms.global != kernels::GlobalRule::kNone;
   limits_.unseen_tokens = std::min(limits_.unseen_tokens, any && !positions ? terms.left : 0);
 }
 

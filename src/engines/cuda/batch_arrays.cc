@@ -4,6 +4,8 @@
 #include <bit>
 
 #include "base/error.h"
+#include "engines/cpu/attention_terms.h"
+#include "kernels/reference/global_tokens.h"
 #include "kernels/reference/reference.h"
 
 namespace tamis::engines::cuda {
@@ -26,6 +28,7 @@ int64_t elements(const ArrayKey& key, const Extent& extent) {
     case ArrayKind::kShiftedIds:
     case ArrayKind::kTokenTypeIds:
     case ArrayKind::kPositions:
+    case ArrayKind::kSeenByAll:
     case ArrayKind::kDropout:
       return extent.tokens;
     case ArrayKind::kCuSeqlens:
@@ -97,6 +100,8 @@ class Filler {
         return;
       case ArrayKind::kAround:
         return around(key.width, to);
+      case ArrayKind::kSeenByAll:
+        return seen_by_all(key.global, to);
       case ArrayKind::kDropout:
         return kernels::reference::token_dropout(
             batch_.input_ids, batch_.cu_seqlens, static_cast<int32_t>(key.dropout.mask_token),
@@ -214,6 +219,16 @@ class Filler {
       }
     }
     return count;
+  }
+
+  void seen_by_all(const graph::MergeGlobalAttributes& global, int32_t* to) const {
+    std::fill_n(to, batch_.tokens(), 0);
+    for (int64_t s = 0; s < batch_.sequences(); ++s) {
+      const auto range = kernels::reference::global_tokens(
+          cpu::global_rule(global.rule), static_cast<int32_t>(global.separator),
+          batch_.input_ids.data() + begin(s), length(s));
+      std::fill(to + begin(s) + range.begin, to + begin(s) + range.end, 1);
+    }
   }
 
   void around(int64_t width, int32_t* to) const {

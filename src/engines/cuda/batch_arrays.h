@@ -47,6 +47,7 @@ enum class ArrayKind : uint8_t {
   kLastOf,     ///< [B]: the last token that is not the padding, or is `token`; -1: none
   kFilled,     ///< [B]: the sequence's number, -1 where it is empty
   kAround,     ///< [T, width]: the tokens around each, -1 outside its sequence
+  kSeenByAll,  ///< [T]: 1 for tokens that all of their sequence see
   kDropout,    ///< [T] floats: what TokenDropout multiplies a token with
 };
 
@@ -61,6 +62,7 @@ struct ArrayKey {
   graph::ShiftIdsAttributes shift = {};
   int64_t long_from = 0;  ///< of kGivenPlaces
   graph::TokenDropoutAttributes dropout;
+  graph::MergeGlobalAttributes global;  ///< of kSeenByAll
 
   friend bool operator==(const ArrayKey&, const ArrayKey&) = default;
 };

@@ -72,6 +72,12 @@ class AttentionStep final : public Step {
       refuse(node, cat("heads of ", params_.head_size, "; the CUDA engine has kernels up to ",
                        tamis::cuda::kMostHeadSize));
     }
+    if (fields.global != graph::GlobalRule::kNone) {
+      if (lowering.graph().value(node.operand(Operand::kIds)).name != graph::kInputIds) {
+        refuse(node, "ids that are not the batch's");
+      }
+      seen_by_all_ = lowering.seen_by_all({fields.global, fields.separator});
+    }
     take_terms(node, fields, lowering);
     limit_unseen(fields, lowering);
     choose_kernel();
@@ -86,6 +92,7 @@ class AttentionStep final : public Step {
     params.position_keys = context.constant(position_keys_);
     params.position_queries = context.constant(position_queries_);
     params.slots = context.constant(slots_);
+    if (seen_by_all_ >= 0) params.seen_by_all = context.array(seen_by_all_);
     params.q = q_.rows(context);
     params.k = k_.rows(context);
     params.v = v_.rows(context);
@@ -133,12 +140,12 @@ class AttentionStep final : public Step {
   void limit_unseen(const graph::AttentionAttributes& fields, Lowering& lowering) const {
     kernels::AttentionTerms terms;
     if (fields.left >= 0) terms.left = params_.left;
-    lowering.limits().limit_unseen(terms, !bias_.there() && !slots_.there());
+    lowering.limits().limit_unseen(terms, !bias_.there() && !slots_.there() && seen_by_all_ < 0);
   }
 
   void choose_kernel() {
-    const bool in_tiles =
-        params_.rounded && params_.head_size <= tamis::cuda::kMostHeadSizeB16 && !slots_.there();
+    const bool in_tiles = params_.rounded && params_.head_size <= tamis::cuda::kMostHeadSizeB16 &&
+                          !slots_.there() && seen_by_all_ < 0;
     if (in_tiles) kernel_ = kB16Kernels[(params_.head_size - 1) / 16];
   }
 
@@ -150,6 +157,7 @@ class AttentionStep final : public Step {
   graph::Symbol rows_;  // of q and the output
   int tile_count_;
   int tiles_;
+  int seen_by_all_ = -1;  // array of the batch
   int places_;
   Constant<float> bias_;
   Constant<float> position_keys_;

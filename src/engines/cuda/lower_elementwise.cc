@@ -149,12 +149,55 @@ class TokenDropoutStep final : public Step {
   ElementwiseParams params_;
 };
 
+// Rows of one of two values, as the host says.
+class MergeGlobalStep final : public Step {
+ public:
+  MergeGlobalStep(const graph::Node& node, Lowering& lowering)
+      : x_(node.operand(Operand::kX)),
+        global_(node.operand(Operand::kY)),
+        y_(node.output),
+        symbol_(lowering.symbol(y_)),
+        rows_(lowering.array(ArrayKind::kRows, symbol_)),
+        chosen_(lowering.seen_by_all(node.attribute<graph::MergeGlobalAttributes>())) {
+    TAMIS_CHECK(lowering.stored(global_) == Stored::kF32);
+    params_.kind = ElementwiseParams::Kind::kChoose;
+    params_.columns = params_.ldy = params_.other_row = lowering.columns(y_);
+    params_.x.stored = lowering.stored(x_);
+    params_.y.stored = lowering.stored(y_);
+    lowering.limits().limit_unseen({}, false);
+  }
+
+  void launch(const StepContext& context) const override {
+    ElementwiseParams params = params_;
+    params.rows = context.array(rows_);
+    params.chosen = context.array(chosen_);
+    params.other = context.value<const float>(global_);
+    params.x.data = context.value<const std::byte>(x_);
+    params.y.data = context.value<std::byte>(y_);
+    context.launch(KernelId::k_elementwise, context.extent.rows(symbol_), 1, params);
+  }
+
+ private:
+  graph::ValueId x_;
+  graph::ValueId global_;
+  graph::ValueId y_;
+  graph::Symbol symbol_;
+  int rows_;
+  int chosen_;
+  ElementwiseParams params_;
+};
+
 void expect_ids_of_batch(const graph::Node& node, const Lowering& lowering) {
   if (lowering.graph().value(node.operand(Operand::kIds)).name == graph::kInputIds) return;
   refuse(node, "ids that are not the batch's");
 }
 
 }  // namespace
+
+std::unique_ptr<Step> lower_merge_global(const graph::Node& node, Lowering& lowering) {
+  expect_ids_of_batch(node, lowering);
+  return std::make_unique<MergeGlobalStep>(node, lowering);
+}
 
 std::unique_ptr<Step> lower_token_dropout(const graph::Node& node, Lowering& lowering) {
   expect_ids_of_batch(node, lowering);

@@ -78,6 +78,7 @@ void Plan::find_arrays(const graph::Graph& graph, Lowering& lowering) {
                                              0,
                                              0,
                                              node.attribute<graph::PositionIdsAttributes>(),
+                                             {},
                                              {}})});
   }
 }

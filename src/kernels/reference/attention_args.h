@@ -10,6 +10,15 @@
 
 namespace tamis::kernels {
 
+/// Which tokens of a sequence all queries see beside those of their window; neighbors always. They
+/// follow from the ids: what Longformer's classes put in global_attention_mask.
+enum class GlobalRule : uint8_t {
+  kNone,
+  kFirst,            ///< the first token
+  kBeforeSeparator,  ///< those before the first separator; none where there is no separator
+  kBehindSeparator,  ///< those from the second behind the first separator on; likewise
+};
+
 /// What positions do to scores. A distance is a key's place in its sequence less the query's.
 ///
 ///   score = scale * (q k + q position_keys[slot] + k position_queries[slot]) + bias
@@ -30,8 +39,14 @@ struct AttentionTerms {
   /// Rows of these; never falling or never rising from one distance to the next.
   const int32_t* slots = nullptr;  ///< [2 * slot_reach + 1]
   int64_t slot_reach = 0;
+  /// Of windows without a bias or position tables.
+  GlobalRule global = GlobalRule::kNone;
+  int32_t separator = 0;
+  const int32_t* ids = nullptr;  ///< of the batch's tokens; read by the last two rules
 
   [[nodiscard]] constexpr bool windowed() const { return left < kAll || right < kAll; }
+  /// True: a query sees keys around it alone, so that long sequences cost less than all pairs.
+  [[nodiscard]] constexpr bool narrow() const { return windowed() && global == GlobalRule::kNone; }
   [[nodiscard]] constexpr bool disentangled() const {
     return position_keys != nullptr || position_queries != nullptr;
   }

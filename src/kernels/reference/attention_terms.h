@@ -1,13 +1,13 @@
 // What positions add to a score, for the two reference attentions.
 //
 // Is: the definition of AttentionTerms, key by key. May use:
-// attention_args.h.
+// attention_args.h, global_tokens.h.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/reference/attention_args.h"
+#include "kernels/reference/global_tokens.h"
 
 namespace tamis::kernels::reference {
 
@@ -21,8 +21,11 @@ struct AttentionPair {
   [[nodiscard]] int64_t distance() const { return key_place - query_place; }
 };
 
-[[nodiscard]] inline bool sees(const AttentionTerms& terms, const AttentionPair& pair) {
-  return pair.distance() >= -terms.left && pair.distance() <= terms.right;
+/// `global` are those of the pair's sequence.
+[[nodiscard]] inline bool sees(const AttentionTerms& terms, TokenRange global,
+                               const AttentionPair& pair) {
+  const bool in_window = pair.distance() >= -terms.left && pair.distance() <= terms.right;
+  return in_window || (pair.key_place >= global.begin && pair.key_place < global.end);
 }
 
 /// Index of the pair's distance in a table from -reach to reach.

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/reference/global_tokens.h"
+
 namespace tamis::kernels {
 namespace {
 
@@ -42,6 +44,22 @@ TEST(ReferenceActivate, EqualsTorch) {
   }
   EXPECT_EQ(reference::activate(Activation::kRelu6, 6.5), 6);
   EXPECT_EQ(reference::activate(Activation::kGelu10, 10.5), 10);
+}
+
+TEST(ReferenceGlobalTokens, FollowTheIds) {
+  const std::vector<int32_t> ids = {0, 5, 6, 2, 2, 8, 9, 2};
+  const auto range = [&](GlobalRule rule, int64_t count) {
+    const auto found = reference::global_tokens(rule, 2, ids.data(), count);
+    return std::pair(found.begin, found.end);
+  };
+  using Range = std::pair<int64_t, int64_t>;
+  EXPECT_EQ(range(GlobalRule::kNone, 8), (Range{0, 0}));
+  EXPECT_EQ(range(GlobalRule::kFirst, 8), (Range{0, 1}));
+  EXPECT_EQ(range(GlobalRule::kFirst, 0), (Range{0, 0}));
+  EXPECT_EQ(range(GlobalRule::kBeforeSeparator, 8), (Range{0, 3}));
+  EXPECT_EQ(range(GlobalRule::kBeforeSeparator, 3), (Range{0, 0}));
+  EXPECT_EQ(range(GlobalRule::kBehindSeparator, 8), (Range{5, 8}));
+  EXPECT_EQ(range(GlobalRule::kBehindSeparator, 4), (Range{4, 4}));
 }
 
 TEST(ReferenceTokenDropout, CountsTheMasksOfEachSequence) {

@@ -182,7 +182,9 @@ def _spread_answers(model: torch.nn.Module, spec: Spec, tokenizer: small_tokeniz
     last.register_forward_hook(lambda module, inputs, output: rows.append(output[0]))
     with torch.no_grad():
         for line in corpus.lines()[::7]:
-            model(torch.tensor([tokenizer.fast(line, truncation=True, max_length=spec.max_length)["input_ids"]]))
+            # Longformer's class for answers takes pairs alone.
+            texts = ("Who is it?", line) if spec.name == "longformer-question-answering" else (line,)
+            model(torch.tensor([tokenizer.fast(*texts, truncation=True, max_length=spec.max_length)["input_ids"]]))
         last._forward_hooks.clear()
         logits = torch.cat([row.reshape(-1, row.shape[-1]) for row in rows])
         scale = torch.round(SPREAD[spec.head] / logits.std(0) * 10) / 10

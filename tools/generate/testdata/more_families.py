@@ -16,13 +16,14 @@ HEADS = {
     "xlm-roberta-xl": ["base", "masked-lm"], "data2vec-text": ["base", "masked-lm"], "dpr": ["base"],
     "modernbert": ALL_HEADS, "nomic_bert": NO_ANSWERS, "gte": NO_ANSWERS, "eurobert": NO_ANSWERS,
     "jina_embeddings_v3": ["base", "sequence-classification", "masked-lm"], "esm": NO_ANSWERS,
+    "longformer": [*ALL_HEADS, "multiple-choice"],
     **{family: list(heads) for family, heads in own_models.ARCHITECTURES.items()}, **decoders.HEADS,
     **encoder_decoders.HEADS,
 }
 # Families with segments.
 WITH_TYPES = {"ernie", "megatron-bert", "dpr", "nomic_bert", *own_models.WITH_TYPES}
 # Families that count positions from the padding.
-ROBERTA_POSITIONS = {"mpnet", "roberta-prelayernorm", "xlm-roberta-xl", "data2vec-text"}
+ROBERTA_POSITIONS = {"longformer", "mpnet", "roberta-prelayernorm", "xlm-roberta-xl", "data2vec-text"}
 MAX_LENGTH = 40
 # As microsoft/deberta-base has it.
 DEBERTA = {
@@ -35,6 +36,8 @@ DEBERTA_V3 = {
 }
 OPTIONS = {
     "deberta": DEBERTA, "deberta-v2": DEBERTA_V3, "dpr": {"projection_dim": 12}, "xlm-roberta-xl": {"layer_norm_eps": 1e-5},
+    # One that many texts are longer than, and one of a few tokens.
+    "longformer": {"attention_window": [16, 4], "type_vocab_size": 1, "sep_token_id": 2},
     # A window of 4 tokens on either side in the second layer.
     # A mask behind all pieces, so that none of the texts has it.
     "esm": {"position_embedding_type": "rotary", "token_dropout": True, "vocab_size": 121, "mask_token_id": 120},
@@ -46,6 +49,8 @@ OF_FOLDER = {
     **decoders.OF_FOLDER,
     # [MASK] of the small tokenizer.
     "esm-masked-lm": {"vocab_size": 120, "mask_token_id": 4},
+    "longformer-token-classification": {"attention_window": 8},
+    "longformer-multiple-choice": {"num_labels": 1},
     "ernie-multiple-choice": {"num_labels": 1, "use_task_id": False},
     "deberta-sequence-classification": {"pos_att_type": ["p2c"], "max_relative_positions": 12},
     "deberta-token-classification": {"pos_att_type": ["c2p"], "position_biased_input": True, "type_vocab_size": 2},
@@ -96,7 +101,7 @@ def tokenizer_for(spec) -> small_tokenizers.SmallTokenizer:
     """The family's tokenizer where it is built, else a plain one of few pieces."""
     if spec.family == "mpnet":
         return small_tokenizers.mpnet()
-    if spec.family in ("roberta-prelayernorm", "data2vec-text"):
+    if spec.family in ("roberta-prelayernorm", "data2vec-text", "longformer"):
         return small_tokenizers.byte_bpe(280)
     if spec.family in encoder_decoders.HEADS:
         tokenizer = small_tokenizers.byte_bpe(280)

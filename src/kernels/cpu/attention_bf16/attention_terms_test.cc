@@ -40,6 +40,7 @@ constexpr KernelRow<AttentionBf16Kernel> kBf16Rows[] = {
 constexpr double kEps = 0x1p-24;
 constexpr float kLimit = 1;  // |q|, |k|, |v|, what tables hold
 constexpr int64_t kSlots = 21;
+constexpr int32_t kSeparator = 2;
 
 struct Case {
   std::string name;
@@ -51,6 +52,7 @@ struct Case {
   bool position_queries = true;
   bool falling = false;  // slots, with the distance
   int64_t group = 1;     // heads that share keys and values
+  GlobalRule global = GlobalRule::kNone;
 };
 
 const Case kCases[] = {
@@ -69,6 +71,16 @@ const Case kCases[] = {
     {.name = "position keys", .slot_reach = 10, .position_queries = false},
     {.name = "position queries", .slot_reach = 3, .position_keys = false},
     {.name = "everything", .left = 30, .right = 20, .bias_reach = 8, .slot_reach = 6, .group = 2},
+    {.name = "the first seen by all", .left = 3, .right = 3, .global = GlobalRule::kFirst},
+    {.name = "a question seen by all",
+     .left = 5,
+     .right = 2,
+     .group = 2,
+     .global = GlobalRule::kBeforeSeparator},
+    {.name = "an answer seen by all",
+     .left = 0,
+     .right = 1,
+     .global = GlobalRule::kBehindSeparator},
     {.name = "grouped", .group = 2},
     {.name = "one for all heads", .group = 4},
     {.name = "grouped causal", .right = 0, .group = 2},
@@ -90,6 +102,12 @@ struct Problem {
         queries(random_floats(kSlots * width, kLimit, 5)) {
     terms.left = which.left;
     terms.right = which.right;
+    for (int64_t s = 0; s < sequences(); ++s) {
+      for (int64_t t = 0; t < length(s); ++t) ids.push_back(t == length(s) / 3 ? kSeparator : 7);
+    }
+    terms.global = which.global;
+    terms.separator = kSeparator;
+    terms.ids = ids.data();
     if (which.bias_reach >= 0) {
       terms.bias = bias.data();
       terms.bias_reach = which.bias_reach;
@@ -133,6 +151,7 @@ struct Problem {
   int64_t head_size, width, kv_width, kv_heads;
   Guarded<float> q, kv, bias, keys, queries;
   std::vector<int32_t> slots;
+  std::vector<int32_t> ids;
   AttentionTerms terms;
 };
 

@@ -55,6 +55,7 @@ struct AttentionTile {
   int64_t bias_step;  // from row to row
   const AttentionTerms* terms;
   int64_t place;  // of row 0, where key 0 is at 0
+  bool all_keys;  // there are some outside the window that each row sees
 };
 
 // Keys [begin + skip, begin + keys) are looked at.
@@ -191,7 +192,7 @@ TAMIS_INLINE void context_panels(const AttentionTile& tile, const KeyBlock& bloc
 template <int64_t kColumns, typename Body>
 TAMIS_INLINE void for_each_block(const AttentionTile& tile, int64_t rows, const Body& body) {
   KeyRange seen = {0, tile.keys};
-  if (tile.bias != nullptr) {
+  if (tile.bias != nullptr && !tile.all_keys) {
     seen = seen_keys(*tile.terms, tile.place, tile.place + rows - 1, tile.keys);
     seen = {seen.begin / kColumns * kColumns, at_most(round_up(seen.end, kColumns), tile.keys)};
   }
@@ -323,13 +324,16 @@ struct Attention {
     const int64_t length = args.cu_seqlens[work.sequence + 1] - args.cu_seqlens[work.sequence];
     if (work.row_end <= work.row_begin || length <= 0) return;
     const int64_t group = args.kv_heads == 0 ? 1 : args.heads / args.kv_heads;
+    const reference::TokenRange range =
+        reference::global_keys(args.terms, args.cu_seqlens[work.sequence], length);
+    const KeyRange global = {range.begin, range.end};
     for (int64_t head = work.head_begin; head < work.head_end;) {
       // Heads that share keys and values.
       AttentionWork part = work;
       part.head_begin = head;
       head = part.head_end = at_most((head / group + 1) * group, work.head_end);
-      if (!args.terms.windowed()) {
-        run_rows_and_keys<Tiles>(args, part, {0, length}, memory);
+      if (!args.terms.windowed() || global.begin < global.end) {
+        run_rows_and_keys<Tiles>(args, part, {0, length}, global, memory);
         continue;
       }
       // So many rows at once that the keys around them stay in the L2.
@@ -340,7 +344,7 @@ struct Attention {
                                         part.row_end - 1 + work.shift, length);
         // Blocks stay where they are for all rows.
         const KeyRange keys = {seen.begin / kKeyBlock * kKeyBlock, seen.end};
-        run_rows_and_keys<Tiles>(args, part, keys, memory);
+        run_rows_and_keys<Tiles>(args, part, keys, global, memory);
       }
     }
   }
@@ -349,7 +353,7 @@ struct Attention {
   // All heads of `work` read the same keys and values.
   template <typename Tiles>
   static void run_rows_and_keys(const AttentionBf16Args& args, const AttentionWork& work,
-                                KeyRange keys, void* memory) {
+                                KeyRange keys, KeyRange global, void* memory) {
     const int64_t count = keys.end - keys.begin;
     const typename Pack::Scratch scratch(count, args.head_size, args.terms);
     auto* packed = static_cast<char*>(memory);
@@ -366,6 +370,7 @@ struct Attention {
     tile.scale = args.scale * kLog2E;
     tile.terms = &args.terms;
     tile.place = work.row_begin + work.shift - keys.begin;
+    tile.all_keys = global.begin < global.end;
     const int64_t group = args.kv_heads == 0 ? 1 : args.heads / args.kv_heads;
     const int64_t begin = args.cu_seqlens[work.sequence] + keys.begin;
     const int64_t kv_column = work.head_begin / group * args.head_size;
@@ -375,9 +380,9 @@ struct Attention {
     Pack::pack_values(v, count, args.head_size, packed + scratch.v);
     const int64_t last_place = tile.place + work.row_end - work.row_begin - 1;
     for (int64_t head = work.head_begin; head < work.head_end; ++head) {
-      const Terms terms = args.terms.any()
-                              ? Terms::make(args, head, {k, count}, last_place, scratch, packed)
-                              : Terms{};
+      const Terms terms = args.terms.any() ? Terms::make(args, head, {k, count, global}, last_place,
+                                                         scratch, packed)
+                                           : Terms{};
       run_rows<Tiles>(args, work, head * args.head_size, terms, packed + scratch.q, tile);
     }
   }

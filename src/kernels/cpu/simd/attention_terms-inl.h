@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/cpu/simd/attention_pack-inl.h"
+#include "kernels/reference/global_tokens.h"
 
 namespace tamis::kernels {
 namespace {
@@ -129,10 +130,17 @@ TAMIS_INLINE void fill_row(const DisentangledRow& row, int64_t keys, float* out)
   }
 }
 
+// One query row's sums where all queries see the keys `global` beside those of their window.
+TAMIS_INLINE void fill_window_row(const float* line, KeyRange global, int64_t keys, float* out) {
+  for (int64_t key = 0; key < keys; key += kLanes) store(out + key, load(line + key));
+  for (int64_t key = global.begin; key < global.end; ++key) out[key] = 0;
+}
+
 // A head's keys, from key 0 on.
 struct HeadKeys {
   AttentionOperand operand;
   int64_t keys;
+  KeyRange global;  // which all queries see
 };
 
 // Slots [first, first + count).
@@ -169,6 +177,7 @@ struct HeadTerms {
   const float* of_keys;  // [keys, ld_slots], or null
   float* matrix;         // [kMaxRows, ld_matrix]
   int64_t ld_slots, ld_matrix;
+  KeyRange global;  // which all queries see; then key 0 is the sequence's first
 
   // For the head's keys k and query rows up to `last_place`.
   static HeadTerms make(const AttentionBf16Args& args, int64_t head, const HeadKeys& k,
@@ -180,10 +189,11 @@ struct HeadTerms {
     fill_bias_line(terms, head, last_place, count, line);
     HeadTerms result = {};
     result.line = line + last_place;
-    if (!terms.disentangled()) return result;
-    result.ld_slots = scratch.ld_slots;
+    result.global = k.global;
     result.ld_matrix = scratch.ld_matrix;
     result.matrix = reinterpret_cast<float*>(memory + scratch.matrix);
+    if (!terms.disentangled()) return result;
+    result.ld_slots = scratch.ld_slots;
     auto* slots = reinterpret_cast<int32_t*>(memory + scratch.slot_line);
     const SlotRange range = result.fill_slots(terms, last_place, count, slots);
     const int64_t at = range.first * terms.ld_positions + head * args.head_size;
@@ -207,6 +217,12 @@ struct HeadTerms {
 
   // For the rows of one tile; what it points at holds until the next call.
   TileBias bias_of(const TileRows& tile) const {
+    if (global.begin < global.end) {
+      for (int64_t i = 0; i < tile.rows; ++i) {
+        fill_window_row(line - (tile.place + i), global, tile.keys, matrix + i * ld_matrix);
+      }
+      return {matrix, ld_matrix};
+    }
     if (slots == nullptr) return {line - tile.place, -1};
     const bool by_query = position_keys.packed != nullptr;
     if (by_query) {

@@ -49,6 +49,9 @@ struct AttentionParams {
   int ld_positions = 0;
   const int32_t* slots = nullptr;  // [2 * slot_reach + 1]
   int slot_reach = 0;
+  /// Of each row of keys 1 where all queries see it, whatever their window; or null. Of
+  /// attention_plain alone.
+  const int32_t* seen_by_all = nullptr;
   bool rounded = false;  // operands and probabilities go through 16 bits
   Values q;              // [rows, ldq] from the first head's column on
   Values k;

@@ -41,12 +41,14 @@ class AttentionPlain {
     float sum = 0;
     TAMIS_UNROLL
     for (int c = 0; c < kChannels; ++c) o_[c] = 0;
-    const KeyRange keys = seen_keys(p_, tile_.keys, place, place);
+    KeyRange keys = seen_keys(p_, tile_.keys, place, place);
+    if (p_.seen_by_all != nullptr) keys = {0, tile_.keys};
     for (int begin = keys.begin; begin < keys.end; begin += 32) {
       const int key = begin + lane_;
-      const float score = key < keys.end ? score_of(key, key - place) : float_of(0xff800000u);
+      const bool seen = key < keys.end && sees(key, key - place);
+      const float score = seen ? score_of(key, key - place) : float_of(0xff800000u);
       const float high = max_of(most, warp_max(score));
-      float probability = key < keys.end ? exp_of(sub_rn(score, high)) : 0.0f;
+      float probability = seen ? exp_of(sub_rn(score, high)) : 0.0f;
       if (p_.rounded) probability = float_of_b16(b16_of(probability));
       const float shrink = most == float_of(0xff800000u) ? 0.0f : exp_of(sub_rn(most, high));
       sum = fma_rn(sum, shrink, warp_sum(probability));
@@ -65,6 +67,13 @@ class AttentionPlain {
   }
   [[nodiscard]] TAMIS_DEVICE float query(int c) const {
     return float_of(load_shared32(q0_ + static_cast<uint32_t>(c) * 4));
+  }
+
+  /// Of keys that are looked at.
+  [[nodiscard]] TAMIS_DEVICE bool sees(int key, int distance) const {
+    if (p_.seen_by_all == nullptr) return true;
+    if (distance >= -p_.left && distance <= p_.right) return true;
+    return load_global(p_.seen_by_all + tile_.key_row + key) != 0;
   }
 
   [[nodiscard]] TAMIS_DEVICE float score_of(int key, int distance) const {

@@ -26,6 +26,7 @@ struct Setting {
   int64_t right = AttentionTerms::kAll;
   bool bias = false;
   bool disentangled = false;
+  bool global = false;  // the first token of each sequence is seen by all
   bool rounded = true;
   Stored stored = Stored::kB16;  // of q, k and v
 };
@@ -63,7 +64,10 @@ struct Attention {
       for (int32_t row = 0; row < length; row += kAttentionRows) {
         tiles.push_back({begin + row, std::min(kAttentionRows, length - row), begin, length});
       }
-      for (int32_t place = 0; place < length; ++place) places.push_back(place);
+      for (int32_t place = 0; place < length; ++place) {
+        places.push_back(place);
+        seen_by_all.push_back(place == 0 ? 1 : 0);
+      }
     }
   }
 
@@ -71,6 +75,7 @@ struct Attention {
     AttentionTerms terms;
     terms.left = setting.left;
     terms.right = setting.right;
+    if (setting.global) terms.global = kernels::GlobalRule::kFirst;
     if (setting.bias) {
       terms.bias = bias.data();
       terms.bias_reach = kReach;
@@ -152,6 +157,7 @@ struct Attention {
     p.ld_positions = width;
     p.slots = slots.data();
     p.slot_reach = kReach;
+    if (setting.global) p.seen_by_all = seen_by_all.data();
     p.rounded = setting.rounded;
     p.q = operand(0);
     p.k = operand(width);
@@ -174,6 +180,7 @@ struct Attention {
   std::vector<float> floats;
   std::vector<AttentionTile> tiles;
   std::vector<int32_t> places;
+  std::vector<int32_t> seen_by_all;
 };
 
 template <typename Kernel>
@@ -264,6 +271,19 @@ TEST(AttentionPlain, AddsWhatPositionsAdd) {
       setting.head_size = 7;
       expect_near<device::AttentionPlain>(setting, kAttentionPlainSharedBytes);
     }
+  }
+}
+
+TEST(AttentionPlain, SeesTokensOutsideTheWindow) {
+  Setting setting;
+  setting.lengths = {100, 1, 0, 5};
+  setting.left = 3;
+  setting.right = 2;
+  setting.global = true;
+  for (const bool rounded : {true, false}) {
+    setting.rounded = rounded;
+    setting.stored = rounded ? Stored::kB16 : Stored::kF32;
+    expect_near<device::AttentionPlain>(setting, kAttentionPlainSharedBytes);
   }
 }
 

@@ -27,9 +27,11 @@ class ElementwiseKernel {
   static TAMIS_DEVICE float value(const ElementwiseParams& p, int row, int column, int64_t at) {
     const float x = load_value(p.x, at);
     if (p.kind == ElementwiseParams::Kind::kActivate) return activate(p.activation, x);
+    if (p.kind == ElementwiseParams::Kind::kChoose && load_global(p.chosen + row) == 0) return x;
     const int64_t place =
         static_cast<int64_t>(row) * p.other_row + static_cast<int64_t>(column) * p.other_column;
     const float other = load_global(p.other + place);
+    if (p.kind == ElementwiseParams::Kind::kChoose) return other;
     return p.kind == ElementwiseParams::Kind::kAdd ? add_rn(x, other) : mul_rn(x, other);
   }
 };

@@ -12,14 +12,16 @@
 
 namespace tamis::cuda {
 
-/// y = activation(x), or x + other, or x * other. Device memory. Launch with kElementwiseThreads
+/// y = activation(x), or x + other, or x * other, or other in rows that are chosen and x in the
+/// rest. Device memory. Launch with kElementwiseThreads
 /// and a block for each row, of which each has `columns` values.
 struct ElementwiseParams {
-  enum class Kind : int32_t { kActivate, kAdd, kMultiply };
+  enum class Kind : int32_t { kActivate, kAdd, kMultiply, kChoose };
 
   Kind kind = Kind::kActivate;
   Activation activation = Activation::kNone;
-  const int32_t* rows = nullptr;  // [1]
+  const int32_t* rows = nullptr;    // [1]
+  const int32_t* chosen = nullptr;  // of each row not 0 where it is other's; of kChoose alone
   int columns = 0;
   int ldy = 0;  // columns of y; those behind `columns` become 0
   Values x;     // [rows, columns]

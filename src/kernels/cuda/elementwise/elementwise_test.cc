@@ -98,6 +98,30 @@ TEST(ElementwiseKernel, AddsAndMultipliesValuesRowsAndNumbers) {
   }
 }
 
+TEST(ElementwiseKernel, ChoosesRows) {
+  const auto x = testing::random_floats(kRows * kColumns, 1, 1);
+  const auto other = testing::random_floats(kRows * kColumns, 1, 2);
+  const auto rows = testing::number(kRows);
+  Guarded<int32_t> chosen(kRows);
+  for (int i = 0; i < kRows; ++i) chosen[i] = i % 3 == 1 ? 1 : 0;
+  Guarded<float> got(x.size());
+  ElementwiseParams params;
+  params.kind = ElementwiseParams::Kind::kChoose;
+  params.rows = rows.data();
+  params.chosen = chosen.data();
+  params.columns = params.ldy = params.other_row = kColumns;
+  params.x = {x.data(), Stored::kF32};
+  params.other = other.data();
+  params.y = {got.data(), Stored::kF32};
+  run(params);
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kColumns; ++j) {
+      const int at = i * kColumns + j;
+      EXPECT_EQ(got[at], i % 3 == 1 ? other[at] : x[at]);
+    }
+  }
+}
+
 TEST(ElementwiseKernel, RoundsIntoPaddedRows) {
   const auto x = testing::random_floats(kRows * 5, 1, 1);
   const auto rows = testing::number(kRows);
