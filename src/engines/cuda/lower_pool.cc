@@ -111,8 +111,8 @@ std::unique_ptr<Step> lower_select(const graph::Node& node, Lowering& lowering) 
 
 std::unique_ptr<Step> lower_unfold(const graph::Node& node, Lowering& lowering) {
   const int64_t width = node.attribute<graph::UnfoldAttributes>().width;
-  const int around =
-      lowering.arrays().add({ArrayKind::kAround, Symbol::kTokens, width, 0, {}, {}, {}});
+  const int around = lowering.arrays().add(
+      {.kind = ArrayKind::kAround, .symbol = Symbol::kTokens, .width = width});
   lowering.limits().limit_unseen({}, false);
   return std::make_unique<SelectStep>(node, around, static_cast<int>(width), lowering);
 }

@@ -60,11 +60,12 @@ class Lowering {
   [[nodiscard]] std::shared_ptr<const Tensor> tensor(graph::ValueId id) const;
 
   [[nodiscard]] int array(ArrayKind kind, graph::Symbol symbol = graph::Symbol::kTokens) {
-    return arrays_.add({kind, symbol, 0, 0, {}, {}, {}});
+    return arrays_.add({.kind = kind, .symbol = symbol});
   }
   /// kSeenByAll of a rule.
   [[nodiscard]] int seen_by_all(const graph::MergeGlobalAttributes& global) {
-    return arrays_.add({ArrayKind::kSeenByAll, graph::Symbol::kTokens, 0, 0, {}, {}, global});
+    return arrays_.add(
+        {.kind = ArrayKind::kSeenByAll, .symbol = graph::Symbol::kTokens, .global = global});
   }
   [[nodiscard]] BatchArrays& arrays() { return arrays_; }
 

@@ -63,23 +63,17 @@ void Plan::find_arrays(const graph::Graph& graph, Lowering& lowering) {
     if (node.op == graph::OpKind::kShiftIds) {
       lowering.limits().limit_unseen({}, false);
       array_values_.push_back(
-          {node.output, lowering.arrays().add({ArrayKind::kShiftedIds,
-                                               graph::Symbol::kTokens,
-                                               0,
-                                               0,
-                                               {},
-                                               -1,
-                                               node.attribute<graph::ShiftIdsAttributes>()})});
+          {node.output,
+           lowering.arrays().add({.kind = ArrayKind::kShiftedIds,
+                                  .symbol = graph::Symbol::kTokens,
+                                  .shift = node.attribute<graph::ShiftIdsAttributes>()})});
     }
     if (node.op != graph::OpKind::kPositionIds) continue;
     array_values_.push_back(
-        {node.output, lowering.arrays().add({ArrayKind::kPositions,
-                                             graph::Symbol::kTokens,
-                                             0,
-                                             0,
-                                             node.attribute<graph::PositionIdsAttributes>(),
-                                             {},
-                                             {}})});
+        {node.output,
+         lowering.arrays().add({.kind = ArrayKind::kPositions,
+                                .symbol = graph::Symbol::kTokens,
+                                .rule = node.attribute<graph::PositionIdsAttributes>()})});
   }
 }
 
