@@ -10,7 +10,7 @@ REF ?= main
 ARM_TESTS = base math tensor tokenizer formats graph kernels_reference kernels_cpu engine \
             engines_cpu passes quant golden
 
-.PHONY: help demo test test-arm test-web test-python model clients web setup release install package bench bench-peers bench-compare \
+.PHONY: help demo test test-arm test-deploy test-web test-python model clients web setup release install package bench bench-peers bench-compare \
         interop ort triton wheel format asan tsan tidy fuzz soak clean
 
 help:  ## list the targets
@@ -36,6 +36,11 @@ demo: model release  ## set up, fetch a real model, optimize it, find which sent
 
 test-web: release web  ## the page in a browser, /openapi.json under a fuzzer
 	build/web/bin/python tests/web/web_test.py build/release/tamis
+
+test-deploy: release  ## what deploy/ holds: nginx before two servers, the unit, the manifests
+	@tools/environment/setup.sh deploy
+	tools/environment/make_environment.sh deploy
+	TAMIS_PROGRAM=build/release/tamis build/deploy/bin/python tests/deploy/deploy_test.py
 
 test-python: setup clients  ## the PyTorch bridge, its demo, adapters and Ray, with their own packages
 	cmake --preset dev

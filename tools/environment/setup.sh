@@ -7,6 +7,7 @@
 # Groups: build    compiler and libraries, and what fetches the model
 #         test     the checks of `make test`
 #         clients  the virtual environment of `make clients`
+#         deploy   what reads the files of deploy/ in `make test-deploy`
 #         package  what `make package` needs
 #         sanitize clang for `make fuzz`
 #         tidy     clang-tidy for `make tidy` and for CI
@@ -51,6 +52,12 @@ LIST
 python3-venv        the virtual environment
 LIST
       ;;
+    deploy) cat <<'LIST'
+nginx-light         two servers behind it
+systemd             its check of a unit
+python3-venv        the virtual environment
+LIST
+      ;;
     package) cat <<'LIST'
 dpkg-dev            dpkg-shlibdeps
 file                what dpkg-shlibdeps asks
@@ -72,7 +79,7 @@ qemu-user           runs what it makes
 LIST
       ;;
     *)
-      echo "setup: unknown group '$1'; known: build test clients package sanitize tidy arm" >&2
+      echo "setup: unknown group '$1'; known: build test clients deploy package sanitize tidy arm" >&2
       exit 2
       ;;
   esac
