@@ -159,8 +159,9 @@ std::string Exporter::write_activation(const Node& node, const std::string& x,
       return x;
     case Activation::kGelu: {
       const std::string erf = add(s, "Erf", {add(s, "Div", {x, number(M_SQRT2)})});
-      const std::string twice = add(s, "Mul", {x, add(s, "Add", {erf, number(1)})});
-      return add(s, "Mul", {twice, number(0.5)});
+      // The half first: twice x may be beyond half precision where x is not.
+      const std::string bent = add(s, "Add", {erf, number(1)});
+      return add(s, "Mul", {add(s, "Mul", {x, number(0.5)}), bent});
     }
     case Activation::kGeluTanh: {
       const std::string cube = add(s, "Mul", {add(s, "Pow", {x, number(3)}), number(0.044715)});

@@ -156,6 +156,38 @@ TEST(QuantizedExport, UnitLengthIsThatOfTheOpset) {
   }
 }
 
+// The node that reads a value first.
+const onnx::NodeProto& reader_of(const onnx::ModelProto& model, const std::string& name) {
+  return *std::ranges::find_if(model.graph.nodes, [&name](const onnx::NodeProto& node) {
+    return std::ranges::find(node.inputs, name) != node.inputs.end();
+  });
+}
+
+// x (1 + erf) is up to twice x, which half precision has no number for above 32752.
+TEST(QuantizedExport, GeluHasNoValueAboveItsInput) {
+  const auto model =
+      LoadedModel::load(resolve_model(testdata(kClassifier).string()), on_threads(1));
+  const onnx::ModelProto file = onnx::export_onnx(
+      model->graph(), classifier_options(onnx::Flavor::kPortable, onnx::FloatType::kFp32));
+  int gelus = 0;
+  for (const onnx::NodeProto& node : file.graph.nodes) {
+    if (node.op_type != "Erf") continue;
+    ++gelus;
+    const std::string& bent = reader_of(file, node.outputs[0]).outputs[0];
+    const onnx::NodeProto& product = reader_of(file, bent);
+    ASSERT_EQ(product.op_type, "Mul");
+    const std::string& other = product.inputs[product.inputs[0] == bent ? 1 : 0];
+    const auto half = std::ranges::find_if(
+        file.graph.nodes, [&other](const auto& each) { return each.outputs[0] == other; });
+    ASSERT_NE(half, file.graph.nodes.end());
+    ASSERT_EQ(half->op_type, "Mul");
+    const onnx::TensorProto* factor = constant_of(file, half->inputs[1]);
+    ASSERT_NE(factor, nullptr);
+    EXPECT_EQ(*reinterpret_cast<const float*>(factor->bytes.data()), 0.5F);
+  }
+  EXPECT_EQ(gelus, 2);
+}
+
 // Column j of the file's integers is row j of the plan's.
 TEST(QuantizedExport, KeepsTheIntegersOfWeights) {
   const PlannedModel plan = planned(kClassifier, "trt");
