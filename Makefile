@@ -25,10 +25,10 @@ model:  ## fetch the real MiniLM into build/models/minilm
 	tools/environment/fetch_model.sh
 
 clients:  ## a virtual environment with the referees (PyTorch, transformers...) in build/clients
-	tools/environment/make_clients.sh
+	tools/environment/make_environment.sh clients
 
 web:  ## a virtual environment with what drives a browser and fuzzes /openapi.json in build/web
-	tools/environment/make_web.sh
+	tools/environment/make_environment.sh web
 
 demo: model release  ## set up, fetch a real model, optimize it, find which sentences are alike
 	cmake --build --preset release --target most_alike

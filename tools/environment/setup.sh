@@ -6,7 +6,7 @@
 #
 # Groups: build    compiler and libraries, and what fetches the model
 #         test     the checks of `make test`
-#         clients  the virtual environment of `make clients`
+#         clients  virtual environments: `make clients`, `make web`, `make triton`, `make test-deploy`
 #         deploy   what reads the files of deploy/ in `make test-deploy`
 #         package  what `make package` needs
 #         sanitize clang for `make fuzz`
@@ -49,13 +49,12 @@ python3-numpy       the tests of the Python package
 LIST
       ;;
     clients) cat <<'LIST'
-python3-venv        the virtual environment
+python3-venv        virtual environments
 LIST
       ;;
     deploy) cat <<'LIST'
 nginx-light         two servers behind it
 systemd             its check of a unit
-python3-venv        the virtual environment
 LIST
       ;;
     package) cat <<'LIST'
