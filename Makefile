@@ -112,10 +112,10 @@ bench-compare: model  ## time this tree against commit REF=main in turns; exit 1
 	@tools/environment/setup.sh build
 	bench/compare.py $(REF)
 
-install:  ## the program, libtamis, headers, CMake and pkg-config files, under prefix=/usr/local
+install:  ## the program, libtamis, Triton's backend, headers, CMake and pkg-config files, under prefix=/usr/local
 	@tools/environment/setup.sh build
 	cmake --preset release
-	cmake --build --preset release --target tamis libtamis
+	cmake --build --preset release --target tamis libtamis triton_tamis
 	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(prefix)
 
 wheel: release  ## the Python packages in build/wheel, repaired by auditwheel where that is installed
@@ -129,7 +129,7 @@ wheel: release  ## the Python packages in build/wheel, repaired by auditwheel wh
 package:  ## a Debian package in build/package
 	@tools/environment/setup.sh build package
 	cmake --preset release -DCMAKE_INSTALL_LIBDIR=lib
-	cmake --build --preset release --target tamis libtamis
+	cmake --build --preset release --target tamis libtamis triton_tamis
 	cd build/release && cpack -B ../package
 
 fuzz:  ## run each fuzz target for FUZZ_SECONDS=60

@@ -71,6 +71,8 @@ function(tamis_package)
   set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
   set(CPACK_DEBIAN_PACKAGE_SECTION science)
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+  # Triton's backend needs libtamis, which is in the package itself.
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_BINARY_DIR})
   set(CPACK_DEBIAN_PACKAGE_HOMEPAGE "")
   include(CPack)
 endfunction()

@@ -28,3 +28,19 @@ c++ -std=c++20 "$here/uses_tamis.cc" -o "$stage/by_pkg_config" $(pkg-config --cf
 LD_LIBRARY_PATH=$(pkg-config --variable=libdir tamis) "$stage/by_pkg_config"
 
 "$stage/tree/bin/tamis" --version
+
+# Triton's backend finds the library: in the installed tree, and beside it once both are copied.
+finds() {
+  found=$(ldd "$1" | sed -n 's/.*libtamis[^ ]* => \([^ ]*\).*/\1/p')
+  [ -n "$found" ] && [ "$(realpath "$(dirname "$found")")" = "$(realpath "$2")" ] && return
+  echo "$1: finds ${found:-no libtamis}, not that of $2" >&2
+  exit 1
+}
+library=$(dirname "$(find "$stage/tree" -name 'libtamis.so.*' | head -n 1)")
+finds "$(find "$stage/tree" -name libtriton_tamis.so)" "$library"
+for backend in "$build/backends/tamis" "$(dirname "$(find "$stage/tree" -name libtriton_tamis.so)")"; do
+  rm -rf "$stage/copied"
+  mkdir "$stage/copied"
+  cp "$backend/libtriton_tamis.so" "$library"/libtamis.so.* "$stage/copied"
+  finds "$stage/copied/libtriton_tamis.so" "$stage/copied"
+done
