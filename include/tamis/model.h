@@ -43,6 +43,9 @@ struct ModelInfo {
   std::vector<std::string> prompt_names;
   /// By which vectors are compared: sentence-transformers' similarity_fn_name; "" if not named.
   std::string similarity;
+  /// An input of answer() or classify() must have `pair`: a question answerer, or a reranker that
+  /// reads query and document in one text.
+  bool needs_pair = false;
 };
 
 /// A text as tokens.

@@ -11,7 +11,8 @@
 
 namespace tamis {
 
-/// What becomes of a text before it is tokenized. Empty stands for the model's default.
+/// What becomes of a text before it is tokenized. Empty stands for the model's default. A question
+/// answerer's context is not cut: max_length bounds its one window, and `side` is kUnsupported.
 struct TokenizeOptions {
   std::optional<std::string> prompt_name;  ///< of models for "embed"
   std::optional<std::string> prompt;       ///< put before the text; wins over prompt_name
@@ -23,6 +24,7 @@ struct TokenizerInfo {
   int64_t max_length = 0;  ///< tokens, special ones included
   int32_t pad_id = 0;      ///< what stands where a padded row has no token
   bool uses_type_ids = false;
+  bool needs_pair = false;  ///< an input must have `pair`: ModelInfo's
 };
 
 /// Immutable and thread-safe.

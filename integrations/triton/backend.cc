@@ -4,8 +4,6 @@
 // served_model.
 #include <tamis/log.h>
 
-#include <numeric>
-
 #include "base/error.h"
 #include "integrations/triton/served_model.h"
 
@@ -30,11 +28,10 @@ void check_api() {
        "; tamis needs ", kApiMajor, ".", kLeastApiMinor, " or a later ", kApiMajor, ".x");
 }
 
-template <typename T>
-T* state_of(TRITONBACKEND_Model* model) {
+ServedModel* state_of(TRITONBACKEND_Model* model) {
   void* state = nullptr;
   check(TRITONBACKEND_ModelState(model, &state));
-  return static_cast<T*>(state);
+  return static_cast<ServedModel*>(state);
 }
 
 Instance* state_of(TRITONBACKEND_ModelInstance* instance) {
@@ -52,15 +49,8 @@ std::string device_of(TRITONBACKEND_ModelInstance* instance) {
   return cat("cuda:", device);
 }
 
-void report(TRITONBACKEND_ModelInstance* instance, TRITONSERVER_Error* failed) {
-  static_cast<void>(instance);
-  if (failed == nullptr) return;
-  log_line(LogLevel::kWarning,
-           cat("statistics: ", std::string_view(TRITONSERVER_ErrorMessage(failed))));
-  TRITONSERVER_ErrorDelete(failed);
-}
-
-// Runs, answers, counts and releases; from here on the requests are ours.
+// Runs, answers, counts and releases. Once a response is sent the requests are ours: nothing throws
+// from there on, as the server would answer and release them again.
 void execute(TRITONBACKEND_ModelInstance* handle, const Instance& instance,
              std::vector<Exchange> exchanges, uint64_t start_ns) {
   std::vector<int64_t> counts;
@@ -71,16 +61,18 @@ void execute(TRITONBACKEND_ModelInstance* handle, const Instance& instance,
   const bool batches = instance.model->config().max_batch_size > 0;
   uint64_t total = 0;
   for (size_t i = 0; i < exchanges.size(); ++i) {
-    report(handle, TRITONBACKEND_ModelInstanceReportStatistics(
-                       handle, exchanges[i].request(), !exchanges[i].failed(), start_ns,
-                       times.compute_start_ns, times.compute_end_ns, end_ns));
-    report(handle,
-           TRITONBACKEND_RequestRelease(exchanges[i].request(), TRITONSERVER_REQUEST_RELEASE_ALL));
+    log_failure("statistics of a request",
+                TRITONBACKEND_ModelInstanceReportStatistics(
+                    handle, exchanges[i].request(), !exchanges[i].failed(), start_ns,
+                    times.compute_start_ns, times.compute_end_ns, end_ns));
+    log_failure(
+        "a request was not released",
+        TRITONBACKEND_RequestRelease(exchanges[i].request(), TRITONSERVER_REQUEST_RELEASE_ALL));
     total += batches ? static_cast<uint64_t>(counts[i]) : 1;
   }
-  report(handle,
-         TRITONBACKEND_ModelInstanceReportBatchStatistics(
-             handle, total, start_ns, times.compute_start_ns, times.compute_end_ns, end_ns));
+  log_failure("statistics of a batch",
+              TRITONBACKEND_ModelInstanceReportBatchStatistics(
+                  handle, total, start_ns, times.compute_start_ns, times.compute_end_ns, end_ns));
 }
 
 }  // namespace
@@ -120,7 +112,7 @@ TRITONSERVER_Error* TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model* model) {
 }
 
 TRITONSERVER_Error* TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model* model) {
-  return guarded([&] { delete state_of<ServedModel>(model); });
+  return guarded([&] { delete state_of(model); });
 }
 
 TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelInstance* instance) {
@@ -128,7 +120,7 @@ TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelIns
     TRITONBACKEND_Model* model = nullptr;
     tamis::triton::check(TRITONBACKEND_ModelInstanceModel(instance, &model));
     auto made = std::make_unique<Instance>();
-    made->model = state_of<ServedModel>(model);
+    made->model = state_of(model);
     made->runner = &made->model->on(tamis::triton::device_of(instance));
     tamis::triton::check(TRITONBACKEND_ModelInstanceSetState(instance, made.get()));
     static_cast<void>(made.release());

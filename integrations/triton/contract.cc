@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/triton.h"
 
 namespace tamis::triton {
 
@@ -12,7 +13,6 @@ constexpr std::string_view kString = "TYPE_STRING";
 constexpr std::string_view kFloat = "TYPE_FP32";
 constexpr std::string_view kInt64 = "TYPE_INT64";
 constexpr std::string_view kInt32 = "TYPE_INT32";
-constexpr int64_t kDefaultBatch = 64;
 
 bool is_pairwise(std::string_view task) {
   return task == "classify" || task == "rerank" || task == "zero-shot";
@@ -20,8 +20,9 @@ bool is_pairwise(std::string_view task) {
 
 std::vector<Port> text_ports(const Subject& subject) {
   std::vector<Port> ports = {{"text", {kString}, {1}}};
-  if (is_pairwise(subject.task)) ports.push_back({"text_pair", {kString}, {1}, true});
-  if (subject.task == "qa") ports.push_back({"text_pair", {kString}, {1}});
+  if (subject.needs_pair || is_pairwise(subject.task)) {
+    ports.push_back({"text_pair", {kString}, {1}, !subject.needs_pair});
+  }
   return ports;
 }
 
@@ -87,15 +88,19 @@ void check_tensor(const TensorConfig& tensor, const Port& port, const ModelConfi
        dims_text(tensor.dims), ", the model's are ", dims_text(expected));
 }
 
+std::string names_of(const std::vector<Port>& ports) {
+  std::string names;
+  for (const Port& port : ports) names += cat(names.empty() ? "" : ", ", port.name);
+  return names;
+}
+
 void check_tensors(const std::vector<TensorConfig>& tensors, const std::vector<Port>& ports,
                    const ModelConfig& config, std::string_view kind) {
   for (const TensorConfig& tensor : tensors) {
     const auto port = std::ranges::find(ports, tensor.name, &Port::name);
     if (port == ports.end()) {
-      std::string names;
-      for (const Port& known : ports) names += cat(names.empty() ? "" : ", ", known.name);
       fail(ErrorCode::kInvalidArgument, "config.pbtxt of ", config.name, ": ", kind, " \"",
-           tensor.name, "\": the model has ", names);
+           tensor.name, "\": the model has ", names_of(ports));
     }
     check_tensor(tensor, *port, config, kind);
   }
@@ -131,6 +136,10 @@ Contract contract_of(const Subject& subject) {
 void check_contract(const ModelConfig& config, const Contract& contract) {
   check_tensors(config.inputs, contract.inputs, config, "input");
   check_tensors(config.outputs, contract.outputs, config, "output");
+  if (config.outputs.empty()) {
+    fail(ErrorCode::kInvalidArgument, "config.pbtxt of ", config.name,
+         ": has no output; the model has ", names_of(contract.outputs));
+  }
   for (const Port& port : contract.inputs) {
     const auto found = std::ranges::find(config.inputs, port.name, &TensorConfig::name);
     if (port.optional) continue;
@@ -145,7 +154,7 @@ void check_contract(const ModelConfig& config, const Contract& contract) {
 
 ModelConfig completed(const ModelConfig& config, const Contract& contract) {
   ModelConfig made = config;
-  if (made.max_batch_size == 0) made.max_batch_size = kDefaultBatch;
+  if (made.max_batch_size == 0) made.max_batch_size = kTritonBatch;
   made.inputs = tensors_of(contract.inputs, made);
   made.outputs = tensors_of(contract.outputs, made);
   return made;

@@ -17,7 +17,8 @@ namespace tamis::triton {
 struct Subject {
   Mode mode = Mode::kTexts;
   std::string task;
-  int64_t width = 0;  ///< of an embedding or of logits
+  int64_t width = 0;        ///< of an embedding or of logits
+  bool needs_pair = false;  ///< no text is read without another
 };
 
 /// A tensor without its batch; -1 stands for tokens.

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/bytes_element.h"
 #include "base/error.h"
 
 namespace tamis::triton {
@@ -100,6 +101,10 @@ std::vector<std::string> strings_of(const InputTensor& tensor) {
   std::vector<std::string> texts;
   std::string_view rest = tensor.bytes;
   while (!rest.empty()) {
+    if (static_cast<int64_t>(texts.size()) == count) {
+      refuse("input \"", tensor.name, "\" has ", rest.size(), " bytes behind its last element of ",
+             count);
+    }
     uint32_t size = 0;
     if (rest.size() < sizeof(size)) refuse("input \"", tensor.name, "\" is cut");
     std::memcpy(&size, rest.data(), sizeof(size));
@@ -131,11 +136,7 @@ std::vector<int32_t> integers_of(const InputTensor& tensor) {
 
 std::string packed_strings(std::span<const std::string> texts) {
   std::string bytes;
-  for (const std::string& text : texts) {
-    const auto size = static_cast<uint32_t>(text.size());
-    bytes.append(reinterpret_cast<const char*>(&size), sizeof(size));
-    bytes += text;
-  }
+  for (const std::string& text : texts) append_bytes_element(bytes, text);
   return bytes;
 }
 
@@ -158,8 +159,7 @@ Exchange::Exchange(Exchange&& other) noexcept
 
 Exchange::~Exchange() {
   if (response_ == nullptr) return;
-  TRITONSERVER_Error* const failed = TRITONBACKEND_ResponseDelete(response_);
-  if (failed != nullptr) TRITONSERVER_ErrorDelete(failed);
+  log_failure("a response was not deleted", TRITONBACKEND_ResponseDelete(response_));
 }
 
 bool Exchange::is_cancelled() const {
@@ -210,10 +210,7 @@ void Exchange::send() noexcept {
   TRITONSERVER_Error* const failed = TRITONBACKEND_ResponseSend(
       std::exchange(response_, nullptr), TRITONSERVER_RESPONSE_COMPLETE_FINAL, error);
   if (error != nullptr) TRITONSERVER_ErrorDelete(error);
-  if (failed == nullptr) return;
-  log_line(LogLevel::kError,
-           cat("a response was not sent: ", std::string_view(TRITONSERVER_ErrorMessage(failed))));
-  TRITONSERVER_ErrorDelete(failed);
+  log_failure("a response was not sent", failed);
 }
 
 }  // namespace tamis::triton

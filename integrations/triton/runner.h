@@ -10,9 +10,11 @@
 #include <tamis/tokenizer.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "integrations/triton/config.h"
 #include "integrations/triton/contract.h"
 #include "integrations/triton/exchange.h"
@@ -30,7 +32,10 @@ struct Times {
 class Runner {
  public:
   virtual ~Runner() = default;
-  [[nodiscard]] virtual Subject subject() const = 0;
+  [[nodiscard]] virtual const Subject& subject() const = 0;
+  /// Throws what every request would be answered with: a prompt that the model does not have, more
+  /// dimensions than its own.
+  virtual void check() const {}
   /// Answers every exchange, with outputs or an error, and sends none. Gives each request's texts
   /// in `counts`. Throws nothing but out of memory.
   virtual void run(std::vector<Exchange>& exchanges, std::vector<int64_t>& counts,
@@ -49,10 +54,16 @@ class Runner {
                                                             const Settings& settings,
                                                             const ModelConfig& config);
 
-/// The texts of a request, with their pairs where it has them. Throws Error{kInvalidArgument}.
-[[nodiscard]] std::vector<TaskInput> read_texts(const std::vector<InputTensor>& inputs);
+/// The texts of a request, with their pairs where it has them. Throws Error{kInvalidArgument}, also
+/// where the subject needs pairs and there are none.
+[[nodiscard]] std::vector<TaskInput> read_texts(const std::vector<InputTensor>& inputs,
+                                                const Subject& subject);
 
-/// The sizes with that of the batch before them, as the config has the output.
+/// An input that a model of the subject takes; nothing where a text must have a mask.
+[[nodiscard]] std::optional<TaskInput> example_input(const Subject& subject);
+
+/// The sizes with that of the batch before them. Where the config gives the output no size of its
+/// own, it has the batch's alone.
 [[nodiscard]] std::vector<int64_t> batched_shape(const ModelConfig& config, std::string_view output,
                                                  int64_t rows, std::vector<int64_t> sizes);
 
@@ -78,19 +89,27 @@ struct Part {
   std::vector<Result> results = {};
 };
 
-/// Gives the input's error to its request, numbered as the client counts.
+/// Gives the input's error to its request, numbered as the client counts. False: no request that
+/// runs has such an input.
 template <typename Input, typename Result>
-void fail_input(std::vector<Part<Input, Result>>& parts, const InputError& error) {
+[[nodiscard]] bool fail_input(std::vector<Part<Input, Result>>& parts, const InputError& error) {
   size_t first = 0;
   for (Part<Input, Result>& part : parts) {
     if (part.exchange.failed()) continue;
     if (error.input() < first + part.inputs.size()) {
       part.exchange.fail(InputError(error.input() - first, part.inputs.size(),
                                     Error(error.code(), error.reason())));
-      return;
+      return true;
     }
     first += part.inputs.size();
   }
+  return false;
+}
+
+/// Gives the exception that is being handled to every request.
+template <typename Input, typename Result>
+void fail_all(std::vector<Part<Input, Result>>& parts) {
+  for (Part<Input, Result>& part : parts) answer_with(part.exchange, [] { throw; });
 }
 
 template <typename Input, typename Result>
@@ -111,6 +130,7 @@ void run_together(std::vector<Part<Input, Result>>& parts, Run run) {
     if (all.empty()) return;
     try {
       std::vector<Result> results = run(all);
+      TAMIS_CHECK(results.size() == all.size());
       auto next = results.begin();
       for (Part<Input, Result>& part : parts) {
         if (part.exchange.failed()) continue;
@@ -118,10 +138,10 @@ void run_together(std::vector<Part<Input, Result>>& parts, Run run) {
       }
       return;
     } catch (const InputError& error) {
-      fail_input(parts, error);
+      if (fail_input(parts, error)) continue;
+      return fail_all(parts);
     } catch (...) {
-      for (Part<Input, Result>& part : parts) answer_with(part.exchange, [] { throw; });
-      return;
+      return fail_all(parts);
     }
   }
 }

@@ -41,7 +41,8 @@ std::vector<int32_t> optional_values(const std::vector<InputTensor>& inputs, std
   return integers_of(*tensor);
 }
 
-std::vector<Row> read_rows(const std::vector<InputTensor>& inputs) {
+// `longest`: tokens of a row that the model takes; 0: any.
+std::vector<Row> read_rows(const std::vector<InputTensor>& inputs, int64_t longest) {
   const InputTensor* const ids = find_input(inputs, "input_ids");
   if (ids == nullptr) fail(ErrorCode::kInvalidArgument, "input \"input_ids\" is missing");
   if (ids->shape.size() != 2) {
@@ -52,6 +53,14 @@ std::vector<Row> read_rows(const std::vector<InputTensor>& inputs) {
   const std::vector<int32_t> mask = optional_values(inputs, "attention_mask", *ids);
   const std::vector<int32_t> types = optional_values(inputs, "token_type_ids", *ids);
   const int64_t length = ids->shape[1];
+  if (ids->shape[0] > 0 && length == 0) {
+    fail(ErrorCode::kInvalidArgument, "input_ids has the shape [", ids->shape[0],
+         ", 0]; a row needs at least one token");
+  }
+  if (longest > 0 && length > longest) {
+    fail(ErrorCode::kInvalidArgument, "input_ids has rows of ", length,
+         " tokens, padding included; the model takes at most ", longest);
+  }
   std::vector<Row> rows(static_cast<size_t>(ids->shape[0]));
   for (size_t r = 0; r < rows.size(); ++r) {
     const auto first = static_cast<int64_t>(r) * length;
@@ -70,21 +79,24 @@ std::vector<Row> read_rows(const std::vector<InputTensor>& inputs) {
 class IdRunner final : public Runner {
  public:
   IdRunner(const std::string& folder, const Settings& settings, const ModelConfig& config)
-      : config_(config), model_(Model::load(folder, settings.load)), task_(model_.info().task) {
-    tokens_ = rows_are_tokens(task_);
-    output_ = task_ == "embed"         ? "sentence_embedding"
-              : task_ == "embed-multi" ? "token_vectors"
-                                       : "logits";
+      : config_(config), model_(Model::load(folder, settings.load)), info_(model_.info()) {
+    tokens_ = rows_are_tokens(info_.task);
+    output_ = info_.task == "embed"         ? "sentence_embedding"
+              : info_.task == "embed-multi" ? "token_vectors"
+                                            : "logits";
     // What a model gives of ids is told by a run of one.
-    width_ = model_.run({{{0}}}).columns;
+    subject_ = {Mode::kIds, info_.task, model_.run({{{0}}}).columns};
   }
 
-  [[nodiscard]] Subject subject() const override { return {Mode::kIds, task_, width_}; }
+  [[nodiscard]] const Subject& subject() const override { return subject_; }
 
   void run(std::vector<Exchange>& exchanges, std::vector<int64_t>& counts,
            Times& times) const override {
     run_parts<Row, std::vector<float>>(
-        exchanges, counts, times, read_rows,
+        exchanges, counts, times,
+        [this](const std::vector<InputTensor>& inputs) {
+          return read_rows(inputs, info_.max_length);
+        },
         [this](const std::vector<Row>& rows) { return outputs_of(rows); },
         [this](const IdPart& part) { write(part); });
   }
@@ -95,9 +107,10 @@ class IdRunner final : public Runner {
     for (const Row& row : rows) inputs.push_back(row.tokens);
     const Matrix matrix = model_.run(inputs);
     std::vector<std::vector<float>> outputs;
-    const float* next = matrix.values.data();
+    auto next = matrix.values.begin();
     for (const TokenIds& input : inputs) {
       const auto count = static_cast<int64_t>(tokens_ ? input.ids.size() : 1) * matrix.columns;
+      TAMIS_CHECK(matrix.values.end() - next >= count);
       outputs.emplace_back(next, next + count);
       next += count;
     }
@@ -107,13 +120,14 @@ class IdRunner final : public Runner {
   // Rows of tokens stand where the tokens stood, with zeros in place of padding.
   void write(const IdPart& part) const {
     if (!part.exchange.wants(output_)) return;
-    std::vector<int64_t> sizes = {width_};
+    const int64_t width = subject_.width;
+    std::vector<int64_t> sizes = {width};
     int64_t places = 1;
     if (tokens_) {
       places = part.inputs.empty() ? 0 : part.inputs.front().length;
       sizes.insert(sizes.begin(), places);
     }
-    const auto row_size = static_cast<size_t>(places * width_);
+    const auto row_size = static_cast<size_t>(places * width);
     std::vector<float> values(part.results.size() * row_size, 0.0F);
     for (size_t r = 0; r < part.results.size(); ++r) {
       std::ranges::copy(part.results[r], values.begin() + static_cast<int64_t>(r * row_size));
@@ -126,10 +140,10 @@ class IdRunner final : public Runner {
 
   const ModelConfig& config_;
   Model model_;
-  std::string task_;
+  ModelInfo info_;
+  Subject subject_;
   bool tokens_ = false;
   const char* output_ = "";
-  int64_t width_ = 0;
 };
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Texts in, answers out.
 #include <tamis/json.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "integrations/triton/runner.h"
 
@@ -42,18 +44,22 @@ class TextRunner final : public Runner {
       : config_(config),
         settings_(settings),
         model_(Model::load(folder, settings.load)),
-        info_(model_.info()) {}
+        info_(model_.info()),
+        subject_{Mode::kTexts, info_.task, info_.output_size, info_.needs_pair} {
+    if (info_.task == "embed") subject_.width = model_.embedding_size(settings_.embed);
+  }
 
-  [[nodiscard]] Subject subject() const override {
-    Subject subject{Mode::kTexts, info_.task, info_.output_size};
-    if (info_.task == "embed") subject.width = model_.embedding_size(settings_.embed);
-    return subject;
+  [[nodiscard]] const Subject& subject() const override { return subject_; }
+
+  void check() const override {
+    if (const auto input = example_input(subject_)) static_cast<void>(answers({*input}));
   }
 
   void run(std::vector<Exchange>& exchanges, std::vector<int64_t>& counts,
            Times& times) const override {
     run_parts<TaskInput, TaskResult>(
-        exchanges, counts, times, read_texts,
+        exchanges, counts, times,
+        [this](const std::vector<InputTensor>& inputs) { return read_texts(inputs, subject_); },
         [this](const std::vector<TaskInput>& inputs) { return answers(inputs); },
         [this](const TextPart& part) { write(part); });
   }
@@ -107,7 +113,7 @@ class TextRunner final : public Runner {
                     const std::vector<float>& values) const {
     if (!part.exchange.wants(name)) return;
     const auto rows = static_cast<int64_t>(part.results.size());
-    const int64_t width = rows == 0 ? subject().width : static_cast<int64_t>(values.size()) / rows;
+    const int64_t width = rows == 0 ? subject_.width : static_cast<int64_t>(values.size()) / rows;
     part.exchange.add_output(name, TRITONSERVER_TYPE_FP32,
                              batched_shape(config_, name, rows, {width}), bytes_of(values));
   }
@@ -124,16 +130,21 @@ class TextRunner final : public Runner {
   Settings settings_;
   Model model_;
   ModelInfo info_;
+  Subject subject_;
 };
 
 }  // namespace
 
-std::vector<TaskInput> read_texts(const std::vector<InputTensor>& inputs) {
+std::vector<TaskInput> read_texts(const std::vector<InputTensor>& inputs, const Subject& subject) {
   const InputTensor* const text = find_input(inputs, "text");
   if (text == nullptr) fail(ErrorCode::kInvalidArgument, "input \"text\" is missing");
   std::vector<std::string> texts = strings_of(*text);
   std::vector<std::string> pairs;
   const InputTensor* const pair = find_input(inputs, "text_pair");
+  if (pair == nullptr && subject.needs_pair) {
+    fail(ErrorCode::kInvalidArgument, "input \"text_pair\" is missing; this model's ", subject.task,
+         " reads pairs of texts alone");
+  }
   if (pair != nullptr) pairs = strings_of(*pair);
   if (pair != nullptr && pairs.size() != texts.size()) {
     fail(ErrorCode::kInvalidArgument, "input \"text\" has ", texts.size(),
@@ -149,14 +160,21 @@ std::vector<TaskInput> read_texts(const std::vector<InputTensor>& inputs) {
 
 std::vector<int64_t> batched_shape(const ModelConfig& config, std::string_view output, int64_t rows,
                                    std::vector<int64_t> sizes) {
-  bool single = sizes == std::vector<int64_t>{1} && config.max_batch_size == 0;
-  for (const TensorConfig& tensor : config.outputs) {
-    // `reshape` to no sizes: the server puts the 1 back.
-    if (tensor.name == output && tensor.reshaped && tensor.dims.empty()) single = true;
-  }
-  if (single) return {rows};
+  const auto tensor = std::ranges::find(config.outputs, output, &TensorConfig::name);
+  TAMIS_CHECK(tensor != config.outputs.end());
+  // The sizes of a model that does not batch begin with the batch's. After `reshape` to no sizes
+  // the server puts a 1 back.
+  const size_t of_batch = config.max_batch_size > 0 ? 0 : 1;
+  if (tensor->dims.size() == of_batch) return {rows};
   sizes.insert(sizes.begin(), rows);
   return sizes;
+}
+
+std::optional<TaskInput> example_input(const Subject& subject) {
+  if (subject.task == "fill-mask") return std::nullopt;
+  TaskInput input{"a"};
+  if (subject.needs_pair) input.pair = "b";
+  return input;
 }
 
 std::unique_ptr<Runner> make_text_runner(const std::string& folder, const Settings& settings,

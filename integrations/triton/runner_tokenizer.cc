@@ -35,6 +35,7 @@ template <typename T>
 std::string padded(const std::vector<std::vector<int64_t>>& rows, int64_t length, int64_t padding) {
   std::vector<T> values(rows.size() * static_cast<size_t>(length), static_cast<T>(padding));
   for (size_t r = 0; r < rows.size(); ++r) {
+    TAMIS_CHECK(static_cast<int64_t>(rows[r].size()) <= length);
     std::ranges::transform(rows[r], values.begin() + static_cast<int64_t>(r) * length,
                            [](int64_t value) { return static_cast<T>(value); });
   }
@@ -47,14 +48,28 @@ class TokenizerRunner final : public Runner {
       : config_(config),
         settings_(settings),
         tokenizer_(Tokenizer::load(folder)),
-        info_(tokenizer_.info()) {}
+        info_(tokenizer_.info()),
+        subject_{Mode::kTokenizer, info_.task, 0, info_.needs_pair} {
+    if (settings.pad_to_max_length && longest() == 0) {
+      fail(ErrorCode::kUnsupported, "config.pbtxt of ", config.name,
+           ": parameter \"padding\" is \"max_length\", but the model has no longest length; give "
+           "max_length too");
+    }
+  }
 
-  [[nodiscard]] Subject subject() const override { return {Mode::kTokenizer, info_.task, 0}; }
+  [[nodiscard]] const Subject& subject() const override { return subject_; }
+
+  void check() const override {
+    if (const auto input = example_input(subject_)) {
+      static_cast<void>(tokenizer_.encode({*input}, settings_.tokenize));
+    }
+  }
 
   void run(std::vector<Exchange>& exchanges, std::vector<int64_t>& counts,
            Times& times) const override {
     run_parts<TaskInput, TokenIds>(
-        exchanges, counts, times, read_texts,
+        exchanges, counts, times,
+        [this](const std::vector<InputTensor>& inputs) { return read_texts(inputs, subject_); },
         [this](const std::vector<TaskInput>& inputs) {
           return tokenizer_.encode(inputs, settings_.tokenize);
         },
@@ -64,19 +79,23 @@ class TokenizerRunner final : public Runner {
  private:
   // The length of a request's rows depends on that request alone, so its answer does.
   [[nodiscard]] int64_t length_of(const TokenizedPart& part) const {
-    if (settings_.pad_to_max_length) return longest();
     int64_t length = 0;
     for (const TokenIds& row : part.results) {
       length = std::max(length, static_cast<int64_t>(row.ids.size()));
     }
+    const int64_t most = longest();
+    TAMIS_CHECK(most == 0 || length <= most);
+    if (settings_.pad_to_max_length) return most;
     const int64_t step = settings_.pad_to_multiple_of;
     const int64_t rounded = (length + step - 1) / step * step;
-    return std::max(length, std::min(rounded, longest()));
+    return most == 0 ? rounded : std::min(rounded, most);
   }
 
+  // In tokens; 0: any length.
   [[nodiscard]] int64_t longest() const {
     const int64_t asked = settings_.load.max_length;
-    return asked == 0 ? info_.max_length : std::min(asked, info_.max_length);
+    if (asked == 0 || info_.max_length == 0) return std::max(asked, info_.max_length);
+    return std::min(asked, info_.max_length);
   }
 
   void write(const TokenizedPart& part) const {
@@ -103,6 +122,7 @@ class TokenizerRunner final : public Runner {
   Settings settings_;
   Tokenizer tokenizer_;
   TokenizerInfo info_;
+  Subject subject_;
 };
 
 }  // namespace

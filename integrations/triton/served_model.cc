@@ -41,7 +41,7 @@ ServedModel::ServedModel(TRITONBACKEND_Model* model) {
   settings_ = read_settings(config_);
   folder_ = model_folder(model, config_);
   bool allowed = false;
-  check(TRITONBACKEND_ModelAutoCompleteConfig(model, &allowed));
+  triton::check(TRITONBACKEND_ModelAutoCompleteConfig(model, &allowed));
   if (allowed && config_.inputs.empty() && config_.outputs.empty()) complete(model, json);
   if (!config_.wants_cards) static_cast<void>(on("cpu"));
 }
@@ -51,9 +51,10 @@ void ServedModel::complete(TRITONBACKEND_Model* model, std::string_view json) {
   config_ = completed(config_, contract_of(runner->subject()));
   const std::string text = complete_config(json, config_);
   TRITONSERVER_Message* message = nullptr;
-  check(TRITONSERVER_MessageNewFromSerializedJson(&message, text.data(), text.size()));
+  triton::check(TRITONSERVER_MessageNewFromSerializedJson(&message, text.data(), text.size()));
   const MessagePtr owned(message);
-  check(TRITONBACKEND_ModelSetConfig(model, kConfigVersion, message));
+  triton::check(TRITONBACKEND_ModelSetConfig(model, kConfigVersion, message));
+  check(*runner);
   if (!config_.wants_cards) runners_["cpu"] = std::move(runner);
 }
 
@@ -74,11 +75,22 @@ std::unique_ptr<Runner> ServedModel::load(const std::string& device) const {
 const Runner& ServedModel::on(const std::string& device) {
   const std::lock_guard lock(mutex_);
   std::unique_ptr<Runner>& runner = runners_[device];
-  if (runner == nullptr) runner = load(device);
-  const Subject subject = runner->subject();
-  check_settings(config_, settings_, subject.task);
-  check_contract(config_, contract_of(subject));
+  if (runner != nullptr) return *runner;
+  std::unique_ptr<Runner> loaded = load(device);
+  check(*loaded);
+  runner = std::move(loaded);
   return *runner;
+}
+
+void ServedModel::check(const Runner& runner) const {
+  check_settings(config_, settings_, runner.subject().task);
+  check_contract(config_, contract_of(runner.subject()));
+  try {
+    runner.check();
+  } catch (const Error& error) {
+    fail(error.code(), "config.pbtxt of ", config_.name,
+         ": every request would be refused: ", error.what());
+  }
 }
 
 }  // namespace tamis::triton

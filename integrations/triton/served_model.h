@@ -29,6 +29,8 @@ class ServedModel {
  private:
   void complete(TRITONBACKEND_Model* model, std::string_view json);
   [[nodiscard]] std::unique_ptr<Runner> load(const std::string& device) const;
+  /// Throws Error for what contradicts the config.
+  void check(const Runner& runner) const;
 
   ModelConfig config_;
   Settings settings_;

@@ -10,24 +10,41 @@ namespace tamis::triton {
 
 namespace {
 
-/// A parameter: how it is set, what it may be, and for which tasks or modes it is ("": all).
+// Modes that a parameter is for, together a set.
+constexpr unsigned kTexts = 1U << static_cast<unsigned>(Mode::kTexts);
+constexpr unsigned kIds = 1U << static_cast<unsigned>(Mode::kIds);
+constexpr unsigned kTokens = 1U << static_cast<unsigned>(Mode::kTokenizer);
+
+/// A parameter: how it is set, for which modes and for which tasks it is ("": all).
 struct Row {
   std::string_view name;
   void (*set)(Settings& settings, std::string_view value);
+  unsigned modes = kTexts;
   std::string_view tasks = {};
 };
+
+constexpr int64_t kMost = int64_t{1} << 30;  // tokens, answers: twice that is no overflow yet
+constexpr int64_t kMostThreads = 1024;       // as --threads
 
 [[noreturn]] void bad_value(std::string_view value, std::string_view wanted) {
   fail(ErrorCode::kInvalidArgument, "\"", value, "\": must be ", wanted);
 }
 
-int64_t integer(std::string_view value, int64_t least) {
+// A number in [least, most].
+int64_t integer(std::string_view value, int64_t least, int64_t most) {
   int64_t number = 0;
   const auto end = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (end.ec != std::errc() || end.ptr != value.data() + value.size() || number < least) {
-    bad_value(value, cat("a number of at least ", least));
+  const bool whole = end.ec == std::errc() && end.ptr == value.data() + value.size();
+  if (!whole || number < least || number > most) {
+    bad_value(value, cat("a number from ", least, " to ", most));
   }
   return number;
+}
+
+// Nothing would stand for the default.
+std::string_view word(std::string_view value) {
+  if (value.empty()) bad_value(value, "a name, or left out");
+  return value;
 }
 
 bool boolean(std::string_view value) {
@@ -53,7 +70,7 @@ void set_truncate(Settings& s, std::string_view value) {
 }
 
 void set_max_length(Settings& s, std::string_view value) {
-  s.load.max_length = integer(value, 1);
+  s.load.max_length = integer(value, 1, kMost);
   for_each_truncation(s, [&](Truncation& t) { t.max_length = s.load.max_length; });
 }
 
@@ -100,33 +117,44 @@ void set_output(Settings& s, std::string_view value) {
   if (value == "tokens") s.mode = Mode::kTokenizer;
 }
 
+// All that have a Truncation: a context is read in windows, which are never cut.
+constexpr std::string_view kCutTasks =
+    "embed classify rerank zero-shot ner fill-mask embed-sparse embed-multi embed-all";
+
 constexpr Row kRows[] = {
-    {"task", [](Settings& s, std::string_view v) { s.load.task = v; }},
-    {"precision", [](Settings& s, std::string_view v) { s.load.precision = v; }},
-    {"isa", [](Settings& s, std::string_view v) { s.load.isa = v; }},
+    {"task", [](Settings& s, std::string_view v) { s.load.task = word(v); }, kTexts | kIds},
+    {"precision", [](Settings& s, std::string_view v) { s.load.precision = word(v); },
+     kTexts | kIds},
+    {"isa", [](Settings& s, std::string_view v) { s.load.isa = word(v); }, kTexts | kIds},
     {"threads",
-     [](Settings& s, std::string_view v) { s.load.threads = static_cast<int>(integer(v, 1)); }},
-    {"output", set_output},
-    {"max_length", set_max_length},
-    {"truncate", set_truncate},
-    {"prompt", set_prompt, "embed"},
-    {"prompt_name", set_prompt_name, "embed"},
-    {"normalize", [](Settings& s, std::string_view v) { s.embed.normalize = boolean(v); }, "embed"},
-    {"dimensions", [](Settings& s, std::string_view v) { s.embed.dimensions = integer(v, 1); },
+     [](Settings& s, std::string_view v) {
+       s.load.threads = static_cast<int>(integer(v, 1, kMostThreads));
+     },
+     kTexts | kIds},
+    {"output", set_output, kTexts | kTokens},
+    {"max_length", set_max_length, kTexts | kIds | kTokens},
+    {"truncate", set_truncate, kTexts | kTokens, kCutTasks},
+    {"prompt", set_prompt, kTexts | kTokens, "embed"},
+    {"prompt_name", set_prompt_name, kTexts | kTokens, "embed"},
+    {"normalize", [](Settings& s, std::string_view v) { s.embed.normalize = boolean(v); }, kTexts,
      "embed"},
-    {"query", set_query, "embed-sparse embed-multi embed-all"},
-    {"function_to_apply", set_function, "classify rerank zero-shot"},
-    {"aggregation_strategy", set_aggregation, "ner"},
-    {"stride", [](Settings& s, std::string_view v) { s.ner.stride = integer(v, 0); }, "ner"},
+    {"dimensions",
+     [](Settings& s, std::string_view v) { s.embed.dimensions = integer(v, 1, kMost); }, kTexts,
+     "embed"},
+    {"query", set_query, kTexts, "embed-sparse embed-multi embed-all"},
+    {"function_to_apply", set_function, kTexts, "classify rerank zero-shot"},
+    {"aggregation_strategy", set_aggregation, kTexts, "ner"},
+    {"stride", [](Settings& s, std::string_view v) { s.ner.stride = integer(v, 0, kMost); }, kTexts,
+     "ner"},
     {"top_k",
      [](Settings& s, std::string_view v) {
-       s.qa.top_k = integer(v, 1);
-       s.fill_mask.top_k = integer(v, 1);
+       s.qa.top_k = integer(v, 1, kMost);
+       s.fill_mask.top_k = integer(v, 1, kMost);
      },
-     "qa fill-mask"},
-    {"padding", set_padding, "tokens"},
+     kTexts, "qa fill-mask"},
+    {"padding", set_padding, kTokens},
     {"pad_to_multiple_of",
-     [](Settings& s, std::string_view v) { s.pad_to_multiple_of = integer(v, 1); }, "tokens"},
+     [](Settings& s, std::string_view v) { s.pad_to_multiple_of = integer(v, 1, kMost); }, kTokens},
 };
 
 const Row& row_of(std::string_view name) {
@@ -147,6 +175,34 @@ bool lists(std::string_view list, std::string_view word) {
   return cat(" ", list, " ").find(cat(" ", word, " ")) != std::string::npos;
 }
 
+bool is_in(Mode mode, unsigned modes) { return (modes >> static_cast<unsigned>(mode) & 1U) != 0; }
+
+std::string_view mode_text(Mode mode) {
+  switch (mode) {
+    case Mode::kTexts:
+      return "answers to texts";
+    case Mode::kIds:
+      return "the input input_ids";
+    case Mode::kTokenizer:
+      return "output: tokens";
+  }
+  return "";
+}
+
+// Passed over in silence, a parameter would seem to count.
+void check_mode(const ModelConfig& config, Mode mode) {
+  for (const auto& [name, value] : config.parameters) {
+    const Row& row = row_of(name);
+    if (is_in(mode, row.modes)) continue;
+    std::string modes;
+    for (const Mode each : {Mode::kTexts, Mode::kIds, Mode::kTokenizer}) {
+      if (is_in(each, row.modes)) modes += cat(modes.empty() ? "" : " or ", mode_text(each));
+    }
+    fail(ErrorCode::kUnsupported, "config.pbtxt: parameter \"", name, "\" is for ", modes,
+         "; this model has ", mode_text(mode));
+  }
+}
+
 }  // namespace
 
 Settings read_settings(const ModelConfig& config) {
@@ -159,25 +215,22 @@ Settings read_settings(const ModelConfig& config) {
       fail(error.code(), "config.pbtxt: parameter \"", name, "\" is ", error.what());
     }
   }
-  const bool ids = has_input(config, "input_ids");
-  if (ids && settings.mode == Mode::kTokenizer) {
-    fail(ErrorCode::kInvalidArgument,
-         "config.pbtxt: parameter \"output\" is \"tokens\", but the "
-         "input is input_ids; it goes with the input text");
-  }
-  if (ids) settings.mode = Mode::kIds;
+  if (has_input(config, "input_ids")) settings.mode = Mode::kIds;
+  check_mode(config, settings.mode);
   return settings;
 }
 
 void check_settings(const ModelConfig& config, const Settings& settings, std::string_view task) {
+  const std::string& asked = settings.load.task;
+  if (!asked.empty() && asked != task) {
+    fail(ErrorCode::kUnsupported, "config.pbtxt: parameter \"task\" is \"", asked,
+         "\", which the backend does not do with this model; without it the task is ", task);
+  }
   for (const auto& [name, value] : config.parameters) {
     const Row& row = row_of(name);
-    const bool tokens = row.tasks == "tokens";
-    if (row.tasks.empty()) continue;
-    if (tokens ? settings.mode == Mode::kTokenizer : lists(row.tasks, task)) continue;
-    fail(ErrorCode::kUnsupported, "config.pbtxt: parameter \"", name, "\" is for ",
-         tokens ? "output: tokens" : cat("models of the tasks ", row.tasks),
-         tokens ? "" : cat("; this one is for ", task));
+    if (row.tasks.empty() || lists(row.tasks, task)) continue;
+    fail(ErrorCode::kUnsupported, "config.pbtxt: parameter \"", name,
+         "\" is for models of the tasks ", row.tasks, "; this one is for ", task);
   }
 }
 

@@ -39,10 +39,12 @@ struct Settings {
 };
 
 /// Reads the parameters; inputs and `output: tokens` tell the mode. Throws Error naming the
-/// parameter: kUnsupported (unknown, listing those that are known), kInvalidArgument (its value).
+/// parameter: kUnsupported (unknown, listing those that are known, or of another mode),
+/// kInvalidArgument (its value).
 [[nodiscard]] Settings read_settings(const ModelConfig& config);
 
-/// Throws Error{kUnsupported} for a parameter that does not go with a model of that task.
+/// Throws Error{kUnsupported} for a parameter that does not go with a model of that task, and for
+/// `task` if the model answers another.
 void check_settings(const ModelConfig& config, const Settings& settings, std::string_view task);
 
 }  // namespace tamis::triton

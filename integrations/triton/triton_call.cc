@@ -100,14 +100,24 @@ void log_line(LogLevel level, std::string_view message) noexcept {
   }
 }
 
+void log_failure(std::string_view what, TRITONSERVER_Error* failed) noexcept {
+  if (failed == nullptr) return;
+  try {
+    log_line(LogLevel::kError,
+             cat(what, ": ", std::string_view(TRITONSERVER_ErrorMessage(failed))));
+  } catch (...) {
+    log_line(LogLevel::kError, what);  // no memory for the whole of it
+  }
+  TRITONSERVER_ErrorDelete(failed);
+}
+
 uint64_t now_ns() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
 void MessageDeleter::operator()(TRITONSERVER_Message* message) const {
-  TRITONSERVER_Error* const failed = TRITONSERVER_MessageDelete(message);
-  if (failed != nullptr) TRITONSERVER_ErrorDelete(failed);
+  log_failure("a message was not deleted", TRITONSERVER_MessageDelete(message));
 }
 
 }  // namespace tamis::triton

@@ -19,7 +19,7 @@ namespace tamis::triton {
 /// Throws what Triton says, with the code that is nearest to its own. Releases the error.
 void check(TRITONSERVER_Error* error);
 
-/// The exception as Triton's error, `what` before its message; the caller's to delete.
+/// The exception as Triton's error; the caller's to delete.
 [[nodiscard]] TRITONSERVER_Error* error_of(const Error& error);
 /// The same of the exception that is being handled.
 [[nodiscard]] TRITONSERVER_Error* current_error();
@@ -37,6 +37,9 @@ template <typename Body>
 
 /// Writes a line into the server's log. Never throws.
 void log_line(LogLevel level, std::string_view message) noexcept;
+/// Logs an error that nobody can be told, `what` before its message, and releases it; nothing if
+/// there is none. Never throws.
+void log_failure(std::string_view what, TRITONSERVER_Error* failed) noexcept;
 
 /// Nanoseconds of the clock that statistics are reported in: the steady one.
 [[nodiscard]] uint64_t now_ns();

@@ -48,7 +48,8 @@ std::vector<tasks::Encoded> requests_of(const std::vector<TokenIds>& inputs) {
 void check_ids(const TokenIds& input, const api::LoadedModel& model) {
   const engine::BatchLimits& limits = model.runner().info().limits;
   const auto count = static_cast<int64_t>(input.ids.size());
-  const int64_t most = std::min(limits.max_seqlen, model.manifest().max_length);
+  const int64_t longest = model.manifest().max_length;
+  const int64_t most = longest == 0 ? limits.max_seqlen : std::min(limits.max_seqlen, longest);
   if (count == 0 || count > most) {
     fail(ErrorCode::kInvalidArgument, count, " ids: must be 1 to ", most);
   }
@@ -102,6 +103,7 @@ ModelInfo Model::info() const {
   info.labels = manifest.labels;
   for (const auto& prompt : manifest.prompts) info.prompt_names.push_back(prompt.first);
   info.similarity = manifest.similarity.value_or("");
+  info.needs_pair = api::needs_pair(manifest, impl_->model->task());
   return info;
 }
 

@@ -2,6 +2,7 @@
 
 #include <tamis/tokenizer.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -27,12 +28,28 @@ TaskKind encoded_as(TaskKind task) {
   return task == TaskKind::kRerank || task == TaskKind::kZeroShot ? TaskKind::kClassify : task;
 }
 
-tasks::TaskOptions task_options(TaskKind task, const TokenizeOptions& options) {
+// A window is as long as is asked, and never cut: what does not fit is refused by one_row(), so
+// windows need not share tokens.
+void set_window(const Truncation& truncation, int64_t longest, tasks::QaOptions& options) {
+  if (truncation.side) {
+    fail(ErrorCode::kUnsupported, "a side to truncate is not for qa, whose context is not cut");
+  }
+  options.doc_stride = 0;
+  if (truncation.max_length == 0) return;
+  options.max_seq_len =
+      longest == 0 ? truncation.max_length : std::min(truncation.max_length, longest);
+}
+
+tasks::TaskOptions task_options(TaskKind task, int64_t longest, const TokenizeOptions& options) {
   tasks::TaskOptions made = tasks::default_options(encoded_as(task));
   const bool prompted = options.prompt || options.prompt_name;
   std::visit(
       [&](auto& own) {
-        if constexpr (requires { own.truncation; }) own.truncation = options.truncation;
+        if constexpr (requires { own.truncation; }) {
+          own.truncation = options.truncation;
+        } else {
+          set_window(options.truncation, longest, own);
+        }
         if constexpr (requires { own.prompt; }) {
           own.prompt = options.prompt;
           own.prompt_name = options.prompt_name;
@@ -90,12 +107,14 @@ TokenizerInfo Tokenizer::info() const {
   info.max_length = impl_->manifest.max_length;
   info.pad_id = impl_->tokenizer.special_ids().pad.value_or(0);
   info.uses_type_ids = impl_->manifest.uses_type_ids;
+  info.needs_pair = api::needs_pair(impl_->manifest, impl_->manifest.task);
   return info;
 }
 
 std::vector<TokenIds> Tokenizer::encode(const std::vector<TaskInput>& inputs,
                                         const TokenizeOptions& options) const {
-  const tasks::TaskOptions made = task_options(impl_->manifest.task, options);
+  const tasks::TaskOptions made =
+      task_options(impl_->manifest.task, impl_->model.max_length, options);
   std::vector<TokenIds> rows;
   rows.reserve(inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {

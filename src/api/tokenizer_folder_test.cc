@@ -48,5 +48,25 @@ TEST(TokenizerAlone, NamesTheInputAndTheFolder) {
   EXPECT_THROW(static_cast<void>(Tokenizer::load(folder.path().string())), Error);
 }
 
+// max_length bounds a context's window too; it is never cut.
+TEST(TokenizerAlone, AContextHasOneWindowOfMaxLength) {
+  const auto model = load_checkpoint("models/bert-question-answering");
+  const TempFolder folder;
+  write_tokenizer_folder(folder.path(), *model);
+  const Tokenizer tokenizer = Tokenizer::load(folder.path().string());
+  EXPECT_TRUE(tokenizer.info().needs_pair);
+  TokenizeOptions options;
+  options.truncation.max_length = 12;
+  const TaskInput fits{"Who?", "Ada."};
+  EXPECT_EQ(tokenizer.encode({fits}, options).at(0).ids, tokenizer.encode({fits}).at(0).ids);
+  const TaskInput longer{"Who?", "Ada sold the table, in Zürich, and nobody came to buy."};
+  EXPECT_GT(tokenizer.encode({longer}).at(0).ids.size(), 12U);
+  expect_error(ErrorCode::kInvalidArgument, "windows; send one that fits into one",
+               [&] { static_cast<void>(tokenizer.encode({longer}, options)); });
+  options.truncation.side = Side::kLeft;
+  expect_error(ErrorCode::kUnsupported, "a side to truncate is not for qa",
+               [&] { static_cast<void>(tokenizer.encode({fits}, options)); });
+}
+
 }  // namespace
 }  // namespace tamis::api

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/triton.h"
+
 namespace tamis::api {
 
 struct TritonTensor {
@@ -40,7 +42,7 @@ struct TritonConfig {
   std::string backend;   ///< "" of an ensemble
   std::string platform;  ///< of backends that come with the server, and of ensembles
   std::string file;      ///< default_model_filename; "": the backend's own
-  int64_t max_batch_size = 64;
+  int64_t max_batch_size = kTritonBatch;
   std::vector<TritonTensor> inputs;
   std::vector<TritonTensor> outputs;
   bool on_cards = false;

@@ -341,7 +341,9 @@ void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOp
          tasks::task_name(*options.task));
   }
   if (options.max_length > 0) {
-    manifest_.max_length = std::min(options.max_length, manifest_.max_length);
+    const bool any = manifest_.max_length == 0;
+    manifest_.max_length =
+        any ? options.max_length : std::min(options.max_length, manifest_.max_length);
   }
   if (options.tokenizer) {
     // As it was certified, whatever the files beside it say.

@@ -292,6 +292,13 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
   return manifest;
 }
 
+bool needs_pair(const Manifest& manifest, tasks::TaskKind task) {
+  using tasks::TaskKind;
+  if (task == TaskKind::kQa) return true;
+  const bool reads_labels = tasks::can_answer(task, TaskKind::kClassify);
+  return reads_labels && !manifest.pair_template.empty();
+}
+
 tasks::TaskModel task_model(const Manifest& manifest) {
   tasks::TaskModel model;
   model.max_length = manifest.max_length;

@@ -61,6 +61,10 @@ struct Manifest {
 /// Throws Error{kCorruptData} naming `source` and the key; kUnsupported for another format version.
 [[nodiscard]] Manifest parse_manifest(std::string_view json, std::string_view source);
 
+/// Whether the task reads no text without another: a question's context, or the document in a
+/// reranker's template.
+[[nodiscard]] bool needs_pair(const Manifest& manifest, tasks::TaskKind task);
+
 /// A task's model of these fields; the tokenizer is the caller's to set.
 [[nodiscard]] tasks::TaskModel task_model(const Manifest& manifest);
 

@@ -4,41 +4,12 @@
 #include <tamis/model.h>
 
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
-#include "tests/triton/triton_double.h"
+#include "tests/triton/backend_fixture.h"
 
 namespace tamis::triton_test {
 namespace {
-
-namespace fs = std::filesystem;
-
-const Backend& backend() {
-  static const Backend one(TAMIS_TRITON_BACKEND);
-  return one;
-}
-
-std::string testdata(const std::string& name) { return std::string(TAMIS_TESTDATA) + "/" + name; }
-
-/// A repository's folder with a model of testdata as its version 1.
-class Repository {
- public:
-  explicit Repository(const std::string& source) {
-    std::string pattern = (fs::temp_directory_path() / "triton-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    fs::create_directory_symlink(testdata(source), folder_ / "1");
-  }
-  ~Repository() { fs::remove_all(folder_); }
-  Repository(const Repository&) = delete;
-  Repository& operator=(const Repository&) = delete;
-  [[nodiscard]] std::string path() const { return folder_.string(); }
-
- private:
-  fs::path folder_;
-};
 
 constexpr const char* kBundle = "bundles/format-2";  // a classifier of three labels
 
@@ -65,12 +36,6 @@ constexpr const char* kTokenizeConfig = R"({
              {"name": "attention_mask", "data_type": "TYPE_INT64", "dims": [-1]}],
   "parameters": {"output": {"string_value": "tokens"},
                  "pad_to_multiple_of": {"string_value": "8"}}})";
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return text.replace(at, from.size(), to);
-}
 
 TRITONBACKEND_Request embed_request(const std::vector<std::string>& values) {
   TRITONBACKEND_Request request;
@@ -111,12 +76,17 @@ TEST(TritonBackend, ABadTextFailsItsOwnRequestAlone) {
   LoadedModel model(backend(), repository.path(), kEmbedConfig);
   ASSERT_EQ(model.error(), "");
   std::vector<TRITONBACKEND_Request> requests = {
-      embed_request({"good"}), embed_request({"fine", "bad \xff"}),
-      embed_request({"good"}), embed_request({"cut"}),
-      embed_request({"gone"}), embed_request({"on a card"})};
+      embed_request({"good"}),       embed_request({"fine", "bad \xff"}),
+      embed_request({"good"}),       embed_request({"cut"}),
+      embed_request({"gone"}),       embed_request({"on a card"}),
+      embed_request({"to a card"}),  embed_request({"two", "for one"}),
+      embed_request({"one for two"})};
   requests[3].inputs[0].buffers[0].pop_back();
   requests[4].cancelled = true;
   requests[5].inputs[0].memory = TRITONSERVER_MEMORY_GPU;
+  requests[6].output_memory = TRITONSERVER_MEMORY_GPU;
+  requests[7].inputs[0].shape = {1, 1};
+  requests[8].inputs[0].shape = {2, 1};
   model.execute(requests);
   EXPECT_TRUE(requests[0].success);
   EXPECT_TRUE(requests[2].success);
@@ -127,7 +97,10 @@ TEST(TritonBackend, ABadTextFailsItsOwnRequestAlone) {
       {-1, ""},
       {TRITONSERVER_ERROR_INVALID_ARG, "input \"text\" is cut"},
       {TRITONSERVER_ERROR_CANCELLED, "cancelled"},
-      {TRITONSERVER_ERROR_UNSUPPORTED, "lies on a card"}};
+      {TRITONSERVER_ERROR_UNSUPPORTED, "lies on a card"},
+      {TRITONSERVER_ERROR_UNSUPPORTED, "is asked for on a card"},
+      {TRITONSERVER_ERROR_INVALID_ARG, "has 11 bytes behind its last element of 1"},
+      {TRITONSERVER_ERROR_INVALID_ARG, "has 1 elements, its shape says 2"}};
   for (size_t i = 1; i < requests.size(); ++i) {
     EXPECT_EQ(requests[i].answer.error_code, expected[i - 1].first);
     EXPECT_NE(requests[i].answer.error.find(expected[i - 1].second), std::string::npos)
@@ -337,7 +310,7 @@ TEST(TritonBackend, RefusesParametersByName) {
   };
   const Row rows[] = {
       {"speed", "high", "parameter \"speed\" is unknown; known are task, precision, "},
-      {"threads", "many", "parameter \"threads\" is \"many\": must be a number of at least 1"},
+      {"threads", "many", "parameter \"threads\" is \"many\": must be a number from 1 to 1024"},
       {"normalize", "perhaps", "must be true or false"},
       {"precision", "int3", "int3"},
       {"task", "fly", "fly"},

@@ -18,6 +18,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TAMIS_BUILD", SOURCE / "build/dev"))
 SERVER = os.environ.get("TAMIS_TRITON", "")
 START_SECONDS = 120
+SETTLE_SECONDS = 10
 
 
 def tamis(*arguments):
@@ -167,3 +168,13 @@ def counts(client, model):
     stats = client.get_inference_statistics(model)["model_stats"][0]
     return (int(stats["inference_count"]), int(stats["execution_count"]),
             int(stats["inference_stats"].get("cache_hit", {}).get("count", 0)))
+
+
+def counts_since(client, model, before, answered):
+    """counts() less `before`, once they tell of so many answers: statistics follow an answer."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while True:
+        since = tuple(now - then for now, then in zip(counts(client, model), before))
+        if since[0] + since[2] >= answered or time.monotonic() > end:
+            return since
+        time.sleep(0.05)

@@ -104,9 +104,12 @@ class TamisBackendTest(unittest.TestCase):
         traffic.wait(2000)
         traffic.stop()
         self.assertEqual(traffic.failures, [])
-        after = common.counts(client, "embedder_inference")
-        hits = after[2] - before[2]
+        texts, runs, hits = common.counts_since(client, "embedder_inference", before, traffic.done)
         self.assertGreater(hits, 0, "the response cache was not asked")
+        # Each text was run or had an answer kept; more than one may have shared a run.
+        self.assertEqual(texts + hits, traffic.done)
+        self.assertGreater(runs, 0)
+        self.assertLessEqual(runs, texts)
 
     def test_reloads_under_traffic(self):
         client = self.server.http()
@@ -142,6 +145,7 @@ class BatchingTest(unittest.TestCase):
         server = common.Server([folder.export(model, "m")])
         try:
             client = server.http()
+            before = common.counts(client, "m_inference")
             wanted = dict(zip(LONG, embeddings(model, LONG)))
             traffic = common.Traffic(server, "m_inference", "embedding", LONG, 32,
                                      lambda text, row: numpy.testing.assert_array_equal(
@@ -149,8 +153,9 @@ class BatchingTest(unittest.TestCase):
             traffic.wait(1000)
             traffic.stop()
             self.assertEqual(traffic.failures, [])
-            texts, runs, _ = common.counts(client, "m_inference")
+            texts, runs, hits = common.counts_since(client, "m_inference", before, traffic.done)
             print(f"32 clients: {texts} texts in {runs} runs")
+            self.assertEqual((texts, hits), (traffic.done, 0))
             self.assertGreater(texts, 2 * runs)
         finally:
             server.stop()

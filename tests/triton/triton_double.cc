@@ -67,10 +67,6 @@ TRITONSERVER_Error* TRITONBACKEND_BackendAttributeAddPreferredInstanceGroup(
   return nullptr;
 }
 
-TRITONSERVER_Error* TRITONBACKEND_ModelName(TRITONBACKEND_Model* model, const char** name) {
-  *name = model->name.c_str();
-  return nullptr;
-}
 TRITONSERVER_Error* TRITONBACKEND_ModelVersion(TRITONBACKEND_Model*, uint64_t* version) {
   *version = 1;
   return nullptr;
@@ -213,8 +209,10 @@ TRITONSERVER_Error* TRITONBACKEND_ResponseOutput(TRITONBACKEND_Response* respons
                                                  TRITONBACKEND_Output** output, const char* name,
                                                  TRITONSERVER_DataType type, const int64_t* shape,
                                                  uint32_t rank) {
-  *output = &response->outputs[name];
+  // The server has them in a list, where one of the same name is another.
+  *output = &(response->outputs[name] = {});
   (*output)->type = type;
+  (*output)->memory = response->request->output_memory;
   (*output)->shape.assign(shape, shape + rank);
   return nullptr;
 }
@@ -239,7 +237,7 @@ TRITONSERVER_Error* TRITONBACKEND_OutputBuffer(TRITONBACKEND_Output* output, voi
   output->bytes.resize(bytes);
   output->has_buffer = true;
   *data = output->bytes.data();
-  *memory = TRITONSERVER_MEMORY_CPU;
+  *memory = output->memory;
   *memory_id = 0;
   return nullptr;
 }

@@ -26,6 +26,7 @@ struct TRITONBACKEND_Output {
   std::vector<int64_t> shape;
   std::string bytes;
   bool has_buffer = false;
+  TRITONSERVER_MemoryType memory = TRITONSERVER_MEMORY_CPU;  ///< of the buffer
 };
 
 /// What a client gets.
@@ -41,6 +42,7 @@ struct TRITONBACKEND_Request {
   std::vector<TRITONBACKEND_Input> inputs;
   std::vector<std::string> outputs;
   bool cancelled = false;
+  TRITONSERVER_MemoryType output_memory = TRITONSERVER_MEMORY_CPU;
   int released = 0;
   int reported = 0;
   bool success = false;
@@ -49,7 +51,6 @@ struct TRITONBACKEND_Request {
 };
 
 struct TRITONBACKEND_Model {
-  std::string name = "model";
   std::string repository;
   std::string config;
   bool may_complete = false;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/bytes_element.h"
 #include "base/error.h"
 #include "serve/protocol/fields.h"
 
@@ -139,9 +140,7 @@ KserveTensor kserve_bytes_tensor(std::string name, std::vector<int64_t> shape,
                                  const std::vector<std::string>& elements) {
   KserveTensor tensor{std::move(name), KserveType::kBytes, std::move(shape), {}};
   for (const std::string& element : elements) {
-    const auto length = static_cast<uint32_t>(element.size());
-    tensor.data.append(reinterpret_cast<const char*>(&length), sizeof(length));
-    tensor.data += element;
+    append_bytes_element(tensor.data, element);
   }
   return tensor;
 }
