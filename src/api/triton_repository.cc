@@ -3,15 +3,15 @@
 #include <tamis/tokenizer.h>
 
 #include <algorithm>
-#include <set>
 
 #include "api/tokenizer_folder.h"
 #include "api/triton_config.h"
+#include "api/triton_files.h"
+#include "base/bytes_element.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/staged_folder.h"
 #include "formats/onnx/onnx_model.h"
-#include "hub/model_files.h"
 #include "model/loaded_model.h"
 #include "optimize/export_model.h"
 
@@ -25,7 +25,6 @@ namespace {
 constexpr std::string_view kConfig = "config.pbtxt";
 constexpr std::string_view kLabels = "labels.txt";
 constexpr std::string_view kSuffixes[] = {"_inference", "_model", "_tokenize"};
-constexpr std::string_view kOnnxFile = "model.onnx";
 constexpr std::string_view kWarmText = "The server is warm before it is asked.";
 constexpr int64_t kPadTo = 8;
 
@@ -33,13 +32,14 @@ bool is_pairwise(TaskKind task) {
   return task == TaskKind::kClassify || task == TaskKind::kRerank || task == TaskKind::kZeroShot;
 }
 
-// Reads two texts at a time or none; a classifier may read one.
-bool needs_pair(TaskKind task) { return task == TaskKind::kQa; }
-
 std::string name_of(const ModelPath& path, const TritonOptions& options) {
   std::string name = options.name;
-  if (name.empty()) name = fs::absolute(path.folder).lexically_normal().filename().string();
-  if (options.name.empty() && name.ends_with(".tamis")) name.resize(name.size() - 6);
+  if (name.empty()) {
+    const bool is_file = fs::path(options.argument).extension() == ".onnx";
+    const bool by_folder = options.argument.empty() || is_file;
+    name = model_name(by_folder ? path.folder.string() : options.argument);
+    if (name.ends_with(".tamis")) name.resize(name.size() - 6);
+  }
   const bool good = !name.empty() && std::ranges::all_of(name, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-' || c == '.';
@@ -100,16 +100,20 @@ bool write_labels(const ModelFolder& folder, const std::vector<std::string>& lab
   return true;
 }
 
-// As the wire has a string: its length in four bytes before it.
 std::string packed(std::string_view text) {
-  const auto size = static_cast<uint32_t>(text.size());
-  return std::string(reinterpret_cast<const char*>(&size), sizeof(size)) + std::string(text);
+  std::string bytes;
+  append_bytes_element(bytes, text);
+  return bytes;
 }
 
-std::vector<TritonTensor> text_inputs(TaskKind task) {
+bool needs_pair(const LoadedModel& model) { return needs_pair(model.manifest(), model.task()); }
+
+std::vector<TritonTensor> text_inputs(const LoadedModel& model) {
   std::vector<TritonTensor> inputs = {{"text", "TYPE_STRING", {1}}};
-  if (needs_pair(task)) inputs.push_back({"text_pair", "TYPE_STRING", {1}});
-  if (is_pairwise(task)) inputs.push_back({"text_pair", "TYPE_STRING", {1}, true});
+  const bool needed = needs_pair(model);
+  if (needed || is_pairwise(model.task())) {
+    inputs.push_back({"text_pair", "TYPE_STRING", {1}, !needed});
+  }
   return inputs;
 }
 
@@ -127,28 +131,9 @@ void warm_with_texts(const ModelFolder& folder, const LoadedModel& model, Triton
   if (!text) return;
   folder.write_side("warmup/text", packed(*text));
   config.warmup = {{"text", "TYPE_STRING", {1}, "text"}};
-  if (!needs_pair(model.task())) return;
+  if (!needs_pair(model)) return;
   folder.write_side("warmup/text_pair", packed(kWarmText));
   config.warmup.push_back({"text_pair", "TYPE_STRING", {1}, "text_pair"});
-}
-
-// Configuration, tokenizer and the weights that are read, of a bundle all that it lists.
-void copy_model(const ModelPath& path, const fs::path& to) {
-  std::set<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(
-           path.folder, fs::directory_options::follow_directory_symlink)) {
-    if (entry.is_regular_file()) {
-      names.insert(fs::relative(entry.path(), path.folder).generic_string());
-    }
-  }
-  if (path.kind == ModelKind::kCheckpoint) {
-    names = hub::choose_files(names, hub::Parts::kModel, path.folder.string(),
-                              [&](const std::string& name) { return path.folder / name; });
-  }
-  for (const std::string& name : names) {
-    fs::create_directories((to / name).parent_path());
-    fs::copy_file(path.folder / name, to / name);
-  }
 }
 
 std::vector<TritonTensor> answer_outputs(const LoadedModel& model, const std::string& labels) {
@@ -165,11 +150,13 @@ class RepositoryWriter {
  public:
   RepositoryWriter(const ModelPath& path, const fs::path& stage, const TritonOptions& options)
       : path_(path), stage_(stage), options_(options), name_(name_of(path, options)) {
-    ModelOptions load;
+    ModelOptions load = options.model;
     load.task = options.task;
     load.keep_graph = false;
     model_ = LoadedModel::load(path, load);
     static_cast<void>(model_->tokenizer());  // or there is nothing to tokenize by
+    check_task();
+    check_prompt();
   }
 
   void write_tamis(TritonReport& report) {
@@ -178,7 +165,7 @@ class RepositoryWriter {
     TritonConfig config;
     config.name = inference();
     config.backend = "tamis";
-    config.inputs = text_inputs(model_->task());
+    config.inputs = text_inputs(*model_);
     config.outputs = answer_outputs(*model_, labels ? std::string(kLabels) : "");
     config.on_cards = options_.on_cards;
     config.cached = true;
@@ -190,10 +177,11 @@ class RepositoryWriter {
   }
 
   void write_ensemble(TritonReport& report) {
+    check_cut();
     write_tokenizer_folder(ModelFolder(stage_, tokenize()).version(), *model_);
-    const onnx::GraphProto graph = write_onnx_model();
-    write_tokenizer(graph);
-    write_steps(graph);
+    const OnnxPorts ports = write_onnx_model();
+    write_tokenizer(ports);
+    write_steps(ports);
     report.models = {tokenize(), model(), inference()};
     if (options_.backend != TritonBackend::kTensorRt) return;
     report.note =
@@ -213,10 +201,47 @@ class RepositoryWriter {
     return {{"task", std::string(tasks::task_name(*options_.task))}};
   }
 
-  onnx::GraphProto write_onnx_model();
+  /// What a model.onnx takes and gives.
+  struct OnnxPorts {
+    std::vector<TritonTensor> inputs;
+    std::vector<TritonTensor> outputs;
+  };
+
+  // Vectors of tokens stand in for a cross-encoder's scores: requests of the backend are no lists.
+  void check_task() const {
+    if (!options_.task || *options_.task == model_->task()) return;
+    fail(ErrorCode::kUnsupported, path_.folder.string(), ": --task ",
+         tasks::task_name(*options_.task),
+         " of a model with a vector for each token is MaxSim of a ",
+         "query and a list, which the backend does not do; without --task it gives the vectors");
+  }
+
+  // What the texts of every request would be refused for.
+  void check_prompt() const {
+    TaskInput input{std::string(kWarmText)};
+    if (needs_pair(*model_)) input.pair = std::string(kWarmText);
+    const TaskKind task = is_pairwise(model_->task()) ? TaskKind::kClassify : model_->task();
+    if (task == TaskKind::kFillMask) return;
+    try {
+      static_cast<void>(model_->encode(std::move(input), tasks::default_options(task)));
+    } catch (const Error& error) {
+      fail(error.code(), path_.folder.string(), ": ", error.what());
+    }
+  }
+
+  // It comes behind all that a file holds.
+  void check_cut() const {
+    const auto& dimensions = model_->manifest().truncate_dim;
+    if (model_->task() != TaskKind::kEmbed || !dimensions) return;
+    fail(ErrorCode::kUnsupported, path_.folder.string(), ": truncate_dim ", *dimensions,
+         " cuts embeddings behind the model, which an ensemble with model.onnx does not do; "
+         "--backend tamis does");
+  }
+
+  OnnxPorts write_onnx_model();
   void write_plan_script(const ModelFolder& folder, const TritonConfig& config) const;
-  void write_tokenizer(const onnx::GraphProto& graph);
-  void write_steps(const onnx::GraphProto& graph);
+  void write_tokenizer(const OnnxPorts& ports);
+  void write_steps(const OnnxPorts& ports);
   void warm_with_ids(const ModelFolder& folder, TritonConfig& config) const;
 
   const ModelPath& path_;
@@ -280,26 +305,27 @@ std::vector<TritonTensor> graph_outputs(const onnx::GraphProto& graph) {
 }
 
 // Of an embedder that pools, what is asked for; the rows of its tokens stay where they are.
-std::vector<TritonTensor> answers_of(const onnx::GraphProto& graph) {
-  std::vector<TritonTensor> tensors = graph_outputs(graph);
-  const auto pooled = std::ranges::find(tensors, tasks::kSentenceEmbedding, &TritonTensor::name);
-  if (pooled == tensors.end()) return tensors;
+std::vector<TritonTensor> answers_of(const std::vector<TritonTensor>& outputs) {
+  const auto pooled = std::ranges::find(outputs, tasks::kSentenceEmbedding, &TritonTensor::name);
+  if (pooled == outputs.end()) return outputs;
   return {*pooled};
 }
 
-onnx::GraphProto RepositoryWriter::write_onnx_model() {
+RepositoryWriter::OnnxPorts RepositoryWriter::write_onnx_model() {
   const ModelFolder folder(stage_, model());
   if (path_.kind == ModelKind::kOnnx) {
-    onnx::write_onnx(folder.version() / kOnnxFile, onnx::read_onnx(path_.file));
+    copy_onnx(path_.file, folder.version());
   } else {
     const fs::path exported = stage_ / "exported";
     ExportModelOptions options;
     options.task = options_.task;
+    options.optimize.model = options_.model;
     static_cast<void>(export_model(path_, exported, options));
     fs::rename(exported / kOnnxFile, folder.version() / kOnnxFile);
     fs::remove_all(exported);
   }
-  onnx::GraphProto graph = onnx::read_onnx(folder.version() / kOnnxFile).graph;
+  const onnx::GraphProto graph = onnx::read_onnx(folder.version() / kOnnxFile).graph;
+  OnnxPorts ports{id_inputs(graph), graph_outputs(graph)};
   const bool plan = options_.backend == TritonBackend::kTensorRt;
   const bool labels = is_pairwise(model_->task()) && write_labels(folder, labels_of());
   TritonConfig config;
@@ -307,17 +333,15 @@ onnx::GraphProto RepositoryWriter::write_onnx_model() {
   config.backend = plan ? "tensorrt" : "onnxruntime";
   config.platform = plan ? "tensorrt_plan" : "onnxruntime_onnx";
   config.file = plan ? "model.plan" : std::string(kOnnxFile);
-  config.inputs = id_inputs(graph);
-  config.outputs = graph_outputs(graph);
+  config.inputs = ports.inputs;
+  config.outputs = ports.outputs;
   if (labels && config.outputs.size() == 1) config.outputs[0].labels = kLabels;
   config.on_cards = plan || options_.on_cards;
   config.accelerator = options_.accelerator;
   warm_with_ids(folder, config);
   folder.write(config);
   if (plan) write_plan_script(folder, config);
-  graph.nodes.clear();
-  graph.initializers.clear();
-  return graph;
+  return ports;
 }
 
 // The shapes between which the engine is built: one token, a usual batch, the largest.
@@ -331,6 +355,10 @@ void RepositoryWriter::write_plan_script(const ModelFolder& folder,
     return text;
   };
   const int64_t longest = model_->manifest().max_length;
+  if (longest == 0) {
+    fail(ErrorCode::kUnsupported, path_.folder.string(),
+         ": has no longest length, which an engine of TensorRT is built for");
+  }
   folder.write_side(
       "build_plan.sh",
       cat("#!/bin/sh\n"
@@ -348,7 +376,7 @@ void RepositoryWriter::warm_with_ids(const ModelFolder& folder, TritonConfig& co
   const std::optional<std::string> text = warm_text(*model_);
   if (!text) return;
   TaskInput input{*text};
-  if (needs_pair(model_->task())) input.pair = std::string(kWarmText);
+  if (needs_pair(*model_)) input.pair = std::string(kWarmText);
   const Tokenizer tokenizer = Tokenizer::load((stage_ / tokenize() / "1").string());
   const TokenIds row = tokenizer.encode({input}).front();
   for (const TritonTensor& tensor : config.inputs) {
@@ -368,13 +396,13 @@ void RepositoryWriter::warm_with_ids(const ModelFolder& folder, TritonConfig& co
   }
 }
 
-void RepositoryWriter::write_tokenizer(const onnx::GraphProto& graph) {
+void RepositoryWriter::write_tokenizer(const OnnxPorts& ports) {
   const ModelFolder folder(stage_, tokenize());
   TritonConfig config;
   config.name = tokenize();
   config.backend = "tamis";
-  config.inputs = text_inputs(model_->task());
-  config.outputs = id_inputs(graph);
+  config.inputs = text_inputs(*model_);
+  config.outputs = ports.inputs;
   for (TritonTensor& output : config.outputs) output.dims = {-1};
   config.cached = true;
   config.parameters = {{"output", "tokens"}, {"pad_to_multiple_of", cat(kPadTo)}};
@@ -382,17 +410,17 @@ void RepositoryWriter::write_tokenizer(const onnx::GraphProto& graph) {
   folder.write(config);
 }
 
-void RepositoryWriter::write_steps(const onnx::GraphProto& graph) {
+void RepositoryWriter::write_steps(const OnnxPorts& ports) {
   const ModelFolder folder(stage_, inference());
   TritonConfig config;
   config.name = inference();
   config.platform = "ensemble";
-  config.inputs = text_inputs(model_->task());
-  config.outputs = answers_of(graph);
+  config.inputs = text_inputs(*model_);
+  config.outputs = answers_of(ports.outputs);
   TritonStep first{tokenize(), {}, {}};
   TritonStep second{model(), {}, {}};
   for (const TritonTensor& input : config.inputs) first.inputs.emplace_back(input.name, input.name);
-  for (const TritonTensor& ids : id_inputs(graph)) {
+  for (const TritonTensor& ids : ports.inputs) {
     first.outputs.emplace_back(ids.name, ids.name);
     second.inputs.emplace_back(ids.name, ids.name);
   }
@@ -413,15 +441,23 @@ int64_t tree_bytes(const fs::path& folder) {
 
 }  // namespace
 
-TritonBackend triton_backend_from_name(std::string_view name) {
-  if (name == "tamis") return TritonBackend::kTamis;
-  if (name == "onnxruntime") return TritonBackend::kOnnxRuntime;
-  if (name == "tensorrt") return TritonBackend::kTensorRt;
-  fail(ErrorCode::kInvalidArgument, "--backend ", name, ": must be tamis, onnxruntime or tensorrt");
+// The backend reads a copy of the folder, to which neither goes along.
+void check_copied(const TritonOptions& options) {
+  const ModelOptions& model = options.model;
+  if (options.backend != TritonBackend::kTamis) return;
+  if (model.family.empty() && model.adapter.empty()) return;
+  const bool family = !model.family.empty();
+  const std::string flag =
+      cat(family ? "--family " : "--adapter ", family ? model.family : model.adapter);
+  fail(ErrorCode::kInvalidArgument, flag, ": the backend tamis reads the checkpoint by itself; ",
+       "make a bundle with `tamis optimize ", flag, "` and export that, or export for another ",
+       "--backend");
 }
 
 TritonReport export_triton(const ModelPath& path, const fs::path& folder,
                            const TritonOptions& options) {
+  check_overrides(path, options.model);
+  check_copied(options);
   check_repository(folder, name_of(path, options));
   StagedFolder staged(folder, options.force);
   RepositoryWriter writer(path, staged.path(), options);

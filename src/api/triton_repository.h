@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "model/model_path.h"
-#include "tasks/task.h"
+#include "base/named.h"
+#include "model/loaded_model.h"
 
 namespace tamis::api {
 
@@ -23,14 +23,21 @@ enum class TritonBackend : uint8_t {
   kTensorRt,     ///< the same with model.plan
 };
 
-/// "tamis", "onnxruntime", "tensorrt". Throws Error{kInvalidArgument} naming them.
-[[nodiscard]] TritonBackend triton_backend_from_name(std::string_view name);
+inline constexpr Named<TritonBackend> kTritonBackends[] = {
+    {"tamis", TritonBackend::kTamis},
+    {"onnxruntime", TritonBackend::kOnnxRuntime},
+    {"tensorrt", TritonBackend::kTensorRt}};
 
 struct TritonOptions {
   TritonBackend backend = TritonBackend::kTamis;
-  std::string name;                     ///< before the underscore; "": that of the model's folder
+  std::string name;  ///< before the underscore; "": model_name() of `argument`
+  /// The model as the user wrote it; "": its folder. An .onnx file has its folder's name.
+  std::string argument;
   std::optional<tasks::TaskKind> task;  ///< nothing: what the model was made for
-  std::string accelerator;              ///< of ONNX Runtime: "tensorrt", "openvino" or ""
+  /// Threads, kernel sets, and how a checkpoint is read: family and adapter, which are for
+  /// checkpoints that are exported, as the backend tamis reads a copy of the folder.
+  ModelOptions model;
+  std::string accelerator;  ///< of ONNX Runtime: "tensorrt", "openvino" or ""
   bool on_cards = false;
   bool force = false;  ///< replaces a repository that this wrote
 };
@@ -43,9 +50,9 @@ struct TritonReport {
 };
 
 /// Writes the repository, all of it or nothing. Throws Error: kUnsupported (a bundle for another
-/// backend than tamis, inputs or outputs that the pieces cannot pass on), kInvalidArgument (the
-/// folder is there and not to be replaced, a name that Triton does not take), and what loading the
-/// model throws.
+/// backend than tamis, inputs or outputs that the pieces cannot pass on, a prompt or a cut of the
+/// embedding that they would leave out), kInvalidArgument (the folder is there and not to be
+/// replaced, a name that Triton does not take), and what loading the model throws.
 TritonReport export_triton(const ModelPath& path, const std::filesystem::path& folder,
                            const TritonOptions& options);
 

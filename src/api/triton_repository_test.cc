@@ -3,9 +3,14 @@
 
 #include <tamis/tokenizer.h>
 
+#include <algorithm>
+
 #include "api/triton_config.h"
+#include "api/triton_files.h"
 #include "base/file.h"
+#include "formats/onnx/onnx_model.h"
 #include "model/test_util.h"
+#include "optimize/export_model.h"
 
 namespace tamis::api {
 namespace {
@@ -164,6 +169,204 @@ TEST(TritonRepository, ForTensorRtSaysWhatIsLeft) {
   EXPECT_TRUE(has(config, "kind: KIND_GPU"));
   EXPECT_TRUE(
       has(read_file(to / "m_model/build_plan.sh"), "--minShapes=input_ids:1x1,attention_mask:1x1"));
+}
+
+std::vector<onnx::ValueProto>::iterator input_named(onnx::ModelProto& model,
+                                                    std::string_view name) {
+  return std::ranges::find(model.graph.inputs, name, &onnx::ValueProto::name);
+}
+
+/// A folder with an exported model, other.onnx beside it, and what is not of the file.
+class OnnxFolder {
+ public:
+  explicit OnnxFolder(const std::string& model) {
+    static_cast<void>(export_model(resolve_model(testdata(model).string()), path(), {}));
+    fs::rename(path() / "model.onnx", file());
+    for (const char* name : {"model.onnx", "model.safetensors", "notes.txt", "onnx/model.onnx",
+                             "tamis.json", "weights.bin"}) {
+      folder_.write(std::string("exported/") + name, "of a neighbor");
+    }
+  }
+  [[nodiscard]] fs::path path() const { return folder_.path() / "exported"; }
+  [[nodiscard]] fs::path file() const { return path() / "small.onnx"; }
+
+ private:
+  TempFolder folder_;
+};
+
+TEST(TritonRepository, OfAnOnnxFileHoldsThatFile) {
+  const OnnxFolder source("models/bert-base");
+  const TempFolder folder;
+  const fs::path to = folder.path() / "repository";
+  TritonOptions options;
+  options.name = "m";
+  options.argument = source.file().string();
+  export_triton({source.path(), ModelKind::kOnnx, source.file()}, to, options);
+  const fs::path version = to / "m_inference/1";
+  EXPECT_EQ(files_of(version),
+            (std::vector<std::string>{"config.json", "model.onnx", "special_tokens_map.json",
+                                      "tokenizer.json", "tokenizer_config.json", "vocab.txt"}));
+  EXPECT_EQ(read_file(version / "model.onnx"), read_file(source.file()));
+  const ModelPath served = resolve_model(version.string());
+  EXPECT_EQ(served.kind, ModelKind::kOnnx);
+  EXPECT_EQ(LoadedModel::load(served, on_threads(1))->manifest().output_size, 32);
+  options.backend = TritonBackend::kOnnxRuntime;
+  options.force = true;
+  export_triton({source.path(), ModelKind::kOnnx, source.file()}, to, options);
+  EXPECT_EQ(files_of(to / "m_model/1"), std::vector<std::string>{"model.onnx"});
+  EXPECT_EQ(read_file(to / "m_model/1/model.onnx"), read_file(source.file()));
+}
+
+// A field of a protobuf message, of a length below 128.
+std::string field(int number, const std::string& bytes) {
+  return std::string{static_cast<char>(number * 8 + 2), static_cast<char>(bytes.size())} + bytes;
+}
+
+TEST(TritonRepository, ExternalDataGoesWithItsFile) {
+  const TempFolder folder;
+  const std::string location = field(1, "location") + field(2, "values/a.data");
+  const std::string tensor = std::string("\x08\x02\x10\x01", 4) + field(8, "w") +
+                             field(13, location) + std::string("\x70\x01", 2);
+  const fs::path file = folder.write("m.onnx", field(7, field(5, tensor)));
+  folder.write("values/a.data", "12345678");
+  folder.write("values/b.data", "of another");
+  EXPECT_EQ(onnx::external_data_files(file), std::vector<std::string>{"values/a.data"});
+  copy_onnx(file, folder.path() / "to");
+  EXPECT_EQ(files_of(folder.path() / "to"),
+            (std::vector<std::string>{"model.onnx", "values/a.data"}));
+  fs::remove(folder.path() / "values/a.data");
+  expect_error(ErrorCode::kNotFound, "a.data", [&] { copy_onnx(file, folder.path() / "again"); });
+}
+
+// Files of older versions list their constants among the inputs.
+TEST(TritonRepository, ConstantsAreNoInputs) {
+  const OnnxFolder source("models/bert-base");
+  onnx::ModelProto model = onnx::read_onnx(source.file());
+  const onnx::TensorProto& constant = model.graph.initializers.at(0);
+  onnx::ValueProto listed{constant.name, constant.type, std::vector<onnx::DimProto>{}, ""};
+  for (const int64_t size : constant.dims) listed.dims->push_back({size, ""});
+  model.graph.inputs.push_back(listed);
+  ASSERT_NE(input_named(model, constant.name), model.graph.inputs.end());
+  onnx::write_onnx(source.file(), model);
+  const TempFolder folder;
+  TritonOptions options;
+  options.name = "m";
+  options.backend = TritonBackend::kOnnxRuntime;
+  export_triton({source.path(), ModelKind::kOnnx, source.file()}, folder.path() / "repository",
+                options);
+  for (const char* name : {"m_tokenize", "m_model", "m_inference"}) {
+    const std::string config = read_file(folder.path() / "repository" / name / "config.pbtxt");
+    EXPECT_FALSE(has(config, constant.name)) << name;
+  }
+}
+
+// As in the Hugging Face cache, where a snapshot's files are links.
+TEST(TritonRepository, FollowsTheLinksOfASnapshot) {
+  const TempFolder folder;
+  const fs::path snapshot = folder.path() / "snapshots/0123";
+  fs::create_directories(snapshot);
+  for (const auto& entry : fs::directory_iterator(testdata("models/bert-base"))) {
+    fs::create_symlink(entry.path(), snapshot / entry.path().filename());
+  }
+  TritonOptions options;
+  options.argument = "org/Small-1.5@v2";
+  const TritonReport report =
+      export_triton(resolve_model(snapshot.string()), folder.path() / "repository", options);
+  EXPECT_EQ(report.models, std::vector<std::string>{"Small-1.5_inference"});
+  EXPECT_TRUE(fs::exists(folder.path() / "repository/Small-1.5_inference/1/model.safetensors"));
+}
+
+TEST(TritonRepository, IsNamedByItsModel) {
+  const fs::path folder = testdata("models/bert-base");
+  const auto name = [&](const std::string& argument) {
+    TritonOptions options;
+    options.argument = argument;
+    options.force = true;
+    const TempFolder made;
+    return export_triton(resolve_model(folder.string()), made.path() / "r", options).models.at(0);
+  };
+  EXPECT_EQ(name(folder.string() + "/"), "bert-base_inference");
+  EXPECT_EQ(name(""), "bert-base_inference");
+  EXPECT_EQ(name("/models/mine.tamis/"), "mine_inference");
+  EXPECT_EQ(name((folder / "any.onnx").string()), "bert-base_inference");
+}
+
+TEST(TritonRepository, TakesPairsWhereAModelReadsNothingElse) {
+  const TempFolder folder;
+  const fs::path to = folder.path() / "repository";
+  write("sentence-transformers/qwen3-reranker", to);
+  const std::string config = read_file(to / "m_inference/config.pbtxt");
+  EXPECT_TRUE(has(config, "name: \"text_pair\""));
+  EXPECT_FALSE(has(config, "optional"));
+  EXPECT_TRUE(has(config, "input_data_file: \"text_pair\""));
+  // Without the template it would be refused where it is loaded.
+  EXPECT_EQ(
+      LoadedModel::load(resolve_model((to / "m_inference/1").string()), on_threads(1))->task(),
+      tasks::TaskKind::kRerank);
+}
+
+TEST(TritonRepository, RefusesWhatItsPiecesWouldLeaveOut) {
+  const TempFolder folder;
+  const fs::path to = folder.path() / "repository";
+  TritonOptions onnx;
+  onnx.backend = TritonBackend::kOnnxRuntime;
+  expect_error(ErrorCode::kUnsupported, "an ensemble with model.onnx does not do",
+               [&] { write("sentence-transformers/truncated", to, onnx); });
+  TritonOptions rerank;
+  rerank.task = tasks::TaskKind::kRerank;
+  expect_error(ErrorCode::kUnsupported, "--task rerank of a model with a vector for each token",
+               [&] { write("retrieval/colbert", to, rerank); });
+  TritonOptions family;
+  family.model.family = "bert";
+  expect_error(ErrorCode::kInvalidArgument, "--family bert: the backend tamis reads the checkpoint",
+               [&] { write("models/bert-base", to, family); });
+  TritonOptions adapter;
+  adapter.model.adapter = "a";
+  expect_error(ErrorCode::kInvalidArgument, "--adapter a: the backend tamis",
+               [&] { write("models/bert-base", to, adapter); });
+  adapter.backend = TritonBackend::kOnnxRuntime;
+  expect_error(ErrorCode::kInvalidArgument,
+               "--adapter a: --family and --adapter are for checkpoints",
+               [&] { write("bundles/format-2", to, adapter); });
+  const fs::path reranker = folder.path() / "reranker";
+  fs::copy(testdata("models/bert-rerank"), reranker);
+  write_file(
+      reranker / "modules.json",
+      R"([{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"}])");
+  write_file(reranker / "sentence_bert_config.json",
+             R"({"transformer_task":"sequence-classification","module_output_name":"scores",)"
+             R"("modality_config":{"text":{"method":"forward","method_output_name":"logits"}}})");
+  write_file(reranker / "config_sentence_transformers.json",
+             R"({"model_type":"CrossEncoder","prompts":{"q":"Q: "},"default_prompt_name":"q"})");
+  for (const TritonBackend backend : {TritonBackend::kTamis, TritonBackend::kOnnxRuntime}) {
+    TritonOptions options;
+    options.backend = backend;
+    expect_error(ErrorCode::kUnsupported, "default_prompt_name \"q\"",
+                 [&] { export_triton(resolve_model(reranker.string()), to, options); });
+  }
+  EXPECT_FALSE(fs::exists(to));
+}
+
+// A checkpoint whose own model_type is unknown, exported as the family that it is.
+TEST(TritonRepository, ExportsAsTheFamilyThatIsNamed) {
+  const TempFolder folder;
+  const fs::path source = folder.path() / "source";
+  fs::copy(testdata("models/bert-base"), source);
+  std::string config = read_file(source / "config.json");
+  const size_t at = config.find("\"bert\"");
+  ASSERT_NE(at, config.npos);
+  write_file(source / "config.json", config.replace(at, 6, "\"my-bert\""));
+  TritonOptions options;
+  options.backend = TritonBackend::kOnnxRuntime;
+  const auto to = [&](const char* name) { return folder.path() / name; };
+  expect_error(ErrorCode::kUnsupported, "my-bert",
+               [&] { export_triton(resolve_model(source.string()), to("a"), options); });
+  options.model.family = "bert";
+  export_triton(resolve_model(source.string()), to("b"), options);
+  options.model.family = "";
+  export_triton(resolve_model(testdata("models/bert-base").string()), to("c"), options);
+  EXPECT_EQ(read_file(to("b") / "source_model/1/model.onnx"),
+            read_file(to("c") / "bert-base_model/1/model.onnx"));
 }
 
 TEST(TritonRepository, IsWrittenWholeOrNotAtAll) {

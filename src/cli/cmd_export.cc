@@ -1,10 +1,10 @@
-#include <algorithm>
+#include <cstdint>
 #include <cstdio>
-#include <iterator>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/plain_text.h"
+#include "cli/choice.h"
 #include "cli/command.h"
 #include "cli/export_triton.h"
 #include "cli/stage_signals.h"
@@ -14,7 +14,11 @@ namespace tamis::cli {
 
 namespace {
 
-constexpr std::string_view kTriton = "triton";
+enum class Format : uint8_t { kOnnx, kOnnxQdq, kTriton };
+constexpr Named<Format> kFormats[] = {
+    {"onnx", Format::kOnnx}, {"onnx-qdq", Format::kOnnxQdq}, {"triton", Format::kTriton}};
+// Whether everything is to be integers.
+constexpr Named<bool> kPrecisions[] = {{"auto", false}, {"int8", true}};
 
 /// The flags as they were given, before they are read.
 struct ExportFlags {
@@ -54,18 +58,8 @@ struct ExportFlags {
   }
 };
 
-// The value's place in a list of names. Throws Error{kInvalidArgument} listing them.
-template <size_t N>
-size_t choice(const char* option, const std::string& value, const std::string_view (&names)[N]) {
-  const auto found = std::find(std::begin(names), std::end(names), value);
-  if (found != std::end(names)) return static_cast<size_t>(found - std::begin(names));
-  std::string known;
-  for (size_t i = 0; i < N; ++i) known += cat(i == 0 ? "" : i + 1 == N ? " or " : ", ", names[i]);
-  fail(ErrorCode::kInvalidArgument, option, " ", value, ": must be ", known);
-}
-
 // Options that would be passed over in silence.
-void check_flags(const ExportFlags& flags, const api::ExportModelOptions& options,
+void check_flags(const ExportFlags& flags, Format format, const api::ExportModelOptions& options,
                  const api::ModelPath& path) {
   const bool bundle = path.kind == api::ModelKind::kBundle;
   const auto& model = options.optimize.model;
@@ -75,7 +69,7 @@ void check_flags(const ExportFlags& flags, const api::ExportModelOptions& option
     fail(ErrorCode::kInvalidArgument, flags.flavor ? "--flavor " + *flags.flavor : "quantization",
          ": --format ", flags.format, " writes no quantizers; --format onnx-qdq does");
   }
-  if (flags.format == kTriton && flags.floats) {
+  if (format == Format::kTriton && flags.floats) {
     fail(ErrorCode::kInvalidArgument, "--float ", *flags.floats,
          ": a repository has the model's own types; it goes with --format onnx and onnx-qdq");
   }
@@ -92,26 +86,19 @@ void check_flags(const ExportFlags& flags, const api::ExportModelOptions& option
   }
 }
 
-api::ExportModelOptions read_flags(const ExportFlags& flags, api::OptimizeOptions optimize) {
-  constexpr std::string_view kFormats[] = {"onnx", "onnx-qdq", kTriton};
-  constexpr std::string_view kFlavors[] = {"portable", "ort-cpu", "trt"};
-  constexpr std::string_view kFloats[] = {"fp32", "fp16", "bf16"};
-  constexpr std::string_view kPrecisions[] = {"auto", "int8"};
+api::ExportModelOptions read_flags(const ExportFlags& flags, Format format,
+                                   api::OptimizeOptions optimize) {
   if (flags.folder.empty()) {
     fail(ErrorCode::kInvalidArgument, "give the folder to write: -o FOLDER");
   }
   api::ExportModelOptions options;
-  options.quantized = choice("--format", flags.format, kFormats) == 1;
-  if (flags.flavor) {
-    options.flavor = static_cast<onnx::Flavor>(choice("--flavor", *flags.flavor, kFlavors));
-  }
-  if (flags.floats) {
-    options.float_type = static_cast<onnx::FloatType>(choice("--float", *flags.floats, kFloats));
-  }
+  options.quantized = format == Format::kOnnxQdq;
+  if (flags.flavor) options.flavor = choice("--flavor", *flags.flavor, onnx::kFlavors);
+  if (flags.floats) options.float_type = choice("--float", *flags.floats, onnx::kFloatTypes);
   if (flags.task) options.task = task_flag(*flags.task);
   options.force = flags.force;
   options.optimize = std::move(optimize);
-  const bool all = flags.precision && choice("--precision", *flags.precision, kPrecisions) == 1;
+  const bool all = flags.precision && choice("--precision", *flags.precision, kPrecisions);
   if (all) options.optimize.model.precision = engine::Precision::kInt8;
   if (flags.budget) options.optimize.budget = api::parse_budget(*flags.budget);
   if (flags.calibration) {
@@ -169,14 +156,16 @@ int cmd_export(const std::vector<std::string>& arguments) {
 
   common.apply(optimize.model);
   optimize.model.pool = common.make_pool();
-  const api::ExportModelOptions export_options = read_flags(flags, std::move(optimize));
-  const bool repository = flags.format == kTriton;
+  const Format format = choice("--format", flags.format, kFormats);
+  const api::ExportModelOptions export_options = read_flags(flags, format, std::move(optimize));
+  const bool repository = format == Format::kTriton;
   if (!repository) triton.refuse_for(flags.format);
   const api::ModelPath path = find_model(flags.model, common);
-  check_flags(flags, export_options, path);
+  check_flags(flags, format, export_options, path);
   const StageSignals signals;
   if (repository) {
-    print_triton(export_triton(path, flags.folder, triton.options(export_options)), common.json);
+    const api::TritonOptions written = triton.options(flags.model, export_options);
+    print_triton(export_triton(path, flags.folder, written), common.json);
     return 0;
   }
   Progress progress("exporting", common.quiet || !export_options.quantized);

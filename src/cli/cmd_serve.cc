@@ -24,8 +24,7 @@ namespace tamis::cli {
 
 namespace {
 
-// "NAME=MODEL", or MODEL named by its last path component, a hub id without its revision. A name
-// may hold "/", as clients'
+// "NAME=MODEL", or MODEL alone, named by model_name(). A name may hold "/", as clients'
 // configurations do ("org/name"); a path that holds '=' begins like one, or lies there.
 serve::ModelArgument model_argument(const std::string& text) {
   const size_t equals = text.find('=');
@@ -35,10 +34,7 @@ serve::ModelArgument model_argument(const std::string& text) {
     if (equals == 0) fail(ErrorCode::kInvalidArgument, text, ": a name must stand before '='");
     return {text.substr(0, equals), text.substr(equals + 1)};
   }
-  std::string path = text;
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  if (!is_path && hub::parse_model_id(path)) path.resize(std::min(path.find('@'), path.size()));
-  return {std::filesystem::path(path).filename().string(), text};
+  return {api::model_name(text), text};
 }
 
 // The name before the next comma, which goes with it.

@@ -5,10 +5,15 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/plain_text.h"
+#include "cli/choice.h"
 
 namespace tamis::cli {
 
 namespace {
+
+// Whether it is a card's.
+constexpr Named<bool> kDevices[] = {{"cpu", false}, {"cuda", true}};
+constexpr Named<bool> kAccelerators[] = {{"tensorrt", true}, {"openvino", false}};
 
 [[noreturn]] void bad_flag(std::string_view flag, std::string_view value, std::string_view wanted) {
   fail(ErrorCode::kInvalidArgument, flag, " ", value, ": must be ", wanted);
@@ -28,26 +33,28 @@ void TritonFlags::add_to(Options& options) {
                  "of --backend onnxruntime: tensorrt or openvino, as execution accelerator");
 }
 
-api::TritonOptions TritonFlags::options(const api::ExportModelOptions& common) const {
+api::TritonOptions TritonFlags::options(const std::string& model,
+                                        const api::ExportModelOptions& common) const {
   api::TritonOptions made;
-  made.backend = api::triton_backend_from_name(backend.value_or("tamis"));
-  made.name = name.value_or("");
+  if (backend) made.backend = choice("--backend", *backend, api::kTritonBackends);
+  if (name) {
+    made.name = *name;
+    if (name->empty()) bad_flag("--name", *name, "a name, or left out");
+  }
+  made.argument = model;
   made.task = common.task;
+  made.model = common.optimize.model;
   made.force = common.force;
-  const std::string where = device.value_or("cpu");
-  if (where != "cpu" && where != "cuda") bad_flag("--device", where, "cpu or cuda");
   const bool plan = made.backend == api::TritonBackend::kTensorRt;
-  if (plan && device && where == "cpu") bad_flag("--device", where, "cuda for tensorrt");
-  made.on_cards = where == "cuda" || plan;
-  made.accelerator = accelerator.value_or("");
+  made.on_cards = device ? choice("--device", *device, kDevices) : plan;
+  if (plan && !made.on_cards) bad_flag("--device", *device, "cuda for tensorrt");
   if (!accelerator) return made;
   if (made.backend != api::TritonBackend::kOnnxRuntime) {
     bad_flag("--accelerator", *accelerator, "left out but for --backend onnxruntime");
   }
-  if (*accelerator != "tensorrt" && *accelerator != "openvino") {
-    bad_flag("--accelerator", *accelerator, "tensorrt or openvino");
-  }
-  if (made.on_cards != (*accelerator == "tensorrt")) {
+  const bool for_cards = choice("--accelerator", *accelerator, kAccelerators);
+  made.accelerator = *accelerator;
+  if (made.on_cards != for_cards) {
     bad_flag("--accelerator", *accelerator,
              made.on_cards ? "tensorrt with --device cuda" : "openvino without --device cuda");
   }

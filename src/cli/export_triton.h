@@ -20,9 +20,10 @@ struct TritonFlags {
   std::optional<std::string> accelerator;
 
   void add_to(Options& options);
-  /// With task and force as they are for all formats. Throws kInvalidArgument for a value that a
-  /// flag does not take, or that does not go with the backend.
-  [[nodiscard]] api::TritonOptions options(const api::ExportModelOptions& common) const;
+  /// For the MODEL argument, with what is the same for all formats. Throws kInvalidArgument for a
+  /// value that a flag does not take, or that does not go with the backend.
+  [[nodiscard]] api::TritonOptions options(const std::string& model,
+                                           const api::ExportModelOptions& common) const;
   /// Throws kInvalidArgument if a flag of these is given, as `format` has no use for it.
   void refuse_for(std::string_view format) const;
 };

@@ -36,6 +36,7 @@ constexpr SideFile kSideFiles[] = {
     {"sparse_linear.pt", Use::kConfig},   // BGE-M3's
     {"colbert_linear.pt", Use::kConfig},
     {"adapter_config.json", Use::kConfig},
+    {"chat_template.jinja", Use::kConfig},  // of a reranker of next words
     // What these folders are is said by name when they are loaded.
     {"gliner_config.json", Use::kConfig},
     {"model_index.json", Use::kConfig},
@@ -58,7 +59,7 @@ bool is_side_file(std::string_view name, Parts parts) {
   // sentence_bert_config.json and its siblings for other families.
   if (name.starts_with("sentence_") && name.ends_with("_config.json")) return true;
   return std::any_of(std::begin(kSideFiles), std::end(kSideFiles), [&](const SideFile& file) {
-    return file.name == name && (parts == Parts::kModel || file.use == Use::kTokenizer);
+    return file.name == name && (parts != Parts::kTokenizer || file.use == Use::kTokenizer);
   });
 }
 
@@ -118,7 +119,7 @@ class Choice {
       // Exports to other engines lie below a transformer's own folder too.
       if (has(folder + "config.json") || has(folder + "router_config.json")) {
         add_side_files(folder);
-        if (parts_ == Parts::kModel) add_weights(folder);
+        if (parts_ != Parts::kTokenizer) add_weights(folder);
       }
     }
   }

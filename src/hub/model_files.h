@@ -13,7 +13,11 @@
 namespace tamis::hub {
 
 /// What a command reads of a model.
-enum class Parts { kModel, kTokenizer };
+enum class Parts {
+  kModel,
+  kTokenizer,
+  kBesideOnnx,  ///< of kModel what goes with an .onnx file: all but the folder's own weights
+};
 
 /// Brings a file of the repository and tells where it lies; for the small ones that name others.
 using Bring = std::function<std::filesystem::path(const std::string& name)>;

@@ -46,6 +46,24 @@ TEST_F(ModelFilesTest, SafetensorsBeforeBinAndNothingOfOthers) {
             (Names{"config.json", "pytorch_model.bin"}));
 }
 
+TEST_F(ModelFilesTest, ATemplateIsPartOfAModel) {
+  const Names files = {"chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json"};
+  EXPECT_EQ(choose(files), files);
+}
+
+TEST_F(ModelFilesTest, BesideAnOnnxFileLieNoWeightsOfTheFolder) {
+  put("modules.json", R"([{"path":""},{"path":"1_Pooling"},{"path":"2_Dense"}])");
+  EXPECT_EQ(choose({"1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors",
+                    "config.json", "config_sentence_transformers.json", "model.onnx",
+                    "model.onnx_data", "model.safetensors", "modules.json", "onnx/model.onnx",
+                    "other.onnx", "tokenizer.json"},
+                   Parts::kBesideOnnx),
+            (Names{"1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors",
+                   "config.json", "config_sentence_transformers.json", "modules.json",
+                   "tokenizer.json"}));
+  EXPECT_EQ(choose({"config.json", "model.onnx"}, Parts::kBesideOnnx), (Names{"config.json"}));
+}
+
 TEST_F(ModelFilesTest, ShardsAreThoseOfTheIndex) {
   put("model.safetensors.index.json",
       R"({"weight_map":{"x":"model-1.safetensors","y":"model-2.safetensors","z":"model-1.safetensors"}})");

@@ -18,7 +18,6 @@
 #include "model/self_test.h"
 #include "model/task_heads.h"
 #include "models/models.h"
-#include "quant/gemm.h"
 #include "quant/marks.h"
 #include "quant/trained_ranges.h"
 #include "tensor/widened.h"
@@ -29,15 +28,6 @@ namespace {
 
 using models::HeadKind;
 using tasks::TaskKind;
-
-// By the engine's own GEMM.
-void multiply(const models::Projection& p, ThreadPool& pool) {
-  for (int64_t row = 0; row < p.m; ++row) {
-    float* y = p.y + row * p.n;
-    p.bias == nullptr ? std::fill_n(y, p.n, 0.0f) : std::copy_n(p.bias, p.n, y);
-  }
-  quant::gemm_add({p.m, p.n, p.k, p.x, p.k, p.w, p.k, p.y, p.n}, pool);
-}
 
 // The weights of queries that no model reads, which an output of the graph holds.
 std::shared_ptr<const std::vector<float>> query_weights(const graph::Graph& graph) {
@@ -193,10 +183,7 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
   if (options.max_length < 0) {
     fail(ErrorCode::kInvalidArgument, "--max-length ", options.max_length, " must not be negative");
   }
-  if (path.kind != ModelKind::kCheckpoint && !(options.family.empty() && options.adapter.empty())) {
-    fail(ErrorCode::kInvalidArgument, path.folder.string(),
-         ": --family and --adapter are for checkpoints; a bundle keeps what it was made with");
-  }
+  check_overrides(path, options);
   // Files of two states of a folder must not make one model: a bundle that is replaced meanwhile is
   // read again, whole.
   for (int left = 3;; --left) {
@@ -223,7 +210,10 @@ std::shared_ptr<const LoadedModel> LoadedModel::load_once(const ModelPath& path,
                                                           const FileStates& files) {
   std::shared_ptr<LoadedModel> model(new LoadedModel());
   model->read(path, options);
-  if (!options.keep_graph) model->source_ = {path, options, files};
+  if (!options.keep_graph) {
+    model->source_ = {path, options, files};
+    model->source_->options.see_built = nullptr;
+  }
   model->finish(options);
   // What was recorded is what the bundle was made for.
   const bool recorded =
@@ -252,11 +242,11 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   const SentenceTransformerConfig sentence = read_sentence_transformer(folder);
   const std::filesystem::path weights =
       sentence.transformer_folder.empty() ? folder : sentence.transformer_folder;
-  models::BuildOptions build = build_options(options.task, sentence, weights);
-  build.project = [this](const models::Projection& projection) { multiply(projection, *pool_); };
+  const models::BuildOptions build = build_options(options.task, sentence, weights, pool_);
   const bool is_onnx = path.kind == ModelKind::kOnnx;
   SourceModel source = read_source(path, weights, build, options);
   models::BuiltModel& built = source.built;
+  if (options.see_built) options.see_built(built);
   if (options.tokenizer) load_tokenizer(weights, sentence, !is_onnx);
   if (tokenizer_ != nullptr && built.vocab_size > 0) {
     check_token_ids(*tokenizer_, built.vocab_size, weights);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,7 +71,13 @@ struct ModelOptions {
   engine::OnnxRuntimeOptions onnx_runtime;
   /// An .onnx file that is not understood runs whole on ONNX Runtime, if its library is at hand.
   bool run_whole = false;
+  /// Called with a checkpoint's or an .onnx file's model as it was built, before marks and passes:
+  /// once, or again where the files changed meanwhile.
+  std::function<void(const models::BuiltModel& built)> see_built = nullptr;
 };
+
+/// Throws Error{kInvalidArgument} for a family or an adapter of what is no checkpoint.
+void check_overrides(const ModelPath& path, const ModelOptions& options);
 
 /// What is asked of a graph when it may be gone.
 struct GraphFacts {

@@ -23,6 +23,17 @@ SourceModel read_checkpoint(const std::filesystem::path& folder, const models::B
 
 }  // namespace
 
+void check_overrides(const ModelPath& path, const ModelOptions& options) {
+  if (path.kind == ModelKind::kCheckpoint) return;
+  if (options.family.empty() && options.adapter.empty()) return;
+  const bool family = !options.family.empty();
+  fail(ErrorCode::kInvalidArgument, family ? "--family " : "--adapter ",
+       family ? options.family : options.adapter, ": --family and --adapter are for checkpoints; ",
+       path.folder.string(),
+       path.kind == ModelKind::kOnnx ? " holds an .onnx file, which is read as what it is"
+                                     : " is a bundle, which keeps what it was made with");
+}
+
 void LoadedModel::read(const ModelPath& path, const ModelOptions& options) {
   folder_ = path.folder;
   is_bundle_ = path.kind == ModelKind::kBundle;

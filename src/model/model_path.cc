@@ -34,4 +34,20 @@ ModelPath resolve_model(std::string_view model, const hub::PullOptions& options)
        ".onnx file is");
 }
 
+std::string model_name(std::string_view model) {
+  std::error_code ignored;
+  const bool is_path = model.find_first_of("/.~") == 0 || fs::exists(model, ignored);
+  if (!is_path && hub::parse_model_id(model)) {
+    model = model.substr(0, model.find('@'));
+    return std::string(model.substr(model.rfind('/') + 1));
+  }
+  fs::path path = fs::path(model).lexically_normal();
+  if (path.filename().empty()) path = path.parent_path();
+  if (path.filename() == "." || path.filename() == "..") {
+    path = fs::absolute(path).lexically_normal();
+    if (path.filename().empty()) path = path.parent_path();
+  }
+  return path.filename().string();
+}
+
 }  // namespace tamis::api

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 #include "hub/pull.h"
@@ -22,5 +23,9 @@ struct ModelPath {
 /// no folder and has the form of a hub id is taken from the Hugging Face cache, and downloaded
 /// where that lacks it (hub/pull.h). Throws Error{kNotFound} saying where it looked.
 [[nodiscard]] ModelPath resolve_model(std::string_view model, const hub::PullOptions& options = {});
+
+/// What a MODEL argument is called where nobody names it: its last path component, of "." that of
+/// the folder it stands for, and a hub id's name without its revision.
+[[nodiscard]] std::string model_name(std::string_view model);
 
 }  // namespace tamis::api

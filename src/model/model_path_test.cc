@@ -151,5 +151,21 @@ TEST_F(ModelPathTest, SayWhatIsHalfThere) {
   EXPECT_NE(refusal("acme/tiny").find("has no refs/main"), std::string::npos);
 }
 
+TEST_F(ModelPathTest, NamesAModelByItsLastPart) {
+  const fs::path folder = put("hub", "a--b");
+  EXPECT_EQ(model_name(folder.string()), "abc");
+  EXPECT_EQ(model_name(folder.string() + "//"), "abc");
+  EXPECT_EQ(model_name(folder.string() + "/."), "abc");
+  EXPECT_EQ(model_name((folder / "model.onnx").string()), "model.onnx");
+  EXPECT_EQ(model_name("org/name"), "name");
+  EXPECT_EQ(model_name("org/name@v1.0"), "name");
+  EXPECT_EQ(model_name("name@main"), "name");
+  // A path is none of the Hub's, whatever it holds.
+  EXPECT_EQ(model_name("./name@main"), "name@main");
+  EXPECT_EQ(model_name("."), fs::current_path().filename().string());
+  EXPECT_EQ(model_name("./"), fs::current_path().filename().string());
+  EXPECT_EQ(model_name(".."), fs::current_path().parent_path().filename().string());
+}
+
 }  // namespace
 }  // namespace tamis::api

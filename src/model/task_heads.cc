@@ -1,7 +1,10 @@
 #include "model/task_heads.h"
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "model/late_interaction.h"
+#include "quant/gemm.h"
 
 namespace tamis::api {
 
@@ -17,12 +20,23 @@ bool ranks_by_vectors(const SentenceTransformerConfig& sentence,
          file_exists(weights / "colbert_linear.pt");
 }
 
+// By the engine's own GEMM.
+void multiply(const models::Projection& p, ThreadPool& pool) {
+  for (int64_t row = 0; row < p.m; ++row) {
+    float* y = p.y + row * p.n;
+    p.bias == nullptr ? std::fill_n(y, p.n, 0.0f) : std::copy_n(p.bias, p.n, y);
+  }
+  quant::gemm_add({p.m, p.n, p.k, p.x, p.k, p.w, p.k, p.y, p.n}, pool);
+}
+
 }  // namespace
 
 models::BuildOptions build_options(const std::optional<TaskKind>& task,
                                    const SentenceTransformerConfig& sentence,
-                                   const std::filesystem::path& weights) {
+                                   const std::filesystem::path& weights,
+                                   const std::shared_ptr<ThreadPool>& pool) {
   models::BuildOptions build;
+  build.project = [pool](const models::Projection& projection) { multiply(projection, *pool); };
   if (sentence.is_cross_encoder) build.head = HeadKind::kSequenceClassification;
   if (task) build.head = head_of(*task);
   if (task == TaskKind::kRerank && ranks_by_vectors(sentence, weights)) {

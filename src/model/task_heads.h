@@ -1,12 +1,14 @@
 // Which head a task needs, and which task a head is for.
 //
 // Is: the choice of head for a folder. Is not: the building of it (models). May use: models, tasks,
-// formats.
+// formats, quant.
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 
+#include "base/thread_pool.h"
 #include "engine/packed_batch.h"
 #include "formats/sentence_transformers.h"
 #include "models/models.h"
@@ -24,10 +26,11 @@ namespace tamis::api {
 [[nodiscard]] bool is_output_unit(tasks::TaskKind task, engine::RowUnit unit);
 
 /// A folder's head for a task, nothing: the folder's own, with the layers that it keeps beside its
-/// weights. Rerank takes a head for vectors of tokens where the folder has one. Throws as
-/// read_token_heads().
+/// weights. Rerank takes a head for vectors of tokens where the folder has one. Constants are
+/// multiplied by the pool's threads. Throws as read_token_heads().
 [[nodiscard]] models::BuildOptions build_options(const std::optional<tasks::TaskKind>& task,
                                                  const SentenceTransformerConfig& sentence,
-                                                 const std::filesystem::path& weights);
+                                                 const std::filesystem::path& weights,
+                                                 const std::shared_ptr<ThreadPool>& pool);
 
 }  // namespace tamis::api

@@ -26,9 +26,6 @@ constexpr std::string_view kMask = "attention_mask";
 constexpr std::string_view kBatch = "batch_size";
 constexpr std::string_view kTokens = "sequence_length";
 
-constexpr std::string_view kFloatNames[] = {"fp32", "fp16", "bf16"};
-constexpr std::string_view kFlavorNames[] = {"portable", "ort-cpu", "trt"};
-
 ElementType element_type_of(FloatType type) {
   if (type == FloatType::kFp32) return ElementType::kFloat;
   return type == FloatType::kFp16 ? ElementType::kFloat16 : ElementType::kBfloat16;
@@ -38,9 +35,6 @@ DimProto named_dim(std::string_view name) { return {std::nullopt, std::string(na
 DimProto fixed_dim(int64_t size) { return {size, ""}; }
 
 }  // namespace
-
-std::string_view float_type_name(FloatType type) { return kFloatNames[static_cast<size_t>(type)]; }
-std::string_view flavor_name(Flavor flavor) { return kFlavorNames[static_cast<size_t>(flavor)]; }
 
 Exporter::Exporter(const Graph& graph, const ExportOptions& options)
     : graph_(graph), options_(options), out_(element_type_of(options.float_type)) {}

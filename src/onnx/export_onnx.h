@@ -5,8 +5,7 @@
 // what is quantized (quant/). May use: graph, formats, kernels/reference.
 #pragma once
 
-#include <string_view>
-
+#include "base/named.h"
 #include "formats/onnx/onnx_model.h"
 #include "graph/graph.h"
 #include "onnx/import_onnx.h"
@@ -16,8 +15,8 @@ namespace tamis::onnx {
 /// What a file computes in where no integers stand.
 enum class FloatType : uint8_t { kFp32, kFp16, kBf16 };
 
-/// "fp32", "fp16", "bf16".
-[[nodiscard]] std::string_view float_type_name(FloatType type);
+inline constexpr Named<FloatType> kFloatTypes[] = {
+    {"fp32", FloatType::kFp32}, {"fp16", FloatType::kFp16}, {"bf16", FloatType::kBf16}};
 
 /// Whose rules a quantized file keeps.
 enum class Flavor : uint8_t {
@@ -26,8 +25,8 @@ enum class Flavor : uint8_t {
   kTensorRt,  ///< those of TensorRT's fused layers (check_tensorrt.h)
 };
 
-/// "portable", "ort-cpu", "trt".
-[[nodiscard]] std::string_view flavor_name(Flavor flavor);
+inline constexpr Named<Flavor> kFlavors[] = {
+    {"portable", Flavor::kPortable}, {"ort-cpu", Flavor::kOrtCpu}, {"trt", Flavor::kTensorRt}};
 
 struct ExportOptions {
   /// What the graph answers, which decides the names of outputs: last_hidden_state,

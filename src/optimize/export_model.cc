@@ -66,11 +66,26 @@ void copy_model_files(const fs::path& from, const fs::path& to) {
 
 models::BuiltModel read_model(const ModelPath& path, const SentenceTransformerConfig& sentence,
                               const ExportModelOptions& options) {
+  const ModelOptions& model = options.optimize.model;
   const fs::path inner =
       sentence.transformer_folder.empty() ? path.folder : sentence.transformer_folder;
-  const models::BuildOptions build = build_options(options.task, sentence, inner);
+  const auto pool = model.pool ? model.pool : std::make_shared<ThreadPool>(default_thread_count());
+  const models::BuildOptions build = build_options(options.task, sentence, inner, pool);
   if (path.kind == ModelKind::kOnnx) return read_onnx_model(path.file, inner, build).built;
-  return models::build_model(*Checkpoint::open(inner), build);
+  return models::build_model(*Checkpoint::open(inner, {model.family, model.adapter}), build);
+}
+
+// The same, and proof that its values fit half precision.
+models::BuiltModel read_half_model(const ModelPath& path, const ExportModelOptions& options) {
+  models::BuiltModel built;
+  ModelOptions load = options.optimize.model;
+  load.task = options.task;
+  load.precision = engine::Precision::kFp32;
+  load.warn_of_ranges = false;
+  load.see_built = [&built](const models::BuiltModel& model) { built = model; };
+  const auto model = LoadedModel::load(path, load);
+  check_half_range(*model, built.graph, options.optimize);
+  return built;
 }
 
 void check_destination(const fs::path& folder) {
@@ -126,15 +141,9 @@ Written write_float(const ModelPath& path, const ExportModelOptions& options,
          "of, and --format onnx-qdq a bundle whose ranges are static");
   }
   const SentenceTransformerConfig sentence = read_sentence_transformer(path.folder);
-  const models::BuiltModel built = read_model(path, sentence, options);
-  if (float_type == onnx::FloatType::kFp16) {
-    ModelOptions load = options.optimize.model;
-    load.task = options.task;
-    load.precision = engine::Precision::kFp32;
-    load.warn_of_ranges = false;
-    const auto model = LoadedModel::load(path, load);
-    check_half_range(*model, built.graph, options.optimize);
-  }
+  const models::BuiltModel built = float_type == onnx::FloatType::kFp16
+                                       ? read_half_model(path, options)
+                                       : read_model(path, sentence, options);
   onnx::ExportOptions write;
   write.output = written_output(built.head, built.graph, sentence.has_modules);
   write.unit_length = built.normalize;
@@ -185,6 +194,7 @@ onnx::FloatType float_type_of(const ExportModelOptions& options) {
 
 ExportReport export_model(const ModelPath& path, const fs::path& folder,
                           const ExportModelOptions& options, const OptimizeProgress& progress) {
+  check_overrides(path, options.optimize.model);
   check_destination(folder);
   StagedFolder staged(folder, options.force);
   const onnx::FloatType float_type = float_type_of(options);

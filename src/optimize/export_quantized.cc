@@ -41,7 +41,7 @@ QuantizedSource of_checkpoint(const ModelPath& path, const ExportModelOptions& o
   const Budget& budget = planned.report.choice->budget;
   if (row.precision != engine::Precision::kInt8) {
     fail(ErrorCode::kUnsupported, path.folder.string(), ": no quantized plan of flavor ",
-         onnx::flavor_name(options.flavor), " keeps the budget ", budget_text(budget),
+         name_of(onnx::kFlavors, options.flavor), " keeps the budget ", budget_text(budget),
          "; give a wider --budget, or --precision int8 to write it whatever it loses");
   }
   QuantizedSource source;

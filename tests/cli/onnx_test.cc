@@ -42,6 +42,36 @@ TEST(CliOnnx, AnswersAsTheCheckpoint) {
             tamis({"inspect", kClassifier, "--quantizers"}).out);
 }
 
+// A family and an adapter change what is read, or are refused; never passed over.
+TEST(CliOnnx, ReadsACheckpointAsTheFamilyThatIsNamed) {
+  const TempFolder folder;
+  const std::string source = folder / "source";
+  fs::copy(kClassifier, source);
+  std::string config = read_file(source + "/config.json");
+  const size_t at = config.find("\"bert\"");
+  ASSERT_NE(at, config.npos);
+  folder.write("source/config.json", config.replace(at, 6, "\"my-bert\""));
+  const std::vector<std::string> plain = {"export", source, "-o", folder / "out"};
+  EXPECT_EQ(tamis(plain).status, 5);
+  std::vector<std::string> named = plain;
+  named.insert(named.end(), {"--family", "bert"});
+  const Outcome outcome = tamis(named);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(read_file(folder / "out/model.onnx"), read_file(exported() + "/model.onnx"));
+  for (const std::string& model : {exported() + "/model.onnx", testdata("bundles/format-2")}) {
+    for (const char* format : {"onnx", "onnx-qdq", "triton"}) {
+      const Outcome refused =
+          tamis({"export", model, "--format", format, "--adapter", "a", "-o", folder / "none"});
+      EXPECT_EQ(refused.status, 2);
+      EXPECT_NE(refused.err.find("--adapter a: --family and --adapter are for checkpoints"),
+                std::string::npos)
+          << refused.err;
+    }
+  }
+  EXPECT_EQ(tamis({"export", kClassifier, "--adapter", "none", "-o", folder / "none"}).status, 4);
+  EXPECT_FALSE(fs::exists(folder / "none"));
+}
+
 TEST(CliOnnx, BecomesABundle) {
   const TempFolder folder;
   const Outcome outcome = tamis({"optimize", exported(), "-o", folder / "bundle", "--seconds", "0",

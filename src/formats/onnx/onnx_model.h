@@ -174,6 +174,10 @@ struct ModelProto {
 [[nodiscard]] ModelProto parse_onnx(std::span<const std::byte> bytes, const std::string& source,
                                     const std::shared_ptr<const void>& keeper);
 
+/// The files of external data that its tensors name, relative to its folder, each once. Throws as
+/// read_onnx().
+[[nodiscard]] std::vector<std::string> external_data_files(const std::filesystem::path& path);
+
 /// Writes the model with all data inside; read again it is equal to `model`. Throws Error:
 /// kUnsupported (functions or sparse initializers, or over protobuf's 2 GiB), kUnavailable (the
 /// file cannot be written).

@@ -34,6 +34,10 @@ class ModelReader {
     return model;
   }
 
+  [[nodiscard]] std::vector<std::string> external_files() const {
+    return tensors_.external_files();
+  }
+
  private:
   // One more name or message.
   void count(const Where& where) {
@@ -318,22 +322,30 @@ class ModelReader {
   size_t items_ = 0;
 };
 
-ModelProto parse(std::span<const std::byte> bytes, const std::string& source,
-                 const std::filesystem::path& file, const std::shared_ptr<const void>& keeper) {
+ModelProto parse(std::span<const std::byte> bytes, const std::string& source, ModelReader& reader) {
   refuse_lfs_pointer(bytes, source);
-  return ModelReader(file, keeper).read(bytes, {nullptr, source});
+  return reader.read(bytes, {nullptr, source});
 }
 
 }  // namespace
 
 ModelProto parse_onnx(std::span<const std::byte> bytes, const std::string& source,
                       const std::shared_ptr<const void>& keeper) {
-  return parse(bytes, source, {}, keeper);
+  ModelReader reader({}, keeper);
+  return parse(bytes, source, reader);
 }
 
 ModelProto read_onnx(const std::filesystem::path& path) {
   const auto file = MappedFile::open(path);
-  return parse(file->bytes(), path.string(), path, file);
+  ModelReader reader(path, file);
+  return parse(file->bytes(), path.string(), reader);
+}
+
+std::vector<std::string> external_data_files(const std::filesystem::path& path) {
+  const auto file = MappedFile::open(path);
+  ModelReader reader(path, file);
+  static_cast<void>(parse(file->bytes(), path.string(), reader));
+  return reader.external_files();
 }
 
 }  // namespace tamis::onnx

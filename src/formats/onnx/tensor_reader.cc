@@ -218,6 +218,12 @@ std::span<const std::byte> TensorReader::external(const Parts& parts, size_t siz
   return bytes.subspan(static_cast<size_t>(offset), static_cast<size_t>(wanted));
 }
 
+std::vector<std::string> TensorReader::external_files() const {
+  std::vector<std::string> names;
+  for (const auto& row : files_) names.push_back(row.first);
+  return names;
+}
+
 std::shared_ptr<const MappedFile> TensorReader::open(const std::string& location,
                                                      const Where& where) {
   if (file_.empty()) corrupt(where, "external_data: there is no folder to look in");

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/mapped_file.h"
 #include "formats/onnx/onnx_model.h"
@@ -24,6 +25,8 @@ class TensorReader {
       : file_(std::move(file)), keeper_(std::move(keeper)) {}
 
   [[nodiscard]] TensorProto read(std::span<const std::byte> message, const Where& where);
+  /// Those that were opened for external data, as tensors name them.
+  [[nodiscard]] std::vector<std::string> external_files() const;
 
  private:
   struct Parts;
