@@ -8,6 +8,9 @@
 
 namespace tamis {
 
+/// The greatest finite IEEE half.
+inline constexpr float kMostHalf = 65504;
+
 /// The upper 16 bits of a float32.
 [[nodiscard]] inline float bf16_to_float(uint16_t bits) {
   return std::bit_cast<float>(uint32_t{bits} << 16);

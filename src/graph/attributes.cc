@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "graph/mark_switches.h"
 
 namespace tamis::graph {
 
@@ -155,9 +156,7 @@ bool set_attribute(Attributes& attributes, std::string_view name, std::string_vi
 FakeQuantizeAttributes fake_quantize_attributes(const Quantizer& mark) {
   FakeQuantizeAttributes attributes;
   attributes.scheme = mark.scheme;
-  const bool is_static =
-      mark.scheme == QuantScheme::kStaticS8 || mark.scheme == QuantScheme::kStaticU8;
-  if (!is_static) return attributes;
+  if (!is_static(mark.scheme)) return attributes;
   if (!mark.low || !mark.high) {
     fail(ErrorCode::kInvalidArgument, "simulation: the quantizer \"", mark.names[0],
          "\" is on and static but has no range; calibrate it or switch it off");

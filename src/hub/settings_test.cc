@@ -3,11 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <map>
-#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing/environment.h"
 
 namespace tamis::hub {
 namespace {
@@ -35,24 +34,15 @@ class SettingsTest : public testing::Test {
     std::string pattern = (fs::temp_directory_path() / "tamis_settings_XXXXXX").string();
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     root_ = pattern;
-    for (const char* name : kVariables) {
-      const char* const value = std::getenv(name);
-      before_[name] = value == nullptr ? std::optional<std::string>() : value;
-      ::unsetenv(name);
-    }
-    ::setenv("HOME", root_.c_str(), 1);
+    set("HOME", root_.string());
   }
-  void TearDown() override {
-    for (const auto& [name, value] : before_) {
-      if (value) ::setenv(name.c_str(), value->c_str(), 1);
-      if (!value) ::unsetenv(name.c_str());
-    }
-    fs::remove_all(root_);
+  void TearDown() override { fs::remove_all(root_); }
+  static void set(const char* name, const std::string& value) {
+    EnvironmentGuard::set(name, value);
   }
-  static void set(const char* name, const std::string& value) { ::setenv(name, value.c_str(), 1); }
 
   fs::path root_;
-  std::map<std::string, std::optional<std::string>> before_;
+  EnvironmentGuard environment_{kVariables};
 };
 
 TEST_F(SettingsTest, Defaults) {

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "formats/sentence_transformers.h"
+#include "graph/mark_switches.h"
 #include "model/bundle.h"
 #include "model/input_error.h"
 #include "model/int8_check.h"
@@ -292,9 +293,7 @@ void LoadedModel::prepare_graph(graph::Graph graph, const ModelOptions& options)
     if (trained) quant::make_trained_plan(graph_, trained_ranges_);
   } else {
     if (trained && options.warn_of_ranges) warn_of_ranges();
-    for (graph::Node& node : graph_.nodes()) {
-      for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
-    }
+    graph_ = graph::without_marks(std::move(graph_));
   }
   if (options.keep_graph) marked_graph_ = std::move(marked);
   if (manifest_.precision != engine::Precision::kFp32) {

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <map>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing/environment.h"
 
 namespace tamis::api {
 namespace {
@@ -25,23 +25,14 @@ class ModelPathTest : public testing::Test {
     std::string pattern = (fs::temp_directory_path() / "tamis_cache_XXXXXX").string();
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     root_ = pattern;
-    for (const char* name : kVariables) {
-      const char* const value = std::getenv(name);
-      before_[name] = value == nullptr ? std::optional<std::string>() : value;
-      ::unsetenv(name);
-    }
     set("HOME", (root_ / "home").string());
     set("HF_HUB_OFFLINE", "1");
   }
-  void TearDown() override {
-    for (const auto& [name, value] : before_) {
-      if (value) ::setenv(name.c_str(), value->c_str(), 1);
-      if (!value) ::unsetenv(name.c_str());
-    }
-    fs::remove_all(root_);
-  }
+  void TearDown() override { fs::remove_all(root_); }
 
-  static void set(const char* name, const std::string& value) { ::setenv(name, value.c_str(), 1); }
+  static void set(const char* name, const std::string& value) {
+    EnvironmentGuard::set(name, value);
+  }
 
   // A snapshot of "models--NAME" below a cache's folder.
   fs::path put(const fs::path& cache, const std::string& name) const {
@@ -64,7 +55,7 @@ class ModelPathTest : public testing::Test {
   }
 
   fs::path root_;
-  std::map<std::string, std::optional<std::string>> before_;
+  EnvironmentGuard environment_{kVariables};
 };
 
 TEST_F(ModelPathTest, IdsWithAndWithoutAnOrganization) {

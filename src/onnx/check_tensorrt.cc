@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/bf16.h"
 #include "onnx/file_graph.h"
 
 namespace tamis::onnx {
@@ -12,7 +13,6 @@ namespace {
 
 constexpr int64_t kPerAxisOpset = 13;
 constexpr int64_t kHalfScaleOpset = 19;
-constexpr double kMostHalf = 65504;
 // The least that half precision tells from 0, over two: what it rounds to 0.
 constexpr double kHalfZero = 0x1p-25;
 

@@ -1,4 +1,5 @@
 // Attention, in its parts and fused, over heads of padded batches.
+#include "base/bf16.h"
 #include "onnx/exporter.h"
 
 namespace tamis::onnx {
@@ -12,7 +13,7 @@ namespace {
 // The least number of the type that is finite; scores of padding may go to its infinity, as each
 // query has keys besides.
 double lowest(ElementType type) {
-  if (type == ElementType::kFloat16) return -65504;
+  if (type == ElementType::kFloat16) return -double{kMostHalf};
   return type == ElementType::kBfloat16 ? -3.3895313892515355e38 : -3.4028234663852886e38;
 }
 

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "graph/mark_switches.h"
 #include "quant/moments.h"
 #include "quant/partial_run.h"
 #include "tensor/widened.h"
@@ -78,8 +79,7 @@ AttentionLayers attention_layers(const Graph& graph, int index) {
 }
 
 void centre_attention(Graph& graph, const engine::PackedBatch& batch, ThreadPool& pool) {
-  Graph plain = graph;
-  for (Node& node : plain.nodes()) node.quantizers.clear();
+  const Graph plain = graph::without_marks(graph);
   PartialRun run(plain, batch, pool);
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const AttentionLayers around = attention_layers(graph, static_cast<int>(i));

@@ -70,8 +70,6 @@ std::string reason_to_stay(const Graph& graph, ValueId id, const Table& table) {
   return others || graph.is_output(id) ? "a linear layer reads it too" : "";
 }
 
-constexpr float kMostHalf = 65504.0f;
-
 // Null if a value does not fit.
 std::shared_ptr<const Tensor> halves(const Tensor& floats) {
   Tensor out(DType::kF16, floats.shape());

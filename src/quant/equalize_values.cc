@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "graph/mark_switches.h"
 #include "quant/centre_attention.h"
 #include "quant/channel_scale.h"
 #include "quant/moments.h"
@@ -86,8 +87,7 @@ void apply(Graph& graph, const AttentionLayers& layers, const std::vector<float>
 }  // namespace
 
 void equalize_values(Graph& graph, const engine::PackedBatch& batch, ThreadPool& pool) {
-  Graph plain = graph;
-  for (Node& node : plain.nodes()) node.quantizers.clear();
+  const Graph plain = graph::without_marks(graph);
   PartialRun run(plain, batch, pool);
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const AttentionLayers layers = attention_layers(graph, static_cast<int>(i));

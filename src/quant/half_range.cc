@@ -2,7 +2,8 @@
 
 #include <cmath>
 
-#include "quant/partial_run.h"
+#include "base/bf16.h"
+#include "quant/token_rows.h"
 
 namespace tamis::quant {
 
@@ -10,17 +11,12 @@ using graph::Operand;
 
 namespace {
 
-constexpr float kMostHalf = 65504;
-
-bool is_token_rows(const graph::Graph& graph, graph::ValueId id) {
-  const graph::Value& value = graph.value(id);
-  return value.dtype == DType::kF32 && value.shape.rank() == 2 &&
-         value.shape.symbol() == graph::Symbol::kTokens;
-}
+// NaN is beyond too.
+bool is_beyond(float value) { return !(std::abs(value) <= kMostHalf); }
 
 std::optional<float> first_beyond(std::span<const float> rows) {
   for (const float value : rows) {
-    if (!(std::abs(value) <= kMostHalf)) return value;
+    if (is_beyond(value)) return value;
   }
   return std::nullopt;
 }
@@ -32,7 +28,7 @@ std::optional<float> sum_beyond(const graph::Graph& graph, const graph::Node& no
   const std::span<const float> x = run.get(graph.value(node.operand(Operand::kX)).name);
   const std::span<const float> skip = run.get(graph.value(node.operand(Operand::kSkip)).name);
   for (size_t i = 0; i < x.size(); ++i) {
-    if (!(std::abs(x[i] + skip[i]) <= kMostHalf)) return x[i] + skip[i];
+    if (is_beyond(x[i] + skip[i])) return x[i] + skip[i];
   }
   return std::nullopt;
 }
@@ -42,15 +38,15 @@ std::optional<float> sum_beyond(const graph::Graph& graph, const graph::Node& no
 std::optional<HalfOverflow> find_half_overflow(const graph::Graph& graph,
                                                const engine::PackedBatch& batch, ThreadPool& pool) {
   PartialRun run(graph, batch, pool);
-  for (size_t i = 0; i < graph.nodes().size(); ++i) {
-    const graph::Node& node = graph.nodes()[i];
-    if (!is_token_rows(graph, node.output)) continue;
-    std::optional<float> beyond = sum_beyond(graph, node, run);
-    if (!beyond) beyond = first_beyond(run.get(graph.value(node.output).name));
-    if (beyond) return HalfOverflow{node.scope, *beyond};
-    run.keep_for(i + 1);
-  }
-  return std::nullopt;
+  std::optional<float> beyond;
+  const graph::Node* const found =
+      find_token_rows(graph, run, [&](const graph::Node& node, std::span<const float> rows) {
+        beyond = sum_beyond(graph, node, run);
+        if (!beyond) beyond = first_beyond(rows);
+        return beyond.has_value();
+      });
+  if (found == nullptr) return std::nullopt;
+  return HalfOverflow{found->scope, *beyond};
 }
 
 }  // namespace tamis::quant

@@ -4,21 +4,15 @@
 #include <map>
 
 #include "base/error.h"
-#include "quant/partial_run.h"
+#include "graph/mark_switches.h"
+#include "quant/token_rows.h"
 
 namespace tamis::quant {
 
 using graph::Graph;
-using graph::Node;
-using graph::Value;
 using graph::ValueId;
 
 namespace {
-
-bool is_token_rows(const Value& value) {
-  return value.dtype == DType::kF32 && value.shape.rank() == 2 &&
-         value.shape.symbol() == graph::Symbol::kTokens;
-}
 
 /// A value on which alone all later nodes depend, and the node behind the one that makes it.
 struct Cut {
@@ -49,9 +43,7 @@ std::vector<float> run_by_layers(Graph graph, const std::string& output,
                                  const engine::PackedBatch& batch, ThreadPool& pool, IsaSet isas) {
   graph.keep_outputs({&output, 1});
   graph.remove_dead();
-  for (Node& node : graph.nodes()) {
-    for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
-  }
+  graph = graph::without_marks(std::move(graph));
   graph::set_attention_arithmetic(graph, graph::FloatArithmetic::kF32);
   engine::EngineOptions options;
   options.isas = isas;

@@ -93,11 +93,7 @@ IntegerWeight trained_weight(const Node& node, const std::shared_ptr<const Tenso
 
 std::shared_ptr<const Tensor> multiplied_out(const IntegerWeight& weight) {
   Tensor out(DType::kF32, Shape{weight.rows, weight.columns});
-  const auto y = out.mutable_as<float>();
-  for (size_t at = 0; at < y.size(); ++at) {
-    const size_t row = at / static_cast<size_t>(weight.columns);
-    y[at] = weight.scale[row] * static_cast<float>(weight.q[at]);
-  }
+  multiply_out(weight.q, weight.scale, out.mutable_as<float>());
   return std::make_shared<const Tensor>(std::move(out));
 }
 

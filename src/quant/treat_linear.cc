@@ -4,15 +4,18 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "graph/mark_switches.h"
 #include "kernels/cpu/fake_quantize/fake_quantize.h"
 #include "quant/channel_scale.h"
 #include "quant/gemm.h"
 #include "quant/moments.h"
 #include "quant/parallel.h"
 #include "quant/trained_ranges.h"
+#include "tensor/widened.h"
 
 namespace tamis::quant {
 
+using graph::is_static;
 using graph::QuantScheme;
 
 namespace {
@@ -25,10 +28,6 @@ constexpr size_t kMeasuredTokens = 2048;
 constexpr double kSigmas = 5;
 // Shares of a column's values at either end that may lie outside a clipped range.
 constexpr double kRareShares[] = {0, 5e-4, 3e-3};
-
-bool is_static(QuantScheme scheme) {
-  return scheme == QuantScheme::kStaticS8 || scheme == QuantScheme::kStaticU8;
-}
 
 // At most `count` rows, evenly spaced.
 std::vector<float> strided_rows(std::span<const float> x, size_t columns, size_t count) {
@@ -248,9 +247,7 @@ class Treatment {
   // What the integer weight and the float columns multiply by, [rows, columns].
   [[nodiscard]] std::vector<float> effective_weight(const Candidate& candidate) const {
     std::vector<float> weight(in_.weight.size());
-    for (size_t at = 0; at < weight.size(); ++at) {
-      weight[at] = candidate.weight.scale[at / k_] * static_cast<float>(candidate.weight.q[at]);
-    }
+    multiply_out(candidate.weight.q, candidate.weight.scale, weight);
     return with_outliers(std::move(weight), candidate);
   }
 

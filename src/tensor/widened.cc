@@ -13,13 +13,19 @@ std::shared_ptr<const Tensor> widened(std::shared_ptr<const Tensor> tensor) {
   return values;
 }
 
+void multiply_out(std::span<const int8_t> integers, std::span<const float> scales,
+                  std::span<float> out) {
+  const size_t n = scales.empty() ? 0 : integers.size() / scales.size();
+  for (size_t row = 0; row < scales.size(); ++row) {
+    for (size_t at = row * n; at < (row + 1) * n; ++at) {
+      out[at] = scales[row] * static_cast<float>(integers[at]);
+    }
+  }
+}
+
 Tensor multiplied_out(const Tensor& rows, const Tensor& scales) {
   Tensor out(DType::kF32, rows.shape());
-  const auto q = rows.as<int8_t>();
-  const auto scale = scales.as<float>();
-  const auto y = out.mutable_as<float>();
-  const size_t n = scale.empty() ? 1 : q.size() / scale.size();
-  for (size_t at = 0; at < y.size(); ++at) y[at] = scale[at / n] * static_cast<float>(q[at]);
+  multiply_out(rows.as<int8_t>(), scales.as<float>(), out.mutable_as<float>());
   return out;
 }
 

@@ -4,7 +4,9 @@
 // tensor.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 
 #include "tensor/tensor.h"
 
@@ -17,6 +19,10 @@ namespace tamis {
 /// once they are read.
 [[nodiscard]] std::shared_ptr<const Tensor> widened(std::shared_ptr<const Tensor> tensor);
 
+/// Integers of rows [rows, n] times the scale of each row [rows], into as many floats: the one form
+/// in which integers stand for floats.
+void multiply_out(std::span<const int8_t> integers, std::span<const float> scales,
+                  std::span<float> out);
 /// Rows of I8 [rows, n] times their scales F32 [rows], as float32.
 [[nodiscard]] Tensor multiplied_out(const Tensor& rows, const Tensor& scales);
 

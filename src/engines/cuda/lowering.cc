@@ -1,7 +1,6 @@
 #include "engines/cuda/lowering.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/error.h"
 #include "tensor/widened.h"
@@ -86,9 +85,9 @@ Constant<float> Lowering::table(graph::ValueId rows, graph::ValueId scales) {
   if (scales == graph::kNoValue) return floats(rows);
   const std::shared_ptr<const Tensor> stored = graph_.value(rows).constant;
   const auto bytes = static_cast<size_t>(stored->elements()) * sizeof(float);
-  const auto write = [stored, scale = tensor(scales), bytes](std::byte* to) {
-    const Tensor values = multiplied_out(*stored, *scale);
-    std::memcpy(to, values.view().data(), bytes);
+  const auto write = [stored, scale = tensor(scales)](std::byte* to) {
+    multiply_out(stored->as<int8_t>(), scale->as<float>(),
+                 {reinterpret_cast<float*>(to), static_cast<size_t>(stored->elements())});
     stored->release_pages();
   };
   return constants_.add<float>(stored.get(), Form::kWidened, bytes, write);

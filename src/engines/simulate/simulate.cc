@@ -122,16 +122,8 @@ std::shared_ptr<const Tensor> multiplied_out_weight(const Graph& graph, const No
   const Tensor& weight = *graph.value(matmul.operand(Operand::kWeight)).constant;
   const int64_t n = weight.shape()[0];
   const int64_t k = weight.shape()[1];
-  const auto q = weight.as<int8_t>();
-  const auto scale = graph.value(matmul.operand(Operand::kWeightScale)).constant->as<float>();
-  Tensor out(DType::kF32, Shape{n, k});
+  Tensor out = multiplied_out(weight, *graph.value(matmul.operand(Operand::kWeightScale)).constant);
   const auto y = out.mutable_as<float>();
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j < k; ++j) {
-      const auto at = static_cast<size_t>(i * k + j);
-      y[at] = scale[static_cast<size_t>(i)] * static_cast<float>(q[at]);
-    }
-  }
   if (matmul.has(Operand::kOutlierColumns)) {
     const auto columns =
         graph.value(matmul.operand(Operand::kOutlierColumns)).constant->as<int32_t>();

@@ -67,7 +67,7 @@ void attend_row(const AttentionBf16Args& args, int64_t head, const AttentionPair
     if (args.out_bf16 != nullptr) {
       args.out_bf16[at] = float_to_bf16(value);
     } else if (args.out_f16 != nullptr) {
-      args.out_f16[at] = float_to_f16(std::clamp(value, -65504.0f, 65504.0f));
+      args.out_f16[at] = float_to_f16(std::clamp(value, -kMostHalf, kMostHalf));
     } else {
       args.out[at] = value;
     }

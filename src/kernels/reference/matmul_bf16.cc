@@ -20,7 +20,7 @@ void matmul_bf16(const GemmBf16Args& args, const uint16_t* w, int64_t column_beg
       if (args.c_bf16 != nullptr) {
         args.c_bf16[i * args.ldc + j] = float_to_bf16(value);
       } else if (args.c_f16 != nullptr) {
-        args.c_f16[i * args.ldc + j] = float_to_f16(std::clamp(value, -65504.0f, 65504.0f));
+        args.c_f16[i * args.ldc + j] = float_to_f16(std::clamp(value, -kMostHalf, kMostHalf));
       } else {
         args.c[i * args.ldc + j] = value;
       }

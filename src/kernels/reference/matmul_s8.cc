@@ -29,7 +29,7 @@ void matmul_s8(const GemmS8Args& args, const GemmS8Weights& weights, int64_t col
         args.c_bf16[i * args.ldc + j] = float_to_bf16(static_cast<float>(sum));
       } else if (args.c_f16 != nullptr) {
         args.c_f16[i * args.ldc + j] =
-            float_to_f16(std::clamp(static_cast<float>(sum), -65504.0f, 65504.0f));
+            float_to_f16(std::clamp(static_cast<float>(sum), -kMostHalf, kMostHalf));
       } else {
         args.c[i * args.ldc + j] = static_cast<float>(sum);
       }
