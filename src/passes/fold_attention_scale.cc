@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 
+#include "base/bf16.h"
 #include "passes/match.h"
 #include "tensor/widened.h"
 
@@ -74,14 +75,41 @@ class Factors {
   Uses uses_;
 };
 
+uint16_t narrowed(float value, DType type) {
+  return type == DType::kF16 ? float_to_f16(value) : float_to_bf16(value);
+}
+
+float to_float(uint16_t bits, DType type) {
+  return type == DType::kF16 ? f16_to_float(bits) : bf16_to_float(bits);
+}
+
+// The product in 16 bits, nothing if one of its numbers is too small for them: below the least
+// normal one, the exponent has nowhere to move.
+std::optional<Tensor> times_in_16_bits(const Tensor& tensor, float factor) {
+  Tensor product(tensor.dtype(), tensor.shape());
+  const auto x = tensor.as<uint16_t>();
+  const auto y = product.mutable_as<uint16_t>();
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float exact = to_float(x[i], tensor.dtype()) * factor;
+    y[i] = narrowed(exact, tensor.dtype());
+    if (to_float(y[i], tensor.dtype()) != exact) return std::nullopt;
+  }
+  return product;
+}
+
+// Stored as it was where that holds every product.
 std::shared_ptr<const Tensor> times(const std::shared_ptr<const Tensor>& tensor, float factor) {
-  Tensor product(DType::kF32, tensor->shape());
-  const std::shared_ptr<const Tensor> floats = widened(tensor);
-  const auto x = floats->as<float>();
-  std::transform(x.begin(), x.end(), product.mutable_as<float>().begin(),
-                 [factor](float value) { return value * factor; });
+  std::optional<Tensor> product;
+  if (tensor->dtype() != DType::kF32) product = times_in_16_bits(*tensor, factor);
+  if (!product) {
+    product.emplace(DType::kF32, tensor->shape());
+    const std::shared_ptr<const Tensor> floats = widened(tensor);
+    const auto x = floats->as<float>();
+    std::transform(x.begin(), x.end(), product->mutable_as<float>().begin(),
+                   [factor](float value) { return value * factor; });
+  }
   tensor->release_pages();
-  return std::make_shared<const Tensor>(std::move(product));
+  return std::make_shared<const Tensor>(std::move(*product));
 }
 
 // The calibrated range of the queries moves with them.
