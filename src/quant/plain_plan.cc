@@ -73,6 +73,37 @@ class Replacement {
   const std::vector<size_t>& nodes_;
 };
 
+std::vector<double> bias_of(const Graph& graph, ValueId id, size_t rows) {
+  if (id == kNoValue) return std::vector<double>(rows, 0.0);
+  const auto values = graph.value(id).constant->as<float>();
+  return {values.begin(), values.end()};
+}
+
+// `treated` is the first node's. Layers that share a weight may each have a bias of their own: what
+// the first one's became more by is added to all.
+void set_biases(Graph& graph, const std::vector<size_t>& nodes, const std::vector<float>& treated,
+                const std::string& fallback_name) {
+  if (treated.empty()) return;
+  const auto bias_at = [&graph](size_t node) {
+    return graph.nodes()[node].operand(Operand::kBias);
+  };
+  const ValueId first_id = bias_at(nodes[0]);
+  const std::vector<double> first = bias_of(graph, first_id, treated.size());
+  std::map<ValueId, std::vector<size_t>> by_bias;
+  for (const size_t node : nodes) by_bias[bias_at(node)].push_back(node);
+  const Shape shape{static_cast<int64_t>(treated.size())};
+  for (const auto& [id, readers] : by_bias) {
+    std::vector<float> bias = treated;
+    if (id != first_id) {
+      const std::vector<double> own = bias_of(graph, id, treated.size());
+      for (size_t i = 0; i < bias.size(); ++i) {
+        bias[i] = static_cast<float>(treated[i] - first[i] + own[i]);
+      }
+    }
+    Replacement(graph, readers).set(Operand::kBias, shape, bias, fallback_name);
+  }
+}
+
 }  // namespace
 
 std::vector<size_t> quantizable_linears(const Graph& graph) {
@@ -94,7 +125,7 @@ void apply_treatment(Graph& graph, const std::vector<size_t>& nodes, const Treat
   for (const size_t index : nodes) graph.nodes()[index].op = OpKind::kQuantizedMatMul;
   Replacement replacement(graph, nodes);
   replacement.set(Operand::kWeight, {n, k}, treated.weight.q, name + ".int8");
-  replacement.set(Operand::kBias, {n}, treated.bias, name + ".bias");
+  set_biases(graph, nodes, treated.bias, name + ".bias");
   replacement.set(Operand::kWeightScale, {n}, treated.weight.scale, name + ".scale");
   replacement.set(Operand::kInputMultiplier, {k}, treated.multiplier, name + ".input_multiplier");
   replacement.set(Operand::kInputOffset, {k}, treated.offset, name + ".input_offset");

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "graph/attention_part.h"
 #include "graph/column_scale.h"
+#include "graph/mark_switches.h"
 #include "quant/moments.h"
 #include "quant/observer.h"
 #include "quant/partial_run.h"
@@ -18,6 +19,7 @@
 namespace tamis::quant {
 
 using graph::Graph;
+using graph::is_static;
 using graph::kNoValue;
 using graph::Node;
 using graph::Operand;
@@ -28,26 +30,19 @@ using graph::ValueId;
 
 namespace {
 
-bool is_static(QuantScheme scheme) {
-  return scheme == QuantScheme::kStaticS8 || scheme == QuantScheme::kStaticU8;
-}
-
 class Calibration {
  public:
   Calibration(const Graph& graph, const engine::PackedBatch& batch, const QuantizeOptions& options,
               ThreadPool& pool)
       : options_(options),
         pool_(pool),
-        float_graph_(graph),
+        float_graph_(graph::without_marks(graph)),
         graph_(graph),
         batch_(batch),
         float_run_(float_graph_, batch_, pool),
         run_(graph_, batch_, pool) {
-    for (Node& node : float_graph_.nodes()) node.quantizers.clear();
     // Static marks have no range before their turn, so nothing is simulated until then.
-    for (Node& node : graph_.nodes()) {
-      for (Quantizer& mark : node.quantizers) mark.enabled = false;
-    }
+    for (Node& node : graph_.nodes()) graph::switch_marks_off(node);
     for (const size_t index : quantizable_linears(graph)) {
       sharing_[graph.nodes()[index].operand(Operand::kWeight)].push_back(index);
     }
@@ -119,7 +114,9 @@ class Calibration {
     const Quantizer& mark = input_mark(node);
     input.scheme = mark.scheme;
     input.outlier_count = options_.tensorrt ? 0 : outlier_count(node);
-    input.may_scale = !options_.tensorrt || follows_elements(node);
+    input.may_scale = !options_.tensorrt || std::ranges::all_of(nodes, [this](size_t at) {
+      return follows_elements(graph_.nodes()[at]);
+    });
     input.clips = options_.tensorrt;
     if (options_.tensorrt) {
       input.range = given_range(mark);
@@ -227,7 +224,7 @@ class Calibration {
   }
 
   // Whether a norm or an activation is in front, which takes up a factor and a shift of each
-  // column.
+  // column. The scaled weight has them all, so each input of a weight that is shared must.
   [[nodiscard]] bool follows_elements(const Node& node) const {
     const int producer = graph_.producer(node.operand(Operand::kX));
     if (producer < 0) return false;
@@ -316,7 +313,8 @@ class Calibration {
     const auto observer = make_observer(options_.observer, {options_.percentile});
     observer->observe(rows);
     std::optional<Range> range = observer->range();
-    if (!range) {
+    // Of zeros alone it would be no range: whatever else comes would be made 0.
+    if (!range || (range->low == 0 && range->high == 0)) {
       report_.dead.insert(report_.dead.end(), mark.names.begin(), mark.names.end());
       range = Range{-1, 1};
     }

@@ -16,7 +16,7 @@
 #include "quant/moments.h"
 #include "quant/partial_run.h"
 #include "quant/plain_plan.h"
-#include "quant/test_util.h"
+#include "quant/run_test_util.h"
 
 namespace tamis::quant {
 namespace {
@@ -223,52 +223,6 @@ TEST(TreatLinear, RefusesWhatIsNotFinite) {
   EXPECT_THROW((void)treat_linear(layer.input(), {}, pool), Error);
 }
 
-/// Random ids for the graph of test_util.h.
-struct Texts {
-  explicit Texts(int sequences) {
-    for (int s = 0; s < sequences; ++s) {
-      for (int t = 0; t < 3 + s % 7; ++t) ids.push_back((s * 7 + t * 3) % 20);
-      cu_seqlens.push_back(static_cast<int32_t>(ids.size()));
-    }
-  }
-  [[nodiscard]] engine::PackedBatch batch() const { return {ids, {}, {}, cu_seqlens, {}, 9}; }
-  std::vector<int32_t> ids;
-  std::vector<int32_t> cu_seqlens = {0};
-};
-
-graph::Graph marked(Scheme scheme, bool fused = true) {
-  graph::Graph graph = graph_of(bert_layer_text());
-  add_marks(graph, scheme);
-  if (fused) passes::run_pipeline(graph);
-  return graph;
-}
-
-std::vector<float> logits(const graph::Graph& graph, const Texts& texts, bool simulate) {
-  engine::EngineOptions options;
-  options.simulate = simulate;
-  options.pool = std::make_shared<ThreadPool>(2);
-  const auto session = engine::make_engine(graph, options)->make_session();
-  engine::Outputs outputs;
-  session->run(texts.batch(), outputs);
-  const auto rows = outputs.get("logits").as<float>();
-  return {rows.begin(), rows.end()};
-}
-
-std::vector<float> float_logits(graph::Graph graph, const Texts& texts) {
-  for (graph::Node& node : graph.nodes()) node.quantizers.clear();
-  return logits(graph, texts, false);
-}
-
-double relative_error(const std::vector<float>& got, const std::vector<float>& want) {
-  double off = 0;
-  double size = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    off += (double{got[i]} - want[i]) * (double{got[i]} - want[i]);
-    size += double{want[i]} * want[i];
-  }
-  return std::sqrt(off / size);
-}
-
 TEST(Quantize, MakesEveryMarkedLinearInteger) {
   const Texts texts(60);
   const engine::PackedBatch batches[] = {texts.batch()};
@@ -431,18 +385,27 @@ TEST(TreatLinear, TakesConstantActivations) {
   }
 }
 
-// A static quantizer that saw nothing finite has no range to take: it is named, and gets one.
+// A static quantizer that saw nothing finite, or zeros alone, has no range to take: it is named,
+// and gets one.
 TEST(Quantize, NamesDeadQuantizersAndGivesThemARange) {
   const Texts texts(10);
   const engine::PackedBatch batches[] = {texts.batch()};
   graph::Graph graph = marked(Scheme::kStatic);
   apply_globs(graph, std::vector<std::string>{"*layernorm_quantizer*"},
               std::vector<std::string>{"*_input_quantizer", "*_weight_quantizer"});
-  graph::Value& bias = graph.value(graph.find_value("o.bias"));
-  bias.constant = std::make_shared<const Tensor>(
-      Tensor::from(bias.constant->shape(), std::vector<float>(8, NAN)));
+  const auto fill = [&graph](const char* name, float value) {
+    graph::Value& constant = graph.value(graph.find_value(name));
+    const auto count = static_cast<size_t>(constant.constant->elements());
+    constant.constant = std::make_shared<const Tensor>(
+        Tensor::from(constant.constant->shape(), std::vector<float>(count, value)));
+  };
   ThreadPool pool(2);
-  for (const char* observer : {"max", "percentile", "mse"}) {
+  for (const auto& [observer, value] :
+       {std::pair("max", NAN), std::pair("percentile", NAN), std::pair("mse", NAN),
+        std::pair("max", 0.0f), std::pair("percentile", 0.0f), std::pair("mse", 0.0f)}) {
+    SCOPED_TRACE(cat(observer, " of ", value));
+    fill("o", 0);
+    fill("o.bias", value);
     QuantizeOptions options;
     options.observer = observer;
     const Quantized made = quantize(graph, batches, options, pool);
