@@ -217,8 +217,8 @@ SourceModel read_onnx_model(const fs::path& file, const fs::path& folder,
   built.hidden_size = imported.hidden_size;
   built.type_vocab_size = imported.type_vocab_size;
   // Rotary positions have no table to read it from.
-  built.max_positions = imported.max_positions == 0 && config ? config->max_position_embeddings
-                                                              : imported.max_positions;
+  built.max_positions =
+      imported.max_positions == 0 && config ? models::max_positions(*config) : imported.max_positions;
   built.output_size = imported.output_size;
   refuse_modules(options, file);
   if (built.head == HeadKind::kEmbedding) add_embedding(built, imported, options);

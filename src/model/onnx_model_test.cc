@@ -201,6 +201,17 @@ TEST(OnnxModel, RefusesAConfigThatContradicts) {
   expect_error(ErrorCode::kCorruptData, "hidden_size is", [&] { (void)folder.load(); });
 }
 
+// Rotary positions have no table in the file; of a scaled config the family takes what was trained.
+TEST(OnnxModel, TakesTheLongestTextOfItsFamily) {
+  const OnnxFolder folder("models/nomic_bert-base");
+  const fs::path config = folder.path() / "config.json";
+  std::string text = read_file(config);
+  text.insert(text.find('{') + 1, R"("rotary_scaling_factor": 2.0, "max_trained_positions": 16,)");
+  write_file(config, text);
+  const SourceModel source = read_onnx_model(folder.path() / "model.onnx", folder.path(), {});
+  EXPECT_EQ(source.built.max_positions, 16);
+}
+
 TEST(OnnxModel, RefusesAnotherTaskThanItWasExportedFor) {
   const OnnxFolder folder("models/bert-token-classification");
   ModelOptions options = on_threads(1);

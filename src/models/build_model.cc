@@ -290,7 +290,7 @@ BuiltModel describe(const Builder& b, HeadKind head) {
   model.vocab_size = config.vocab_size;
   model.hidden_size = config.hidden_size;
   model.type_vocab_size = config.type_vocab_size;
-  model.max_positions = max_positions(config);
+  model.max_positions = max_positions(b.family(), config);
   if (head == HeadKind::kSequenceClassification || head == HeadKind::kTokenClassification) {
     model.labels = config.id2label;
     for (auto i = static_cast<int64_t>(model.labels.size()); i < b.num_labels(); ++i) {

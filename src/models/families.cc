@@ -19,6 +19,12 @@ constexpr Family kFamilies[] = {
 #undef X
 };
 
+// Null where no row has the model_type.
+const Family* first_family(std::string_view model_type) {
+  const auto found = std::ranges::find(kFamilies, model_type, &Family::model_type);
+  return found == std::end(kFamilies) ? nullptr : &*found;
+}
+
 bool shows_prefix(const Checkpoint& checkpoint, const Family& family) {
   const std::string prefix = cat(family.prefix, ".");
   return std::ranges::any_of(checkpoint.names(),
@@ -70,18 +76,18 @@ const Family& find_family(const Checkpoint& checkpoint) {
 }
 
 std::string_view encoder_prefix(std::string_view model_type) {
-  for (const Family& family : kFamilies) {
-    if (family.model_type == model_type) return family.prefix;
-  }
-  return "";
+  const Family* const family = first_family(model_type);
+  return family == nullptr ? "" : family->prefix;
+}
+
+int64_t max_positions(const Family& family, const ModelConfig& config) {
+  const auto own = family.parts->max_positions;
+  return own == nullptr ? config.max_position_embeddings : own(config);
 }
 
 int64_t max_positions(const ModelConfig& config) {
-  for (const Family& family : kFamilies) {
-    if (family.model_type != config.model_type || family.parts->max_positions == nullptr) continue;
-    return family.parts->max_positions(config);
-  }
-  return config.max_position_embeddings;
+  const Family* const family = first_family(config.model_type);
+  return family == nullptr ? config.max_position_embeddings : max_positions(*family, config);
 }
 
 std::string known_families() {

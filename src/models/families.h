@@ -14,4 +14,7 @@ namespace tamis::models {
 /// and tensors fit in every key and name, if there are any.
 [[nodiscard]] const Family& find_family(const Checkpoint& checkpoint);
 
+/// Tokens of the longest text that the family has positions for.
+[[nodiscard]] int64_t max_positions(const Family& family, const ModelConfig& config);
+
 }  // namespace tamis::models
