@@ -13,12 +13,14 @@ namespace tamis::math {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // The normal distribution's 95 % quantile, and the chance left beyond it.
 constexpr double kNormal95 = 1.6448536269514722;
 constexpr double kMiss = 0.05;
 
-bool any_nan(std::span<const double> values) {
-  return std::any_of(values.begin(), values.end(), [](double value) { return std::isnan(value); });
+template <typename Number>
+bool any_nan(std::span<const Number> values) {
+  return std::any_of(values.begin(), values.end(), [](Number value) { return std::isnan(value); });
 }
 
 /// Ranks from 1 on; equals share the mean of theirs.
@@ -178,6 +180,7 @@ double sigmoid_kl(std::span<const float> reference, std::span<const float> other
 
 bool argmax_flips(std::span<const float> reference, std::span<const float> other) {
   TAMIS_CHECK(reference.size() == other.size());
+  if (any_nan(reference) || any_nan(other)) return true;
   const auto greatest = [](std::span<const float> row) {
     return std::max_element(row.begin(), row.end()) - row.begin();
   };
@@ -186,6 +189,7 @@ bool argmax_flips(std::span<const float> reference, std::span<const float> other
 
 bool threshold_flips(std::span<const float> reference, std::span<const float> other) {
   TAMIS_CHECK(reference.size() == other.size());
+  if (any_nan(reference) || any_nan(other)) return true;
   for (size_t i = 0; i < reference.size(); ++i) {
     if ((reference[i] > 0) != (other[i] > 0)) return true;
   }
@@ -204,7 +208,10 @@ DecisionMargin decision_margin(std::span<const float> reference, std::span<const
   }
   const double margin =
       static_cast<double>(reference[first]) - static_cast<double>(reference[next]);
-  return {margin, margin - (static_cast<double>(other[first]) - static_cast<double>(other[next]))};
+  const double left = static_cast<double>(other[first]) - static_cast<double>(other[next]);
+  // Without a margin of its own the other decides nothing as the reference does.
+  if (any_nan(other) || std::isnan(left)) return {margin, kInfinity};
+  return {margin, margin - left};
 }
 
 double expected_flips(std::span<const DecisionMargin> rows) {

@@ -36,10 +36,11 @@ namespace tamis::math {
 /// The same for labels that hold or not each for itself: the sum over sigmoid(logit).
 [[nodiscard]] double sigmoid_kl(std::span<const float> reference, std::span<const float> other);
 
-/// True if the greatest logits stand at different places; of equals the first counts.
+/// True if the greatest logits stand at different places; of equals the first counts. With a NaN
+/// there is no decision to agree on: true.
 [[nodiscard]] bool argmax_flips(std::span<const float> reference, std::span<const float> other);
 
-/// True if any label crosses probability 1/2, logit 0.
+/// True if any label crosses probability 1/2, logit 0, or is NaN.
 [[nodiscard]] bool threshold_flips(std::span<const float> reference, std::span<const float> other);
 
 /// How far one decision of argmax was from another, and how far it moved.
@@ -48,7 +49,8 @@ struct DecisionMargin {
   double shift = 0;   ///< what the other model's margin between the same two is smaller by
 };
 
-/// Both of one row of at least two logits; of equals the first counts.
+/// Both of one row of at least two logits; of equals the first counts. The shift is infinite where
+/// the other has no such margin, for a NaN.
 [[nodiscard]] DecisionMargin decision_margin(std::span<const float> reference,
                                              std::span<const float> other);
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -181,6 +182,19 @@ TEST(Agreement, BoundsOfMeansMediansAndRanks) {
   EXPECT_NEAR(spearman_lower_95(0.999, 103), 0.9985044066758574, 1e-12);
   EXPECT_GT(spearman_lower_95(1.0, 100), 0.999999);
   EXPECT_EQ(spearman_lower_95(1.0, 3), -1);
+}
+
+// A model whose numbers overflow decides nothing, though the first of its logits would count as the
+// greatest and none as above 0.
+TEST(Agreement, NotANumberAgreesWithNothing) {
+  const std::vector<float> reference = {2, 1, -1};
+  const std::vector<float> none(3, std::numeric_limits<float>::quiet_NaN());
+  const std::vector<float> low = {-2, -1, -1};
+  EXPECT_TRUE(argmax_flips(reference, none));
+  EXPECT_TRUE(argmax_flips(none, none));
+  EXPECT_TRUE(threshold_flips(low, none));
+  const DecisionMargin rows[] = {decision_margin(reference, none), decision_margin(low, none)};
+  EXPECT_EQ(expected_flips(rows), 1);
 }
 
 TEST(Agreement, ProductsAndDistances) {

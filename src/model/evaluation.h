@@ -19,6 +19,7 @@ struct Agreement {
   std::optional<double> cosine_median;
   std::optional<double> cosine_p01;  ///< 1 % quantile
   std::optional<double> spearman;    ///< of the two models' scores
+  int64_t scores = 0;                ///< that it is of: of each text of a query
   // What 95 % confidence, one-sided, leaves of them (math/agreement.h).
   std::optional<double> kl_upper_95;
   std::optional<double> cosine_lower_95;  ///< of the median

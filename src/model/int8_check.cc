@@ -1,6 +1,7 @@
 #include "model/int8_check.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "base/error.h"
@@ -41,6 +42,9 @@ std::string percent(double share) {
   std::snprintf(text, sizeof(text), "%.3g %%", 100 * share);
   return text;
 }
+
+// NaN, of answers that are not finite, is worse than any.
+double the_worse(double a, double b) { return std::isnan(a) || a <= b ? a : b; }
 
 }  // namespace
 
@@ -109,8 +113,8 @@ std::optional<Int8Agreement> Int8Check::compare(Runner& runner) const {
       theirs.insert(theirs.end(), reference[i].raw.begin(), reference[i].raw.end());
       mine.insert(mine.end(), own[i].raw.begin(), own[i].raw.end());
       if (!is_embedding(model_.task())) continue;
-      const double cosine = math::cosine(reference[i].raw, own[i].raw);
-      agreement.cosine = std::min(agreement.cosine.value_or(1.0), cosine);
+      agreement.cosine =
+          the_worse(agreement.cosine.value_or(1.0), math::cosine(reference[i].raw, own[i].raw));
     }
   }
   Evaluation evaluation;

@@ -98,6 +98,23 @@ TEST(Int8Check, AgreesWithTheWholeFloatModel) {
   }
 }
 
+TEST(Int8Check, AnswersThatAreNotFiniteAgreeWithNone) {
+  for (const char* name : {"models/bert-base", "models/bert-sequence-classification"}) {
+    const auto model = load_checkpoint(name);
+    const Int8Check check(*model, model->graph(), model->runner().pool());
+    graph::Graph broken = model->graph();
+    for (size_t i = 0; i < broken.value_count(); ++i) {
+      graph::Value& value = broken.value(static_cast<graph::ValueId>(i));
+      if (!value.name.ends_with("layer.1.output.LayerNorm.bias")) continue;
+      const auto count = static_cast<size_t>(value.constant->elements());
+      value.constant = std::make_shared<const Tensor>(
+          Tensor::from(value.constant->shape(), std::vector<float>(count, INFINITY)));
+    }
+    const auto runner = model->make_runner(broken, engine::Precision::kFp32);
+    EXPECT_FALSE(check.compare(*runner)->good()) << name;
+  }
+}
+
 TEST(Int8Check, SaysWhatIsGood) {
   const auto good = [](std::optional<double> cosine, std::optional<double> flips) {
     return Int8Agreement{8, cosine, flips}.good();

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "math/agreement.h"
+#include "math/finite.h"
 #include "tasks/finite.h"
 #include "tasks/metrics.h"
 
@@ -18,6 +20,7 @@ namespace {
 using tasks::TaskKind;
 
 constexpr auto kInvalid = ErrorCode::kInvalidArgument;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 template <typename Has>
 bool any(std::span<const TextRow> rows, Has has) {
@@ -32,33 +35,35 @@ tasks::TaskInput text_input(const TextRow& row, std::string_view where) {
   return input;
 }
 
-// Of words' weights: those of a word that only one text has meet zero.
-double sparse_cosine(const tasks::EmbedSparseResult& a, const tasks::EmbedSparseResult& b) {
-  std::map<int64_t, double> weights;
-  double squares_a = 0;
-  for (const auto& word : a.weights) {
-    weights[word.id] = word.weight;
-    squares_a += double{word.weight} * word.weight;
-  }
-  double product = 0;
-  double squares_b = 0;
-  for (const auto& word : b.weights) {
-    const auto found = weights.find(word.id);
-    if (found != weights.end()) product += found->second * word.weight;
-    squares_b += double{word.weight} * word.weight;
-  }
-  return squares_a > 0 && squares_b > 0 ? product / std::sqrt(squares_a * squares_b) : 0;
-}
-
 // As the folder's similarity_fn_name says: the nearer the greater.
-double vector_similarity(std::string_view name, const tasks::EmbedResult& a,
-                         const tasks::EmbedResult& b) {
-  if (name == "cosine") return math::cosine(a.embedding, b.embedding);
-  if (name == "dot" || name == "dot_product") return math::dot(a.embedding, b.embedding);
-  if (name == "euclidean") return -math::euclidean_distance(a.embedding, b.embedding);
-  if (name == "manhattan") return -math::manhattan_distance(a.embedding, b.embedding);
+double vector_similarity(std::string_view name, std::span<const float> a,
+                         std::span<const float> b) {
+  if (name == "cosine") return math::cosine(a, b);
+  if (name == "dot" || name == "dot_product") return math::dot(a, b);
+  if (name == "euclidean") return -math::euclidean_distance(a, b);
+  if (name == "manhattan") return -math::manhattan_distance(a, b);
   fail(ErrorCode::kUnsupported, "similarity_fn_name \"", name,
        "\" is not known; accepted are cosine, dot, euclidean and manhattan");
+}
+
+// Of words' weights: those of a word that only one text has meet zero.
+double sparse_similarity(std::string_view name, const tasks::EmbedSparseResult& a,
+                         const tasks::EmbedSparseResult& b) {
+  std::map<int64_t, std::pair<float, float>> weights;
+  for (const auto& word : a.weights) weights[word.id].first = word.weight;
+  for (const auto& word : b.weights) weights[word.id].second = word.weight;
+  std::vector<float> left;
+  std::vector<float> right;
+  for (const auto& [id, pair] : weights) {
+    left.push_back(pair.first);
+    right.push_back(pair.second);
+  }
+  return vector_similarity(name, left, right);
+}
+
+// Where the folder names nothing: as sentence-transformers' classes have it.
+std::string_view default_similarity(TaskKind task) {
+  return task == TaskKind::kEmbedSparse ? "dot" : "cosine";
 }
 
 // What a pair of vectors is compared by.
@@ -67,12 +72,13 @@ double similarity(const Run& a, const Run& b, std::string_view name) {
     return tasks::max_sim(*query, std::get<tasks::EmbedMultiResult>(b.result));
   }
   if (const auto* words = std::get_if<tasks::EmbedSparseResult>(&a.result)) {
-    return sparse_cosine(*words, std::get<tasks::EmbedSparseResult>(b.result));
+    return sparse_similarity(name, *words, std::get<tasks::EmbedSparseResult>(b.result));
   }
   if (const auto* vector = std::get_if<tasks::EmbedResult>(&a.result)) {
-    return vector_similarity(name, *vector, std::get<tasks::EmbedResult>(b.result));
+    return vector_similarity(name, vector->embedding,
+                             std::get<tasks::EmbedResult>(b.result).embedding);
   }
-  return math::cosine(a.raw, b.raw);
+  return vector_similarity(name, a.raw, b.raw);
 }
 
 /// Pairs of texts whose similarity should follow the score. With another model the outputs are
@@ -80,7 +86,8 @@ double similarity(const Run& a, const Run& b, std::string_view name) {
 class EmbedMeasure final : public Measure {
  public:
   EmbedMeasure(const LoadedModel& model, std::span<const TextRow> rows, tasks::TaskOptions options)
-      : similarity_(model.manifest().similarity.value_or("cosine")),
+      : similarity_(
+            model.manifest().similarity.value_or(std::string(default_similarity(model.task())))),
         scored_(any(rows, [](const TextRow& row) { return row.score && row.text_pair; })),
         options_(std::move(options)) {}
 
@@ -107,7 +114,9 @@ class EmbedMeasure final : public Measure {
                std::string_view where) override {
     for (size_t i = 0; i < runs.size(); ++i) {
       check_alike(reference[i], runs[i], where);
-      cosines_.push_back(math::cosine(reference[i].raw, runs[i].raw));
+      // Of texts without any word both may be 0, which has no direction.
+      const bool same = reference[i].raw == runs[i].raw;
+      cosines_.push_back(same ? 1 : math::cosine(reference[i].raw, runs[i].raw));
     }
   }
 
@@ -118,7 +127,9 @@ class EmbedMeasure final : public Measure {
     against.compared = static_cast<int64_t>(cosines_.size());
     against.cosine_median = math::quantile(cosines_, 0.5);
     against.cosine_p01 = math::quantile(cosines_, 0.01);
-    against.cosine_lower_95 = math::median_lower_95(cosines_);
+    // That the least of four lies above the median of all has a chance of 0.5^4, over 5 %.
+    constexpr size_t kLeastTexts = 5;
+    against.cosine_lower_95 = cosines_.size() < kLeastTexts ? -1 : math::median_lower_95(cosines_);
     for (const double cosine : cosines_) {
       against.divergence += (1 - cosine) / static_cast<double>(cosines_.size());
     }
@@ -191,6 +202,7 @@ class ScoreMeasure final : public Measure {
       against.compared = count;
       against.divergence = relative_square_error();
     }
+    against.scores = count;
     against.spearman = math::spearman(theirs_, mine_);
     against.spearman_lower_95 = math::spearman_lower_95(*against.spearman, count);
   }
@@ -257,7 +269,7 @@ class QaMeasure final : public Measure {
     std::vector<std::string> truths;
     for (const AnswerSpan& answer : row.answers) truths.push_back(answer.text);
     const tasks::AnswerScore score = tasks::score_answer(best(runs[0]).answer, truths);
-    verdicts_.push_back(score.exact > 0 ? 1 : 0);
+    verdicts_.push_back(score.exact > 0 && math::all_finite(runs[0].raw) ? 1 : 0);
     exact_ += score.exact;
     f1_ += score.f1;
     ++scored_;
@@ -267,7 +279,8 @@ class QaMeasure final : public Measure {
                std::string_view) override {
     const tasks::Answer theirs = best(reference[0]);
     const tasks::Answer mine = best(runs[0]);
-    differences_.add(theirs.start != mine.start || theirs.end != mine.end);
+    differences_.add(theirs.start != mine.start || theirs.end != mine.end ||
+                     !math::all_finite(runs[0].raw));
     // Other windows, other distributions: only the answers can be compared then.
     if (reference[0].raw.size() != runs[0].raw.size()) return;
     int64_t row = 0;
@@ -369,7 +382,8 @@ Agreement Differences::agreement() const {
   double sum = 0;
   for (const double kl : kls) sum += kl;
   agreement.kl = agreement.divergence = sum / static_cast<double>(kls.size());
-  agreement.kl_upper_95 = math::mean_upper_95(kls);
+  // One text says nothing of the next.
+  agreement.kl_upper_95 = kls.size() < 2 ? kInfinity : math::mean_upper_95(kls);
   return agreement;
 }
 

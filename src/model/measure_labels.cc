@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "math/agreement.h"
+#include "math/finite.h"
 #include "model/measure.h"
 #include "tasks/code_points.h"
 #include "tasks/metrics.h"
@@ -76,7 +77,9 @@ class ClassifyMeasure final : public Measure {
     }
     truth_.push_back(static_cast<int64_t>(*truth.begin()));
     found_.push_back(static_cast<int64_t>(greatest(runs[0].raw)));
-    verdicts_.push_back(truth_.back() == found_.back() ? 1 : 0);
+    // Of numbers that are none the first would be the greatest.
+    const bool decided = math::all_finite(runs[0].raw);
+    verdicts_.push_back(decided && truth_.back() == found_.back() ? 1 : 0);
   }
 
   void compare(std::span<const Run> reference, std::span<const Run> runs,
@@ -111,7 +114,7 @@ class ClassifyMeasure final : public Measure {
  private:
   // Accuracy is of whole sets, as scikit-learn's; F1 the mean over all labels.
   void score_several(const std::set<size_t>& truth, std::span<const float> logits) {
-    bool exact = true;
+    bool exact = math::all_finite(logits);
     for (size_t i = 0; i < logits.size(); ++i) {
       const bool found = logits[i] > 0;
       const bool right = truth.contains(i);

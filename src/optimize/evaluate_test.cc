@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "model/model_path.h"
 #include "model/test_util.h"
@@ -190,6 +192,20 @@ TEST(Evaluate, RanksPairsByCosineOrLogit) {
   EXPECT_FALSE(run(*regression, rows, regression.get()).against->flips);
 }
 
+TEST(Evaluate, BoundsOfFewTextsBoundNothing) {
+  const auto embed = load("bert-base");
+  std::string rows;
+  for (int i = 0; i < 4; ++i) rows += cat("{\"text\":\"Text number ", i, ".\"}\n");
+  EXPECT_EQ(run(*embed, rows, embed.get()).against->cosine_lower_95, -1);
+  rows += "{\"text\":\"One more.\"}\n";
+  EXPECT_NEAR(*run(*embed, rows, embed.get()).against->cosine_lower_95, 1, 1e-12);
+  const auto classify = load("bert-sequence-classification");
+  const std::string one = "{\"text\":\"One.\"}\n";
+  EXPECT_EQ(run(*classify, one, classify.get()).against->kl_upper_95,
+            std::numeric_limits<double>::infinity());
+  EXPECT_NEAR(*run(*classify, rows, classify.get()).against->kl_upper_95, 0, 1e-12);
+}
+
 TEST(Evaluate, WritesOnlyTheKeysThatApply) {
   const auto model = load("bert-base");
   EXPECT_EQ(evaluation_json(run(*model, "")), "{\"n\":0}");
@@ -236,6 +252,39 @@ TEST(Evaluate, RanksPairsAsTheFolderSays) {
   EXPECT_NEAR(correlation("manhattan"), 1, 1e-12);
   EXPECT_NEAR(correlation("dot"), -1, 1e-12);
   EXPECT_THROW(correlation("chebyshev"), Error);
+}
+
+// Words of a longer text are more and heavier: its product with its like is the greater one, though
+// the shorter ones are the same.
+TEST(Evaluate, RanksSparsePairsAsTheFolderSays) {
+  const TempFolder folder;
+  std::filesystem::copy(testdata("retrieval/splade"), folder.path(),
+                        std::filesystem::copy_options::recursive);
+  const std::filesystem::path config = folder.path() / "config_sentence_transformers.json";
+  const std::string original = read_file(config);
+  const std::string named = R"("similarity_fn_name": "dot")";
+  ASSERT_NE(original.find(named), std::string::npos);
+  const auto correlation = [&](const std::string& name) {
+    std::string json = original;
+    json.replace(json.find(named), named.size(), cat(R"("similarity_fn_name": )", name));
+    std::filesystem::remove(config);
+    write_file(config, json);
+    ModelOptions options;
+    options.pool = std::make_shared<ThreadPool>(1);
+    const auto model = LoadedModel::load(resolve_model(folder.path().string()), options);
+    EXPECT_EQ(model->task(), tasks::TaskKind::kEmbedSparse);
+    return *run(*model, R"({"text":"rain","text_pair":"rain","score":2})"
+                        "\n"
+                        R"({"text":"It rained on us in Zurich.",)"
+                        R"("text_pair":"It rained on us in Zurich, a b.","score":1})")
+                .spearman;
+  };
+  EXPECT_NEAR(correlation("\"cosine\""), 1, 1e-12);
+  EXPECT_NEAR(correlation("\"euclidean\""), 1, 1e-12);
+  EXPECT_NEAR(correlation("\"manhattan\""), 1, 1e-12);
+  EXPECT_NEAR(correlation("\"dot\""), -1, 1e-12);
+  EXPECT_NEAR(correlation("null"), -1, 1e-12) << "what sparse encoders have where none is named";
+  EXPECT_THROW(correlation("\"chebyshev\""), Error);
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 // What each layer adds to the loss, with the layers before it run once.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
-#include "quant/partial_run.h"
 #include "quant/search.h"
+#include "quant/token_rows.h"
 
 namespace tamis::quant {
 
@@ -66,10 +68,7 @@ class Ranking {
       const std::vector<int> readers = graph.consumers(id);
       if (readers.empty() || static_cast<size_t>(readers.back()) < next) continue;
       // A partial run starts from float rows by token; whatever else there is, it computes again.
-      const graph::Value& value = graph.value(id);
-      const bool by_token = value.dtype == DType::kF32 && value.shape.rank() == 2 &&
-                            value.shape.symbol() == graph::Symbol::kTokens;
-      if (by_token) names.push_back(value.name);
+      if (is_token_rows(graph.value(id))) names.push_back(graph.value(id).name);
     }
     for (const std::string& name : names) run_.get(name);
     run_.keep_for(next);
@@ -81,8 +80,9 @@ class Ranking {
     const graph::Value& value = input_.quantized.value(input_.quantized.find_value(target_));
     const int64_t width = value.shape[1].size;
     const auto count = static_cast<int64_t>(rows.size()) / std::max<int64_t>(1, width);
-    return score_(TensorView(DType::kF32, Shape{count, width},
-                             reinterpret_cast<const std::byte*>(rows.data())));
+    const double score = score_(TensorView(DType::kF32, Shape{count, width},
+                                           reinterpret_cast<const std::byte*>(rows.data())));
+    return std::isnan(score) ? std::numeric_limits<double>::infinity() : score;
   }
 
   const RankingInput& input_;
@@ -109,7 +109,8 @@ std::vector<double> rank_layers(const RankingInput& input, std::span<const Layer
     if (progress && !progress(static_cast<double>(i) / static_cast<double>(order.size()))) {
       fail(ErrorCode::kCancelled, "quantization: cancelled");
     }
-    gains[order[i]] = full - ranking.without(sets[order[i]]);
+    const double gain = full - ranking.without(sets[order[i]]);
+    gains[order[i]] = std::isnan(gain) ? 0 : gain;
   }
   return gains;
 }
