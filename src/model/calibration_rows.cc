@@ -1,7 +1,7 @@
 #include "model/calibration_rows.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "base/error.h"
 #include "model/calibration_texts.h"
@@ -139,6 +139,18 @@ bool keep_truth(const LoadedModel& model, const std::vector<TextRow>& rows) {
                      [task](const TextRow& row) { return row_has_truth(task, row); });
 }
 
+// Every second one is held out. A text that comes again goes where it went before: what was looked
+// at measures nothing, and a text that is measured twice would be counted as two.
+void divide(std::vector<TextRow> rows, CalibrationRows& parts) {
+  std::map<std::string, bool> held_out;
+  for (TextRow& row : rows) {
+    const bool holds = held_out.size() % 2 != 0;
+    const auto [place, is_new] = held_out.emplace(words_of(row), holds);
+    if (place->second && !is_new) continue;
+    (place->second ? parts.held_out : parts.used).push_back(std::move(row));
+  }
+}
+
 void drop_truth(TextRow& row) {
   row.label.reset();
   row.labels.clear();
@@ -181,9 +193,7 @@ CalibrationRows split_rows(const LoadedModel& model, std::vector<TextRow> rows,
   if (task == TaskKind::kFillMask) {
     for (TextRow& row : rows) add_mask(model, row);
   }
-  for (size_t i = 0; i < rows.size(); ++i) {
-    (i % 2 == 0 ? parts.used : parts.held_out).push_back(std::move(rows[i]));
-  }
+  divide(std::move(rows), parts);
   if (parts.used.size() < kFewTexts && !parts.built_in) {
     const std::vector<TextRow> more = built_in_rows(model);
     parts.added = static_cast<int64_t>(more.size() / 2);

@@ -25,7 +25,8 @@ struct CalibrationRows {
   int64_t added = 0;  ///< built-in rows among `used` that fill up a file of few texts
 };
 
-/// Every second row is held out. No rows: the built-in texts, as pairs where the task asks for two
+/// Every second text is held out; one that comes again stays on the side where it is, and is
+/// measured once. No rows: the built-in texts, as pairs where the task asks for two
 /// texts (a question and a context, a query and what to rank), with a mask where it asks for one.
 /// A file of few texts is filled up with built-in ones for calibration only. Truth (labels,
 /// answers) is kept on the rows held out where every row has it and the task knows it; it is

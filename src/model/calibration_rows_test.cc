@@ -1,0 +1,32 @@
+#include "model/calibration_rows.h"
+
+#include "model/test_util.h"
+
+namespace tamis::api {
+namespace {
+
+std::vector<std::string> texts_of(const std::vector<TextRow>& rows) {
+  std::vector<std::string> texts;
+  for (const TextRow& row : rows) texts.push_back(*row.text);
+  return texts;
+}
+
+// Nothing is measured that was looked at, and nothing twice.
+TEST(SplitRows, ATextThatComesAgainIsOnOneSide) {
+  const auto model = load_checkpoint("models/bert-sequence-classification");
+  std::vector<TextRow> rows;
+  for (const char* text : {"one", "two", "one", "one", "three", "two", "four", "two"}) {
+    rows.emplace_back();
+    rows.back().text = text;
+  }
+  const CalibrationRows parts = split_rows(*model, rows, "rows.tsv");
+  EXPECT_EQ(texts_of(parts.held_out), (std::vector<std::string>{"two", "four"}));
+  const std::vector<std::string> used = texts_of(parts.used);
+  ASSERT_GE(used.size(), 4U);
+  EXPECT_EQ(std::vector<std::string>(used.begin(), used.begin() + 4),
+            (std::vector<std::string>{"one", "one", "one", "three"}));
+  EXPECT_EQ(static_cast<int64_t>(used.size()), 4 + parts.added);
+}
+
+}  // namespace
+}  // namespace tamis::api
