@@ -48,7 +48,10 @@ struct OptimizeOptions {
 struct PlanReport {
   std::string name;       ///< "int8, 2 of 36 in float"
   std::string precision;  ///< "fp32", "bf16" or "int8"
+  /// By the clock if that was asked for, else by the cost table; where the plan's integers are
+  /// simulated an estimate from it.
   double us_per_token = 0;
+  bool estimated = false;
   double loss = 0;  ///< in the budget's metric: a share, nats, 1 - cosine, 1 - correlation
   double loss_upper_95 = 0;
   bool within_budget = false;

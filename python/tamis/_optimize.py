@@ -64,13 +64,23 @@ class Report:
                 f"{self.seconds:.0f} s</p>{table}")
 
 
+# What a plan's microseconds are: by the clock, by the cost table, or an estimate where its integers
+# are simulated.
+_PRICES = ("clock_us_per_token", "table_us_per_token", "estimated_us_per_token")
+
+
+def _number(value: Optional[float]) -> float:
+    """JSON has no infinity: what is not bounded, or of answers that are not finite, is null."""
+    return float("inf") if value is None else value
+
+
 def _report(bundle: str, text: str) -> Report:
     data = json.loads(text)
     quantization = data.get("quantization", {})
     plans = tuple(
         Plan(row["name"], row["precision"],
-             row.get("clock_us_per_token", row["table_us_per_token"]), row["loss"],
-             row["loss_upper_95"], row["within_budget"], row["on_front"])
+             next(row[key] for key in _PRICES if key in row), _number(row["loss"]),
+             _number(row["loss_upper_95"]), row["within_budget"], row["on_front"])
         for row in quantization.get("plans", []))
     budget = quantization.get("budget", {}).get("asked")
     return Report(bundle, data["precision"], data["succeeded"], data["seconds"],

@@ -74,6 +74,7 @@ void take_plans(const api::PlanChoice& choice, OptimizeReport& out) {
     plan.name = row.name;
     plan.precision = engine::precision_name(row.precision);
     plan.us_per_token = api::price_us(row);
+    plan.estimated = api::is_estimate(row);
     plan.loss = row.loss.estimate;
     plan.loss_upper_95 = row.loss.upper_95;
     plan.within_budget = row.met;

@@ -120,14 +120,14 @@ void add_embedding(models::BuiltModel& built, onnx::ImportedModel& imported,
 
 onnx::ImportOptions import_options(const std::optional<ModelConfig>& config,
                                    const models::BuildOptions& options) {
-  onnx::ImportOptions import;
-  if (config) import.prefix = models::encoder_prefix(config->model_type);
-  if (!options.project) return import;
-  import.multiply = [&options](const onnx::ConstantProduct& p) {
+  onnx::ImportOptions own;
+  if (config) own.prefix = models::encoder_prefix(config->model_type);
+  if (!options.project) return own;
+  own.multiply = [&options](const onnx::ConstantProduct& p) {
     const models::Projection one{p.m, p.n, p.k, p.x, p.w, nullptr, p.y};
     options.project(one);
   };
-  return import;
+  return own;
 }
 
 }  // namespace
@@ -217,8 +217,8 @@ SourceModel read_onnx_model(const fs::path& file, const fs::path& folder,
   built.hidden_size = imported.hidden_size;
   built.type_vocab_size = imported.type_vocab_size;
   // Rotary positions have no table to read it from.
-  built.max_positions =
-      imported.max_positions == 0 && config ? models::max_positions(*config) : imported.max_positions;
+  built.max_positions = imported.max_positions == 0 && config ? models::max_positions(*config)
+                                                              : imported.max_positions;
   built.output_size = imported.output_size;
   refuse_modules(options, file);
   if (built.head == HeadKind::kEmbedding) add_embedding(built, imported, options);

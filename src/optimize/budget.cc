@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 
 #include "base/error.h"
+#include "optimize/format.h"
 
 namespace tamis::api {
 
@@ -40,13 +40,6 @@ constexpr std::string_view kAccepted =
     "100)";
 
 const MetricRow& row_of(BudgetMetric metric) { return kMetrics[static_cast<size_t>(metric)]; }
-
-template <typename... Arguments>
-std::string format(const char* pattern, Arguments... arguments) {
-  char buffer[128];
-  std::snprintf(buffer, sizeof(buffer), pattern, arguments...);
-  return buffer;
-}
 
 bool is_embedding(TaskKind task) {
   return task == TaskKind::kEmbed || task == TaskKind::kEmbedSparse ||

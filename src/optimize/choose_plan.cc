@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "graph/mark_switches.h"
 #include "quant/cost.h"
 #include "quant/plain_plan.h"
 
@@ -27,13 +28,6 @@ constexpr double kEqualSpeed = 0.01;
 // What a plan must gain on fp32 to be called faster.
 constexpr double kFaster = 0.98;
 
-Graph without_marks(Graph graph) {
-  for (Node& node : graph.nodes()) {
-    for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
-  }
-  return graph;
-}
-
 // What plans of bf16 and INT8 compute attention in.
 Graph with_bf16_attention(Graph graph) {
   graph::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
@@ -42,9 +36,10 @@ Graph with_bf16_attention(Graph graph) {
 
 class Chooser {
  public:
-  Chooser(const LoadedModel& model, const Calibrated& calibrated, HeldOut& held_out,
-          const ChooseOptions& options)
+  Chooser(const LoadedModel& model, const StoredTables& tables, const Calibrated& calibrated,
+          HeldOut& held_out, const ChooseOptions& options)
       : model_(model),
+        tables_(tables),
         source_(calibrated.source),
         quantized_(calibrated.quantized.graph),
         held_out_(held_out),
@@ -53,29 +48,32 @@ class Chooser {
     choice_.budget = options.budget;
     choice_.held_out = held_out.rows();
     choice_.decides = options.search;
+    choice_.simulated = simulated_;
     cost_.isas = model.isas();
     choice_.cost_table = quant::table_name(*cost_.table);
   }
 
   PlanChoice run() {
-    measure(without_marks(*options_.marked), "fp32", Precision::kFp32, {});
+    measure_fp32();
     if (model_.isas().has(Isa::kAvx512Bf16)) {
-      measure(with_bf16_attention(without_marks(source_)), "bf16", Precision::kBf16, {});
+      measure(with_bf16_attention(graph::without_marks(source_)), "bf16", Precision::kBf16);
     }
     progress(0.05);
     if (!simulated_ && model_.trained_ranges().empty()) {
       Graph nearest = with_bf16_attention(source_);
       quant::make_plain_plan(nearest);
-      measure(nearest, "int8, rounded to nearest", Precision::kInt8, {});
+      measure(nearest, "int8, rounded to nearest", Precision::kInt8);
+      choice_.rows.back().to_nearest = true;
     }
     const quant::SearchResult found = search();
     choose(found);
     if (options_.search) take_the_most_accurate();
-    mark_front();
     choice_.faster = price(choice_.row()) < kFaster * price(choice_.rows[0]);
     // Integers that are simulated are for hardware elsewhere; fp32 itself keeps any budget.
     choice_.met =
         choice_.row().met && (choice_.faster || choice_.row().precision == Precision::kInt8);
+    if (choice_.decides && !choice_.met && choice_.chosen == 0 && !options_.keep_tables) give_up();
+    mark_front();
     progress(1);
     return std::move(choice_);
   }
@@ -85,29 +83,55 @@ class Chooser {
     if (options_.progress) options_.progress(fraction);
   }
 
-  // Adds a row for a graph; the loss that decides.
+  // Adds a row for a graph; the loss that decides. `known`: what was measured of it already.
   double measure(const Graph& graph, std::string name, Precision precision,
-                 std::vector<std::string> in_float) {
+                 const std::optional<Evaluation>& known = std::nullopt) {
     PlanRow row;
     row.name = std::move(name);
     row.precision = precision;
-    row.in_float = std::move(in_float);
-    quant::CostModel cost = cost_;
-    cost.bf16 = precision == Precision::kBf16;
-    const auto runner = model_.make_runner(graph, precision);
-    const bool in_float_arithmetic = precision == Precision::kInt8 && simulated_;
-    row.table_us =
-        1e-3 * quant::graph_ns(
-                   in_float_arithmetic ? without_marks(source_) : model_.load_graph(graph), cost);
-    if (in_float_arithmetic) row.table_us *= (1 + quant::float_work(graph)) / 2;
+    row.simulated = precision == Precision::kInt8 && simulated_;
+    row.table_us = 1e-3 * table_price(graph, row);
+    const bool runs = options_.measure || !known;
+    const auto runner = runs ? model_.make_runner(graph, precision) : nullptr;
     if (options_.measure) row.clock_us = time(*runner);
-    row.evaluation = held_out_.compare(*runner);
+    row.evaluation = known ? *known : held_out_.compare(*runner);
     row.loss = loss_of(row.evaluation, options_.budget);
     const double decides = deciding_loss(row.loss, options_.budget);
     row.met = decides <= options_.budget.limit;
     choice_.rows.push_back(std::move(row));
     graphs_.push_back(graph);
     return decides;
+  }
+
+  void measure_fp32() {
+    measure(graph::without_marks(tables_.marked), "fp32", Precision::kFp32,
+            tables_.choice.evaluation);
+    const BudgetLoss& loss = choice_.rows[0].loss;
+    if (!std::isnan(loss.estimate) && !std::isnan(loss.upper_95)) return;
+    // Of the same answers twice: the texts do not tell any two models apart.
+    fail(ErrorCode::kInvalidArgument, "--budget ", metric_name(options_.budget.metric),
+         ": the held-out texts do not give it; fp32's answers to them are all alike, or too few");
+  }
+
+  // Nanoseconds of a token.
+  [[nodiscard]] double table_price(const Graph& graph, const PlanRow& row) const {
+    quant::CostModel cost = cost_;
+    cost.bf16 = row.precision == Precision::kBf16;
+    const Graph loaded = model_.load_graph(graph);
+    if (!row.simulated) return quant::graph_ns(loaded, cost);
+    return quant::graph_ns(model_.load_graph(graph::without_marks(source_)), cost) *
+           (1 + quant::float_work(loaded)) / 2;
+  }
+
+  // The bundle is the checkpoint, and what is said of it was measured on that.
+  void give_up() {
+    choice_.gave_up = true;
+    measure(model_.graph(), "fp32", Precision::kFp32);
+    choice_.rows[0] = std::move(choice_.rows.back());
+    choice_.rows.pop_back();
+    graphs_[0] = std::move(graphs_.back());
+    graphs_.pop_back();
+    choice_.graph = graphs_[0];
   }
 
   // Microseconds a token, the best of some runs of 8 x 128 tokens on all threads.
@@ -163,7 +187,8 @@ class Chooser {
         });
     for (size_t i = 0; i < sets.size(); ++i) {
       const char* group = i < linears ? "linear" : i < linears + by_layer.size() ? "layer" : "kind";
-      choice_.sensitivities.push_back({sets[i].name, group, gains[i], 1e-3 * sets[i].price});
+      choice_.sensitivities.push_back(
+          {sets[i].name, group, gains[i], simulated_ ? sets[i].price : 1e-3 * sets[i].price});
     }
     return {gains.begin(), gains.begin() + static_cast<std::ptrdiff_t>(linears)};
   }
@@ -202,7 +227,7 @@ class Chooser {
       const size_t in_float = layers.size() - std::min(layers.size(), count);
       const std::string name =
           in_float == 0 ? "int8" : cat("int8, ", in_float, " of ", layers.size(), " in float");
-      return measure(graph, cat(name, suffix), Precision::kInt8, {});
+      return measure(graph, cat(name, suffix), Precision::kInt8);
     });
     for (size_t i = 0; i < found.points.size(); ++i) {
       choice_.rows[first_integer_ + i].in_float = found.points[i].in_float;
@@ -212,9 +237,7 @@ class Chooser {
 
   // The kernels that run such a plan are elsewhere; there, products of integers take half the time.
   [[nodiscard]] static double simulated_price(const Graph& graph, const Node& node) {
-    const bool integers =
-        node.op == graph::OpKind::kQuantizedMatMul || quant::is_integer_attention(node);
-    return (integers ? 0.5 : 1.0) * quant::product_work(graph, node);
+    return (1 - 0.5 * quant::integer_share(node)) * quant::row_work(graph, node);
   }
 
   // Integer weights and attentions of a graph.
@@ -222,8 +245,10 @@ class Chooser {
     std::vector<graph::ValueId> weights;
     size_t attentions = 0;
     for (const Node& node : graph.nodes()) {
-      attentions += quant::is_integer_attention(node) ? 1 : 0;
-      if (node.op == graph::OpKind::kQuantizedMatMul) {
+      if (!quant::is_in_integers(node)) continue;
+      if (node.op == graph::OpKind::kAttention) {
+        ++attentions;
+      } else {
         weights.push_back(node.operand(graph::Operand::kWeight));
       }
     }
@@ -267,8 +292,10 @@ class Chooser {
     choice_.graph = graphs_[choice_.chosen];
   }
 
+  // NaN, of answers that are not finite, is as far as can be.
   [[nodiscard]] static double divergence(const PlanRow& row) {
-    return row.evaluation.against->divergence;
+    const double found = row.evaluation.against->divergence;
+    return std::isnan(found) ? std::numeric_limits<double>::infinity() : found;
   }
 
   void mark_front() {
@@ -284,6 +311,7 @@ class Chooser {
   }
 
   const LoadedModel& model_;
+  const StoredTables& tables_;
   const Graph& source_;
   const Graph& quantized_;
   HeldOut& held_out_;
@@ -298,9 +326,10 @@ class Chooser {
 
 }  // namespace
 
-PlanChoice choose_plan(const LoadedModel& model, const Calibrated& calibrated, HeldOut& held_out,
+PlanChoice choose_plan(const LoadedModel& model, const StoredTables& tables,
+                       const Calibrated& calibrated, HeldOut& held_out,
                        const ChooseOptions& options) {
-  return Chooser(model, calibrated, held_out, options).run();
+  return Chooser(model, tables, calibrated, held_out, options).run();
 }
 
 }  // namespace tamis::api

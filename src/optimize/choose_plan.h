@@ -12,6 +12,7 @@
 
 #include "optimize/budget.h"
 #include "optimize/calibrate.h"
+#include "optimize/choose_tables.h"
 #include "optimize/held_out.h"
 #include "quant/search.h"
 
@@ -22,8 +23,12 @@ struct PlanRow {
   std::string name;  ///< "fp32", "int8", "int8, 2 layers in float"
   engine::Precision precision = engine::Precision::kFp32;
   std::vector<std::string> in_float;  ///< quantizers switched off on top of the marks' own state
-  double table_us = 0;                ///< a token on one thread at 128 tokens, by the cost table
-  std::optional<double> clock_us;     ///< the same by the clock; only if asked for
+  bool to_nearest = false;            ///< weights rounded to nearest, nothing calibrated
+  /// A token on one thread at 128 tokens, by the cost table. Where its integers are simulated it is
+  /// an estimate: the table's time in float, less half of it for the share of integers.
+  double table_us = 0;
+  bool simulated = false;          ///< no kernels here for its integers
+  std::optional<double> clock_us;  ///< by the clock, as it runs here; only if asked for
   Evaluation evaluation;
   BudgetLoss loss;
   bool met = false;
@@ -35,16 +40,20 @@ struct SensitivityRow {
   std::string name;   ///< a layer ("layer.3"), a kind ("attention.self") or a quantizer
   std::string group;  ///< "layer", "kind" or "linear"
   double gain = 0;    ///< divergence from fp32 that goes away
-  double price_us = 0;
+  /// Of a token, more than in integers: microseconds by the cost table; multiplications, those of
+  /// integers counted half, where the choice is simulated.
+  double price = 0;
 };
 
 struct PlanChoice {
   graph::Graph graph;
   std::vector<PlanRow> rows;
   size_t chosen = 0;
-  bool decides = true;  ///< the budget was to be kept, not only reported
-  bool met = false;     ///< the chosen plan keeps the budget
-  bool faster = false;  ///< ... and is faster than fp32
+  bool decides = true;     ///< the budget was to be kept, not only reported
+  bool simulated = false;  ///< integers have no kernels here: what is said of prices
+  bool met = false;        ///< the chosen plan keeps the budget
+  bool gave_up = false;    ///< no plan did: the chosen one is the checkpoint in fp32, tables too
+  bool faster = false;     ///< ... and is faster than fp32
   Budget budget;
   int64_t held_out = 0;    ///< rows measured on
   std::string cost_table;  ///< the CPU that PlanRow::table_us was measured on
@@ -54,17 +63,18 @@ struct PlanChoice {
 
 struct ChooseOptions {
   Budget budget;
-  bool search = true;    ///< false: the fully quantized plan whatever it loses
-  bool measure = false;  ///< time every plan by the clock and decide by that
-  /// What `calibrated` was made of: the model's marked_graph(), its tables stored as the bundle has
-  /// them. Outlives the call.
-  const graph::Graph* marked = nullptr;
+  bool search = true;       ///< false: the fully quantized plan whatever it loses
+  bool measure = false;     ///< time every plan by the clock and decide by that
+  bool keep_tables = true;  ///< false: where no plan keeps the budget, the checkpoint's are back
   std::function<void(double fraction)> progress;  ///< may be empty
 };
 
-/// `model` is the checkpoint in fp32 that `held_out` compares with. Throws what
-/// evaluate() throws, and as check_budget() and loss_of().
-[[nodiscard]] PlanChoice choose_plan(const LoadedModel& model, const Calibrated& calibrated,
-                                     HeldOut& held_out, const ChooseOptions& options);
+/// `model` is the checkpoint in fp32 that `held_out` compares with, `tables` what `calibrated` was
+/// made of; their evaluation, where there is one, is that of the first plan. Throws what evaluate()
+/// throws, and as check_budget() and loss_of(); Error{kInvalidArgument} if the held-out texts do
+/// not give the budget's figure.
+[[nodiscard]] PlanChoice choose_plan(const LoadedModel& model, const StoredTables& tables,
+                                     const Calibrated& calibrated, HeldOut& held_out,
+                                     const ChooseOptions& options);
 
 }  // namespace tamis::api

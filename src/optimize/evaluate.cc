@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "math/agreement.h"
 #include "model/measure.h"
+#include "optimize/format.h"
 #include "tasks/finite.h"
 
 namespace tamis::api {
@@ -54,13 +54,6 @@ void set_finite(std::optional<double>& value) {
 
 void write_optional(JsonWriter& json, std::string_view key, const std::optional<double>& value) {
   if (value) json.member(key, *value);
-}
-
-template <typename... Arguments>
-std::string format(const char* pattern, Arguments... arguments) {
-  char buffer[200];
-  std::snprintf(buffer, sizeof(buffer), pattern, arguments...);
-  return buffer;
 }
 
 void print_percent(std::string& text, const char* name, const std::optional<double>& value) {
@@ -125,8 +118,26 @@ Evaluation evaluate(const LoadedModel& model, const LoadedModel* other,
     result.paired = pair_verdicts(others->verdicts(), measure->verdicts());
   }
   set_finite(result.spearman);
-  if (result.against) set_finite(result.against->spearman);
+  if (result.against) {
+    set_finite(result.against->spearman);
+    set_finite(result.against->spearman_lower_95);
+  }
   return result;
+}
+
+void write_figures(JsonWriter& json, const Agreement& agreement) {
+  json.member("compared", agreement.compared);
+  write_optional(json, "flips", agreement.flip_share());
+  write_optional(json, "flips_upper_95", agreement.flips_upper_95());
+  write_optional(json, "flips_expected", agreement.expected_flips);
+  write_optional(json, "kl", agreement.kl);
+  write_optional(json, "kl_upper_95", agreement.kl_upper_95);
+  write_optional(json, "cosine_median", agreement.cosine_median);
+  write_optional(json, "cosine_lower_95", agreement.cosine_lower_95);
+  write_optional(json, "cosine_p01", agreement.cosine_p01);
+  write_optional(json, "spearman", agreement.spearman);
+  write_optional(json, "spearman_lower_95", agreement.spearman_lower_95);
+  json.member("divergence", agreement.divergence);
 }
 
 std::string evaluation_json(const Evaluation& evaluation) {
@@ -140,15 +151,8 @@ std::string evaluation_json(const Evaluation& evaluation) {
   write_optional(json, "f1", evaluation.answer_f1);
   write_optional(json, "spearman", evaluation.spearman);
   if (evaluation.against) {
-    const Agreement& against = *evaluation.against;
     json.key("against").begin_object();
-    write_optional(json, "flips", against.flip_share());
-    write_optional(json, "flips_upper_95", against.flips_upper_95());
-    write_optional(json, "flips_expected", against.expected_flips);
-    write_optional(json, "kl", against.kl);
-    write_optional(json, "cosine_median", against.cosine_median);
-    write_optional(json, "cosine_p01", against.cosine_p01);
-    write_optional(json, "spearman", against.spearman);
+    write_figures(json, *evaluation.against);
     json.end_object();
   }
   if (evaluation.paired) write_paired(json, *evaluation.paired);

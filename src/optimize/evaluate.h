@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/json.h"
 #include "formats/text_data.h"
 #include "model/evaluation.h"
 #include "model/loaded_model.h"
@@ -37,6 +38,9 @@ struct EvaluateOptions {
 [[nodiscard]] Evaluation evaluate(const LoadedModel& model, const LoadedModel* other,
                                   std::span<const TextRow> rows, const EvaluateOptions& options);
 
+/// Figures of an agreement as members of the object that is open: the one form of eval and of
+/// report.json.
+void write_figures(JsonWriter& json, const Agreement& agreement);
 /// The object of `tamis eval --json`.
 [[nodiscard]] std::string evaluation_json(const Evaluation& evaluation);
 /// Lines for a reader.

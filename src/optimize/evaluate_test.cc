@@ -213,7 +213,12 @@ TEST(Evaluate, WritesOnlyTheKeysThatApply) {
       evaluation_json(run(*model, "{\"text\":\"a b\"}\n{\"text\":\"c\"}", model.get()));
   const JsonDocument document = JsonDocument::parse(json, "eval");
   EXPECT_EQ(document.root().size(), 2U);
-  EXPECT_EQ(document.root().get("against").size(), 2U) << json;
+  const JsonView against = document.root().get("against");
+  for (const char* key :
+       {"compared", "cosine_median", "cosine_lower_95", "cosine_p01", "divergence"}) {
+    EXPECT_TRUE(against.get(key).exists()) << key << json;
+  }
+  EXPECT_EQ(against.size(), 5U) << json;
 }
 
 TEST(Evaluate, FlagsRowsThatWereCut) {

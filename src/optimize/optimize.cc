@@ -9,6 +9,7 @@
 #include "base/file_states.h"
 #include "base/staged_folder.h"
 #include "formats/sentence_transformers.h"
+#include "graph/mark_switches.h"
 #include "model/bundle.h"
 #include "model/calibration_rows.h"
 #include "model/self_test.h"
@@ -181,6 +182,10 @@ std::vector<std::string> unchecked_of(const OptimizeReport& report) {
   } else {
     list.emplace_back("Agreement on texts: only the self-test's were compared.");
   }
+  if (report.choice && report.manifest.task == tasks::TaskKind::kEmbedAll) {
+    list.emplace_back(
+        "Sparse vectors and those of tokens: only the text's one vector was compared.");
+  }
   if (report.simulated) {
     list.emplace_back("Speed of the integers: this scheme is simulated in float here.");
   }
@@ -242,8 +247,9 @@ class Optimization {
       // float32 is for those who want the checkpoint's bits.
       const bool exact = *load_.precision == engine::Precision::kFp32;
       graph = checkpoint_->graph();
-      store(graph, options_.embeddings.value_or(exact ? quant::EmbeddingStorage::kAsStored
-                                                      : quant::EmbeddingStorage::kHalf));
+      report_.embeddings =
+          store_tables(graph, options_.embeddings,
+                       exact ? quant::EmbeddingStorage::kAsStored : quant::EmbeddingStorage::kHalf);
       report_.manifest.precision = *load_.precision;
       if (report_.manifest.precision == engine::Precision::kBf16) {
         graph::set_attention_arithmetic(graph, graph::FloatArithmetic::kBf16);
@@ -266,43 +272,6 @@ class Optimization {
   }
 
  private:
-  void store(graph::Graph& graph, quant::EmbeddingStorage storage) {
-    report_.embeddings = {storage, quant::store_embeddings(graph, storage), std::nullopt};
-    if (!options_.embeddings) return;
-    for (const quant::KeptTable& table : report_.embeddings.report.kept) {
-      if (table.fits) continue;
-      fail(ErrorCode::kUnsupported, "--embeddings ", quant::embedding_storage_name(storage), ": \"",
-           table.name, "\": ", table.reason, ", the most in half precision; accepted is fp32");
-    }
-  }
-
-  // What the plan loses by its tables alone, in float32 with the tables of `marked`.
-  [[nodiscard]] Evaluation evaluate_tables(const graph::Graph& marked,
-                                           const HeldOut& held_out) const {
-    graph::Graph plain = marked;
-    for (graph::Node& node : plain.nodes()) {
-      for (graph::Quantizer& mark : node.quantizers) mark.enabled = false;
-    }
-    return held_out.compare(*checkpoint_->make_runner(std::move(plain), engine::Precision::kFp32));
-  }
-
-  // The marked graph with its tables as the bundle has them.
-  graph::Graph with_tables(const Budget& budget, const HeldOut& held_out) {
-    constexpr double kShareOfBudget = 0.1;
-    if (!options_.embeddings && options_.budget) {
-      graph::Graph small = checkpoint_->marked_graph();
-      store(small, quant::EmbeddingStorage::kInt8);
-      report_.embeddings.evaluation = evaluate_tables(small, held_out);
-      const double loss = deciding_loss(loss_of(*report_.embeddings.evaluation, budget), budget);
-      const bool smaller = report_.embeddings.report.in_integers > 0;
-      if (smaller && loss <= kShareOfBudget * budget.limit) return small;
-    }
-    graph::Graph marked = checkpoint_->marked_graph();
-    store(marked, options_.embeddings.value_or(quant::EmbeddingStorage::kHalf));
-    report_.embeddings.evaluation = evaluate_tables(marked, held_out);
-    return marked;
-  }
-
   graph::Graph quantized_graph() {
     const tasks::TaskKind task = checkpoint_->task();
     const tasks::Problem problem = checkpoint_->manifest().problem;
@@ -315,33 +284,39 @@ class Optimization {
     report_.scheme = options_.quantize.tensorrt ? "trt" : quant::scheme_name(load_.scheme);
     stage("running fp32", 0.02);
     HeldOut held_out(*checkpoint_, checkpoint_->runner(), rows.held_out, rows.held_source);
-    const graph::Graph marked = with_tables(budget, held_out);
+    const StoredTables tables =
+        choose_tables(checkpoint_->marked_graph(), options_.embeddings,
+                      options_.budget ? std::optional<Budget>(budget) : std::nullopt,
+                      [&](const graph::Graph& graph) {
+                        return held_out.compare(*checkpoint_->make_runner(
+                            graph::without_marks(graph), engine::Precision::kFp32));
+                      });
+    report_.embeddings = tables.choice;
     Calibrated calibrated =
-        calibrate(*checkpoint_, marked, rows.used, options_.quantize,
+        calibrate(*checkpoint_, tables.marked, rows.used, options_.quantize,
                   [&](double done) { stage("calibrating", 0.05 + 0.55 * done); });
     report_.quantization = std::move(calibrated.quantized.report);
     ChooseOptions choose;
     choose.budget = budget;
     choose.search = automatic_;
     choose.measure = options_.measure;
-    choose.marked = &marked;
+    choose.keep_tables = options_.embeddings.has_value();
     choose.progress = [&](double done) { stage("choosing", 0.6 + 0.25 * done); };
-    report_.choice = choose_plan(*checkpoint_, calibrated, held_out, choose);
+    report_.choice = choose_plan(*checkpoint_, tables, calibrated, held_out, choose);
     report_.manifest.precision = report_.choice->row().precision;
     return chosen_graph();
   }
 
-  // Where no plan keeps the budget, the bundle is the checkpoint: of its tables too, unless they
-  // were asked for otherwise.
+  // What is said of tables and layers is said of the graph that is written.
   graph::Graph chosen_graph() {
-    const PlanChoice& choice = *report_.choice;
-    const bool gives_up = choice.decides && !choice.met && &choice.row() == &choice.rows[0];
-    if (gives_up && !options_.embeddings) {
-      graph::Graph plain = checkpoint_->graph();
-      store(plain, quant::EmbeddingStorage::kAsStored);
-      return plain;
+    graph::Graph graph = std::move(report_.choice->graph);
+    if (report_.choice->gave_up) {
+      report_.embeddings = store_tables(graph, std::nullopt, quant::EmbeddingStorage::kAsStored);
+      report_.embeddings.evaluation = report_.choice->row().evaluation;
     }
-    return std::move(report_.choice->graph);
+    quant::keep_written(*report_.quantization, graph);
+    if (report_.choice->row().to_nearest) quant::keep_rounding_alone(*report_.quantization);
+    return graph;
   }
 
   const OptimizeOptions& options_;
@@ -356,26 +331,28 @@ class Optimization {
 
 }  // namespace
 
+void set_scheme(OptimizeOptions& options, std::string_view name) {
+  const bool tensorrt = name == "trt";
+  const std::optional<quant::Scheme> scheme =
+      tensorrt ? quant::Scheme::kStatic : quant::find_scheme(name);
+  if (!scheme) {
+    fail(ErrorCode::kInvalidArgument, "there is no scheme \"", name, "\"; accepted are ",
+         quant::list_schemes("trt"));
+  }
+  options.quantize.tensorrt = tensorrt;
+  options.model.scheme = *scheme;
+  // Whole, or not at all.
+  if (tensorrt) {
+    options.model.enable.insert(options.model.enable.begin(), "*.matmul_quantizer_*");
+  }
+}
+
 quant::EmbeddingStorage embeddings_option(std::string_view name) {
   const auto storage = quant::embedding_storage_from_name(name);
   if (!storage) {
     fail(ErrorCode::kInvalidArgument, "--embeddings ", name, ": must be fp32, fp16 or int8");
   }
   return *storage;
-}
-
-void set_scheme(OptimizeOptions& options, std::string_view name) {
-  constexpr std::string_view kNames[] = {"native", "static", "ort", "trt"};
-  if (std::find(std::begin(kNames), std::end(kNames), name) == std::end(kNames)) {
-    fail(ErrorCode::kInvalidArgument, "there is no scheme \"", name,
-         "\"; accepted are native, static, ort and trt");
-  }
-  options.quantize.tensorrt = name == "trt";
-  options.model.scheme = quant::scheme_from_name(name == "trt" ? "static" : name);
-  // Whole, or not at all.
-  if (name == "trt") {
-    options.model.enable.insert(options.model.enable.begin(), "*.matmul_quantizer_*");
-  }
 }
 
 bool OptimizeReport::succeeded() const { return !choice || choice->met || !choice->decides; }

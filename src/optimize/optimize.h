@@ -13,6 +13,7 @@
 #include "formats/text_data.h"
 #include "model/loaded_model.h"
 #include "optimize/choose_plan.h"
+#include "optimize/choose_tables.h"
 #include "optimize/optimize_report.h"
 #include "quant/embedding_rows.h"
 #include "quant/quantize.h"
@@ -41,6 +42,8 @@ struct OptimizeOptions {
 /// Reads --scheme: "native", "static", "ort", or "trt", which is static with quantize.tensorrt and
 /// attention on. Throws Error{kInvalidArgument} listing them.
 void set_scheme(OptimizeOptions& options, std::string_view name);
+/// Reads the value of --embeddings. Throws Error{kInvalidArgument} naming what it may be.
+[[nodiscard]] quant::EmbeddingStorage embeddings_option(std::string_view name);
 
 /// Called with what is being done and how far the whole is, 0..1.
 using OptimizeProgress = std::function<void(std::string_view stage, double fraction)>;

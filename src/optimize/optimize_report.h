@@ -10,6 +10,7 @@
 #include "engine/timing.h"
 #include "model/loaded_model.h"
 #include "optimize/choose_plan.h"
+#include "optimize/choose_tables.h"
 #include "quant/quantize.h"
 
 namespace tamis::api {
@@ -20,15 +21,6 @@ struct LatencyRow {
   int64_t seq = 0;
   engine::TimingStats before;  ///< the checkpoint in fp32, as every command runs it
   engine::TimingStats after;   ///< the bundle
-};
-
-/// How the embedding tables are stored, and what that alone loses.
-struct EmbeddingChoice {
-  quant::EmbeddingStorage storage = quant::EmbeddingStorage::kAsStored;
-  quant::EmbeddingReport report;
-  /// The checkpoint in fp32 with these tables against itself, on the held-out texts; nothing where
-  /// there are none.
-  std::optional<Evaluation> evaluation;
 };
 
 struct OptimizeReport {
@@ -43,8 +35,8 @@ struct OptimizeReport {
   double self_test_tolerance = 0;
   double seconds = 0;  ///< the whole took
   // INT8 and auto only.
-  std::optional<quant::QuantizeReport> quantization;
-  std::string scheme;              ///< as set_scheme() reads it
+  std::optional<quant::QuantizeReport> quantization;  ///< of the layers that are in integers
+  std::string scheme;                                 ///< as set_scheme() reads it
   double float_work = 1;           ///< share of the products' multiplications that stay in float
   bool simulated = false;          ///< the plan runs in float, its integers simulated
   std::string calibration_source;  ///< what the texts were
@@ -56,8 +48,5 @@ struct OptimizeReport {
   /// False if a budget was asked for, or auto, and no plan faster than fp32 keeps it.
   [[nodiscard]] bool succeeded() const;
 };
-
-/// Reads the value of --embeddings. Throws Error{kInvalidArgument} naming what it may be.
-[[nodiscard]] quant::EmbeddingStorage embeddings_option(std::string_view name);
 
 }  // namespace tamis::api

@@ -1,22 +1,15 @@
 #include "optimize/report.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "optimize/format.h"
 #include "quant/marks.h"
 
 namespace tamis::api {
 
 namespace {
-
-template <typename... Arguments>
-std::string format(const char* pattern, Arguments... arguments) {
-  char buffer[512];
-  std::snprintf(buffer, sizeof(buffer), pattern, arguments...);
-  return buffer;
-}
 
 double mebibytes(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
@@ -38,13 +31,11 @@ std::string front_lines(const PlanChoice& choice) {
   }
   std::stable_sort(front.begin(), front.end(),
                    [](const PlanRow* a, const PlanRow* b) { return price_us(*a) < price_us(*b); });
-  const bool clock = choice.row().clock_us.has_value();
-  std::string text = cat("  plans that no other beats (us a token by the ",
-                         clock ? "clock" : cat("cost table ", choice.cost_table), "):\n");
+  std::string text = cat("  plans that no other beats (us a token ", price_text(choice), "):\n");
   for (const PlanRow* row : front) {
-    text += format("  %s %-28s %8.2f us  %s%s\n", row == &choice.row() ? "*" : " ",
-                   row->name.c_str(), price_us(*row), agreement_text(row->evaluation).c_str(),
-                   row->met ? "" : "  (over the budget)");
+    text += format("  %s %-28s %8.2f us%s  %s%s\n", row == &choice.row() ? "*" : " ",
+                   row->name.c_str(), price_us(*row), is_estimate(*row) ? " estimated" : "",
+                   agreement_text(row->evaluation).c_str(), row->met ? "" : "  (over the budget)");
   }
   return text;
 }
@@ -57,10 +48,9 @@ std::string choice_lines(const OptimizeReport& report) {
               budget_text(choice.budget), ": ", choice.met ? "kept" : "NOT kept", ", ",
               certificate_text(choice, choice.row()), "\n");
   if (report.simulated) {
-    char share[16];
-    std::snprintf(share, sizeof(share), "%.1f", 100 * report.float_work);
-    text += cat("  the ", report.scheme, " form is simulated exactly in float: no speed-up here; ",
-                share, " % of the products' work stays in float\n");
+    text +=
+        cat("  the ", report.scheme, " form is simulated exactly in float: no speed-up here; ",
+            format("%.1f", 100 * report.float_work), " % of the products' work stays in float\n");
   }
   if (!report.quantization->dead.empty()) {
     text += cat("  ", report.quantization->dead.size(),
@@ -73,6 +63,19 @@ std::string choice_lines(const OptimizeReport& report) {
 }  // namespace
 
 double price_us(const PlanRow& row) { return row.clock_us.value_or(row.table_us); }
+
+bool is_estimate(const PlanRow& row) { return row.simulated && !row.clock_us; }
+
+std::string price_text(const PlanChoice& choice) {
+  if (choice.row().clock_us) {
+    return choice.simulated ? "by the clock, integers simulated in float, 8 x 128 tokens"
+                            : "by the clock, 8 x 128 tokens";
+  }
+  return cat("by the cost table ", choice.cost_table, ", one thread, 128 tokens",
+             choice.simulated ? "; of integers that are simulated here an estimate, products of "
+                                "integers at half the time"
+                              : "");
+}
 
 std::string agreement_text(const Evaluation& evaluation) {
   if (!evaluation.against || evaluation.against->compared == 0) return "nothing compared";
@@ -103,7 +106,9 @@ std::string agreement_text(const Evaluation& evaluation) {
 
 std::string certificate_text(const PlanChoice& choice, const PlanRow& row) {
   const bool certified = row.loss.upper_95 <= choice.budget.limit;
-  const int64_t compared = row.evaluation.against ? row.evaluation.against->compared : 0;
+  const Agreement against = row.evaluation.against.value_or(Agreement{});
+  const bool ranks = choice.budget.metric == BudgetMetric::kSpearman;
+  const int64_t compared = ranks ? against.scores : against.compared;
   return cat(certified ? "certified" : "not certified", " at n=", compared, ": ",
              loss_text(row.loss.upper_95, choice.budget.metric), " with 95 % confidence");
 }
@@ -142,8 +147,14 @@ std::map<std::string, double> quantizer_errors(const OptimizeReport& report) {
   std::map<std::string, double> errors;
   if (!report.quantization) return errors;
   for (const quant::LinearReport& linear : report.quantization->linears) {
-    for (const std::string& name : linear.names) errors[name] = linear.activation_error;
-    for (const std::string& name : linear.weight_names) errors[name] = linear.weight_error;
+    const auto add = [&errors](const std::vector<std::string>& names,
+                               const std::optional<double>& error) {
+      for (const std::string& name : names) {
+        if (error) errors[name] = *error;
+      }
+    };
+    add(linear.names, linear.activation_error);
+    add(linear.weight_names, linear.weight_error);
   }
   for (const quant::OperandReport& operand : report.quantization->operands) {
     for (const std::string& name : operand.names) errors[name] = operand.error;

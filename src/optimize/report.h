@@ -31,7 +31,11 @@ namespace tamis::api {
 [[nodiscard]] std::string agreement_text(const Evaluation& evaluation);
 /// "fp16, 46.2 MiB before, 23.1 MiB after; they alone: cosine 1.00000, 1 % quantile 1.00000".
 [[nodiscard]] std::string embeddings_text(const EmbeddingChoice& embeddings);
-/// Microseconds a token: by the clock if the plan was timed, else by the table.
+/// Microseconds a token: by the clock if the plan was timed, else by the table or an estimate.
 [[nodiscard]] double price_us(const PlanRow& row);
+/// Whether that is an estimate.
+[[nodiscard]] bool is_estimate(const PlanRow& row);
+/// What the plans' microseconds are: "by the cost table, one thread, 128 tokens".
+[[nodiscard]] std::string price_text(const PlanChoice& choice);
 
 }  // namespace tamis::api

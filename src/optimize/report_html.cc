@@ -1,23 +1,16 @@
 // report.html: one page, its style, plot and sorting within it.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/version.h"
+#include "optimize/format.h"
 #include "optimize/report.h"
 
 namespace tamis::api {
 
 namespace {
-
-template <typename... Arguments>
-std::string format(const char* pattern, Arguments... arguments) {
-  char buffer[512];
-  std::snprintf(buffer, sizeof(buffer), pattern, arguments...);
-  return buffer;
-}
 
 std::string escape_html(std::string_view text) {
   std::string out;
@@ -173,11 +166,12 @@ std::string plan_table(const PlanChoice& choice) {
       "<table class='sort'><thead><tr><th>plan</th><th>us a token</th><th>agreement with fp32</th>"
       "<th>95 % bound</th><th>budget</th><th>front</th></tr></thead><tbody>\n";
   for (const PlanRow& row : choice.rows) {
-    html += cat("<tr", &row == &choice.row() ? " class='chosen'" : "", "><td>",
-                escape_html(row.name), format("</td><td>%.3f</td><td>", price_us(row)),
-                escape_html(agreement_text(row.evaluation)), "</td><td>",
-                loss_text(row.loss.upper_95, choice.budget.metric), "</td><td>",
-                row.met ? "kept" : "over", "</td><td>", row.on_front ? "yes" : "", "</td></tr>\n");
+    html += cat(
+        "<tr", &row == &choice.row() ? " class='chosen'" : "", "><td>", escape_html(row.name),
+        format("</td><td>%.3f%s</td><td>", price_us(row), is_estimate(row) ? " (estimated)" : ""),
+        escape_html(agreement_text(row.evaluation)), "</td><td>",
+        loss_text(row.loss.upper_95, choice.budget.metric), "</td><td>", row.met ? "kept" : "over",
+        "</td><td>", row.on_front ? "yes" : "", "</td></tr>\n");
   }
   return html + "</tbody></table>\n";
 }
@@ -193,19 +187,18 @@ std::string choice_section(const OptimizeReport& report) {
   html +=
       cat("<h2>Speed against accuracy</h2>\n<p>Each point is a plan that was measured on the "
           "held-out texts; filled ones are beaten by no other, the large one is this bundle. "
-          "Times are ",
-          row.clock_us
-              ? "by the clock, 8 x 128 tokens."
-              : cat("by the committed cost table ", choice.cost_table, ", one thread, 128 tokens."),
-          "</p>\n", Plot(choice).svg(), plan_table(choice));
+          "Microseconds are ",
+          price_text(choice), ".</p>\n", Plot(choice).svg(), plan_table(choice));
   html +=
       "<h2>What each part costs</h2>\n<p>What of the divergence from fp32 goes away if these "
       "layers alone go back to float, and what that costs.</p>\n<table class='sort'><thead><tr>"
-      "<th>part</th><th>group</th><th>divergence less</th><th>us a token more</th></tr></thead>"
-      "<tbody>\n";
+      "<th>part</th><th>group</th><th>divergence less</th><th>";
+  html += choice.simulated ? "multiplications a token more, of integers half"
+                           : "us a token more, by the cost table";
+  html += "</th></tr></thead><tbody>\n";
   for (const SensitivityRow& part : choice.sensitivities) {
     html += cat("<tr><td>", escape_html(part.name), "</td><td>", part.group,
-                format("</td><td>%.3e</td><td>%.3f</td></tr>\n", part.gain, part.price_us));
+                format("</td><td>%.3e</td><td>%.3f</td></tr>\n", part.gain, part.price));
   }
   return html + "</tbody></table>\n";
 }
@@ -218,9 +211,11 @@ std::string linear_table(const quant::QuantizeReport& quantization) {
   for (const quant::LinearReport& linear : quantization.linears) {
     html += cat("<tr><td>", linear.names.empty() ? std::string() : escape_html(linear.names[0]),
                 "</td>");
-    html += format("<td>%.2e</td><td>%.2e</td><td>%.2e</td><td>%.2e</td><td>%lld</td>",
-                   linear.plain_error, linear.error, linear.activation_error, linear.weight_error,
-                   static_cast<long long>(linear.outliers));
+    html += format("<td>%.2e</td><td>%.2e</td>", linear.plain_error, linear.error);
+    for (const auto& error : {linear.activation_error, linear.weight_error}) {
+      html += error ? format("<td>%.2e</td>", *error) : std::string("<td></td>");
+    }
+    html += format("<td>%lld</td>", static_cast<long long>(linear.outliers));
     for (const bool used : {linear.scaled, linear.gptq, linear.bias_corrected}) {
       html += used ? "<td>yes</td>" : "<td>no</td>";
     }
@@ -260,8 +255,9 @@ std::string quantization_section(const OptimizeReport& report) {
     html += "</p>\n";
   }
   html +=
-      "<h2>Layers</h2>\n<p>Mean squared error of a layer's output as a share of its variance."
-      "</p>\n";
+      "<h2>Layers</h2>\n<p>Those of this bundle that are in integers: mean squared error of a "
+      "layer's "
+      "output as a share of its variance.</p>\n";
   return html + linear_table(quantization) + "<h2>Quantizers</h2>\n" + quantizer_table(report);
 }
 

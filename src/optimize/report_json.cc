@@ -21,19 +21,8 @@ void write_optional(JsonWriter& json, std::string_view key, const std::optional<
 
 void write_agreement(JsonWriter& json, const Evaluation& evaluation) {
   if (!evaluation.against) return;
-  const Agreement& agreement = *evaluation.against;
-  json.key("agreement").begin_object().member("compared", agreement.compared);
-  write_optional(json, "flips", agreement.flip_share());
-  write_optional(json, "flips_upper_95", agreement.flips_upper_95());
-  write_optional(json, "flips_expected", agreement.expected_flips);
-  write_optional(json, "kl", agreement.kl);
-  write_optional(json, "kl_upper_95", agreement.kl_upper_95);
-  write_optional(json, "cosine_median", agreement.cosine_median);
-  write_optional(json, "cosine_lower_95", agreement.cosine_lower_95);
-  write_optional(json, "cosine_p01", agreement.cosine_p01);
-  write_optional(json, "spearman", agreement.spearman);
-  write_optional(json, "spearman_lower_95", agreement.spearman_lower_95);
-  json.member("divergence", agreement.divergence);
+  json.key("agreement").begin_object();
+  write_figures(json, *evaluation.against);
   if (evaluation.paired) {
     json.member("accuracy_drop", evaluation.paired->drop());
     json.member("accuracy_drop_upper_95", evaluation.paired->drop_upper_95());
@@ -47,7 +36,7 @@ void write_plan(JsonWriter& json, const PlanRow& row) {
   json.begin_object()
       .member("name", row.name)
       .member("precision", engine::precision_name(row.precision));
-  json.member("table_us_per_token", row.table_us);
+  json.member(row.simulated ? "estimated_us_per_token" : "table_us_per_token", row.table_us);
   write_optional(json, "clock_us_per_token", row.clock_us);
   json.member("loss", row.loss.estimate).member("loss_upper_95", row.loss.upper_95);
   json.member("within_budget", row.met).member("on_front", row.on_front);
@@ -70,7 +59,9 @@ void write_choice(JsonWriter& json, const PlanChoice& choice) {
   json.end_array().key("sensitivities").begin_array();
   for (const SensitivityRow& row : choice.sensitivities) {
     json.begin_object().member("group", row.group).member("name", row.name);
-    json.member("divergence_gain", row.gain).member("price_us_per_token", row.price_us);
+    json.member("divergence_gain", row.gain);
+    json.member(choice.simulated ? "price_multiplications_per_token" : "price_us_per_token",
+                row.price);
     json.end_object();
   }
   json.end_array();
@@ -85,8 +76,8 @@ void write_quantization(JsonWriter& json, const OptimizeReport& report) {
   for (const quant::LinearReport& linear : report.quantization->linears) {
     json.begin_object().member("name", linear.names.empty() ? std::string() : linear.names[0]);
     json.member("plain_error", linear.plain_error).member("error", linear.error);
-    json.member("activation_error", linear.activation_error);
-    json.member("weight_error", linear.weight_error);
+    write_optional(json, "activation_error", linear.activation_error);
+    write_optional(json, "weight_error", linear.weight_error);
     json.member("outliers", linear.outliers).member("scaled", linear.scaled);
     json.member("gptq", linear.gptq).member("bias_corrected", linear.bias_corrected).end_object();
   }

@@ -10,6 +10,7 @@ namespace tamis::quant {
 
 using graph::Graph;
 using graph::Node;
+using graph::Operand;
 using graph::OpKind;
 
 namespace {
@@ -99,14 +100,14 @@ double table_ns(const CostTable& table, CostOp op, int64_t n, int64_t k, IsaSet 
 }
 
 double matmul_ns(const Graph& graph, const Node& matmul, const CostModel& model) {
-  const graph::Value& weight = graph.value(matmul.operand(graph::Operand::kWeight));
+  const graph::Value& weight = graph.value(matmul.operand(Operand::kWeight));
   const int64_t n = weight.shape[0].size;
   const int64_t k = weight.shape[1].size;
   if (weight.dtype != DType::kI8) {
     const bool bf16 = model.bf16 && model.isas.has(Isa::kAvx512Bf16);
     return table_ns(*model.table, bf16 ? CostOp::kGemmBf16 : CostOp::kGemmF32, n, k, model.isas);
   }
-  const graph::ValueId outliers = matmul.operand(graph::Operand::kOutlierColumns);
+  const graph::ValueId outliers = matmul.operand(Operand::kOutlierColumns);
   const int64_t count = outliers == graph::kNoValue ? 0 : graph.value(outliers).shape[0].size;
   return table_ns(*model.table, CostOp::kGemmS8, n, k, model.isas) +
          static_cast<double>(count) * table_ns(*model.table, CostOp::kOutlier, n, 1, model.isas);
@@ -150,24 +151,30 @@ double graph_ns(const Graph& graph, const CostModel& model) {
   return ns;
 }
 
-double product_work(const Graph& graph, const Node& node, int64_t seq) {
-  const double share = row_share(graph.value(node.output).shape.symbol());
+double row_work(const Graph& graph, const Node& node, int64_t seq) {
   const auto width = static_cast<double>(columns(graph, node.output));
-  if (node.op == OpKind::kAttention) return share * 2 * width * static_cast<double>(seq);
+  if (node.op == OpKind::kAttention) return 2 * width * static_cast<double>(seq);
   if (!graph::is_matmul(node)) return 0;
-  return share * width * static_cast<double>(columns(graph, node.operand(graph::Operand::kX)));
+  return width * static_cast<double>(columns(graph, node.operand(Operand::kX)));
+}
+
+double integer_share(const Node& node) {
+  const auto on = [&node](Operand operand) { return node.enabled_mark(operand) != nullptr; };
+  if (node.op == OpKind::kAttention) {
+    const bool scores = on(Operand::kQ) && on(Operand::kK);
+    const bool context = on(Operand::kProbabilities) && on(Operand::kV);
+    return (scores ? 0.5 : 0) + (context ? 0.5 : 0);
+  }
+  return node.op == OpKind::kQuantizedMatMul ? 1 : 0;
 }
 
 double float_work(const Graph& graph) {
   double all = 0;
   double in_float = 0;
   for (const Node& node : graph.nodes()) {
-    const double work = product_work(graph, node);
-    const bool integers =
-        !node.quantizers.empty() &&
-        std::ranges::all_of(node.quantizers, [](const auto& mark) { return mark.enabled; });
+    const double work = row_share(graph.value(node.output).shape.symbol()) * row_work(graph, node);
     all += work;
-    in_float += integers ? 0 : work;
+    in_float += (1 - integer_share(node)) * work;
   }
   return all > 0 ? in_float / all : 0;
 }

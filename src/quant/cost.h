@@ -59,12 +59,17 @@ struct CostModel {
 /// A token through all nodes of a graph as it is run.
 [[nodiscard]] double graph_ns(const graph::Graph& graph, const CostModel& model);
 
-/// Multiplications of a token in a linear layer's product, or in the two of an attention over
-/// `seq` keys; 0 for other ops.
-[[nodiscard]] double product_work(const graph::Graph& graph, const graph::Node& node,
-                                  int64_t seq = 128);
+/// Multiplications of one row of a linear layer's product, or of the two of an attention over `seq`
+/// keys; 0 for other ops.
+[[nodiscard]] double row_work(const graph::Graph& graph, const graph::Node& node,
+                              int64_t seq = 128);
 
-/// The share of a graph's product_work() whose operands are not integers, 0..1.
+/// The share of row_work() whose operands are both integers: none or all of a linear layer's, and
+/// half for each of an attention's products, by its marks.
+[[nodiscard]] double integer_share(const graph::Node& node);
+
+/// The share of a graph's multiplications, a token through all nodes, whose operands are not
+/// integers, 0..1.
 [[nodiscard]] double float_work(const graph::Graph& graph);
 
 }  // namespace tamis::quant

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "passes/pipeline.h"
 #include "quant/marks.h"
 #include "quant/plain_plan.h"
@@ -76,6 +78,29 @@ TEST_P(Cost, SetsWithoutRowsTakeTheNextLower) {
             table_ns(table(), CostOp::kGemmF32, 384, 384, kAvx2Only));
   EXPECT_EQ(table_ns(table(), CostOp::kGemmS8, 384, 384, kBf16),
             table_ns(table(), CostOp::kGemmS8, 384, 384, kVnni));
+}
+
+TEST(CostTables, AnAttentionIsInIntegersByItsProducts) {
+  graph::Graph graph = graph_of(bert_layer_text());
+  add_marks(graph, Scheme::kStatic);
+  passes::run_pipeline(graph);
+  const auto attention =
+      std::ranges::find(graph.nodes(), graph::OpKind::kAttention, &graph::Node::op);
+  ASSERT_NE(attention, graph.nodes().end());
+  EXPECT_EQ(integer_share(*attention), 0);
+  EXPECT_EQ(row_work(graph, *attention, 10), 2 * 8 * 10);
+  const auto with = [&](std::vector<graph::Operand> on) {
+    graph::Node node = *attention;
+    for (graph::Quantizer& mark : node.quantizers) {
+      mark.enabled = std::ranges::find(on, mark.operand) != on.end();
+    }
+    return integer_share(node);
+  };
+  using graph::Operand;
+  EXPECT_EQ(with({Operand::kQ}), 0) << "keys are floats";
+  EXPECT_EQ(with({Operand::kQ, Operand::kK}), 0.5);
+  EXPECT_EQ(with({Operand::kQ, Operand::kK, Operand::kV}), 0.5);
+  EXPECT_EQ(with({Operand::kQ, Operand::kK, Operand::kV, Operand::kProbabilities}), 1);
 }
 
 TEST_P(Cost, GraphsAddUp) {

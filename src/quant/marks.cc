@@ -227,12 +227,27 @@ void switch_marks(Graph& graph, std::span<const std::string> globs, bool on) {
 
 std::string_view scheme_name(Scheme scheme) { return kSchemeNames[static_cast<size_t>(scheme)]; }
 
-Scheme scheme_from_name(std::string_view name) {
+std::optional<Scheme> find_scheme(std::string_view name) {
   for (size_t i = 0; i < std::size(kSchemeNames); ++i) {
     if (kSchemeNames[i] == name) return static_cast<Scheme>(i);
   }
-  fail(ErrorCode::kInvalidArgument, "there is no scheme \"", name,
-       "\"; accepted are native, static and ort");
+  return std::nullopt;
+}
+
+Scheme scheme_from_name(std::string_view name) {
+  if (const auto found = find_scheme(name)) return *found;
+  fail(ErrorCode::kInvalidArgument, "there is no scheme \"", name, "\"; accepted are ",
+       list_schemes());
+}
+
+std::string list_schemes(std::string_view more) {
+  std::vector<std::string_view> names(std::begin(kSchemeNames), std::end(kSchemeNames));
+  if (!more.empty()) names.push_back(more);
+  std::string list;
+  for (size_t i = 0; i < names.size(); ++i) {
+    list += cat(i == 0 ? "" : i + 1 < names.size() ? ", " : " and ", names[i]);
+  }
+  return list;
 }
 
 void add_marks(Graph& graph, Scheme scheme) {

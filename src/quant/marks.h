@@ -28,8 +28,12 @@ enum class Scheme {
 
 /// "native", "static", "ort".
 [[nodiscard]] std::string_view scheme_name(Scheme scheme);
+/// Nothing for a name of no scheme.
+[[nodiscard]] std::optional<Scheme> find_scheme(std::string_view name);
 /// Throws Error{kInvalidArgument} listing the schemes.
 [[nodiscard]] Scheme scheme_from_name(std::string_view name);
+/// For messages: "native, static and ort", or with one of the caller's behind them.
+[[nodiscard]] std::string list_schemes(std::string_view more = {});
 
 /// Marks the graph: both operands of every linear layer, of attention's two products, and of the
 /// additions that a LayerNormalization after the first attention reads. On are the linear layers

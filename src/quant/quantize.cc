@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "graph/attention_part.h"
@@ -336,6 +337,31 @@ class Calibration {
 };
 
 }  // namespace
+
+void keep_written(QuantizeReport& report, const Graph& graph) {
+  std::set<std::string> on;
+  for (const Node& node : graph.nodes()) {
+    for (const Quantizer& mark : node.quantizers) {
+      if (mark.enabled) on.insert(mark.names.begin(), mark.names.end());
+    }
+  }
+  const auto is_off = [&on](const std::vector<std::string>& names) {
+    return std::ranges::none_of(names, [&on](const auto& name) { return on.contains(name); });
+  };
+  std::erase_if(report.linears, [&](const auto& linear) { return is_off(linear.names); });
+  std::erase_if(report.operands, [&](const auto& operand) { return is_off(operand.names); });
+  std::erase_if(report.dead, [&on](const auto& name) { return !on.contains(name); });
+}
+
+void keep_rounding_alone(QuantizeReport& report) {
+  for (LinearReport& linear : report.linears) {
+    LinearReport plain;
+    plain.names = std::move(linear.names);
+    plain.weight_names = std::move(linear.weight_names);
+    plain.plain_error = plain.error = linear.plain_error;
+    linear = std::move(plain);
+  }
+}
 
 Quantized quantize(const Graph& graph, std::span<const engine::PackedBatch> calibration,
                    const QuantizeOptions& options, ThreadPool& pool,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,8 +52,10 @@ struct LinearReport {
   std::vector<std::string> weight_names;  ///< of its weight's
   double plain_error = 0;  ///< mean squared error of an output, as a share of its variance, ...
   double error = 0;        ///< ... rounded to nearest, and as kept, ...
-  double activation_error = 0;  ///< ... with only the activations in integers, ...
-  double weight_error = 0;      ///< ... and only the weight
+  /// ... with only the activations in integers, and only the weight; nothing if that was not
+  /// measured.
+  std::optional<double> activation_error;
+  std::optional<double> weight_error;
   int64_t outliers = 0;
   bool scaled = false;
   bool gptq = false;
@@ -72,13 +75,19 @@ struct QuantizeReport {
   std::vector<LinearReport> linears;
   std::vector<OperandReport> operands;
   std::vector<std::string>
-      dead;  ///< static quantizers that saw nothing finite; their range is a guess
+      dead;  ///< static quantizers that saw nothing finite, or zeros alone; their range is a guess
 };
 
 struct Quantized {
   graph::Graph graph;
   QuantizeReport report;
 };
+
+/// Leaves of the report what is true of a graph in which some of the layers are in float again: the
+/// quantizers that are on there.
+void keep_written(QuantizeReport& report, const graph::Graph& graph);
+/// ... and of one whose weights are only rounded to nearest.
+void keep_rounding_alone(QuantizeReport& report);
 
 /// Called with the share that is done, 0..1; false from it ends the work with Error{kCancelled}.
 using QuantizeProgress = std::function<bool(double done)>;

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "graph/mark_switches.h"
 #include "quant/plain_plan.h"
 
 namespace tamis::quant {
@@ -38,7 +39,7 @@ void restore_node(Graph& graph, const Graph& source, Node& node, const Node& ori
     const ValueId id = original.operand(operand);
     node.set_operand(operand, id == kNoValue ? kNoValue : restore_constant(graph, source, id));
   }
-  for (Quantizer& mark : node.quantizers) mark.enabled = false;
+  graph::switch_marks_off(node);
 }
 
 const Node* node_making(const Graph& graph, const std::string& name) {
@@ -71,7 +72,10 @@ std::string layer_name(const std::string& name) {
 std::string kind_name(const std::string& name) {
   const size_t end = layer_end(name);
   if (end == std::string::npos) return "";
-  std::string kind = name.substr(end + 1, name.rfind("._") - end - 1);
+  // "._input_quantizer" of a linear layer, ".matmul_quantizer_0" of an attention: what it
+  // multiplies is another kind than the linear layers of its module.
+  const size_t mark = std::min(name.rfind("._"), name.rfind("_quantizer_"));
+  std::string kind = name.substr(end + 1, mark == std::string::npos ? mark : mark - end - 1);
   // Q, K and V are one MatMul after the passes; their module says more than the first's name.
   for (const std::string_view first : {".query", ".q_lin"}) {
     if (kind.ends_with(first)) kind.resize(kind.size() - first.size());
@@ -89,7 +93,7 @@ LayerSet attention_set(const Graph& quantized, const Node& node, const PriceOf& 
   }
   set.name = set.names[0];
   Node in_float = node;
-  for (Quantizer& mark : in_float.quantizers) mark.enabled = false;
+  graph::switch_marks_off(in_float);
   set.price = price(quantized, in_float) - price(quantized, node);
   return set;
 }
@@ -227,7 +231,8 @@ class Search {
 
 }  // namespace
 
-bool is_integer_attention(const Node& node) {
+bool is_in_integers(const Node& node) {
+  if (node.op == OpKind::kQuantizedMatMul) return true;
   return node.op == OpKind::kAttention &&
          std::ranges::any_of(node.quantizers, [](const Quantizer& mark) { return mark.enabled; });
 }
@@ -239,7 +244,7 @@ Graph unquantize(const Graph& quantized, const Graph& source,
     const std::string& name = graph.value(graph.nodes()[i].output).name;
     if (!contains(outputs, name)) continue;
     if (graph.nodes()[i].op == OpKind::kAttention) {
-      for (Quantizer& mark : graph.nodes()[i].quantizers) mark.enabled = false;
+      graph::switch_marks_off(graph.nodes()[i]);
       continue;
     }
     const Node* original = node_making(source, name);
@@ -260,8 +265,11 @@ std::vector<LayerSet> integer_layers(const Graph& quantized, const Graph& source
   std::vector<LayerSet> layers;
   std::map<ValueId, size_t> by_weight;
   for (const Node& node : quantized.nodes()) {
-    if (is_integer_attention(node)) layers.push_back(attention_set(quantized, node, price));
-    if (node.op != OpKind::kQuantizedMatMul) continue;
+    if (!is_in_integers(node)) continue;
+    if (node.op == OpKind::kAttention) {
+      layers.push_back(attention_set(quantized, node, price));
+      continue;
+    }
     const ValueId weight = node.operand(Operand::kWeight);
     const auto [found, is_new] = by_weight.emplace(weight, layers.size());
     if (is_new) layers.emplace_back();

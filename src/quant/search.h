@@ -30,17 +30,18 @@ struct LayerSet {
   double price = 0;                  ///< of float, more than of integers
 };
 
-/// True of an Attention with a mark on.
-[[nodiscard]] bool is_integer_attention(const graph::Node& node);
+/// What the search may put in float: a linear layer in integers, or an Attention of which an
+/// operand is rounded to them.
+[[nodiscard]] bool is_in_integers(const graph::Node& node);
 
-/// The integer layers, those that share a weight together, and the attentions with marks on, in the
-/// order of the graph.
+/// The layers that are in integers, those that share a weight together, in the order of the graph.
 [[nodiscard]] std::vector<LayerSet> integer_layers(const graph::Graph& quantized,
                                                    const graph::Graph& source,
                                                    const PriceOf& price);
 
-/// Each encoder layer's ("layer.3") sets as one, and each kind's (".attention.self",
-/// ".output.dense": the module path behind the layer's number) over all layers.
+/// Each encoder layer's ("layer.3") sets as one, and each kind's over all layers: the module path
+/// behind the layer's number, "attention.self" and "output.dense" of linear layers, and with
+/// ".matmul" behind it of attentions.
 [[nodiscard]] std::vector<LayerSet> sets_by_layer(std::span<const LayerSet> layers);
 [[nodiscard]] std::vector<LayerSet> sets_by_kind(std::span<const LayerSet> layers);
 
@@ -65,8 +66,9 @@ struct RankingInput {
 using ScoreOutput = std::function<double(const TensorView& rows)>;
 
 /// For each set, the score without it less that of the fully quantized model, negated: what putting
-/// it in float gives. Layers before the first of a set are run once, not once a set.
-/// `progress` gets the share done and may end the work with false (kCancelled).
+/// it in float gives. A score of NaN counts as infinite; two infinite ones give nothing. Layers
+/// before the first of a set are run once, not once a set. `progress` gets the share done and may
+/// end the work with false (kCancelled).
 [[nodiscard]] std::vector<double> rank_layers(const RankingInput& input,
                                               std::span<const LayerSet> sets,
                                               const ScoreOutput& score,

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "engine/engine.h"
@@ -185,6 +187,42 @@ TEST(RankLayers, GivesWhatRunningEachPlanWholeGives) {
       (void)rank_layers(
           input, sets, [](const TensorView&) { return 0.0; }, [](double) { return false; }),
       Error);
+}
+
+TEST(LayerSets, KindsOfAttentionsAreNotThoseOfTheirLinearLayers) {
+  std::vector<LayerSet> layers;
+  for (const char* name : {"bert.encoder.layer.0.attention.self.query._input_quantizer",
+                           "bert.encoder.layer.0.attention.self.matmul_quantizer_0",
+                           "bert.encoder.layer.1.attention.self.query._input_quantizer",
+                           "bert.encoder.layer.1.attention.self.matmul_quantizer_2",
+                           "bert.encoder.layer.1.output.dense._input_quantizer"}) {
+    layers.push_back({name, {name}, {name}, 1});
+  }
+  const std::vector<LayerSet> kinds = sets_by_kind(layers);
+  ASSERT_EQ(kinds.size(), 3U);
+  EXPECT_EQ(kinds[0].name, "attention.self");
+  EXPECT_EQ(kinds[1].name, "attention.self.matmul");
+  EXPECT_EQ(kinds[1].price, 2);
+  EXPECT_EQ(kinds[2].name, "output.dense");
+  EXPECT_EQ(sets_by_layer(layers).size(), 2U);
+}
+
+// A plan that overflows is the worst there is, not one that nobody can compare.
+TEST(RankLayers, TakesAScoreThatIsNotANumberAsInfinite) {
+  const graph::Graph source = source_graph();
+  graph::Graph quantized = source;
+  make_plain_plan(quantized);
+  const Batch batch;
+  ThreadPool pool(2);
+  const std::vector<LayerSet> sets = integer_layers(quantized, source, operations);
+  const RankingInput input{quantized,       source, batch.packed(), "logits", false,
+                           detected_isas(), pool};
+  int scores = 0;
+  const std::vector<double> gains = rank_layers(input, sets, [&](const TensorView&) {
+    return ++scores == 3 ? 1.0 : std::numeric_limits<double>::quiet_NaN();
+  });
+  EXPECT_EQ(std::ranges::count(gains, 0.0), static_cast<std::ptrdiff_t>(gains.size()) - 1);
+  EXPECT_EQ(std::ranges::count(gains, std::numeric_limits<double>::infinity()), 1);
 }
 
 TEST(Unquantize, GivesTheFloatLayerBack) {

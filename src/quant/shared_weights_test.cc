@@ -54,6 +54,22 @@ TEST(Quantize, AWeightIsScaledOnlyIfAllItsInputsCanTakeTheInverse) {
   EXPECT_GT(scaled, 0) << "others are";
 }
 
+TEST(Quantize, ReportsOfTheLayersThatAreInIntegersAlone) {
+  const Texts texts(20);
+  const engine::PackedBatch batches[] = {texts.batch()};
+  ThreadPool pool(2);
+  Quantized made = quantize(marked(Scheme::kNative), batches, {}, pool);
+  ASSERT_EQ(made.report.linears.size(), 4U);
+  apply_globs(made.graph, {}, std::vector<std::string>{"*.ffn*"});
+  keep_written(made.report, made.graph);
+  ASSERT_EQ(made.report.linears.size(), 2U);
+  const double plain = made.report.linears[0].plain_error;
+  EXPECT_TRUE(made.report.linears[0].activation_error);
+  keep_rounding_alone(made.report);
+  EXPECT_EQ(made.report.linears[0].error, plain);
+  EXPECT_FALSE(made.report.linears[0].activation_error);
+  EXPECT_FALSE(made.report.linears[0].scaled || made.report.linears[0].gptq);
+}
 
 }  // namespace
 }  // namespace tamis::quant
