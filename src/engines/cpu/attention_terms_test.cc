@@ -22,7 +22,7 @@ TEST(SeenPairs, AreThoseThatTheKernelsSee) {
           EXPECT_EQ(seen_pairs(terms, row, length), pairs)
               << row << " of " << length << ", " << left << " before, " << right << " behind";
           for (int64_t key = 0; key < length; ++key) {
-            pairs += kernels::reference::sees(terms, {0, 0, row, key}) ? 1 : 0;
+            pairs += kernels::reference::sees(terms, {}, {0, 0, row, key}) ? 1 : 0;
           }
         }
       }
