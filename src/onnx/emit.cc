@@ -1,6 +1,7 @@
 // What handlers emit into the graph under construction.
 #include <algorithm>
 
+#include "onnx/dropout_rule.h"
 #include "onnx/importer.h"
 
 namespace tamis::onnx {
@@ -232,6 +233,13 @@ void Importer::end_steps(const Step& step, Hidden& hidden) {
     hidden = *make_rms_norm(*this, step, from, hidden.known.get(), hidden.epsilon).hidden;
   } else if (hidden.form == Form::kNormal) {
     hidden = *make_norm(*this, step, from, hidden.known.get(), nullptr, hidden.epsilon).hidden;
+  } else if (hidden.form == Form::kDropped) {
+    const auto rule = dropout_rule(hidden.known->all(), probes_);
+    if (!rule) step.op.refuse("hidden states times what ids make, which is no token dropout");
+    from.known = nullptr;
+    const ValueId value =
+        emit(step, OpKind::kTokenDropout, {emit_rows(step, from), input_ids_}, *rule);
+    hidden = *rows(value, hidden.layout).hidden;
   } else if (hidden.form == Form::kUnitLength) {
     const ValueId value = emit(step, OpKind::kTokenNormalize, {emit_rows(step, from)});
     hidden = *rows(value, hidden.layout).hidden;

@@ -60,6 +60,7 @@ bool has_own_layout(Form form) {
     case Form::kSwapped:
     case Form::kTimesCosine:
     case Form::kTimesSine:
+    case Form::kDropped:
     case Form::kCentered:
     case Form::kCenteredSquare:
     case Form::kNormal:

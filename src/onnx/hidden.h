@@ -31,6 +31,7 @@ enum class Form : uint8_t {
   kSwapped,      ///< the negated second half before the first
   kTimesCosine,  ///< heads * `known`
   kTimesSine,    ///< swapped halves * `known`
+  kDropped,      ///< rows * `known`, which has one number for each token
   // RMSNormalization in steps, of the rows `value` or of each of their `heads`
   kMeanSquare,      ///< + epsilon
   kRootMeanSquare,  ///< its root

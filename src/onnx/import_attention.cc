@@ -414,8 +414,12 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
                            taken.hidden == yes.hidden ? &filled : &zero};
     added.push_back(evaluate_where(step.op, inputs)[0]);
   }
-  if (taken.has(Form::kRows) && is_zero(other))
+  if (taken.has(Form::kRows) && is_zero(other)) {
+    const ImportValue dropped =
+        dropped_rows(importer, *taken.hidden, *condition.known, taken.hidden == yes.hidden);
+    if (!dropped.absent()) return {dropped};
     return {rows_without_padding(importer, step, taken)};
+  }
   if (taken.has(Form::kProbabilities)) {
     if (!is_zero(other)) step.op.refuse("probabilities replaced by something that is not 0");
     check_pairs(step, *taken.hidden);

@@ -362,6 +362,9 @@ std::vector<ImportValue> import_mul(Importer& importer, const Step& step) {
   const ImportValue& b = step.input(1);
   for (const auto& [x, y] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     if (const ImportValue result = scaled(*x, *y, false); !result.absent()) return {result};
+    if (x->has(Form::kDropped) && y->known != nullptr) {
+      return {times_dropout(importer, step, *x->hidden, *y->known, false)};
+    }
     if (x->has(Form::kInverseRoot) && is_normed_by(*y, *x)) return {normal_of(*x->hidden)};
     if (x->has(Form::kIntegerProduct) && y->has(Form::kScale)) {
       return {dequantized_product(importer, step, *x->hidden, *y->hidden)};
@@ -407,6 +410,9 @@ std::vector<ImportValue> import_div(Importer& importer, const Step& step) {
   const ImportValue& a = step.input(0);
   const ImportValue& b = step.input(1);
   if (const ImportValue result = scaled(a, b, true); !result.absent()) return {result};
+  if (a.has(Form::kDropped) && b.known != nullptr) {
+    return {times_dropout(importer, step, *a.hidden, *b.known, true)};
+  }
   if (b.has(Form::kRootMeanSquare)) return {divided_by_root(step, a, b)};
   if (a.has(Form::kCentered) && b.has(Form::kDeviation) && same_columns(*a.hidden, *b.hidden)) {
     return {in_form(*b.hidden, Form::kNormal)};

@@ -38,6 +38,7 @@ constexpr const char* kDebertaV1 = "deberta-base-legacy-op14-eager.onnx";
 constexpr const char* kDebertaV2 = "deberta-v2-cls-legacy-op14-eager.onnx";
 constexpr const char* kQwen3 = "qwen3-base-legacy-op17-sdpa.onnx";
 constexpr const char* kLlama = "llama-base-dynamo-op23-sdpa.onnx";
+constexpr const char* kEsm = "esm-base-legacy-op17-eager.onnx";
 constexpr const char* kT5 = "t5-base-gated-legacy-op17-sdpa.onnx";
 
 TEST(ImportFamilies, TellsDebertasPositions) {
@@ -51,6 +52,18 @@ TEST(ImportFamilies, TellsDebertasPositions) {
   EXPECT_NE(graph::print(graph).find("deberta.encoder.layer.0.attention.self.position_keys"),
             std::string::npos);
   EXPECT_EQ(count(graph, graph::OpKind::kUnfold), 1);
+}
+
+TEST(ImportFamilies, CountsMaskedTokens) {
+  EditableModel edit(kEsm);
+  const graph::Graph graph = import_onnx(edit.model, "m.onnx").graph;
+  EXPECT_NE(graph::print(graph).find("{mask_token=120, kept=0.88}"), std::string::npos);
+  EXPECT_EQ(count(graph, graph::OpKind::kTokenDropout), 1);
+  // Masks whose share is not counted.
+  NodeProto& share = first_of(edit, "Sub");
+  edit.set("none", {}, ElementType::kFloat, std::vector<float>{0});
+  share.inputs[1] = "none";
+  EXPECT_THROW((void)import_onnx(edit.model, "m.onnx"), Error);
 }
 
 TEST(ImportFamilies, RefusesRowsThatDistancesDoNotTell) {

@@ -169,7 +169,8 @@ std::vector<ImportValue> import_unit_length(Importer& importer, const Step& step
 std::vector<ImportValue> import_layer_norm(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
   // Rows, or what ends as rows where they are read.
-  if (!x.has(Form::kRows) && !x.has(Form::kNormal) && !x.has(Form::kUnitLength)) {
+  if (!x.has(Form::kRows) && !x.has(Form::kNormal) && !x.has(Form::kUnitLength) &&
+      !x.has(Form::kDropped)) {
     step.op.refuse("a norm of something that is no hidden state");
   }
   check_last_axis(step, *x.hidden);

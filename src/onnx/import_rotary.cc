@@ -10,7 +10,8 @@ namespace {
 // Columns of each head, if that is what the last axis counts and another counts heads.
 int64_t head_columns(const Hidden& x) {
   const size_t rank = x.layout.rank();
-  if (x.form != Form::kRows || x.function || rank < 4) return 0;
+  // A factor may stand before or behind a turn.
+  if (x.form != Form::kRows || !linear_factor(x.function) || rank < 4) return 0;
   const AtomGroup& last = x.layout[rank - 1];
   const bool tokens = x.layout[rank - 2] == AtomGroup{{Axis::kToken}};
   if (!tokens || last.size() != 1 || last[0].axis != Axis::kColumn || last[0].stride != 1) return 0;
@@ -46,7 +47,10 @@ ImportValue times_positions(const Hidden& x, const std::shared_ptr<const Known>&
 }
 
 ImportValue turned(Importer& importer, const Step& step, const Hidden& cosine, const Hidden& sine) {
-  if (!same_columns(cosine, sine)) step.op.refuse("rotary parts of different heads");
+  const auto factor = linear_factor(cosine.function);
+  if (!same_columns(cosine, sine) || factor != linear_factor(sine.function)) {
+    step.op.refuse("rotary parts of different heads");
+  }
   const auto rule = rotary_rule(cosine.known->all(), sine.known->all(), importer.probes());
   if (!rule) step.op.refuse("cosines and sines that do not follow each token's place");
   Hidden rows = cosine;
@@ -61,8 +65,10 @@ ImportValue turned(Importer& importer, const Step& step, const Hidden& cosine, c
   const graph::ValueId frequencies =
       importer.constant(cat("rotary_frequencies_", size, "_", rule->frequencies.back()),
                         Shape{size / 2}, rule->frequencies);
-  return importer.rows(importer.emit(step, graph::OpKind::kRotary, {from, frequencies}, attributes),
-                       rows.layout);
+  ImportValue result = importer.rows(
+      importer.emit(step, graph::OpKind::kRotary, {from, frequencies}, attributes), rows.layout);
+  if (rows.function) result.hidden->function = rows.function;
+  return result;
 }
 
 // Cosines or sines of half a head, for both halves.

@@ -78,6 +78,40 @@ int64_t opset_of(const ModelProto& model, std::string_view source) {
        kMostOpset);
 }
 
+// The number of a constant of one element: an initializer, or what a Constant makes.
+std::optional<int64_t> integer_of(const ModelProto& model, const std::string& name) {
+  const auto number = [](const TensorProto& tensor) -> std::optional<int64_t> {
+    const Known known(tensor);
+    if (is_float(known.type()) || count_of(known.dims()) != 1) return std::nullopt;
+    return static_cast<int64_t>(known.at(0)[0]);
+  };
+  for (const TensorProto& tensor : model.graph.initializers) {
+    if (tensor.name == name) return number(tensor);
+  }
+  for (const NodeProto& node : model.graph.nodes) {
+    if (node.op_type != "Constant" || node.outputs.empty() || node.outputs[0] != name) continue;
+    for (const AttributeProto& attribute : node.attributes) {
+      if (attribute.name == "value" && attribute.tensors.size() == 1) {
+        return number(attribute.tensors[0]);
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+// An id that input_ids are compared with, which some probe should have: a masked token's.
+int64_t compared_id(const ModelProto& model) {
+  constexpr int64_t kNinth = 9;
+  for (const NodeProto& node : model.graph.nodes) {
+    if (node.op_type != "Equal" || node.inputs.size() != 2 || node.inputs[0] != "input_ids") {
+      continue;
+    }
+    const auto id = integer_of(model, node.inputs[1]);
+    if (id && *id > kNinth && *id < (int64_t{1} << 31)) return *id;
+  }
+  return kNinth;
+}
+
 graph::SymbolicShape token_vector() { return {graph::Dim::of(graph::Symbol::kTokens)}; }
 
 }  // namespace
@@ -119,7 +153,7 @@ Importer::Importer(const ModelProto& model, std::string_view source, int64_t lon
       source_(source),
       cache_(cache),
       opset_(opset_of(model, source)),
-      probes_(make_probes(longest)),
+      probes_(make_probes(longest, compared_id(model))),
       input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())),
       options_(options) {}
 

@@ -229,6 +229,13 @@ struct Heads {
 /// Each sequence's mean of the rows that were summed, if the divisor is the count of its tokens.
 [[nodiscard]] ImportValue make_mean(Importer& importer, const Step& step, const Hidden& sum,
                                     const Known& count);
+/// Rows of which those are 0 whose tokens have another value than `kept` in `condition`; absent:
+/// it has not one for each token, or they are those of padding.
+[[nodiscard]] ImportValue dropped_rows(const Importer& importer, const Hidden& rows,
+                                       const Known& condition, bool kept);
+/// Rows that are times something for each token, times (or over) something more.
+[[nodiscard]] ImportValue times_dropout(const Importer& importer, const Step& step,
+                                        const Hidden& rows, const Known& by, bool divide);
 /// Rows + rows.
 [[nodiscard]] ImportValue make_sum(Importer& importer, const Step& step, Hidden& a, Hidden& b);
 [[nodiscard]] ImportValue with_function(const Hidden& rows, Function function);

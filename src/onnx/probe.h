@@ -22,7 +22,8 @@ inline constexpr size_t kShapeProbes = 2;
 
 struct Probe {
   BatchSizes sizes;
-  Array input_ids;       ///< [sequences, tokens]; 0 to 9, so that any usual padding id is there
+  /// [sequences, tokens]; 0 to 9, so that any usual padding id is there, or another than 9
+  Array input_ids;
   Array attention_mask;  ///< 1, then 0 for padding
   Array token_type_ids;
 
@@ -40,7 +41,7 @@ struct Probe {
 /// One value in each probe.
 using ProbeArrays = std::array<Array, kProbes>;
 
-/// The long sequence has `longest` tokens.
-[[nodiscard]] std::array<Probe, kProbes> make_probes(int64_t longest);
+/// The long sequence has `longest` tokens. `ninth`: an id in the place of 9.
+[[nodiscard]] std::array<Probe, kProbes> make_probes(int64_t longest, int64_t ninth = 9);
 
 }  // namespace tamis::onnx
