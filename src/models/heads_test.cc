@@ -165,6 +165,36 @@ TEST(Heads, DprIsItsQuestionOrItsPassageEncoder) {
   }
 }
 
+// The encoder's states would give other answers.
+TEST(Heads, T5sQuestionsStandBehindItsDecoder) {
+  EditableCheckpoint edited("t5-base");
+  edited.config.architectures = {"T5ForQuestionAnswering"};
+  edited.set("qa_outputs.weight", Tensor(DType::kF32, Shape{2, edited.config.hidden_size}));
+  edited.set("qa_outputs.bias", Tensor(DType::kF32, Shape{2}));
+  EXPECT_EQ(refusal(edited.make()),
+            "memory: t5 has no head for question answering; accepted is embedding");
+}
+
+TEST(Heads, NextWordsOfADecoderFillNoMasks) {
+  EditableCheckpoint edited("bert-masked-lm");
+  const std::string json = read_file(testdata_model("bert-masked-lm") / "config.json");
+  const auto as = [&](const char* architecture, const char* is_decoder) {
+    std::string changed = json;
+    const std::string member = "\"is_decoder\": false";
+    const size_t at = changed.find(member);
+    EXPECT_NE(at, changed.npos);
+    changed.replace(at, member.size(), cat("\"is_decoder\": ", is_decoder));
+    edited.config = ModelConfig::parse(changed, "config.json");
+    edited.config.architectures = {architecture};
+    return edited.make();
+  };
+  EXPECT_EQ(refusal(as("BertLMHeadModel", "true")),
+            "memory: architectures is BertLMHeadModel, but text is not generated; accepted is "
+            "embedding (name it as the task)");
+  EXPECT_EQ(build_model(as("BertLMHeadModel", "false")).head, HeadKind::kMaskedLM);
+  EXPECT_EQ(build_model(as("BertForMaskedLM", "true")).head, HeadKind::kMaskedLM);
+}
+
 // Of transformers' generic class; elsewhere the key is read by none.
 TEST(Heads, LabelsOfTokensMayHaveNoBias) {
   EditableCheckpoint edited("llama-token-classification");
