@@ -28,7 +28,7 @@ struct PlanRow {
   /// an estimate: the table's time in float, less half of it for the share of integers.
   double table_us = 0;
   bool simulated = false;          ///< no kernels here for its integers
-  std::optional<double> clock_us;  ///< by the clock, as it runs here; only if asked for
+  std::optional<double> clock_us;  ///< the same by the clock; only if asked for
   Evaluation evaluation;
   BudgetLoss loss;
   bool met = false;

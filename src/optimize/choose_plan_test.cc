@@ -106,6 +106,22 @@ TEST(ChoosePlan, PricesOfSimulatedPlansAreMultiplicationsAndEstimates) {
   EXPECT_NE(report_html(report).find("multiplications a token more"), std::string::npos);
 }
 
+// The clock of a simulation would take every layer in float for as fast as integers.
+TEST(ChoosePlan, IsNotTimedWhereIntegersAreSimulated) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.measure = true;
+  options.model.scheme = quant::Scheme::kStatic;
+  expect_error(ErrorCode::kInvalidArgument, "--measure: integers of scheme static",
+               [&] { (void)optimize_to(folder.path() / "b", options); });
+  options.model.scheme = quant::Scheme::kNative;
+  options.model.precision = engine::Precision::kInt8;
+  const OptimizeReport report = optimize_to(folder.path() / "b", options);
+  for (const PlanRow& row : report.choice->rows) EXPECT_GT(row.clock_us.value_or(0), 0) << row.name;
+  EXPECT_NE(report_text(report).find("us a token by the clock"), std::string::npos);
+  EXPECT_NE(report_json(report).find("clock_us_per_token"), std::string::npos);
+}
+
 TEST(ChoosePlan, PricesByTheTableAreMicroseconds) {
   const TempFolder folder;
   OptimizeOptions options;

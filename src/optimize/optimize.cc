@@ -278,10 +278,15 @@ class Optimization {
     Budget budget = options_.budget.value_or(default_budget(task, problem));
     budget.certify = budget.certify || options_.certify;
     check_budget(budget, task, problem);
+    report_.scheme = options_.quantize.tensorrt ? "trt" : quant::scheme_name(load_.scheme);
+    if (options_.measure && quant::needs_simulation(checkpoint_->marked_graph())) {
+      fail(ErrorCode::kInvalidArgument, "--measure: integers of scheme ", report_.scheme,
+           ", as marked, are simulated in float here, whose time says nothing of theirs; leave it "
+           "out");
+    }
     const CalibrationRows rows =
         split_rows(*checkpoint_, options_.calibration, options_.calibration_file);
     report_.calibration_source = rows.source;
-    report_.scheme = options_.quantize.tensorrt ? "trt" : quant::scheme_name(load_.scheme);
     stage("running fp32", 0.02);
     HeldOut held_out(*checkpoint_, checkpoint_->runner(), rows.held_out, rows.held_source);
     const StoredTables tables =

@@ -64,13 +64,10 @@ std::string choice_lines(const OptimizeReport& report) {
 
 double price_us(const PlanRow& row) { return row.clock_us.value_or(row.table_us); }
 
-bool is_estimate(const PlanRow& row) { return row.simulated && !row.clock_us; }
+bool is_estimate(const PlanRow& row) { return row.simulated; }
 
 std::string price_text(const PlanChoice& choice) {
-  if (choice.row().clock_us) {
-    return choice.simulated ? "by the clock, integers simulated in float, 8 x 128 tokens"
-                            : "by the clock, 8 x 128 tokens";
-  }
+  if (choice.row().clock_us) return "by the clock, 8 x 128 tokens";
   return cat("by the cost table ", choice.cost_table, ", one thread, 128 tokens",
              choice.simulated ? "; of integers that are simulated here an estimate, products of "
                                 "integers at half the time"
