@@ -203,13 +203,15 @@ TEST(OnnxModel, RefusesAConfigThatContradicts) {
 
 // Rotary positions have no table in the file; of a scaled config the family takes what was trained.
 TEST(OnnxModel, TakesTheLongestTextOfItsFamily) {
-  const OnnxFolder folder("models/nomic_bert-base");
-  const fs::path config = folder.path() / "config.json";
-  std::string text = read_file(config);
+  const TempFolder folder;
+  const fs::path file = folder.path() / "model.onnx";
+  fs::copy_file(testdata("onnx/llama-base-dynamo-op23-sdpa.onnx"), file);
+  std::string text = read_file(testdata("models/nomic_bert-base") / "config.json");
+  folder.write("config.json", text);
+  EXPECT_EQ(read_onnx_model(file, folder.path(), {}).built.max_positions, 40);
   text.insert(text.find('{') + 1, R"("rotary_scaling_factor": 2.0, "max_trained_positions": 16,)");
-  write_file(config, text);
-  const SourceModel source = read_onnx_model(folder.path() / "model.onnx", folder.path(), {});
-  EXPECT_EQ(source.built.max_positions, 16);
+  folder.write("config.json", text);
+  EXPECT_EQ(read_onnx_model(file, folder.path(), {}).built.max_positions, 16);
 }
 
 TEST(OnnxModel, RefusesAnotherTaskThanItWasExportedFor) {
