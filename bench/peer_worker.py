@@ -3,8 +3,9 @@
 usage: peer_worker.py ENGINE MODEL_FOLDER CACHE_FOLDER THREADS
 
 A command is a line of JSON, {"batch": B, "seq": S, "seconds": T}; the answer is a line too,
-{"ms": [...], "output": [...]}: the time of each call and the first sequence's output. bench/peers.py
-starts these and lets one run at a time.
+{"ms": [...], "output": [...]}: the time of each call and the first sequence's output. Before the
+first comes {"ready": true}, or {"missing": WHY}. bench/peers.py starts these and lets one run at a
+time.
 """
 
 import json
@@ -39,7 +40,7 @@ def torch_model(folder):
 
 def first_output(result):
     """Logits, or the last hidden state, as float32."""
-    return (result[0] if not hasattr(result, "logits") else result.logits).float().numpy()
+    return (result[0] if not hasattr(result, "logits") else result.logits).float().cpu().numpy()
 
 
 class Torch:
@@ -202,12 +203,16 @@ ENGINES = {
 }
 
 
-def main():
+def main(engines):
     engine, folder, cache, threads = sys.argv[1:5]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
-    maker, precision = ENGINES[engine]
-    made = maker(folder, cache, int(threads), precision)
+    maker, precision = engines[engine]
+    try:
+        made = maker(folder, cache, int(threads), precision)
+    except Exception as error:  # whatever a library throws: this engine is not measured
+        print(json.dumps({"missing": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
+        return
     vocab = json.loads((pathlib.Path(folder) / "config.json").read_text())["vocab_size"]
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in sys.stdin:
@@ -225,4 +230,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(ENGINES)

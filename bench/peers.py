@@ -33,6 +33,7 @@ PEAKS = {"fp32": "fp32_gflops", "bf16": "bf16_gflops", "default": "bf16_gflops",
 
 # name: (model, batch, length, ragged)
 SHAPES = {
+    "dry": [("minilm", 1, 16, False)],
     "quick": [("minilm", 1, 16, False), ("minilm", 1, 128, False), ("minilm", 32, 128, False)],
     "small": [("minilm", 1, 16, False), ("minilm", 1, 128, False), ("minilm", 32, 128, False),
               ("minilm", 32, 256, True), ("roberta", 1, 16, False), ("roberta", 1, 128, False)],
@@ -47,12 +48,14 @@ SHAPES = {
 class Peer:
     """A worker process that answers one command at a time."""
 
-    def __init__(self, python, engine, folder, cache, threads):
-        worker = pathlib.Path(__file__).with_name("peer_worker.py")
+    def __init__(self, python, engine, folder, cache, threads, worker="peer_worker.py"):
+        worker = pathlib.Path(__file__).with_name(worker)
         self.process = subprocess.Popen(
             [python, str(worker), engine, str(folder), str(cache), str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.alive = bool(self.process.stdout.readline())
+        first = self.process.stdout.readline()
+        self.why = json.loads(first).get("missing", "") if first else "it ended as it started"
+        self.alive = not self.why
 
     def ask(self, batch, seq, seconds):
         try:
@@ -65,6 +68,7 @@ class Peer:
 
     def close(self):
         self.process.stdin.close()
+        self.process.stdout.close()
         self.process.terminate()
         self.process.wait()
 
@@ -73,7 +77,8 @@ def ask_tamis(arguments, folder, precision, shape, seconds):
     _, batch, seq, ragged = shape
     command = [arguments.tamis, "bench", str(folder), "--shape", f"{batch}x{seq}", "--precision",
                precision, "--threads", str(arguments.threads), "--seconds", str(seconds),
-               "--no-peak", "--json"] + (["--ragged"] if ragged else [])
+               "--device", arguments.device, "--no-peak", "--json"]
+    command += ["--ragged"] if ragged else []
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(result.stdout)["rows"][0]
 
@@ -135,7 +140,7 @@ def figures_of(rows, peak):
         exact = outputs.get("torch-fp32", [])
         for name, values in times.items():
             median = statistics.median(values)
-            of_type = peak[PEAKS[name.split("-")[1]]]
+            of_type = peak.get(PEAKS.get(name.split("-")[1]), 0)
             figure = {"model": model, "batch": batch, "length": seq, "ragged": ragged,
                       "engine": name, "median_ms": round(median, 4),
                       "min_ms": round(min(values), 4),
@@ -180,46 +185,61 @@ def record_of(arguments, peak):
     return {**record, "rows": []}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def make_parser(doc, peers, shapes):
+    """The options that this and bench/peers_gpu.py share."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--tamis", required=True)
     parser.add_argument("--minilm", required=True, type=pathlib.Path)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path("build/bench/peers"))
-    parser.add_argument("--engines", default=",".join(PEERS))
+    parser.add_argument("--engines", default=",".join(peers))
     parser.add_argument("--tamis-precisions", default=",".join(TAMIS))
-    parser.add_argument("--shapes", default="issue", choices=sorted(SHAPES))
+    parser.add_argument("--shapes", default=shapes, choices=sorted(SHAPES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--note", help="of the conditions, for --json")
-    arguments = parser.parse_args()
+    return parser
+
+
+def run_shapes(arguments, record, peak, start_peer):
+    """Times every shape and prints it, model by model; start_peer(name, folder) starts an engine.
+    The rows, for table(); they are written to --json as they come."""
     arguments.cache.mkdir(parents=True, exist_ok=True)
     tamis = arguments.tamis_precisions.split(",")
-    peak = measured_peak(arguments)
-    record = record_of(arguments, peak)
     rows = []
     shapes = SHAPES[arguments.shapes]
     for model in dict.fromkeys(shape[0] for shape in shapes):
         folder = arguments.minilm if model == "minilm" else arguments.cache / "roberta-base"
         if model == "roberta":
             make_roberta(arguments.python, folder)
-        peers = {name: Peer(arguments.python, name, folder, arguments.cache, arguments.threads)
-                 for name in arguments.engines.split(",") if name}
+        peers = {name: start_peer(name, folder) for name in arguments.engines.split(",") if name}
         for name, peer in peers.items():
             if not peer.alive:
-                print(f"{name}: does not take {model}", file=sys.stderr)
+                print(f"{name}: does not take {model}: {peer.why}", file=sys.stderr)
+                record.setdefault("missing", {})[name] = peer.why
         for shape in (s for s in shapes if s[0] == model):
             rows.append((shape, *measure_shape(arguments, folder, peers, shape, tamis)))
-            print(table(rows[-1:], tamis, peak["peak"]), file=sys.stderr, flush=True)
+            print(table(rows[-1:], tamis, peak), file=sys.stderr, flush=True)
             if arguments.json:
-                record["rows"] += figures_of(rows[-1:], peak["peak"])
+                record["rows"] += figures_of(rows[-1:], peak)
+                arguments.json.parent.mkdir(parents=True, exist_ok=True)
                 arguments.json.write_text(json.dumps(record, indent=1) + "\n")
         for peer in peers.values():
             peer.close()
+    return rows
+
+
+def main():
+    arguments = make_parser(__doc__, PEERS, "issue").parse_args()
+    arguments.device = "cpu"
+    peak = measured_peak(arguments)
     figures = peak["peak"]
+    rows = run_shapes(arguments, record_of(arguments, peak), figures, lambda name, folder: Peer(
+        arguments.python, name, folder, arguments.cache, arguments.threads))
+    tamis = arguments.tamis_precisions.split(",")
     text = (f"{datetime.date.today()}, {peak['cpu']}, threads={peak['threads']}; measured peak: fp32 "
             f"{figures['fp32_gflops']:.0f} GFLOP/s, bf16 {figures['bf16_gflops']:.0f}, int8 "
             f"{figures['int8_gops']:.0f} GOP/s. Medians of {arguments.rounds} interleaved rounds.\n\n"

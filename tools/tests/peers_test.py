@@ -40,6 +40,21 @@ class Table(unittest.TestCase):
         self.assertIn("| ctranslate2-int8 | 1.000 | 1.000 | 0 % | 25 % |  | - |", text)
 
 
+class Gpu(unittest.TestCase):
+    def test_an_engine_without_a_peak_has_times_and_a_cosine(self):
+        times = {"tamis-int8": [1.0], "torch-tf32": [3.0], "ort-fp16-tensorrt": [2.0]}
+        outputs = {"torch-fp32": [1.0, 0.0], "torch-tf32": [1.0, 0.0]}
+        text = peers.table([(("minilm", 1, 16, False), times, outputs, 2e8)], ["tamis-int8"], {})
+        self.assertIn("| torch-tf32 | 3.000 | 3.000 | 0 % | - | 3.00 | 1.00000 |", text)
+        self.assertIn("| ort-fp16-tensorrt | 2.000 | 2.000 | 0 % | - | 2.00 | - |", text)
+
+    def test_an_engine_that_cannot_start_says_why(self):
+        peer = peers.Peer(sys.executable, "no-such-engine", "folder", "cache", 1, "versions.py")
+        self.assertFalse(peer.alive)
+        self.assertEqual(peer.why, "it ended as it started")
+        peer.close()
+
+
 class Shapes(unittest.TestCase):
     def test_the_sweep_is_every_batch_with_every_length(self):
         self.assertEqual(len(set(peers.SHAPES["sweep"])), 15)
