@@ -4,8 +4,9 @@
 
 #include "base/error.h"
 
-// The names of tasks and of their options' values: apart from the tasks themselves, so that what
-// only reads names (the manifest's fuzz target) needs nothing else of this module.
+// The names of tasks and of their options' values, and which tasks answer for others: apart from
+// the tasks themselves, so that what only reads names (the manifest's fuzz target) needs nothing
+// else of this module.
 namespace tamis::tasks {
 
 namespace {
@@ -76,6 +77,18 @@ std::optional<Aggregation> aggregation_from_name(std::string_view name) {
                                                  {"average", Aggregation::kAverage},
                                                  {"max", Aggregation::kMax}};
   return find_name(kRows, name);
+}
+
+bool can_answer(TaskKind loaded, TaskKind asked) {
+  if (loaded == asked) return true;
+  const bool vectors = loaded == TaskKind::kEmbedMulti || loaded == TaskKind::kEmbedAll;
+  const bool part = asked == TaskKind::kEmbed || asked == TaskKind::kEmbedSparse ||
+                    asked == TaskKind::kEmbedMulti;
+  const auto labels = [](TaskKind kind) {
+    return kind == TaskKind::kClassify || kind == TaskKind::kRerank || kind == TaskKind::kZeroShot;
+  };
+  return (vectors && asked == TaskKind::kRerank) || (loaded == TaskKind::kEmbedAll && part) ||
+         (labels(loaded) && labels(asked));
 }
 
 }  // namespace tamis::tasks

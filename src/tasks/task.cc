@@ -33,18 +33,6 @@ TaskOptions default_options(TaskKind kind) {
   TAMIS_CHECK(false);
 }
 
-bool can_answer(TaskKind loaded, TaskKind asked) {
-  if (loaded == asked) return true;
-  const bool vectors = loaded == TaskKind::kEmbedMulti || loaded == TaskKind::kEmbedAll;
-  const bool part = asked == TaskKind::kEmbed || asked == TaskKind::kEmbedSparse ||
-                    asked == TaskKind::kEmbedMulti;
-  const auto labels = [](TaskKind kind) {
-    return kind == TaskKind::kClassify || kind == TaskKind::kRerank || kind == TaskKind::kZeroShot;
-  };
-  return (vectors && asked == TaskKind::kRerank) || (loaded == TaskKind::kEmbedAll && part) ||
-         (labels(loaded) && labels(asked));
-}
-
 int64_t Encoded::tokens() const {
   int64_t sum = 0;
   for (const Sequence& sequence : sequences) sum += sequence.size();
