@@ -334,6 +334,27 @@ class Bench {
   bool all_right_ = true;
 };
 
+void check_flags(const BenchFlags& flags) {
+  if (flags.fit_costs != flags.models.empty()) {
+    fail(ErrorCode::kInvalidArgument,
+         flags.fit_costs ? "--fit-costs times kernels by themselves: it takes no MODEL"
+                         : "MODEL is missing; see bench --help");
+  }
+  if (flags.max_batch < 1 || flags.seconds < 0 || flags.seconds > 3600) {
+    fail(ErrorCode::kInvalidArgument, "--max-batch must be at least 1, --seconds in 0..3600");
+  }
+  if (flags.input && !flags.shapes.empty()) {
+    fail(ErrorCode::kInvalidArgument, "give --shape or --input, not both");
+  }
+}
+
+void print_costs() {
+  api::fit_costs({}, [](std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  });
+}
+
 }  // namespace
 
 int cmd_bench(const std::vector<std::string>& arguments) {
@@ -361,23 +382,10 @@ int cmd_bench(const std::vector<std::string>& arguments) {
   flags.common.add_to(options);
   if (!options.parse(arguments)) return 0;
 
-  if (flags.fit_costs != flags.models.empty()) {
-    fail(ErrorCode::kInvalidArgument,
-         flags.fit_costs ? "--fit-costs times kernels by themselves: it takes no MODEL"
-                         : "MODEL is missing; see bench --help");
-  }
+  check_flags(flags);
   if (flags.fit_costs) {
-    api::fit_costs({}, [](std::string_view text) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-    });
+    print_costs();
     return 0;
-  }
-  if (flags.max_batch < 1 || flags.seconds < 0 || flags.seconds > 3600) {
-    fail(ErrorCode::kInvalidArgument, "--max-batch must be at least 1, --seconds in 0..3600");
-  }
-  if (flags.input && !flags.shapes.empty()) {
-    fail(ErrorCode::kInvalidArgument, "give --shape or --input, not both");
   }
   if (flags.shapes.empty()) flags.shapes = {"1x16", "1x128", "32x128"};
   const auto pool = flags.common.make_pool();

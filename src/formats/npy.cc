@@ -151,7 +151,8 @@ std::string npy_header(const Shape& shape, DType dtype) {
   // One size keeps its comma: (3,) is a tuple, (3) a number.
   if (shape.rank() > 1) sizes.resize(sizes.size() - 2);
   if (shape.rank() == 1) sizes.resize(sizes.size() - 1);
-  std::string dict = cat("{'descr': '", row->descr, "', 'fortran_order': False, 'shape': (", sizes, "), }");
+  std::string dict =
+      cat("{'descr': '", row->descr, "', 'fortran_order': False, 'shape': (", sizes, "), }");
   // A newline last, spaces before it up to the alignment.
   const size_t used = kVersion1Prefix + dict.size() + 1;
   dict.append((kAlignment - used % kAlignment) % kAlignment, ' ');

@@ -29,6 +29,11 @@ onnx::ModelProto exported(const std::string& name) {
   return onnx::export_onnx(built.graph, {output_of(built.head, false), false});
 }
 
+// Positions by distance and windows have no ops that are written.
+bool is_refused(const std::string& name) {
+  return name.find("relative-key") != name.npos || name.ends_with("-decoder");
+}
+
 // The checkpoints of the families whose ops are all written.
 std::vector<std::string> names() {
   std::vector<std::string> kept;
@@ -36,7 +41,7 @@ std::vector<std::string> names() {
     for (const char* family :
          {"models/bert-", "models/roberta-", "models/distilbert-", "models/camembert-",
           "models/xlm-roberta-", "models/albert-", "models/electra-"}) {
-      if (name.starts_with(family)) kept.push_back(name);
+      if (name.starts_with(family) && !is_refused(name)) kept.push_back(name);
     }
   }
   return kept;
@@ -94,6 +99,23 @@ TEST_P(OnnxOfCheckpoint, GivesTheSameUnfusedGraph) {
   EXPECT_EQ(source.built.vocab_size, built.vocab_size);
   EXPECT_EQ(source.built.output_size, built.output_size);
   EXPECT_EQ(source.built.max_positions, built.max_positions);
+}
+
+TEST(OnnxOfCheckpoints, RefusesByNameWhatIsNotWritten) {
+  int refused = 0;
+  for (const std::string& name : checkpoint_names()) {
+    if (!is_refused(name)) continue;
+    ++refused;
+    try {
+      (void)exported(name);
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+      EXPECT_NE(std::string_view(error.what()).find("are not written"), std::string_view::npos)
+          << error.what();
+    }
+  }
+  EXPECT_GE(refused, 3);
 }
 
 INSTANTIATE_TEST_SUITE_P(Testdata, OnnxOfCheckpoint, testing::ValuesIn(names()),

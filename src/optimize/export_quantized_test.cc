@@ -166,9 +166,10 @@ const onnx::NodeProto& reader_of(const onnx::ModelProto& model, const std::strin
 // x (1 + erf) is up to twice x, which half precision has no number for above 32752.
 TEST(QuantizedExport, GeluHasNoValueAboveItsInput) {
   const auto model =
-      LoadedModel::load(resolve_model(testdata(kClassifier).string()), on_threads(1));
-  const onnx::ModelProto file = onnx::export_onnx(
-      model->graph(), classifier_options(onnx::Flavor::kPortable, onnx::FloatType::kFp32));
+      LoadedModel::load(resolve_model(testdata("models/bert-base").string()), on_threads(1));
+  onnx::ExportOptions options = classifier_options(onnx::Flavor::kPortable, onnx::FloatType::kFp32);
+  options.output = onnx::OutputKind::kTokenEmbeddings;
+  const onnx::ModelProto file = onnx::export_onnx(model->graph(), options);
   int gelus = 0;
   for (const onnx::NodeProto& node : file.graph.nodes) {
     if (node.op_type != "Erf") continue;

@@ -45,8 +45,7 @@ struct CostModel {
 /// ns a row: the nearest row of the table that the sets have, by the ratio of sizes, times the work
 /// it is more. Sets without a row of their own take the next lower one's; the reference kernels
 /// avx2's, as only ratios matter.
-[[nodiscard]] double table_ns(const CostTable& table, CostOp op, int64_t n, int64_t k,
-                              IsaSet isas);
+[[nodiscard]] double table_ns(const CostTable& table, CostOp op, int64_t n, int64_t k, IsaSet isas);
 
 /// A MatMul as it stands: integer if its weight is.
 [[nodiscard]] double matmul_ns(const graph::Graph& graph, const graph::Node& matmul,

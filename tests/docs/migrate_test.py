@@ -186,14 +186,12 @@ class MigrateTest(unittest.TestCase):
                 if not line.startswith("|"):
                     continue
                 cell = line.rstrip("|").rsplit(" | ", 1)[-1]
-                named = set()
-                for span in re.findall(r"`([^`]+)`", cell):
+                spans = re.findall(r"`([^`]+)`", cell)
+                named = set(spans) & set(COMMANDS)
+                for span in spans:
                     word = span.removeprefix("tamis ").split(" ", 1)[0]
-                    if word in COMMANDS:
-                        named.add(word)
-                    for flag in FLAG.findall(span):
-                        if word in COMMANDS:
-                            self.assertIn(flag, flags[word], f"{word}: {line}")
+                    for flag in FLAG.findall(span) if word in COMMANDS else ():
+                        self.assertIn(flag, flags[word], f"{word}: {line}")
                 loose = FLAG.findall(re.sub(COMMAND_SPAN, "", cell))
                 for flag in loose:
                     if named:

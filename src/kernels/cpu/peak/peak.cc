@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <mutex>
 #include <iterator>
+#include <mutex>
 #include <string_view>
 
 #include "base/clock.h"
