@@ -56,7 +56,7 @@ class SlotPool {
 }  // namespace
 
 ValueTable make_value_table(const graph::Graph& graph, std::span<const DType> storage,
-                            std::span<const QuantizedRows> copies) {
+                            std::span<const QuantizedRows> copies, std::span<const int> made_at) {
   ValueTable table;
   for (const DType dtype : storage) table.values.push_back({dtype, ValueTable::kNoSlot});
   for (size_t c = 0; c < copies.size(); ++c) {
@@ -64,13 +64,18 @@ ValueTable make_value_table(const graph::Graph& graph, std::span<const DType> st
   }
   const std::vector<int> last = last_uses(graph);
   SlotPool pool(table.slots);
-  for (size_t i = 0; i < graph.nodes().size(); ++i) {
-    const graph::Node& node = graph.nodes()[i];
+  const auto take_output = [&](const graph::Node& node) {
+    if (graph.is_output(node.output)) return;
     const graph::SymbolicShape& shape = graph.value(node.output).shape;
     ValueEntry& made = table.values[static_cast<size_t>(node.output)];
-    if (!graph.is_output(node.output)) {
-      const auto bytes = static_cast<int64_t>(dtype_bytes(made.dtype));
-      made.slot = pool.take(shape.symbol(), shape.elements_per_unit() * bytes);
+    const auto bytes = static_cast<int64_t>(dtype_bytes(made.dtype));
+    made.slot = pool.take(shape.symbol(), shape.elements_per_unit() * bytes);
+  };
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    const graph::Node& node = graph.nodes()[i];
+    if (made_at.empty()) take_output(node);
+    for (size_t n = i; n < made_at.size(); ++n) {
+      if (made_at[n] == static_cast<int>(i)) take_output(graph.nodes()[n]);
     }
     for (size_t c = 0; c < copies.size(); ++c) {
       if (copies[c].first_node != static_cast<int>(i)) continue;
@@ -93,8 +98,9 @@ ValueTable make_value_table(const graph::Graph& graph, std::span<const DType> st
         pool.give_back(table.values[graph.value_count() + c].slot);
       }
     }
-    if (made.slot != ValueTable::kNoSlot && last[static_cast<size_t>(node.output)] < 0) {
-      pool.give_back(made.slot);
+    const int made = table.of(node.output).slot;
+    if (made != ValueTable::kNoSlot && last[static_cast<size_t>(node.output)] < 0) {
+      pool.give_back(made);
     }
   }
   return table;

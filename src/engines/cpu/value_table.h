@@ -42,8 +42,10 @@ struct ValueTable {
 };
 
 /// `storage` has the dtype of each value (choose_storage). Outputs get no slot: they are written
-/// where the caller wants them.
+/// where the caller wants them. `made_at` has of each node the one, it or an earlier, whose step
+/// makes its output too; empty: each its own.
 [[nodiscard]] ValueTable make_value_table(const graph::Graph& graph, std::span<const DType> storage,
-                                          std::span<const QuantizedRows> copies);
+                                          std::span<const QuantizedRows> copies,
+                                          std::span<const int> made_at = {});
 
 }  // namespace tamis::engines::cpu

@@ -17,6 +17,8 @@ using tamis::cuda::AttentionTile;
 namespace {
 
 constexpr int64_t kTileRows = tamis::cuda::kAttentionRows;
+// Of the products' tiles and attention's the lowest.
+constexpr int64_t kLeastTileRows = 16;
 constexpr size_t kAlignment = 16;
 
 int64_t elements(const ArrayKey& key, const Extent& extent) {
@@ -42,6 +44,8 @@ int64_t elements(const ArrayKey& key, const Extent& extent) {
     case ArrayKind::kLastOf:
     case ArrayKind::kFilled:
       return extent.sequences;
+    case ArrayKind::kFinished:
+      return extent.rows(key.symbol) / kLeastTileRows + extent.sequences + 1;
     case ArrayKind::kAround:
       return extent.tokens * key.width;
   }
@@ -53,7 +57,8 @@ class Filler {
  public:
   explicit Filler(const PackedBatch& batch) : batch_(batch) {}
 
-  void fill(const ArrayKey& key, int32_t* to) const {
+  /// `count` is what the array has room for.
+  void fill(const ArrayKey& key, int64_t count, int32_t* to) const {
     switch (key.kind) {
       case ArrayKind::kRows:
         *to = static_cast<int32_t>(extent_of(batch_).rows(key.symbol));
@@ -97,6 +102,9 @@ class Filler {
         for (int64_t s = 0; s < batch_.sequences(); ++s) {
           to[s] = length(s) == 0 ? -1 : static_cast<int32_t>(s);
         }
+        return;
+      case ArrayKind::kFinished:
+        std::fill_n(to, count, 0);
         return;
       case ArrayKind::kAround:
         return around(key.width, to);
@@ -299,11 +307,12 @@ size_t BatchArrays::layout(const Extent& extent, std::vector<size_t>& offsets) c
   return total;
 }
 
-void BatchArrays::fill(const PackedBatch& batch, const std::vector<size_t>& offsets,
-                       std::byte* block) const {
+void BatchArrays::fill(const PackedBatch& batch, const Extent& extent,
+                       const std::vector<size_t>& offsets, std::byte* block) const {
   const Filler filler(batch);
   for (size_t i = 0; i < keys_.size(); ++i) {
-    filler.fill(keys_[i], reinterpret_cast<int32_t*>(block + offsets[i]));
+    filler.fill(keys_[i], elements(keys_[i], extent),
+                reinterpret_cast<int32_t*>(block + offsets[i]));
   }
 }
 

@@ -46,6 +46,7 @@ enum class ArrayKind : uint8_t {
   kTokenOf,    ///< of each row the token that it is; -1: none
   kLastOf,     ///< [B]: the last token that is not the padding, or is `token`; -1: none
   kFilled,     ///< [B]: the sequence's number, -1 where it is empty
+  kFinished,   ///< [tiles of rows, at most]: zeros, to count finished blocks from
   kAround,     ///< [T, width]: the tokens around each, -1 outside its sequence
   kSeenByAll,  ///< [T]: 1 for tokens that all of their sequence see
   kDropout,    ///< [T] floats: what TokenDropout multiplies a token with
@@ -75,9 +76,9 @@ class BatchArrays {
 
   /// Byte offsets of all arrays for batches up to `extent`; returns the bytes in all.
   [[nodiscard]] size_t layout(const Extent& extent, std::vector<size_t>& offsets) const;
-  /// Writes the arrays of a batch at these offsets of `block`.
-  void fill(const engine::PackedBatch& batch, const std::vector<size_t>& offsets,
-            std::byte* block) const;
+  /// Writes the arrays of a batch at the offsets of `extent` in `block`.
+  void fill(const engine::PackedBatch& batch, const Extent& extent,
+            const std::vector<size_t>& offsets, std::byte* block) const;
 
  private:
   std::vector<ArrayKey> keys_;

@@ -95,7 +95,7 @@ void Lane::start(const engine::PackedBatch& batch) {
   const Extent bucket = rows.tokens > kMostRecordedTokens ? rows : bucket_of(rows);
   reserve(bucket);
   plan_->prepare(places_of(batch, plan_->limits()));
-  plan_->arrays().fill(batch, array_offsets_, host_arrays_.data());
+  plan_->arrays().fill(batch, bucket, array_offsets_, host_arrays_.data());
   busy_ = true;
   const size_t array_bytes = plan_->arrays().layout(bucket, array_offsets_);
   stream_.copy_to_device(arrays_.data(), host_arrays_.data(), array_bytes);

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "engines/cpu/attention_terms.h"
-#include "engines/cuda/lowering.h"
+#include "engines/cuda/lower_rows.h"
 #include "graph/attention_part.h"
 
 namespace tamis::engines::cuda {
@@ -56,7 +56,8 @@ class AttentionStep final : public Step {
         rows_(lowering.symbol(node.output)),
         tile_count_(lowering.array(ArrayKind::kTileCount, rows_)),
         tiles_(lowering.array(ArrayKind::kTiles, rows_)),
-        places_(lowering.array(ArrayKind::kPlaces, rows_)) {
+        places_(lowering.array(ArrayKind::kPlaces, rows_)),
+        tail_(node, lowering) {
     const auto& fields = node.attribute<graph::AttentionAttributes>();
     params_.heads = static_cast<int>(fields.heads);
     params_.group = static_cast<int>(fields.heads / fields.key_heads());
@@ -80,7 +81,9 @@ class AttentionStep final : public Step {
     }
     take_terms(node, fields, lowering);
     limit_unseen(fields, lowering);
-    choose_kernel();
+    if (runs_in_tiles(lowering.graph(), node, lowering.linear())) {
+      kernel_ = kB16Kernels[(params_.head_size - 1) / 16];
+    }
   }
 
   void launch(const StepContext& context) const override {
@@ -97,6 +100,7 @@ class AttentionStep final : public Step {
     params.k = k_.rows(context);
     params.v = v_.rows(context);
     params.out = {context.value<std::byte>(y_), stored_};
+    params.tail = tail_.tail(context, params.out);
     context.launch(kernel_, context.extent.tiles(rows_), params.heads, params);
   }
 
@@ -143,12 +147,6 @@ class AttentionStep final : public Step {
     lowering.limits().limit_unseen(terms, !bias_.there() && !slots_.there() && seen_by_all_ < 0);
   }
 
-  void choose_kernel() {
-    const bool in_tiles = params_.rounded && params_.head_size <= tamis::cuda::kMostHeadSizeB16 &&
-                          !slots_.there() && seen_by_all_ < 0;
-    if (in_tiles) kernel_ = kB16Kernels[(params_.head_size - 1) / 16];
-  }
-
   Part q_;
   Part k_;
   Part v_;
@@ -159,6 +157,7 @@ class AttentionStep final : public Step {
   int tiles_;
   int seen_by_all_ = -1;  // array of the batch
   int places_;
+  RowTailLaunch tail_;
   Constant<float> bias_;
   Constant<float> position_keys_;
   Constant<float> position_queries_;
@@ -168,6 +167,15 @@ class AttentionStep final : public Step {
 };
 
 }  // namespace
+
+bool runs_in_tiles(const graph::Graph& graph, const graph::Node& attention,
+                   graph::FloatArithmetic linear) {
+  const auto& fields = attention.attribute<graph::AttentionAttributes>();
+  return cpu::arithmetic_of(graph, attention, linear) == cpu::Arithmetic::kBf16 &&
+         graph.value(attention.output).shape[1].size <=
+             fields.heads * tamis::cuda::kMostHeadSizeB16 &&
+         fields.max_relative_positions == 0 && fields.global == graph::GlobalRule::kNone;
+}
 
 std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowering) {
   if (node.enabled_mark(Operand::kProbabilities) != nullptr) {

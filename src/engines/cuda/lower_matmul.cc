@@ -42,6 +42,7 @@ class Product {
     return context.extent.rows(symbol_);
   }
   [[nodiscard]] graph::Symbol symbol() const { return symbol_; }
+  [[nodiscard]] bool has_residual() const { return residual_ != graph::kNoValue; }
   [[nodiscard]] bool has_short_gelu() const { return short_gelu_.there(); }
   [[nodiscard]] Activation activation() const { return activation_; }
 
@@ -175,6 +176,12 @@ struct S8Kernels {
   KernelId gelu;
   KernelId any;
 };
+// Where products would wait for shared memory; the rare activations keep the other tile.
+constexpr S8Kernels kFewKernels = {0, tamis::cuda::kLargeFewTile, KernelId::k_gemm_s8_large_few,
+                                   KernelId::k_gemm_s8_large_few_gelu,
+                                   KernelId::k_gemm_s8_large_any};
+static_assert(tamis::cuda::kLargeFewTile.rows == tamis::cuda::kLargeTile.rows &&
+              tamis::cuda::kLargeFewTile.columns == tamis::cuda::kLargeTile.columns);
 constexpr S8Kernels kS8Kernels[] = {
     {64, tamis::cuda::kSmallTile, KernelId::k_gemm_s8_small, KernelId::k_gemm_s8_small_gelu,
      KernelId::k_gemm_s8_small_any},
@@ -191,7 +198,9 @@ class MatMulS8Step final : public Step {
       : product_(node, true, lowering),
         copy_(lowering.copy_id(lowering.copy_of(node))),
         stride_(lowering.copies()[lowering.copy_of(node)].stride()),
-        weight_(node, lowering) {}
+        weight_(node, lowering),
+        few_(lowering.capability() == 80 || lowering.capability() == 90),
+        tail_(node, lowering) {}
 
   void launch(const StepContext& context) const override {
     const int64_t rows = product_.rows(context);
@@ -211,6 +220,7 @@ class MatMulS8Step final : public Step {
     params.outlier_values = copy.outliers;
     params.outlier_weights = context.constant(weight_.outlier_weights);
     params.epilogue = product_.epilogue(context);
+    params.tail = tail_.tail(context, params.epilogue.c);
     const S8Kernels& kernels = kernels_for(rows);
     context.launch(kernel_of(kernels), blocks(product_.n(), kernels.tile.columns),
                    blocks(rows, kernels.tile.rows), params);
@@ -220,24 +230,28 @@ class MatMulS8Step final : public Step {
   }
 
  private:
-  static const S8Kernels& kernels_for(int64_t rows) {
+  [[nodiscard]] const S8Kernels& kernels_for(int64_t rows) const {
     const S8Kernels* kernels = kS8Kernels;
     while (rows > kernels->most_rows) ++kernels;
-    return *kernels;
+    return few_ && kernels->tile.rows == kFewKernels.tile.rows ? kFewKernels : *kernels;
   }
+  // What the kernels of gemm_tile.h's kNone and kShortGelu take.
   [[nodiscard]] KernelId kernel_of(const S8Kernels& kernels) const {
+    if (product_.n() % 2 != 0) return kernels.any;
     if (product_.activation() == Activation::kNone) return kernels.none;
-    return product_.has_short_gelu() ? kernels.gelu : kernels.any;
+    return product_.has_short_gelu() && !product_.has_residual() ? kernels.gelu : kernels.any;
   }
 
   Product product_;
   graph::ValueId copy_;
   int64_t stride_;
   WeightS8 weight_;
+  bool few_;
+  RowTailLaunch tail_;
 };
 
-// Rows of 16-bit floats are padded to 16 bytes.
-constexpr int64_t kB16Alignment = 8;
+// Rows of 16-bit floats are padded, in values.
+constexpr int64_t kB16Alignment = tamis::cuda::kGemmRowBytes / sizeof(uint16_t);
 // Rows from which on the large tile is worth its waste.
 constexpr int64_t kLargeTileRows = 512;
 

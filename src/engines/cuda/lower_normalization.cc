@@ -58,16 +58,22 @@ class NormStep final : public Step {
         norm_(node, lowering),
         rows_(node, lowering) {}
 
-  void launch(const StepContext& context) const override {
+  void launch(const StepContext& context) const override { rows_.launch(context, made(context)); }
+  /// What the kernel is given.
+  [[nodiscard]] RowsParams params(const StepContext& context) const {
+    return rows_.filled(context, made(context));
+  }
+
+ private:
+  [[nodiscard]] RowsParams made(const StepContext& context) const {
     RowsParams params;
     params.x = {context.value<const std::byte>(x_), stored_};
     if (skip_ != graph::kNoValue) params.residual = context.value<const float>(skip_);
     params.y = {context.value<std::byte>(y_), Stored::kF32};
     norm_.put(context, params);
-    rows_.launch(context, params);
+    return params;
   }
 
- private:
   graph::ValueId x_;
   graph::ValueId skip_;
   graph::ValueId y_;
@@ -160,6 +166,12 @@ class EmbeddingStep final : public Step {
 
 std::unique_ptr<Step> lower_normalization(const graph::Node& node, Lowering& lowering) {
   return std::make_unique<NormStep>(node, lowering);
+}
+
+RowsOf norm_rows(const graph::Node& node, Lowering& lowering) {
+  return [step = std::make_shared<const NormStep>(node, lowering)](const StepContext& context) {
+    return step->params(context);
+  };
 }
 
 std::unique_ptr<Step> lower_glu(const graph::Node& node, Lowering& lowering) {

@@ -84,7 +84,7 @@ void RowLaunch::take_copy(size_t index, Lowering& lowering) {
   outliers_ = static_cast<int>(columns->elements());
 }
 
-void RowLaunch::launch(const StepContext& context, RowsParams params) const {
+RowsParams RowLaunch::filled(const StepContext& context, RowsParams params) const {
   const int64_t rows = context.extent.rows(symbol_);
   params.rows = context.array(rows_array_);
   params.width = width_;
@@ -100,7 +100,35 @@ void RowLaunch::launch(const StepContext& context, RowsParams params) const {
     params.outlier_columns = context.constant(outlier_columns_);
     params.outlier_values = copy.outliers;
   }
+  return params;
+}
+
+void RowLaunch::launch(const StepContext& context, RowsParams params) const {
+  params = filled(context, params);
+  const int64_t rows = context.extent.rows(symbol_);
   context.launch(kernel_, (rows * params.parts + block_rows_ - 1) / block_rows_, 1, params);
+}
+
+RowTailLaunch::RowTailLaunch(const graph::Node& node, Lowering& lowering) {
+  if (const graph::Node* norm = lowering.norm_behind(node)) {
+    rows_ = norm_rows(*norm, lowering);
+  } else if (const auto copy = lowering.copy_made_with(node.output)) {
+    rows_ = [launch = RowLaunch(*copy, lowering)](const StepContext& context) {
+      return launch.filled(context, {});
+    };
+  } else {
+    return;
+  }
+  finished_ = lowering.array(ArrayKind::kFinished, lowering.symbol(node.output));
+}
+
+tamis::cuda::RowTail RowTailLaunch::tail(const StepContext& context,
+                                         const tamis::cuda::MutableValues& made) const {
+  if (rows_ == nullptr) return {};
+  RowsParams rows = rows_(context);
+  rows.x = {made.data, made.stored};
+  // The one array that kernels write, and leave as it was.
+  return {const_cast<uint32_t*>(context.array<uint32_t>(finished_)), rows};
 }
 
 std::unique_ptr<Step> make_quantize_step(size_t copy, Lowering& lowering) {

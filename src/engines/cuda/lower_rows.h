@@ -1,6 +1,8 @@
 // What steps that make rows share: the kernel for a width, and a quantized copy's operands.
 #pragma once
 
+#include <functional>
+
 #include "engines/cuda/lowering.h"
 #include "kernels/cuda/rows/rows.h"
 
@@ -30,6 +32,9 @@ class RowLaunch {
 
   /// `params` has what the row is made of, its norm and its y; the rest is filled in.
   void launch(const StepContext& context, tamis::cuda::RowsParams params) const;
+  /// `params` with rows, width and what belongs to the copy.
+  [[nodiscard]] tamis::cuda::RowsParams filled(const StepContext& context,
+                                               tamis::cuda::RowsParams params) const;
   [[nodiscard]] bool makes_copy() const { return copy_ != graph::kNoValue; }
   [[nodiscard]] int width() const { return width_; }
 
@@ -48,6 +53,26 @@ class RowLaunch {
   Constant<float> multiply_;
   Constant<float> offset_;
   Constant<int32_t> outlier_columns_;
+};
+
+/// What a row kernel would be given, in a run.
+using RowsOf = std::function<tamis::cuda::RowsParams(const StepContext&)>;
+/// Of a normalization.
+[[nodiscard]] RowsOf norm_rows(const graph::Node& node, Lowering& lowering);
+
+/// What a kernel does with its own rows in the block that finishes them, if anything: the norm
+/// behind it, or a quantized copy. Immutable.
+class RowTailLaunch {
+ public:
+  RowTailLaunch(const graph::Node& node, Lowering& lowering);
+
+  /// `made` are the rows that the kernel makes.
+  [[nodiscard]] tamis::cuda::RowTail tail(const StepContext& context,
+                                          const tamis::cuda::MutableValues& made) const;
+
+ private:
+  RowsOf rows_;
+  int finished_ = 0;
 };
 
 /// The step that makes the `copy`-th quantized copy where its producer does not.

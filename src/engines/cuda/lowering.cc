@@ -1,8 +1,10 @@
 #include "engines/cuda/lowering.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.h"
+#include "kernels/cuda/rows/rows.h"
 #include "tensor/widened.h"
 
 namespace tamis::engines::cuda {
@@ -32,12 +34,73 @@ LowerFn lowering_of(graph::OpKind op) {
 
 }  // namespace
 
+namespace {
+
+bool is_norm_of_rows(const graph::Node& node) {
+  switch (node.op) {
+    case graph::OpKind::kLayerNormalization:
+    case graph::OpKind::kSkipLayerNormalization:
+      return true;
+    case graph::OpKind::kRMSNormalization:
+      return node.attribute<graph::RmsNormAttributes>().heads == 1;
+    default:
+      return false;
+  }
+}
+
+// What gemm_tile.h's kNone takes, and a tail with a norm.
+bool can_norm(const graph::Graph& graph, const graph::Node& product,
+              graph::FloatArithmetic linear) {
+  if (!graph::is_matmul(product)) return false;
+  const graph::SymbolicShape& shape = graph.value(product.output).shape;
+  return cpu::arithmetic_of(graph, product, linear) == cpu::Arithmetic::kS8 &&
+         product.attribute<graph::MatMulAttributes>().activation == Activation::kNone &&
+         shape.rank() == 2 && shape[1].size <= tamis::cuda::kMostNormTailColumns &&
+         shape[1].size % 2 == 0;
+}
+
+}  // namespace
+
 bool has_lowering(graph::OpKind op) { return lowering_of(op) != nullptr; }
 
 std::unique_ptr<Step> lower(const graph::Node& node, Lowering& lowering) {
   const LowerFn function = lowering_of(node.op);
   if (function == nullptr) refuse(node, "the CUDA engine has no kernel for it");
   return function(node, lowering);
+}
+
+bool has_row_tail(const graph::Graph& graph, const graph::Node& node,
+                  graph::FloatArithmetic linear) {
+  const graph::SymbolicShape& shape = graph.value(node.output).shape;
+  if (shape.rank() != 2 || shape[1].size > tamis::cuda::kMostTailColumns) return false;
+  if (graph::is_matmul(node)) {
+    return cpu::arithmetic_of(graph, node, linear) == cpu::Arithmetic::kS8 &&
+           node.attribute<graph::MatMulAttributes>().activation != Activation::kNone;
+  }
+  // Tiles cover all tokens, but not the first of sequences that are empty.
+  return node.op == graph::OpKind::kAttention && shape.symbol() == graph::Symbol::kTokens &&
+         shape[1].size <=
+             node.attribute<graph::AttentionAttributes>().heads * tamis::cuda::kMostHeadSizeTail &&
+         runs_in_tiles(graph, node, linear);
+}
+
+std::vector<int> norms_in_tails(const graph::Graph& graph, graph::FloatArithmetic linear) {
+  std::vector<int> made_at(graph.nodes().size());
+  std::iota(made_at.begin(), made_at.end(), 0);
+  std::vector<bool> taken(graph.nodes().size(), false);
+  for (size_t n = 0; n < graph.nodes().size(); ++n) {
+    const graph::Node& node = graph.nodes()[n];
+    if (!is_norm_of_rows(node)) continue;
+    const int product = graph.producer(node.operand(Operand::kX));
+    if (product < 0 || taken[static_cast<size_t>(product)]) continue;
+    if (!can_norm(graph, graph.nodes()[static_cast<size_t>(product)], linear)) continue;
+    // What is added is there when the product begins.
+    const graph::ValueId skip = node.operand(Operand::kSkip);
+    if (skip != graph::kNoValue && graph.producer(skip) >= product) continue;
+    made_at[n] = product;
+    taken[static_cast<size_t>(product)] = true;
+  }
+  return made_at;
 }
 
 void refuse(const graph::Node& node, const std::string& why) {
@@ -109,6 +172,14 @@ std::optional<size_t> Lowering::copy_made_with(graph::ValueId x) const {
     if (copies_[i].by_producer && copies_[i].x == x) return i;
   }
   return std::nullopt;
+}
+
+const graph::Node* Lowering::norm_behind(const graph::Node& node) const {
+  const auto self = static_cast<size_t>(&node - graph_.nodes().data());
+  for (size_t n = self + 1; n < made_at_.size(); ++n) {
+    if (made_at_[n] == static_cast<int>(self)) return &graph_.nodes()[n];
+  }
+  return nullptr;
 }
 
 std::shared_ptr<Angles> Lowering::angles(const graph::Node& rotary) {

@@ -19,20 +19,27 @@
 #include "engines/cuda/constants.h"
 #include "engines/cuda/step.h"
 #include "graph/graph.h"
+#include "kernels/cuda/gemm/gemm_tile.h"
 #include "kernels/cuda/values.h"
 
 namespace tamis::engines::cuda {
 
 /// Rows of u8 begin at multiples of so many bytes.
-inline constexpr int64_t kQuantizedAlignment = 16;
+inline constexpr int64_t kQuantizedAlignment = tamis::cuda::kGemmRowBytes;
 
 /// Lives while a plan is made. Not thread-safe.
 class Lowering {
  public:
   /// Everything outlives this.
   Lowering(const graph::Graph& graph, graph::FloatArithmetic linear, const cpu::ValueTable& table,
-           const std::vector<cpu::QuantizedRows>& copies, int capability)
-      : graph_(graph), linear_(linear), table_(table), copies_(copies), turing_(capability < 80) {}
+           const std::vector<cpu::QuantizedRows>& copies, const std::vector<int>& made_at,
+           int capability)
+      : graph_(graph),
+        linear_(linear),
+        table_(table),
+        copies_(copies),
+        made_at_(made_at),
+        capability_(capability) {}
 
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
   [[nodiscard]] const graph::SymbolicShape& shape(graph::ValueId id) const {
@@ -42,11 +49,14 @@ class Lowering {
   [[nodiscard]] graph::Symbol symbol(graph::ValueId id) const { return shape(id).symbol(); }
   [[nodiscard]] int columns(graph::ValueId id) const { return static_cast<int>(shape(id)[1].size); }
   [[nodiscard]] tamis::cuda::Stored stored(graph::ValueId id) const;
+  [[nodiscard]] graph::FloatArithmetic linear() const { return linear_; }
   [[nodiscard]] cpu::Arithmetic arithmetic(const graph::Node& node) const {
     return cpu::arithmetic_of(graph_, node, linear_);
   }
   /// Whether 16-bit floats are f16 on this card.
-  [[nodiscard]] bool turing() const { return turing_; }
+  [[nodiscard]] bool turing() const { return capability_ < 80; }
+  /// 10 * major + minor.
+  [[nodiscard]] int capability() const { return capability_; }
 
   [[nodiscard]] Constants& constants() { return constants_; }
   /// A float constant of the graph, widened to float32 as it is copied to the card; of none a
@@ -78,6 +88,13 @@ class Lowering {
   /// The copy that the step which makes x makes too.
   [[nodiscard]] std::optional<size_t> copy_made_with(graph::ValueId x) const;
 
+  /// Whether another node's step does a node's work too (norms_in_tails()), and of a node that does
+  /// another's the other.
+  [[nodiscard]] bool is_done_elsewhere(size_t node) const {
+    return made_at_[node] != static_cast<int>(node);
+  }
+  [[nodiscard]] const graph::Node* norm_behind(const graph::Node& node) const;
+
   /// The angles of a Rotary's places, one table for all that turn alike.
   [[nodiscard]] std::shared_ptr<Angles> angles(const graph::Node& rotary);
   [[nodiscard]] const std::vector<std::shared_ptr<Angles>>& all_angles() const { return angles_; }
@@ -92,7 +109,8 @@ class Lowering {
   graph::FloatArithmetic linear_;
   const cpu::ValueTable& table_;
   const std::vector<cpu::QuantizedRows>& copies_;
-  bool turing_;
+  const std::vector<int>& made_at_;
+  int capability_;
   Constants constants_;
   BatchArrays arrays_;
   std::vector<std::shared_ptr<Angles>> angles_;
@@ -104,6 +122,18 @@ class Lowering {
 [[nodiscard]] std::unique_ptr<Step> lower(const graph::Node& node, Lowering& lowering);
 /// Whether lowering.inc has a row for the op.
 [[nodiscard]] bool has_lowering(graph::OpKind op);
+
+/// Whether the kernel that makes the node's output also quantizes the rows of it: its last block
+/// of some rows does them (RowTail).
+[[nodiscard]] bool has_row_tail(const graph::Graph& graph, const graph::Node& node,
+                                graph::FloatArithmetic linear);
+/// Of each node the one that makes its output: a norm's rows, where they are short, are made by the
+/// integer MatMul before it, all others by their own.
+[[nodiscard]] std::vector<int> norms_in_tails(const graph::Graph& graph,
+                                              graph::FloatArithmetic linear);
+/// Whether an attention runs on tensor instructions.
+[[nodiscard]] bool runs_in_tiles(const graph::Graph& graph, const graph::Node& attention,
+                                 graph::FloatArithmetic linear);
 
 /// Throws Error{kUnsupported} naming the node.
 [[noreturn]] void refuse(const graph::Node& node, const std::string& why);

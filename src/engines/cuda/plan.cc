@@ -24,6 +24,21 @@ PlanOutput describe_output(const graph::Graph& graph, const graph::GraphOutput& 
   return {output.name, output.value, symbol, value.shape[1].size};
 }
 
+// A copy that the kernel which makes its value makes too; one for each value.
+void give_to_producer(const graph::Graph& graph, graph::FloatArithmetic linear,
+                      const std::vector<cpu::QuantizedRows>& copies, cpu::QuantizedRows& copy) {
+  const int producer = graph.producer(copy.x);
+  const bool taken = std::ranges::any_of(copies, [&](const cpu::QuantizedRows& other) {
+    return other.by_producer && other.x == copy.x;
+  });
+  if (producer < 0 || taken ||
+      !has_row_tail(graph, graph.nodes()[static_cast<size_t>(producer)], linear)) {
+    return;
+  }
+  copy.by_producer = true;
+  copy.first_node = producer;
+}
+
 cpu::Block block_of(const Extent& extent) {
   cpu::Block block;
   block.sequence_end = extent.sequences;
@@ -42,6 +57,7 @@ void Plan::lower_nodes(const graph::Graph& graph, Lowering& lowering) {
       if (copies[c].by_producer || copies[c].first_node != static_cast<int>(i)) continue;
       steps_.push_back(make_quantize_step(c, lowering));
     }
+    if (lowering.is_done_elsewhere(i)) continue;
     std::unique_ptr<Step> step = lower(graph.nodes()[i], lowering);
     if (step != nullptr) steps_.push_back(std::move(step));
   }
@@ -85,10 +101,17 @@ std::shared_ptr<const Plan> Plan::make(graph::Graph graph, graph::FloatArithmeti
     plan->outputs_.push_back(describe_output(graph, output));
   }
   std::vector<cpu::QuantizedRows> copies = cpu::find_quantized_rows(graph, linear);
-  for (cpu::QuantizedRows& copy : copies) copy.alignment = kQuantizedAlignment;
-  plan->table_ = cpu::make_value_table(graph, cpu::choose_storage(graph, linear), copies);
+  for (cpu::QuantizedRows& copy : copies) {
+    copy.alignment = kQuantizedAlignment;
+    give_to_producer(graph, linear, copies, copy);
+  }
+  const std::vector<int> made_at = norms_in_tails(graph, linear);
+  for (cpu::QuantizedRows& copy : copies) {
+    if (copy.by_producer) copy.first_node = made_at[static_cast<size_t>(copy.first_node)];
+  }
+  plan->table_ = cpu::make_value_table(graph, cpu::choose_storage(graph, linear), copies, made_at);
   const auto& device = plan->card_->device();
-  Lowering lowering(graph, linear, plan->table_, copies, device->properties().capability);
+  Lowering lowering(graph, linear, plan->table_, copies, made_at, device->properties().capability);
   plan->find_arrays(graph, lowering);
   plan->lower_nodes(graph, lowering);
   plan->arrays_ = lowering.arrays();

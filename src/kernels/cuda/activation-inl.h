@@ -53,17 +53,38 @@ TAMIS_DEVICE float phi_of(float x) {
 
 TAMIS_DEVICE float gelu_of(float x) { return mul_rn(x, phi_of(x)); }
 
+/// Where of 16 intervals |x| is, and how far from its middle; NaN is in the last.
+struct ShortGeluPlace {
+  TAMIS_DEVICE ShortGeluPlace(float x, float per_unit) {
+    const float held = min_of(15.49f, mul_rn(absolute(x), per_unit));
+    interval = round_even(held);
+    t = sub_rn(held, to_float(interval));
+  }
+
+  int32_t interval;
+  float t;
+};
+
 /// `fit` is ShortGelu of kernels/reference/short_gelu.h, in device memory.
 TAMIS_DEVICE float short_gelu_of(float x, const float* fit) {
-  const float u = at_most(15.49f, mul_rn(absolute(x), load_global(fit)));
-  const float held = u == u ? u : 15.49f;
-  const int32_t interval = round_even(held);
-  const float t = sub_rn(held, to_float(interval));
-  const float* c0 = fit + 1 + interval;
-  const float linear = fma_rn(load_global(c0 + 32), t, load_global(c0 + 16));
-  const float r = fma_rn(linear, t, load_global(c0));
+  const ShortGeluPlace place(x, load_global(fit));
+  const float* c0 = fit + 1 + place.interval;
+  const float linear = fma_rn(load_global(c0 + 32), place.t, load_global(c0 + 16));
+  const float r = fma_rn(linear, place.t, load_global(c0));
   return sub_rn(at_least(0.0f, x), r);
 }
+
+/// The same with what follows per_unit, 48 floats, at `table` in shared memory.
+TAMIS_DEVICE float short_gelu_in_shared(float x, float per_unit, uint32_t table) {
+  const ShortGeluPlace place(x, per_unit);
+  const uint32_t at = table + static_cast<uint32_t>(place.interval) * 4;
+  const float c0 = float_of(load_shared32(at));
+  const float c1 = float_of(load_shared32(at + 64));
+  const float c2 = float_of(load_shared32(at + 128));
+  return sub_rn(at_least(0.0f, x), fma_rn(fma_rn(c2, place.t, c1), place.t, c0));
+}
+/// per_unit and those 48.
+inline constexpr int kShortGeluNumbers = 49;
 
 TAMIS_DEVICE float gelu_tanh_of(float x) {
   const float cubic = fma_rn(mul_rn(x, x), 2 * 0.79788456f * 0.044715f, 2 * 0.79788456f);

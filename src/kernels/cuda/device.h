@@ -30,7 +30,6 @@ namespace tamis::cuda::device {
 /// x held to a bound on one side; x where it is NaN.
 TAMIS_DEVICE float at_least(float bound, float x) { return bound > x ? bound : x; }
 TAMIS_DEVICE float at_most(float bound, float x) { return bound < x ? bound : x; }
-TAMIS_DEVICE float absolute(float x) { return float_of(bits_of(x) & 0x7fffffffu); }
 TAMIS_DEVICE uint16_t b16_of(float value) { return static_cast<uint16_t>(pack_b16(value, value)); }
 
 /// Sum and greatest of a value of each lane, in all lanes.

@@ -1,6 +1,7 @@
 // The vocabulary's body for the emulator. Include device.h.
 #pragma once
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -50,14 +51,31 @@ TAMIS_DEVICE T shuffle_xor(T value, int mask) {
 /// Global memory: p is aligned to T, and what load_global() reads no kernel writes meanwhile.
 template <typename T>
 TAMIS_DEVICE T load_global(const T* p) {
-  emulator::note_global(p, sizeof(T));
+  emulator::note_global(p, sizeof(T), emulator::GlobalAccess::kConstant);
   return *p;
 }
 template <typename T>
 TAMIS_DEVICE void store_global(T* p, T value) {
-  emulator::note_global(p, sizeof(T));
+  emulator::note_global(p, sizeof(T), emulator::GlobalAccess::kWrite);
   *p = value;
 }
+
+/// What another block of the same launch wrote: it is seen if a fence_device() stood behind its
+/// stores and before a count_up(), and another stood behind the count_up() that found it counted.
+/// Barriers pass both on within a block.
+template <typename T>
+TAMIS_DEVICE T load_fresh(const T* p) {
+  emulator::note_global(p, sizeof(T), emulator::GlobalAccess::kFresh);
+  return *p;
+}
+/// Adds 1 for all blocks to see; returns what was there.
+TAMIS_DEVICE uint32_t count_up(uint32_t* p) {
+  emulator::note_global(p, sizeof(uint32_t), emulator::GlobalAccess::kCount);
+  return std::atomic_ref<uint32_t>(*p).fetch_add(1, std::memory_order_acq_rel);
+}
+/// Orders this thread's accesses before it, and those that it has seen, before those behind it, for
+/// all blocks.
+TAMIS_DEVICE void fence_device() { emulator::note_fence(); }
 
 /// Shared memory: `address` is aligned to what is moved.
 TAMIS_DEVICE void store_shared32(uint32_t address, uint32_t value) {
@@ -112,6 +130,14 @@ TAMIS_DEVICE uint32_t pack_b16(float low, float high) {
   return first | second << 16;
 }
 
+/// Two floats held to +-65504 and rounded to IEEE half precision; NaN stays NaN.
+TAMIS_DEVICE uint32_t pack_f16_held(float low, float high) {
+  const auto held = [](float x) {
+    return uint32_t{float_to_f16(x > 65504.0f ? 65504.0f : x < -65504.0f ? -65504.0f : x)};
+  };
+  return held(low) | held(high) << 16;
+}
+
 TAMIS_DEVICE float float_of(uint32_t bits) {
   float value = 0;
   std::memcpy(&value, &bits, 4);
@@ -142,6 +168,7 @@ TAMIS_DEVICE float log2_fast(float x) { return std::log2(x); }
 TAMIS_DEVICE float to_float(int32_t value) { return static_cast<float>(value); }
 /// To the nearest integer, ties to even.
 TAMIS_DEVICE int32_t round_even(float value) { return static_cast<int32_t>(std::nearbyint(value)); }
+TAMIS_DEVICE float absolute(float x) { return std::fabs(x); }
 /// The other where one is NaN.
 TAMIS_DEVICE float max_of(float a, float b) { return std::fmax(a, b); }
 TAMIS_DEVICE float min_of(float a, float b) { return std::fmin(a, b); }

@@ -46,6 +46,44 @@ TAMIS_DEVICE void store_global(T* p, T value) {
   *p = value;
 }
 
+template <typename T>
+TAMIS_DEVICE T load_fresh(const T* p) {
+  uint32_t value;
+  static_assert(sizeof(T) == 4);
+  asm volatile("ld.relaxed.gpu.global.b32 %0, [%1];" : "=r"(value) : "l"(p) : "memory");
+  return reinterpret_cast<const T&>(value);
+}
+template <>
+TAMIS_DEVICE uint16_t load_fresh(const uint16_t* p) {
+  uint16_t value;
+  asm volatile("ld.relaxed.gpu.global.b16 %0, [%1];" : "=h"(value) : "l"(p) : "memory");
+  return value;
+}
+template <>
+TAMIS_DEVICE Vec4 load_fresh(const Vec4* p) {
+  Vec4 v;
+  asm volatile("ld.relaxed.gpu.global.v4.b32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(p)
+               : "memory");
+  return v;
+}
+template <>
+TAMIS_DEVICE Vec2 load_fresh(const Vec2* p) {
+  Vec2 v;
+  asm volatile("ld.relaxed.gpu.global.v2.b32 {%0,%1}, [%2];"
+               : "=r"(v.x), "=r"(v.y)
+               : "l"(p)
+               : "memory");
+  return v;
+}
+TAMIS_DEVICE uint32_t count_up(uint32_t* p) {
+  uint32_t before;
+  asm volatile("atom.relaxed.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(p) : "memory");
+  return before;
+}
+TAMIS_DEVICE void fence_device() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+
 TAMIS_DEVICE void store_shared32(uint32_t address, uint32_t value) {
   asm volatile("st.shared.b32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
 }
@@ -125,6 +163,13 @@ TAMIS_DEVICE uint32_t pack_b16(float low, float high) {
   return packed;
 }
 TAMIS_DEVICE float float_of_b16(uint16_t bits) { return float_of(uint32_t{bits} << 16); }
+TAMIS_DEVICE uint32_t pack_f16_held(float low, float high) {
+  uint32_t packed;
+  asm("{.reg .b32 t; cvt.rn.f16x2.f32 t, %1, %2; min.NaN.f16x2 t, t, %3; max.NaN.f16x2 %0, t, %4;}"
+      : "=r"(packed)
+      : "f"(high), "f"(low), "r"(0x7bff7bffu), "r"(0xfbfffbffu));
+  return packed;
+}
 
 #else  // Turing: halves of the same products, copies through registers, f16
 
@@ -171,6 +216,11 @@ TAMIS_DEVICE uint32_t pack_b16(float low, float high) {
   return packed;
 }
 TAMIS_DEVICE float float_of_b16(uint16_t bits) { return float_of_f16(bits); }
+TAMIS_DEVICE uint32_t pack_f16_held(float low, float high) {
+  low = low != low ? low : fminf(65504.0f, fmaxf(-65504.0f, low));
+  high = high != high ? high : fminf(65504.0f, fmaxf(-65504.0f, high));
+  return pack_b16(low, high);
+}
 
 #endif
 
@@ -192,6 +242,7 @@ TAMIS_DEVICE float log2_fast(float x) {
 }
 TAMIS_DEVICE float to_float(int32_t value) { return __int2float_rn(value); }
 TAMIS_DEVICE int32_t round_even(float value) { return __float2int_rn(value); }
+TAMIS_DEVICE float absolute(float x) { return fabsf(x); }
 TAMIS_DEVICE float max_of(float a, float b) { return fmaxf(a, b); }
 TAMIS_DEVICE float min_of(float a, float b) { return fminf(a, b); }
 

@@ -16,16 +16,31 @@ TAMIS_DEVICE uint16_t bits16_of(Stored stored, float x) {
   return stored == Stored::kF16 ? f16_of(at_most(65504.0f, at_least(-65504.0f, x))) : b16_of(x);
 }
 
+/// load_fresh(), or load_global().
+template <bool kFresh, typename T>
+TAMIS_DEVICE T load_either(const T* p) {
+  if constexpr (kFresh) {
+    return load_fresh(p);
+  } else {
+    return load_global(p);
+  }
+}
+
+template <bool kFresh = false>
 TAMIS_DEVICE float load_value(Values from, int64_t at) {
-  if (from.stored == Stored::kF32) return load_global(static_cast<const float*>(from.data) + at);
-  return float_of_16(from.stored, load_global(static_cast<const uint16_t*>(from.data) + at));
+  if (from.stored == Stored::kF32) {
+    return load_either<kFresh>(static_cast<const float*>(from.data) + at);
+  }
+  return float_of_16(from.stored,
+                     load_either<kFresh>(static_cast<const uint16_t*>(from.data) + at));
 }
 
 /// Four neighbors; `at` is a multiple of four, and data aligned to four values.
+template <bool kFresh = false>
 TAMIS_DEVICE void load_four(Values from, int64_t at, float (&v)[4]) {
   if (from.stored == Stored::kF32) {
     const auto* p = static_cast<const float*>(from.data) + at;
-    const Vec4 words = load_global(reinterpret_cast<const Vec4*>(p));
+    const Vec4 words = load_either<kFresh>(reinterpret_cast<const Vec4*>(p));
     v[0] = float_of(words.x);
     v[1] = float_of(words.y);
     v[2] = float_of(words.z);
@@ -33,7 +48,7 @@ TAMIS_DEVICE void load_four(Values from, int64_t at, float (&v)[4]) {
     return;
   }
   const auto* p = static_cast<const uint16_t*>(from.data) + at;
-  const Vec2 pairs = load_global(reinterpret_cast<const Vec2*>(p));
+  const Vec2 pairs = load_either<kFresh>(reinterpret_cast<const Vec2*>(p));
   v[0] = float_of_16(from.stored, static_cast<uint16_t>(pairs.x));
   v[1] = float_of_16(from.stored, static_cast<uint16_t>(pairs.x >> 16));
   v[2] = float_of_16(from.stored, static_cast<uint16_t>(pairs.y));

@@ -2,7 +2,8 @@
 //
 // Is: what the GPU's two attentions are given: attention_b16, on mma.sync, for 16-bit operands,
 // heads up to 128 and scores that positions add biases to, and attention_plain for all else. Is
-// not: the kernels. May use: values.h.
+// not: the kernels. May use: values.h,
+// rows.h.
 //
 // Maths: that of kernels/cpu/attention_bf16 where operands are rounded and of attention_f32 where
 // they are not, with the greatest score so far taken away before the exponential. Sums of products
@@ -12,6 +13,7 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/rows/rows.h"
 #include "kernels/cuda/values.h"
 
 namespace tamis::cuda {
@@ -29,6 +31,8 @@ inline constexpr int kAttentionKeys = 64;  // of a step
 inline constexpr int kAttentionThreads = 128;
 inline constexpr int kMostHeadSize = 256;     // of attention_plain
 inline constexpr int kMostHeadSizeB16 = 128;  // of attention_b16
+// The kernels for larger ones have no register left for it.
+inline constexpr int kMostHeadSizeTail = 96;
 
 /// Device memory. Fields that kernels/reference/attention_args.h has too mean the same. Launch with
 /// kAttentionThreads and a grid of (tiles, heads).
@@ -60,6 +64,9 @@ struct AttentionParams {
   int ldk = 0;
   int ldv = 0;
   MutableValues out;  // [rows, heads * head_size]
+  /// Rows of a tile that the block which finishes its last head quantizes; of attention_b16 for
+  /// heads up to kMostHeadSizeTail.
+  RowTail tail;
 
   static constexpr int kAllKeys = 1 << 30;
 };

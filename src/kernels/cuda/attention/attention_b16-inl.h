@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cuda/attention/attention_terms-inl.h"
+#include "kernels/cuda/rows/row_tail-inl.h"
 
 namespace tamis::cuda::device {
 
@@ -14,17 +15,29 @@ class AttentionB16 {
   static constexpr int kStages = attention_stages(kSize);
   static constexpr int kTileBytes = kAttentionKeys * kRowBytes;
   static constexpr int kKeyBlocks = kAttentionKeys / 8;
+  // Of wide heads the results leave no registers for the queries, which stay in shared memory.
+  static constexpr bool kKeepsQueries = kSize <= 112;
   static constexpr float kLog2e = 1.44269504f;
 
  public:
   static TAMIS_DEVICE void run(const AttentionParams& p) {
     if (block_x() >= load_global(p.tile_count)) return;
+    attend_tile(p);
+    if constexpr (kSize <= kMostHeadSizeTail) {
+      if (p.tail.finished == nullptr) return;
+      const AttentionTile tile = load_tile(p);
+      finish_rows<kAttentionThreads, false>(p.tail, block_x(), p.heads, tile.query_row,
+                                            tile.query_row + tile.queries);
+    }
+  }
+
+ private:
+  static TAMIS_DEVICE void attend_tile(const AttentionParams& p) {
     AttentionB16 attention(p);
     attention.attend();
     attention.finish();
   }
 
- private:
   /// Rows of one operand.
   struct Source {
     Values values;
@@ -42,10 +55,6 @@ class AttentionB16 {
         k0_(q0_ + kAttentionRows * kRowBytes),
         v0_(k0_ + kStages * kTileBytes),
         tile_(load_tile(p)) {
-    const int group = head_ / p.group * p.head_size;
-    const auto key_row = static_cast<int64_t>(tile_.key_row);
-    k_ = {p.k, key_row * p.ldk + group, p.ldk, tile_.keys};
-    v_ = {p.v, key_row * p.ldv + group, p.ldv, tile_.keys};
     TAMIS_UNROLL
     for (int h = 0; h < 2; ++h) {
       const int row = warp_ * 16 + h * 8 + lane_ / 4;
@@ -101,8 +110,10 @@ class AttentionB16 {
 
   TAMIS_DEVICE void fetch_keys(int begin, int stage) const {
     const auto side = static_cast<uint32_t>(stage * kTileBytes);
-    fetch(k_, begin, k0_ + side);
-    fetch(v_, begin, v0_ + side);
+    const int group = head_ / p_.group * p_.head_size;
+    const auto row = static_cast<int64_t>(tile_.key_row);
+    fetch({p_.k, row * p_.ldk + group, p_.ldk, tile_.keys}, begin, k0_ + side);
+    fetch({p_.v, row * p_.ldv + group, p_.ldv, tile_.keys}, begin, v0_ + side);
     copy_commit();
   }
 
@@ -118,7 +129,7 @@ class AttentionB16 {
     for (int step = begin; step < end; ++step) {
       copy_wait<0>();
       sync_block();
-      if (step == begin) load_queries();
+      if (kKeepsQueries && step == begin) load_queries();
       const int stage = kStages == 2 ? (step - begin) & 1 : 0;
       if (kStages == 2 && step + 1 < end) fetch_keys((step + 1) * kAttentionKeys, stage ^ 1);
       attend_step(step * kAttentionKeys, static_cast<uint32_t>(stage * kTileBytes));
@@ -129,26 +140,37 @@ class AttentionB16 {
     }
   }
 
+  TAMIS_DEVICE void load_queries(int i, uint32_t (&q)[4]) const {
+    load_matrices(q, q0_ + place(warp_ * 16 + lane_ % 16, i * 2 + lane_ / 16));
+  }
   TAMIS_DEVICE void load_queries() {
     TAMIS_UNROLL
-    for (int i = 0; i < kSize / 16; ++i) {
-      load_matrices(q_[i], q0_ + place(warp_ * 16 + lane_ % 16, i * 2 + lane_ / 16));
-    }
+    for (int i = 0; i < kSize / 16; ++i) load_queries(i, q_[i]);
   }
 
   TAMIS_DEVICE void attend_step(int first_key, uint32_t side) {
     float s[kKeyBlocks][4];
     TAMIS_UNROLL
-    for (int j = 0; j < kKeyBlocks / 2; ++j) {
+    for (int j = 0; j < kKeyBlocks; ++j) {
       TAMIS_UNROLL
-      for (int r = 0; r < 4; ++r) s[j * 2][r] = s[j * 2 + 1][r] = 0;
+      for (int r = 0; r < 4; ++r) s[j][r] = 0;
+    }
+    TAMIS_UNROLL
+    for (int i = 0; i < kSize / 16; ++i) {
+      uint32_t q[4];
+      if constexpr (kKeepsQueries) {
+        TAMIS_UNROLL
+        for (int r = 0; r < 4; ++r) q[r] = q_[i][r];
+      } else {
+        load_queries(i, q);
+      }
       TAMIS_UNROLL
-      for (int i = 0; i < kSize / 16; ++i) {
+      for (int j = 0; j < kKeyBlocks / 2; ++j) {
         uint32_t k[4];
         load_matrices(
             k, k0_ + side + place(j * 16 + lane_ % 8 + lane_ / 16 * 8, i * 2 + lane_ / 8 % 2));
-        multiply_b16(s[j * 2], q_[i], k[0], k[1]);
-        multiply_b16(s[j * 2 + 1], q_[i], k[2], k[3]);
+        multiply_b16(s[j * 2], q, k[0], k[1]);
+        multiply_b16(s[j * 2 + 1], q, k[2], k[3]);
       }
     }
     add_terms(first_key, s);
@@ -253,8 +275,6 @@ class AttentionB16 {
   uint32_t k0_;
   uint32_t v0_;
   AttentionTile tile_;
-  Source k_;
-  Source v_;
   int place_[2];
   uint32_t q_[kSize / 16][4];
   float most_[2] = {float_of(0xff800000u), float_of(0xff800000u)};

@@ -21,6 +21,8 @@ namespace tamis::cuda::emulator {
 
 inline constexpr int kLanes = 32;
 
+class GlobalOrder;
+
 /// What a kernel did that it may not; what() names block, thread, warp and lane.
 class Fault : public std::runtime_error {
  public:
@@ -45,6 +47,9 @@ struct Options {
   /// False for kernels without barriers, shuffles and products: their threads run one after the
   /// other without a fiber each, and a collective is a Fault.
   bool collectives = true;
+  /// Checks what blocks pass each other in global memory (global_order.h); null: does not. Parts of
+  /// a grid that several OS threads run share one.
+  GlobalOrder* order = nullptr;
 };
 
 /// What a launch did, for the whole grid.

@@ -286,6 +286,16 @@ void Machine::note_shared(int thread, uint32_t address, uint32_t bytes, bool wri
   throw Fault(text + ", " + where(thread));
 }
 
+Moment Machine::moment() const {
+  return {position_.block.y * launch_.grid.x + position_.block.x, running_, epoch_};
+}
+
+void Machine::order_global(const void* address, uint32_t bytes, GlobalAccess access) {
+  if (options_.order == nullptr) return;
+  const std::string wrong = options_.order->note(address, bytes, access, moment());
+  if (!wrong.empty()) fault(wrong);
+}
+
 Counters launch(const Launch& launch, const std::function<void()>& body, const Options& options) {
   if (launch.shared_bytes > options.shared_limit) {
     throw Fault("launch: " + std::to_string(launch.shared_bytes) +

@@ -77,6 +77,8 @@ class Machine {
   void note_shared(int thread, uint32_t address, uint32_t bytes, bool write);
   void log_shared(uint32_t address, uint32_t bytes);
   void log_global(const void* address, uint32_t bytes);
+  void order_global(const void* address, uint32_t bytes, GlobalAccess access);
+  [[nodiscard]] Moment moment() const;
   [[nodiscard]] Thread& self() { return threads_[static_cast<size_t>(running_)]; }
   [[nodiscard]] int running() const { return running_; }
   [[nodiscard]] int thread_of_lane(int lane) const { return running_ / kLanes * kLanes + lane; }

@@ -45,10 +45,16 @@ unsigned char* shared_at(uint32_t address, uint32_t bytes, bool write) {
   return memory;
 }
 
-void note_global(const void* address, uint32_t bytes) {
+void note_global(const void* address, uint32_t bytes, GlobalAccess access) {
   Machine& machine = Machine::current();
   if (reinterpret_cast<uint64_t>(address) % bytes != 0) machine.fault("misaligned global access");
   machine.log_global(address, bytes);
+  machine.order_global(address, bytes, access);
+}
+
+void note_fence() {
+  Machine& machine = Machine::current();
+  if (machine.options().order != nullptr) machine.options().order->note_fence(machine.moment());
 }
 
 void copy_async(uint32_t to, const void* from, uint32_t valid) {
@@ -59,7 +65,10 @@ void copy_async(uint32_t to, const void* from, uint32_t valid) {
   }
   std::memset(machine.shared(to, kCopyBytes), kPoison, kCopyBytes);
   machine.note_shared(machine.running(), to, kCopyBytes, true);
-  if (valid > 0) machine.log_global(from, valid);
+  if (valid > 0) {
+    machine.log_global(from, valid);
+    machine.order_global(from, valid, GlobalAccess::kConstant);
+  }
   ++machine.counters().copies;
   const Copy copy = {to, from, valid};
   if (architecture() < 80) return arrive(machine, copy);  // a load and a store there

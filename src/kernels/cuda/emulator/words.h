@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/emulator/emulator.h"
+#include "kernels/cuda/emulator/global_order.h"
 
 namespace tamis::cuda::emulator {
 
@@ -27,7 +28,9 @@ void named_barrier(int id, int threads);
 /// running thread.
 [[nodiscard]] unsigned char* shared_at(uint32_t address, uint32_t bytes, bool write);
 /// Notes an access to global memory; it must be aligned to its size.
-void note_global(const void* address, uint32_t bytes);
+void note_global(const void* address, uint32_t bytes, GlobalAccess access);
+/// Notes that the running thread's accesses are ordered for all blocks.
+void note_fence();
 
 /// cp.async of 16 bytes, of which `valid` are copied and the rest made 0. Until its group is waited
 /// for, the target holds no value.

@@ -1,6 +1,8 @@
 // Each word of the vocabulary, against what PTX says it does.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -269,6 +271,24 @@ TEST(Words, FloatsRoundOnceAndToEven) {
     EXPECT_EQ(device::exp2_fast(3.0f), 8.0f);
     EXPECT_EQ(device::div_rn(1, device::sqrt_rn(4)), 0.5f);
   });
+}
+
+TEST(Words, HalvesAreHeldToWhatTheyHold) {
+  for (const int architecture : {75, 80}) {
+    emulator::Options options;
+    options.architecture = architecture;
+    emulator::launch(
+        {{1}, {1}, 0},
+        [] {
+          const float infinity = std::numeric_limits<float>::infinity();
+          EXPECT_EQ(device::pack_f16_held(1.0f, -2.0f), 0xc0003c00u);
+          EXPECT_EQ(device::pack_f16_held(65519.9f, 65520.0f), 0x7bff7bffu);
+          EXPECT_EQ(device::pack_f16_held(infinity, -infinity), 0xfbff7bffu);
+          EXPECT_EQ(device::pack_f16_held(-0.0f, 0.0f), 0x00008000u);
+          EXPECT_GT(device::pack_f16_held(std::nanf(""), 0) & 0x7fff, 0x7c00u);
+        },
+        options);
+  }
 }
 
 TEST(Words, SectorsAreCounted) {

@@ -2,17 +2,20 @@
 //
 // Is: the loop that gemm_s8 and gemm_b16 share; both read 16 bytes of k a lane and instruction, so
 // that the layout of fragments is the same. For kernels, included after device.h. Is not: an
-// epilogue's arithmetic.
+// epilogue (gemm_results-inl.h).
+//
+// The loop has little beside copies, ldmatrix and products: a thread keeps a pointer for each of
+// its copies and steps them by the tile; rows are tested once, before the loop, and those behind
+// the last read the last again; rows are padded, so that k needs no test; and it is unrolled by the
+// stages of the ring, so that places in shared memory are constants beside a few registers.
 #pragma once
 
-#include "kernels/cuda/activation-inl.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/gemm/gemm_tile.h"
-#include "kernels/cuda/values-inl.h"
 
 namespace tamis::cuda::device {
 
-/// Rows of one operand: `rows` of `stride` bytes, a multiple of 16.
+/// Rows of one operand: at least one, of `stride` bytes, a multiple of kGemmRowBytes.
 struct GemmOperand {
   const uint8_t* bytes;
   int rows;
@@ -28,13 +31,22 @@ class TileProduct {
   static constexpr int kBlocksDown = kTile.warp_rows / 16;
   static constexpr int kBlocksAcross = kTile.warp_columns / 8;
   static constexpr int kThreads = kTile.threads();
+  static constexpr int kTurns = kTile.depth / 32 / kTile.split;  // of a warp in a stage
+  static constexpr int kRowsAtOnce = kThreads / kChunks;         // that the block copies
+  static constexpr int kCopiesA = kTile.rows / kRowsAtOnce;
+  static constexpr int kCopiesW = kTile.columns / kRowsAtOnce;
   static_assert(kTile.split == 1 || kWarpsAcross * (kTile.rows / kTile.warp_rows) == 1);
   static_assert(kBlocksAcross % kTile.split == 0);
   static_assert(kTile.split == 1 ||
                 kTile.split * kBlocksDown * kBlocksAcross * 512 <= kTile.shared_bytes());
+  static_assert(kRowsAtOnce % 8 == 0 && kCopiesA * kRowsAtOnce == kTile.rows &&
+                kCopiesW * kRowsAtOnce == kTile.columns);
+  static_assert(kGemmRowBytes % kTile.depth == 0);
 
  public:
   using Sum = typename Product::Sum;
+  /// Of the tile's 16 x 8 blocks those that a warp has in the end.
+  static constexpr int kOwnAcross = kBlocksAcross / kTile.split;
 
   TAMIS_DEVICE TileProduct()
       : shared_(shared_base()),
@@ -52,145 +64,160 @@ class TileProduct {
     }
   }
 
-  /// The whole block comes. `bytes` of k.
+  /// The whole block comes. `bytes` of k, at least one.
   TAMIS_DEVICE void multiply(const GemmOperand& a, const GemmOperand& w, int bytes) {
-    const int steps = (bytes + kTile.depth - 1) / kTile.depth;
-    TAMIS_UNROLL
-    for (int s = 0; s < kTile.stages - 1; ++s) {
-      if (s < steps) fetch_stage(a, w, s, s);
-      copy_commit();
-    }
-    int read = 0;
-    int write = kTile.stages - 1;
-    for (int step = 0; step < steps; ++step) {
-      copy_wait<kTile.stages - 2>();
-      sync_block();
-      if (step + kTile.stages - 1 < steps) fetch_stage(a, w, write, step + kTile.stages - 1);
-      copy_commit();
-      multiply_stage(shared_ + static_cast<uint32_t>(read * kStageBytes));
-      read = read + 1 == kTile.stages ? 0 : read + 1;
-      write = write + 1 == kTile.stages ? 0 : write + 1;
-    }
+    find_places();
+    point_at(a, block_y() * kTile.rows, a_);
+    point_at(w, block_x() * kTile.columns, w_);
+    multiply_steps((bytes + kTile.depth - 1) / kTile.depth);
+    copy_wait<0>();
+    sync_block();
     if (kTile.split > 1) add_parts();
   }
 
-  /// Calls each(row, column, first, second) for the pairs of neighbors that this lane has in rows
-  /// below m and columns below n. Columns outside, so that what belongs to them is loaded once.
-  template <typename Each>
-  TAMIS_DEVICE void for_each_pair(int m, int n, const Each& each) const {
-    constexpr int kOwn = kBlocksAcross / kTile.split;
-    TAMIS_UNROLL
-    for (int j = 0; j < kBlocksAcross; ++j) {
-      if (j / kOwn != part_) continue;
-      // A lane holds rows lane / 4 and 8 below, columns 2 (lane % 4) and the next, of each 16 x 8.
-      const int column = block_x() * kTile.columns + warp_column_ + j * 8 + lane_ % 4 * 2;
-      if (column >= n) continue;
-      TAMIS_UNROLL
-      for (int i = 0; i < kBlocksDown; ++i) {
-        TAMIS_UNROLL
-        for (int half = 0; half < 2; ++half) {
-          const int row = block_y() * kTile.rows + warp_row_ + i * 16 + half * 8 + lane_ / 4;
-          if (row >= m) continue;
-          each(row, column, sums_[i][j][half * 2], sums_[i][j][half * 2 + 1]);
-        }
-      }
-    }
+  /// Of the 16 x 8 block (i, j) of the warp's own: a lane has rows lane / 4 (r = 0, 1) and 8 below
+  /// (2, 3), columns 2 (lane % 4) and the next.
+  [[nodiscard]] TAMIS_DEVICE Sum sum(int i, int j, int r) const { return sums_[i][j][r]; }
+  /// Row and column of sum(0, 0, 0) in the whole product.
+  [[nodiscard]] TAMIS_DEVICE int row() const {
+    return block_y() * kTile.rows + warp_row_ + lane_ / 4;
+  }
+  [[nodiscard]] TAMIS_DEVICE int column() const {
+    return block_x() * kTile.columns + warp_column_ + part_ * kOwnAcross * 8 + lane_ % 4 * 2;
   }
 
  private:
-  // Eight rows that ldmatrix reads at once lie in eight groups of banks.
+  // Eight rows that ldmatrix reads at once lie in eight groups of banks. Rows that are a multiple
+  // of eight apart have the same mix, and so has a chunk's bit the same place: what differs between
+  // the blocks and turns of a warp is a constant.
   static TAMIS_DEVICE uint32_t place(int row, int chunk) {
     const int mixed = kTile.depth == 64 ? chunk ^ (row >> 1 & 3) : chunk ^ (row & 7);
     return static_cast<uint32_t>(row * kTile.depth + mixed * 16);
   }
+  static constexpr uint32_t kBlockBytes = 16 * kTile.depth;
 
-  template <int kRows>
-  static TAMIS_DEVICE void fetch(const GemmOperand& from, int first, uint32_t to, int k0) {
+  TAMIS_DEVICE void find_places() {
+    to_ = shared_ + place(thread_x() / kChunks, thread_x() % kChunks);
     TAMIS_UNROLL
-    for (int i = 0; i < kRows * kChunks / kThreads; ++i) {
-      const int id = thread_x() + i * kThreads;
-      const int row = id / kChunks;
-      const int at = k0 + id % kChunks * 16;
-      const bool there = first + row < from.rows && at < from.stride;
-      const int64_t begin = static_cast<int64_t>(first + row) * from.stride + at;
-      copy_async(to + place(row, id % kChunks), there ? from.bytes + begin : from.bytes,
-                 there ? 16 : 0);
+    for (int turn = 0; turn < kTurns; ++turn) {
+      const int chunk = (turn * kTile.split + part_) * 2;
+      a_at_[turn] = shared_ + place(warp_row_ + lane_ % 16, chunk + lane_ / 16);
+      w_at_[turn] = shared_ + kTile.rows * kTile.depth +
+                    place(warp_column_ + lane_ % 8 + lane_ / 16 * 8, chunk + lane_ / 8 % 2);
     }
   }
 
-  TAMIS_DEVICE void fetch_stage(const GemmOperand& a, const GemmOperand& w, int stage,
-                                int step) const {
-    const uint32_t to = shared_ + static_cast<uint32_t>(stage * kStageBytes);
-    fetch<kTile.rows>(a, block_y() * kTile.rows, to, step * kTile.depth);
-    fetch<kTile.columns>(w, block_x() * kTile.columns, to + kTile.rows * kTile.depth,
-                         step * kTile.depth);
+  /// Where this thread's copies of a stage begin.
+  template <int kCopies>
+  static TAMIS_DEVICE void point_at(const GemmOperand& from, int first,
+                                    const uint8_t* (&to)[kCopies]) {
+    const int last = from.rows - 1;
+    TAMIS_UNROLL
+    for (int i = 0; i < kCopies; ++i) {
+      const int row = first + thread_x() / kChunks + i * kRowsAtOnce;
+      to[i] = from.bytes + static_cast<int64_t>(row < last ? row : last) * from.stride +
+              thread_x() % kChunks * 16;
+    }
   }
 
-  TAMIS_DEVICE void multiply_stage(uint32_t a0) {
-    const uint32_t b0 = a0 + kTile.rows * kTile.depth;
+  TAMIS_DEVICE void fetch(int stage) const {
+    const uint32_t to = to_ + static_cast<uint32_t>(stage * kStageBytes);
     TAMIS_UNROLL
-    for (int turn = 0; turn < kTile.depth / 32 / kTile.split; ++turn) {
-      const int kk = turn * kTile.split + part_;
+    for (int i = 0; i < kCopiesA; ++i) {
+      copy_async(to + static_cast<uint32_t>(i * kRowsAtOnce * kTile.depth), a_[i], 16);
+    }
+    TAMIS_UNROLL
+    for (int i = 0; i < kCopiesW; ++i) {
+      copy_async(to + static_cast<uint32_t>((kTile.rows + i * kRowsAtOnce) * kTile.depth), w_[i],
+                 16);
+    }
+  }
+  TAMIS_DEVICE void step_pointers() {
+    TAMIS_UNROLL
+    for (int i = 0; i < kCopiesA; ++i) a_[i] += kTile.depth;
+    TAMIS_UNROLL
+    for (int i = 0; i < kCopiesW; ++i) w_[i] += kTile.depth;
+  }
+
+  TAMIS_DEVICE void multiply_steps(int steps) {
+    constexpr int kAhead = kTile.stages - 1;
+    TAMIS_UNROLL
+    for (int s = 0; s < kAhead; ++s) {
+      if (s < steps) fetch(s);
+      step_pointers();
+      copy_commit();
+    }
+    for (int left = steps;;) {
+      TAMIS_UNROLL
+      for (int s = 0; s < kTile.stages; ++s) {
+        copy_wait<kTile.stages - 2>();
+        sync_block();
+        if (left > kAhead) fetch((s + kAhead) % kTile.stages);
+        step_pointers();
+        copy_commit();
+        multiply_stage(static_cast<uint32_t>(s * kStageBytes));
+        if (--left == 0) return;
+      }
+    }
+  }
+
+  TAMIS_DEVICE void multiply_stage(uint32_t stage) {
+    TAMIS_UNROLL
+    for (int turn = 0; turn < kTurns; ++turn) {
       uint32_t a[kBlocksDown][4];
-      uint32_t b[kBlocksAcross / 2][4];
+      uint32_t w[kBlocksAcross / 2][4];
       TAMIS_UNROLL
       for (int i = 0; i < kBlocksDown; ++i) {
-        load_matrices(a[i], a0 + place(warp_row_ + i * 16 + lane_ % 16, kk * 2 + lane_ / 16));
+        load_matrices(a[i], a_at_[turn] + stage + static_cast<uint32_t>(i) * kBlockBytes);
       }
       TAMIS_UNROLL
       for (int j = 0; j < kBlocksAcross / 2; ++j) {
-        const int row = warp_column_ + j * 16 + lane_ % 8 + lane_ / 16 * 8;
-        load_matrices(b[j], b0 + place(row, kk * 2 + lane_ / 8 % 2));
+        load_matrices(w[j], w_at_[turn] + stage + static_cast<uint32_t>(j) * kBlockBytes);
       }
       TAMIS_UNROLL
       for (int i = 0; i < kBlocksDown; ++i) {
         TAMIS_UNROLL
         for (int j = 0; j < kBlocksAcross; ++j) {
-          Product::multiply(sums_[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+          Product::multiply(sums_[i][j], a[i], w[j / 2][j % 2 * 2], w[j / 2][j % 2 * 2 + 1]);
         }
       }
     }
   }
 
-  [[nodiscard]] TAMIS_DEVICE uint32_t sum_place(int part, int block, int r) const {
-    const int at = ((part * kBlocksDown * kBlocksAcross + block) * 4 + r) * 32 + lane_;
-    return shared_ + static_cast<uint32_t>(at) * 4;
+  [[nodiscard]] TAMIS_DEVICE uint32_t sum_place(int part, int i, int j, int r) const {
+    const int block = (part * kBlocksDown + i) * kBlocksAcross + j;
+    return shared_ + static_cast<uint32_t>((block * 4 + r) * 32 + lane_) * 4;
   }
 
   // Each warp adds up the blocks that it will finish; stages are read no more by then.
   TAMIS_DEVICE void add_parts() {
-    constexpr int kOwn = kBlocksAcross / kTile.split;
-    copy_wait<0>();
-    sync_block();
-    for_each_block([&](int i, int j) {
-      if (j / kOwn == part_) return;
-      TAMIS_UNROLL
-      for (int r = 0; r < 4; ++r) {
-        store_shared32(sum_place(part_, i * kBlocksAcross + j, r),
-                       static_cast<uint32_t>(sums_[i][j][r]));
-      }
-    });
-    sync_block();
-    for_each_block([&](int i, int j) {
-      if (j / kOwn != part_) return;
-      for (int part = 0; part < kTile.split; ++part) {
-        if (part == part_) continue;
-        TAMIS_UNROLL
-        for (int r = 0; r < 4; ++r) {
-          sums_[i][j][r] +=
-              static_cast<Sum>(load_shared32(sum_place(part, i * kBlocksAcross + j, r)));
-        }
-      }
-    });
-  }
-
-  template <typename Each>
-  static TAMIS_DEVICE void for_each_block(const Each& each) {
     TAMIS_UNROLL
     for (int i = 0; i < kBlocksDown; ++i) {
       TAMIS_UNROLL
-      for (int j = 0; j < kBlocksAcross; ++j) each(i, j);
+      for (int j = 0; j < kBlocksAcross; ++j) {
+        TAMIS_UNROLL
+        for (int r = 0; r < 4; ++r) {
+          store_shared32(sum_place(part_, i, j, r), static_cast<uint32_t>(sums_[i][j][r]));
+        }
+      }
     }
+    sync_block();
+    TAMIS_UNROLL
+    for (int i = 0; i < kBlocksDown; ++i) {
+      TAMIS_UNROLL
+      for (int j = 0; j < kOwnAcross; ++j) {
+        TAMIS_UNROLL
+        for (int r = 0; r < 4; ++r) {
+          Sum sum = 0;
+          TAMIS_UNROLL
+          for (int part = 0; part < kTile.split; ++part) {
+            sum += static_cast<Sum>(load_shared32(sum_place(part, i, part_ * kOwnAcross + j, r)));
+          }
+          sums_[i][j][r] = sum;
+        }
+      }
+    }
+    sync_block();
   }
 
   uint32_t shared_;
@@ -198,37 +225,12 @@ class TileProduct {
   int part_;  // of k
   int warp_row_;
   int warp_column_;
+  uint32_t to_;  // this thread's place in the first stage
+  uint32_t a_at_[kTurns];
+  uint32_t w_at_[kTurns];
+  const uint8_t* a_[kCopiesA];
+  const uint8_t* w_[kCopiesW];
   Sum sums_[kBlocksDown][kBlocksAcross][4];
 };
-
-template <GemmActivation kActivation>
-TAMIS_DEVICE float gemm_activate(const GemmEpilogue& p, float y) {
-  if constexpr (kActivation == GemmActivation::kNone) return y;
-  if constexpr (kActivation == GemmActivation::kShortGelu) return short_gelu_of(y, p.short_gelu);
-  return activate(p.activation, y, p.short_gelu);
-}
-
-/// Stores what the products of a row and two columns became; the second may be behind the last.
-template <GemmActivation kActivation>
-TAMIS_DEVICE void gemm_finish_pair(const GemmEpilogue& p, int row, int column, float first,
-                                   float second) {
-  float y0 = gemm_activate<kActivation>(p, first);
-  const int64_t at = static_cast<int64_t>(row) * p.n + column;
-  if (p.n % 2 != 0) {
-    if (p.residual != nullptr) y0 = add_rn(y0, load_global(p.residual + at));
-    store_value(p.c, at, y0);
-    if (column + 1 >= p.n) return;
-    float y1 = gemm_activate<kActivation>(p, second);
-    if (p.residual != nullptr) y1 = add_rn(y1, load_global(p.residual + at + 1));
-    return store_value(p.c, at + 1, y1);
-  }
-  float y1 = gemm_activate<kActivation>(p, second);
-  if (p.residual != nullptr) {
-    const Vec2 more = load_global(reinterpret_cast<const Vec2*>(p.residual + at));
-    y0 = add_rn(y0, float_of(more.x));
-    y1 = add_rn(y1, float_of(more.y));
-  }
-  store_two(p.c, at, y0, y1);
-}
 
 }  // namespace tamis::cuda::device

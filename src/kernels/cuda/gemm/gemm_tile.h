@@ -28,11 +28,19 @@ struct GemmTile {
   [[nodiscard]] constexpr int shared_bytes() const { return stages * (rows + columns) * depth; }
 };
 inline constexpr GemmTile kLargeTile = {128, 128, 64, 64, 32, 3, 1};
+/// The same with half as many warps, each of which reads a third less of shared memory for as many
+/// products: for cards whose products would wait for it, those of capability 8.0 and 9.0.
+inline constexpr GemmTile kLargeFewTile = {128, 128, 64, 64, 64, 4, 1};
 inline constexpr GemmTile kMiddleTile = {64, 64, 128, 32, 32, 3, 1};
 /// For a few rows. Sums of integers may be split along k without changing a bit; others may not.
 inline constexpr GemmTile kSmallTile = {16, 64, 128, 16, 64, 3, 4};
 
-/// What an epilogue is compiled for: the rare activations share one kernel.
+/// Rows of operands begin at multiples of so many bytes and are padded to them, so that the loop
+/// over k needs no check: the depth of any tile divides it.
+inline constexpr int kGemmRowBytes = 128;
+
+/// What an epilogue is compiled for. kNone and kShortGelu take even n, and kShortGelu no residual;
+/// all else, and the rare activations, share kAny.
 enum class GemmActivation { kNone, kShortGelu, kAny };
 
 /// activation(y) + residual. Device memory.

@@ -1,7 +1,7 @@
 // The kernel of gemm_b16.h. For kernels.cu and tests.
 #pragma once
 
-#include "kernels/cuda/gemm/gemm_tile-inl.h"
+#include "kernels/cuda/gemm/gemm_results-inl.h"
 #include "kernels/cuda/gemm_b16/gemm_b16.h"
 
 namespace tamis::cuda::device {
@@ -16,21 +16,33 @@ struct ProductB16 {
 template <GemmTile kTile, GemmActivation kActivation>
 class GemmB16 {
   static_assert(kTile.split == 1);
+  using Sums = TileProduct<kTile, ProductB16>;
+  static constexpr int kDown = kTile.warp_rows / 16;
 
  public:
   static TAMIS_DEVICE void run(const GemmB16Params& p) {
     const int m = load_global(p.m);
     if (block_y() * kTile.rows >= m) return;
-    TileProduct<kTile, ProductB16> product;
-    const int n = p.epilogue.n;
-    product.multiply({reinterpret_cast<const uint8_t*>(p.a), m, p.lda * 2},
-                     {reinterpret_cast<const uint8_t*>(p.w), n, p.ldw * 2}, p.ldw * 2);
-    product.for_each_pair(m, n, [&](int row, int column, float first, float second) {
-      const float y0 = add_rn(first, load_global(p.epilogue.bias + column));
-      const float y1 =
-          column + 1 < n ? add_rn(second, load_global(p.epilogue.bias + column + 1)) : 0.0f;
-      gemm_finish_pair<kActivation>(p.epilogue, row, column, y0, y1);
-    });
+    Sums sums;
+    sums.multiply({reinterpret_cast<const uint8_t*>(p.a), m, p.lda * 2},
+                  {reinterpret_cast<const uint8_t*>(p.w), p.epilogue.n, p.ldw * 2}, p.ldw * 2);
+    GemmResults<kDown, Sums::kOwnAcross, kActivation> results(p.epilogue, p.m, sums.row(),
+                                                              sums.column());
+    TAMIS_UNROLL
+    for (int j = 0; j < Sums::kOwnAcross; ++j) {
+      const auto bias = results.of_columns(p.epilogue.bias, j);
+      TAMIS_UNROLL
+      for (int c = 0; c < 2; ++c) {
+        TAMIS_UNROLL
+        for (int i = 0; i < kDown; ++i) {
+          TAMIS_UNROLL
+          for (int half = 0; half < 2; ++half) {
+            results.at(i, j, half * 2 + c) = add_rn(sums.sum(i, j, half * 2 + c), bias.of[c]);
+          }
+        }
+      }
+    }
+    results.finish();
   }
 };
 

@@ -11,11 +11,12 @@
 
 namespace tamis::cuda {
 
-/// Device memory. Rows of a and w begin at multiples of 16 bytes and are padded to them with zeros.
+/// Device memory. Rows of a and w begin at multiples of kGemmRowBytes and are padded to them with
+/// zeros.
 /// Launched as GemmS8Params; not with a tile that splits k.
 struct GemmB16Params {
   const int32_t* m = nullptr;  // [1]
-  int lda = 0;                 // elements, multiples of 8
+  int lda = 0;                 // elements
   int ldw = 0;
   const uint16_t* a = nullptr;
   const uint16_t* w = nullptr;

@@ -21,7 +21,7 @@ struct Product {
   Product(int rows, int columns, int depth)
       : n(columns),
         k(depth),
-        ld((depth + 7) / 8 * 8),
+        ld((depth + 63) / 64 * 64),  // kGemmRowBytes
         m(testing::number(rows)),
         a(int64_t{rows} * ld),
         w(int64_t{columns} * ld),

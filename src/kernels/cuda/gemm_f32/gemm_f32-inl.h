@@ -1,8 +1,9 @@
 // The kernel of gemm_f32.h: sixteen sums a thread. For kernels.cu and tests.
 #pragma once
 
-#include "kernels/cuda/gemm/gemm_tile-inl.h"
+#include "kernels/cuda/activation-inl.h"
 #include "kernels/cuda/gemm_f32/gemm_f32.h"
+#include "kernels/cuda/values-inl.h"
 
 namespace tamis::cuda::device {
 

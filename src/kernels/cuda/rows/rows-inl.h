@@ -8,8 +8,12 @@
 
 namespace tamis::cuda::device {
 
+/// All that RowsParams has; or of an x that the same launch made the quantization alone, or a norm
+/// and what follows it.
+enum class RowWork { kAll, kQuantizeFresh, kNormFresh };
+
 /// Launch with kShape.threads(), its shared bytes, and a block for each kShape.rows rows.
-template <RowShape kShape>
+template <RowShape kShape, RowWork kWork = RowWork::kAll>
 class RowKernel {
   static constexpr int kVectors = kShape.vectors;
   static constexpr int kLanes = kShape.warps * 32;  // that share a row
@@ -18,14 +22,24 @@ class RowKernel {
   static TAMIS_DEVICE void run(const RowsParams& p) {
     const int row = block_x() * kShape.rows + thread_x() / kLanes;
     if (row >= load_global(p.rows) * p.parts) return;
+    run_row(p, row);
+  }
+
+  /// The warps that share the row come.
+  static TAMIS_DEVICE void run_row(const RowsParams& p, int row) {
     RowKernel kernel(p, row);
     kernel.load();
-    if (p.norm != RowNorm::kNone) kernel.normalize();
-    if (p.y.data != nullptr) kernel.store();
-    if (p.q != nullptr) kernel.quantize();
+    if constexpr (kWork != RowWork::kQuantizeFresh) {
+      if (p.norm != RowNorm::kNone) kernel.normalize();
+      if (p.y.data != nullptr) kernel.store();
+      if (p.q == nullptr) return;
+    }
+    kernel.quantize();
   }
 
  private:
+  static constexpr bool kFresh = kWork != RowWork::kAll;
+
   TAMIS_DEVICE RowKernel(const RowsParams& p, int row)
       : p_(p),
         row_(row),
@@ -51,18 +65,28 @@ class RowKernel {
 
   /// Four values from column `at` on; those behind the row's end stay.
   TAMIS_DEVICE void read(Values from, int64_t first, int at, float (&v)[4]) const {
-    if (fours_) return load_four(from, first + at, v);
+    if (fours_) return load_four<kFresh>(from, first + at, v);
     TAMIS_UNROLL
     for (int e = 0; e < 4; ++e) {
-      if (at + e < p_.width) v[e] = load_value(from, first + at + e);
+      if (at + e < p_.width) {
+        v[e] = load_value<kFresh>(from, first + at + e);
+      }
     }
   }
 
+  // What is added is there before the launch.
   TAMIS_DEVICE void add(const float* from, int64_t first, int at, float (&v)[4]) const {
-    float more[4] = {};
-    read({from, Stored::kF32}, first, at, more);
+    if (fours_) {
+      float more[4];
+      load_four({from, Stored::kF32}, first + at, more);
+      TAMIS_UNROLL
+      for (int e = 0; e < 4; ++e) v[e] = add_rn(v[e], more[e]);
+      return;
+    }
     TAMIS_UNROLL
-    for (int e = 0; e < 4; ++e) v[e] = add_rn(v[e], more[e]);
+    for (int e = 0; e < 4; ++e) {
+      if (at + e < p_.width) v[e] = add_rn(v[e], load_global(from + first + at + e));
+    }
   }
 
   TAMIS_DEVICE void load() {
@@ -72,15 +96,22 @@ class RowKernel {
       for (int e = 0; e < 4; ++e) v_[i][e] = 0;
       const int at = column(i);
       if (at >= p_.width) continue;
-      if (p_.tables[0].rows != nullptr) {
-        look_up(at, v_[i]);
-      } else if (p_.gate_column >= 0) {
-        gate(at, v_[i]);
+      if constexpr (kWork == RowWork::kAll) {
+        make(at, v_[i]);
       } else {
         read(p_.x, base_, at, v_[i]);
-        if (p_.residual != nullptr) add(p_.residual, base_, at, v_[i]);
+        if (kWork == RowWork::kNormFresh && p_.residual != nullptr) {
+          add(p_.residual, base_, at, v_[i]);
+        }
       }
     }
+  }
+
+  TAMIS_DEVICE void make(int at, float (&v)[4]) const {
+    if (p_.tables[0].rows != nullptr) return look_up(at, v);
+    if (p_.gate_column >= 0) return gate(at, v);
+    read(p_.x, base_, at, v);
+    if (p_.residual != nullptr) add(p_.residual, base_, at, v);
   }
 
   TAMIS_DEVICE void look_up(int at, float (&v)[4]) const {

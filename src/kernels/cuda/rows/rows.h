@@ -60,6 +60,19 @@ struct RowsParams {
   float* outlier_values = nullptr;  // [rows, 8]
 };
 
+/// What a kernel does with rows that it makes itself: blocks that finish a part of a group of rows
+/// count themselves, and the last does the group's rows, with the bits of a row kernel of its own.
+/// Of `rows` it takes an x that is what the kernel made. Without a norm: the quantization alone,
+/// for up to kMostTailColumns. With one, in kernels that say so: residual, norm, y and
+/// quantization, for up to kMostNormTailColumns.
+struct RowTail {
+  uint32_t* finished = nullptr;  // [groups], 0 before and after; null: no tail
+  RowsParams rows;
+};
+inline constexpr int kMostNormTailColumns =
+    1024;  // a warp a row, as kNarrowRows: one order of sums
+inline constexpr int kMostTailColumns = 4096;
+
 /// Warps that share a row, rows of a block, and the width up to which four values a lane and vector
 /// hold one.
 struct RowShape {
