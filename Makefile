@@ -11,7 +11,7 @@ ARM_TESTS = base math tensor tokenizer formats graph kernels_reference kernels_c
             engines_cpu passes quant golden
 
 .PHONY: help demo test test-arm test-deploy test-web test-python model clients web setup release install package bench bench-peers bench-compare \
-        interop ort triton wheel format asan tsan tidy fuzz soak clean
+        check-cuda interop ort triton wheel format asan tsan tidy fuzz soak clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -88,6 +88,10 @@ bench-peers: model release clients  ## time Tamis and the other engines in turns
 	  --shapes small --rounds 3 --engines torch-fp32,openvino-fp32,openvino-int8,ort-int8 \
 	  --json bench/results/peers.json
 	tools/generate/results.py
+
+check-cuda:  ## hold registers, spills and instructions of the CUDA kernels to their table (nvcc, no GPU)
+	@tools/environment/fetch_cuda_tools.sh >/dev/null || true
+	tools/check/cuda/check_cuda.py || [ $$? -eq 77 ]
 
 interop: release clients  ## hold exported ONNX files against onnx.checker and ONNX Runtime
 	build/clients/bin/python tools/run/interop_onnx.py build/release/tamis
