@@ -58,12 +58,12 @@ struct ArrayKey {
   graph::Symbol symbol = graph::Symbol::kTokens;
   int64_t width = 0;        ///< of kAround
   int64_t padding_idx = 0;  ///< of kLastOf
-  graph::PositionIdsAttributes rule;
+  graph::PositionIdsAttributes rule = {};
   int64_t token = -1;  ///< of kLastOf: the one that is looked for, unless it is -1
   graph::ShiftIdsAttributes shift = {};
   int64_t long_from = 0;  ///< of kGivenPlaces
-  graph::TokenDropoutAttributes dropout;
-  graph::MergeGlobalAttributes global;  ///< of kSeenByAll
+  graph::TokenDropoutAttributes dropout = {};
+  graph::MergeGlobalAttributes global = {};  ///< of kSeenByAll
 
   friend bool operator==(const ArrayKey&, const ArrayKey&) = default;
 };
