@@ -85,12 +85,6 @@ std::string raw_bytes(std::span<const float> row) {
   return {reinterpret_cast<const char*>(row.data()), row.size_bytes()};
 }
 
-std::string raw_bytes(std::span<const int32_t> numbers) {
-  std::string bytes;
-  for (const int32_t number : numbers) bytes.push_back(static_cast<char>(number));
-  return bytes;
-}
-
 template <typename Number>
 std::string json_line(std::span<const Number> numbers, bool truncated) {
   JsonWriter json;
@@ -118,7 +112,7 @@ int embed_vectors(const ModelFlags& flags, InputReader&& inputs, const tasks::Em
     }
     const std::vector<int32_t> quantized =
         math::quantize_vector(own.embedding, numbers.type, range);
-    return npy ? raw_bytes(quantized) : json_line<int32_t>(quantized, own.truncated);
+    return npy ? math::bytes_of(quantized) : json_line<int32_t>(quantized, own.truncated);
   };
   return run_task(*model, flags, inputs, embed, form);
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/sha256.h"
 #include "cli/pull_bar.h"
 #include "cli/resumable_output.h"
 #include "device/device_option.h"
@@ -104,6 +105,12 @@ void ModelFlags::add_to(Options& options) {
   options.option("--max-length", max_length, "longest input in tokens (default: the model's)");
   options.option("--max-batch-tokens", max_batch_tokens, "most tokens in one run");
   common.add_to(options);
+  given = [&options] {
+    // Inputs are compared by themselves; the others change no byte of a result.
+    constexpr std::string_view kLeftOut[] = {"--input",   "--output", "--resume",
+                                             "--threads", "--quiet",  "--max-batch-tokens"};
+    return options.given_but(kLeftOut);
+  };
 }
 
 api::ModelOptions ModelFlags::model_options(tasks::TaskKind task) const {
@@ -209,7 +216,8 @@ std::unique_ptr<ResumableOutput> resume_output(const api::LoadedModel& model,
                                                const tasks::TaskOptions& options,
                                                const ResultForm& form) {
   constexpr int64_t kCompared = 4;
-  auto output = std::make_unique<ResumableOutput>(flags.output, inputs.sha256());
+  auto output = std::make_unique<ResumableOutput>(
+      flags.output, ResumableOutput::MadeFrom{inputs.sha256(), sha256_of(flags.given())});
   if (output->rows() == 0) return output;
   if (output->rows() > inputs.count()) {
     fail(ErrorCode::kCorruptData, flags.output, ".partial.json: answers ", output->rows(),

@@ -77,6 +77,8 @@ struct ModelFlags {
   int64_t max_length = 0;
   int64_t max_batch_tokens = 16384;
   bool resume = false;
+  /// The options that were given and may change a result.
+  std::function<std::string()> given;
 
   void add_to(Options& options);
   [[nodiscard]] api::ModelOptions model_options(tasks::TaskKind task) const;

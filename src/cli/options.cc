@@ -26,6 +26,12 @@ struct Option {
   Setter set;
   std::string variable;  // empty: none
   bool given = false;
+  std::vector<std::string> values;  // in the order they were given
+
+  void give(std::string_view by, std::string_view text) {
+    set(by, text);
+    values.emplace_back(text);
+  }
 };
 
 struct Positional {
@@ -158,13 +164,13 @@ size_t Options::Impl::take_option(const std::vector<std::string>& arguments, siz
   option.given = true;
   if (brief && word.size() > 2) {
     if (option.is_flag) refuse(cat("unknown option ", word));
-    option.set(name, word.substr(2));
+    option.give(name, word.substr(2));
   } else if (equals != word.npos) {
-    option.set(name, word.substr(equals + 1));
+    option.give(name, word.substr(equals + 1));
   } else if (option.is_flag) {
-    option.set(name, "true");
+    option.give(name, "true");
   } else if (at + 1 < arguments.size()) {
-    option.set(name, arguments[at + 1]);
+    option.give(name, arguments[at + 1]);
     return at + 2;
   } else {
     refuse(cat(name, ": a value must follow"));
@@ -176,7 +182,7 @@ void Options::Impl::take_environment() {
   for (Option& option : options) {
     if (option.given || option.variable.empty()) continue;
     const char* const value = std::getenv(option.variable.c_str());
-    if (value != nullptr && *value != '\0') option.set(option.variable, value);
+    if (value != nullptr && *value != '\0') option.give(option.variable, value);
   }
 }
 
@@ -257,6 +263,17 @@ void Options::option(std::string_view name, std::vector<std::string>& target,
                      std::string_view help) {
   impl_->add(name, "TEXT", help,
              [&target](std::string_view, std::string_view value) { target.emplace_back(value); });
+}
+
+std::string Options::given_but(std::span<const std::string_view> left_out) const {
+  std::string text;
+  for (const Option& option : impl_->options) {
+    if (std::ranges::find(left_out, option.name) != left_out.end()) continue;
+    for (const std::string& value : option.values) {
+      text += cat(option.name, " ", json_quote(value), "\n");
+    }
+  }
+  return text;
 }
 
 void Options::read_environment(std::string_view prefix) {

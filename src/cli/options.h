@@ -8,6 +8,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,8 @@ class Options {
   /// Reads the arguments behind the command's name. False if --help was asked for and printed.
   /// Throws Error{kInvalidArgument} for what the command does not take, and VersionAsked.
   [[nodiscard]] bool parse(const std::vector<std::string>& arguments);
+  /// What parse() read of options, a line each, but for those of these names ("--quiet").
+  [[nodiscard]] std::string given_but(std::span<const std::string_view> left_out) const;
 
  private:
   struct Impl;

@@ -48,7 +48,7 @@ struct ResumableOutput::Impl {
   fs::path target;
   fs::path partial;
   fs::path journal;
-  std::string made_from;
+  MadeFrom made_from;
   Descriptor file;
   std::string waiting;
   int64_t bytes = 0;  // in the file
@@ -97,11 +97,13 @@ void ResumableOutput::Impl::read_journal() {
   };
   rows = number("rows");
   bytes = number("bytes");
-  if (root.get("inputs_sha256").as_string(cat(journal.string(), ": \"inputs_sha256\"")) !=
-      made_from) {
-    fail(ErrorCode::kInvalidArgument, partial.string(),
-         ": was begun with other inputs; remove it to begin anew");
-  }
+  const auto expect = [&](std::string_view key, const std::string& hash, std::string_view what) {
+    if (root.get(key).as_string(cat(journal.string(), ": \"", key, "\"")) == hash) return;
+    fail(ErrorCode::kInvalidArgument, partial.string(), ": was begun with other ", what,
+         "; remove it to begin anew");
+  };
+  expect("inputs_sha256", made_from.inputs, "inputs");
+  expect("options_sha256", made_from.options, "options");
   std::error_code error;
   const auto size = static_cast<int64_t>(fs::file_size(partial, error));
   if (error || size < bytes) {
@@ -113,7 +115,8 @@ void ResumableOutput::Impl::read_journal() {
 void ResumableOutput::Impl::write_journal() const {
   JsonWriter json;
   json.begin_object().member("rows", rows).member("bytes", bytes);
-  json.member("inputs_sha256", made_from).end_object();
+  json.member("inputs_sha256", made_from.inputs);
+  json.member("options_sha256", made_from.options).end_object();
   const fs::path fresh = journal.string() + ".new";
   write_file(fresh, json.str() + "\n");
   std::error_code error;
@@ -121,7 +124,7 @@ void ResumableOutput::Impl::write_journal() const {
   if (error) fail(ErrorCode::kUnavailable, journal.string(), ": ", error.message());
 }
 
-ResumableOutput::ResumableOutput(const std::string& path, std::string made_from)
+ResumableOutput::ResumableOutput(const std::string& path, MadeFrom made_from)
     : impl_(std::make_unique<Impl>()) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -167,8 +170,7 @@ void ResumableOutput::check_beginning(std::string_view bytes) const {
   }
   if (got != there.size() || there != bytes) {
     fail(ErrorCode::kInvalidArgument, impl_->partial.string(),
-         ": was begun with another model or other options, which give other results; remove it to "
-         "begin anew");
+         ": was begun with another model, which gives other results; remove it to begin anew");
   }
 }
 

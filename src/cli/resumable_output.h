@@ -18,10 +18,15 @@ namespace tamis::cli {
 /// loses what came after.
 class ResumableOutput : public Sink {
  public:
-  /// `made_from` is the hash of the inputs. Throws Error: kInvalidArgument (a path that is no file;
-  /// what is there was made from other inputs), kUnavailable (another process writes it),
+  /// Hashes of what decides over the results beside the model.
+  struct MadeFrom {
+    std::string inputs;
+    std::string options;
+  };
+  /// Throws Error: kInvalidArgument (a path that is no file; what is there was made from other
+  /// inputs or with other options), kUnavailable (another process writes it),
   /// kCorruptData (FILE.partial.json cannot be understood).
-  ResumableOutput(const std::string& path, std::string made_from);
+  ResumableOutput(const std::string& path, MadeFrom made_from);
   ~ResumableOutput() override;
 
   /// Rows that are answered already; what is written comes behind them.

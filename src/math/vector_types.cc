@@ -64,4 +64,11 @@ std::vector<int32_t> quantize_vector(std::span<const float> vector, VectorType t
   return numbers;
 }
 
+std::string bytes_of(std::span<const int32_t> numbers) {
+  std::string bytes;
+  bytes.reserve(numbers.size());
+  for (const int32_t number : numbers) bytes.push_back(static_cast<char>(number));
+  return bytes;
+}
+
 }  // namespace tamis::math

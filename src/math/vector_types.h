@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -41,5 +42,8 @@ struct VectorRange {
 /// for kFloat.
 [[nodiscard]] std::vector<int32_t> quantize_vector(std::span<const float> vector, VectorType type,
                                                    const VectorRange& range);
+
+/// The numbers of quantize_vector() as stores keep them, a byte each.
+[[nodiscard]] std::string bytes_of(std::span<const int32_t> numbers);
 
 }  // namespace tamis::math

@@ -1,7 +1,6 @@
 #include "optimize/fit_costs.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <functional>
 #include <limits>
 #include <random>
@@ -11,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/engine.h"
+#include "optimize/format.h"
 #include "quant/cost.h"
 #include "quant/plain_plan.h"
 #include "tensor/widened.h"
@@ -193,10 +193,8 @@ class SetFit {
   }
 
   void add(const char* op, int64_t n, int64_t k, double ns) const {
-    char line[128];
-    std::snprintf(line, sizeof(line), "TAMIS_COST(%s, %s, %lld, %lld, %.4g)\n", set_.isa, op,
-                  static_cast<long long>(n), static_cast<long long>(k), ns);
-    write_(line);
+    write_(format("TAMIS_COST(%s, %s, %lld, %lld, %.4g)\n", set_.isa, op, static_cast<long long>(n),
+                  static_cast<long long>(k), ns));
   }
 
   const Set& set_;

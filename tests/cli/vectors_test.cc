@@ -145,7 +145,9 @@ class CliResume : public testing::TestWithParam<std::string> {
     const size_t bytes = end_of(rows);
     JsonWriter json;
     json.begin_object().member("rows", rows).member("bytes", static_cast<int64_t>(bytes));
-    json.member("inputs_sha256", document.root().get("inputs_sha256").as_string("hash"));
+    for (const char* key : {"inputs_sha256", "options_sha256"}) {
+      json.member(key, document.root().get(key).as_string(key));
+    }
     json.end_object();
     write_file(journal(), json.str());
     write_file(partial(), whole_.substr(0, bytes) + "half a row");
@@ -182,7 +184,8 @@ TEST_P(CliResume, BeginsWhereNothingIsLeft) {
   good(arguments());
   EXPECT_EQ(read_file(output_), whole_);
   // A journal alone is what a run leaves that was killed right behind its end.
-  write_file(journal(), R"({"rows": 40, "bytes": 99999, "inputs_sha256": ""})");
+  write_file(journal(),
+             R"({"rows": 40, "bytes": 99999, "inputs_sha256": "", "options_sha256": ""})");
   good(arguments());
   EXPECT_EQ(read_file(output_), whole_);
 }
@@ -190,8 +193,18 @@ TEST_P(CliResume, BeginsWhereNothingIsLeft) {
 TEST_P(CliResume, OtherInputsModelsAndOptionsAreRefused) {
   leave(17);
   std::vector<std::string> other = arguments();
-  other.insert(other.end(), {"--prompt", "query: "});
-  refuse(other, 2, "was begun with another model or other options");
+  // What the first answers do not show counts as well.
+  other.insert(other.end(), {"--max-length", "60"});
+  refuse(other, 2, "was begun with other options");
+  other = arguments();
+  other[1] = testdata("models/roberta-base");
+  refuse(other, 2, "was begun with another model");
+  good([this] {
+    std::vector<std::string> same = arguments();
+    same.insert(same.end(), {"--threads", "1", "--quiet", "--max-batch-tokens", "64"});
+    return same;
+  }());
+  leave(17);
   folder_.write("texts.txt", "Another text.\n");
   refuse(arguments(), 2, "was begun with other inputs");
   EXPECT_TRUE(read_file(partial()).starts_with(whole_.substr(0, end_of(17))));

@@ -13,13 +13,6 @@ namespace {
 using math::VectorRange;
 using math::VectorType;
 
-std::string bytes_of(std::span<const int32_t> numbers) {
-  std::string bytes;
-  bytes.reserve(numbers.size());
-  for (const int32_t number : numbers) bytes.push_back(static_cast<char>(number));
-  return bytes;
-}
-
 // What the options make of the rows, as they make it of the caller's own.
 std::shared_ptr<const VectorRange> work_out(ModelVersion& model,
                                             const tasks::EmbedOptions& options) {
@@ -85,7 +78,7 @@ void write_vector(std::span<const float> vector, VectorForm form, const VectorRa
   }
   const std::vector<int32_t> numbers = math::quantize_vector(vector, form.type, range);
   if (form.base64) {
-    json.value(encode_base64(bytes_of(numbers)));
+    json.value(encode_base64(math::bytes_of(numbers)));
   } else {
     json.array(numbers);
   }
