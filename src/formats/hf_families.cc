@@ -13,8 +13,9 @@ constexpr KeyAlias kDistilBertAliases[] = {
 
 // Attention over the tokens up to its own, without an encoder to attend to; positions by distance.
 constexpr KeyRow kBertKeys[] = {honored("is_decoder"), honored("position_embedding_type")};
-// Of those that transformers made of BERT's file with encoders alone.
+// Of those whose form with is_decoder is not built.
 constexpr KeyRow kPositionKeys[] = {honored("position_embedding_type")};
+static_assert(keys_are_distinct(kBertKeys) && keys_are_distinct(kPositionKeys));
 
 constexpr std::string_view kOtherBuckets = "MPNet's class computes 32 buckets whatever it says";
 constexpr KeyRow kMpnetKeys[] = {

@@ -40,6 +40,7 @@ constexpr std::string_view kUsual[] = {
     "predictions.",
     "sop_classifier.",
     "classifier.",
+    "classification_head.",
     "pre_classifier.",
     "qa_outputs.",
     "vocab_transform.",

@@ -53,9 +53,9 @@ TEST(UnusedWeights, AreCountedOnce) {
 }
 
 TEST(UnusedWeights, OtherHeadsOfTheFamilyAreUsual) {
-  for (const char* name :
-       {"bert-masked-lm", "bert-sequence-classification", "distilbert-question-answering",
-        "roberta-masked-lm", "albert-masked-lm", "electra-masked-lm"}) {
+  for (const char* name : {"bert-masked-lm", "bert-sequence-classification",
+                           "distilbert-question-answering", "roberta-masked-lm", "albert-masked-lm",
+                           "electra-masked-lm", "bart-sequence-classification"}) {
     EXPECT_EQ(warnings(*Checkpoint::open(testdata_model(name)), {HeadKind::kEmbedding, {}}),
               std::vector<std::string>())
         << name;

@@ -185,5 +185,24 @@ TEST(KeyLengths, MustFitTheSequencesAndTheAttention) {
             "most 6");
 }
 
+// A share of a sequence's tokens counts those that no token sees.
+TEST(KeyLengths, AreRefusedWhereAllTokensCount) {
+  const graph::Graph graph = graph::parse_graph(R"(tamis graph 2
+input %input_ids : I32[T]
+input %x : F32[T, 16]
+%y = TokenDropout(x=%x, ids=%input_ids) {mask_token=3, kept=0.88} : F32[T, 16]
+output y = %y
+)",
+                                                "test", nullptr, nullptr);
+  Keyed keyed{{9}, {8}};
+  engine::PackedBatch batch = keyed.packed();
+  const std::vector<float> rows = rows_of(batch.tokens());
+  const FloatInput input = {"x", rows.data()};
+  batch.float_inputs = {&input, 1};
+  EXPECT_THROW((void)run(graph, {}, batch, 1), Error);
+  batch.key_lengths = {};
+  EXPECT_EQ(run(graph, {}, batch, 1).size(), 9U * 16);
+}
+
 }  // namespace
 }  // namespace tamis::engines::cpu

@@ -9,13 +9,15 @@ namespace {
 
 class TokenDropoutStep final : public Step {
  public:
-  TokenDropoutStep(const graph::Node& node, const Lowering& lowering)
+  TokenDropoutStep(const graph::Node& node, Lowering& lowering)
       : x_(node.operand(graph::Operand::kX)),
         ids_(node.operand(graph::Operand::kIds)),
         y_(node.output),
         width_(lowering.columns(y_)),
         attributes_(node.attribute<graph::TokenDropoutAttributes>()),
-        kernel_(&kernels::select_elementwise(lowering.isas())) {}
+        kernel_(&kernels::select_elementwise(lowering.isas())) {
+    lowering.limit_unseen({}, false);  // the share is one of all tokens
+  }
 
   // Each worker counts for itself: the ids are little beside the rows.
   void run(const StepContext& context) const noexcept override {

@@ -22,7 +22,9 @@ class TableLimits {
   /// window so few that each still sees a key.
   void limit_unseen(const kernels::AttentionTerms& terms, bool any = true);
   /// Notes a token that each sequence must have; -1: none.
-  void require_token(int64_t token) { limits_.required_token = token; }
+  void require_token(int64_t token) {
+    if (token >= 0) limits_.required_token = token;
+  }
   [[nodiscard]] const engine::BatchLimits& get() const { return limits_; }
 
  private:

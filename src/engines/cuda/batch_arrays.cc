@@ -83,9 +83,7 @@ class Filler {
           to[row] = token < 0 ? 0 : token - begin(sequence);
         });
       case ArrayKind::kGivenPlaces:
-        return for_each_row(key.symbol, [&](int64_t row, int32_t token, int64_t sequence) {
-          to[row] = token < 0 ? 0 : row_of_place(key.long_from, token, sequence);
-        });
+        return given_places(key, to);
       case ArrayKind::kTileCount:
         *to = static_cast<int32_t>(tiles(key.symbol, nullptr));
         return;
@@ -129,16 +127,25 @@ class Filler {
                                        : batch_.position_ids[static_cast<size_t>(token)];
   }
 
-  // Of a table with a row for each place, or two.
-  [[nodiscard]] int32_t row_of_place(int64_t long_from, int32_t token, int64_t sequence) const {
-    const int32_t place = given_place(token, sequence);
-    if (long_from == 0) return place;
-    int32_t last = length(sequence) - 1;
-    if (!batch_.position_ids.empty()) {
-      last = *std::ranges::max_element(batch_.position_ids.subspan(
-          static_cast<size_t>(begin(sequence)), static_cast<size_t>(length(sequence))));
-    }
-    return 2 * place + (last >= long_from ? 1 : 0);
+  [[nodiscard]] int32_t last_place(int64_t sequence) const {
+    if (batch_.position_ids.empty()) return length(sequence) - 1;
+    return *std::ranges::max_element(batch_.position_ids.subspan(
+        static_cast<size_t>(begin(sequence)), static_cast<size_t>(length(sequence))));
+  }
+
+  // Rows of a table that has one for each place, or two.
+  void given_places(const ArrayKey& key, int32_t* to) const {
+    int64_t known = -1;  // the sequence that `behind` is of
+    int32_t behind = 0;
+    for_each_row(key.symbol, [&](int64_t row, int32_t token, int64_t sequence) {
+      to[row] = token < 0 ? 0 : given_place(token, sequence);
+      if (token < 0 || key.long_from == 0) return;
+      if (sequence != known) {
+        known = sequence;
+        behind = last_place(sequence) >= key.long_from ? 1 : 0;
+      }
+      to[row] = 2 * to[row] + behind;
+    });
   }
 
   /// Keys that tokens of the sequence see.

@@ -123,6 +123,7 @@ class TokenDropoutStep final : public Step {
             lowering.arrays().add({.kind = ArrayKind::kDropout,
                                    .symbol = symbol_,
                                    .dropout = node.attribute<graph::TokenDropoutAttributes>()})) {
+    lowering.limits().limit_unseen({}, false);  // the share is one of all tokens
     params_.kind = ElementwiseParams::Kind::kMultiply;
     params_.columns = params_.ldy = lowering.columns(y_);
     params_.other_row = 1;

@@ -36,11 +36,11 @@ struct RotaryTableArgs {
   int64_t count = 0;  // of places
   int64_t pairs = 0;
   bool interleaved = false;
-  const float* frequencies = nullptr;  // [pairs]
+  const float* frequencies = nullptr;  // [sets, pairs]
   float scale = 1.0f;
-  float* cosine = nullptr;  // [count, pairs], or [count, 2 * pairs] if interleaved
+  float* cosine = nullptr;  // [count, sets, pairs], or [count, sets, 2 * pairs] if interleaved
   float* sine = nullptr;
-  int64_t sets = 1;  // rows of a place, one for each row of frequencies [sets, pairs]
+  int64_t sets = 1;  // rows of a place, one for each row of frequencies
 };
 
 }  // namespace tamis::kernels
