@@ -114,7 +114,7 @@ std::optional<Int8Agreement> Int8Check::compare(Runner& runner) const {
       mine.insert(mine.end(), own[i].raw.begin(), own[i].raw.end());
       if (!is_embedding(model_.task())) continue;
       agreement.cosine =
-          the_worse(agreement.cosine.value_or(1.0), math::cosine(reference[i].raw, own[i].raw));
+          the_worse(agreement.cosine.value_or(1.0), agreement_cosine(reference[i].raw, own[i].raw));
     }
   }
   Evaluation evaluation;

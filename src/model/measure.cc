@@ -114,9 +114,7 @@ class EmbedMeasure final : public Measure {
                std::string_view where) override {
     for (size_t i = 0; i < runs.size(); ++i) {
       check_alike(reference[i], runs[i], where);
-      // Of texts without any word both may be 0, which has no direction.
-      const bool same = reference[i].raw == runs[i].raw;
-      cosines_.push_back(same ? 1 : math::cosine(reference[i].raw, runs[i].raw));
+      cosines_.push_back(agreement_cosine(reference[i].raw, runs[i].raw));
     }
   }
 
@@ -454,6 +452,10 @@ Run make_run(const tasks::Encoded& encoded, std::span<const tasks::OutputView> o
     run.width = view.tensor.shape()[1];
   }
   return run;
+}
+
+double agreement_cosine(std::span<const float> reference, std::span<const float> own) {
+  return std::ranges::equal(reference, own) ? 1 : math::cosine(reference, own);
 }
 
 std::unique_ptr<Measure> make_measure(const LoadedModel& model, std::span<const TextRow> rows) {

@@ -54,6 +54,9 @@ class Measure {
 [[nodiscard]] std::unique_ptr<Measure> make_measure(const LoadedModel& model,
                                                     std::span<const TextRow> rows);
 
+/// Of two models' rows for a text. 1 for equal rows: where both are 0 they have no direction.
+[[nodiscard]] double agreement_cosine(std::span<const float> reference, std::span<const float> own);
+
 /// Throws kInvalidArgument naming the first row whose label the model does not have.
 void check_truth(const LoadedModel& model, std::span<const TextRow> rows, std::string_view source);
 

@@ -52,8 +52,8 @@ struct PlanChoice {
   bool decides = true;     ///< the budget was to be kept, not only reported
   bool simulated = false;  ///< integers have no kernels here: what is said of prices
   bool met = false;        ///< the chosen plan keeps the budget
-  bool gave_up = false;    ///< no plan did: the chosen one is the checkpoint in fp32, tables too
   bool faster = false;     ///< ... and is faster than fp32
+  bool gave_up = false;    ///< no plan was: the chosen one is the checkpoint in fp32, tables too
   Budget budget;
   int64_t held_out = 0;    ///< rows measured on
   std::string cost_table;  ///< the CPU that PlanRow::table_us was measured on

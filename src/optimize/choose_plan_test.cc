@@ -53,6 +53,10 @@ TEST(ChoosePlan, ThatGivesUpReportsWhatIsWritten) {
   EXPECT_EQ(report.embeddings.report.bytes_after, report.embeddings.report.bytes_before);
   EXPECT_TRUE(report.quantization->linears.empty());
   EXPECT_EQ(report.largest_difference, 0);
+  // The checkpoint agrees with itself, which certifies nothing.
+  EXPECT_NE(report_json(report).find("\"certified\": false"), std::string::npos);
+  EXPECT_NE(report_text(report).find("NOT kept, no faster plan keeps it"), std::string::npos)
+      << report_text(report);
 }
 
 TEST(ChoosePlan, LayersThatAreInFloatHaveNoErrors) {

@@ -109,6 +109,7 @@ struct Size {
 constexpr Size kSizes[] = {{128, 128},  {512, 128},   {128, 512},   {384, 384},   {1152, 384},
                            {1536, 384}, {384, 1536},  {768, 768},   {2304, 768},  {3072, 768},
                            {768, 3072}, {1024, 1024}, {3072, 1024}, {4096, 1024}, {1024, 4096}};
+constexpr Size kOutlierSize = {1536, 384};
 constexpr int64_t kWidths[] = {128, 384, 768, 1024};
 
 /// Rows are measured where the set brings a kernel of its own.
@@ -134,7 +135,7 @@ class SetFit {
     for (const Size& size : kSizes) {
       if (std::max(size.n, size.k) <= options_.largest) products(size);
     }
-    if (set_.s8) outliers();
+    if (set_.s8 && options_.largest >= kOutlierSize.n) outliers();
     for (const int64_t width : kWidths) {
       if (width <= options_.largest) rows(width);
     }
@@ -152,9 +153,10 @@ class SetFit {
 
   // All columns that a layer may have at once, so that their cost stands out of the noise.
   void outliers() const {
-    const double with = ns_a_token(matmul_graph(1536, 384, true, kMostOutliers), false);
-    const double without = ns_a_token(matmul_graph(1536, 384, true, 0), false);
-    add("Outlier", 1536, 1, std::max(0.0, (with - without) / kMostOutliers));
+    const auto [n, k] = kOutlierSize;
+    const double with = ns_a_token(matmul_graph(n, k, true, kMostOutliers), false);
+    const double without = ns_a_token(matmul_graph(n, k, true, 0), false);
+    add("Outlier", n, 1, std::max(0.0, (with - without) / kMostOutliers));
   }
 
   void rows(int64_t width) const {

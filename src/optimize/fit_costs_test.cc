@@ -18,7 +18,7 @@ TEST(FitCosts, PrintsATableOfEverySetThatTheCpuHas) {
   static const std::regex kRow(
       R"(TAMIS_COST\((Avx2|AvxVnni|Avx512|Avx512Vnni|Avx512Bf16), )"
       R"((GemmF32|GemmBf16|GemmS8|Outlier|AttentionBf16|Attention|LayerNorm), )"
-      R"([0-9]+, [0-9]+, [0-9.e+]+\))");
+      R"([0-9]+, [0-9]+, [0-9.e+-]+\))");
   std::istringstream lines(text);
   int rows = 0;
   for (std::string line; std::getline(lines, line);) {

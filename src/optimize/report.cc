@@ -53,9 +53,10 @@ std::string choice_lines(const OptimizeReport& report) {
             format("%.1f", 100 * report.float_work), " % of the products' work stays in float\n");
   }
   if (!report.quantization->dead.empty()) {
-    text += cat("  ", report.quantization->dead.size(),
-                " quantizers saw no data and got [-1, 1]: ", report.quantization->dead[0],
-                report.quantization->dead.size() > 1 ? ", ..." : "", "\n");
+    text += cat(
+        "  ", report.quantization->dead.size(),
+        " quantizers saw nothing, or zeros alone, and got [-1, 1]: ", report.quantization->dead[0],
+        report.quantization->dead.size() > 1 ? ", ..." : "", "\n");
   }
   return text + front_lines(choice);
 }
@@ -102,6 +103,7 @@ std::string agreement_text(const Evaluation& evaluation) {
 }
 
 std::string certificate_text(const PlanChoice& choice, const PlanRow& row) {
+  if (choice.gave_up) return "no faster plan keeps it, so this is the checkpoint";
   const bool certified = row.loss.upper_95 <= choice.budget.limit;
   const Agreement against = row.evaluation.against.value_or(Agreement{});
   const bool ranks = choice.budget.metric == BudgetMetric::kSpearman;

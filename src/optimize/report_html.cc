@@ -250,7 +250,9 @@ std::string quantization_section(const OptimizeReport& report) {
           "Scheme ", report.scheme,
           report.simulated ? ", simulated exactly in float: no speed-up here." : ".", "</p>\n");
   if (!quantization.dead.empty()) {
-    html += "<p class='broken'>These quantizers saw no data and got the range [-1, 1]: ";
+    html +=
+        "<p class='broken'>These quantizers saw nothing, or zeros alone, and got the range [-1, "
+        "1]: ";
     for (const std::string& name : quantization.dead) html += escape_html(name) + " ";
     html += "</p>\n";
   }
