@@ -25,12 +25,12 @@ class TorchCuda(peer_worker.Torch):
             self.model = self.torch.compile(self.model, mode="max-autotune")
 
     def prepare(self, ids):
-        tensor = self.torch.from_numpy(ids).to("cuda")
-        inputs = {"input_ids": tensor, "attention_mask": self.torch.ones_like(tensor)}
+        host = self.torch.from_numpy(ids)
 
         def call():
             with self.torch.inference_mode():
-                result = self.model(**inputs)
+                tensor = host.to("cuda")
+                result = self.model(input_ids=tensor, attention_mask=self.torch.ones_like(tensor))
                 (result[0] if not hasattr(result, "logits") else result.logits).cpu()
                 return result
 

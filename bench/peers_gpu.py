@@ -69,8 +69,9 @@ def main():
     parser = peers.make_parser(__doc__, ENGINES, "issue")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dry-run", action="store_true")
-    parser.set_defaults(json=pathlib.Path(__file__).with_name("results") / "gpu.json")
     arguments = parser.parse_args()
+    if arguments.json is None and not arguments.dry_run:
+        arguments.json = pathlib.Path(__file__).with_name("results") / "gpu.json"
     if arguments.dry_run:
         arguments.shapes, arguments.rounds, arguments.seconds = "dry", 1, 0
     record = record_of(arguments)

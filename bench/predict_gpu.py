@@ -197,6 +197,7 @@ def predict(card, shape, plan, table):
 NOW = Plan()
 OTHERS = {
     "without tails": NOW._replace(tails=False, norms_in_tails=False),
+    "norms apart": NOW._replace(norms_in_tails=False),
     "16-bit residual": NOW._replace(residual_bytes=2),
     "whole waves": NOW._replace(whole_waves=True),
     "wgmma": NOW._replace(wgmma=True),

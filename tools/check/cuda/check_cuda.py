@@ -80,7 +80,7 @@ class Row(NamedTuple):
     def blocks(self):
         """That a multiprocessor's registers hold; 0 where the kernel's threads are not known."""
         threads = threads_of(self.kernel)
-        if not threads:
+        if not threads or not self.registers:
             return 0
         warp = -(-self.registers * 32 // 256) * 256
         return REGISTERS // (warp * (threads // 32))
