@@ -439,20 +439,16 @@ int64_t tree_bytes(const fs::path& folder) {
   return bytes;
 }
 
-}  // namespace
-
 // The backend reads a copy of the folder, to which neither goes along.
 void check_copied(const TritonOptions& options) {
-  const ModelOptions& model = options.model;
-  if (options.backend != TritonBackend::kTamis) return;
-  if (model.family.empty() && model.adapter.empty()) return;
-  const bool family = !model.family.empty();
-  const std::string flag =
-      cat(family ? "--family " : "--adapter ", family ? model.family : model.adapter);
+  const std::string flag = override_flag(options.model);
+  if (options.backend != TritonBackend::kTamis || flag.empty()) return;
   fail(ErrorCode::kInvalidArgument, flag, ": the backend tamis reads the checkpoint by itself; ",
        "make a bundle with `tamis optimize ", flag, "` and export that, or export for another ",
        "--backend");
 }
+
+}  // namespace
 
 TritonReport export_triton(const ModelPath& path, const fs::path& folder,
                            const TritonOptions& options) {

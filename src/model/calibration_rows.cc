@@ -141,7 +141,8 @@ bool keep_truth(const LoadedModel& model, const std::vector<TextRow>& rows) {
 
 // Every second one is held out. A text that comes again goes where it went before: what was looked
 // at measures nothing, and a text that is measured twice would be counted as two.
-void divide(std::vector<TextRow> rows, CalibrationRows& parts) {
+// What was held out of what, by its words.
+std::map<std::string, bool> divide(std::vector<TextRow> rows, CalibrationRows& parts) {
   std::map<std::string, bool> held_out;
   for (TextRow& row : rows) {
     const bool holds = held_out.size() % 2 != 0;
@@ -149,6 +150,7 @@ void divide(std::vector<TextRow> rows, CalibrationRows& parts) {
     if (place->second && !is_new) continue;
     (place->second ? parts.held_out : parts.used).push_back(std::move(row));
   }
+  return held_out;
 }
 
 void drop_truth(TextRow& row) {
@@ -193,11 +195,15 @@ CalibrationRows split_rows(const LoadedModel& model, std::vector<TextRow> rows,
   if (task == TaskKind::kFillMask) {
     for (TextRow& row : rows) add_mask(model, row);
   }
-  divide(std::move(rows), parts);
+  const std::map<std::string, bool> held_out = divide(std::move(rows), parts);
   if (parts.used.size() < kFewTexts && !parts.built_in) {
     const std::vector<TextRow> more = built_in_rows(model);
-    parts.added = static_cast<int64_t>(more.size() / 2);
-    for (size_t i = 0; i < more.size(); i += 2) parts.used.push_back(more[i]);
+    for (size_t i = 0; i < more.size(); i += 2) {
+      const auto known = held_out.find(words_of(more[i]));
+      if (known != held_out.end() && known->second) continue;
+      parts.used.push_back(more[i]);
+      ++parts.added;
+    }
     parts.source += cat(", and ", parts.added, " built-in texts, as the file has few");
   }
   return parts;

@@ -1,5 +1,8 @@
 #include "model/calibration_rows.h"
 
+#include <algorithm>
+
+#include "model/calibration_texts.h"
 #include "model/test_util.h"
 
 namespace tamis::api {
@@ -26,6 +29,21 @@ TEST(SplitRows, ATextThatComesAgainIsOnOneSide) {
   EXPECT_EQ(std::vector<std::string>(used.begin(), used.begin() + 4),
             (std::vector<std::string>{"one", "one", "one", "three"}));
   EXPECT_EQ(static_cast<int64_t>(used.size()), 4 + parts.added);
+}
+
+// Nor is a text of the file's that happens to be one of those that fill up.
+TEST(SplitRows, WhatIsHeldOutDoesNotFillUp) {
+  const auto model = load_checkpoint("models/bert-sequence-classification");
+  std::vector<TextRow> rows = shaped_rows(*model, calibration_texts().first(1));
+  ASSERT_EQ(rows.size(), 1U);
+  const std::string held = *rows[0].text;
+  rows.emplace(rows.begin())->text = "one";
+  const CalibrationRows parts = split_rows(*model, rows, "rows.tsv");
+  EXPECT_EQ(texts_of(parts.held_out), std::vector<std::string>{held});
+  const std::vector<std::string> used = texts_of(parts.used);
+  EXPECT_GT(parts.added, 0);
+  EXPECT_EQ(std::ranges::count(used, held), 0);
+  EXPECT_EQ(static_cast<int64_t>(used.size()), 1 + parts.added);
 }
 
 }  // namespace

@@ -76,6 +76,9 @@ struct ModelOptions {
   std::function<void(const models::BuiltModel& built)> see_built = nullptr;
 };
 
+/// "--family NAME" or "--adapter NAME", whichever the options have; "" for neither.
+[[nodiscard]] std::string override_flag(const ModelOptions& options);
+
 /// Throws Error{kInvalidArgument} for a family or an adapter of what is no checkpoint.
 void check_overrides(const ModelPath& path, const ModelOptions& options);
 

@@ -23,12 +23,15 @@ SourceModel read_checkpoint(const std::filesystem::path& folder, const models::B
 
 }  // namespace
 
+std::string override_flag(const ModelOptions& options) {
+  if (!options.family.empty()) return "--family " + options.family;
+  return options.adapter.empty() ? "" : "--adapter " + options.adapter;
+}
+
 void check_overrides(const ModelPath& path, const ModelOptions& options) {
-  if (path.kind == ModelKind::kCheckpoint) return;
-  if (options.family.empty() && options.adapter.empty()) return;
-  const bool family = !options.family.empty();
-  fail(ErrorCode::kInvalidArgument, family ? "--family " : "--adapter ",
-       family ? options.family : options.adapter, ": --family and --adapter are for checkpoints; ",
+  const std::string flag = override_flag(options);
+  if (path.kind == ModelKind::kCheckpoint || flag.empty()) return;
+  fail(ErrorCode::kInvalidArgument, flag, ": --family and --adapter are for checkpoints; ",
        path.folder.string(),
        path.kind == ModelKind::kOnnx ? " holds an .onnx file, which is read as what it is"
                                      : " is a bundle, which keeps what it was made with");
