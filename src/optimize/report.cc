@@ -103,11 +103,14 @@ std::string agreement_text(const Evaluation& evaluation) {
 }
 
 std::string certificate_text(const PlanChoice& choice, const PlanRow& row) {
-  if (choice.gave_up) return "no faster plan keeps it, so this is the checkpoint";
-  const bool certified = row.loss.upper_95 <= choice.budget.limit;
   const Agreement against = row.evaluation.against.value_or(Agreement{});
   const bool ranks = choice.budget.metric == BudgetMetric::kSpearman;
   const int64_t compared = ranks ? against.scores : against.compared;
+  if (choice.gave_up) {
+    return cat("not certified at n=", compared,
+               ": no faster plan keeps it, so this is the checkpoint");
+  }
+  const bool certified = row.loss.upper_95 <= choice.budget.limit;
   return cat(certified ? "certified" : "not certified", " at n=", compared, ": ",
              loss_text(row.loss.upper_95, choice.budget.metric), " with 95 % confidence");
 }
