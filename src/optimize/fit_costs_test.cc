@@ -26,7 +26,7 @@ TEST(FitCosts, PrintsATableOfEverySetThatTheCpuHas) {
     ++rows;
     EXPECT_TRUE(std::regex_match(line, kRow)) << line;
   }
-  EXPECT_GE(rows, 6);
+  EXPECT_GE(rows, 5);  // AVX2 alone has no row for 16-bit floats
   EXPECT_NE(text.find("(Avx2, GemmS8, 128, 128, "), std::string::npos) << text;
   EXPECT_EQ(text.find("512, 128"), std::string::npos) << text;
 }
