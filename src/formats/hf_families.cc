@@ -13,9 +13,9 @@ constexpr KeyAlias kDistilBertAliases[] = {
 
 // Attention over the tokens up to its own, without an encoder to attend to; positions by distance.
 constexpr KeyRow kBertKeys[] = {honored("is_decoder"), honored("position_embedding_type")};
-// Of those whose form with is_decoder is not built.
-constexpr KeyRow kPositionKeys[] = {honored("position_embedding_type")};
-static_assert(keys_are_distinct(kBertKeys) && keys_are_distinct(kPositionKeys));
+// transformers' class has no form with is_decoder.
+constexpr KeyRow kAlbertKeys[] = {honored("position_embedding_type")};
+static_assert(keys_are_distinct(kBertKeys) && keys_are_distinct(kAlbertKeys));
 
 constexpr std::string_view kOtherBuckets = "MPNet's class computes 32 buckets whatever it says";
 constexpr KeyRow kMpnetKeys[] = {
@@ -54,11 +54,13 @@ constexpr KeyRow kDebertaV2Keys[] = {
     harmless("padding_idx"),
 };
 constexpr KeyRow kErnieKeys[] = {
+    honored("is_decoder"),
     honored("position_embedding_type"),
     honored("use_task_id"),
     honored("task_type_vocab_size"),
 };
 constexpr KeyRow kDprKeys[] = {
+    honored("is_decoder"),
     honored("position_embedding_type"),
     honored("projection_dim"),
 };
@@ -92,7 +94,7 @@ constexpr FamilyConfig kFamilies[] = {
      .intermediate_size = 16384,
      .embedding_size = 128,
      .hidden_act = "gelu_new",
-     .keys = kPositionKeys},
+     .keys = kAlbertKeys},
     {.model_type = "electra",
      .hidden_size = 256,
      .num_attention_heads = 4,
@@ -127,11 +129,11 @@ constexpr FamilyConfig kFamilies[] = {
      .num_hidden_layers = 24,
      .num_attention_heads = 16,
      .intermediate_size = 4096,
-     .keys = kPositionKeys},
+     .keys = kBertKeys},
     {.model_type = "roberta-prelayernorm",
      .vocab_size = 50265,
      .pad_token_id = 1,
-     .keys = kPositionKeys},
+     .keys = kBertKeys},
     {.model_type = "xlm-roberta-xl",
      .vocab_size = 250880,
      .hidden_size = 2560,
@@ -142,8 +144,8 @@ constexpr FamilyConfig kFamilies[] = {
      .type_vocab_size = 1,
      .pad_token_id = 1,
      .layer_norm_eps = 1e-5,
-     .keys = kPositionKeys},
-    {.model_type = "data2vec-text", .pad_token_id = 1, .keys = kPositionKeys},
+     .keys = kBertKeys},
+    {.model_type = "data2vec-text", .pad_token_id = 1, .keys = kBertKeys},
     {.model_type = "dpr", .keys = kDprKeys},
     {.model_type = "longformer", .pad_token_id = 1, .keys = kLongformerKeys},
 };

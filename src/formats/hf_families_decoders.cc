@@ -1,4 +1,4 @@
-// The rows of decoders that run for embeddings and classes, and of T5's encoder.
+// The rows of decoders that run for embeddings and classes, and of T5.
 #include "formats/hf_families.h"
 
 namespace tamis {
@@ -105,7 +105,7 @@ constexpr KeyRow kGemma3Keys[] = {
 };
 static_assert(keys_are_distinct(kGemma3Keys));
 
-// The encoder alone is run, of whatever class.
+// The encoder alone is run, but for classes of sequences.
 constexpr KeyRow kT5Keys[] = {
     honored("d_model"),
     honored("d_kv"),
@@ -119,8 +119,10 @@ constexpr KeyRow kT5Keys[] = {
     // What the class makes of feed_forward_proj, and then takes from the file if it is there.
     honored("dense_act_fn"),
     honored("is_gated_act"),
+    honored("num_decoder_layers"),
+    honored("decoder_start_token_id"),
+    honored("eos_token_id"),
     harmless("is_encoder_decoder"),
-    harmless("num_decoder_layers"),
     harmless("scale_decoder_outputs"),
     harmless("dropout_rate"),
     // Read by no class: positions are relative.

@@ -52,6 +52,7 @@ constexpr KeyRow kNomicBertKeys[] = {
     honored("rotary_emb_fraction"),
     honored("rotary_scaling_factor"),
     honored("head_dim"),
+    honored("original_max_position_embeddings"),
     honored("rope_theta"),
     honored("rope_parameters"),
     honored("rope_scaling"),
@@ -95,6 +96,7 @@ static_assert(keys_are_distinct(kNomicBertKeys));
 
 constexpr KeyRow kGteKeys[] = {
     honored("auto_map"),
+    honored("original_max_position_embeddings"),
     honored("rope_theta"),
     honored("rope_scaling"),
     honored("rope_parameters"),
@@ -111,11 +113,13 @@ constexpr KeyRow kGteKeys[] = {
 static_assert(keys_are_distinct(kGteKeys));
 
 constexpr KeyRow kEuroBertKeys[] = {
-    honored("auto_map"),           honored("num_key_value_heads"), honored("head_dim"),
-    honored("rms_norm_eps"),       honored("rope_theta"),          honored("rope_scaling"),
-    honored("rope_parameters"),    honored("attention_bias"),      honored("mlp_bias"),
-    honored("classifier_pooling"), honored("clf_pooling"),         harmless("pretraining_tp"),
-    harmless("mask_token_id"),
+    honored("auto_map"),        honored("num_key_value_heads"),
+    honored("head_dim"),        honored("rms_norm_eps"),
+    honored("rope_theta"),      honored("rope_scaling"),
+    honored("rope_parameters"), honored("attention_bias"),
+    honored("mlp_bias"),        honored("classifier_pooling"),
+    honored("clf_pooling"),     harmless("pretraining_tp"),
+    harmless("mask_token_id"),  honored("original_max_position_embeddings"),
 };
 static_assert(keys_are_distinct(kEuroBertKeys));
 
@@ -143,6 +147,7 @@ constexpr KeyRow kEsmKeys[] = {
 static_assert(keys_are_distinct(kEsmKeys));
 
 constexpr KeyRow kJinaV3Keys[] = {
+    honored("original_max_position_embeddings"),
     honored("rope_theta"),
     honored("rope_scaling"),
     honored("rope_parameters"),

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "models/builder.h"
+#include "models/decoder_heads.h"
 
 namespace tamis::models {
 
@@ -17,14 +18,6 @@ namespace {
 constexpr double kEpsilon = 1e-5;       // of PyTorch's LayerNorm, which no key changes
 constexpr int64_t kPositionOffset = 2;  // rows of the table of positions that no token has
 constexpr int64_t kMostSize = 1 << 20;
-
-// null is an error in the class as well.
-int64_t read_token(const ModelConfig& config, std::string_view key) {
-  const ConfigFields& fields = config.fields;
-  const JsonView given = fields.view().get(key);
-  if (given && given.is_null()) fields.refuse(key, "null", "an id of the vocabulary; 2 is usual");
-  return fields.integer(key, 2, 0, config.vocab_size - 1);
-}
 
 /// One of the two halves.
 struct Half {
@@ -173,7 +166,7 @@ ValueId decoder_ids(Builder& b, const Bart& own) {
   if (own.norms_first) {
     shift.padding_idx = *b.config().pad_token_id;
   } else {
-    shift.first = read_token(b.config(), "decoder_start_token_id");
+    shift.first = read_token(b.config(), "decoder_start_token_id", 2);
   }
   return b.graph().add_node(graph::OpKind::kShiftIds, {b.input_ids()}, shift, own.decoder.module);
 }
@@ -184,16 +177,8 @@ ValueId encoder(Builder& b) {
   return run_half(b, own, own.decoder, decoder_ids(b, own));
 }
 
-// By the decoder's row of the last end of text; each text has one.
 ValueId classifier(Builder& b, ValueId hidden) {
-  const std::string module = "classification_head";
-  graph::PoolAttributes pool{{graph::PoolMode::kLastToken}};
-  pool.token = read_token(b.config(), "eos_token_id");
-  const ValueId last = b.graph().add_node(graph::OpKind::kSequencePool, {hidden, b.input_ids()},
-                                          std::move(pool), module);
-  const ValueId dense = b.linear(last, module + ".dense", b.config().hidden_size);
-  const ValueId active = b.activation(dense, Activation::kTanh, module);
-  return b.linear(active, module + ".out_proj", b.num_labels());
+  return end_of_text_classifier(b, hidden, read_token(b.config(), "eos_token_id", 2));
 }
 
 }  // namespace
@@ -201,8 +186,7 @@ ValueId classifier(Builder& b, ValueId hidden) {
 constinit const FamilyParts kBart = {
     .encoder = encoder,
     .classifier = classifier,
-    .classifier_weights = {"classification_head.dense.weight",
-                           "classification_head.out_proj.weight"},
+    .classifier_weights = kEndOfTextWeights,
 };
 
 }  // namespace tamis::models

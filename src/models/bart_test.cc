@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "models/models.h"
 #include "models/test_util.h"
 
@@ -14,14 +13,6 @@ using graph::OpKind;
 
 constexpr const char* kFolder = "bart-sequence-classification";
 
-std::vector<Node> nodes_of(const BuiltModel& model, OpKind op) {
-  std::vector<Node> found;
-  for (const Node& node : model.graph.nodes()) {
-    if (node.op == op) found.push_back(node);
-  }
-  return found;
-}
-
 // The names of the tables of words that the encoder and the decoder read.
 std::vector<std::string> word_tables(const EditableCheckpoint& checkpoint) {
   const BuiltModel model = build_model(checkpoint.make());
@@ -31,23 +22,6 @@ std::vector<std::string> word_tables(const EditableCheckpoint& checkpoint) {
     names.push_back(model.graph.value(node.inputs[0]).name);
   }
   return names;
-}
-
-// The folder's checkpoint with a key of its config set, anew or in place of another value.
-EditableCheckpoint with_key(const std::string& key, const std::string& value,
-                            const std::string& folder = kFolder) {
-  EditableCheckpoint checkpoint(folder);
-  std::string json = read_file(testdata_model(folder) / "config.json");
-  const std::string member = cat("\"", key, "\": ");
-  const size_t at = json.find(member);
-  if (at == json.npos) {
-    json.insert(1, cat(member, value, ","));
-  } else {
-    const size_t begin = at + member.size();
-    json.replace(begin, json.find_first_of(",\n", begin) - begin, value);
-  }
-  checkpoint.config = ModelConfig::parse(json, "config.json");
-  return checkpoint;
 }
 
 TEST(Bart, HalvesShareTheirWordsUnderAnyName) {
@@ -78,7 +52,7 @@ TEST(Bart, HalvesShareTheirWordsUnderAnyName) {
 }
 
 TEST(Bart, AnswersByTheLastEndOfText) {
-  const BuiltModel model = build_model(with_key("eos_token_id", "7").make());
+  const BuiltModel model = build_model(with_key(kFolder, "eos_token_id", "7").make());
   const std::vector<Node> pools = nodes_of(model, OpKind::kSequencePool);
   ASSERT_EQ(pools.size(), 1U);
   EXPECT_EQ(pools[0].attribute<graph::PoolAttributes>().token, 7);
@@ -118,7 +92,7 @@ TEST(Bart, RefusesByNameWhatIsNotBuilt) {
   for (const Case& row : kCases) {
     std::string message;
     try {
-      (void)build_model(with_key(row.key, row.value, row.folder).make());
+      (void)build_model(with_key(row.folder, row.key, row.value).make());
     } catch (const Error& error) {
       message = error.what();
     }

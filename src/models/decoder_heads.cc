@@ -1,5 +1,8 @@
 #include "models/decoder_heads.h"
 
+#include "base/error.h"
+#include "base/json.h"
+
 namespace tamis::models {
 
 using graph::ValueId;
@@ -15,6 +18,25 @@ ValueId decoder_embedding(Builder& b, ValueId hidden) {
   if (!causal) return b.mean_of_tokens(hidden, "pooling");
   return b.graph().add_node(graph::OpKind::kSequencePool, {hidden},
                             graph::PoolAttributes{{graph::PoolMode::kLastToken}}, "pooling");
+}
+
+ValueId end_of_text_classifier(Builder& b, ValueId hidden, int64_t end_of_text) {
+  const std::string module = "classification_head";
+  graph::PoolAttributes pool{{graph::PoolMode::kLastToken}};
+  pool.token = end_of_text;
+  const ValueId last = b.graph().add_node(graph::OpKind::kSequencePool, {hidden, b.input_ids()},
+                                          std::move(pool), module);
+  const ValueId dense = b.linear(last, module + ".dense", b.config().hidden_size);
+  const ValueId active = b.activation(dense, Activation::kTanh, module);
+  return b.linear(active, module + ".out_proj", b.num_labels());
+}
+
+int64_t read_token(const ModelConfig& config, std::string_view key, std::optional<int64_t> usual) {
+  const ConfigFields& fields = config.fields;
+  const JsonView given = fields.view().get(key);
+  const bool is_missing = given ? given.is_null() : !usual.has_value();
+  if (is_missing) fields.refuse(key, given ? "null" : "absent", "an id of the vocabulary");
+  return fields.integer(key, usual.value_or(0), 0, config.vocab_size - 1);
 }
 
 }  // namespace tamis::models

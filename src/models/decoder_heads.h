@@ -1,8 +1,13 @@
 // Heads of models whose tokens see what is before them.
 //
-// Is: transformers' generic classes for sequences and tokens. Is not: scores of next words. May
-// use: graph, formats. Source: transformers, modeling_layers.py
+// Is: transformers' generic classes for sequences and tokens, and the head that BART's and T5's
+// share. Is not: scores of next words. May use: graph, formats. Source: transformers,
+// modeling_layers.py and models/bart/modeling_bart.py
 #pragma once
+
+#include <array>
+#include <optional>
+#include <string_view>
 
 #include "models/builder.h"
 
@@ -15,5 +20,18 @@ graph::ValueId last_token_classifier(Builder& b, graph::ValueId hidden);
 /// last row where the class is for causal language modeling and config.json does not say that
 /// tokens see what is behind them, else the mean: [B, hidden].
 graph::ValueId decoder_embedding(Builder& b, graph::ValueId hidden);
+
+/// `classification_head` on each sequence's row of its last `end_of_text`, which each has: logits
+/// [B, num_labels].
+graph::ValueId end_of_text_classifier(Builder& b, graph::ValueId hidden, int64_t end_of_text);
+
+/// The tensors by which a checkpoint shows that it has that head.
+inline constexpr std::array<std::string_view, 2> kEndOfTextWeights = {
+    "classification_head.dense.weight", "classification_head.out_proj.weight"};
+
+/// The id that config.json has under `key`. Throws Error{kUnsupported} for null, and where it is
+/// absent and there is no `usual`: transformers' classes need one.
+[[nodiscard]] int64_t read_token(const ModelConfig& config, std::string_view key,
+                                 std::optional<int64_t> usual);
 
 }  // namespace tamis::models

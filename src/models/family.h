@@ -82,7 +82,7 @@ extern const FamilyParts kQwen2;
 extern const FamilyParts kQwen3;
 extern const FamilyParts kGemma3;
 extern const FamilyParts kT5;
-extern const FamilyParts kT5Tokens;
+extern const FamilyParts kT5Classes;
 extern const FamilyParts kBart;
 extern const FamilyParts kLongformer;
 

@@ -87,6 +87,56 @@ TEST(Heads, RelativePositionsAreTablesOfEveryHead) {
   EXPECT_EQ(refusal(with_type("\"absolute\"")), "");
 }
 
+struct Kin {
+  const char* folder;
+  std::string_view prefix;
+  std::string_view model_type;
+  std::string_view other_prefix;
+};
+
+// All that stands before the pooling.
+std::string encoder_text(const Checkpoint& checkpoint) {
+  const std::string text = print(build_model(checkpoint, {HeadKind::kEmbedding, {}}).graph);
+  return text.substr(0, text.rfind('\n', text.find("SequencePool(")));
+}
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+EditableCheckpoint as_kin(const Kin& kin) {
+  EditableCheckpoint edited(kin.folder);
+  std::string json = read_file(testdata_model(kin.folder) / "config.json");
+  const std::string member = cat("\"model_type\": \"", edited.config.model_type, "\"");
+  json.replace(json.find(member), member.size(), cat("\"model_type\": \"", kin.model_type, "\""));
+  edited.config = ModelConfig::parse(json, "config.json");
+  edited.rename([&kin](const std::string& name) {
+    return name.starts_with(kin.prefix) ? cat(kin.other_prefix, name.substr(kin.prefix.size()))
+                                        : cat(kin.other_prefix, ".", name);
+  });
+  return edited;
+}
+
+// transformers' classes give the same bits as the folder's own with its weights, which
+// tools/generate/testdata/relative_keys.py checks while it records them.
+TEST(Heads, KinReadTheKeysOfOneAnother) {
+  for (const Kin& kin :
+       {Kin{"roberta-relative-key-query", "roberta", "camembert", "roberta"},
+        Kin{"roberta-relative-key-query", "roberta", "xlm-roberta", "roberta"},
+        Kin{"roberta-relative-key-query", "roberta", "data2vec-text", "data2vec_text"},
+        Kin{"bert-relative-key", "bert", "dpr", "question_encoder.bert_model"},
+        Kin{"bert-decoder", "bert", "dpr", "ctx_encoder.bert_model"}}) {
+    std::string other = encoder_text(as_kin(kin).make());
+    replace_all(other, cat(kin.other_prefix, "."), cat(kin.prefix, "."));
+    EXPECT_EQ(other, encoder_text(*Checkpoint::open(testdata_model(kin.folder)))) << kin.model_type;
+    const bool decoder = std::string_view(kin.folder).ends_with("-decoder");
+    EXPECT_NE(other.find(decoder ? ", right=0" : ", max_relative_positions=40"), other.npos)
+        << kin.model_type;
+  }
+}
+
 // The embeddings count with the masks of a text: their id must be known.
 TEST(Heads, EsmsEmbeddingsKnowTheMask) {
   const auto build = [](const std::string& name) {

@@ -110,7 +110,6 @@ struct Deviation {
   int others = 0;
 };
 constexpr Deviation kDeviations[] = {
-    {.prefix = "bert-decoder", .muls = -1},
     {.prefix = "ernie-multiple-choice"},
     {.prefix = "ernie", .adds = 1},  // the task
     {.prefix = "roberta-prelayernorm", .norms = 1},
@@ -133,14 +132,17 @@ constexpr Deviation kDeviations[] = {
 };
 
 Deviation deviation_of(std::string_view name) {
-  // Positions are in the scores, which have their factor.
-  if (name.find("-relative-key") != name.npos) {
-    return {.prefix = "", .adds = name.starts_with("ernie") ? 1 : 0, .tables = -1, .muls = -1};
-  }
+  Deviation found;
   for (const Deviation& row : kDeviations) {
-    if (name.starts_with(row.prefix)) return row;
+    if (!name.starts_with(row.prefix)) continue;
+    found = row;
+    break;
   }
-  return {};
+  // Scores of some tokens, or with positions in them, have their factor.
+  const bool by_distance = name.find("-relative-key") != name.npos;
+  if (by_distance || name.ends_with("-decoder")) found.muls = -1;
+  if (by_distance) found.tables = -1;
+  return found;
 }
 
 // True where queries and keys turn, or scores have slopes or T5's bias alone; a gate is a MatMul

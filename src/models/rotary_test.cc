@@ -115,6 +115,40 @@ TEST(Rotary, LongropeHasFactorsOfTheirOwnForLongTexts) {
   EXPECT_FLOAT_EQ(read(rule + R"(,"attention_factor":0.8})").scale, 0.8f);
 }
 
+// The model's own key wins over the rule's; the factor is what the rule says, and only where it
+// says none the ratio of the lengths. transformers 4 took the ratio wherever the model's key was
+// there.
+TEST(Rotary, LongropesLengthAndFactorMayStandInTwoPlaces) {
+  const std::string factors = R"("short_factor":[1,1,2,4],"long_factor":[2,4,8,16])";
+  struct Case {
+    const char* inner;
+    const char* outer;
+    int64_t long_from;
+    double factor;
+  };
+  for (const Case& c :
+       {Case{"", "", 8192, 1}, Case{R"(,"original_max_position_embeddings":2048)", "", 2048, 4},
+        Case{"", R"("original_max_position_embeddings":1024,)", 1024, 8},
+        Case{R"(,"original_max_position_embeddings":2048)",
+             R"("original_max_position_embeddings":1024,)", 1024, 8},
+        Case{R"(,"original_max_position_embeddings":2048,"factor":32)", "", 2048, 32},
+        Case{R"(,"factor":32)", R"("original_max_position_embeddings":1024,)", 1024, 32},
+        Case{R"(,"factor":null)", R"("original_max_position_embeddings":1024,)", 1024, 8},
+        Case{R"(,"factor":32)", "", 8192, 32}}) {
+    for (const char* key : {"rope_scaling", "rope_parameters"}) {
+      for (const char* type : {"rope_type", "type"}) {
+        const RotaryPositions positions = read_file(cat(
+            "{", c.outer, "\"", key, "\":{\"", type, "\":\"longrope\",", factors, c.inner, "}}"));
+        EXPECT_EQ(positions.long_from, c.long_from) << c.outer << c.inner;
+        const double length = std::log(static_cast<double>(c.long_from));
+        EXPECT_FLOAT_EQ(positions.scale,
+                        static_cast<float>(std::sqrt(1 + std::log(c.factor) / length)))
+            << c.outer << c.inner;
+      }
+    }
+  }
+}
+
 std::string refusal(const std::string& json, ErrorCode code, int64_t size = 8) {
   try {
     (void)read(json, size);

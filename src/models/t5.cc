@@ -1,9 +1,13 @@
-// The encoder of T5 (sentence-t5, gtr, instructor): pre-norm layers without biases, RMS norms, a
-// bias by distance that the first layer has for all, scores without a factor. Its decoder is not
-// run. Source: transformers, models/t5/modeling_t5.py
+// T5 and mT5: pre-norm layers without biases, RMS norms, a bias by distance that the first layer
+// has for all, scores without a factor. The encoder alone runs (sentence-t5, gtr, instructor), but
+// for classes of sequences, which one pass of the decoder makes over the same tokens moved by one
+// place. Source: transformers, models/t5/modeling_t5.py and models/mt5/modeling_mt5.py
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "models/builder.h"
+#include "models/decoder_heads.h"
 
 namespace tamis::models {
 
@@ -59,19 +63,32 @@ ValueId norm(Builder& b, ValueId x, const std::string& module) {
   return b.rms_norm(x, module, {.epsilon = b.config().layer_norm_eps});
 }
 
-ValueId attention(Builder& b, const T5Config& own, ValueId x, const std::string& module) {
+/// The encoder or the decoder.
+struct Stack {
+  std::string module;
+  int64_t layers = 0;
+  ValueId bias = graph::kNoValue;     ///< by distance, of tokens of the stack itself
+  int64_t right = -1;                 ///< tokens behind its own that a token sees
+  ValueId encoded = graph::kNoValue;  ///< the encoder's result, where the stack attends to it
+};
+
+// x's queries over the keys and values of `rows`.
+ValueId attention(Builder& b, const T5Config& own, ValueId x, ValueId rows,
+                  const std::string& module, const Stack* by_distance) {
   const int64_t heads = b.config().num_attention_heads;
-  const auto project = [&](std::string_view name) {
-    return b.linear(x, cat(module, ".", name), heads * own.head_size, Bias::kNone);
+  const auto project = [&](ValueId from, std::string_view name) {
+    return b.linear(from, cat(module, ".", name), heads * own.head_size, Bias::kNone);
   };
-  AttentionOperands operands = {.q = project("q"), .k = project("k"), .v = project("v")};
-  operands.bias =
-      b.parameter(b.path("block.0.layer.0.SelfAttention.relative_attention_bias.weight"),
-                  Shape{own.buckets, heads});
+  AttentionOperands operands = {
+      .q = project(x, "q"), .k = project(rows, "k"), .v = project(rows, "v")};
   graph::AttentionAttributes fields;
   fields.heads = heads;
-  fields.bias = graph::BiasRule::kT5;
-  fields.max_distance = own.max_distance;
+  if (by_distance != nullptr) {
+    operands.bias = by_distance->bias;
+    fields.bias = graph::BiasRule::kT5;
+    fields.max_distance = own.max_distance;
+    fields.right = by_distance->right;
+  }
   return b.linear(b.attention(operands, fields, module), module + ".o", b.config().hidden_size,
                   Bias::kNone);
 }
@@ -87,17 +104,100 @@ ValueId feed_forward(Builder& b, const T5Config& own, ValueId x, const std::stri
   return b.linear(wide, module + ".wo", b.config().hidden_size, Bias::kNone);
 }
 
+ValueId run_stack(Builder& b, const T5Config& own, const Stack& stack, ValueId x) {
+  for (int64_t i = 0; i < stack.layers; ++i) {
+    int64_t next = 0;
+    // x + block(norm(x)), each the layer's next module.
+    const auto add = [&](std::string_view name, const auto& block) {
+      const std::string module = cat(stack.module, ".block.", i, ".layer.", next++);
+      const ValueId normed = norm(b, x, module + ".layer_norm");
+      x = b.add(block(normed, cat(module, ".", name)), x, module);
+    };
+    add("SelfAttention", [&](ValueId rows, const std::string& module) {
+      return attention(b, own, rows, rows, module, &stack);
+    });
+    if (stack.encoded != graph::kNoValue) {
+      add("EncDecAttention", [&](ValueId rows, const std::string& module) {
+        return attention(b, own, rows, stack.encoded, module, nullptr);
+      });
+    }
+    add("DenseReluDense", [&](ValueId rows, const std::string& module) {
+      return feed_forward(b, own, rows, module);
+    });
+  }
+  return norm(b, x, stack.module + ".final_layer_norm");
+}
+
+std::string bias_name(const std::string& module) {
+  return module + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight";
+}
+
 ValueId encoder(Builder& b) {
   const T5Config own = read_config(b.config());
-  ValueId x = b.word_embedding(b.path("embed_tokens"), b.config().hidden_size);
-  for (int64_t i = 0; i < b.config().num_hidden_layers; ++i) {
-    const std::string module = b.path(cat("block.", i, ".layer."));
-    const ValueId normed = norm(b, x, module + "0.layer_norm");
-    x = b.add(attention(b, own, normed, module + "0.SelfAttention"), x, module + "0");
-    const ValueId again = norm(b, x, module + "1.layer_norm");
-    x = b.add(feed_forward(b, own, again, module + "1.DenseReluDense"), x, module + "1");
+  Stack stack = {std::string(b.family().prefix), b.config().num_hidden_layers};
+  stack.bias =
+      b.parameter(bias_name(stack.module), Shape{own.buckets, b.config().num_attention_heads});
+  return run_stack(b, own, stack, b.word_embedding(b.path("embed_tokens"), b.config().hidden_size));
+}
+
+// The decoder has all buckets for tokens before a query: as many more, which no key that a query
+// sees is in, make them those of both directions.
+ValueId causal_bias(Builder& b, const T5Config& own, const std::string& module) {
+  const int64_t heads = b.config().num_attention_heads;
+  if (own.buckets / 2 >= own.max_distance) {
+    b.config().fields.refuse("relative_attention_num_buckets", cat(own.buckets),
+                             "of a decoder multiples of 4 below twice "
+                             "relative_attention_max_distance");
   }
-  return norm(b, x, b.path("final_layer_norm"));
+  const std::string name = bias_name(module);
+  const auto stored = b.load(name, Shape{own.buckets, heads});
+  Tensor table(DType::kF32, Shape{2 * own.buckets, heads});
+  const auto values = table.mutable_as<float>();
+  std::ranges::fill(std::ranges::copy(stored->as<float>(), values.begin()).out, values.end(), 0.0f);
+  return b.graph().add_constant(name, std::make_shared<const Tensor>(std::move(table)));
+}
+
+constexpr std::string_view kDecoder = "transformer.decoder";
+constexpr std::string_view kShared = "transformer.shared";
+
+// The decoder's words, which are the encoder's unless its own differ from them.
+ValueId decoder_words(Builder& b, ValueId ids) {
+  const std::string own = cat(kDecoder, ".embed_tokens");
+  const std::string encoders = b.path("embed_tokens");
+  const Weights& weights = b.weights();
+  const std::string own_weight = own + ".weight";
+  const std::string encoders_weight = encoders + ".weight";
+  const bool shared =
+      !weights.has(own_weight) ||
+      weights.same(own_weight,
+                   weights.has(encoders_weight) ? encoders_weight : cat(kShared, ".weight"));
+  if (shared && weights.has(own_weight)) b.leave(own_weight);
+  const Shape shape{b.config().vocab_size, b.config().hidden_size};
+  return b.embedding(shared ? encoders : own, shape, ids);
+}
+
+// Behind the decoder's pass over what the encoder made of the same tokens.
+ValueId classifier(Builder& b, ValueId encoded) {
+  const ModelConfig& config = b.config();
+  const T5Config own = read_config(config);
+  const int64_t usual = config.num_hidden_layers;
+  const JsonView given = config.fields.view().get("num_decoder_layers");
+  Stack stack = {
+      std::string(kDecoder),
+      given.is_null() ? usual : config.fields.integer("num_decoder_layers", usual, 1, 1024)};
+  stack.bias = causal_bias(b, own, stack.module);
+  stack.right = 0;
+  stack.encoded = encoded;
+  // Older files have it, and no class reads it.
+  b.leave(cat(kDecoder, ".block.0.layer.1.EncDecAttention.relative_attention_bias.weight"));
+  const std::optional<int64_t> start =
+      config.model_type == "mt5" ? std::optional<int64_t>(0) : std::nullopt;
+  graph::ShiftIdsAttributes shift;
+  shift.first = read_token(config, "decoder_start_token_id", start);
+  const ValueId ids =
+      b.graph().add_node(graph::OpKind::kShiftIds, {b.input_ids()}, shift, stack.module);
+  return end_of_text_classifier(b, run_stack(b, own, stack, decoder_words(b, ids)),
+                                read_token(config, "eos_token_id", 1));
 }
 
 }  // namespace
@@ -107,9 +207,11 @@ constinit const FamilyParts kT5 = {
     .question_answering = {},  // the class's is behind a decoder
     .decoder = "shared",
 };
-// Of the class for tokens, which holds the encoder as a model of its own.
-constinit const FamilyParts kT5Tokens = {
+// Of the classes for tokens and sequences, which hold the model as one of their own.
+constinit const FamilyParts kT5Classes = {
     .encoder = encoder,
+    .classifier = classifier,
+    .classifier_weights = kEndOfTextWeights,
     .question_answering = {},
     .decoder = "transformer.shared",
 };

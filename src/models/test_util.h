@@ -7,7 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "formats/checkpoint.h"
+#include "models/models.h"
 
 namespace tamis::models {
 
@@ -49,5 +52,31 @@ struct EditableCheckpoint {
   ModelConfig config;
   std::vector<StoredTensor> tensors;
 };
+
+/// The folder's checkpoint with a key of its config set, anew or in place of another value.
+inline EditableCheckpoint with_key(const std::string& folder, const std::string& key,
+                                   const std::string& value) {
+  EditableCheckpoint checkpoint(folder);
+  std::string json = read_file(testdata_model(folder) / "config.json");
+  const std::string member = cat("\"", key, "\": ");
+  const size_t at = json.find(member);
+  if (at == json.npos) {
+    json.insert(1, cat(member, value, ","));
+  } else {
+    const size_t begin = at + member.size();
+    json.replace(begin, json.find_first_of(",\n", begin) - begin, value);
+  }
+  checkpoint.config = ModelConfig::parse(json, "config.json");
+  return checkpoint;
+}
+
+/// The graph's nodes of that kind.
+inline std::vector<graph::Node> nodes_of(const BuiltModel& model, graph::OpKind op) {
+  std::vector<graph::Node> found;
+  for (const graph::Node& node : model.graph.nodes()) {
+    if (node.op == op) found.push_back(node);
+  }
+  return found;
+}
 
 }  // namespace tamis::models

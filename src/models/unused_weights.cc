@@ -50,7 +50,12 @@ constexpr std::string_view kUsual[] = {
     "generator_lm_head.",
     "discriminator_predictions.",
     "head.",
-    "decoder.",
+    // Of a head whose last layer has this name, and T5's decoder where the encoder alone runs.
+    "decoder.weight",
+    "decoder.bias",
+    "decoder.block.",
+    "decoder.embed_tokens.",
+    "decoder.final_layer_norm.",
     "dense.",
     "contact_head.",
     "score.",

@@ -52,6 +52,37 @@ TEST(UnusedWeights, AreCountedOnce) {
   EXPECT_NE(warnings(edited.make()).at(0).find("4 tensors"), std::string::npos);
 }
 
+// Layers of a decoder beyond those that config.json counts.
+TEST(UnusedWeights, LayersOfADecoderThatRunsAreNamed) {
+  struct Case {
+    const char* folder;
+    const char* last;
+    const char* beyond;
+  };
+  for (const Case& c :
+       {Case{"bart-sequence-classification", "decoder.layers.1.", "decoder.layers.2."},
+        Case{"t5-sequence-classification", "decoder.block.1.", "decoder.block.2."}}) {
+    EditableCheckpoint edited(c.folder);
+    EXPECT_EQ(warnings(edited.make()), std::vector<std::string>()) << c.folder;
+    const std::vector<StoredTensor> tensors = edited.tensors;
+    size_t added = 0;
+    for (const StoredTensor& tensor : tensors) {
+      const size_t at = tensor.name.find(c.last);
+      if (at == tensor.name.npos) continue;
+      std::string name = tensor.name;
+      edited.set(name.replace(at, std::string_view(c.last).size(), c.beyond),
+                 Tensor(DType::kF32, Shape{2}));
+      ++added;
+    }
+    const std::vector<std::string> found = warnings(edited.make());
+    ASSERT_EQ(found.size(), 1u) << c.folder;
+    EXPECT_NE(found[0].find(cat(": ", added, " tensors of the weights are not used: ")),
+              std::string::npos)
+        << found[0];
+    EXPECT_NE(found[0].find(c.beyond), std::string::npos) << found[0];
+  }
+}
+
 TEST(UnusedWeights, OtherHeadsOfTheFamilyAreUsual) {
   for (const char* name : {"bert-masked-lm", "bert-sequence-classification",
                            "distilbert-question-answering", "roberta-masked-lm", "albert-masked-lm",

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/bf16.h"
 #include "base/error.h"
 #include "tensor/widened.h"
 
@@ -95,10 +94,11 @@ std::string GraphWriter::numbers(const std::string& name, std::vector<int64_t> d
     return values<float>(name, std::move(dims), floats_, {given.begin(), given.end()});
   }
   const bool half = floats_ == ElementType::kFloat16;
+  const DType type = half ? DType::kF16 : DType::kBF16;
   std::vector<uint16_t> narrow(given.size());
   for (size_t i = 0; i < given.size(); ++i) {
-    narrow[i] = half ? float_to_f16(given[i]) : float_to_bf16(given[i]);
-    const float back = half ? f16_to_float(narrow[i]) : bf16_to_float(narrow[i]);
+    narrow[i] = to_16_bits(given[i], type);
+    const float back = from_16_bits(narrow[i], type);
     if (std::isfinite(back) || !std::isfinite(given[i])) continue;
     fail(ErrorCode::kUnsupported, "ONNX: constant \"", name, "\" holds ", given[i], ", beyond ",
          half ? "half precision's 65504; write it with --float fp32 or bf16"

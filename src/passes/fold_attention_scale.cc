@@ -3,7 +3,6 @@
 #include <map>
 #include <optional>
 
-#include "base/bf16.h"
 #include "passes/match.h"
 #include "tensor/widened.h"
 
@@ -75,14 +74,6 @@ class Factors {
   Uses uses_;
 };
 
-uint16_t narrowed(float value, DType type) {
-  return type == DType::kF16 ? float_to_f16(value) : float_to_bf16(value);
-}
-
-float to_float(uint16_t bits, DType type) {
-  return type == DType::kF16 ? f16_to_float(bits) : bf16_to_float(bits);
-}
-
 // The product in 16 bits, nothing if one of its numbers is too small for them: below the least
 // normal one, the exponent has nowhere to move.
 std::optional<Tensor> times_in_16_bits(const Tensor& tensor, float factor) {
@@ -90,9 +81,9 @@ std::optional<Tensor> times_in_16_bits(const Tensor& tensor, float factor) {
   const auto x = tensor.as<uint16_t>();
   const auto y = product.mutable_as<uint16_t>();
   for (size_t i = 0; i < x.size(); ++i) {
-    const float exact = to_float(x[i], tensor.dtype()) * factor;
-    y[i] = narrowed(exact, tensor.dtype());
-    if (to_float(y[i], tensor.dtype()) != exact) return std::nullopt;
+    const float exact = from_16_bits(x[i], tensor.dtype()) * factor;
+    y[i] = to_16_bits(exact, tensor.dtype());
+    if (from_16_bits(y[i], tensor.dtype()) != exact) return std::nullopt;
   }
   return product;
 }

@@ -1,5 +1,7 @@
 #include "tensor/widened.h"
 
+#include "base/bf16.h"
+
 namespace tamis {
 
 bool is_stored_float(DType dtype) {
@@ -11,6 +13,14 @@ std::shared_ptr<const Tensor> widened(std::shared_ptr<const Tensor> tensor) {
   auto values = std::make_shared<const Tensor>(to_float32(tensor->view()));
   tensor->release_pages();
   return values;
+}
+
+uint16_t to_16_bits(float value, DType type) {
+  return type == DType::kF16 ? float_to_f16(value) : float_to_bf16(value);
+}
+
+float from_16_bits(uint16_t bits, DType type) {
+  return type == DType::kF16 ? f16_to_float(bits) : bf16_to_float(bits);
 }
 
 void multiply_out(std::span<const int8_t> integers, std::span<const float> scales,

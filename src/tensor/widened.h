@@ -19,6 +19,10 @@ namespace tamis {
 /// once they are read.
 [[nodiscard]] std::shared_ptr<const Tensor> widened(std::shared_ptr<const Tensor> tensor);
 
+/// One number as F16 or BF16 stores it, to nearest, and back.
+[[nodiscard]] uint16_t to_16_bits(float value, DType type);
+[[nodiscard]] float from_16_bits(uint16_t bits, DType type);
+
 /// Integers of rows [rows, n] times the scale of each row [rows], into as many floats: the one form
 /// in which integers stand for floats.
 void multiply_out(std::span<const int8_t> integers, std::span<const float> scales,

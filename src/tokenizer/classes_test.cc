@@ -139,6 +139,46 @@ TEST_F(Classes, NumbersOfTheConfigHaveLimits) {
   }
 }
 
+TEST_F(Classes, LanguagesAreThoseOfTheClass) {
+  const JsonView cases = document_.root().get("cases");
+  size_t i = 0;
+  while (i < cases.size() && cases.at(i).get("class").as_string("class") != "MBartTokenizer") ++i;
+  ASSERT_LT(i, cases.size());
+  make_folder(cases.at(i));
+  const auto message = [&](std::string_view name, std::string_view language) {
+    write_file(path_ / "tokenizer_config.json",
+               cat(R"({"tokenizer_class":")", name, R"(","src_lang":)", language, "}"));
+    try {
+      (void)Tokenizer::load(path_);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(message("MBartTokenizer", "\"zh_CN\""), "");
+  EXPECT_EQ(message("MBart50Tokenizer", "\"af_ZA\""), "");
+  const std::string refused = message("MBartTokenizer", "\"af_ZA\"");
+  EXPECT_NE(
+      refused.find("src_lang \"af_ZA\" is no language of MBartTokenizer; accepted are ar_AR, "),
+      std::string::npos)
+      << refused;
+  EXPECT_NE(message("MBart50Tokenizer", "4").find("src_lang"), std::string::npos);
+
+  // The class's own tokenizer.json, as it writes it.
+  for (const char* name : {"MBartTokenizer", "MBart50Tokenizer"}) {
+    fs::remove(path_ / "tokenizer.json");
+    ASSERT_EQ(message(name, "\"ro_RO\""), "");
+    const Tokenizer pieces = Tokenizer::load(path_);
+    write_file(path_ / "tokenizer.json", pieces.to_json());
+    const std::string_view text = document_.root().get("texts").at(0).as_string("text");
+    EXPECT_EQ(Tokenizer::load(path_).encode(text).ids, pieces.encode(text).ids) << name;
+    fs::copy_file(root() / "unigram" / "tokenizer.json", path_ / "tokenizer.json",
+                  fs::copy_options::overwrite_existing);
+    EXPECT_NE(message(name, "\"ro_RO\"").find("model.vocab has no \"ro_RO\", the language that"),
+              std::string::npos);
+  }
+}
+
 TEST_F(Classes, LlamaOverBytesIsGeneric) {
   fs::create_directories(path_);
   const std::string json = read_file(root() / "bytes" / "tokenizer.json");

@@ -26,6 +26,7 @@ constexpr std::array kConfigKeys = {
     honored("extra_ids"),
     honored("add_bos_token"),
     honored("add_eos_token"),
+    honored("src_lang"),
     honored("auto_map"),
     // Tokens; any *_token that is none of the seven roles is one of the model's own.
     honored("*_token"),
@@ -62,6 +63,7 @@ constexpr std::array kConfigKeys = {
     harmless("sp_model_kwargs"),
     harmless("special_tokens_map_file"),
     harmless("stride"),
+    harmless("tgt_lang"),
     harmless("tokenizer_file"),
     harmless("truncation_strategy"),
     harmless("use_fast"),

@@ -147,8 +147,12 @@ std::vector<Result> run_apart(const Subject& subject, ThreadPool& pool,
 }
 
 int64_t layers_of(const ModelConfig& config) {
-  const bool halves = config.model_type == "bart" || config.model_type == "mbart";
-  const int64_t decoder = halves ? config.fields.integer("decoder_layers", 12, 0, 1024) : 0;
+  int64_t decoder = 0;
+  if (config.model_type.ends_with("bart")) {
+    decoder = config.fields.integer("decoder_layers", 12, 0, 1024);
+  } else if (config.architectures.at(0).ends_with("T5ForSequenceClassification")) {
+    decoder = config.fields.integer("num_decoder_layers", config.num_hidden_layers, 0, 1024);
+  }
   return config.num_hidden_layers * config.inner_group_num + 2 * decoder;
 }
 

@@ -185,23 +185,25 @@ TEST(KeyLengths, MustFitTheSequencesAndTheAttention) {
             "most 6");
 }
 
-// A share of a sequence's tokens counts those that no token sees.
+// A share of a sequence's tokens counts those that no token sees, and the last may be one of them.
 TEST(KeyLengths, AreRefusedWhereAllTokensCount) {
-  const graph::Graph graph = graph::parse_graph(R"(tamis graph 2
-input %input_ids : I32[T]
-input %x : F32[T, 16]
-%y = TokenDropout(x=%x, ids=%input_ids) {mask_token=3, kept=0.88} : F32[T, 16]
-output y = %y
-)",
-                                                "test", nullptr, nullptr);
-  Keyed keyed{{9}, {8}};
-  engine::PackedBatch batch = keyed.packed();
-  const std::vector<float> rows = rows_of(batch.tokens());
-  const FloatInput input = {"x", rows.data()};
-  batch.float_inputs = {&input, 1};
-  EXPECT_THROW((void)run(graph, {}, batch, 1), Error);
-  batch.key_lengths = {};
-  EXPECT_EQ(run(graph, {}, batch, 1).size(), 9U * 16);
+  for (const char* node :
+       {"TokenDropout(x=%x, ids=%input_ids) {mask_token=3, kept=0.88} : F32[T, 16]",
+        "SequencePool(x=%x, ids=%input_ids) {modes=last_token, padding_idx=3} : F32[B, 16]",
+        "SequencePool(x=%x, ids=%input_ids) {modes=last_token, token=1} : F32[B, 16]"}) {
+    const graph::Graph graph = graph::parse_graph(
+        cat("tamis graph 2\ninput %input_ids : I32[T]\ninput %x : F32[T, 16]\n%y = ", node,
+            "\noutput y = %y\n"),
+        "test", nullptr, nullptr);
+    Keyed keyed{{9}, {8}};
+    engine::PackedBatch batch = keyed.packed();
+    const std::vector<float> rows = rows_of(batch.tokens());
+    const FloatInput input = {"x", rows.data()};
+    batch.float_inputs = {&input, 1};
+    EXPECT_THROW((void)run(graph, {}, batch, 1), Error) << node;
+    batch.key_lengths = {};
+    EXPECT_FALSE(run(graph, {}, batch, 1).empty()) << node;
+  }
 }
 
 }  // namespace

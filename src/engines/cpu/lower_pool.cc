@@ -58,6 +58,7 @@ class LastTokenStep final : public Step {
         token_(node.attribute<graph::PoolAttributes>().token),
         width_(lowering.columns(node.operand(graph::Operand::kX))) {
     lowering.require_token(token_);
+    lowering.limit_unseen({}, false);  // the last token may be one that none sees
   }
 
   void run(const StepContext& context) const noexcept override {
@@ -78,15 +79,9 @@ class LastTokenStep final : public Step {
  private:
   [[nodiscard]] int64_t last_token(const StepContext& context, int64_t sequence) const {
     const auto* ids = context.value<const int32_t>(ids_);
-    const int64_t first = context.cu_seqlens[sequence];
-    if (token_ >= 0) {
-      return kernels::reference::last_place_of(
-          {ids, static_cast<size_t>(context.block->tokens())}, context.cu_seqlens[sequence],
-          context.cu_seqlens[sequence + 1], static_cast<int32_t>(token_));
-    }
-    int64_t token = context.cu_seqlens[sequence + 1] - 1;
-    while (token > first && ids[token] == padding_) --token;
-    return token;
+    return kernels::reference::last_place_of({ids, static_cast<size_t>(context.block->tokens())},
+                                             context.cu_seqlens[sequence],
+                                             context.cu_seqlens[sequence + 1], token_, padding_);
   }
 
   graph::ValueId x_;

@@ -154,17 +154,8 @@ class Filler {
                                       : batch_.key_lengths[static_cast<size_t>(sequence)];
   }
   [[nodiscard]] int32_t last_of(int64_t sequence, const ArrayKey& key) const {
-    if (length(sequence) == 0) return -1;
-    if (key.token >= 0) {
-      return kernels::reference::last_place_of(
-          batch_.input_ids, begin(sequence), begin(sequence + 1), static_cast<int32_t>(key.token));
-    }
-    int32_t token = begin(sequence + 1) - 1;
-    while (token > begin(sequence) &&
-           batch_.input_ids[static_cast<size_t>(token)] == key.padding_idx) {
-      --token;
-    }
-    return token;
+    return kernels::reference::last_place_of(batch_.input_ids, begin(sequence), begin(sequence + 1),
+                                             key.token, key.padding_idx);
   }
 
   void copy_or_zeros(std::span<const int32_t> from, int32_t* to) const {

@@ -94,6 +94,7 @@ std::unique_ptr<Step> lower_pool(const graph::Node& node, Lowering& lowering) {
     if (ids.name != graph::kInputIds) refuse(node, "ids that are not the batch's");
     const auto& fields = node.attribute<graph::PoolAttributes>();
     lowering.limits().require_token(fields.token);
+    lowering.limits().limit_unseen({}, false);  // the last token may be one that none sees
     const int last = lowering.arrays().add({.kind = ArrayKind::kLastOf,
                                             .symbol = Symbol::kSequences,
                                             .padding_idx = fields.padding_idx,

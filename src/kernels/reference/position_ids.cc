@@ -38,11 +38,15 @@ void shift_ids(std::span<const int32_t> input_ids, std::span<const int32_t> cu_s
   }
 }
 
-int32_t last_place_of(std::span<const int32_t> ids, int32_t begin, int32_t end, int32_t token) {
+int32_t last_place_of(std::span<const int32_t> ids, int32_t begin, int32_t end, int64_t token,
+                      int64_t padding_idx) {
+  if (begin == end) return -1;
+  const bool by_token = token >= 0;
   for (int32_t place = end - 1; place >= begin; --place) {
-    if (ids[static_cast<size_t>(place)] == token) return place;
+    const int32_t id = ids[static_cast<size_t>(place)];
+    if (by_token ? id == token : id != padding_idx) return place;
   }
-  return begin == end ? -1 : end - 1;
+  return by_token ? end - 1 : begin;
 }
 
 }  // namespace tamis::kernels::reference

@@ -94,10 +94,11 @@ void position_ids_roberta(std::span<const int32_t> input_ids, std::span<const in
 void shift_ids(std::span<const int32_t> input_ids, std::span<const int32_t> cu_seqlens,
                int32_t first, int32_t padding_idx, std::span<int32_t> out);
 
-/// The place of the last token of each sequence that is `token`; its last where none is, -1 where
-/// the sequence is empty.
+/// The place in [begin, end) whose row answers for the whole: of the last id that is `token`, their
+/// last where none is; or, if that is negative, of the last id other than padding_idx, their first
+/// where all are. -1 where there are none.
 [[nodiscard]] int32_t last_place_of(std::span<const int32_t> ids, int32_t begin, int32_t end,
-                                    int32_t token);
+                                    int64_t token, int64_t padding_idx);
 
 /// Of each token what its embedding is multiplied with: 0 for `mask`, for others kept / (1 - the
 /// share of `mask` in their sequence), and no number in sequences of nothing else.

@@ -167,9 +167,17 @@ TEST(ReferenceShiftIds, MovesEachSequenceByOne) {
 
 TEST(ReferenceShiftIds, LastPlaceIsThatOfTheTokenOrTheLast) {
   const std::vector<int32_t> ids = {2, 5, 2, 6, 2};
-  EXPECT_EQ(reference::last_place_of(ids, 0, 4, 2), 2);
-  EXPECT_EQ(reference::last_place_of(ids, 1, 2, 2), 1);
-  EXPECT_EQ(reference::last_place_of(ids, 3, 3, 2), -1);
+  EXPECT_EQ(reference::last_place_of(ids, 0, 4, 2, -1), 2);
+  EXPECT_EQ(reference::last_place_of(ids, 1, 2, 2, -1), 1);
+  EXPECT_EQ(reference::last_place_of(ids, 3, 3, 2, -1), -1);
+}
+
+TEST(ReferenceShiftIds, LastPlaceIsThatOfNoPaddingOrTheFirst) {
+  const std::vector<int32_t> ids = {2, 5, 2, 2, 2};
+  EXPECT_EQ(reference::last_place_of(ids, 0, 4, -1, 2), 1);
+  EXPECT_EQ(reference::last_place_of(ids, 2, 5, -1, 2), 2);
+  EXPECT_EQ(reference::last_place_of(ids, 0, 5, -1, 7), 4);
+  EXPECT_EQ(reference::last_place_of(ids, 3, 3, -1, 2), -1);
 }
 
 TEST(ReferenceAttention, PartsEqualTheWhole) {

@@ -1,9 +1,11 @@
 // Unigram classes, most of them made from SentencePiece models: XLM-RoBERTa, CamemBERT, ALBERT,
-// DeBERTa-v2, T5, BigBird, RemBERT and XLNet.
+// DeBERTa-v2, T5, BigBird, RemBERT, XLNet and mBART.
+#include <algorithm>
 #include <vector>
 
 #include "base/error.h"
 #include "tokenizer/convert/class_row.h"
+#include "tokenizer/convert/languages.h"
 
 namespace tamis::tokenizer {
 
@@ -23,6 +25,11 @@ constexpr RoleDefault kBigBirdRoles[] = {
 constexpr RoleDefault kXlnetRoles[] = {
     {Role::kBos, "<s>"},   {Role::kEos, "</s>"},  {Role::kUnk, "<unk>"},  {Role::kSep, "<sep>"},
     {Role::kPad, "<pad>"}, {Role::kCls, "<cls>"}, {Role::kMask, "<mask>"}};
+
+/// mBART-50 has no bos of its own.
+constexpr RoleDefault kMbart50Roles[] = {{Role::kEos, "</s>"},  {Role::kSep, "</s>"},
+                                         {Role::kCls, "<s>"},   {Role::kUnk, "<unk>"},
+                                         {Role::kPad, "<pad>"}, {Role::kMask, "<mask>"}};
 
 /// Normalizers one behind the other.
 class Sequence {
@@ -139,6 +146,18 @@ Components rem_bert_components(const ClassInput& input) {
   return metaspace_components(steps.take(), "", scheme_of(input, "never"));
 }
 
+/// The class forgets the model's own normalizer.
+Components mbart_components(const ClassInput&) {
+  return metaspace_components("null", "WhitespaceSplit", "always");
+}
+
+Components mbart50_components(const ClassInput& input) {
+  Sequence steps;
+  if (charsmap(input).is_string()) write_charsmap(steps.json, charsmap(input));
+  write_replace_regex(steps.json, " {2,}", " ");
+  return metaspace_components(steps.take(), "", "always");
+}
+
 void write_unigram(JsonWriter& json, int64_t unk_id) {
   json.member("type", "Unigram").member("unk_id", unk_id).member("byte_fallback", false);
 }
@@ -148,13 +167,13 @@ void fixed_unk_options(const ClassInput&, const SpecialTokens&, const JsonView&,
   write_unigram(json, kUnkId);
 }
 
-/// Where the unknown token stands in the vocabulary; with `unscored`, only where its score is 0.
-int64_t place_of_unk(const ClassInput& input, std::string_view unk, const JsonView& vocab,
-                     bool unscored, int64_t otherwise) {
+/// Where a piece stands in the vocabulary; with `unscored`, only where its score is 0.
+int64_t place_of_piece(const ClassInput& input, std::string_view text, const JsonView& vocab,
+                       bool unscored, int64_t otherwise) {
   for (size_t i = 0; i < vocab.size(); ++i) {
     const JsonView piece = vocab.at(i);
     if (!piece.is_array() || piece.size() != 2 || !piece.at(0).is_string()) continue;
-    if (piece.at(0).as_string(input.source) != unk) continue;
+    if (piece.at(0).as_string(input.source) != text) continue;
     if (!unscored || piece.at(1).as_double(input.source) == 0.0) return static_cast<int64_t>(i);
   }
   return otherwise;
@@ -162,7 +181,7 @@ int64_t place_of_unk(const ClassInput& input, std::string_view unk, const JsonVi
 
 void camembert_options(const ClassInput& input, const SpecialTokens& tokens, const JsonView& vocab,
                        JsonWriter& json) {
-  write_unigram(json, place_of_unk(input, needed(input, tokens, Role::kUnk), vocab, false, 0));
+  write_unigram(json, place_of_piece(input, needed(input, tokens, Role::kUnk), vocab, false, 0));
 }
 
 /// A SentencePiece model's own number of the unknown token, else the option's, else the class's.
@@ -174,8 +193,8 @@ int64_t unk_id_of(const ClassInput& input, int64_t otherwise) {
 
 void deberta_v2_options(const ClassInput& input, const SpecialTokens& tokens, const JsonView& vocab,
                         JsonWriter& json) {
-  write_unigram(json, place_of_unk(input, needed(input, tokens, Role::kUnk), vocab, true,
-                                   unk_id_of(input, 1)));
+  write_unigram(json, place_of_piece(input, needed(input, tokens, Role::kUnk), vocab, true,
+                                     unk_id_of(input, 1)));
 }
 
 void xlnet_options(const ClassInput& input, const SpecialTokens&, const JsonView&,
@@ -187,7 +206,7 @@ void big_bird_options(const ClassInput& input, const SpecialTokens& tokens, cons
                       JsonWriter& json) {
   constexpr int64_t kUsualPlace = 100;
   write_unigram(json,
-                place_of_unk(input, needed(input, tokens, Role::kUnk), vocab, true, kUsualPlace));
+                place_of_piece(input, needed(input, tokens, Role::kUnk), vocab, true, kUsualPlace));
 }
 
 /// By bos and eos, whatever cls and sep are.
@@ -228,6 +247,65 @@ std::string xlnet_post_processor(const PostInput& post) {
   const Part single[] = {{"$A", 0}, {sep, 0}, {cls, 2}};
   const Part pair[] = {{"$A", 0}, {sep, 0}, {"$B", 1}, {sep, 1}, {cls, 2}};
   return template_processing(single, pair, post.id_of);
+}
+
+/// src_lang, which must be one of the class's.
+std::string language_of(const ClassInput& input) {
+  const JsonView value = input.config.get("src_lang");
+  const std::string where = cat(input.config.source, ": src_lang");
+  const std::string name(value.is_null() ? "en_XX" : value.as_string(where));
+  const auto all = languages_of(input.rules);
+  if (std::ranges::find(all, name) != all.end()) return name;
+  std::string accepted;
+  for (const std::string_view language : all) {
+    accepted += cat(accepted.empty() ? "" : ", ", language);
+  }
+  fail(ErrorCode::kUnsupported, where, " ", json_quote(name.substr(0, 200)), " is no language of ",
+       input.class_name, "; accepted are ", accepted);
+}
+
+/// The language's place in the vocabulary, whether or not it is an added token as well. A
+/// tokenizer.json without it is of another class.
+int64_t language_id(const ClassInput& input, const std::string& language) {
+  const JsonView vocab = input.root.get("model").get("vocab");
+  const int64_t id = place_of_piece(input, language, vocab, false, -1);
+  if (id >= 0) return id;
+  fail(ErrorCode::kUnsupported, input.source, ": model.vocab has no ", json_quote(language),
+       ", the language that ", input.class_name, " adds to a text");
+}
+
+/// The texts one behind the other, then eos; the language in front of all or behind.
+std::string with_language(const PostInput& post, bool is_first) {
+  const std::string& eos = needed(post.input, post.tokens, Role::kEos);
+  const std::string language = language_of(post.input);
+  const int64_t id = language_id(post.input, language);
+  std::vector<Part> single;
+  if (is_first) single.push_back({language, 0});
+  single.push_back({"$A", 0});
+  std::vector<Part> pair = single;
+  pair.push_back({"$B", 0});
+  for (std::vector<Part>* parts : {&single, &pair}) {
+    parts->push_back({eos, 0});
+    if (!is_first) parts->push_back({language, 0});
+  }
+  return template_processing(single, pair, [&](std::string_view token) {
+    return token == language ? id : post.id_of(token);
+  });
+}
+
+std::string mbart_post_processor(const PostInput& post) { return with_language(post, false); }
+std::string mbart50_post_processor(const PostInput& post) { return with_language(post, true); }
+
+/// The languages, before or behind what files name.
+void language_tokens(const ClassInput& input, SpecialTokens& tokens) {
+  if (!tokens.additional) tokens.additional.emplace();
+  std::vector<TokenValue> languages;
+  for (const std::string_view name : languages_of(input.rules)) {
+    languages.push_back({std::string(name)});
+  }
+  const bool first = input.rules == ClassRules::kMbart;
+  tokens.additional->insert(first ? tokens.additional->begin() : tokens.additional->end(),
+                            languages.begin(), languages.end());
 }
 
 void camembert_tokens(const ClassInput&, SpecialTokens& tokens) {
@@ -278,6 +356,10 @@ std::span<const ClassFunctions> unigram_classes() {
        rem_bert_post_processor},
       {ClassRules::kXlnet, kKind, kXlnetRoles, xlnet_components, xlnet_options,
        xlnet_post_processor, Flagged::kMask, xlnet_tokens},
+      {ClassRules::kMbart, kKind, roberta_roles(), mbart_components, fixed_unk_options<3>,
+       mbart_post_processor, Flagged::kMask, language_tokens},
+      {ClassRules::kMbart50, kKind, kMbart50Roles, mbart50_components, fixed_unk_options<3>,
+       mbart50_post_processor, Flagged::kMask, language_tokens},
   };
   return kRows;
 }

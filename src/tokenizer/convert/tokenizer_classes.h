@@ -31,6 +31,8 @@ enum class ClassRules : uint8_t {
   kBigBird,
   kRemBert,
   kXlnet,
+  kMbart,
+  kMbart50,
   kLlama,
   kGemma,
   kHerbert,

@@ -60,6 +60,8 @@ VocabSource vocab_source(ClassRules rules) {
       return {VocabFiles::kByteBpe};
     case ClassRules::kXlmRoberta:
     case ClassRules::kCamembert:
+    case ClassRules::kMbart:
+    case ClassRules::kMbart50:
       return {VocabFiles::kPieces, "sentencepiece.bpe.model"};
     case ClassRules::kAlbert:
     case ClassRules::kT5:

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "tokenizer/convert/class_json.h"
 #include "tokenizer/convert/class_rules.h"
+#include "tokenizer/convert/languages.h"
 #include "tokenizer/convert/sentencepiece.h"
 #include "tokenizer/convert/vocab_files.h"
 #include "tokenizer/utf8.h"
@@ -33,13 +34,17 @@ void append_pieces(const SentencePieceModel& model, size_t from, std::vector<Sco
   }
 }
 
-/// fairseq's order: bos, pad, eos, unk, then the pieces behind the model's first three.
-std::vector<ScoredPiece> xlm_roberta(const SentencePieceModel& model, const SpecialTokens& tokens) {
-  std::vector<ScoredPiece> vocab = {{role_or(tokens, Role::kBos, "<s>"), 0},
+/// fairseq's order: the first of a text, pad, eos, unk, then the pieces behind the model's first
+/// three and the languages.
+std::vector<ScoredPiece> fairseq(const SentencePieceModel& model, const SpecialTokens& tokens,
+                                 ClassRules rules) {
+  const Role first = rules == ClassRules::kMbart50 ? Role::kCls : Role::kBos;
+  std::vector<ScoredPiece> vocab = {{role_or(tokens, first, "<s>"), 0},
                                     {role_or(tokens, Role::kPad, "<pad>"), 0},
                                     {role_or(tokens, Role::kEos, "</s>"), 0},
                                     {role_or(tokens, Role::kUnk, "<unk>"), 0}};
   append_pieces(model, 3, vocab);
+  for (const std::string_view language : languages_of(rules)) vocab.push_back({language, 0});
   vocab.push_back({role_or(tokens, Role::kMask, "<mask>"), 0});
   return vocab;
 }
@@ -68,7 +73,9 @@ std::vector<ScoredPiece> as_numbered(const SentencePieceModel& model,
 std::vector<ScoredPiece> vocabulary(const SentencePieceModel& model, ClassRules rules,
                                     const SpecialTokens& tokens,
                                     const std::vector<std::string>& sentinels) {
-  if (rules == ClassRules::kXlmRoberta) return xlm_roberta(model, tokens);
+  if (rules == ClassRules::kXlmRoberta || !languages_of(rules).empty()) {
+    return fairseq(model, tokens, rules);
+  }
   if (rules == ClassRules::kCamembert) return camembert(model, tokens);
   return as_numbered(model, sentinels);
 }

@@ -46,6 +46,8 @@ SIZES = {
 }
 # Checkpoints of the first families that are as small as those of more_families.py.
 SMALL = {"bert-decoder"}
+# Families whose is_decoder has a checkpoint.
+DECODERS = ["bert", "ernie", "megatron-bert", "roberta-prelayernorm", "xlm-roberta-xl", "data2vec-text"]
 # Heads whose recorded cases slide windows over a long text get more positions.
 WIDE_HEADS = {"token-classification", "question-answering"}
 
@@ -88,8 +90,9 @@ def specs() -> list[Spec]:
             found.append(Spec(f"{family}-{head}", family, head, "gelu" if head == "base" else activation, options))
     groups = {"num_hidden_groups": 2, "num_hidden_layers": 4, "inner_group_num": 2}
     found.append(Spec("albert-base-groups", "albert", "base", "gelu_new", groups))
-    # Its tokens see those before them.
-    found.append(Spec("bert-decoder", "bert", "token-classification", "gelu", {"is_decoder": True}))
+    # Their tokens see those before them.
+    for family in DECODERS:
+        found.append(Spec(f"{family}-decoder", family, "token-classification", "gelu", {"is_decoder": True}))
     return found + [Spec(*row) for row in more_families.rows(ACTIVATIONS)]
 
 

@@ -1,4 +1,4 @@
-"""Decoders that run for embeddings and classes, and T5's encoder: their checkpoints' heads and configurations."""
+"""Decoders that run for embeddings and classes, and T5: their checkpoints' heads and configurations."""
 
 import transformers
 
@@ -16,6 +16,7 @@ OPTIONS = {
         "layer_types": ["sliding_attention", "full_attention"], "use_bidirectional_attention": True,
     },
     "t5": {"d_kv": 10, "d_ff": 20, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 12},
+    "mt5": {"d_kv": 6, "d_ff": 20, "relative_attention_num_buckets": 12, "relative_attention_max_distance": 20},
 }
 # T5's encoder by itself.
 CLASSES = {"t5-base": transformers.T5EncoderModel, "t5-base-gated": transformers.T5EncoderModel}
@@ -26,6 +27,12 @@ LONGROPE = {
 }
 EXTRA = [
     ("t5-base-gated", "t5", "base", "gelu", {"feed_forward_proj": "gated-gelu"}),
+    ("t5-sequence-classification", "t5", "sequence-classification", "gelu", {
+        "num_hidden_layers": 1, "num_decoder_layers": 2, "decoder_start_token_id": 1,
+    }),
+    ("mt5-sequence-classification", "mt5", "sequence-classification", "gelu", {
+        "num_hidden_layers": 2, "num_decoder_layers": 1, "decoder_start_token_id": 0,
+    }),
     ("llama-longrope", "llama", "base", "silu", {"rope_parameters": LONGROPE}),
     ("gte-longrope", "gte", "masked-lm", "gelu", {
         "rope_parameters": {**LONGROPE, "attention_factor": 0.8, "factor": 3.0},

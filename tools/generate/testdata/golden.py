@@ -64,7 +64,8 @@ def cases_of(folder: Path, head: str, tokenizer) -> list[dict]:
     if small:
         if head == "base":
             return [SMALL_CASES[0], SMALL_CASES[2]]
-        return SMALL_CASES + (encoder_decoders.CASES if family in encoder_decoders.HEADS else [])
+        by_end = family in encoder_decoders.HEADS or folder.name.endswith("t5-sequence-classification")
+        return SMALL_CASES + (encoder_decoders.CASES if by_end else [])
     return BASE_CASES if head == "base" else PLAIN_CASES
 
 

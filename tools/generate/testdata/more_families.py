@@ -18,7 +18,7 @@ HEADS = {
     "jina_embeddings_v3": ["base", "sequence-classification", "masked-lm"], "esm": NO_ANSWERS,
     "longformer": [*ALL_HEADS, "multiple-choice"],
     **{family: list(heads) for family, heads in own_models.ARCHITECTURES.items()}, **decoders.HEADS,
-    **encoder_decoders.HEADS,
+    **encoder_decoders.HEADS, "mt5": [],
 }
 # Families with segments.
 WITH_TYPES = {"ernie", "megatron-bert", "dpr", "nomic_bert", *own_models.WITH_TYPES}
@@ -103,7 +103,7 @@ def tokenizer_for(spec) -> small_tokenizers.SmallTokenizer:
         return small_tokenizers.mpnet()
     if spec.family in ("roberta-prelayernorm", "data2vec-text", "longformer"):
         return small_tokenizers.byte_bpe(280)
-    if spec.family in encoder_decoders.HEADS:
+    if spec.family in encoder_decoders.HEADS or spec.name.endswith("t5-sequence-classification"):
         tokenizer = small_tokenizers.byte_bpe(280)
         name = "BartTokenizer" if spec.family == "bart" else "PreTrainedTokenizerFast"
         tokenizer.tokenizer_config["tokenizer_class"] = name

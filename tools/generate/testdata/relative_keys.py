@@ -4,6 +4,7 @@ versions have absolute positions alone."""
 import zlib
 from pathlib import Path
 
+import torch
 import transformers
 
 import checkpoints
@@ -21,6 +22,13 @@ ROWS = {
     "electra-relative-key": ("electra", "masked-lm", "relative_key", {"embedding_size": 8}),
     "megatron-bert-relative-key": ("megatron-bert", "base", "relative_key", {}),
     "ernie-relative-key": ("ernie", "base", "relative_key", {"use_task_id": True, "task_type_vocab_size": 3}),
+    "roberta-prelayernorm-relative-key": ("roberta-prelayernorm", "base", "relative_key", {"type_vocab_size": 1}),
+    "xlm-roberta-xl-relative-key-query": ("xlm-roberta-xl", "base", "relative_key_query", {"type_vocab_size": 1}),
+}
+# Families whose classes answer to the bit as the folder's own with its weights: they need no folder.
+RELATIVES = {
+    "roberta-relative-key-query": ["camembert", "xlm-roberta", "data2vec-text"],
+    "bert-relative-key": ["dpr"],
 }
 
 
@@ -31,8 +39,11 @@ class Spec(checkpoints.Spec):
 
 
 def _tokenizer(family: str) -> small_tokenizers.SmallTokenizer:
-    if family == "roberta":
-        return small_tokenizers.byte_bpe(280)
+    if "roberta" in family:
+        tokenizer = small_tokenizers.byte_bpe(280)
+        if family == "xlm-roberta-xl":
+            tokenizer.tokenizer_config["tokenizer_class"] = "PreTrainedTokenizerFast"
+        return tokenizer
     tokenizer = small_tokenizers.wordpiece(lowercase=True, vocab_size=120)
     if family == "albert":
         tokenizer.tokenizer_config["tokenizer_class"] = "PreTrainedTokenizerFast"
@@ -60,7 +71,36 @@ def build(name: str, folder: Path) -> None:
     model.half().save_pretrained(folder)
     tokenizer.save(folder, spec.max_length)
     (folder / "model.safetensors").chmod(0o644)
-    golden.record_folder(folder, head, _cases(head, backend.mask_token))
+    cases = _cases(head, backend.mask_token)
+    golden.record_folder(folder, head, cases)
+    for relative in RELATIVES.get(name, []):
+        _check_relative(folder, head, cases, relative)
+
+
+def _check_relative(folder: Path, head: str, cases: list[dict], relative: str) -> None:
+    """That another family's class gives the same bits with the folder's weights."""
+    model = checkpoints.load(folder, head)
+    options = {key: value for key, value in model.config.to_dict().items() if key not in ("model_type", "architectures")}
+    config = transformers.AutoConfig.for_model(relative, **options)
+    config._attn_implementation = "eager"
+    if relative == "dpr":
+        target = transformers.DPRQuestionEncoder(config).question_encoder.bert_model
+    else:
+        target = checkpoints.AUTO_CLASSES[head].from_config(config, attn_implementation="eager")
+    prefix = model.base_model_prefix + "."
+    weights = {
+        (target.base_model_prefix + "." if key.startswith(prefix) else "") + key.removeprefix(prefix): value
+        for key, value in model.state_dict().items()
+    }
+    target.load_state_dict({key: value for key, value in weights.items() if key in target.state_dict()})
+    tokenizer = small_tokenizers.fast_from_folder(folder, relative == "dpr")
+    for case in cases:
+        ids = golden.encode(tokenizer, case, tokenizer.model_max_length)
+        own = golden.forward(model, head, ids)
+        its = golden.forward(target.eval(), head, ids)
+        first = next(iter(own))
+        if not torch.equal(torch.from_numpy(own[first]), torch.from_numpy(its[first])):
+            raise ValueError(f"{folder.name}: {relative} answers otherwise")
 
 
 def _cases(head: str, mask: str) -> list[dict]:

@@ -35,7 +35,9 @@ PIECES_FILES = {
     "T5Tokenizer": "spiece.model", "DebertaV2Tokenizer": "spm.model", "BigBirdTokenizer": "spiece.model",
     "RemBertTokenizer": "sentencepiece.model", "XLNetTokenizer": "spiece.model", "AlbertTokenizer": "spiece.model",
     "XLMRobertaTokenizer": "sentencepiece.bpe.model", "TokenizersBackend": "tokenizer.model",
+    "MBartTokenizer": "sentencepiece.bpe.model", "MBart50Tokenizer": "sentencepiece.bpe.model",
 }
+MBART = ("MBartTokenizer", "MBart50Tokenizer")
 ONLY_JSON = {"Qwen3_5Tokenizer"}  # no file of older names
 # Options of each class that change ids.
 OPTIONS = {
@@ -180,6 +182,20 @@ def cases():
                 options = OPTIONS.get(name, [])
                 if options:
                     yield kind, name, {option: rng.random() < 0.6 for option in options}, with_json
+    # The tokenizer.json here has no languages; what the classes write themselves is checked.
+    for name in MBART:
+        yield "unigram", name, {}, False
+        yield "unigram", name, {"src_lang": "ro_RO", "eos_token": "[SEP]", "additional_special_tokens": ["(", "new"]}, False
+
+
+def check_saved(tokenizer, folder, all_texts, ids):
+    """That the class gives the same ids from the tokenizer.json that it writes."""
+    import transformers
+
+    tokenizer.save_pretrained(folder)
+    again = transformers.AutoTokenizer.from_pretrained(folder).backend_tokenizer
+    if [again.encode(text).ids for text in all_texts] != ids:
+        raise AssertionError(f"{type(tokenizer).__name__} gives other ids from its own tokenizer.json")
 
 
 def write(root=HERE):
@@ -197,6 +213,8 @@ def write(root=HERE):
                 encode = (lambda a, b=None: backend.encode(a, b).ids) if backend else (lambda a, b=None: tokenizer(a, b)["input_ids"])
                 ids = [encode(text) for text in all_texts]
                 pair = encode(all_texts[0], all_texts[3])
+                if name in MBART:
+                    check_saved(tokenizer, Path(scratch) / "saved", all_texts, ids)
             except Exception as error:  # some classes cannot be made from some files
                 skipped += 1
                 print(f"{kind} {name} {config} {with_json}: {str(error)[:200]}")
