@@ -168,7 +168,7 @@ class RepositoryWriter {
     config.inputs = text_inputs(*model_);
     config.outputs = answer_outputs(*model_, labels ? std::string(kLabels) : "");
     config.on_cards = options_.on_cards;
-    config.cached = true;
+    config.cached = options_.response_cache;
     config.parameters = task_parameter();
     warm_with_texts(folder, *model_, config);
     copy_model(path_, folder.version());
@@ -404,7 +404,7 @@ void RepositoryWriter::write_tokenizer(const OnnxPorts& ports) {
   config.inputs = text_inputs(*model_);
   config.outputs = ports.inputs;
   for (TritonTensor& output : config.outputs) output.dims = {-1};
-  config.cached = true;
+  config.cached = options_.response_cache;
   config.parameters = {{"output", "tokens"}, {"pad_to_multiple_of", cat(kPadTo)}};
   warm_with_texts(folder, *model_, config);
   folder.write(config);

@@ -180,6 +180,26 @@ TEST(TritonRepository, ForTensorRtSaysWhatIsLeft) {
       has(read_file(to / "m_model/build_plan.sh"), "--minShapes=input_ids:1x1,attention_mask:1x1"));
 }
 
+// Triton's cache answers from the model before, once another one is loaded in its place.
+TEST(TritonRepository, TheServersCacheAnswersOnlyWhereItIsAskedTo) {
+  const TempFolder folder;
+  for (const bool asked : {false, true}) {
+    for (TritonOptions options : {TritonOptions{}, for_onnx()}) {
+      options.response_cache = asked;
+      options.force = true;
+      const fs::path to = folder.path() / "repository";
+      for (const std::string& name : write("models/bert-base", to, options).models) {
+        const std::string config = read_file(to / name / "config.pbtxt");
+        const bool own = has(config, "backend: \"tamis\"");
+        EXPECT_TRUE(has(config, asked && own ? "response_cache {\n  enable: true\n}"
+                                             : "response_cache {\n  enable: false\n}"))
+            << name << "\n"
+            << config;
+      }
+    }
+  }
+}
+
 std::vector<onnx::ValueProto>::iterator input_named(onnx::ModelProto& model,
                                                     std::string_view name) {
   return std::ranges::find(model.graph.inputs, name, &onnx::ValueProto::name);
