@@ -334,6 +334,30 @@ TEST(TritonRepository, TakesPairsWhereAModelReadsNothingElse) {
       tasks::TaskKind::kRerank);
 }
 
+// A question and a context of a token each fit into 6 tokens, though a sentence does not.
+TEST(TritonRepository, ExportsAQuestionAnswererWithASmallWindow) {
+  const TempFolder folder;
+  const fs::path source = folder.path() / "source";
+  fs::copy(testdata("models/bert-question-answering"), source);
+  const std::string key = "\"model_max_length\": ";
+  std::string config = read_file(source / "tokenizer_config.json");
+  const size_t at = config.find(key);
+  ASSERT_NE(at, config.npos);
+  const size_t digits = at + key.size();
+  config.replace(digits, config.find_first_not_of("0123456789", digits) - digits, "6");
+  write_file(source / "tokenizer_config.json", config);
+  const fs::path to = folder.path() / "repository";
+  write(source.string(), to);
+  EXPECT_EQ(LoadedModel::load(resolve_model((to / "m_inference/1").string()), on_threads(1))
+                ->manifest()
+                .max_length,
+            6);
+  TritonOptions onnx = for_onnx();
+  onnx.force = true;
+  write(source.string(), to, onnx);
+  EXPECT_EQ(fs::file_size(to / "m_model/warmup/input_ids"), 5 * sizeof(int64_t));
+}
+
 TEST(TritonRepository, RefusesWhatItsPiecesWouldLeaveOut) {
   const TempFolder folder;
   const fs::path to = folder.path() / "repository";
