@@ -278,7 +278,7 @@ class Optimization {
     Budget budget = options_.budget.value_or(default_budget(task, problem));
     budget.certify = budget.certify || options_.certify;
     check_budget(budget, task, problem);
-    report_.scheme = options_.quantize.tensorrt ? "trt" : quant::scheme_name(load_.scheme);
+    report_.scheme = name_of(quant::kSchemeForms, {load_.scheme, options_.quantize.tensorrt});
     if (options_.measure && quant::needs_simulation(checkpoint_->marked_graph())) {
       fail(ErrorCode::kInvalidArgument, "--measure: integers of scheme ", report_.scheme,
            ", as marked, are simulated in float here, whose time says nothing of theirs; leave it "
@@ -337,17 +337,15 @@ class Optimization {
 }  // namespace
 
 void set_scheme(OptimizeOptions& options, std::string_view name) {
-  const bool tensorrt = name == "trt";
-  const std::optional<quant::Scheme> scheme =
-      tensorrt ? quant::Scheme::kStatic : quant::find_scheme(name);
-  if (!scheme) {
+  const std::optional<quant::SchemeForm> form = value_named(quant::kSchemeForms, name);
+  if (!form) {
     fail(ErrorCode::kInvalidArgument, "there is no scheme \"", name, "\"; accepted are ",
-         quant::list_schemes("trt"));
+         names_in(quant::kSchemeForms, " and "));
   }
-  options.quantize.tensorrt = tensorrt;
-  options.model.scheme = *scheme;
+  options.quantize.tensorrt = form->tensorrt;
+  options.model.scheme = form->scheme;
   // Whole, or not at all.
-  if (tensorrt) {
+  if (form->tensorrt) {
     options.model.enable.insert(options.model.enable.begin(), "*.matmul_quantizer_*");
   }
 }
