@@ -2,11 +2,11 @@
 
 #include <tamis/tokenizer.h>
 
-#include <algorithm>
 #include <array>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/length_limit.h"
 #include "base/staged_folder.h"
 #include "model/bundle.h"
 #include "model/input_error.h"
@@ -31,8 +31,7 @@ void set_window(const Truncation& truncation, int64_t longest, tasks::QaOptions&
   }
   options.doc_stride = 0;
   if (truncation.max_length == 0) return;
-  options.max_seq_len =
-      longest == 0 ? truncation.max_length : std::min(truncation.max_length, longest);
+  options.max_seq_len = tighter_limit(truncation.max_length, longest);
 }
 
 tasks::TaskOptions task_options(TaskKind task, int64_t longest, const TokenizeOptions& options) {

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/length_limit.h"
 #include "graph/mark_switches.h"
 #include "quant/cost.h"
 #include "quant/plain_plan.h"
@@ -137,7 +138,7 @@ class Chooser {
   // Microseconds a token, the best of some runs of 8 x 128 tokens on all threads.
   [[nodiscard]] double time(Runner& runner) const {
     constexpr int32_t kSequences = 8;
-    const auto length = static_cast<int32_t>(std::min<int64_t>(128, model_.manifest().max_length));
+    const auto length = static_cast<int32_t>(tighter_limit(128, model_.manifest().max_length));
     const engine::BatchLimits& limits = runner.info().limits;
     std::mt19937 random(7);
     engine::BatchBuilder batch;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/file_states.h"
+#include "base/length_limit.h"
 #include "base/staged_folder.h"
 #include "formats/sentence_transformers.h"
 #include "graph/mark_switches.h"
@@ -402,7 +403,7 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
 
   work.stage("timing", 0.93);
   for (const ReportShape& shape : kShapes) {
-    const ReportShape fitting{shape.batch, std::min(shape.seq, made->manifest().max_length)};
+    const ReportShape fitting{shape.batch, tighter_limit(shape.seq, made->manifest().max_length)};
     report.latency.push_back(time_shape(fitting, work.checkpoint(), *made, options.seconds));
   }
   report.unchecked = unchecked_of(report);
