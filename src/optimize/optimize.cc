@@ -288,8 +288,10 @@ class Optimization {
     const CalibrationRows rows =
         split_rows(*checkpoint_, options_.calibration, options_.calibration_file);
     report_.calibration_source = rows.source;
+    report_.calibrated_on = static_cast<int64_t>(rows.used.size());
     stage("running fp32", 0.02);
     HeldOut held_out(*checkpoint_, checkpoint_->runner(), rows.held_out, rows.held_source);
+    require_known(held_out.compare_reference(), budget);
     const StoredTables tables =
         choose_tables(checkpoint_->marked_graph(), options_.embeddings,
                       options_.budget ? std::optional<Budget>(budget) : std::nullopt,
