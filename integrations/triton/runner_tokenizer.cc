@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/length_limit.h"
 #include "integrations/triton/runner.h"
 
 namespace tamis::triton {
@@ -93,9 +94,7 @@ class TokenizerRunner final : public Runner {
 
   // In tokens; 0: any length.
   [[nodiscard]] int64_t longest() const {
-    const int64_t asked = settings_.load.max_length;
-    if (asked == 0 || info_.max_length == 0) return std::max(asked, info_.max_length);
-    return std::min(asked, info_.max_length);
+    return tighter_limit(settings_.load.max_length, info_.max_length);
   }
 
   void write(const TokenizedPart& part) const {

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/thread_limit.h"
 
 namespace tamis::triton {
 
@@ -24,7 +25,6 @@ struct Row {
 };
 
 constexpr int64_t kMost = int64_t{1} << 30;  // tokens, answers: twice that is no overflow yet
-constexpr int64_t kMostThreads = 1024;       // as --threads
 
 [[noreturn]] void bad_value(std::string_view value, std::string_view wanted) {
   fail(ErrorCode::kInvalidArgument, "\"", value, "\": must be ", wanted);

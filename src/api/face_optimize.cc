@@ -66,7 +66,7 @@ api::OptimizeOptions optimize_options(const OptimizeOptions& options) {
 
 void take_plans(const api::PlanChoice& choice, OptimizeReport& out) {
   out.budget = api::budget_text(choice.budget);
-  out.certified = choice.row().loss.upper_95 <= choice.budget.limit;
+  out.certified = choice.certified();
   out.held_out = choice.held_out;
   out.chosen = choice.chosen;
   for (const api::PlanRow& row : choice.rows) {
@@ -74,7 +74,7 @@ void take_plans(const api::PlanChoice& choice, OptimizeReport& out) {
     plan.name = row.name;
     plan.precision = engine::precision_name(row.precision);
     plan.us_per_token = api::price_us(row);
-    plan.estimated = api::is_estimate(row);
+    plan.estimated = row.simulated;
     plan.loss = row.loss.estimate;
     plan.loss_upper_95 = row.loss.upper_95;
     plan.within_budget = row.met;

@@ -1,6 +1,7 @@
 #include "api/face_options.h"
 
 #include "base/error.h"
+#include "base/thread_limit.h"
 #include "device/device_option.h"
 
 namespace tamis::api {
@@ -14,8 +15,8 @@ ModelOptions model_options(const LoadOptions& options) {
            tasks::known_tasks());
     }
   }
-  if (options.threads < 0 || options.threads > 1024) {
-    fail(ErrorCode::kInvalidArgument, options.threads, " threads: must lie in 0..1024");
+  if (options.threads < 0 || options.threads > kMostThreads) {
+    fail(ErrorCode::kInvalidArgument, options.threads, " threads: must lie in 0..", kMostThreads);
   }
   if (options.threads > 0) out.pool = std::make_shared<ThreadPool>(options.threads);
   if (!options.isa.empty()) out.isas = isas_up_to(options.isa);

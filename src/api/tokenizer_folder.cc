@@ -2,11 +2,11 @@
 
 #include <tamis/tokenizer.h>
 
-#include <algorithm>
 #include <array>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/length_limit.h"
 #include "base/staged_folder.h"
 #include "model/bundle.h"
 #include "model/input_error.h"
@@ -23,11 +23,6 @@ constexpr std::string_view kManifest = "tamis.json";
 constexpr std::string_view kTokenizer = "tokenizer.json";
 constexpr std::string_view kTokenizerConfig = "tokenizer_config.json";
 
-// A cross-encoder's pair is encoded as a classifier's; the others as their own task does.
-TaskKind encoded_as(TaskKind task) {
-  return task == TaskKind::kRerank || task == TaskKind::kZeroShot ? TaskKind::kClassify : task;
-}
-
 // A window is as long as is asked, and never cut: what does not fit is refused by one_row(), so
 // windows need not share tokens.
 void set_window(const Truncation& truncation, int64_t longest, tasks::QaOptions& options) {
@@ -36,12 +31,11 @@ void set_window(const Truncation& truncation, int64_t longest, tasks::QaOptions&
   }
   options.doc_stride = 0;
   if (truncation.max_length == 0) return;
-  options.max_seq_len =
-      longest == 0 ? truncation.max_length : std::min(truncation.max_length, longest);
+  options.max_seq_len = tighter_limit(truncation.max_length, longest);
 }
 
 tasks::TaskOptions task_options(TaskKind task, int64_t longest, const TokenizeOptions& options) {
-  tasks::TaskOptions made = tasks::default_options(encoded_as(task));
+  tasks::TaskOptions made = tasks::default_options(api::encoded_as(task));
   const bool prompted = options.prompt || options.prompt_name;
   std::visit(
       [&](auto& own) {
@@ -128,6 +122,10 @@ std::vector<TokenIds> Tokenizer::encode(const std::vector<TaskInput>& inputs,
 }
 
 namespace api {
+
+TaskKind encoded_as(TaskKind task) {
+  return task == TaskKind::kRerank || task == TaskKind::kZeroShot ? TaskKind::kClassify : task;
+}
 
 void write_tokenizer_folder(const fs::path& folder, const LoadedModel& model) {
   write_file(folder / kTokenizer, model.tokenizer().to_json());

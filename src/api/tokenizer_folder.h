@@ -10,6 +10,10 @@
 
 namespace tamis::api {
 
+/// The task whose options encode its requests: a cross-encoder's pair is encoded as a classifier's,
+/// the others as their own task does.
+[[nodiscard]] tasks::TaskKind encoded_as(tasks::TaskKind task);
+
 /// Writes tokenizer.json, tokenizer_config.json and tamis.json into `folder`. Throws
 /// Error{kUnsupported} if the model has no tokenizer.
 void write_tokenizer_folder(const std::filesystem::path& folder, const LoadedModel& model);

@@ -46,7 +46,7 @@ struct TritonConfig {
   std::vector<TritonTensor> inputs;
   std::vector<TritonTensor> outputs;
   bool on_cards = false;
-  bool cached = false;      ///< the same request has the same answer to the bit
+  bool cached = false;      ///< response_cache: the server may answer what came before by itself
   std::string accelerator;  ///< of ONNX Runtime: "tensorrt", "openvino" or ""
   std::vector<std::pair<std::string, std::string>> parameters;
   std::vector<TritonWarmup> warmup;

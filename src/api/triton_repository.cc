@@ -117,22 +117,26 @@ std::vector<TritonTensor> text_inputs(const LoadedModel& model) {
   return inputs;
 }
 
-// A text that the task takes; nothing if its tokenizer has no mask to fill.
-std::optional<std::string> warm_text(const LoadedModel& model) {
-  std::string text(kWarmText);
-  if (model.task() != TaskKind::kFillMask) return text;
+// What the task takes; nothing if its tokenizer has no mask to fill.
+std::optional<TaskInput> example_of(const LoadedModel& model) {
+  // A question leaves its context the rest of a window, which may have room for few tokens.
+  if (model.task() == TaskKind::kQa) return TaskInput{"a", "b"};
+  TaskInput input{std::string(kWarmText)};
+  if (needs_pair(model)) input.pair = std::string(kWarmText);
+  if (model.task() != TaskKind::kFillMask) return input;
   const auto mask = model.tokenizer().special_ids().mask;
   if (!mask) return std::nullopt;
-  return cat(text, " ", model.tokenizer().spelled_token(*mask));
+  input.text += cat(" ", model.tokenizer().spelled_token(*mask));
+  return input;
 }
 
 void warm_with_texts(const ModelFolder& folder, const LoadedModel& model, TritonConfig& config) {
-  const std::optional<std::string> text = warm_text(model);
-  if (!text) return;
-  folder.write_side("warmup/text", packed(*text));
+  const std::optional<TaskInput> input = example_of(model);
+  if (!input) return;
+  folder.write_side("warmup/text", packed(input->text));
   config.warmup = {{"text", "TYPE_STRING", {1}, "text"}};
-  if (!needs_pair(model)) return;
-  folder.write_side("warmup/text_pair", packed(kWarmText));
+  if (!input->pair) return;
+  folder.write_side("warmup/text_pair", packed(*input->pair));
   config.warmup.push_back({"text_pair", "TYPE_STRING", {1}, "text_pair"});
 }
 
@@ -156,7 +160,7 @@ class RepositoryWriter {
     model_ = LoadedModel::load(path, load);
     static_cast<void>(model_->tokenizer());  // or there is nothing to tokenize by
     check_task();
-    check_prompt();
+    check_example();
   }
 
   void write_tamis(TritonReport& report) {
@@ -168,7 +172,7 @@ class RepositoryWriter {
     config.inputs = text_inputs(*model_);
     config.outputs = answer_outputs(*model_, labels ? std::string(kLabels) : "");
     config.on_cards = options_.on_cards;
-    config.cached = true;
+    config.cached = options_.response_cache;
     config.parameters = task_parameter();
     warm_with_texts(folder, *model_, config);
     copy_model(path_, folder.version());
@@ -217,13 +221,12 @@ class RepositoryWriter {
   }
 
   // What the texts of every request would be refused for.
-  void check_prompt() const {
-    TaskInput input{std::string(kWarmText)};
-    if (needs_pair(*model_)) input.pair = std::string(kWarmText);
-    const TaskKind task = is_pairwise(model_->task()) ? TaskKind::kClassify : model_->task();
-    if (task == TaskKind::kFillMask) return;
+  void check_example() const {
+    std::optional<TaskInput> input = example_of(*model_);
+    if (!input) return;
+    const TaskKind task = encoded_as(model_->task());
     try {
-      static_cast<void>(model_->encode(std::move(input), tasks::default_options(task)));
+      static_cast<void>(model_->encode(std::move(*input), tasks::default_options(task)));
     } catch (const Error& error) {
       fail(error.code(), path_.folder.string(), ": ", error.what());
     }
@@ -373,12 +376,10 @@ void RepositoryWriter::write_plan_script(const ModelFolder& folder,
 }
 
 void RepositoryWriter::warm_with_ids(const ModelFolder& folder, TritonConfig& config) const {
-  const std::optional<std::string> text = warm_text(*model_);
-  if (!text) return;
-  TaskInput input{*text};
-  if (needs_pair(*model_)) input.pair = std::string(kWarmText);
+  const std::optional<TaskInput> input = example_of(*model_);
+  if (!input) return;
   const Tokenizer tokenizer = Tokenizer::load((stage_ / tokenize() / "1").string());
-  const TokenIds row = tokenizer.encode({input}).front();
+  const TokenIds row = tokenizer.encode({*input}).front();
   for (const TritonTensor& tensor : config.inputs) {
     std::vector<int64_t> values(row.ids.size(), tensor.name == "attention_mask" ? 1 : 0);
     if (tensor.name == "input_ids") values.assign(row.ids.begin(), row.ids.end());
@@ -404,7 +405,7 @@ void RepositoryWriter::write_tokenizer(const OnnxPorts& ports) {
   config.inputs = text_inputs(*model_);
   config.outputs = ports.inputs;
   for (TritonTensor& output : config.outputs) output.dims = {-1};
-  config.cached = true;
+  config.cached = options_.response_cache;
   config.parameters = {{"output", "tokens"}, {"pad_to_multiple_of", cat(kPadTo)}};
   warm_with_texts(folder, *model_, config);
   folder.write(config);

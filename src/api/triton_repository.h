@@ -39,6 +39,9 @@ struct TritonOptions {
   ModelOptions model;
   std::string accelerator;  ///< of ONNX Runtime: "tensorrt", "openvino" or ""
   bool on_cards = false;
+  /// Enables Triton's response cache for the models of the backend tamis. That cache outlives a
+  /// model that is loaded anew in place, and gives the answers of the one before.
+  bool response_cache = false;
   bool force = false;  ///< replaces a repository that this wrote
 };
 

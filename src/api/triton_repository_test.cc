@@ -22,6 +22,17 @@ TritonReport write(const std::string& model, const fs::path& to, TritonOptions o
   return export_triton(resolve_model(testdata(model).string()), to, options);
 }
 
+TritonOptions for_onnx() {
+  TritonOptions options;
+  options.backend = TritonBackend::kOnnxRuntime;
+  return options;
+}
+
+void expect_refused(ErrorCode code, std::string_view part, const std::string& model,
+                    const fs::path& to, const TritonOptions& options) {
+  expect_error(code, part, [&] { write(model, to, options); });
+}
+
 // Files below a folder, in order, without those of the model itself.
 std::vector<std::string> files_of(const fs::path& folder) {
   std::vector<std::string> names;
@@ -138,9 +149,7 @@ TEST(TritonRepository, ForTamisHoldsTheModel) {
 TEST(TritonRepository, ForOnnxRuntimeHasThreeModels) {
   const TempFolder folder;
   const fs::path to = folder.path() / "repository";
-  TritonOptions options;
-  options.backend = TritonBackend::kOnnxRuntime;
-  const TritonReport report = write("models/bert-sequence-classification", to, options);
+  const TritonReport report = write("models/bert-sequence-classification", to, for_onnx());
   EXPECT_EQ(report.models, (std::vector<std::string>{"m_tokenize", "m_model", "m_inference"}));
   EXPECT_EQ(files_of(to),
             (std::vector<std::string>{
@@ -171,6 +180,26 @@ TEST(TritonRepository, ForTensorRtSaysWhatIsLeft) {
       has(read_file(to / "m_model/build_plan.sh"), "--minShapes=input_ids:1x1,attention_mask:1x1"));
 }
 
+// Triton's cache answers from the model before, once another one is loaded in its place.
+TEST(TritonRepository, TheServersCacheAnswersOnlyWhereItIsAskedTo) {
+  const TempFolder folder;
+  for (const bool asked : {false, true}) {
+    for (TritonOptions options : {TritonOptions{}, for_onnx()}) {
+      options.response_cache = asked;
+      options.force = true;
+      const fs::path to = folder.path() / "repository";
+      for (const std::string& name : write("models/bert-base", to, options).models) {
+        const std::string config = read_file(to / name / "config.pbtxt");
+        const bool own = has(config, "backend: \"tamis\"");
+        EXPECT_TRUE(has(config, asked && own ? "response_cache {\n  enable: true\n}"
+                                             : "response_cache {\n  enable: false\n}"))
+            << name << "\n"
+            << config;
+      }
+    }
+  }
+}
+
 std::vector<onnx::ValueProto>::iterator input_named(onnx::ModelProto& model,
                                                     std::string_view name) {
   return std::ranges::find(model.graph.inputs, name, &onnx::ValueProto::name);
@@ -198,10 +227,11 @@ TEST(TritonRepository, OfAnOnnxFileHoldsThatFile) {
   const OnnxFolder source("models/bert-base");
   const TempFolder folder;
   const fs::path to = folder.path() / "repository";
+  const ModelPath path{source.path(), ModelKind::kOnnx, source.file()};
   TritonOptions options;
   options.name = "m";
   options.argument = source.file().string();
-  export_triton({source.path(), ModelKind::kOnnx, source.file()}, to, options);
+  export_triton(path, to, options);
   const fs::path version = to / "m_inference/1";
   EXPECT_EQ(files_of(version),
             (std::vector<std::string>{"config.json", "model.onnx", "special_tokens_map.json",
@@ -212,7 +242,7 @@ TEST(TritonRepository, OfAnOnnxFileHoldsThatFile) {
   EXPECT_EQ(LoadedModel::load(served, on_threads(1))->manifest().output_size, 32);
   options.backend = TritonBackend::kOnnxRuntime;
   options.force = true;
-  export_triton({source.path(), ModelKind::kOnnx, source.file()}, to, options);
+  export_triton(path, to, options);
   EXPECT_EQ(files_of(to / "m_model/1"), std::vector<std::string>{"model.onnx"});
   EXPECT_EQ(read_file(to / "m_model/1/model.onnx"), read_file(source.file()));
 }
@@ -249,9 +279,8 @@ TEST(TritonRepository, ConstantsAreNoInputs) {
   ASSERT_NE(input_named(model, constant.name), model.graph.inputs.end());
   onnx::write_onnx(source.file(), model);
   const TempFolder folder;
-  TritonOptions options;
+  TritonOptions options = for_onnx();
   options.name = "m";
-  options.backend = TritonBackend::kOnnxRuntime;
   export_triton({source.path(), ModelKind::kOnnx, source.file()}, folder.path() / "repository",
                 options);
   for (const char* name : {"m_tokenize", "m_model", "m_inference"}) {
@@ -305,29 +334,52 @@ TEST(TritonRepository, TakesPairsWhereAModelReadsNothingElse) {
       tasks::TaskKind::kRerank);
 }
 
+// A question and a context of a token each fit into 6 tokens, though a sentence does not.
+TEST(TritonRepository, ExportsAQuestionAnswererWithASmallWindow) {
+  const TempFolder folder;
+  const fs::path source = folder.path() / "source";
+  fs::copy(testdata("models/bert-question-answering"), source);
+  const std::string key = "\"model_max_length\": ";
+  std::string config = read_file(source / "tokenizer_config.json");
+  const size_t at = config.find(key);
+  ASSERT_NE(at, config.npos);
+  const size_t digits = at + key.size();
+  config.replace(digits, config.find_first_not_of("0123456789", digits) - digits, "6");
+  write_file(source / "tokenizer_config.json", config);
+  const fs::path to = folder.path() / "repository";
+  write(source.string(), to);
+  EXPECT_EQ(LoadedModel::load(resolve_model((to / "m_inference/1").string()), on_threads(1))
+                ->manifest()
+                .max_length,
+            6);
+  TritonOptions onnx = for_onnx();
+  onnx.force = true;
+  write(source.string(), to, onnx);
+  EXPECT_EQ(fs::file_size(to / "m_model/warmup/input_ids"), 5 * sizeof(int64_t));
+}
+
 TEST(TritonRepository, RefusesWhatItsPiecesWouldLeaveOut) {
   const TempFolder folder;
   const fs::path to = folder.path() / "repository";
-  TritonOptions onnx;
-  onnx.backend = TritonBackend::kOnnxRuntime;
-  expect_error(ErrorCode::kUnsupported, "an ensemble with model.onnx does not do",
-               [&] { write("sentence-transformers/truncated", to, onnx); });
+  expect_refused(ErrorCode::kUnsupported, "an ensemble with model.onnx does not do",
+                 "sentence-transformers/truncated", to, for_onnx());
   TritonOptions rerank;
   rerank.task = tasks::TaskKind::kRerank;
-  expect_error(ErrorCode::kUnsupported, "--task rerank of a model with a vector for each token",
-               [&] { write("retrieval/colbert", to, rerank); });
+  expect_refused(ErrorCode::kUnsupported, "--task rerank of a model with a vector for each token",
+                 "retrieval/colbert", to, rerank);
   TritonOptions family;
   family.model.family = "bert";
-  expect_error(ErrorCode::kInvalidArgument, "--family bert: the backend tamis reads the checkpoint",
-               [&] { write("models/bert-base", to, family); });
+  expect_refused(ErrorCode::kInvalidArgument,
+                 "--family bert: the backend tamis reads the checkpoint", "models/bert-base", to,
+                 family);
   TritonOptions adapter;
   adapter.model.adapter = "a";
-  expect_error(ErrorCode::kInvalidArgument, "--adapter a: the backend tamis",
-               [&] { write("models/bert-base", to, adapter); });
+  expect_refused(ErrorCode::kInvalidArgument, "--adapter a: the backend tamis", "models/bert-base",
+                 to, adapter);
   adapter.backend = TritonBackend::kOnnxRuntime;
-  expect_error(ErrorCode::kInvalidArgument,
-               "--adapter a: --family and --adapter are for checkpoints",
-               [&] { write("bundles/format-2", to, adapter); });
+  expect_refused(ErrorCode::kInvalidArgument,
+                 "--adapter a: --family and --adapter are for checkpoints", "bundles/format-2", to,
+                 adapter);
   const fs::path reranker = folder.path() / "reranker";
   fs::copy(testdata("models/bert-rerank"), reranker);
   write_file(
@@ -338,11 +390,9 @@ TEST(TritonRepository, RefusesWhatItsPiecesWouldLeaveOut) {
              R"("modality_config":{"text":{"method":"forward","method_output_name":"logits"}}})");
   write_file(reranker / "config_sentence_transformers.json",
              R"({"model_type":"CrossEncoder","prompts":{"q":"Q: "},"default_prompt_name":"q"})");
-  for (const TritonBackend backend : {TritonBackend::kTamis, TritonBackend::kOnnxRuntime}) {
-    TritonOptions options;
-    options.backend = backend;
-    expect_error(ErrorCode::kUnsupported, "default_prompt_name \"q\"",
-                 [&] { export_triton(resolve_model(reranker.string()), to, options); });
+  for (const TritonOptions& options : {TritonOptions{}, for_onnx()}) {
+    expect_refused(ErrorCode::kUnsupported, "default_prompt_name \"q\"", reranker.string(), to,
+                   options);
   }
   EXPECT_FALSE(fs::exists(to));
 }
@@ -356,11 +406,9 @@ TEST(TritonRepository, ExportsAsTheFamilyThatIsNamed) {
   const size_t at = config.find("\"bert\"");
   ASSERT_NE(at, config.npos);
   write_file(source / "config.json", config.replace(at, 6, "\"my-bert\""));
-  TritonOptions options;
-  options.backend = TritonBackend::kOnnxRuntime;
+  TritonOptions options = for_onnx();
   const auto to = [&](const char* name) { return folder.path() / name; };
-  expect_error(ErrorCode::kUnsupported, "my-bert",
-               [&] { export_triton(resolve_model(source.string()), to("a"), options); });
+  expect_refused(ErrorCode::kUnsupported, "my-bert", source.string(), to("a"), options);
   options.model.family = "bert";
   export_triton(resolve_model(source.string()), to("b"), options);
   options.model.family = "";
@@ -372,29 +420,26 @@ TEST(TritonRepository, ExportsAsTheFamilyThatIsNamed) {
 TEST(TritonRepository, IsWrittenWholeOrNotAtAll) {
   const TempFolder folder;
   const fs::path to = folder.path() / "repository";
-  TritonOptions onnx;
-  onnx.backend = TritonBackend::kOnnxRuntime;
-  expect_error(ErrorCode::kUnsupported, "is a bundle, fused for this program",
-               [&] { write("bundles/format-2", to, onnx); });
+  expect_refused(ErrorCode::kUnsupported, "is a bundle, fused for this program", "bundles/format-2",
+                 to, for_onnx());
   TritonOptions bad;
   bad.name = "a/b";
-  expect_error(ErrorCode::kInvalidArgument, "--name a/b: must be letters",
-               [&] { write("models/bert-base", to, bad); });
+  expect_refused(ErrorCode::kInvalidArgument, "--name a/b: must be letters", "models/bert-base", to,
+                 bad);
   EXPECT_FALSE(fs::exists(to));
   EXPECT_TRUE(fs::is_empty(folder.path()));
   write("models/bert-base", to);
-  expect_error(ErrorCode::kInvalidArgument, "repository", [&] { write("models/bert-base", to); });
+  expect_refused(ErrorCode::kInvalidArgument, "repository", "models/bert-base", to, {});
   TritonOptions forced;
   forced.force = true;
   write("models/bert-sequence-classification", to, forced);
   EXPECT_TRUE(fs::exists(to / "m_inference/labels.txt"));
   forced.name = "other";
-  expect_error(ErrorCode::kInvalidArgument, "holds m_inference; only an empty folder or a",
-               [&] { write("models/bert-base", to, forced); });
+  expect_refused(ErrorCode::kInvalidArgument, "holds m_inference; only an empty folder or a",
+                 "models/bert-base", to, forced);
   forced.name = "m";
   write_file(to / "notes.txt", "mine");
-  expect_error(ErrorCode::kInvalidArgument, "holds notes.txt",
-               [&] { write("models/bert-base", to, forced); });
+  expect_refused(ErrorCode::kInvalidArgument, "holds notes.txt", "models/bert-base", to, forced);
   EXPECT_EQ(read_file(to / "notes.txt"), "mine");
 }
 

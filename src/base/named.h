@@ -36,12 +36,12 @@ template <typename T, size_t N>
   return {};
 }
 
-/// "a, b or c".
+/// "a, b or c", or with another word before the last.
 template <typename T, size_t N>
-[[nodiscard]] std::string names_in(const Named<T> (&rows)[N]) {
+[[nodiscard]] std::string names_in(const Named<T> (&rows)[N], std::string_view last = " or ") {
   std::string names;
   for (size_t i = 0; i < N; ++i) {
-    names += i == 0 ? "" : i + 1 == N ? " or " : ", ";
+    names += i == 0 ? "" : i + 1 == N ? last : ", ";
     names += rows[i].name;
   }
   return names;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/sha256.h"
+#include "base/thread_limit.h"
 #include "cli/pull_bar.h"
 #include "cli/resumable_output.h"
 #include "device/device_option.h"
@@ -31,8 +32,8 @@ void CommonFlags::add_to(Options& options) {
 
 std::shared_ptr<ThreadPool> CommonFlags::make_pool() const {
   const int64_t count = threads.value_or(default_thread_count());
-  if (count < 1 || count > 1024) {
-    fail(ErrorCode::kInvalidArgument, "--threads ", count, ": must lie in 1..1024");
+  if (count < 1 || count > kMostThreads) {
+    fail(ErrorCode::kInvalidArgument, "--threads ", count, ": must lie in 1..", kMostThreads);
   }
   return std::make_shared<ThreadPool>(static_cast<int>(count));
 }

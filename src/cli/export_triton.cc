@@ -31,6 +31,9 @@ void TritonFlags::add_to(Options& options) {
                  "cuda)");
   options.option("--accelerator", accelerator,
                  "of --backend onnxruntime: tensorrt or openvino, as execution accelerator");
+  options.flag("--response-cache", response_cache,
+               "of --format triton: let the server's response cache answer; it keeps the answers "
+               "of a model that is replaced in place");
 }
 
 api::TritonOptions TritonFlags::options(const std::string& model,
@@ -45,6 +48,7 @@ api::TritonOptions TritonFlags::options(const std::string& model,
   made.task = common.task;
   made.model = common.optimize.model;
   made.force = common.force;
+  made.response_cache = response_cache;
   const bool plan = made.backend == api::TritonBackend::kTensorRt;
   made.on_cards = device ? choice("--device", *device, kDevices) : plan;
   if (plan && !made.on_cards) bad_flag("--device", *device, "cuda for tensorrt");
@@ -62,9 +66,11 @@ api::TritonOptions TritonFlags::options(const std::string& model,
 }
 
 void TritonFlags::refuse_for(std::string_view format) const {
-  if (!backend && !name && !device && !accelerator) return;
+  if (!backend && !name && !device && !accelerator && !response_cache) return;
   fail(ErrorCode::kInvalidArgument,
-       "--backend, --name, --device and --accelerator are of --format triton, not of ", format);
+       "--backend, --name, --device, --accelerator and --response-cache are of --format triton, "
+       "not of ",
+       format);
 }
 
 void print_triton(const api::TritonReport& report, bool as_json) {

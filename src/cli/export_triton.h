@@ -18,6 +18,7 @@ struct TritonFlags {
   std::optional<std::string> name;
   std::optional<std::string> device;
   std::optional<std::string> accelerator;
+  bool response_cache = false;
 
   void add_to(Options& options);
   /// For the MODEL argument, with what is the same for all formats. Throws kInvalidArgument for a

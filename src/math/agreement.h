@@ -36,11 +36,11 @@ namespace tamis::math {
 /// The same for labels that hold or not each for itself: the sum over sigmoid(logit).
 [[nodiscard]] double sigmoid_kl(std::span<const float> reference, std::span<const float> other);
 
-/// True if the greatest logits stand at different places; of equals the first counts. With a NaN
-/// there is no decision to agree on: true.
+/// True if the greatest logits stand at different places; of equals the first counts. Where
+/// a number is not finite there is no decision to agree on: true.
 [[nodiscard]] bool argmax_flips(std::span<const float> reference, std::span<const float> other);
 
-/// True if any label crosses probability 1/2, logit 0, or is NaN.
+/// True if any label crosses probability 1/2, logit 0, or is not finite.
 [[nodiscard]] bool threshold_flips(std::span<const float> reference, std::span<const float> other);
 
 /// How far one decision of argmax was from another, and how far it moved.
@@ -50,7 +50,7 @@ struct DecisionMargin {
 };
 
 /// Both of one row of at least two logits; of equals the first counts. The shift is infinite where
-/// the other has no such margin, for a NaN.
+/// a number of the other is not finite, so that it decides nothing.
 [[nodiscard]] DecisionMargin decision_margin(std::span<const float> reference,
                                              std::span<const float> other);
 
@@ -74,12 +74,12 @@ struct DecisionMargin {
 [[nodiscard]] double mcnemar_p(int64_t broken, int64_t fixed);
 
 /// With 95 % confidence, one-sided, the median of what these values were drawn from is at least
-/// this: the order statistic that the binomial distribution gives. The least of fewer than five
-/// values, NaN for none.
+/// this: the order statistic that the binomial distribution gives. -infinity for fewer than five
+/// values, NaN if one is.
 [[nodiscard]] double median_lower_95(std::span<const double> values);
 
 /// With 95 % confidence, one-sided, the mean is at most this: mean + 1.645 standard errors, which
-/// takes the mean of many values as normal. The mean itself for one value, NaN for none.
+/// takes the mean of many values as normal. Infinity for fewer than two values, NaN if one is.
 [[nodiscard]] double mean_upper_95(std::span<const double> values);
 
 /// The same for a rank correlation seen over `count` pairs: Fisher's z with Bonett and Wright's

@@ -168,16 +168,20 @@ TEST(Agreement, ExactTestsAndLowerBoundsAreScipys) {
 }
 
 TEST(Agreement, BoundsOfMeansMediansAndRanks) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
   std::vector<double> values;
   for (int i = 0; i < 20; ++i) values.push_back(19 - i);
   // Of 20 fair coins 5 or fewer fall heads with chance 0.021, 6 or fewer with 0.058.
   EXPECT_EQ(median_lower_95(values), 5);
-  EXPECT_EQ(median_lower_95(std::vector<double>{3, 1, 2, 4}), 1);
-  EXPECT_TRUE(std::isnan(median_lower_95({})));
+  EXPECT_EQ(median_lower_95(std::vector<double>{3, 1, 2, 4, 5}), 1);
+  EXPECT_EQ(median_lower_95(std::vector<double>{3, 1, 2, 4}), -infinity);
+  EXPECT_EQ(median_lower_95({}), -infinity);
+  EXPECT_TRUE(std::isnan(median_lower_95(std::vector<double>{1, std::nan("")})));
   // Variance of 0..19 is 35, over 20 values 1.75.
   EXPECT_NEAR(mean_upper_95(values), 9.5 + 1.6448536269514722 * std::sqrt(1.75), kTolerance);
-  EXPECT_EQ(mean_upper_95(std::vector<double>{2}), 2);
-  EXPECT_TRUE(std::isnan(mean_upper_95({})));
+  EXPECT_EQ(mean_upper_95(std::vector<double>{2}), infinity);
+  EXPECT_EQ(mean_upper_95({}), infinity);
+  EXPECT_TRUE(std::isnan(mean_upper_95(std::vector<double>{std::nan("")})));
   EXPECT_NEAR(spearman_lower_95(0.9, 50), 0.8299040524445388, 1e-12);
   EXPECT_NEAR(spearman_lower_95(0.999, 103), 0.9985044066758574, 1e-12);
   EXPECT_GT(spearman_lower_95(1.0, 100), 0.999999);
@@ -186,15 +190,23 @@ TEST(Agreement, BoundsOfMeansMediansAndRanks) {
 
 // A model whose numbers overflow decides nothing, though the first of its logits would count as the
 // greatest and none as above 0.
-TEST(Agreement, NotANumberAgreesWithNothing) {
+TEST(Agreement, NumbersThatAreNotFiniteAgreeWithNothing) {
   const std::vector<float> reference = {2, 1, -1};
-  const std::vector<float> none(3, std::numeric_limits<float>::quiet_NaN());
   const std::vector<float> low = {-2, -1, -1};
-  EXPECT_TRUE(argmax_flips(reference, none));
-  EXPECT_TRUE(argmax_flips(none, none));
-  EXPECT_TRUE(threshold_flips(low, none));
-  const DecisionMargin rows[] = {decision_margin(reference, none), decision_margin(low, none)};
-  EXPECT_EQ(expected_flips(rows), 1);
+  const float huge = std::numeric_limits<float>::infinity();
+  for (const float none : {std::numeric_limits<float>::quiet_NaN(), huge, -huge}) {
+    const std::vector<float> nothing(3, none);
+    const std::vector<float> part = {2, 1, none};
+    for (const std::vector<float>& other : {nothing, part}) {
+      EXPECT_TRUE(argmax_flips(reference, other)) << none;
+      EXPECT_TRUE(argmax_flips(other, other)) << none;
+      EXPECT_TRUE(threshold_flips(low, other)) << none;
+      EXPECT_TRUE(threshold_flips(other, other)) << none;
+      const DecisionMargin rows[] = {decision_margin(reference, other),
+                                     decision_margin(low, other)};
+      EXPECT_EQ(expected_flips(rows), 1) << none;
+    }
+  }
 }
 
 TEST(Agreement, ProductsAndDistances) {

@@ -140,8 +140,8 @@ bool keep_truth(const LoadedModel& model, const std::vector<TextRow>& rows) {
 }
 
 // Every second one is held out. A text that comes again goes where it went before: what was looked
-// at measures nothing, and a text that is measured twice would be counted as two.
-// What was held out of what, by its words.
+// at measures nothing, and a text that is measured twice would be counted as two. Gives for the
+// words of each whether it is held out.
 std::map<std::string, bool> divide(std::vector<TextRow> rows, CalibrationRows& parts) {
   std::map<std::string, bool> held_out;
   for (TextRow& row : rows) {

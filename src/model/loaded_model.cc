@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/file_states.h"
 #include "base/json.h"
+#include "base/length_limit.h"
 #include "base/log.h"
 #include "formats/sentence_transformers.h"
 #include "graph/mark_switches.h"
@@ -87,7 +88,7 @@ int64_t sum_constants(const graph::Graph& graph, Measure measure) {
 int64_t longest_input(int64_t asked, std::optional<int64_t> sentence_bert,
                       std::optional<int64_t> tokenizer, int64_t positions) {
   const int64_t wanted = asked > 0 ? asked : sentence_bert.value_or(tokenizer.value_or(positions));
-  return positions > 0 ? std::min(wanted, positions) : wanted;
+  return tighter_limit(wanted, positions);
 }
 
 // max_seq_length, but for lengths of queries and documents that a folder of vectors of tokens
@@ -329,11 +330,7 @@ void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOp
          "; make one from the checkpoint with tamis optimize --task ",
          tasks::task_name(*options.task));
   }
-  if (options.max_length > 0) {
-    const bool any = manifest_.max_length == 0;
-    manifest_.max_length =
-        any ? options.max_length : std::min(options.max_length, manifest_.max_length);
-  }
+  manifest_.max_length = tighter_limit(options.max_length, manifest_.max_length);
   if (options.tokenizer) {
     // As it was certified, whatever the files beside it say.
     tokenizer_ = std::make_unique<tokenizer::Tokenizer>(

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include "base/error.h"
@@ -20,7 +19,6 @@ namespace {
 using tasks::TaskKind;
 
 constexpr auto kInvalid = ErrorCode::kInvalidArgument;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 template <typename Has>
 bool any(std::span<const TextRow> rows, Has has) {
@@ -125,9 +123,7 @@ class EmbedMeasure final : public Measure {
     against.compared = static_cast<int64_t>(cosines_.size());
     against.cosine_median = math::quantile(cosines_, 0.5);
     against.cosine_p01 = math::quantile(cosines_, 0.01);
-    // That the least of four lies above the median of all has a chance of 0.5^4, over 5 %.
-    constexpr size_t kLeastTexts = 5;
-    against.cosine_lower_95 = cosines_.size() < kLeastTexts ? -1 : math::median_lower_95(cosines_);
+    against.cosine_lower_95 = math::median_lower_95(cosines_);
     for (const double cosine : cosines_) {
       against.divergence += (1 - cosine) / static_cast<double>(cosines_.size());
     }
@@ -380,8 +376,7 @@ Agreement Differences::agreement() const {
   double sum = 0;
   for (const double kl : kls) sum += kl;
   agreement.kl = agreement.divergence = sum / static_cast<double>(kls.size());
-  // One text says nothing of the next.
-  agreement.kl_upper_95 = kls.size() < 2 ? kInfinity : math::mean_upper_95(kls);
+  agreement.kl_upper_95 = math::mean_upper_95(kls);
   return agreement;
 }
 

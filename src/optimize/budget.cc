@@ -179,6 +179,13 @@ BudgetLoss loss_of(const Evaluation& evaluation, const Budget& budget) {
   return {};
 }
 
+void require_known(const Evaluation& same, const Budget& budget) {
+  const BudgetLoss loss = loss_of(same, budget);
+  if (!std::isnan(loss.estimate) && !std::isnan(loss.upper_95)) return;
+  fail(kInvalid, "--budget ", row_of(budget.metric).name,
+       ": the held-out texts do not give it; fp32's answers to them are all alike, or too few");
+}
+
 double deciding_loss(const BudgetLoss& loss, const Budget& budget) {
   return budget.certify ? loss.upper_95 : loss.estimate;
 }

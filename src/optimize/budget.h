@@ -54,6 +54,10 @@ struct BudgetLoss {
 /// has what is needed.
 [[nodiscard]] BudgetLoss loss_of(const Evaluation& evaluation, const Budget& budget);
 
+/// Throws Error{kInvalidArgument} if the texts cannot tell any two models apart by the budget's
+/// figure. `same`: one model's answers to them, held against themselves.
+void require_known(const Evaluation& same, const Budget& budget);
+
 /// The loss that decides.
 [[nodiscard]] double deciding_loss(const BudgetLoss& loss, const Budget& budget);
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "formats/test_util.h"
 
 namespace tamis::api {
@@ -70,6 +72,22 @@ TEST(Budget, ExpectedFlipsCountTwiceWhereTheyAreMoreThanTheCounted) {
   EXPECT_DOUBLE_EQ(loss_of(evaluation, parse_budget("flips=0.5%")).estimate, 0.008);
   evaluation.against->flips = 2;
   EXPECT_DOUBLE_EQ(loss_of(evaluation, parse_budget("flips=0.5%")).estimate, 0.01);
+}
+
+// NaN is what scores that are all alike, or of a single text, have for a rank correlation.
+TEST(Budget, IsRefusedWhereTheTextsCannotGiveIt) {
+  Evaluation same;
+  same.against.emplace();
+  const Budget budget = parse_budget("spearman=0.999");
+  same.against->spearman = std::nan("");
+  same.against->spearman_lower_95 = -1;
+  expect_error(ErrorCode::kInvalidArgument, "--budget spearman: the held-out texts do not give it",
+               [&] { require_known(same, budget); });
+  same.against->spearman = 1;
+  require_known(same, budget);
+  same.against->spearman.reset();
+  expect_error(ErrorCode::kInvalidArgument, "they are all alike, or too few",
+               [&] { require_known(same, budget); });
 }
 
 TEST(Budget, TheBoundIsBesideTheEstimate) {

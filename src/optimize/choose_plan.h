@@ -58,7 +58,10 @@ struct PlanChoice {
   int64_t held_out = 0;    ///< rows measured on
   std::string cost_table;  ///< the CPU that PlanRow::table_us was measured on
   std::vector<SensitivityRow> sensitivities;
+
   [[nodiscard]] const PlanRow& row() const { return rows[chosen]; }
+  /// The 95 % bound of the chosen plan keeps the budget.
+  [[nodiscard]] bool certified() const { return met && row().loss.upper_95 <= budget.limit; }
 };
 
 struct ChooseOptions {
@@ -71,8 +74,7 @@ struct ChooseOptions {
 
 /// `model` is the checkpoint in fp32 that `held_out` compares with, `tables` what `calibrated` was
 /// made of; their evaluation, where there is one, is that of the first plan. Throws what evaluate()
-/// throws, and as check_budget() and loss_of(); Error{kInvalidArgument} if the held-out texts do
-/// not give the budget's figure.
+/// throws, and loss_of().
 [[nodiscard]] PlanChoice choose_plan(const LoadedModel& model, const StoredTables& tables,
                                      const Calibrated& calibrated, HeldOut& held_out,
                                      const ChooseOptions& options);

@@ -196,7 +196,8 @@ TEST(Evaluate, BoundsOfFewTextsBoundNothing) {
   const auto embed = load("bert-base");
   std::string rows;
   for (int i = 0; i < 4; ++i) rows += cat("{\"text\":\"Text number ", i, ".\"}\n");
-  EXPECT_EQ(run(*embed, rows, embed.get()).against->cosine_lower_95, -1);
+  EXPECT_EQ(run(*embed, rows, embed.get()).against->cosine_lower_95,
+            -std::numeric_limits<double>::infinity());
   rows += "{\"text\":\"One more.\"}\n";
   EXPECT_NEAR(*run(*embed, rows, embed.get()).against->cosine_lower_95, 1, 1e-12);
   const auto classify = load("bert-sequence-classification");

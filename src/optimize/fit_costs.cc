@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/engine.h"
+#include "kernels/reference/gemm_args.h"
 #include "optimize/format.h"
 #include "quant/cost.h"
 #include "quant/plain_plan.h"
@@ -24,7 +25,6 @@ using graph::OpKind;
 using quant::CostOp;
 
 constexpr int64_t kTokens = 128;
-constexpr int64_t kMostOutliers = 8;
 
 std::shared_ptr<const Tensor> random_tensor(const Shape& shape) {
   std::mt19937 engine(3);
@@ -154,9 +154,9 @@ class SetFit {
   // All columns that a layer may have at once, so that their cost stands out of the noise.
   void outliers() const {
     const auto [n, k] = kOutlierSize;
-    const double with = ns_a_token(matmul_graph(n, k, true, kMostOutliers), false);
+    const double with = ns_a_token(matmul_graph(n, k, true, kernels::kMaxOutliers), false);
     const double without = ns_a_token(matmul_graph(n, k, true, 0), false);
-    add("Outlier", n, 1, std::max(0.0, (with - without) / kMostOutliers));
+    add("Outlier", n, 1, std::max(0.0, (with - without) / kernels::kMaxOutliers));
   }
 
   void rows(int64_t width) const {

@@ -53,6 +53,8 @@ void HeldOut::run_reference(Runner& reference) {
   }
 }
 
+Evaluation HeldOut::compare_reference() const { return evaluate_runs(reference_, all_rows_); }
+
 Evaluation HeldOut::compare(Runner& runner) const {
   std::vector<Run> runs(encoded_.size());
   runner.run(encoded_, kMaxBatchTokens, [&](size_t i, std::span<const tasks::OutputView> outputs) {

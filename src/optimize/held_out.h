@@ -23,6 +23,8 @@ class HeldOut {
 
   [[nodiscard]] int64_t rows() const { return static_cast<int64_t>(rows_.size()); }
 
+  /// The reference against itself: which figures the rows give at all.
+  [[nodiscard]] Evaluation compare_reference() const;
   /// Another plan of the model against the reference, on all rows.
   [[nodiscard]] Evaluation compare(Runner& runner) const;
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/file_states.h"
+#include "base/length_limit.h"
 #include "base/staged_folder.h"
 #include "formats/sentence_transformers.h"
 #include "graph/mark_switches.h"
@@ -278,7 +279,7 @@ class Optimization {
     Budget budget = options_.budget.value_or(default_budget(task, problem));
     budget.certify = budget.certify || options_.certify;
     check_budget(budget, task, problem);
-    report_.scheme = options_.quantize.tensorrt ? "trt" : quant::scheme_name(load_.scheme);
+    report_.scheme = name_of(quant::kSchemeForms, {load_.scheme, options_.quantize.tensorrt});
     if (options_.measure && quant::needs_simulation(checkpoint_->marked_graph())) {
       fail(ErrorCode::kInvalidArgument, "--measure: integers of scheme ", report_.scheme,
            ", as marked, are simulated in float here, whose time says nothing of theirs; leave it "
@@ -287,8 +288,10 @@ class Optimization {
     const CalibrationRows rows =
         split_rows(*checkpoint_, options_.calibration, options_.calibration_file);
     report_.calibration_source = rows.source;
+    report_.calibrated_on = static_cast<int64_t>(rows.used.size());
     stage("running fp32", 0.02);
     HeldOut held_out(*checkpoint_, checkpoint_->runner(), rows.held_out, rows.held_source);
+    require_known(held_out.compare_reference(), budget);
     const StoredTables tables =
         choose_tables(checkpoint_->marked_graph(), options_.embeddings,
                       options_.budget ? std::optional<Budget>(budget) : std::nullopt,
@@ -337,17 +340,15 @@ class Optimization {
 }  // namespace
 
 void set_scheme(OptimizeOptions& options, std::string_view name) {
-  const bool tensorrt = name == "trt";
-  const std::optional<quant::Scheme> scheme =
-      tensorrt ? quant::Scheme::kStatic : quant::find_scheme(name);
-  if (!scheme) {
+  const std::optional<quant::SchemeForm> form = value_named(quant::kSchemeForms, name);
+  if (!form) {
     fail(ErrorCode::kInvalidArgument, "there is no scheme \"", name, "\"; accepted are ",
-         quant::list_schemes("trt"));
+         names_in(quant::kSchemeForms, " and "));
   }
-  options.quantize.tensorrt = tensorrt;
-  options.model.scheme = *scheme;
+  options.quantize.tensorrt = form->tensorrt;
+  options.model.scheme = form->scheme;
   // Whole, or not at all.
-  if (tensorrt) {
+  if (form->tensorrt) {
     options.model.enable.insert(options.model.enable.begin(), "*.matmul_quantizer_*");
   }
 }
@@ -404,7 +405,7 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
 
   work.stage("timing", 0.93);
   for (const ReportShape& shape : kShapes) {
-    const ReportShape fitting{shape.batch, std::min(shape.seq, made->manifest().max_length)};
+    const ReportShape fitting{shape.batch, tighter_limit(shape.seq, made->manifest().max_length)};
     report.latency.push_back(time_shape(fitting, work.checkpoint(), *made, options.seconds));
   }
   report.unchecked = unchecked_of(report);

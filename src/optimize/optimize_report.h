@@ -39,7 +39,8 @@ struct OptimizeReport {
   std::string scheme;                                 ///< as set_scheme() reads it
   double float_work = 1;           ///< share of the products' multiplications that stay in float
   bool simulated = false;          ///< the plan runs in float, its integers simulated
-  std::string calibration_source;  ///< what the texts were
+  std::string calibration_source;  ///< what the texts were, those held out among them
+  int64_t calibrated_on = 0;       ///< of these texts
   std::optional<PlanChoice> choice;
   std::vector<quant::QuantizerInfo> quantizers;  ///< of the bundle
   EmbeddingChoice embeddings;

@@ -346,7 +346,7 @@ INSTANTIATE_TEST_SUITE_P(All, EveryScheme,
                          testing::Values(quant::Scheme::kNative, quant::Scheme::kStatic,
                                          quant::Scheme::kOrt),
                          [](const auto& row) {
-                           return std::string(quant::scheme_name(row.param));
+                           return std::string(name_of(quant::kSchemeForms, {row.param}));
                          });
 
 TEST(OptimizeAuto, RefusesTextsThatCannotServe) {

@@ -1,6 +1,7 @@
 #include "optimize/report.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -34,7 +35,7 @@ std::string front_lines(const PlanChoice& choice) {
   std::string text = cat("  plans that no other beats (us a token ", price_text(choice), "):\n");
   for (const PlanRow* row : front) {
     text += format("  %s %-28s %8.2f us%s  %s%s\n", row == &choice.row() ? "*" : " ",
-                   row->name.c_str(), price_us(*row), is_estimate(*row) ? " estimated" : "",
+                   row->name.c_str(), price_us(*row), row->simulated ? " estimated" : "",
                    agreement_text(row->evaluation).c_str(), row->met ? "" : "  (over the budget)");
   }
   return text;
@@ -42,11 +43,11 @@ std::string front_lines(const PlanChoice& choice) {
 
 std::string choice_lines(const OptimizeReport& report) {
   const PlanChoice& choice = *report.choice;
-  std::string text = cat("  calibrated on ", report.calibration_source, "; ", choice.held_out,
-                         " of them held out\n");
+  std::string text = cat("  calibrated on ", report.calibrated_on, " of ",
+                         report.calibration_source, "; measured on ", choice.held_out, " others\n");
   text += cat("  against fp32: ", agreement_text(choice.row().evaluation), "\n  budget ",
               budget_text(choice.budget), ": ", choice.met ? "kept" : "NOT kept", ", ",
-              certificate_text(choice, choice.row()), "\n");
+              certificate_text(choice), "\n");
   if (report.simulated) {
     text +=
         cat("  the ", report.scheme, " form is simulated exactly in float: no speed-up here; ",
@@ -64,8 +65,6 @@ std::string choice_lines(const OptimizeReport& report) {
 }  // namespace
 
 double price_us(const PlanRow& row) { return row.clock_us.value_or(row.table_us); }
-
-bool is_estimate(const PlanRow& row) { return row.simulated; }
 
 std::string price_text(const PlanChoice& choice) {
   if (choice.row().clock_us) return "by the clock, 8 x 128 tokens";
@@ -102,17 +101,15 @@ std::string agreement_text(const Evaluation& evaluation) {
   return text;
 }
 
-std::string certificate_text(const PlanChoice& choice, const PlanRow& row) {
+std::string certificate_text(const PlanChoice& choice) {
+  const PlanRow& row = choice.row();
   const Agreement against = row.evaluation.against.value_or(Agreement{});
   const bool ranks = choice.budget.metric == BudgetMetric::kSpearman;
   const int64_t compared = ranks ? against.scores : against.compared;
-  if (choice.gave_up) {
-    return cat("not certified at n=", compared,
-               ": no faster plan keeps it, so this is the checkpoint");
-  }
-  const bool certified = row.loss.upper_95 <= choice.budget.limit;
-  return cat(certified ? "certified" : "not certified", " at n=", compared, ": ",
-             loss_text(row.loss.upper_95, choice.budget.metric), " with 95 % confidence");
+  const std::string text = cat(choice.certified() ? "" : "not ", "certified at n=", compared, ": ");
+  if (choice.gave_up) return text + "no faster plan keeps it, so this is the checkpoint";
+  if (std::isinf(row.loss.upper_95)) return text + "too few for a bound";
+  return cat(text, loss_text(row.loss.upper_95, choice.budget.metric), " with 95 % confidence");
 }
 
 std::string embeddings_text(const EmbeddingChoice& embeddings) {

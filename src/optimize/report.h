@@ -25,17 +25,15 @@ namespace tamis::api {
 
 // For the reports' own files.
 
-/// "certified at n=200: at most 0.4 % with 95 % confidence", or not.
-[[nodiscard]] std::string certificate_text(const PlanChoice& choice, const PlanRow& row);
-/// "cosine 0.99984, 1 % quantile 0.9994" or "flips 0.1 %, KL 1.6e-05".
+/// "certified at n=600: 0.498 % with 95 % confidence", or not.
+[[nodiscard]] std::string certificate_text(const PlanChoice& choice);
+/// "cosine 0.99984, 1 % quantile 0.99940" or "flips 0.1 % (1 of 1000), KL 1.6e-05".
 [[nodiscard]] std::string agreement_text(const Evaluation& evaluation);
 /// "fp16, 46.2 MiB before, 23.1 MiB after; they alone: cosine 1.00000, 1 % quantile 1.00000".
 [[nodiscard]] std::string embeddings_text(const EmbeddingChoice& embeddings);
 /// Microseconds a token: by the clock if the plan was timed, else by the table or an estimate.
 [[nodiscard]] double price_us(const PlanRow& row);
-/// Whether that is an estimate.
-[[nodiscard]] bool is_estimate(const PlanRow& row);
-/// What the plans' microseconds are: "by the cost table, one thread, 128 tokens".
+/// What the plans' microseconds are: "by the cost table amd_zen4, one thread, 128 tokens".
 [[nodiscard]] std::string price_text(const PlanChoice& choice);
 
 }  // namespace tamis::api

@@ -166,12 +166,12 @@ std::string plan_table(const PlanChoice& choice) {
       "<table class='sort'><thead><tr><th>plan</th><th>us a token</th><th>agreement with fp32</th>"
       "<th>95 % bound</th><th>budget</th><th>front</th></tr></thead><tbody>\n";
   for (const PlanRow& row : choice.rows) {
-    html += cat(
-        "<tr", &row == &choice.row() ? " class='chosen'" : "", "><td>", escape_html(row.name),
-        format("</td><td>%.3f%s</td><td>", price_us(row), is_estimate(row) ? " (estimated)" : ""),
-        escape_html(agreement_text(row.evaluation)), "</td><td>",
-        loss_text(row.loss.upper_95, choice.budget.metric), "</td><td>", row.met ? "kept" : "over",
-        "</td><td>", row.on_front ? "yes" : "", "</td></tr>\n");
+    html +=
+        cat("<tr", &row == &choice.row() ? " class='chosen'" : "", "><td>", escape_html(row.name),
+            format("</td><td>%.3f%s</td><td>", price_us(row), row.simulated ? " (estimated)" : ""),
+            escape_html(agreement_text(row.evaluation)), "</td><td>",
+            loss_text(row.loss.upper_95, choice.budget.metric), "</td><td>",
+            row.met ? "kept" : "over", "</td><td>", row.on_front ? "yes" : "", "</td></tr>\n");
   }
   return html + "</tbody></table>\n";
 }
@@ -183,7 +183,7 @@ std::string choice_section(const OptimizeReport& report) {
                          " held-out texts: ", escape_html(agreement_text(row.evaluation)),
                          ".<br>Budget ", escape_html(budget_text(choice.budget)), ": <span class='",
                          choice.met ? "kept'>kept" : "broken'>not kept", "</span>, ",
-                         certificate_text(choice, row), ".</p>\n");
+                         certificate_text(choice), ".</p>\n");
   html +=
       cat("<h2>Speed against accuracy</h2>\n<p>Each point is a plan that was measured on the "
           "held-out texts; filled ones are beaten by no other, the large one is this bundle. "
@@ -245,9 +245,9 @@ std::string quantizer_table(const OptimizeReport& report) {
 std::string quantization_section(const OptimizeReport& report) {
   const quant::QuantizeReport& quantization = *report.quantization;
   std::string html =
-      cat("<h2>Calibration</h2>\n<p>", escape_html(report.calibration_source), "; ",
-          quantization.sequences, " sequences, ", quantization.tokens, " tokens were looked at. ",
-          "Scheme ", report.scheme,
+      cat("<h2>Calibration</h2>\n<p>On ", report.calibrated_on, " of ",
+          escape_html(report.calibration_source), "; ", quantization.sequences, " sequences, ",
+          quantization.tokens, " tokens were looked at. ", "Scheme ", report.scheme,
           report.simulated ? ", simulated exactly in float: no speed-up here." : ".", "</p>\n");
   if (!quantization.dead.empty()) {
     html +=

@@ -51,7 +51,7 @@ void write_choice(JsonWriter& json, const PlanChoice& choice) {
   json.key("budget").begin_object().member("asked", budget_flag(choice.budget));
   json.member("metric_limit", choice.budget.limit).member("certify", choice.budget.certify);
   json.member("decides", choice.decides).member("kept", choice.met);
-  json.member("certified", choice.met && choice.row().loss.upper_95 <= choice.budget.limit);
+  json.member("certified", choice.certified());
   json.member("held_out", choice.held_out).end_object();
   json.member("cost_table", choice.cost_table);
   json.member("chosen", static_cast<int64_t>(choice.chosen)).key("plans").begin_array();
@@ -69,6 +69,7 @@ void write_choice(JsonWriter& json, const PlanChoice& choice) {
 
 void write_quantization(JsonWriter& json, const OptimizeReport& report) {
   json.key("quantization").begin_object().member("calibration", report.calibration_source);
+  json.member("calibrated_on", report.calibrated_on);
   json.member("scheme", report.scheme).member("simulated", report.simulated);
   json.member("float_work", report.float_work);
   json.member("sequences", report.quantization->sequences);

@@ -24,8 +24,6 @@ using graph::Quantizer;
 using graph::QuantScheme;
 using graph::ValueId;
 
-constexpr std::string_view kSchemeNames[] = {"native", "static", "ort"};
-
 QuantScheme activation_scheme(Scheme scheme) {
   switch (scheme) {
     case Scheme::kNative:
@@ -224,31 +222,6 @@ void switch_marks(Graph& graph, std::span<const std::string> globs, bool on) {
 }
 
 }  // namespace
-
-std::string_view scheme_name(Scheme scheme) { return kSchemeNames[static_cast<size_t>(scheme)]; }
-
-std::optional<Scheme> find_scheme(std::string_view name) {
-  for (size_t i = 0; i < std::size(kSchemeNames); ++i) {
-    if (kSchemeNames[i] == name) return static_cast<Scheme>(i);
-  }
-  return std::nullopt;
-}
-
-Scheme scheme_from_name(std::string_view name) {
-  if (const auto found = find_scheme(name)) return *found;
-  fail(ErrorCode::kInvalidArgument, "there is no scheme \"", name, "\"; accepted are ",
-       list_schemes());
-}
-
-std::string list_schemes(std::string_view more) {
-  std::vector<std::string_view> names(std::begin(kSchemeNames), std::end(kSchemeNames));
-  if (!more.empty()) names.push_back(more);
-  std::string list;
-  for (size_t i = 0; i < names.size(); ++i) {
-    list += cat(i == 0 ? "" : i + 1 < names.size() ? ", " : " and ", names[i]);
-  }
-  return list;
-}
 
 void add_marks(Graph& graph, Scheme scheme) {
   const Position position(graph);

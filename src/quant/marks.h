@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/named.h"
 #include "graph/graph.h"
 
 namespace tamis::quant {
@@ -26,14 +27,18 @@ enum class Scheme {
   kOrt,     ///< asymmetric u8 per tensor, ONNX Runtime's
 };
 
-/// "native", "static", "ort".
-[[nodiscard]] std::string_view scheme_name(Scheme scheme);
-/// Nothing for a name of no scheme.
-[[nodiscard]] std::optional<Scheme> find_scheme(std::string_view name);
-/// Throws Error{kInvalidArgument} listing the schemes.
-[[nodiscard]] Scheme scheme_from_name(std::string_view name);
-/// For messages: "native, static and ort", or with one of the caller's behind them.
-[[nodiscard]] std::string list_schemes(std::string_view more = {});
+/// What --scheme names: how activations become integers, and whether the plan has TensorRT's form
+/// (QuantizeOptions::tensorrt).
+struct SchemeForm {
+  Scheme scheme = Scheme::kNative;
+  bool tensorrt = false;
+
+  friend bool operator==(const SchemeForm&, const SchemeForm&) = default;
+};
+inline constexpr Named<SchemeForm> kSchemeForms[] = {{"native", {Scheme::kNative}},
+                                                     {"static", {Scheme::kStatic}},
+                                                     {"ort", {Scheme::kOrt}},
+                                                     {"trt", {Scheme::kStatic, true}}};
 
 /// Marks the graph: both operands of every linear layer, of attention's two products, and of the
 /// additions that a LayerNormalization after the first attention reads. On are the linear layers

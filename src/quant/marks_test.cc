@@ -88,10 +88,6 @@ TEST(Marks, FollowTheScheme) {
   add_marks(graph, Scheme::kOrt);
   EXPECT_EQ(list_quantizers(graph)[0].scheme, graph::QuantScheme::kStaticU8);
   EXPECT_EQ(list_quantizers(graph).size(), 24u);
-  for (const Scheme scheme : {Scheme::kNative, Scheme::kStatic, Scheme::kOrt}) {
-    EXPECT_EQ(scheme_from_name(scheme_name(scheme)), scheme);
-  }
-  EXPECT_THROW((void)scheme_from_name("dynamic"), Error);
 }
 
 // A module that runs twice has one set of quantizers: the second layer reads the same parameters.

@@ -228,7 +228,7 @@ TEST(Quantize, MakesEveryMarkedLinearInteger) {
   const engine::PackedBatch batches[] = {texts.batch()};
   for (const Scheme scheme : {Scheme::kNative, Scheme::kStatic, Scheme::kOrt}) {
     for (const bool fused : {true, false}) {
-      SCOPED_TRACE(cat(scheme_name(scheme), fused ? " fused" : ""));
+      SCOPED_TRACE(cat(name_of(kSchemeForms, {scheme}), fused ? " fused" : ""));
       const graph::Graph graph = marked(scheme, fused);
       ThreadPool one(1);
       ThreadPool three(3);

@@ -6,6 +6,8 @@
 
 #include "tasks/steps.h"
 
+#include "base/length_limit.h"
+
 namespace tamis::tasks {
 
 namespace {
@@ -14,9 +16,6 @@ const LateInteraction& late_interaction(const TaskModel& model) {
   if (model.late_interaction) return *model.late_interaction;
   fail(ErrorCode::kUnsupported, "the model has no vectors of tokens to compare");
 }
-
-// The shortest of the lengths that are given.
-int64_t shortest(int64_t a, int64_t b) { return a == 0 || b == 0 ? a + b : std::min(a, b); }
 
 void insert_token(Sequence& sequence, size_t place, int32_t id) {
   const auto at = static_cast<std::ptrdiff_t>(std::min(place, sequence.ids.size()));
@@ -46,7 +45,7 @@ void append_side(std::string_view text, bool query, const Truncation& truncation
   const LateInteraction& late = late_interaction(model);
   const LateSide& side = query ? late.query : late.document;
   Truncation own = truncation;
-  own.max_length = shortest(truncation.max_length, side.length);
+  own.max_length = tighter_limit(truncation.max_length, side.length);
   tokenizer::EncodeOptions options = encode_options(own, model);
   const int64_t length = options.max_length;
   if (side.marker && length > 0) {

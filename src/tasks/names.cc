@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "base/named.h"
 
 // The names of tasks and of their options' values, and which tasks answer for others: apart from
 // the tasks themselves, so that what only reads names (the manifest's fuzz target) needs nothing
@@ -23,20 +24,6 @@ constexpr TaskRow kTasks[] = {
 };
 static_assert(std::size(kTasks) == std::variant_size_v<TaskOptions>);
 static_assert(std::size(kTasks) == std::variant_size_v<TaskResult>);
-
-template <typename T>
-struct Named {
-  std::string_view name;
-  T value;
-};
-
-template <typename T, size_t n>
-std::optional<T> find_name(const Named<T> (&rows)[n], std::string_view name) {
-  for (const auto& row : rows) {
-    if (row.name == name) return row.value;
-  }
-  return std::nullopt;
-}
 
 }  // namespace
 
@@ -67,7 +54,7 @@ std::optional<ScoreFunction> score_function_from_name(std::string_view name) {
   static constexpr Named<ScoreFunction> kRows[] = {{"softmax", ScoreFunction::kSoftmax},
                                                    {"sigmoid", ScoreFunction::kSigmoid},
                                                    {"none", ScoreFunction::kNone}};
-  return find_name(kRows, name);
+  return value_named(kRows, name);
 }
 
 std::optional<Aggregation> aggregation_from_name(std::string_view name) {
@@ -76,7 +63,7 @@ std::optional<Aggregation> aggregation_from_name(std::string_view name) {
                                                  {"first", Aggregation::kFirst},
                                                  {"average", Aggregation::kAverage},
                                                  {"max", Aggregation::kMax}};
-  return find_name(kRows, name);
+  return value_named(kRows, name);
 }
 
 bool can_answer(TaskKind loaded, TaskKind asked) {

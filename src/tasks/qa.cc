@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/length_limit.h"
 #include "tasks/code_points.h"
 #include "tasks/steps.h"
 
@@ -28,10 +29,9 @@ tokenizer::EncodeOptions window_options(const QaOptions& options, const TaskMode
   check_least("top_k", options.top_k, 1);
   check_least("max_answer_len", options.max_answer_len, 1);
   // 384 and 128: the pipeline's defaults.
-  const int64_t longest = model.max_length > 0 ? model.max_length : int64_t{1} << 30;
-  const int64_t length = options.max_seq_len.value_or(std::min<int64_t>(longest, 384));
-  if (length > longest) {
-    fail(ErrorCode::kInvalidArgument, "max_seq_len must be at most the model's ", longest,
+  const int64_t length = options.max_seq_len.value_or(tighter_limit(384, model.max_length));
+  if (length > tighter_limit(length, model.max_length)) {
+    fail(ErrorCode::kInvalidArgument, "max_seq_len must be at most the model's ", model.max_length,
          " tokens, not ", length);
   }
   const int64_t stride = options.doc_stride.value_or(std::min<int64_t>(length / 2, 128));

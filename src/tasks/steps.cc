@@ -4,6 +4,8 @@
 #include <numeric>
 #include <vector>
 
+#include "base/length_limit.h"
+
 namespace tamis::tasks {
 
 namespace {
@@ -85,11 +87,7 @@ void append_filled(const PairTexts& texts, const Truncation& truncation, const T
 tokenizer::EncodeOptions encode_options(const Truncation& truncation, const TaskModel& model) {
   check_least("max_length", truncation.max_length, 0);
   tokenizer::EncodeOptions options;
-  options.max_length = model.max_length;
-  if (truncation.max_length > 0 &&
-      (model.max_length == 0 || truncation.max_length < model.max_length)) {
-    options.max_length = truncation.max_length;
-  }
+  options.max_length = tighter_limit(truncation.max_length, model.max_length);
   options.truncation_side = truncation.side.value_or(model.tokenizer->truncation_side());
   options.offsets = false;
   options.details = false;

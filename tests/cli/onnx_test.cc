@@ -72,6 +72,21 @@ TEST(CliOnnx, ReadsACheckpointAsTheFamilyThatIsNamed) {
   EXPECT_FALSE(fs::exists(folder / "none"));
 }
 
+TEST(CliOnnx, RefusesFlagsOfARepository) {
+  const TempFolder folder;
+  for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
+           {"--response-cache"}, {"--name", "m"}, {"--device", "cpu"}, {"--backend", "tamis"}}) {
+    std::vector<std::string> arguments = {"export", kClassifier, "-o", folder / "none"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const Outcome refused = tamis(arguments);
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_NE(refused.err.find("--response-cache are of --format triton, not of onnx"),
+              std::string::npos)
+        << refused.err;
+  }
+  EXPECT_FALSE(fs::exists(folder / "none"));
+}
+
 TEST(CliOnnx, BecomesABundle) {
   const TempFolder folder;
   const Outcome outcome = tamis({"optimize", exported(), "-o", folder / "bundle", "--seconds", "0",

@@ -163,10 +163,15 @@ int measure(const std::vector<std::string>& arguments) {
   const auto number = [&](size_t i, size_t otherwise) {
     return arguments.size() > i ? std::stoul(arguments[i]) : otherwise;
   };
-  const std::string scheme = arguments.size() > 3 ? arguments[3] : "native";
-  quant::add_marks(graph, quant::scheme_from_name(scheme == "trt" ? "static" : scheme));
+  const std::string named = arguments.size() > 3 ? arguments[3] : "native";
+  const auto form = value_named(quant::kSchemeForms, named);
+  if (!form) {
+    fail(ErrorCode::kInvalidArgument, "scheme ", named, ": must be ",
+         names_in(quant::kSchemeForms));
+  }
+  quant::add_marks(graph, form->scheme);
   const std::string attention[] = {"*.matmul_quantizer_*"};
-  if (scheme == "trt") quant::apply_globs(graph, attention, {});
+  if (form->tensorrt) quant::apply_globs(graph, attention, {});
   passes::run_pipeline(graph);
   ThreadPool pool(2);
   const Texts calibration = calibration_texts(tokenizer, arguments[1], number(5, 250));
@@ -181,7 +186,7 @@ int measure(const std::vector<std::string>& arguments) {
     quant::QuantizeOptions options;
     options.treatments = recipe.treatments;
     options.outliers = recipe.outliers;
-    options.tensorrt = scheme == "trt";
+    options.tensorrt = form->tensorrt;
     const engine::PackedBatch batches[] = {calibration.batch()};
     const auto start = std::chrono::steady_clock::now();
     graph::Graph source = graph;

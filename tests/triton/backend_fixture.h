@@ -1,16 +1,17 @@
 // What the tests of the backend share: it, repositories of testdata's models, configs.
 //
-// Is: for backend_*_test.cc. Is not: the server (triton_double.h). May use: triton_double.
+// Is: for backend_*_test.cc. Is not: the server (triton_double.h). May use: triton_double,
+// formats/test_util.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <tamis/optimize.h>
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "formats/test_util.h"
 #include "tests/triton/triton_double.h"
 
 namespace tamis::triton_test {
@@ -32,18 +33,12 @@ class Repository {
  public:
   /// `source`: in testdata, or a whole path.
   explicit Repository(const std::filesystem::path& source) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "triton-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    std::filesystem::create_directory_symlink(testdata(source.string()), folder_ / "1");
+    std::filesystem::create_directory_symlink(testdata(source.string()), folder_.path() / "1");
   }
-  ~Repository() { std::filesystem::remove_all(folder_); }
-  Repository(const Repository&) = delete;
-  Repository& operator=(const Repository&) = delete;
-  [[nodiscard]] std::string path() const { return folder_.string(); }
+  [[nodiscard]] std::string path() const { return folder_.path().string(); }
 
  private:
-  std::filesystem::path folder_;
+  TempFolder folder_;
 };
 
 inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
@@ -51,23 +46,6 @@ inline std::string replaced(std::string text, const std::string& from, const std
   EXPECT_NE(at, std::string::npos) << from;
   return text.replace(at, from.size(), to);
 }
-
-/// A folder that goes away with the object.
-class Scratch {
- public:
-  Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "scratch-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    path_ = pattern;
-  }
-  ~Scratch() { std::filesystem::remove_all(path_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// A bundle of a checkpoint of testdata, in float: a tokenizer is read from one.
 class FloatBundle {
@@ -79,10 +57,10 @@ class FloatBundle {
     options.seconds = 0.01;
     static_cast<void>(optimize(testdata(checkpoint), path(), options));
   }
-  [[nodiscard]] std::string path() const { return (scratch_.path() / "bundle").string(); }
+  [[nodiscard]] std::string path() const { return (folder_.path() / "bundle").string(); }
 
  private:
-  Scratch scratch_;
+  TempFolder folder_;
 };
 
 /// A request of these inputs for these outputs.

@@ -260,8 +260,8 @@ TEST(TritonTexts, AModelOfPairsTakesNothingElse) {
 
 // What every request would be refused for is said when the model is loaded.
 TEST(TritonTexts, RefusesAtLoadWhatCannotBeAnswered) {
-  const Scratch scratch;
-  const fs::path reranker = scratch.path() / "reranker";
+  const TempFolder folder;
+  const fs::path reranker = folder.path() / "reranker";
   fs::create_directory(reranker);
   for (const auto& entry : fs::directory_iterator(testdata("models/bert-rerank"))) {
     fs::create_symlink(entry.path(), reranker / entry.path().filename());

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import unittest
 
 import numpy
@@ -31,11 +32,12 @@ class TamisBackendTest(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = common.Folder()
         export = cls.folder.export
-        repositories = [export(common.testdata("bert-base"), "embedder"),
+        repositories = [export(common.testdata("bert-base"), "embedder", "--response-cache"),
                         export(common.testdata("bert-sequence-classification"), "classifier"),
                         export(common.testdata("bert-token-classification"), "ner"),
                         export(common.testdata("bert-question-answering"), "qa"),
-                        export(common.testdata("bert-masked-lm"), "mask")]
+                        export(common.testdata("bert-masked-lm"), "mask"),
+                        export(common.testdata("bert-base"), "replaced")]
         cls.server = common.Server(repositories, "--cache-config=local,size=1048576")
         cls.protocols = [(tritonclient.http, cls.server.http()),
                          (tritonclient.grpc, cls.server.grpc())]
@@ -124,6 +126,19 @@ class TamisBackendTest(unittest.TestCase):
         traffic.stop()
         self.assertEqual(traffic.failures, [])
         self.assertGreater(traffic.done, 0)
+
+    def test_a_model_replaced_in_place_answers_by_itself(self):
+        client = self.server.http()
+        folder = self.folder.path / "replaced/replaced_inference"
+        for name in ("bert-base", "electra-base"):
+            shutil.rmtree(folder / "1")
+            shutil.copytree(common.testdata(name), folder / "1")
+            os.utime(folder / "config.pbtxt")
+            client.load_model("replaced_inference")
+            result = client.infer("replaced_inference",
+                                  [common.text_tensor(tritonclient.http, TEXTS)])
+            numpy.testing.assert_array_equal(result.as_numpy("embedding"),
+                                             embeddings(common.testdata(name), TEXTS))
 
     def test_a_contradicting_config_is_one_clear_error(self):
         client = self.server.http()

@@ -35,9 +35,10 @@ class RotaryStep final : public Step {
 
   void run(const StepContext& context) const noexcept override {
     const Share share = share_of(context.block->units(symbol_), context);
+    Frequencies last;
     for (int64_t row = share.begin; row < share.end;) {
       const int64_t place = place_of(context, row);
-      const RotaryTable::Rows angles = table_->rows(place, set_of(context, row));
+      const RotaryTable::Rows angles = table_->rows(place, set_of(context, row, last));
       int64_t count = std::min(angles.count, share.end - row);
       count = neighbors(context, row, place, count);
       run_rows(context, row, count, angles);
@@ -69,15 +70,24 @@ class RotaryStep final : public Step {
     return std::upper_bound(context.cu_seqlens, end, static_cast<int32_t>(token));
   }
 
-  // Which frequencies turn the row: its text's length, by its places where they are given, says.
-  [[nodiscard]] int64_t set_of(const StepContext& context, int64_t row) const {
+  /// Which frequencies turn a sequence: its length, by its places where they are given, says.
+  struct Frequencies {
+    const int32_t* end = nullptr;  // of the sequence, as end_of(); null: none
+    int64_t set = 0;
+  };
+
+  // Those of the row. `last`: of the row before, as the places of a sequence are read once.
+  [[nodiscard]] int64_t set_of(const StepContext& context, int64_t row, Frequencies& last) const {
     const int64_t token = token_of(context, row);
     if (long_from_ == 0 || token >= context.block->tokens()) return 0;
     const int32_t* end = end_of(context, token);
-    if (context.position_ids == nullptr) return *end - end[-1] > long_from_ ? 1 : 0;
-    const int32_t last =
-        *std::max_element(context.position_ids + end[-1], context.position_ids + *end);
-    return last >= long_from_ ? 1 : 0;
+    if (end != last.end) last = {end, last_place(context, end) >= long_from_ ? 1 : 0};
+    return last.set;
+  }
+
+  [[nodiscard]] static int32_t last_place(const StepContext& context, const int32_t* end) {
+    if (context.position_ids == nullptr) return *end - end[-1] - 1;
+    return *std::max_element(context.position_ids + end[-1], context.position_ids + *end);
   }
 
   // Of `most` rows from `row` on, how many are of its sequence and have the places that follow its

@@ -64,12 +64,12 @@ void Lane::make_room(const Extent& extent) {
   reserved_ = wanted;
 }
 
-void Lane::reserve(const Extent& extent) {
+size_t Lane::reserve(const Extent& extent) {
   const bool fits = extent.sequences <= reserved_.sequences && extent.tokens <= reserved_.tokens &&
                     extent.selected <= reserved_.selected;
   if (!fits) make_room(extent);
   plan_->layout(extent, memory_);
-  (void)plan_->arrays().layout(extent, array_offsets_);
+  return plan_->arrays().layout(extent, array_offsets_);
 }
 
 void Lane::launch(const Extent& extent) {
@@ -93,11 +93,10 @@ void Lane::launch(const Extent& extent) {
 void Lane::start(const engine::PackedBatch& batch) {
   const Extent rows = extent_of(batch);
   const Extent bucket = rows.tokens > kMostRecordedTokens ? rows : bucket_of(rows);
-  reserve(bucket);
+  const size_t array_bytes = reserve(bucket);
   plan_->prepare(places_of(batch, plan_->limits()));
   plan_->arrays().fill(batch, bucket, array_offsets_, host_arrays_.data());
   busy_ = true;
-  const size_t array_bytes = plan_->arrays().layout(bucket, array_offsets_);
   stream_.copy_to_device(arrays_.data(), host_arrays_.data(), array_bytes);
   launch(bucket);
   fetch_outputs(rows);

@@ -31,7 +31,8 @@ class Lane {
   [[nodiscard]] bool busy() const { return busy_; }
 
  private:
-  void reserve(const Extent& extent);
+  /// Lays memory out for the batch; returns the bytes of its arrays.
+  [[nodiscard]] size_t reserve(const Extent& extent);
   void make_room(const Extent& extent);
   void launch(const Extent& extent);
   void fetch_outputs(const Extent& extent);

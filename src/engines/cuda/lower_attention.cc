@@ -74,9 +74,7 @@ class AttentionStep final : public Step {
                        tamis::cuda::kMostHeadSize));
     }
     if (fields.global != graph::GlobalRule::kNone) {
-      if (lowering.graph().value(node.operand(Operand::kIds)).name != graph::kInputIds) {
-        refuse(node, "ids that are not the batch's");
-      }
+      require_batch_ids(node, lowering.graph());
       seen_by_all_ = lowering.seen_by_all({fields.global, fields.separator});
     }
     take_terms(node, fields, lowering);

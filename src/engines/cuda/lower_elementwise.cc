@@ -188,20 +188,15 @@ class MergeGlobalStep final : public Step {
   ElementwiseParams params_;
 };
 
-void expect_ids_of_batch(const graph::Node& node, const Lowering& lowering) {
-  if (lowering.graph().value(node.operand(Operand::kIds)).name == graph::kInputIds) return;
-  refuse(node, "ids that are not the batch's");
-}
-
 }  // namespace
 
 std::unique_ptr<Step> lower_merge_global(const graph::Node& node, Lowering& lowering) {
-  expect_ids_of_batch(node, lowering);
+  require_batch_ids(node, lowering.graph());
   return std::make_unique<MergeGlobalStep>(node, lowering);
 }
 
 std::unique_ptr<Step> lower_token_dropout(const graph::Node& node, Lowering& lowering) {
-  expect_ids_of_batch(node, lowering);
+  require_batch_ids(node, lowering.graph());
   return std::make_unique<TokenDropoutStep>(node, lowering);
 }
 

@@ -90,8 +90,7 @@ std::unique_ptr<Step> lower_pool(const graph::Node& node, Lowering& lowering) {
     return std::make_unique<SelectStep>(node, lowering.array(ArrayKind::kFilled), 1, lowering);
   }
   if (node.has(Operand::kIds)) {
-    const graph::Value& ids = lowering.graph().value(node.operand(Operand::kIds));
-    if (ids.name != graph::kInputIds) refuse(node, "ids that are not the batch's");
+    require_batch_ids(node, lowering.graph());
     const auto& fields = node.attribute<graph::PoolAttributes>();
     lowering.limits().require_token(fields.token);
     lowering.limits().limit_unseen({}, false);  // the last token may be one that none sees

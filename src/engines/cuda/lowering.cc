@@ -32,10 +32,6 @@ LowerFn lowering_of(graph::OpKind op) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 bool is_norm_of_rows(const graph::Node& node) {
   switch (node.op) {
     case graph::OpKind::kLayerNormalization:
@@ -105,6 +101,11 @@ std::vector<int> norms_in_tails(const graph::Graph& graph, graph::FloatArithmeti
 
 void refuse(const graph::Node& node, const std::string& why) {
   fail(ErrorCode::kUnsupported, graph::op_name(node.op), " at \"", node.scope, "\": ", why);
+}
+
+void require_batch_ids(const graph::Node& node, const graph::Graph& graph) {
+  if (graph.value(node.operand(Operand::kIds)).name == graph::kInputIds) return;
+  refuse(node, "ids that are not the batch's");
 }
 
 Stored Lowering::stored(graph::ValueId id) const {

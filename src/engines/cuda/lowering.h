@@ -137,5 +137,7 @@ class Lowering {
 
 /// Throws Error{kUnsupported} naming the node.
 [[noreturn]] void refuse(const graph::Node& node, const std::string& why);
+/// Throws Error{kUnsupported} unless the ids that the node reads are those of the batch's tokens.
+void require_batch_ids(const graph::Node& node, const graph::Graph& graph);
 
 }  // namespace tamis::engines::cuda

@@ -67,7 +67,7 @@ INSTANTIATE_TEST_SUITE_P(All, EveryScheme,
                          testing::Values(quant::Scheme::kNative, quant::Scheme::kStatic,
                                          quant::Scheme::kOrt),
                          [](const auto& test) {
-                           return std::string(quant::scheme_name(test.param));
+                           return std::string(name_of(quant::kSchemeForms, {test.param}));
                          });
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <chrono>
 
+#include "base/length_limit.h"
+
 namespace tamis::serve {
 
 namespace {
@@ -15,9 +17,7 @@ uint64_t next_serial() {
 
 // Tokens a second of a batch of the usual size: rows of 64 tokens up to the budget.
 double warm_up(Servable& model, const BatcherOptions& options) {
-  constexpr int64_t kLength = 64;
-  const int64_t longest = model.info().max_length;
-  const int64_t length = longest > 0 ? std::min(kLength, longest) : kLength;
+  const int64_t length = tighter_limit(64, model.info().max_length);
   const int64_t rows = std::clamp<int64_t>(options.budget.tokens / length, 1, 16);
   // Id 0 is a token of every vocabulary.
   const std::vector<int32_t> ids(static_cast<size_t>(length), 0);

@@ -1,8 +1,7 @@
 #include "serve/core/request_checks.h"
 
-#include <algorithm>
-
 #include "base/error.h"
+#include "base/length_limit.h"
 #include "model/input_error.h"
 
 namespace tamis::serve {
@@ -13,9 +12,7 @@ namespace {
 void cut_row(Row& row, int64_t longest, const Truncation& truncation,
              const tokenizer::Tokenizer* tokenizer) {
   std::vector<int32_t>& ids = row.sequence.ids;
-  if (truncation.max_length > 0 && (longest == 0 || truncation.max_length < longest)) {
-    longest = truncation.max_length;
-  }
+  longest = tighter_limit(longest, truncation.max_length);
   const auto size = static_cast<int64_t>(ids.size());
   if (longest == 0 || size <= longest) return;
   if (!truncation.enabled) {
