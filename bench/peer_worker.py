@@ -34,7 +34,7 @@ def torch_model(folder):
     classes = {"SequenceClassification": transformers.AutoModelForSequenceClassification}
     kind = next((c for k, c in classes.items() if k in (config.architectures or [""])[0]),
                 transformers.AutoModel)
-    model = kind.from_pretrained(folder, attn_implementation="sdpa")
+    model = kind.from_pretrained(folder)  # sdpa where the family has it
     return model.eval(), config, torch
 
 

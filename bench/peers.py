@@ -41,6 +41,13 @@ SHAPES = {
     "issue": [("roberta", 32, 256, False), ("roberta", 1, 16, False), ("roberta", 1, 128, False),
               ("roberta", 1, 384, False), ("minilm", 1, 16, False), ("minilm", 1, 128, False),
               ("minilm", 32, 128, False), ("roberta", 32, 256, True), ("minilm", 32, 256, True)],
+    "families": [("mpnet", 1, 16, False), ("mpnet", 1, 128, False), ("mpnet", 32, 128, False),
+                 ("modernbert", 1, 16, False), ("modernbert", 1, 128, False),
+                 ("modernbert", 8, 512, False), ("deberta", 1, 128, False),
+                 ("deberta", 8, 256, False), ("deberta", 8, 256, True)],
+    "decoder": [("qwen3", 1, 128, False), ("qwen3", 8, 256, False)],
+    "long": [("modernbert", 1, 512, False), ("modernbert", 1, 2048, False),
+             ("modernbert", 4, 2048, False), ("modernbert", 1, 8192, False)],
     "sweep": [("minilm", b, s, False) for b in (1, 8, 32) for s in (16, 64, 128, 256, 512)],
 }
 
@@ -95,17 +102,41 @@ def cosine(a, b):
     return dot / norm if norm else float("nan")
 
 
-def make_roberta(python, folder):
-    """A RoBERTa-base with random weights: speed does not depend on their values."""
-    if (folder / "config.json").exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run([python, "-c", (
-        "import sys, transformers as t; t.set_seed(0);"
-        "c = t.RobertaConfig(num_labels=3, vocab_size=50265, max_position_embeddings=514,"
-        " type_vocab_size=1);"
-        "t.RobertaForSequenceClassification(c).save_pretrained(sys.argv[1])"), str(folder)],
-        check=True)
+# The size of a family's usual model, as arguments of its configuration, and the class that makes it.
+RANDOM = {
+    "roberta": ("roberta-base", "RobertaForSequenceClassification", "RobertaConfig", {
+        "num_labels": 3, "vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1}),
+    "mpnet": ("mpnet-base", "MPNetModel", "MPNetConfig", {
+        "vocab_size": 30527, "max_position_embeddings": 514}),
+    "modernbert": ("modernbert-base", "ModernBertModel", "ModernBertConfig", {}),
+    "deberta": ("deberta-v3-base", "DebertaV2ForSequenceClassification", "DebertaV2Config", {
+        "num_labels": 3, "vocab_size": 128100, "hidden_size": 768, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "intermediate_size": 3072, "type_vocab_size": 0,
+        "relative_attention": True, "position_buckets": 256, "norm_rel_ebd": "layer_norm",
+        "share_att_key": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False,
+        "pooler_hidden_size": 768}),
+    "qwen3": ("qwen3-0.6b", "Qwen3Model", "Qwen3Config", {
+        "vocab_size": 151669, "hidden_size": 1024, "num_hidden_layers": 28,
+        "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
+        "intermediate_size": 3072, "tie_word_embeddings": True}),
+}
+MAKE = ("import json, sys, transformers as t; t.set_seed(0);"
+        "config = getattr(t, sys.argv[2])(**json.loads(sys.argv[3]));"
+        "getattr(t, sys.argv[1])(config).save_pretrained(sys.argv[4])")
+
+
+def model_folder(arguments, model):
+    """The real MiniLM, or a model of the family's size with random weights, made once: speed does
+    not depend on their values."""
+    if model == "minilm":
+        return arguments.minilm
+    name, made, config, fields = RANDOM[model]
+    folder = arguments.cache / name
+    if not (folder / "config.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run([arguments.python, "-c", MAKE, made, config, json.dumps(fields),
+                        str(folder)], check=True)
+    return folder
 
 
 def measure_shape(arguments, folder, peers, shape, tamis):
@@ -212,9 +243,7 @@ def run_shapes(arguments, record, peak, start_peer):
     rows = []
     shapes = SHAPES[arguments.shapes]
     for model in dict.fromkeys(shape[0] for shape in shapes):
-        folder = arguments.minilm if model == "minilm" else arguments.cache / "roberta-base"
-        if model == "roberta":
-            make_roberta(arguments.python, folder)
+        folder = model_folder(arguments, model)
         peers = {name: start_peer(name, folder) for name in arguments.engines.split(",") if name}
         for name, peer in peers.items():
             if not peer.alive:

@@ -59,6 +59,18 @@ class Shapes(unittest.TestCase):
     def test_the_sweep_is_every_batch_with_every_length(self):
         self.assertEqual(len(set(peers.SHAPES["sweep"])), 15)
 
+    def test_every_model_is_at_hand_or_can_be_made(self):
+        models = {shape[0] for shapes in peers.SHAPES.values() for shape in shapes}
+        self.assertEqual(models, {"minilm", *peers.RANDOM})
+
+    def test_a_random_model_has_the_size_that_its_name_says(self):
+        folders = [row[0] for row in peers.RANDOM.values()]
+        self.assertEqual(len(set(folders)), len(folders))
+        for name, made, config, fields in peers.RANDOM.values():
+            self.assertEqual(made.removesuffix("ForSequenceClassification").removesuffix("Model"),
+                             config.removesuffix("Config"), name)
+            self.assertEqual("num_labels" in fields, "Classification" in made, name)
+
 
 if __name__ == "__main__":
     unittest.main()
