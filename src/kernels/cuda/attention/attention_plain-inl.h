@@ -46,6 +46,8 @@ class AttentionPlain {
     for (int begin = keys.begin; begin < keys.end; begin += 32) {
       const int key = begin + lane_;
       const bool seen = key < keys.end && sees(key, key - place);
+      // Outside the window few keys are seen, if any: most steps of a long text end here.
+      if (p_.seen_by_all != nullptr && warp_max(seen ? 1.0f : 0.0f) == 0) continue;
       const float score = seen ? score_of(key, key - place) : float_of(0xff800000u);
       const float high = max_of(most, warp_max(score));
       float probability = seen ? exp_of(sub_rn(score, high)) : 0.0f;

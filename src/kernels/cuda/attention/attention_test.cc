@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <thread>
 
 #include "base/bf16.h"
 #include "kernels/cuda/attention/attention_b16-inl.h"
 #include "kernels/cuda/attention/attention_plain-inl.h"
+#include "kernels/cuda/emulator/global_order.h"
 #include "kernels/cuda/testing.h"
 #include "kernels/reference/reference.h"
 
@@ -285,6 +287,161 @@ TEST(AttentionPlain, SeesTokensOutsideTheWindow) {
     setting.stored = rounded ? Stored::kB16 : Stored::kF32;
     expect_near<device::AttentionPlain>(setting, kAttentionPlainSharedBytes);
   }
+}
+
+// Keys that are not seen are not read where none of their 32 is: a NaN among them stays there.
+TEST(AttentionPlain, SkipsKeysThatNoneSees) {
+  Setting setting;
+  setting.heads = setting.kv_heads = 1;
+  setting.head_size = 16;
+  setting.lengths = {160};
+  setting.left = 3;
+  setting.right = 2;
+  setting.global = true;
+  Attention attention(setting);
+  const auto count = testing::number(static_cast<int32_t>(attention.tiles.size()));
+  const auto run = [&] {
+    Guarded<float> out(160 * 16);
+    testing::run<device::AttentionPlain>(attention.params(count.data(), out.data()),
+                                         static_cast<unsigned>(attention.tiles.size()), 1,
+                                         kAttentionThreads, kAttentionPlainSharedBytes);
+    return out;
+  };
+  const Guarded<float> whole = run();
+  for (int c = 0; c < 3 * 16; ++c) {
+    attention.halves[static_cast<size_t>(80 * attention.ld + c)] = 0x7fc0;  // q, k and v of 80
+  }
+  const Guarded<float> part = run();
+  for (int place = 0; place < 160; ++place) {
+    const bool near = place >= 64 - 2 && place < 96 + 3;  // sees a key of those read with 80
+    for (int c = 0; c < 16 && !near; ++c) {
+      EXPECT_EQ(part[place * 16 + c], whole[place * 16 + c]) << place;
+    }
+    if (place >= 80 - 2 && place <= 80 + 3) {
+      EXPECT_TRUE(std::isnan(part[place * 16])) << place;
+    }
+  }
+}
+
+/// Rows of a tile, quantized.
+struct QuantizedRows {
+  QuantizedRows(int rows, int ldq)
+      : q(int64_t{rows} * ldq), scale(rows), low(rows), outliers(int64_t{rows} * 8) {}
+
+  [[nodiscard]] bool same_bits(const QuantizedRows& other) const {
+    return q.same_bits(other.q) && scale.same_bits(other.scale) && low.same_bits(other.low) &&
+           outliers.same_bits(other.outliers);
+  }
+
+  Guarded<uint8_t> q;
+  Guarded<float> scale, low, outliers;
+};
+
+/// How the rows that an attention makes are quantized.
+struct Tail {
+  explicit Tail(const Attention& attention)
+      : rows(testing::number(attention.tokens())),
+        width(attention.width),
+        ldq((width + 127) / 128 * 128),
+        multiply(random_floats(width, 1, 7)),
+        offset(random_floats(width, 1, 8)),
+        outlier_columns(2),
+        finished(static_cast<int64_t>(attention.tiles.size())) {
+    outlier_columns[1] = width - 1;
+  }
+
+  [[nodiscard]] RowsParams params(const float* x, QuantizedRows& to) {
+    RowsParams params;
+    params.rows = rows.data();
+    params.width = width;
+    params.x = {x, Stored::kF32};
+    params.multiply = multiply.data();
+    params.offset = offset.data();
+    params.ldq = ldq;
+    params.q = to.q.data();
+    params.scale = to.scale.data();
+    params.low = to.low.data();
+    params.outliers = 2;
+    params.outlier_columns = outlier_columns.data();
+    params.outlier_values = to.outliers.data();
+    return params;
+  }
+
+  Guarded<int32_t> rows;
+  int width, ldq;
+  Guarded<float> multiply, offset;
+  Guarded<int32_t> outlier_columns;
+  Guarded<uint32_t> finished;
+};
+
+// Some of the grid's blocks, in a thread of their own.
+template <int kSize>
+void launch_part(const AttentionParams& params, emulator::Dim grid, unsigned first, unsigned end,
+                 const emulator::Options& options) {
+  try {
+    emulator::launch(
+        {grid,
+         {static_cast<unsigned>(kAttentionThreads)},
+         static_cast<size_t>(attention_shared_bytes(kSize)),
+         first,
+         end},
+        [&] { device::AttentionB16<kSize>::run(params); }, options);
+  } catch (const emulator::Fault& fault) {  // out of the thread it would end the test
+    ADD_FAILURE() << fault.what();
+  }
+}
+
+// The grid at once, then its blocks on three threads, which share out the heads of a tile.
+template <int kSize>
+void expect_tail(Setting setting) {
+  setting.head_size = kSize;
+  const Attention attention(setting);
+  const auto tiles = static_cast<unsigned>(attention.tiles.size());
+  const auto count = testing::number(static_cast<int32_t>(tiles));
+  const auto heads = static_cast<unsigned>(setting.heads);
+  Tail tail(attention);
+  Guarded<float> plain(int64_t{attention.tokens()} * attention.width);
+  testing::run<device::AttentionB16<kSize>>(attention.params(count.data(), plain.data()), tiles,
+                                            heads, kAttentionThreads,
+                                            attention_shared_bytes(kSize));
+  QuantizedRows alone(attention.tokens(), tail.ldq);
+  testing::run<device::RowKernel<kWideRows>>(tail.params(plain.data(), alone),
+                                             static_cast<unsigned>(attention.tokens()), 1,
+                                             kWideRows.threads(), kWideRows.shared_bytes());
+  for (const unsigned threads : {1u, 3u}) {
+    emulator::GlobalOrder order;
+    emulator::Options options;
+    options.order = &order;
+    options.seed = threads;
+    Guarded<float> out(plain.size());
+    QuantizedRows fused(attention.tokens(), tail.ldq);
+    AttentionParams params = attention.params(count.data(), out.data());
+    params.tail = {tail.finished.data(), tail.params(out.data(), fused)};
+    // One column of blocks more than there are tiles: it leaves at once.
+    const emulator::Dim grid = {tiles + 1, heads};
+    const unsigned blocks = (tiles + 1) * heads;
+    std::vector<std::thread> running;
+    for (unsigned t = 0; t < threads; ++t) {
+      running.emplace_back([&, t] {
+        launch_part<kSize>(params, grid, blocks * t / threads, blocks * (t + 1) / threads, options);
+      });
+    }
+    for (std::thread& thread : running) thread.join();
+    EXPECT_TRUE(out.same_bits(plain)) << kSize << ", " << threads << " threads";
+    EXPECT_TRUE(fused.same_bits(alone)) << kSize << ", " << threads << " threads";
+    for (const uint32_t left : tail.finished.span()) EXPECT_EQ(left, 0u);
+  }
+}
+
+// The last block of a tile's heads quantizes its rows: the bits of a row kernel of its own, ordered
+// behind the other heads' stores.
+TEST(AttentionB16, QuantizesTheRowsOfATile) {
+  Setting setting;
+  setting.heads = setting.kv_heads = 3;
+  expect_tail<16>(setting);
+  expect_tail<64>(setting);
+  setting.heads = 12;  // of 96: more columns than a warp takes
+  expect_tail<96>(setting);
 }
 
 TEST(AttentionPlain, TakesHeadsUpTo256) {
