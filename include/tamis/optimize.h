@@ -31,8 +31,8 @@ struct OptimizeOptions {
   std::vector<TaskInput> calibration;
   std::string calibration_file;
   /// How embedding tables are stored: "fp32" (as the checkpoint has them, the default of that
-  /// precision), "fp16" (else the default) or "int8" (the default where a budget is given and rows
-  /// of 8 bits lose at most a tenth of it).
+  /// precision and of checkpoints with trained ranges), "fp16" (else the default) or "int8" (the
+  /// default where a budget is given and rows of 8 bits lose at most a tenth of it).
   std::string embeddings;
   std::string scheme;                ///< of activations: "native", "static", "ort" or "trt"
   std::vector<std::string> enable;   ///< quantizers to turn on, by glob

@@ -171,7 +171,8 @@ def optimize(
     ``calibration``: a list of texts or (text, pair), or the path of a .txt, .tsv or .jsonl file;
     default: built-in texts. ``precision``: None or "auto", "int8", "bf16", "fp32".
     ``embeddings``: how embedding tables are stored, "fp16", "int8" or "fp32" (as the checkpoint has
-    them); None: "fp16", with precision="fp32" that. ``progress``: True writes to standard error; a
+    them); None: "fp16", with precision="fp32" and where the checkpoint has trained ranges "fp32".
+    ``progress``: True writes to standard error; a
     callable may end the work by returning False. Ctrl-C leaves no bundle and no thread behind.
     """
     options = options_of(_lib.OptimizeOptions)

@@ -46,7 +46,8 @@ struct OptimizeFlags {
     options.option("--embeddings", embeddings,
                    "how embedding tables are stored: fp16 (default), int8 (also by itself where "
                    "--budget is given and they lose at most a tenth of it) or fp32, as the "
-                   "checkpoint has them (default of --precision fp32)");
+                   "checkpoint has them (default of --precision fp32, and where the "
+                   "checkpoint has trained ranges)");
     options.option("--enable", optimize.model.enable, "quantizers to turn on, a glob (repeatable)");
     options.option("--disable", optimize.model.disable,
                    "quantizers to turn off, a glob (repeatable)");

@@ -292,8 +292,12 @@ class Optimization {
     stage("running fp32", 0.02);
     HeldOut held_out(*checkpoint_, checkpoint_->runner(), rows.held_out, rows.held_source);
     require_known(held_out.compare_reference(), budget);
+    // Of a model that was trained with its quantizers nothing is treated, and so its answers are
+    // those of its training.
+    std::optional<quant::EmbeddingStorage> asked = options_.embeddings;
+    if (!asked && !checkpoint_->trained_ranges().empty()) asked = quant::EmbeddingStorage::kAsStored;
     const StoredTables tables =
-        choose_tables(checkpoint_->marked_graph(), options_.embeddings,
+        choose_tables(checkpoint_->marked_graph(), asked,
                       options_.budget ? std::optional<Budget>(budget) : std::nullopt,
                       [&](const graph::Graph& graph) {
                         return held_out.compare(*checkpoint_->make_runner(
@@ -308,7 +312,7 @@ class Optimization {
     choose.budget = budget;
     choose.search = automatic_;
     choose.measure = options_.measure;
-    choose.keep_tables = options_.embeddings.has_value();
+    choose.keep_tables = asked.has_value();
     choose.progress = [&](double done) { stage("choosing", 0.6 + 0.25 * done); };
     report_.choice = choose_plan(*checkpoint_, tables, calibrated, held_out, choose);
     report_.manifest.precision = report_.choice->row().precision;

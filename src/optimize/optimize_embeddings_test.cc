@@ -1,5 +1,6 @@
 // How bundles store embedding tables: as asked for, and what is chosen where nobody asks.
 #include "base/file.h"
+#include "formats/safetensors.h"
 #include "model/test_util.h"
 #include "optimize/choose_tables.h"
 #include "optimize/optimize.h"
@@ -95,6 +96,31 @@ TEST(OptimizeEmbeddings, FollowThePrecisionThatWasAskedFor) {
        {std::pair(engine::Precision::kFp32, "F32["), std::pair(engine::Precision::kBf16, "F16[")}) {
     options.model.precision = precision;
     (void)optimize_to(kClassifier, folder.path() / type, options);
+    EXPECT_TRUE(declared(folder.path() / type, kWords).starts_with(type));
+  }
+}
+
+// Of a model that was trained with its quantizers nothing is rounded but by them.
+TEST(OptimizeEmbeddings, AreTheCheckpointsWhereRangesWereTrained) {
+  const TempFolder folder;
+  const fs::path trained = folder.path() / "trained";
+  fs::copy(testdata(kClassifier), trained, fs::copy_options::recursive);
+  const SafetensorsContents stored = read_safetensors(testdata(kClassifier) / "model.safetensors");
+  std::vector<NamedTensor> tensors;
+  for (const StoredTensor& row : stored.tensors) tensors.push_back({row.name, row.tensor->view()});
+  const std::vector<float> range = {4};
+  const TensorView view(DType::kF32, Shape{}, range.data());
+  tensors.push_back({"classifier._input_quantizer._amax", view});
+  write_safetensors(trained / "model.safetensors", tensors);
+  OptimizeOptions options;
+  options.model.precision = engine::Precision::kInt8;
+  options.model.pool = std::make_shared<ThreadPool>(2);
+  options.seconds = 0;
+  for (const auto& [asked, type] :
+       {std::pair(std::optional<quant::EmbeddingStorage>(), "F32["),
+        std::pair(std::optional(quant::EmbeddingStorage::kHalf), "F16[")}) {
+    options.embeddings = asked;
+    (void)optimize(resolve_model(trained.string()), folder.path() / type, options);
     EXPECT_TRUE(declared(folder.path() / type, kWords).starts_with(type));
   }
 }
