@@ -295,8 +295,9 @@ class Optimization {
     // Of a model that was trained with its quantizers nothing is treated, and so its answers are
     // those of its training.
     std::optional<quant::EmbeddingStorage> asked = options_.embeddings;
-    if (!asked && !checkpoint_->trained_ranges().empty())
+    if (!asked && !checkpoint_->trained_ranges().empty()) {
       asked = quant::EmbeddingStorage::kAsStored;
+    }
     const StoredTables tables =
         choose_tables(checkpoint_->marked_graph(), asked,
                       options_.budget ? std::optional<Budget>(budget) : std::nullopt,
