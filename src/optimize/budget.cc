@@ -133,6 +133,7 @@ void check_budget(const Budget& budget, TaskKind task, Problem problem) {
 std::string_view metric_name(BudgetMetric metric) { return row_of(metric).name; }
 
 std::string loss_text(double loss, BudgetMetric metric) {
+  if (std::isinf(loss)) return "none";
   switch (metric) {
     case BudgetMetric::kFlips:
       return format("%.3g %%", 100 * loss);

@@ -63,7 +63,7 @@ void require_known(const Evaluation& same, const Budget& budget);
 
 /// "flips", "cosine": as a budget is written.
 [[nodiscard]] std::string_view metric_name(BudgetMetric metric);
-/// The loss in the metric's own words: "0.27 %", "0.99982".
+/// The loss in the metric's own words: "0.27 %", "0.99982"; "none" of a bound that bounds nothing.
 [[nodiscard]] std::string loss_text(double loss, BudgetMetric metric);
 
 }  // namespace tamis::api

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "formats/test_util.h"
 
@@ -108,6 +109,11 @@ TEST(Budget, TheBoundIsBesideTheEstimate) {
   EXPECT_DOUBLE_EQ(lost.estimate, 0.02);
   EXPECT_GT(lost.upper_95, 0.02);
   EXPECT_THROW((void)loss_of(evaluation, parse_budget("kl=1")), Error);
+}
+
+TEST(Budget, ABoundOfTooFewTextsHasNoFigure) {
+  EXPECT_EQ(loss_text(std::numeric_limits<double>::infinity(), BudgetMetric::kCosine), "none");
+  EXPECT_EQ(loss_text(0.5, BudgetMetric::kCosine), "0.5");
 }
 
 }  // namespace
