@@ -160,7 +160,8 @@ std::vector<Array> evaluate_binary(const Operation& op, const Inputs& inputs) {
 }
 
 std::vector<Array> evaluate_cast(const Operation& op, const Inputs& inputs) {
-  const auto to = static_cast<ElementType>(op.integer("to", 0));
+  const bool like = op.type() == "CastLike";
+  const auto to = like ? inputs[1]->type : static_cast<ElementType>(op.integer("to", 0));
   if (!dtype_of(to)) op.refuse("a cast to ", element_type_name(to));
   return mapped(*inputs[0], to, [to](double x) { return converted(x, to); });
 }

@@ -84,6 +84,10 @@ bool has_own_layout(Form form) {
   return false;
 }
 
+bool ImportValue::ends_as_rows() const {
+  return has(Form::kRows) || has(Form::kNormal) || has(Form::kUnitLength) || has(Form::kDropped);
+}
+
 bool same_columns(const Hidden& a, const Hidden& b) {
   return a.value == b.value && a.first_column == b.first_column && a.columns == b.columns &&
          a.layout == b.layout;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "graph/graph.h"
 #include "onnx/known.h"
@@ -48,11 +49,14 @@ enum class Form : uint8_t {
   kLength,      ///< L2 norm of each row
   kUnitLength,  ///< the rows `value`, each divided by its length
   // Quantization at run time
-  kScale,           ///< of the rows `value`, times `known`
-  kZeroPoint,       ///< of the rows `value`
-  kIntegerProduct,  ///< integers of the rows `value` times those of `known`
-  kIntegerRows,     ///< rows of the integer table `known` that `ids` name
+  kScale,           ///< of `quantized`, times `known`
+  kZeroPoint,       ///< of `quantized`
+  kIntegerProduct,  ///< integers of `quantized` times those of `known`
+  kIntegerRows,     ///< rows of the integer table `known` that `ids` name, moved by `moves`
 };
+
+struct ImportValue;
+struct Step;
 
 using Function = std::function<double(double)>;
 
@@ -90,29 +94,32 @@ struct Hidden {
   int64_t position_buckets = 0;        ///< AttentionAttributes'
   int64_t max_relative_positions = 0;  ///< and this one
 
-  double epsilon = 0;                  ///< kVariance and kMeanSquare and on
-  bool is_rms = false;                 ///< kNormal
-  std::shared_ptr<const Known> known;  ///< gamma; a weight; a factor of a scale; a table
-  std::shared_ptr<const Known> ids;    ///< kIntegerRows
-  std::shared_ptr<const Known> zero;   ///< kIntegerProduct: the weight's zero point
+  double epsilon = 0;                            ///< kVariance and kMeanSquare and on
+  bool is_rms = false;                           ///< kNormal
+  std::shared_ptr<const Known> known;            ///< gamma; a weight; a factor of a scale; a table
+  std::shared_ptr<const Known> ids;              ///< kIntegerRows
+  std::shared_ptr<const Known> zero;             ///< kIntegerProduct: the weight's zero point
+  std::shared_ptr<const ImportValue> quantized;  ///< kScale, kZeroPoint, kIntegerProduct
+  std::vector<std::shared_ptr<const Step>> moves;  ///< kIntegerRows: what waits for their floats
 };
 
 /// The number that one integer stands for, and the integer that stands for 0.
 struct QuantizedBy {
-  std::shared_ptr<const Known> scale;  ///< null: found at run time
-  std::shared_ptr<const Known> zero;   ///< null: 0
-
-  [[nodiscard]] bool at_run_time() const { return scale == nullptr; }
+  std::shared_ptr<const Known> scale;
+  std::shared_ptr<const Known> zero;               ///< null: 0
+  std::shared_ptr<const ImportValue> at_run_time;  ///< what DynamicQuantizeLinear read; or null
 };
 
 /// One or none of the two; neither: an optional input that is absent.
 struct ImportValue {
   std::shared_ptr<const Known> known;
   std::shared_ptr<Hidden> hidden;
-  /// The file holds `hidden` as integers here.
+  /// The file holds the value as integers here.
   std::optional<QuantizedBy> integers = std::nullopt;
 
   [[nodiscard]] bool has(Form form) const { return hidden != nullptr && hidden->form == form; }
+  /// Rows, or steps that end as rows where these are read (Importer::end_steps).
+  [[nodiscard]] bool ends_as_rows() const;
   [[nodiscard]] bool absent() const { return known == nullptr && hidden == nullptr; }
 };
 

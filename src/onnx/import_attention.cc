@@ -479,7 +479,7 @@ std::vector<ImportValue> import_quantized_attention(Importer& importer, const St
   if (!x.has(Form::kRows) || step.has(8))
     step.op.refuse("hidden states without a past are expected");
   check_quantized_by(step, x, 3, 6);
-  if (!x.integers->at_run_time()) importer.count_activation_scale();
+  if (x.integers->at_run_time == nullptr) importer.count_activation_scale();
   check_filter(step);
   const Known* zero = step.has(7) ? &step.known(7) : nullptr;
   const auto weight = importer.dequantized(step, step.known(1), step.known(4), zero, -1);

@@ -253,15 +253,14 @@ void end_factor(Importer& importer, const Step& step, const ImportValue& a, cons
 // The product of integers made into that of the numbers they stand for.
 ImportValue dequantized_product(Importer& importer, const Step& step, const Hidden& product,
                                 const Hidden& scale) {
-  if (!same_columns(product, scale) || scale.known == nullptr) {
+  if (product.quantized != scale.quantized || scale.known == nullptr) {
     step.op.refuse("the scale of other rows than those that were multiplied");
   }
   const auto weight =
       importer.dequantized(step, *product.known, *scale.known, product.zero.get(), -1);
-  Hidden x = product;
-  x.form = Form::kRows;
-  x.columns = importer.graph().value(x.value).shape[1].size;
-  return importer.linear(step, x, *weight, true);
+  const ImportValue& x = *product.quantized;
+  if (x.known != nullptr) return {importer.product(step, *x.known, *weight, true), nullptr};
+  return import_matmul(importer, {step.op, {x, {weight, nullptr}}, {}})[0];
 }
 
 }  // namespace

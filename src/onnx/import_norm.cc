@@ -168,19 +168,24 @@ std::vector<ImportValue> import_unit_length(Importer& importer, const Step& step
 
 std::vector<ImportValue> import_layer_norm(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
-  // Rows, or what ends as rows where they are read.
-  if (!x.has(Form::kRows) && !x.has(Form::kNormal) && !x.has(Form::kUnitLength) &&
-      !x.has(Form::kDropped)) {
-    step.op.refuse("a norm of something that is no hidden state");
-  }
+  if (!x.ends_as_rows()) step.op.refuse("a norm of something that is no hidden state");
   check_last_axis(step, *x.hidden);
   return {make_norm(importer, step, *x.hidden, &step.known(1),
                     step.has(2) ? &step.known(2) : nullptr, step.op.number("epsilon", 1e-5))};
 }
 
+// Of centered rows, as ONNX Runtime spells a LayerNormalization without a bias, it is that.
 std::vector<ImportValue> import_rms_norm(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
-  if (!x.has(Form::kRows)) step.op.refuse("a norm of something that is no hidden state");
+  const double epsilon = step.op.number("epsilon", 1e-5);
+  if (x.has(Form::kCentered)) {
+    check_last_axis(step, *x.hidden);
+    Hidden rows = *x.hidden;
+    rows.form = Form::kRows;
+    return {make_norm(importer, step, rows, &step.known(1), nullptr, epsilon)};
+  }
+  if (!x.ends_as_rows()) step.op.refuse("a norm of something that is no hidden state");
+  importer.end_steps(step, *x.hidden);
   importer.end_function(step, *x.hidden);
   Hidden rows = *x.hidden;
   rows.heads = parts_of_rows(rows);
@@ -188,7 +193,7 @@ std::vector<ImportValue> import_rms_norm(Importer& importer, const Step& step) {
   if (rows.heads == 0 || axis + 1 != rows.layout.rank()) {
     step.op.refuse("axis ", axis, "; the last, of rows of hidden states, is expected");
   }
-  return {make_rms_norm(importer, step, rows, &step.known(1), step.op.number("epsilon", 1e-5))};
+  return {make_rms_norm(importer, step, rows, &step.known(1), epsilon)};
 }
 
 std::vector<ImportValue> import_skip_rms_norm(Importer& importer, const Step& step) {

@@ -80,8 +80,7 @@ class OutputCollector {
   // The hidden value of an output, which is rows.
   Hidden& rows(std::string_view name) {
     const ImportValue value = importer_.value(std::string(name));
-    const bool is_rows =
-        value.has(Form::kRows) || value.has(Form::kNormal) || value.has(Form::kUnitLength);
+    const bool is_rows = value.ends_as_rows();
     if (!is_rows || value.integers) refuse(name, "is not made of hidden states");
     return *value.hidden;
   }

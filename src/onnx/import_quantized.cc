@@ -30,12 +30,18 @@ const Known* optional_known(const Step& step, size_t i) {
 // Hidden states as the integers that inputs `scale` and the one behind it say.
 ImportValue as_integers(const Step& step, ImportValue value, size_t scale) {
   (void)step.known(scale);
-  value.integers = QuantizedBy{step.inputs[scale].known, nullptr};
+  value.integers = QuantizedBy{step.inputs[scale].known, nullptr, nullptr};
   if (step.has(scale + 1)) {
     (void)step.known(scale + 1);
     value.integers->zero = step.inputs[scale + 1].known;
   }
   return value;
+}
+
+// The rows of an integer table, whose floats are `table`.
+ImportValue float_rows(Importer& importer, const Step& step, const Hidden& integers,
+                       const Known& table) {
+  return importer.after_moves(integers, make_embedding(importer, step, table, *integers.ids));
 }
 
 // Operand i of an operator that has its scale and zero point behind it, as floats.
@@ -46,14 +52,16 @@ ImportValue float_operand(Importer& importer, const Step& step, size_t i) {
   if (x.has(Form::kIntegerRows)) {
     const auto table = importer.dequantized(step, *x.hidden->known, step.known(i + 1),
                                             optional_known(step, i + 2), axis);
-    return make_embedding(importer, step, *table, *x.hidden->ids);
+    return float_rows(importer, step, *x.hidden, *table);
   }
   if (x.known == nullptr) {
     check_quantized_by(step, x, i + 1, i + 2);
-    if (!x.integers->at_run_time()) importer.count_activation_scale();
+    if (x.integers->at_run_time == nullptr) importer.count_activation_scale();
     return {nullptr, x.hidden};
   }
   if (!x.known->is_constant()) {
+    // QuantizeLinear leaves what follows from ids and sizes as the floats it is.
+    if (!is_float(x.known->type())) step.op.refuse("integers that no operator before it has made");
     importer.count_activation_scale();
     return x;
   }
@@ -67,6 +75,23 @@ Step operands(Importer& importer, const Step& step, std::vector<size_t> places) 
   Step result = {step.op, {}, std::move(places)};
   for (const size_t i : result.places) result.inputs.push_back(float_operand(importer, step, i));
   return result;
+}
+
+// What both operands of an operator make where neither depends on hidden states; else absent.
+ImportValue known_pair(const Step& pair, double (*function)(double, double)) {
+  const Known* a = pair.inputs[0].known.get();
+  const Known* b = pair.inputs[1].known.get();
+  if (a == nullptr || b == nullptr) return {};
+  ProbeArrays arrays;
+  for (size_t p = 0; p < kProbes; ++p) {
+    const Dims dims = broadcast_dims(a->at(p).dims, b->at(p).dims);
+    const Array left = spread(a->at(p), dims);
+    const Array right = spread(b->at(p), dims);
+    std::vector<double> values;
+    for (int64_t i = 0; i < left.elements(); ++i) values.push_back(function(left[i], right[i]));
+    arrays[p] = make_array(dims, left.type, std::move(values));
+  }
+  return {std::make_shared<Known>(pair.op.node().outputs[0], std::move(arrays)), nullptr};
 }
 
 // The INT32 bias of QGemm, in steps of both scales' product, as floats.
@@ -89,10 +114,10 @@ void check_quantized_by(const Step& step, const ImportValue& x, size_t scale, si
   }
   const auto of_x = [&](size_t i, Form form) {
     return step.has(i) && step.inputs[i].has(form) &&
-           same_columns(*step.inputs[i].hidden, *x.hidden);
+           step.inputs[i].hidden->quantized == x.integers->at_run_time;
   };
   bool same = false;
-  if (x.integers->at_run_time()) {
+  if (x.integers->at_run_time != nullptr) {
     same = of_x(scale, Form::kScale) && of_x(zero, Form::kZeroPoint) &&
            step.inputs[scale].hidden->known == nullptr;
   } else {
@@ -105,25 +130,40 @@ void check_quantized_by(const Step& step, const ImportValue& x, size_t scale, si
 
 std::vector<ImportValue> import_dynamic_quantize(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
-  if (!x.has(Form::kRows)) step.op.refuse("a quantization of something that is no hidden state");
-  importer.emit_rows(step, *x.hidden);
-  return {{nullptr, x.hidden, QuantizedBy{}},
-          in_form(*x.hidden, Form::kScale),
-          in_form(*x.hidden, Form::kZeroPoint)};
+  const bool constant = x.known != nullptr && x.known->is_constant();
+  if (x.ends_as_rows()) {
+    importer.emit_rows(step, *x.hidden);
+  } else if (!constant && !x.has(Form::kTable)) {
+    step.op.refuse("a quantization of something that is no hidden state");
+  }
+  const auto quantized = std::make_shared<const ImportValue>(x);
+  const auto of_x = [&](Form form) {
+    ImportValue result = {nullptr, std::make_shared<Hidden>()};
+    result.hidden->form = form;
+    result.hidden->quantized = quantized;
+    return result;
+  };
+  return {{x.known, x.hidden, QuantizedBy{nullptr, nullptr, quantized}},
+          of_x(Form::kScale),
+          of_x(Form::kZeroPoint)};
 }
 
 std::vector<ImportValue> import_integer_matmul(Importer&, const Step& step) {
   const ImportValue& x = step.input(0);
-  const bool dynamic = x.has(Form::kRows) && x.integers && x.integers->at_run_time() &&
-                       step.has(2) && step.inputs[2].has(Form::kZeroPoint) &&
-                       same_columns(*step.inputs[2].hidden, *x.hidden);
+  const auto quantized = x.integers ? x.integers->at_run_time : nullptr;
+  const bool dynamic = quantized != nullptr && x.known == quantized->known &&
+                       x.hidden == quantized->hidden && step.has(2) &&
+                       step.inputs[2].has(Form::kZeroPoint) &&
+                       step.inputs[2].hidden->quantized == quantized;
   if (!dynamic) {
     step.op.refuse("integers and their zero point do not come from one DynamicQuantizeLinear");
   }
   const Known& weight = step.known(1);
   if (!weight.is_constant() || weight.dims().size() != 2)
     step.op.refuse("a weight that is no constant matrix");
-  ImportValue product = in_form(*x.hidden, Form::kIntegerProduct);
+  ImportValue product = {nullptr, std::make_shared<Hidden>()};
+  product.hidden->form = Form::kIntegerProduct;
+  product.hidden->quantized = quantized;
   product.hidden->known = step.inputs[1].known;
   if (step.has(3)) {
     (void)step.known(3);
@@ -147,7 +187,7 @@ std::vector<ImportValue> import_dequantize(Importer& importer, const Step& step)
   }
   const auto table = importer.dequantized(step, *x.hidden->known, step.known(1),
                                           optional_known(step, 2), step.op.integer("axis", 1));
-  return {make_embedding(importer, step, *table, *x.hidden->ids)};
+  return {float_rows(importer, step, *x.hidden, *table)};
 }
 
 std::vector<ImportValue> import_qlinear_matmul(Importer& importer, const Step& step) {
@@ -155,11 +195,17 @@ std::vector<ImportValue> import_qlinear_matmul(Importer& importer, const Step& s
 }
 
 std::vector<ImportValue> import_qlinear_add(Importer& importer, const Step& step) {
-  return {as_integers(step, import_add(importer, operands(importer, step, {0, 3}))[0], 6)};
+  const Step sum = operands(importer, step, {0, 3});
+  const ImportValue known = known_pair(sum, [](double x, double y) { return x + y; });
+  if (!known.absent()) return {known};
+  return {as_integers(step, import_add(importer, sum)[0], 6)};
 }
 
 std::vector<ImportValue> import_qlinear_mul(Importer& importer, const Step& step) {
-  return {as_integers(step, import_mul(importer, operands(importer, step, {0, 3}))[0], 6)};
+  const Step product = operands(importer, step, {0, 3});
+  const ImportValue known = known_pair(product, [](double x, double y) { return x * y; });
+  if (!known.absent()) return {known};
+  return {as_integers(step, import_mul(importer, product)[0], 6)};
 }
 
 std::vector<ImportValue> import_qlinear_softmax(Importer& importer, const Step& step) {

@@ -1,6 +1,9 @@
 // Integers in files: whose numbers they are, and what may read them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "graph/graph.h"
 #include "onnx/test_util.h"
 
@@ -126,6 +129,146 @@ TEST(ImportQuantized, RefusesWeightsThatAreNoConstants) {
   edit.model.graph.nodes.back() = make_node("QuantizeLinear", {"layer_norm", "scale"}, "integers");
   edit.append(attention);
   expect_refused(edit.model, "\"token_type_ids\" depends on ids and sizes; constant integers");
+}
+
+// Where a product of hidden states, or of a table of positions, has a constant matrix.
+bool is_linear(const EditableModel& edit, const NodeProto& node) {
+  return node.op_type == "MatMul" &&
+         std::ranges::any_of(edit.model.graph.initializers, [&](const TensorProto& tensor) {
+           return tensor.name == node.inputs[1] && tensor.dims.size() == 2;
+         });
+}
+
+// The matrix `name` as the integers `name_q`.
+void round_to_integers(EditableModel& edit, const std::string& name) {
+  const auto& all = edit.model.graph.initializers;
+  const TensorProto tensor = *std::ranges::find(all, name, &TensorProto::name);
+  std::vector<int8_t> integers;
+  for (size_t i = 0; i < tensor.bytes.size() / sizeof(float); ++i) {
+    float value = 0;
+    std::memcpy(&value, tensor.bytes.data() + i * sizeof(float), sizeof(float));
+    integers.push_back(static_cast<int8_t>(std::clamp(value * 20, -127.0f, 127.0f)));
+  }
+  edit.set(name + "_q", tensor.dims, ElementType::kInt8, std::move(integers));
+}
+
+// Every linear layer with integers as its weight: as the numbers that they stand for, or quantizing
+// its input at run time as onnxruntime's quantize_dynamic writes it.
+ModelProto with_integer_weights(const std::string& file, bool at_run_time) {
+  EditableModel edit(file);
+  edit.set_floats("weight_scale", {}, {0.05f});
+  std::vector<NodeProto> nodes;
+  for (const NodeProto& node : edit.model.graph.nodes) {
+    if (!is_linear(edit, node)) {
+      nodes.push_back(node);
+      continue;
+    }
+    const std::string weight = node.inputs[1] + "_q";
+    round_to_integers(edit, node.inputs[1]);
+    const std::string y = node.outputs[0];
+    NodeProto last = node;
+    if (at_run_time) {
+      NodeProto quantize = make_node("DynamicQuantizeLinear", {node.inputs[0]}, y + "_q");
+      quantize.outputs.insert(quantize.outputs.end(), {y + "_scale", y + "_zero"});
+      nodes.push_back(quantize);
+      nodes.push_back(make_node("MatMulInteger", {y + "_q", weight, y + "_zero"}, y + "_product"));
+      nodes.push_back(make_node("Cast", {y + "_product"}, y + "_float", {integer("to", 1)}));
+      nodes.push_back(make_node("Mul", {y + "_scale", "weight_scale"}, y + "_scales"));
+      last.op_type = "Mul";
+      last.inputs = {y + "_float", y + "_scales"};
+    } else {
+      nodes.push_back(make_node("DequantizeLinear", {weight, "weight_scale"}, y + "_weight"));
+      last.inputs[1] = y + "_weight";
+    }
+    nodes.push_back(last);
+  }
+  edit.model.graph.nodes = std::move(nodes);
+  return edit.model;
+}
+
+TEST(ImportQuantized, MultipliesWhatAMomentAgoWasANormOrATable) {
+  for (const std::string file :
+       {"bert-cls-dynamo-op18-eager-tf524.onnx", "qwen3-base-legacy-op17-sdpa.onnx",
+        "t5-base-gated-legacy-op17-sdpa.onnx", "esm-base-legacy-op17-eager.onnx",
+        "deberta-base-legacy-op14-eager.onnx", "deberta-v2-cls-legacy-op14-eager.onnx",
+        "modernbert-base-legacy-op14-eager-tf524-level2.onnx"}) {
+    const ModelProto at_run_time = with_integer_weights(file, true);
+    const ModelProto numbers = with_integer_weights(file, false);
+    EXPECT_GT(at_run_time.graph.nodes.size(), numbers.graph.nodes.size()) << file;
+    EXPECT_EQ(graph::print(import_onnx(at_run_time, "m.onnx").graph),
+              graph::print(import_onnx(numbers, "m.onnx").graph))
+        << file;
+  }
+}
+
+// Integers of a table move before they are made numbers.
+TEST(ImportQuantized, MovesRowsOfIntegersBeforeTheyAreNumbers) {
+  const auto with_integer_table = [](bool move_first) {
+    EditableModel edit(std::string("t5-base-gated-legacy-op17-sdpa.onnx"));
+    auto& nodes = edit.model.graph.nodes;
+    const auto transpose = std::ranges::find_if(nodes, [&](const NodeProto& node) {
+      return node.op_type == "Transpose" && edit.maker(node.inputs[0]).op_type == "Gather";
+    });
+    if (transpose == nodes.end()) throw std::runtime_error("no bias by distance");
+    const std::string turned = transpose->outputs[0];
+    const std::string rows = transpose->inputs[0];
+    round_to_integers(edit, edit.maker(rows).inputs[0]);
+    edit.set_floats("table_scale", {}, {0.05f});
+    edit.maker(rows).inputs[0] += "_q";
+    const std::string first = move_first ? turned : rows;
+    NodeProto& maker = edit.maker(first);
+    maker.outputs[0] = "integers";
+    const std::string before = move_first ? "integers" : turned;
+    const NodeProto numbers = make_node("DequantizeLinear", {"integers", "table_scale"}, first);
+    const auto at = nodes.begin() + (&edit.maker(before) - nodes.data()) + (move_first ? 1 : 0);
+    nodes.insert(at, numbers);
+    return graph::print(import_onnx(edit.model, "m.onnx").graph);
+  };
+  EXPECT_EQ(with_integer_table(true), with_integer_table(false));
+}
+
+// All that reads `from`, but the nodes that `nodes` puts in front of them, reads `to`.
+void read_instead(EditableModel& edit, const std::string& from, const std::string& to,
+                  const std::vector<NodeProto>& nodes) {
+  auto& all = edit.model.graph.nodes;
+  for (NodeProto& node : all) std::ranges::replace(node.inputs, from, to);
+  const auto behind = all.begin() + (&edit.maker(from) - all.data()) + 1;
+  all.insert(behind, nodes.begin(), nodes.end());
+}
+
+// Of static files, which quantize rotary positions too.
+TEST(ImportQuantized, LeavesOutTheScalesOfWhatFollowsFromIdsAndSizes) {
+  const std::string file = "esm-base-legacy-op17-eager.onnx";
+  EditableModel edit(file);
+  edit.set_floats("scale", {}, {0.01f});
+  edit.set_floats("one", {}, {1.0f});
+  edit.set("zero", {}, ElementType::kUint8, std::vector<uint8_t>{100});
+  edit.set("ones", {1}, ElementType::kUint8, std::vector<uint8_t>{1});
+  const auto& all = edit.model.graph.nodes;
+  const std::string cosines = std::ranges::find(all, "Cos", &NodeProto::op_type)->outputs[0];
+  NodeProto product = make_node(
+      "QLinearMul", {"integers", "scale", "zero", "ones", "one", "", "scale", "zero"}, "product");
+  NodeProto sum = make_node(
+      "QLinearAdd", {"product", "scale", "zero", "zeros", "one", "", "scale", "zero"}, "sum");
+  edit.set("zeros", {1}, ElementType::kUint8, std::vector<uint8_t>{0});
+  product.domain = sum.domain = "com.microsoft";
+  read_instead(edit, cosines, "floats",
+               {make_node("QuantizeLinear", {cosines, "scale", "zero"}, "integers"), product, sum,
+                make_node("DequantizeLinear", {"sum", "scale", "zero"}, "numbers"),
+                make_node("CastLike", {"numbers", "one"}, "floats")});
+  EXPECT_EQ(graph::print(import_onnx(edit.model, "m.onnx").graph),
+            graph::print(import_onnx(EditableModel(file).model, "m.onnx").graph));
+}
+
+TEST(ImportQuantized, RefusesConstantsThatWereQuantizedAtRunTime) {
+  EditableModel edit;
+  NodeProto quantize = make_node("DynamicQuantizeLinear", {"m.classifier.bias"}, "integers");
+  quantize.outputs.insert(quantize.outputs.end(), {"scale", "zero"});
+  edit.append(quantize);
+  edit.append(make_node("Cast", {"integers"}, "y", {integer("to", 1)}));
+  expect_refused(edit.model, "(Cast): hidden states as integers; DequantizeLinear");
+  edit.model.graph.nodes.back() = make_node("Flatten", {"integers"}, "y");
+  expect_refused(edit.model, "(Flatten): hidden states as integers; DequantizeLinear");
 }
 
 }  // namespace

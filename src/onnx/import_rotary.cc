@@ -7,15 +7,34 @@ namespace tamis::onnx {
 
 namespace {
 
+// Whether that axis, the last but `from_end` - 1, counts tokens: 2 where heads stand before them, 3
+// where ONNX Runtime has moved the turn in front of the transpose.
+bool counts_tokens(const Layout& layout, size_t from_end) {
+  return layout[layout.rank() - from_end] == AtomGroup{{Axis::kToken}};
+}
+
 // Columns of each head, if that is what the last axis counts and another counts heads.
 int64_t head_columns(const Hidden& x) {
   const size_t rank = x.layout.rank();
   // A factor may stand before or behind a turn.
   if (x.form != Form::kRows || !linear_factor(x.function) || rank < 4) return 0;
   const AtomGroup& last = x.layout[rank - 1];
-  const bool tokens = x.layout[rank - 2] == AtomGroup{{Axis::kToken}};
-  if (!tokens || last.size() != 1 || last[0].axis != Axis::kColumn || last[0].stride != 1) return 0;
+  if (!counts_tokens(x.layout, 2) && !counts_tokens(x.layout, 3)) return 0;
+  if (last.size() != 1 || last[0].axis != Axis::kColumn || last[0].stride != 1) return 0;
   return last[0].size;
+}
+
+// Cosines or sines [.., tokens, size] of those for the rows' axes; null: they differ by head.
+std::shared_ptr<const Known> by_place(const Layout& rows, const std::shared_ptr<const Known>& by) {
+  if (counts_tokens(rows, 2)) return by;
+  ProbeArrays arrays;
+  for (size_t p = 0; p < kProbes; ++p) {
+    arrays[p] = by->at(p);
+    Dims& dims = arrays[p].dims;
+    if (dims.size() < 3 || dims[dims.size() - 2] != 1) return nullptr;
+    dims.erase(dims.end() - 2);
+  }
+  return std::make_shared<const Known>(by->name(), std::move(arrays));
 }
 
 }  // namespace
@@ -41,8 +60,10 @@ ImportValue times_positions(const Hidden& x, const std::shared_ptr<const Known>&
   const bool whole =
       head_columns(x) > 0 && by->dims().size() >= 2 && by->dims().back() == head_columns(x);
   if (by->is_constant() || !(whole || x.form == Form::kSwapped)) return {};
+  const auto places = by_place(x.layout, by);
+  if (places == nullptr) return {};
   ImportValue result = in_form(x, whole ? Form::kTimesCosine : Form::kTimesSine);
-  result.hidden->known = by;
+  result.hidden->known = places;
   return result;
 }
 
@@ -99,7 +120,7 @@ std::vector<ImportValue> import_rotary_embedding(Importer& importer, const Step&
   if (step.has(3)) step.op.refuse("positions of its own");
   Hidden& x = step.hidden(0);
   if (x.form == Form::kNormal && x.is_rms) importer.end_steps(step, x);
-  if (head_columns(x) == 0) {
+  if (head_columns(x) == 0 || !counts_tokens(x.layout, 2)) {
     step.op.refuse("heads [batch, heads, tokens, size] are expected");
   }
   ImportValue cosine = in_form(x, Form::kTimesCosine);

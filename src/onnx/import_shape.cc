@@ -146,13 +146,20 @@ void end_norm(Importer& importer, const Step& step) {
   if (x.form == Form::kNormal && x.is_rms) importer.end_steps(step, x);
 }
 
+// Hidden states are floats, of whatever size; what is known has a type of its own.
+ElementType cast_type(const Step& step) {
+  if (step.op.type() != "CastLike") return static_cast<ElementType>(step.op.integer("to", 0));
+  const ImportValue& like = step.input(1);
+  return like.known != nullptr ? like.known->type() : ElementType::kFloat;
+}
+
 }  // namespace
 
 std::vector<ImportValue> import_same(Importer&, const Step& step) { return {step.input(0)}; }
 
 std::vector<ImportValue> import_cast(Importer&, const Step& step) {
   const ImportValue& x = step.input(0);
-  const auto to = static_cast<ElementType>(step.op.integer("to", 0));
+  const ElementType to = cast_type(step);
   const bool stays_boolean = x.has(Form::kNotANumber) && to == ElementType::kBool;
   if (!is_float(to) && !stays_boolean) {
     step.op.refuse("hidden states as ", element_type_name(to));

@@ -58,6 +58,13 @@ bool is_lookup(const Step& step) {
          step.op.integer("axis", 0) == 0;
 }
 
+// Integers of a table do not know yet what they stand for, and so not what their rows are.
+ImportValue moved_later(const Step& step) {
+  ImportValue result = in_form(*step.inputs[0].hidden, Form::kIntegerRows);
+  result.hidden->moves.push_back(std::make_shared<const Step>(step));
+  return result;
+}
+
 // A product of two constants, the second a matrix: large ones are worth the faster way.
 bool are_constant_rows(const Step& step) {
   if (step.inputs.size() != 2) return false;
@@ -266,23 +273,36 @@ void Importer::run_node(const NodeProto& node, size_t index) {
   release_inputs(node);
 }
 
+ImportValue Importer::after_moves(const Hidden& integer_rows, ImportValue value) {
+  for (const auto& move : integer_rows.moves) {
+    Step step = *move;
+    step.inputs[0] = std::move(value);
+    value = run_step(step)[0];
+  }
+  return value;
+}
+
 std::vector<ImportValue> Importer::run_step(const Step& step) {
   const bool hidden = std::any_of(step.inputs.begin(), step.inputs.end(),
                                   [](const ImportValue& input) { return input.hidden != nullptr; });
-  const bool own = domain_of(step.op.node()).empty();
-  if (!hidden && own && !is_lookup(step)) return evaluate_known(step);
-  const HandlerRow* row = find_handler(step.op.node());
-  if (row == nullptr) step.op.refuse("this operator is not understood on hidden states");
   const auto quantized = std::ranges::find_if(
       step.inputs, [](const ImportValue& input) { return input.integers.has_value(); });
+  const bool own = domain_of(step.op.node()).empty();
+  const bool evaluated = !hidden && own && quantized == step.inputs.end() && !is_lookup(step) &&
+                         step.op.type() != "DynamicQuantizeLinear";
+  if (evaluated) return evaluate_known(step);
+  const HandlerRow* row = find_handler(step.op.node());
+  if (row == nullptr) step.op.refuse("this operator is not understood on hidden states");
+  const bool moves = row->integers == WithIntegers::kMoves;
+  if (moves && step.has(0) && step.inputs[0].has(Form::kIntegerRows)) return {moved_later(step)};
   if (quantized == step.inputs.end()) return row->function(*this, step);
-  if (row->integers == WithIntegers::kNothing) {
+  if (row->integers == WithIntegers::kNothing || (moves && !hidden)) {
     step.op.refuse(
         "hidden states as integers; DequantizeLinear or an operator of integers is "
         "expected to read them");
   }
   std::vector<ImportValue> outputs = row->function(*this, step);
-  if (row->integers == WithIntegers::kMoves) {
+  if (moves) {
     for (ImportValue& output : outputs) {
       if (output.hidden != nullptr) output.integers = quantized->integers;
     }

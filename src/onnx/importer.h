@@ -128,6 +128,9 @@ class Importer {
   graph::ValueId input_ids() const { return input_ids_; }
   graph::ValueId token_type_ids();
 
+  /// `value` after moves that the step's kIntegerRows waited with; those end with them.
+  [[nodiscard]] ImportValue after_moves(const Hidden& integer_rows, ImportValue value);
+
   /// A static scale of activations that the graph does without.
   void count_activation_scale() { ++activation_scales_; }
   [[nodiscard]] int64_t activation_scales() const { return activation_scales_; }
