@@ -61,20 +61,13 @@ Bart read_bart(const Builder& b) {
 // The words of one half, which both share unless its own differ from them.
 ValueId word_table(Builder& b, const Half& half) {
   const std::string own = cat(half.module, ".embed_tokens.weight");
-  const std::string shared = b.path("shared.weight");
-  const std::string encoders = b.path("encoder.embed_tokens.weight");
-  const std::string decoders = b.path("decoder.embed_tokens.weight");
-  const Weights& weights = b.weights();
-  std::string name = own;
-  if (!weights.has(own)) {
-    const std::string& other = own == encoders ? decoders : encoders;
-    const bool tied = b.config().tie_word_embeddings;
-    if (tied) name = weights.has(shared) || !weights.has(other) ? shared : other;
-  } else if (weights.same(own, shared) || weights.same(own, encoders)) {
-    name = weights.same(own, shared) ? shared : encoders;
-  }
+  const bool may_share = b.config().tie_word_embeddings || b.weights().has(own);
+  const std::string name =
+      may_share ? words_of_half(b, own,
+                                {b.path("shared.weight"), b.path("encoder.embed_tokens.weight"),
+                                 b.path("decoder.embed_tokens.weight")})
+                : own;
   const Shape shape{b.config().vocab_size, b.config().hidden_size};
-  if (name != own && weights.has(own)) (void)b.load_stored(own, shape);  // counts as read
   const ValueId known = b.graph().find_value(name);
   return known != graph::kNoValue ? known
                                   : b.graph().add_constant(name, b.load_stored(name, shape));

@@ -31,6 +31,18 @@ ValueId end_of_text_classifier(Builder& b, ValueId hidden, int64_t end_of_text) 
   return b.linear(active, module + ".out_proj", b.num_labels());
 }
 
+std::string words_of_half(Builder& b, const std::string& own,
+                          std::initializer_list<std::string> others) {
+  const Weights& weights = b.weights();
+  const bool has_own = weights.has(own);
+  for (const std::string& other : others) {
+    if (other == own || !weights.has(other) || (has_own && !weights.same(own, other))) continue;
+    if (has_own) b.leave(own);
+    return other;
+  }
+  return own;
+}
+
 int64_t read_token(const ModelConfig& config, std::string_view key, std::optional<int64_t> usual) {
   const ConfigFields& fields = config.fields;
   const JsonView given = fields.view().get(key);

@@ -1,12 +1,14 @@
 // Heads of models whose tokens see what is before them.
 //
-// Is: transformers' generic classes for sequences and tokens, and the head that BART's and T5's
-// share. Is not: scores of next words. May use: graph, formats. Source: transformers,
-// modeling_layers.py and models/bart/modeling_bart.py
+// Is: transformers' generic classes for sequences and tokens, and what BART's and T5's share: words
+// of two halves, a head. Is not: scores of next words. May use: graph, formats. Source:
+// transformers, modeling_layers.py and models/bart/modeling_bart.py
 #pragma once
 
 #include <array>
+#include <initializer_list>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "models/builder.h"
@@ -28,6 +30,11 @@ graph::ValueId end_of_text_classifier(Builder& b, graph::ValueId hidden, int64_t
 /// The tensors by which a checkpoint shows that it has that head.
 inline constexpr std::array<std::string_view, 2> kEndOfTextWeights = {
     "classification_head.dense.weight", "classification_head.out_proj.weight"};
+
+/// The parameter that holds a half's words: the first of `others` that the checkpoint has and that
+/// `own`, if it has that too, equals; else `own`.
+[[nodiscard]] std::string words_of_half(Builder& b, const std::string& own,
+                                        std::initializer_list<std::string> others);
 
 /// The id that config.json has under `key`. Throws Error{kUnsupported} for null, and where it is
 /// absent and there is no `usual`: transformers' classes need one.

@@ -158,22 +158,17 @@ ValueId causal_bias(Builder& b, const T5Config& own, const std::string& module) 
 }
 
 constexpr std::string_view kDecoder = "transformer.decoder";
-constexpr std::string_view kShared = "transformer.shared";
 
 // The decoder's words, which are the encoder's unless its own differ from them.
 ValueId decoder_words(Builder& b, ValueId ids) {
   const std::string own = cat(kDecoder, ".embed_tokens");
   const std::string encoders = b.path("embed_tokens");
-  const Weights& weights = b.weights();
-  const std::string own_weight = own + ".weight";
   const std::string encoders_weight = encoders + ".weight";
-  const bool shared =
-      !weights.has(own_weight) ||
-      weights.same(own_weight,
-                   weights.has(encoders_weight) ? encoders_weight : cat(kShared, ".weight"));
-  if (shared && weights.has(own_weight)) b.leave(own_weight);
+  const std::string theirs =
+      b.weights().has(encoders_weight) ? encoders_weight : "transformer.shared.weight";
+  const bool is_own = words_of_half(b, own + ".weight", {theirs}) != theirs;
   const Shape shape{b.config().vocab_size, b.config().hidden_size};
-  return b.embedding(shared ? encoders : own, shape, ids);
+  return b.embedding(is_own ? own : encoders, shape, ids);
 }
 
 // Behind the decoder's pass over what the encoder made of the same tokens.
