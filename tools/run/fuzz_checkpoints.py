@@ -63,9 +63,38 @@ ROPES = [{"rope_type": "default", "rope_theta": 50.0}, {"rope_type": "linear", "
          {"rope_type": "yarn", "factor": 4.0, "rope_theta": 90.0, "original_max_position_embeddings": 16},
          {"rope_type": "yarn", "factor": 2.0, "rope_theta": 90.0, "beta_fast": 3.0, "beta_slow": 0.5, "truncate": False,
           "attention_factor": 0.8, "original_max_position_embeddings": 33}]
+WIDTH = 16
+BOOL = [True, False]
+# Encoders by their configuration class: what each draws beside the sizes, its activation and its epsilon.
+ENCODERS = {
+    "camembert": {}, "xlm-roberta": {}, "data2vec-text": {}, "roberta-prelayernorm": {}, "xlm-roberta-xl": {}, "megatron-bert": {},
+    "ernie": {"use_task_id": BOOL, "task_type_vocab_size": [1, 4]},
+    "dpr": {"projection_dim": [0, 6]},
+    "mpnet": {"relative_attention_num_buckets": [4, 8, 33, 64], "pad_token_id": [0, 1, 5]},
+    "deberta": {"relative_attention": [True, True, False], "max_relative_positions": [-1, 0, 3, 90], "position_biased_input": BOOL,
+                "pos_att_type": [["c2p"], ["p2c"], ["p2c", "c2p"], "c2p|p2c", []], "pooler_hidden_act": ACTIVATIONS,
+                "pooler_hidden_size": [WIDTH], "talking_head": [False]},
+    "deberta-v2": {"relative_attention": [True, True, False], "max_relative_positions": [-1, 0, 3, 90], "position_biased_input": BOOL,
+                   "pos_att_type": [["c2p"], ["p2c"], ["p2c", "c2p"], "c2p|p2c", []], "pooler_hidden_act": ACTIVATIONS,
+                   "position_buckets": [-1, 2, 6, 32], "share_att_key": BOOL, "norm_rel_ebd": ["layer_norm", "none"],
+                   "conv_kernel_size": [0, 1, 3, 5], "conv_act": ["tanh", "gelu", "relu"], "conv_groups": [1, 2],
+                   "attention_head_size": [WIDTH // 2]},
+    "longformer": {"attention_window": [4, 8, [8, 16], 512]},
+    "modernbert": {"norm_bias": BOOL, "attention_bias": BOOL, "mlp_bias": BOOL, "local_attention": [2, 3, 6, 128],
+                   "global_attn_every_n_layers": [1, 2, 3], "classifier_pooling": ["cls", "mean"], "classifier_bias": BOOL,
+                   "classifier_activation": ACTIVATIONS, "sparse_prediction": BOOL, "decoder_bias": BOOL},
+    "nomic_bert": {}, "gte": {"type_vocab_size": [0, 1, 2]}, "jina_embeddings_v3": {},
+    "eurobert": {"attention_bias": BOOL, "mlp_bias": BOOL, "head_dim": [6, 8], "classifier_pooling": ["late", "bos", "mean"],
+                 "pretraining_tp": [1]},
+    "esm": {"position_embedding_type": ["absolute", "rotary"], "emb_layer_norm_before": [True, False, None], "token_dropout": BOOL,
+            "rope_theta": [50.0]},
+    "t5": {"feed_forward_proj": ["relu", "gated-gelu", "gated-silu", "gelu", "gated-relu", "silu"], "d_kv": [4, 8, 12],
+           "relative_attention_num_buckets": [4, 32], "relative_attention_max_distance": [5, 20, 128]},
+}
+ENCODERS["mt5"] = ENCODERS["t5"]
+ROTARY = ("nomic_bert", "gte", "jina_embeddings_v3", "eurobert")
 # Of which there must be as many factors as pairs of columns in a head.
 LONGROPE = {"rope_type": "longrope", "rope_theta": 90.0, "original_max_position_embeddings": 9}
-WIDTH = 16
 PREFIX = "sentence_transformers."
 TYPES = {
     "Transformer": [PREFIX + "models.Transformer", PREFIX + "base.modules.transformer.Transformer"],
@@ -155,8 +184,50 @@ def halves_config(draw, name):
     return HALVES[name](**sizes)
 
 
+def encoder_config(draw, name):
+    """An encoder of ENCODERS. Each text ends with the tokenizer's last special token, as T5's heads want it."""
+    vocabulary = json.loads((TOKENIZER / "tokenizer.json").read_text())["model"]["vocab"]
+    settings = {"vocab_size": len(vocabulary), "hidden_size": WIDTH, "num_hidden_layers": draw.one([1, 2, 3]), "num_attention_heads": 2,
+                "intermediate_size": 24, "max_position_embeddings": 66, "pad_token_id": 1, "type_vocab_size": 2,
+                "bos_token_id": vocabulary["[CLS]"], "eos_token_id": vocabulary["[SEP]"], "cls_token_id": vocabulary["[CLS]"],
+                "sep_token_id": vocabulary["[SEP]"], "mask_token_id": vocabulary["[MASK]"]}
+    if name in ("t5", "mt5"):
+        settings = {"vocab_size": len(vocabulary), "d_model": WIDTH, "num_heads": 2, "d_ff": 24, "num_layers": settings["num_hidden_layers"],
+                    "num_decoder_layers": draw.one([1, 2]), "pad_token_id": vocabulary["[PAD]"], "eos_token_id": vocabulary["[SEP]"],
+                    "decoder_start_token_id": vocabulary["[PAD]"]}
+    elif name != "esm":
+        draw.key(settings, "hidden_activation" if name == "modernbert" else "hidden_act", ACTIVATIONS, 0.4)
+    if name == "eurobert":
+        settings["num_key_value_heads"] = draw.one([1, 2])
+    epsilon = {"modernbert": "norm_eps", "eurobert": "rms_norm_eps", "t5": "layer_norm_epsilon", "mt5": "layer_norm_epsilon"}
+    draw.key(settings, epsilon.get(name, "layer_norm_eps"), [1e-5, 1e-2], 0.3)
+    if name in ROTARY:
+        draw.key(settings, "rope_parameters", [dict(rope) for rope in ROPES], 0.5)
+    if name == "modernbert":
+        kinds = {"sliding_attention": dict(draw.one(ROPES[:2])), "full_attention": dict(draw.one(ROPES))}
+        draw.key(settings, "rope_parameters", [kinds], 0.4)
+        layers = [draw.one(["full_attention", "sliding_attention"]) for _ in range(settings["num_hidden_layers"])]
+        draw.key(settings, "layer_types", [layers], 0.3)
+    if name == "longformer":
+        settings["num_hidden_layers"] = 2  # as many as the longest list of windows
+    for key, values in ENCODERS[name].items():
+        draw.key(settings, key, values, 0.5)
+    return transformers.CONFIG_MAPPING[name](**settings)
+
+
+def new_model(family, config, labels):
+    """The class that the library will load the folder in."""
+    if labels:
+        return transformers.AutoModelForSequenceClassification.from_config(config)
+    if family in ("t5", "mt5"):
+        return {"t5": transformers.T5EncoderModel, "mt5": transformers.MT5EncoderModel}[family](config)
+    return transformers.AutoModel.from_config(config)
+
+
 def family_config(draw, families):
     name = draw.one(families)
+    if name in ENCODERS:
+        return name, encoder_config(draw, name)
     if name in DECODERS:
         return name, decoder_config(draw, name)
     if name in HALVES:
@@ -350,10 +421,12 @@ class Case:
         torch.manual_seed(seed)
         self.job = draw.one(["embed", "embed", "rerank", "classify"])
         self.family, config = family_config(draw, families)
+        if self.family == "dpr":
+            self.job = "embed"  # it has no other head
         labels = {"embed": 0, "rerank": 1, "classify": draw.one([1, 2, 3])}[self.job]
         if labels:
             config.num_labels = labels
-        model = (transformers.AutoModelForSequenceClassification if labels else transformers.AutoModel).from_config(config)
+        model = new_model(self.family, config, labels)
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.2)
@@ -364,7 +437,7 @@ class Case:
         tensors = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("position_ids")}
         save_weights(draw, folder, tensors)
         write(folder / "config.json", mutate_config(draw, json.loads(config.to_json_string(use_diff=False)), labels))
-        if draw.maybe(0.15) and self.family not in ("albert", *DECODERS, *HALVES):
+        if draw.maybe(0.15) and self.family in ("bert", "roberta", "electra", "distilbert"):
             add_adapter(draw, folder, tensors)
         self.write_side_files()
 
@@ -441,7 +514,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=pathlib.Path, help="where to leave the checkpoints that differ")
     parser.add_argument("--verbose", action="store_true", help="print every refusal and warning too")
-    parser.add_argument("--families", nargs="*", default=list(FAMILIES), choices=[*FAMILIES, *DECODERS, *HALVES])
+    parser.add_argument("--families", nargs="*", default=list(FAMILIES), choices=[*FAMILIES, *ENCODERS, *DECODERS, *HALVES])
     options = parser.parse_args()
     torch.set_num_threads(1)
     counts = collections.Counter()
