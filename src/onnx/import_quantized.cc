@@ -77,21 +77,32 @@ Step operands(Importer& importer, const Step& step, std::vector<size_t> places) 
   return result;
 }
 
-// What both operands of an operator make where neither depends on hidden states; else absent.
-ImportValue known_pair(const Step& pair, double (*function)(double, double)) {
-  const Known* a = pair.inputs[0].known.get();
-  const Known* b = pair.inputs[1].known.get();
-  if (a == nullptr || b == nullptr) return {};
+// What an operator makes of inputs of which none depends on hidden states; else absent.
+ImportValue known_result(const Step& step) {
+  for (const ImportValue& input : step.inputs) {
+    if (input.known == nullptr) return {};
+  }
   ProbeArrays arrays;
   for (size_t p = 0; p < kProbes; ++p) {
-    const Dims dims = broadcast_dims(a->at(p).dims, b->at(p).dims);
-    const Array left = spread(a->at(p), dims);
-    const Array right = spread(b->at(p), dims);
-    std::vector<double> values;
-    for (int64_t i = 0; i < left.elements(); ++i) values.push_back(function(left[i], right[i]));
-    arrays[p] = make_array(dims, left.type, std::move(values));
+    Inputs inputs;
+    for (const ImportValue& input : step.inputs) inputs.push_back(&input.known->at(p));
+    arrays[p] = evaluate(step.op, inputs)[0];
   }
-  return {std::make_shared<Known>(pair.op.node().outputs[0], std::move(arrays)), nullptr};
+  return {std::make_shared<Known>(step.op.node().outputs[0], std::move(arrays)), nullptr};
+}
+
+// The quantized operator as `handler` of the float one `type` takes it; inputs `scale` and the one
+// behind it say what integers become of it.
+std::vector<ImportValue> import_as(Importer& importer, const Step& step, std::string_view type,
+                                   Handler handler, std::vector<size_t> places, size_t scale) {
+  NodeProto node = step.op.node();
+  node.op_type = type;
+  node.domain.clear();
+  Step floats = {Operation(node, step.op.index(), step.op.opset(), importer.source()), {}, places};
+  for (const size_t i : places) floats.inputs.push_back(float_operand(importer, step, i));
+  const ImportValue known = known_result(floats);
+  if (!known.absent()) return {known};
+  return {as_integers(step, handler(importer, floats)[0], scale)};
 }
 
 // The INT32 bias of QGemm, in steps of both scales' product, as floats.
@@ -191,25 +202,30 @@ std::vector<ImportValue> import_dequantize(Importer& importer, const Step& step)
 }
 
 std::vector<ImportValue> import_qlinear_matmul(Importer& importer, const Step& step) {
-  return {as_integers(step, import_matmul(importer, operands(importer, step, {0, 3}))[0], 6)};
+  return import_as(importer, step, "MatMul", import_matmul, {0, 3}, 6);
 }
 
 std::vector<ImportValue> import_qlinear_add(Importer& importer, const Step& step) {
-  const Step sum = operands(importer, step, {0, 3});
-  const ImportValue known = known_pair(sum, [](double x, double y) { return x + y; });
-  if (!known.absent()) return {known};
-  return {as_integers(step, import_add(importer, sum)[0], 6)};
+  return import_as(importer, step, "Add", import_add, {0, 3}, 6);
 }
 
 std::vector<ImportValue> import_qlinear_mul(Importer& importer, const Step& step) {
-  const Step product = operands(importer, step, {0, 3});
-  const ImportValue known = known_pair(product, [](double x, double y) { return x * y; });
-  if (!known.absent()) return {known};
-  return {as_integers(step, import_mul(importer, product)[0], 6)};
+  return import_as(importer, step, "Mul", import_mul, {0, 3}, 6);
 }
 
 std::vector<ImportValue> import_qlinear_softmax(Importer& importer, const Step& step) {
-  return {as_integers(step, import_softmax(importer, operands(importer, step, {0}))[0], 3)};
+  return import_as(importer, step, "Softmax", import_softmax, {0}, 3);
+}
+
+std::vector<ImportValue> import_qlinear_sigmoid(Importer& importer, const Step& step) {
+  return import_as(importer, step, "Sigmoid", import_function, {0}, 3);
+}
+
+// The scale and zero point of the result come first.
+std::vector<ImportValue> import_qlinear_concat(Importer& importer, const Step& step) {
+  std::vector<size_t> places;
+  for (size_t i = 2; i < step.inputs.size(); i += 3) places.push_back(i);
+  return import_as(importer, step, "Concat", import_concat, std::move(places), 0);
 }
 
 std::vector<ImportValue> import_qgemm(Importer& importer, const Step& step) {

@@ -26,6 +26,8 @@ class Operation {
 
   [[nodiscard]] const NodeProto& node() const { return node_; }
   [[nodiscard]] const std::string& type() const { return node_.op_type; }
+  /// Of the node, in the file.
+  [[nodiscard]] size_t index() const { return index_; }
   /// Of ai.onnx.
   [[nodiscard]] int64_t opset() const { return opset_; }
 
