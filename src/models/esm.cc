@@ -1,5 +1,8 @@
-// ESM-2: proteins. BERT's layers with the norms first and rotary positions, and embeddings that
-// count with the share of masked tokens in a text. Source: transformers, models/esm/modeling_esm.py
+// ESM-1b and ESM-2: proteins. BERT's layers with the norms first, RoBERTa's positions or rotary
+// ones, and embeddings that count with the share of masked tokens in a text. Source: transformers,
+// models/esm/modeling_esm.py
+#include <optional>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "models/bert_encoder.h"
@@ -28,27 +31,41 @@ ValueId dropped_out(Builder& b, ValueId words, const std::string& module) {
   return b.graph().add_node(OpKind::kTokenDropout, {words, b.input_ids()}, attributes, module);
 }
 
+bool is_rotary(const ConfigFields& fields) {
+  const std::string positions = fields.text("position_embedding_type", "absolute");
+  if (positions == "rotary" || positions == "absolute") return positions == "rotary";
+  fields.refuse("position_embedding_type", json_quote(positions.substr(0, 200)),
+                "absolute, rotary");
+}
+
+int64_t max_positions(const ModelConfig& config) {
+  if (is_rotary(config.fields)) return config.max_position_embeddings;
+  return roberta_max_positions(config, roberta_padding_idx(config));
+}
+
 ValueId embeddings(Builder& b) {
   const ConfigFields& fields = b.config().fields;
-  const std::string positions = fields.text("position_embedding_type", "absolute");
-  if (positions != "rotary") {
-    fields.refuse("position_embedding_type", json_quote(positions.substr(0, 200)), "rotary");
-  }
+  const int64_t n = b.config().hidden_size;
   const std::string module = b.path("embeddings");
-  const std::string words = module + ".word_embeddings";
-  ValueId x = b.word_embedding(words, b.config().hidden_size);
+  ValueId x = b.word_embedding(module + ".word_embeddings", n);
   if (fields.flag("token_dropout", false)) x = dropped_out(b, x, module);
+  if (!is_rotary(fields)) {
+    const graph::PositionIdsAttributes rule = {graph::PositionRule::kRoberta,
+                                               roberta_padding_idx(b.config())};
+    x = b.add(x, b.position_embedding(module, n, rule), module);
+  }
   if (!fields.flag("emb_layer_norm_before", false)) return x;
   return b.layer_norm(x, module + ".layer_norm", b.config().layer_norm_eps);
 }
 
-ValueId attention(Builder& b, const RotaryPositions& positions, ValueId x,
+ValueId attention(Builder& b, const std::optional<RotaryPositions>& positions, ValueId x,
                   const std::string& module) {
   const int64_t n = b.config().hidden_size;
   const int64_t heads = b.config().num_attention_heads;
   const std::string self = module + ".self";
   const auto turned = [&](std::string_view name) {
-    return rotary(b, b.linear(x, self + std::string(name), n), positions, heads, n / heads, self);
+    const ValueId rows = b.linear(x, self + std::string(name), n);
+    return positions ? rotary(b, rows, *positions, heads, n / heads, self) : rows;
   };
   const ValueId q = turned(".query");
   const ValueId k = turned(".key");
@@ -78,9 +95,12 @@ std::vector<float> frequencies(Builder& b) {
 ValueId encoder(Builder& b) {
   const ModelConfig& config = b.config();
   const double epsilon = config.layer_norm_eps;
-  RotaryPositions positions;
-  positions.name = "rotary_embeddings.inv_freq";
-  positions.frequencies = frequencies(b);
+  std::optional<RotaryPositions> positions;
+  if (is_rotary(config.fields)) {
+    positions.emplace();
+    positions->name = "rotary_embeddings.inv_freq";
+    positions->frequencies = frequencies(b);
+  }
   ValueId x = embeddings(b);
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
     const std::string module = b.path(cat("encoder.layer.", i));
@@ -104,6 +124,7 @@ constinit const FamilyParts kEsm = {
     .classifier = roberta_classifier,
     .pooler = bert_pooler,
     .masked_lm = roberta_masked_lm,
+    .max_positions = max_positions,
     .classifier_weights = {"classifier.dense.weight", "classifier.out_proj.weight"},
     .masked_lm_weight = "lm_head.dense.weight",
     .decoder = "lm_head.decoder",

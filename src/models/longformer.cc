@@ -14,14 +14,8 @@ using graph::ValueId;
 
 namespace {
 
-int64_t padding_idx(const ModelConfig& config) {
-  if (config.pad_token_id) return *config.pad_token_id;
-  fail(ErrorCode::kUnsupported,
-       "config.json: pad_token_id is null, but longformer counts positions from it; 1 is usual");
-}
-
 int64_t max_positions(const ModelConfig& config) {
-  return roberta_max_positions(config, padding_idx(config));
+  return roberta_max_positions(config, roberta_padding_idx(config));
 }
 
 // Of all layers, one number; or one for each.
@@ -95,7 +89,8 @@ ValueId self_attention(Builder& b, ValueId x, const std::string& self, int64_t l
 }
 
 ValueId encoder(Builder& b) {
-  ValueId hidden = bert_embeddings(b, {graph::PositionRule::kRoberta, padding_idx(b.config())});
+  ValueId hidden =
+      bert_embeddings(b, {graph::PositionRule::kRoberta, roberta_padding_idx(b.config())});
   for (int64_t i = 0; i < b.config().num_hidden_layers; ++i) {
     const std::string module = b.path(cat("encoder.layer.", i));
     const std::string attention = module + ".attention";

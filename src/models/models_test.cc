@@ -129,6 +129,8 @@ constexpr Deviation kDeviations[] = {
     {.prefix = "deberta-v2-question-answering", .muls = -1},
     {.prefix = "deberta-v2-masked-lm", .adds = -1, .tables = -1, .muls = -1},
     {.prefix = "deberta", .tables = -1, .muls = -1},
+    // A norm of the embeddings, and the dropout of words; queries have their factor.
+    {.prefix = "esm-absolute", .norms = 1, .muls = -1, .others = 1},
 };
 
 Deviation deviation_of(std::string_view name) {

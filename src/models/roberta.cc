@@ -3,7 +3,6 @@
 // block. Source: transformers, models/roberta/modeling_roberta.py,
 // models/roberta_prelayernorm/modeling_roberta_prelayernorm.py and
 // models/xlm_roberta_xl/modeling_xlm_roberta_xl.py
-#include "base/error.h"
 #include "models/bert_encoder.h"
 #include "models/pre_norm_encoder.h"
 #include "models/relative_keys.h"
@@ -15,24 +14,16 @@ using graph::ValueId;
 
 namespace {
 
-int64_t padding_idx(const ModelConfig& config) {
-  if (!config.pad_token_id) {
-    fail(ErrorCode::kUnsupported, "config.json: pad_token_id is null, but ", config.model_type,
-         " counts positions from it; 1 is usual");
-  }
-  return *config.pad_token_id;
-}
-
 int64_t max_positions(const ModelConfig& config) {
   // Distances count from no padding.
   if (position_kind(config.fields) != PositionKind::kAbsolute) {
     return config.max_position_embeddings;
   }
-  return roberta_max_positions(config, padding_idx(config));
+  return roberta_max_positions(config, roberta_padding_idx(config));
 }
 
 graph::PositionIdsAttributes positions(const Builder& b) {
-  return {graph::PositionRule::kRoberta, padding_idx(b.config())};
+  return {graph::PositionRule::kRoberta, roberta_padding_idx(b.config())};
 }
 
 ValueId encoder(Builder& b) { return bert_layers(b, bert_embeddings(b, positions(b))); }

@@ -20,6 +20,14 @@ ValueId roberta_masked_lm(Builder& b, ValueId hidden) {
   return b.decoder(x, b.path("embeddings.word_embeddings"), "lm_head.bias");
 }
 
+int64_t roberta_padding_idx(const ModelConfig& config) {
+  if (!config.pad_token_id) {
+    fail(ErrorCode::kUnsupported, "config.json: pad_token_id is null, but ", config.model_type,
+         " counts positions from it; 1 is usual");
+  }
+  return *config.pad_token_id;
+}
+
 int64_t roberta_max_positions(const ModelConfig& config, int64_t padding_idx) {
   const int64_t unused = padding_idx + 1;
   if (config.max_position_embeddings <= unused) {

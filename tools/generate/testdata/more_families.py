@@ -49,6 +49,9 @@ OF_FOLDER = {
     **decoders.OF_FOLDER,
     # [MASK] of the small tokenizer.
     "esm-masked-lm": {"vocab_size": 120, "mask_token_id": 4},
+    "esm-absolute": {
+        "position_embedding_type": "absolute", "emb_layer_norm_before": True, "max_position_embeddings": MAX_LENGTH + 1,
+    },
     "longformer-token-classification": {"attention_window": 8},
     "longformer-multiple-choice": {"num_labels": 1},
     "ernie-multiple-choice": {"num_labels": 1, "use_task_id": False},
@@ -93,7 +96,7 @@ def rows(activations: list[str]) -> list[tuple]:
             found.append((f"{family}-{head}", family, head, "gelu" if head == "base" else activation, {}))
     return found + [
         ("dpr-base-context", "dpr", "base", "gelu", {}),
-        ("modernbert-mean", "modernbert", "sequence-classification", "gelu", {}), *decoders.EXTRA,
+        ("esm-absolute", "esm", "sequence-classification", "gelu", {}), ("modernbert-mean", "modernbert", "sequence-classification", "gelu", {}), *decoders.EXTRA,
     ]
 
 
