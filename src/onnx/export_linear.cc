@@ -34,14 +34,71 @@ std::vector<LinearPart> Exporter::linear_parts(const Node& node) const {
     const std::string name = bias == kNoValue ? "" : graph_.value(bias).name;
     return {{node.scope, graph_.value(weight).name, name, 0, rows}};
   }
-  const auto count = static_cast<int64_t>(modules.size());
-  if (rows % count != 0) refuse(node, "merged layers of different widths are not written");
+  const std::vector<int64_t> widths = merged_rows(node, modules.size());
   std::vector<LinearPart> parts;
-  for (std::string& module : modules) {
-    const int64_t first = static_cast<int64_t>(parts.size()) * rows / count;
-    parts.push_back({module, module + ".weight", module + ".bias", first, rows / count});
+  int64_t first = 0;
+  for (size_t i = 0; i < modules.size(); ++i) {
+    parts.push_back({modules[i], modules[i] + ".weight", modules[i] + ".bias", first, widths[i]});
+    first += widths[i];
   }
   return parts;
+}
+
+// Rows of each layer of a merged one: as the attention behind it reads them, else alike.
+std::vector<int64_t> Exporter::merged_rows(const Node& node, size_t count) const {
+  const int64_t rows = graph_.value(node.operand(Operand::kWeight)).shape[0].size;
+  const auto is_of_node = [&](ValueId id) {
+    const Node* made = maker(id);
+    const bool turned = made != nullptr && made->op == graph::OpKind::kRotary;
+    return (turned ? made->operand(Operand::kX) : id) == node.output;
+  };
+  std::map<int64_t, int64_t> found;  // columns by the first one
+  for (const Node& reader : graph_.nodes()) {
+    if (reader.op != graph::OpKind::kAttention) continue;
+    for (const Operand operand : {Operand::kQ, Operand::kK, Operand::kV}) {
+      const graph::AttentionPart part = attention_part(graph_, reader, operand);
+      if (is_of_node(part.value)) found[part.first_column] = part.columns;
+    }
+  }
+  std::vector<int64_t> widths;
+  for (const auto& [first, columns] : found) widths.push_back(columns);
+  if (widths.size() == count) return widths;
+  const auto parts = static_cast<int64_t>(count);
+  if (rows % parts != 0) refuse(node, "merged layers of different widths are not written");
+  return std::vector<int64_t>(count, rows / parts);
+}
+
+// A value's parts that were written apart, in order; or all of it.
+std::vector<WrittenPart> Exporter::parts_of(ValueId id) {
+  std::vector<WrittenPart> parts;
+  for (auto at = parts_.lower_bound({id, 0}); at != parts_.end() && at->first.first == id; ++at) {
+    parts.push_back({at->second, at->first.second, columns(id) - at->first.second});
+    if (parts.size() > 1) {
+      WrittenPart& before = parts[parts.size() - 2];
+      before.columns = at->first.second - before.first_column;
+    }
+  }
+  if (parts.size() > 1) return parts;
+  return {{value(id), 0, columns(id)}};
+}
+
+// act(gate) * up, of the two halves of a row.
+std::string Exporter::write_gate(const Node& node) {
+  const auto& fields = node.attribute<graph::GluAttributes>();
+  const ValueId x = node.operand(Operand::kX);
+  const int64_t half = columns(x) / 2;
+  std::vector<WrittenPart> parts = parts_of(x);
+  if (parts.size() == 1) {
+    const std::string all = parts[0].name;
+    parts = {{write_slice(node.scope, all, 0, half), 0, half},
+             {write_slice(node.scope, all, half, 2 * half), half, half}};
+  }
+  if (parts.size() != 2 || parts[1].first_column != half) {
+    refuse(node, "halves that are not those of a linear layer");
+  }
+  if (!fields.gate_first) std::swap(parts[0], parts[1]);
+  return add(node.scope, "Mul",
+             {write_activation(node, parts[0].name, fields.activation), parts[1].name});
 }
 
 std::shared_ptr<const Tensor> Exporter::rows_of(ValueId id, const LinearPart& part) const {

@@ -22,7 +22,6 @@ constexpr int64_t kIrVersion = 8;
 constexpr int64_t kHalfOpset = 19;
 constexpr int64_t kHalfIrVersion = 9;
 
-constexpr std::string_view kMask = "attention_mask";
 constexpr std::string_view kBatch = "batch_size";
 constexpr std::string_view kTokens = "sequence_length";
 
@@ -74,7 +73,7 @@ void Exporter::add_inputs() {
   for (const ValueId id : graph_.inputs()) {
     written_[id] = graph_.value(id).name;
     add_input(graph_.value(id).name);
-    if (graph_.value(id).name == graph::kInputIds) add_input(kMask);
+    if (graph_.value(id).name == graph::kInputIds) add_input(kMaskInput);
   }
 }
 
@@ -88,6 +87,10 @@ std::string Exporter::write(const Node& node) {
   switch (node.op) {
     case OpKind::kPositionIds:
       return write_positions(node);
+    case OpKind::kTokenDropout:
+      return write_dropout(node);
+    case OpKind::kRotary:
+      return write_rotary(node);
     case OpKind::kGather:
       return write_gather(node, Operand::kTable, Operand::kIds);
     case OpKind::kSelectTokens:
@@ -99,6 +102,8 @@ std::string Exporter::write(const Node& node) {
     case OpKind::kActivation:
       return write_activation(node, operand(node, Operand::kX),
                               node.attribute<graph::ActivationAttributes>().activation);
+    case OpKind::kGlu:
+      return write_gate(node);
     case OpKind::kMatMul:
     case OpKind::kQuantizedMatMul:
       return write_linear(node);
@@ -108,6 +113,8 @@ std::string Exporter::write(const Node& node) {
       return write_norm(node, out_.widen(node.scope, write_sum(node)));
     case OpKind::kEmbedLayerNormalization:
       return write_norm(node, out_.widen(node.scope, write_embeddings(node)));
+    case OpKind::kRMSNormalization:
+      return write_rms_norm(node);
     case OpKind::kTokenNormalize: {
       const std::string x = out_.widen(node.scope, operand(node, Operand::kX));
       return out_.narrow(node.scope, write_unit_length(node.scope, x));
@@ -115,7 +122,7 @@ std::string Exporter::write(const Node& node) {
     case OpKind::kAttentionScores:
       return write_scores(node, value(node.operand(Operand::kQ)), value(node.operand(Operand::kK)));
     case OpKind::kSoftmax:
-      return write_softmax(node.scope, operand(node, Operand::kScores));
+      return write_softmax(node);
     case OpKind::kAttentionContext:
       return write_context(node, value(node.operand(Operand::kProbabilities)),
                            value(node.operand(Operand::kV)));
@@ -123,8 +130,10 @@ std::string Exporter::write(const Node& node) {
       return write_attention(node);
     case OpKind::kSequencePool:
       return write_pool(node);
+    case OpKind::kVocabularyPool:
+      return write_vocabulary_pool(node);
     default:
-      refuse(node, "is not written; graphs of BERT's relatives are");
+      refuse(node, "is not written");
   }
 }
 
@@ -230,24 +239,27 @@ std::string Exporter::write_norm(const Node& node, const std::string& x) {
   return out_.narrow(node.scope, y);
 }
 
-std::string Exporter::write_pool(const Node& node) {
-  const std::string x = operand(node, Operand::kX);
-  const auto& modes = node.attribute<graph::PoolAttributes>().modes;
-  if (modes == std::vector{graph::PoolMode::kCls}) {
-    return add(node.scope, "Gather", {x, out_.integer(0)}, {integer_attribute("axis", 1)});
-  }
-  if (modes != std::vector{graph::PoolMode::kMean}) {
-    refuse(node, "pooling other than by mean or first token is not written");
-  }
+// The same of a mean of squares, over all columns or each head's.
+std::string Exporter::write_rms_norm(const Node& node) {
+  const auto& fields = node.attribute<graph::RmsNormAttributes>();
   const std::string& s = node.scope;
-  const std::string wide = out_.widen(s, x);
-  const std::string mask =
-      out_.cast(s, add(s, "Unsqueeze", {std::string(kMask), out_.list({-1})}), ElementType::kFloat);
-  const std::string sum = add(s, "ReduceSum", {add(s, "Mul", {wide, mask}), out_.list({1})},
-                              {integer_attribute("keepdims", 0)});
-  const std::string count =
-      add(s, "ReduceSum", {mask, out_.list({1})}, {integer_attribute("keepdims", 0)});
-  return out_.narrow(s, add(s, "Div", {sum, add(s, "Clip", {count, out_.wide_number(1e-9)})}));
+  const int64_t n = columns(node.output);
+  std::string x = out_.widen(s, operand(node, Operand::kX));
+  const bool by_head = fields.heads != 1;
+  if (by_head) x = add(s, "Reshape", {x, out_.list({0, 0, fields.heads, n / fields.heads})});
+  const std::string squares = add(s, "Mul", {x, x});
+  constexpr int64_t kAxesAreAnInput = 18;
+  const std::string mean =
+      opset() >= kAxesAreAnInput
+          ? add(s, "ReduceMean", {squares, out_.list({-1})}, {integer_attribute("keepdims", 1)})
+          : add(s, "ReduceMean", {squares},
+                {list_attribute("axes", {-1}), integer_attribute("keepdims", 1)});
+  const std::string root =
+      add(s, "Sqrt", {add(s, "Add", {mean, out_.wide_number(fields.epsilon)})});
+  const std::string gamma = constant(node.operand(Operand::kGamma), true);
+  std::string y = add(s, "Mul", {add(s, "Div", {x, root}), gamma});
+  if (by_head) y = add(s, "Reshape", {y, out_.list({0, 0, n})});
+  return out_.narrow(s, y);
 }
 
 // Rows over their L2 norm, in float32. The axes are an input from opset 18 on.

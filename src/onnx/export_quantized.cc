@@ -90,10 +90,8 @@ std::string Exporter::write_pair(const Quantizer& mark, const std::string& x) {
 std::string Exporter::scaled_input(const Node& node) {
   const ValueId id = node.operand(Operand::kX);
   if (!node.has(Operand::kInputMultiplier)) return value(id);
-  const int producer = graph_.producer(id);
-  if (producer >= 0 && graph::is_layer_norm(graph_.nodes()[static_cast<size_t>(producer)].op)) {
-    return second_norm(node, graph_.nodes()[static_cast<size_t>(producer)]);
-  }
+  const Node* before = maker(id);
+  if (before != nullptr && graph::is_layer_norm(before->op)) return second_norm(node, *before);
   const ValueId offset = node.operand(Operand::kInputOffset);
   std::vector<float> negated;
   for (const float each : graph_.value(offset).constant->as<float>()) negated.push_back(-each);
@@ -191,8 +189,7 @@ void Exporter::check_tensorrt_form(const Node& node) const {
     refuse(node, "columns in float are not part of TensorRT's form; optimize with --scheme trt");
   }
   if (!node.has(Operand::kInputMultiplier)) return;
-  const int producer = graph_.producer(node.operand(Operand::kX));
-  const Node* before = producer < 0 ? nullptr : &graph_.nodes()[static_cast<size_t>(producer)];
+  const Node* before = maker(node.operand(Operand::kX));
   if (before != nullptr && (graph::is_layer_norm(before->op) || graph::is_activated(*before))) {
     return;
   }

@@ -26,7 +26,7 @@ bool is_side_file(const fs::path& file) {
   const std::string name = file.filename().string();
   const std::string end = file.extension().string();
   if (name.ends_with(".index.json")) return false;
-  return end == ".json" || end == ".txt" || end == ".model";
+  return end == ".json" || end == ".txt" || end == ".model" || end == ".jinja";
 }
 
 // sentence-transformers' modules: 1_Pooling, 2_Dense.
@@ -123,14 +123,27 @@ struct Written {
   std::shared_ptr<const LoadedModel> bundle;  ///< null: of a checkpoint
 };
 
-bool has_output(const graph::Graph& graph, std::string_view name) {
-  return std::ranges::any_of(graph.outputs(),
-                             [name](const auto& output) { return output.name == name; });
+// The value of the output; kNoValue if there is none.
+graph::ValueId output_value(const graph::Graph& graph, std::string_view name) {
+  for (const graph::GraphOutput& output : graph.outputs()) {
+    if (output.name == name) return output.value;
+  }
+  return graph::kNoValue;
 }
 
-// The embedding where the folder's modules make one, or where there is nothing else.
+// Whether whoever reads the last hidden states alone makes the embedding of them: their mean.
+bool embeds_by_mean(const graph::Graph& graph) {
+  const graph::ValueId tokens = output_value(graph, "token_embeddings");
+  const int producer = graph.producer(output_value(graph, "sentence_embedding"));
+  if (tokens == graph::kNoValue || producer < 0) return tokens != graph::kNoValue;
+  const graph::Node& node = graph.nodes()[static_cast<size_t>(producer)];
+  return node.op == graph::OpKind::kSequencePool && node.operand(graph::Operand::kX) == tokens &&
+         node.attribute<graph::PoolAttributes>().modes == std::vector{graph::PoolMode::kMean};
+}
+
+// The embedding where the folder's modules or the model's class make one by more than a mean.
 onnx::OutputKind written_output(HeadKind head, const graph::Graph& graph, bool has_modules) {
-  return output_of(head, has_modules || !has_output(graph, "token_embeddings"));
+  return output_of(head, has_modules || !embeds_by_mean(graph));
 }
 
 Written write_float(const ModelPath& path, const ExportModelOptions& options,
@@ -161,7 +174,7 @@ Written write_quantized(const ModelPath& path, const ExportModelOptions& options
     check_half_range(*source.model, source.graph, options.optimize);
   }
   const bool modules = path.kind == ModelKind::kBundle
-                           ? has_output(source.graph, "sentence_embedding")
+                           ? output_value(source.graph, "sentence_embedding") != graph::kNoValue
                            : read_sentence_transformer(path.folder).has_modules;
   onnx::ExportOptions write;
   write.output = written_output(head_of(source.manifest.task), source.graph, modules);

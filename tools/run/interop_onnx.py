@@ -3,9 +3,10 @@
 
 Usage: build/clients/bin/python tools/run/interop_onnx.py [TAMIS]   (default build/release/tamis)
 
-Each checkpoint of testdata/models whose family `tamis export` writes is exported; the file must pass
-onnx.checker with full shape inference, and ONNX Runtime without optimizations must answer the cases
-of golden.json, alone and as a padded batch, within TOLERANCE of what Hugging Face's model answered.
+Each checkpoint of testdata/models is exported, but those whose export is refused by name, which are
+listed; the file must pass onnx.checker with full shape inference, and ONNX Runtime without
+optimizations must answer the cases of golden.json, alone and as a padded batch, within TOLERANCE of
+what Hugging Face's model answered.
 """
 import json
 import pathlib
@@ -17,8 +18,10 @@ import numpy
 import onnx
 import onnxruntime
 
-FAMILIES = ("bert-", "roberta-", "distilbert-", "camembert-", "xlm-roberta-", "albert-", "electra-")
-# Two float32 computations of some ten layers with outputs around 1.
+# What export refuses: decoders beside an encoder, tokens that all others see, turns by length, a convolution.
+REFUSED = ("bart-", "mbart-", "longformer-", "t5-sequence", "mt5-sequence", "gte-longrope", "llama-longrope",
+           "deberta-v2-sequence")
+# Two float32 computations of some ten layers, in parts of the largest output, or of 1.
 TOLERANCE = 2e-5
 
 
@@ -59,6 +62,8 @@ def answers(session, cases):
         if "start_logits" in outputs:
             pair = (outputs["start_logits"], outputs["end_logits"])
             results.append(numpy.stack([item[row, :tokens] for item in pair], axis=-1))
+        elif "sentence_embedding" in outputs:
+            results.append(outputs["sentence_embedding"][row])
         elif "last_hidden_state" in outputs:
             results.append(outputs["last_hidden_state"][row, :tokens])
         elif "logits_rows" in case:
@@ -75,9 +80,10 @@ def farthest(session, cases):
     batches = [cases] + [[case] for case in cases]
     for batch in batches:
         for case, got in zip(batch, answers(session, batch)):
-            key = "logits" if "logits" in case["outputs"] else "token_embeddings"
+            key = next(iter(case["outputs"]))
             wanted = numpy.array(case["outputs"][key], dtype=numpy.float64)
-            most = max(most, float(numpy.abs(got - wanted.reshape(got.shape)).max()))
+            scale = max(1.0, float(numpy.abs(wanted).max()))
+            most = max(most, float(numpy.abs(got - wanted.reshape(got.shape)).max()) / scale)
     return most
 
 
@@ -87,11 +93,16 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         for checkpoint in sorted((root / "testdata/models").iterdir()):
-            if not checkpoint.name.startswith(FAMILIES):
+            if not (checkpoint / "golden.json").exists():
                 continue
             out = pathlib.Path(folder) / checkpoint.name
-            subprocess.run([tamis, "export", str(checkpoint), "--format", "onnx", "-o", str(out)],
-                           check=True, stdout=subprocess.DEVNULL)
+            done = subprocess.run([tamis, "export", str(checkpoint), "--format", "onnx", "-o", str(out)],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            if done.returncode != 0:
+                expected = done.returncode == 5 and checkpoint.name.startswith(REFUSED)
+                failed += not expected
+                print(f"{checkpoint.name:40} refused: {done.stderr.strip()}{'' if expected else '  NOT EXPECTED'}")
+                continue
             cases = json.loads((checkpoint / "golden.json").read_text())["cases"]
             most = farthest(open_session(out / "model.onnx"), cases)
             failed += not most <= TOLERANCE

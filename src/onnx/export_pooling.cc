@@ -1,0 +1,105 @@
+// Rows of tokens to rows of sequences.
+#include "onnx/exporter.h"
+
+namespace tamis::onnx {
+
+using graph::Node;
+using graph::Operand;
+using graph::PoolMode;
+
+namespace {
+
+constexpr double kLowestFloat = -3.4028234663852886e38;
+
+}  // namespace
+
+// Over axis 1, whose name is an attribute of the operator before opset 18.
+std::string Exporter::write_most(std::string_view scope, const std::string& x, bool keep) {
+  constexpr int64_t kAxesAreAnInput = 18;
+  std::vector<std::string> inputs = {x};
+  std::vector<AttributeProto> attributes = {integer_attribute("keepdims", keep ? 1 : 0)};
+  if (opset() >= kAxesAreAnInput) {
+    inputs.push_back(out_.list({1}));
+  } else {
+    attributes.push_back(list_attribute("axes", {1}));
+  }
+  return add(scope, "ReduceMax", std::move(inputs), std::move(attributes));
+}
+
+std::string Exporter::write_sum_of_tokens(std::string_view scope, const std::string& x) {
+  return add(scope, "ReduceSum", {x, out_.list({1})}, {integer_attribute("keepdims", 0)});
+}
+
+// The tokens' weights [batch, tokens, 1], in float32.
+std::string Exporter::write_token_weights(std::string_view scope, const std::string& tokens) {
+  return out_.cast(scope, add(scope, "Unsqueeze", {tokens, out_.list({-1})}), ElementType::kFloat);
+}
+
+// The row of the last token that `chosen` [batch, tokens] names by 1; the first where all are 0.
+std::string Exporter::write_last(std::string_view scope, const std::string& x,
+                                 const std::string& chosen) {
+  const std::string place = add(scope, "Mul", {places(), chosen});
+  const std::string is_last = add(scope, "Equal", {places(), write_most(scope, place, true)});
+  const std::string row = add(scope, "Unsqueeze", {is_last, out_.list({-1})});
+  return write_sum_of_tokens(scope, add(scope, "Where", {row, x, out_.wide_number(0)}));
+}
+
+// One mode of `x`, in float32.
+std::string Exporter::write_mode(const Node& node, PoolMode mode, const std::string& x) {
+  const std::string& s = node.scope;
+  const std::string tokens(kMaskInput);
+  if (mode == PoolMode::kCls) {
+    return add(s, "Gather", {x, out_.integer(0)}, {integer_attribute("axis", 1)});
+  }
+  if (mode == PoolMode::kLastToken) {
+    const auto& fields = node.attribute<graph::PoolAttributes>();
+    if (!node.has(Operand::kIds)) return write_last(s, x, tokens);
+    const std::string ids = value(node.operand(Operand::kIds));
+    std::string chosen =
+        fields.token >= 0
+            ? add(s, "Equal", {ids, out_.integer(fields.token)})
+            : add(s, "Not", {add(s, "Equal", {ids, out_.integer(fields.padding_idx)})});
+    chosen = add(s, "Mul", {out_.cast(s, chosen, ElementType::kInt64), tokens});
+    return write_last(s, x, chosen);
+  }
+  if (mode == PoolMode::kMax) {
+    const std::string is_token = out_.cast(s, tokens, ElementType::kBool);
+    const std::string row = add(s, "Unsqueeze", {is_token, out_.list({-1})});
+    const std::string seen = add(s, "Where", {row, x, out_.wide_number(kLowestFloat)});
+    return write_most(s, seen, false);
+  }
+  std::string weights = write_token_weights(s, tokens);
+  if (mode == PoolMode::kWeightedMean) {
+    const std::string from_1 = add(s, "Add", {places(), out_.integer(1)});
+    weights = write_token_weights(s, add(s, "Mul", {from_1, tokens}));
+  }
+  const std::string sum = write_sum_of_tokens(s, add(s, "Mul", {x, weights}));
+  std::string count = add(s, "Clip", {write_sum_of_tokens(s, weights), out_.wide_number(1e-9)});
+  if (mode == PoolMode::kMeanSqrtLen) count = add(s, "Sqrt", {count});
+  return add(s, "Div", {sum, count});
+}
+
+std::string Exporter::write_pool(const Node& node) {
+  const std::string x = operand(node, Operand::kX);
+  const auto& modes = node.attribute<graph::PoolAttributes>().modes;
+  if (modes == std::vector{PoolMode::kCls}) return write_mode(node, PoolMode::kCls, x);
+  const std::string wide = out_.widen(node.scope, x);
+  std::vector<std::string> results;
+  for (const PoolMode mode : modes) results.push_back(write_mode(node, mode, wide));
+  const std::string all = results.size() == 1 ? results[0]
+                                              : add(node.scope, "Concat", std::move(results),
+                                                    {integer_attribute("axis", -1)});
+  return out_.narrow(node.scope, all);
+}
+
+// The most that each word of the vocabulary has among a sequence's tokens, at least 0.
+std::string Exporter::write_vocabulary_pool(const Node& node) {
+  const std::string& s = node.scope;
+  const std::string x = out_.widen(s, operand(node, Operand::kX));
+  const std::string positive = add(s, "Relu", {x});
+  const std::string bent = add(s, "Log", {add(s, "Add", {positive, out_.wide_number(1)})});
+  const std::string seen = add(s, "Mul", {bent, write_token_weights(s, std::string(kMaskInput))});
+  return out_.narrow(s, write_most(s, seen, false));
+}
+
+}  // namespace tamis::onnx
