@@ -274,9 +274,8 @@ graph::Graph multiplied_out(graph::Graph graph) {
   return graph;
 }
 
-TEST(QuantizedExport, HoldsTheNumbersOfThePlan) {
-  quant::Treatments plain{false, false, false, false, false};
-  const PlannedModel plan = planned(kClassifier, "trt", plain);
+// What the plan answers with those numbers.
+std::vector<std::vector<float>> answers_of_numbers(const PlannedModel& plan) {
   const auto runner =
       plan.checkpoint->make_runner(multiplied_out(plan.graph), engine::Precision::kFp32);
   std::vector<tasks::Encoded> encoded;
@@ -284,18 +283,44 @@ TEST(QuantizedExport, HoldsTheNumbersOfThePlan) {
     encoded.push_back(
         plan.checkpoint->encode(input, tasks::default_options(plan.checkpoint->task())));
   }
-  std::vector<std::vector<float>> wanted(encoded.size());
+  std::vector<std::vector<float>> answers(encoded.size());
   runner->run(encoded, 64, [&](size_t i, std::span<const tasks::OutputView> outputs) {
     const auto values = outputs[0].tensor.as<float>();
-    wanted[i].assign(values.begin(), values.end());
+    answers[i].assign(values.begin(), values.end());
   });
+  return answers;
+}
+
+void copy_json_files(const std::string& name, const fs::path& to) {
+  for (const auto& entry : fs::directory_iterator(testdata(name))) {
+    if (entry.path().extension() != ".json") continue;
+    fs::copy_file(entry.path(), to / entry.path().filename());
+  }
+}
+
+TEST(QuantizedExport, HoldsTheNumbersOfThePlan) {
+  const PlannedModel plan = planned(kClassifier, "trt", {false, false, false, false, false});
   const TempFolder folder;
-  fs::copy_file(testdata(kClassifier) / "config.json", folder.path() / "config.json");
-  fs::copy_file(testdata(kClassifier) / "tokenizer.json", folder.path() / "tokenizer.json");
+  copy_json_files(kClassifier, folder.path());
   const auto fp32 = answers_of(folder.path(), plan.graph, onnx::FloatType::kFp32);
-  EXPECT_LE(farthest(fp32, wanted), 1e-4);
+  EXPECT_LE(farthest(fp32, answers_of_numbers(plan)), 1e-4);
   EXPECT_LE(farthest(answers_of(folder.path(), plan.graph, onnx::FloatType::kFp16), fp32), 2e-2);
   EXPECT_LE(farthest(answers_of(folder.path(), plan.graph, onnx::FloatType::kBf16), fp32), 0.15);
+}
+
+// Parts of merged layers that turn, or share keys; gates; biases by distance; windows.
+TEST(QuantizedExport, HoldsTheNumbersOfOtherFamilies) {
+  for (const char* name :
+       {"models/mpnet-sequence-classification", "models/modernbert-sequence-classification",
+        "models/gte-sequence-classification", "models/eurobert-sequence-classification",
+        "models/nomic_bert-sequence-classification", "models/mistral-token-classification"}) {
+    SCOPED_TRACE(name);
+    const PlannedModel plan = planned(name, "trt", {false, false, false, false, false});
+    const TempFolder folder;
+    copy_json_files(name, folder.path());
+    const auto fp32 = answers_of(folder.path(), plan.graph, onnx::FloatType::kFp32);
+    EXPECT_LE(farthest(fp32, answers_of_numbers(plan)), 1e-4);
+  }
 }
 
 TEST(QuantizedExport, RefusesWhatAFlavorDoesNotTake) {
