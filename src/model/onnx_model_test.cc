@@ -47,18 +47,17 @@ bool is_refused(const std::string& name) {
        "models/gte-longrope", "models/llama-longrope", "models/deberta-v2-sequence"});
 }
 
-// Pooling other than by mean or first token, as decoders' classes have it, and NeoBERT's turns of
-// neighbors are written and not read back.
+// Pooling other than by mean, first or last token, the last that ids tell, as decoders' classes
+// have it where there is a padding id, and NeoBERT's turns of neighbors are written and not read
+// back.
 bool is_not_read_back(const std::string& name) {
-  const bool pools_otherwise =
-      starts_with_one_of(name, {"sentence-transformers/cls-mean", "sentence-transformers/lasttoken",
-                                "sentence-transformers/max", "sentence-transformers/mean_sqrt_len",
-                                "sentence-transformers/qwen3", "sentence-transformers/today",
-                                "sentence-transformers/weightedmean"});
+  const bool pools_otherwise = starts_with_one_of(
+      name, {"sentence-transformers/cls-mean", "sentence-transformers/max",
+             "sentence-transformers/mean_sqrt_len", "sentence-transformers/qwen3-reranker",
+             "sentence-transformers/today", "sentence-transformers/weightedmean"});
   if (pools_otherwise) return true;
   const bool decoder = starts_with_one_of(
-      name,
-      {"models/gemma3", "models/llama-", "models/mistral-", "models/qwen2-", "models/qwen3-"});
+      name, {"models/gemma3", "models/llama-", "models/qwen2-", "models/qwen3-"});
   return (decoder && name.ends_with("-sequence-classification")) ||
          name.starts_with("models/neobert-");
 }
@@ -70,8 +69,7 @@ bool is_given_again(const std::string& name) {
              "models/xlm-roberta-", "models/albert-", "models/electra-"});
   // Windows have a mask in the file, and tables of positions names of their own.
   const bool by_place = name.find("relative-key") != name.npos || name.ends_with("-decoder");
-  return plain && !by_place && !name.starts_with("models/roberta-prelayernorm") &&
-         !name.starts_with("models/xlm-roberta-xl");
+  return plain && !by_place;
 }
 
 std::vector<std::string> names() {

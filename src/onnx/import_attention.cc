@@ -414,7 +414,8 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
                            taken.hidden == yes.hidden ? &filled : &zero};
     added.push_back(evaluate_where(step.op, inputs)[0]);
   }
-  if (taken.has(Form::kRows) && is_zero(other)) {
+  if (taken.ends_as_rows() && is_zero(other)) {
+    importer.end_steps(step, *taken.hidden);
     const ImportValue dropped =
         dropped_rows(importer, *taken.hidden, *condition.known, taken.hidden == yes.hidden);
     if (!dropped.absent()) return {dropped};

@@ -131,8 +131,35 @@ std::vector<ImportValue> import_mean(Importer& importer, const Step& step) {
   return {in_form(rows, Form::kMean)};
 }
 
+// Each sequence's last token, of rows of which no other is left.
+ImportValue last_token(Importer& importer, const Step& step, const Hidden& dropped) {
+  const size_t axis = reduced_axis(step, dropped);
+  bool is_last = dropped.layout[axis] == AtomGroup{{Axis::kToken}};
+  for (size_t p = 0; p < kProbes; ++p) {
+    const Probe& probe = importer.probes()[p];
+    const Array& factors = dropped.known->at(p);
+    is_last = is_last && factors.elements() == probe.sizes.sequences * probe.sizes.tokens;
+    for (int64_t i = 0; is_last && i < factors.elements(); ++i) {
+      const double last = probe.count_tokens(i / probe.sizes.tokens) - 1;
+      is_last = factors[i] == (static_cast<double>(i % probe.sizes.tokens) == last ? 1 : 0);
+    }
+  }
+  if (!is_last) step.op.refuse("a sum over hidden states that are not masked");
+  if (!importer.only_looks_ids_up()) {
+    step.op.refuse("the last token, where ids may say which it is");
+  }
+  Hidden rows = dropped;
+  rows.form = Form::kRows;
+  rows.known = nullptr;
+  const ValueId from = importer.emit_rows(step, rows);
+  const ValueId pooled = importer.emit(step, OpKind::kSequencePool, {from},
+                                       graph::PoolAttributes{{graph::PoolMode::kLastToken}});
+  return importer.rows(pooled, reduced_layout(step, rows.layout, axis));
+}
+
 std::vector<ImportValue> import_sum(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
+  if (x.has(Form::kDropped)) return {last_token(importer, step, *x.hidden)};
   if (!x.has(Form::kRows) || !x.hidden->padding_is_zero) {
     step.op.refuse("a sum over hidden states that are not masked");
   }

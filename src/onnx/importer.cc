@@ -164,6 +164,20 @@ Importer::Importer(const ModelProto& model, std::string_view source, int64_t lon
       input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())),
       options_(options) {}
 
+bool Importer::only_looks_ids_up() const {
+  std::unordered_set<std::string_view> ids = {graph::kInputIds};
+  for (const NodeProto& node : model_.graph.nodes) {
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (!ids.contains(node.inputs[i])) continue;
+      const bool looks_up = node.op_type == "Gather" && i == 1;
+      if (looks_up || node.op_type == "Shape") continue;
+      if (node.op_type != "Cast" && node.op_type != "Identity") return false;
+      ids.insert(node.outputs[0]);
+    }
+  }
+  return true;
+}
+
 void Importer::check_model() const {
   if (model_.functions != 0) {
     fail(ErrorCode::kUnsupported, source_, ": ", model_.functions,

@@ -84,6 +84,8 @@ class Importer {
   /// The value of a name; absent if there is none.
   [[nodiscard]] ImportValue value(const std::string& name) const;
   [[nodiscard]] bool has_mask_input() const { return has_mask_input_; }
+  /// Whether tables and shapes alone read input_ids, so that no rule can depend on which they are.
+  [[nodiscard]] bool only_looks_ids_up() const;
 
   // What handlers emit, under the path that the node's name gives.
 
