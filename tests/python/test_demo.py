@@ -47,8 +47,12 @@ class Demo(unittest.TestCase):
         self.assertIn("124 quantizers", text)
         before, after = (float(found) for found in re.findall(r"(?:before|steps): KL (\S+),", text))
         self.assertLess(2 * after, before, "training halves the loss at least")
-        difference = re.search(r"largest difference of logits.*: (\S+)", text)
-        self.assertLess(float(difference.group(1)), 1e-4)
+        torch_far, own_far = ([float(found) for found in row] for row in re.findall(
+            r"to float64: least (\S+), median (\S+), most (\S+)", text))
+        self.assertLess(own_far[0], 1e-5, "no text is simulated as PyTorch does it")
+        # Values in the middle between two steps are as many for both.
+        self.assertLess(own_far[1], 2 * torch_far[1] + 1e-4)
+        self.assertLess(own_far[2], 3 * torch_far[2] + 1e-4)
         images = [output for cell in notebook.cells for output in cell.get("outputs", [])
                   if "image/png" in output.get("data", {})]
         self.assertEqual(len(images), 3)
