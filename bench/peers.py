@@ -240,6 +240,9 @@ def run_shapes(arguments, record, peak, start_peer):
     The rows, for table(); they are written to --json as they come."""
     arguments.cache.mkdir(parents=True, exist_ok=True)
     tamis = arguments.tamis_precisions.split(",")
+    unknown = sorted(set(tamis) - set(TAMIS))
+    if unknown:
+        sys.exit(f"--tamis-precisions: there is no {', '.join(unknown)}; accepted are {', '.join(TAMIS)}")
     rows = []
     shapes = SHAPES[arguments.shapes]
     for model in dict.fromkeys(shape[0] for shape in shapes):
