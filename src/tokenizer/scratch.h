@@ -98,21 +98,28 @@ struct Scratch {
   std::vector<int32_t> piece_ids;
   std::string word;
 
+  /// Frees what a container holds; assigning `{}` to a vector keeps its memory.
+  template <typename Container>
+  static void release(Container& container) {
+    Container().swap(container);
+  }
+
   /// Frees what a very long text left behind.
   void shrink() {
     constexpr size_t kKeep = size_t{1} << 20;
     original.shrink();
     stretch.shrink();
     text.shrink();
-    if (changes.capacity() > kKeep) changes = {};
-    if (code_points.capacity() > kKeep) code_points = {};
-    if (symbols.capacity() > kKeep) symbols = {};
-    if (queue.capacity() > kKeep) queue = {};
-    if (ends.capacity() > kKeep) ends = {};
-    if (piece_ids.capacity() > kKeep) piece_ids = {};
-    if (path.capacity() > kKeep) path = {};
-    if (segments.capacity() > kKeep) segments = {};
-    if (matches.capacity() > kKeep) matches = {};
+    if (changes.capacity() > kKeep) release(changes);
+    if (code_points.capacity() > kKeep) release(code_points);
+    if (symbols.capacity() > kKeep) release(symbols);
+    if (queue.capacity() > kKeep) release(queue);
+    if (ends.capacity() > kKeep) release(ends);
+    if (piece_ids.capacity() > kKeep) release(piece_ids);
+    if (path.capacity() > kKeep) release(path);
+    if (segments.capacity() > kKeep) release(segments);
+    if (matches.capacity() > kKeep) release(matches);
+    if (word.capacity() > kKeep) release(word);
     for (SequenceTokens& tokens : sequences) {
       if (tokens.ids.capacity() > kKeep) tokens = {};
     }

@@ -1,6 +1,7 @@
 #include "tokenizer/text.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tamis::tokenizer {
 
@@ -71,7 +72,9 @@ void Text::shrink() {
       std::max({bytes_.capacity(), align_.capacity(), spare_bytes_.capacity(),
                 spare_align_.capacity(), pieces.capacity(), next_pieces.capacity()});
   if (most <= kKeepBytes) return;
-  *this = Text();
+  // A string that a short one is moved into keeps its memory; one that is swapped does not.
+  Text empty;
+  std::swap(*this, empty);
 }
 
 Rewriter::Rewriter(Text& text) : text_(text) {

@@ -1,6 +1,7 @@
 #include "tokenizer/tokenizer.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <functional>
 
@@ -44,6 +45,24 @@ TEST(Tokenizer, EncodesWordsPunctuationAndSpecialTokens) {
                 {0, 0}, {0, 5}, {5, 6}, {7, 10}, {10, 12}, {12, 13}, {14, 18}, {19, 24}, {0, 0}}));
   EXPECT_EQ(encoding.special_mask, (std::vector<uint8_t>{1, 0, 0, 0, 0, 0, 0, 0, 1}));
   EXPECT_EQ(encoding.word_ids, (std::vector<int32_t>{-1, 0, 1, 2, 2, 3, 4, 5, -1}));
+}
+
+// Bytes of this process that are in use, by the allocator's count; 0 under sanitizers.
+size_t used_bytes() {
+  const struct mallinfo2 counts = mallinfo2();
+  return counts.uordblks + counts.hblkhd;
+}
+
+TEST(Tokenizer, KeepsNothingOfALongText) {
+  const Tokenizer tokenizer = Tokenizer::load_json(kBert, "test");
+  (void)tokenizer.encode("Hello");
+  const size_t before = used_bytes();
+  {
+    std::string text;
+    for (int i = 0; i < 1'500'000; ++i) text += "\u6f22";
+    (void)tokenizer.encode(text);
+  }
+  EXPECT_LE(used_bytes(), before + (size_t{2} << 20));
 }
 
 TEST(Tokenizer, EncodesEmptyTextAndPairs) {
