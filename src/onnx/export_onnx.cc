@@ -248,12 +248,7 @@ std::string Exporter::write_rms_norm(const Node& node) {
   const bool by_head = fields.heads != 1;
   if (by_head) x = add(s, "Reshape", {x, out_.list({0, 0, fields.heads, n / fields.heads})});
   const std::string squares = add(s, "Mul", {x, x});
-  constexpr int64_t kAxesAreAnInput = 18;
-  const std::string mean =
-      opset() >= kAxesAreAnInput
-          ? add(s, "ReduceMean", {squares, out_.list({-1})}, {integer_attribute("keepdims", 1)})
-          : add(s, "ReduceMean", {squares},
-                {list_attribute("axes", {-1}), integer_attribute("keepdims", 1)});
+  const std::string mean = write_reduction(s, "ReduceMean", squares, -1, true);
   const std::string root =
       add(s, "Sqrt", {add(s, "Add", {mean, out_.wide_number(fields.epsilon)})});
   const std::string gamma = constant(node.operand(Operand::kGamma), true);
@@ -262,14 +257,23 @@ std::string Exporter::write_rms_norm(const Node& node) {
   return out_.narrow(s, y);
 }
 
-// Rows over their L2 norm, in float32. The axes are an input from opset 18 on.
-std::string Exporter::write_unit_length(std::string_view scope, const std::string& x) {
+// Over one axis, which is an input of the operator from opset 18 on, and an attribute before.
+std::string Exporter::write_reduction(std::string_view scope, std::string_view op,
+                                      const std::string& x, int64_t axis, bool keep) {
   constexpr int64_t kAxesAreAnInput = 18;
-  const std::string length =
-      opset() >= kAxesAreAnInput
-          ? add(scope, "ReduceL2", {x, out_.list({-1})}, {integer_attribute("keepdims", 1)})
-          : add(scope, "ReduceL2", {x},
-                {list_attribute("axes", {-1}), integer_attribute("keepdims", 1)});
+  std::vector<std::string> inputs = {x};
+  std::vector<AttributeProto> attributes = {integer_attribute("keepdims", keep ? 1 : 0)};
+  if (opset() >= kAxesAreAnInput) {
+    inputs.push_back(out_.list({axis}));
+  } else {
+    attributes.insert(attributes.begin(), list_attribute("axes", {axis}));
+  }
+  return add(scope, op, std::move(inputs), std::move(attributes));
+}
+
+// Rows over their L2 norm, in float32.
+std::string Exporter::write_unit_length(std::string_view scope, const std::string& x) {
+  const std::string length = write_reduction(scope, "ReduceL2", x, -1, true);
   return add(scope, "Div", {x, add(scope, "Clip", {length, out_.wide_number(1e-12)})});
 }
 

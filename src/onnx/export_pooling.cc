@@ -13,19 +13,6 @@ constexpr double kLowestFloat = -3.4028234663852886e38;
 
 }  // namespace
 
-// Over axis 1, whose name is an attribute of the operator before opset 18.
-std::string Exporter::write_most(std::string_view scope, const std::string& x, bool keep) {
-  constexpr int64_t kAxesAreAnInput = 18;
-  std::vector<std::string> inputs = {x};
-  std::vector<AttributeProto> attributes = {integer_attribute("keepdims", keep ? 1 : 0)};
-  if (opset() >= kAxesAreAnInput) {
-    inputs.push_back(out_.list({1}));
-  } else {
-    attributes.push_back(list_attribute("axes", {1}));
-  }
-  return add(scope, "ReduceMax", std::move(inputs), std::move(attributes));
-}
-
 std::string Exporter::write_sum_of_tokens(std::string_view scope, const std::string& x) {
   return add(scope, "ReduceSum", {x, out_.list({1})}, {integer_attribute("keepdims", 0)});
 }
@@ -39,7 +26,8 @@ std::string Exporter::write_token_weights(std::string_view scope, const std::str
 std::string Exporter::write_last(std::string_view scope, const std::string& x,
                                  const std::string& chosen) {
   const std::string place = add(scope, "Mul", {places(), chosen});
-  const std::string is_last = add(scope, "Equal", {places(), write_most(scope, place, true)});
+  const std::string is_last =
+      add(scope, "Equal", {places(), write_reduction(scope, "ReduceMax", place, 1, true)});
   const std::string row = add(scope, "Unsqueeze", {is_last, out_.list({-1})});
   return write_sum_of_tokens(scope, add(scope, "Where", {row, x, out_.wide_number(0)}));
 }
@@ -66,7 +54,7 @@ std::string Exporter::write_mode(const Node& node, PoolMode mode, const std::str
     const std::string is_token = out_.cast(s, tokens, ElementType::kBool);
     const std::string row = add(s, "Unsqueeze", {is_token, out_.list({-1})});
     const std::string seen = add(s, "Where", {row, x, out_.wide_number(kLowestFloat)});
-    return write_most(s, seen, false);
+    return write_reduction(s, "ReduceMax", seen, 1, false);
   }
   std::string weights = write_token_weights(s, tokens);
   if (mode == PoolMode::kWeightedMean) {
@@ -99,7 +87,7 @@ std::string Exporter::write_vocabulary_pool(const Node& node) {
   const std::string positive = add(s, "Relu", {x});
   const std::string bent = add(s, "Log", {add(s, "Add", {positive, out_.wide_number(1)})});
   const std::string seen = add(s, "Mul", {bent, write_token_weights(s, std::string(kMaskInput))});
-  return out_.narrow(s, write_most(s, seen, false));
+  return out_.narrow(s, write_reduction(s, "ReduceMax", seen, 1, false));
 }
 
 }  // namespace tamis::onnx

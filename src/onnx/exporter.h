@@ -82,6 +82,8 @@ class Exporter {
   std::string write_norm(const Node& node, const std::string& x);
   std::string write_embeddings(const Node& node);
   std::string write_rms_norm(const Node& node);
+  std::string write_reduction(std::string_view scope, std::string_view op, const std::string& x,
+                              int64_t axis, bool keep);
   std::string write_unit_length(std::string_view scope, const std::string& x);
   void write_output(const graph::GraphOutput& output);
   void write_spans(const std::string& logits);
@@ -114,7 +116,6 @@ class Exporter {
   std::string write_dropout(const Node& node);
 
   // export_pooling.cc
-  std::string write_most(std::string_view scope, const std::string& x, bool keep);
   std::string write_sum_of_tokens(std::string_view scope, const std::string& x);
   std::string write_token_weights(std::string_view scope, const std::string& tokens);
   std::string write_last(std::string_view scope, const std::string& x, const std::string& chosen);
