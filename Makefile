@@ -10,7 +10,7 @@ REF ?= main
 ARM_TESTS = base math tensor tokenizer formats graph kernels_reference kernels_cpu engine \
             engines_cpu passes quant golden
 
-.PHONY: help demo test test-arm test-deploy test-web test-python model clients web setup release install package bench bench-peers bench-compare \
+.PHONY: help demo test test-arm test-deploy test-image test-web test-python model clients web setup release install package bench bench-peers bench-compare \
         check-cuda interop ort triton wheel format asan tsan tidy fuzz soak clean
 
 help:  ## list the targets
@@ -41,6 +41,9 @@ test-deploy: release  ## what deploy/ holds: nginx before two servers, the unit,
 	@tools/environment/setup.sh deploy
 	tools/environment/make_environment.sh deploy
 	TAMIS_PROGRAM=build/release/tamis build/deploy/bin/python tests/deploy/deploy_test.py
+
+test-image:  ## the steps of deploy/Dockerfile in bare Debian trees, and its server asked (root, debootstrap)
+	tools/environment/dockerfile_test.sh
 
 test-python: setup clients  ## the PyTorch bridge, its demo, adapters and Ray, with their own packages
 	cmake --preset dev
