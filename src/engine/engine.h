@@ -40,7 +40,7 @@ struct OpaqueOutput {
   std::vector<std::string> parts;  ///< outputs of the file, [B, n] or [B, S, n], side by side
   /// Makes rows of tokens into those of sequences, the modes' results side by side; empty: the rows
   /// are those of `output` as they are.
-  std::vector<graph::PoolMode> pooling = {};
+  std::vector<Pooling> pooling = {};
 };
 
 /// An .onnx model that is run as it is, over padded batches: its inputs are input_ids,

@@ -12,17 +12,17 @@ namespace {
 
 // The older key of each mode; several may be true, and are concatenated in this order.
 struct PoolingRow {
-  PoolingMode mode;
+  Pooling mode;
   std::string_view name;
   std::string_view flag;
 };
 constexpr PoolingRow kPoolingRows[] = {
-    {PoolingMode::kCls, "cls", "pooling_mode_cls_token"},
-    {PoolingMode::kMax, "max", "pooling_mode_max_tokens"},
-    {PoolingMode::kMean, "mean", "pooling_mode_mean_tokens"},
-    {PoolingMode::kMeanSqrtLen, "mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens"},
-    {PoolingMode::kWeightedMean, "weightedmean", "pooling_mode_weightedmean_tokens"},
-    {PoolingMode::kLastToken, "lasttoken", "pooling_mode_lasttoken"},
+    {Pooling::kCls, "cls", "pooling_mode_cls_token"},
+    {Pooling::kMax, "max", "pooling_mode_max_tokens"},
+    {Pooling::kMean, "mean", "pooling_mode_mean_tokens"},
+    {Pooling::kMeanSqrtLen, "mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens"},
+    {Pooling::kWeightedMean, "weightedmean", "pooling_mode_weightedmean_tokens"},
+    {Pooling::kLastToken, "lasttoken", "pooling_mode_lasttoken"},
 };
 
 constexpr KeyRow kPoolingKeys[] = {
@@ -55,7 +55,7 @@ constexpr KeyRow kLogitScoreKeys[] = {
 };
 static_assert(keys_are_distinct(kLogitScoreKeys));
 
-PoolingMode pooling_mode(JsonView value, const ConfigObject& file) {
+Pooling pooling_mode(JsonView value, const ConfigObject& file) {
   const std::string_view name = value.as_string(file.what("pooling_mode"));
   const auto mode = pooling_mode_from_name(name);
   if (mode) return *mode;
@@ -66,7 +66,7 @@ PoolingMode pooling_mode(JsonView value, const ConfigObject& file) {
 
 }  // namespace
 
-std::optional<PoolingMode> pooling_mode_from_name(std::string_view name) {
+std::optional<Pooling> pooling_mode_from_name(std::string_view name) {
   for (const PoolingRow& row : kPoolingRows) {
     if (row.name == name) return row.mode;
   }
@@ -100,7 +100,7 @@ PoolingConfig read_pooling(const ConfigObject& file) {
   for (const PoolingRow& row : kPoolingRows) {
     if (file.flag(row.flag, false)) pooling.modes.push_back(row.mode);
   }
-  if (pooling.modes.empty()) pooling.modes.push_back(PoolingMode::kMean);
+  if (pooling.modes.empty()) pooling.modes.push_back(Pooling::kMean);
   return pooling;
 }
 

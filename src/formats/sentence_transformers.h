@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/activation.h"
+#include "base/pooling.h"
 #include "base/text_template.h"
 #include "formats/dense_module.h"
 #include "formats/retrieval_modules.h"
@@ -25,13 +26,11 @@
 
 namespace tamis {
 
-enum class PoolingMode : uint8_t { kCls, kMax, kMean, kMeanSqrtLen, kWeightedMean, kLastToken };
-
 /// Of "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken".
-[[nodiscard]] std::optional<PoolingMode> pooling_mode_from_name(std::string_view name);
+[[nodiscard]] std::optional<Pooling> pooling_mode_from_name(std::string_view name);
 
 struct PoolingConfig {
-  std::vector<PoolingMode> modes;  ///< one or more; their results are concatenated in this order
+  std::vector<Pooling> modes;  ///< one or more; their results are concatenated in this order
   std::optional<int64_t> embedding_dimension;  ///< of a token, if the file says so
   bool include_prompt = true;  ///< false: the prompt's tokens are left out of the pooling
 };

@@ -7,7 +7,7 @@
 namespace tamis {
 namespace {
 
-using Modes = std::vector<PoolingMode>;
+using Modes = std::vector<Pooling>;
 
 PoolingConfig pooling(std::string_view json) { return parse_pooling_config(json, "config.json"); }
 
@@ -16,24 +16,23 @@ TEST(Pooling, ReadsBothSpellings) {
       pooling(R"({"word_embedding_dimension":384,"pooling_mode_cls_token":false,)"
               R"("pooling_mode_mean_tokens":true,"pooling_mode_max_tokens":false,)"
               R"("pooling_mode_mean_sqrt_len_tokens":false})");
-  EXPECT_EQ(old.modes, Modes{PoolingMode::kMean});
+  EXPECT_EQ(old.modes, Modes{Pooling::kMean});
   EXPECT_EQ(old.embedding_dimension, 384);
   EXPECT_TRUE(old.include_prompt);
   // Several booleans concatenate in a fixed order, whatever the file's.
-  EXPECT_EQ(
-      pooling(R"({"pooling_mode_lasttoken":true,"pooling_mode_weightedmean_tokens":true,)"
-              R"("pooling_mode_mean_sqrt_len_tokens":true,"pooling_mode_max_tokens":true,)"
-              R"("pooling_mode_mean_tokens":true,"pooling_mode_cls_token":true})")
-          .modes,
-      (Modes{PoolingMode::kCls, PoolingMode::kMax, PoolingMode::kMean, PoolingMode::kMeanSqrtLen,
-             PoolingMode::kWeightedMean, PoolingMode::kLastToken}));
+  EXPECT_EQ(pooling(R"({"pooling_mode_lasttoken":true,"pooling_mode_weightedmean_tokens":true,)"
+                    R"("pooling_mode_mean_sqrt_len_tokens":true,"pooling_mode_max_tokens":true,)"
+                    R"("pooling_mode_mean_tokens":true,"pooling_mode_cls_token":true})")
+                .modes,
+            (Modes{Pooling::kCls, Pooling::kMax, Pooling::kMean, Pooling::kMeanSqrtLen,
+                   Pooling::kWeightedMean, Pooling::kLastToken}));
   EXPECT_EQ(pooling(R"({"pooling_mode":"cls","pooling_mode_mean_tokens":true})").modes,
-            Modes{PoolingMode::kCls});
+            Modes{Pooling::kCls});
   // A list keeps its own order.
   EXPECT_EQ(pooling(R"({"pooling_mode":["mean","cls"]})").modes,
-            (Modes{PoolingMode::kMean, PoolingMode::kCls}));
+            (Modes{Pooling::kMean, Pooling::kCls}));
   const PoolingConfig bare = pooling(R"({"embedding_dimension":8,"include_prompt":false})");
-  EXPECT_EQ(bare.modes, Modes{PoolingMode::kMean});
+  EXPECT_EQ(bare.modes, Modes{Pooling::kMean});
   EXPECT_EQ(bare.embedding_dimension, 8);
   EXPECT_FALSE(bare.include_prompt);
 }
@@ -142,7 +141,7 @@ TEST_F(SentenceTransformerFolder, ReadsNewerPaths) {
   folder_.write("2/config.json", R"({"module_input_name":"sentence_embedding"})");
   folder_.write("sentence_bert_config.json", R"({"max_seq_length":null})");
   const SentenceTransformerConfig config = read();
-  EXPECT_EQ(config.pooling->modes, Modes{PoolingMode::kCls});
+  EXPECT_EQ(config.pooling->modes, Modes{Pooling::kCls});
   EXPECT_TRUE(config.normalize);
   EXPECT_EQ(config.max_seq_length, std::nullopt);
 }

@@ -92,13 +92,13 @@ TEST(Testdata, EveryLayoutHoldsTheSameWeights) {
 
 struct Expected {
   std::string_view folder;
-  std::vector<PoolingMode> modes;
+  std::vector<Pooling> modes;
   size_t pooled = 0;
   bool normalize = true;
 };
 
 TEST(Testdata, SentenceTransformersFoldersAreUnderstood) {
-  using enum PoolingMode;
+  using enum Pooling;
   const Expected cases[] = {
       {"cls", {kCls}},
       {"mean", {kMean}},

@@ -45,9 +45,9 @@ std::string write(GlobalRule value) {
 }
 std::string write(bool value) { return std::string(kBoolNames[value ? 1 : 0]); }
 std::string write(QuantScheme value) { return std::string(scheme_name(value)); }
-std::string write(const std::vector<PoolMode>& modes) {
+std::string write(const std::vector<Pooling>& modes) {
   std::string text;
-  for (const PoolMode mode : modes) {
+  for (const Pooling mode : modes) {
     if (!text.empty()) text += '+';
     text += pool_mode_name(mode);
   }
@@ -78,11 +78,11 @@ bool read(std::string_view text, QuantScheme& out) {
   out = found.value_or(QuantScheme::kPerTokenU8);
   return found.has_value();
 }
-bool read(std::string_view text, std::vector<PoolMode>& out) {
+bool read(std::string_view text, std::vector<Pooling>& out) {
   out.clear();
   while (!text.empty()) {
     const size_t plus = text.find('+');
-    PoolMode mode = PoolMode::kCls;
+    Pooling mode = Pooling::kCls;
     if (!read_enum(kPoolModeNames, text.substr(0, plus), mode)) return false;
     out.push_back(mode);
     text = plus == text.npos ? std::string_view() : text.substr(plus + 1);
@@ -92,7 +92,11 @@ bool read(std::string_view text, std::vector<PoolMode>& out) {
 
 }  // namespace
 
-std::string_view pool_mode_name(PoolMode mode) { return kPoolModeNames[static_cast<size_t>(mode)]; }
+std::string_view pool_mode_name(Pooling mode) {
+  const auto i = static_cast<size_t>(mode);
+  TAMIS_CHECK(i < std::size(kPoolModeNames));
+  return kPoolModeNames[i];
+}
 
 Attributes default_attributes(OpKind kind) {
   switch (kind) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/activation.h"
+#include "base/pooling.h"
 #include "graph/op.h"
 #include "graph/quantizer.h"
 
@@ -246,14 +247,11 @@ struct AttentionAttributes {
   friend bool operator==(const AttentionAttributes&, const AttentionAttributes&) = default;
 };
 
-/// Pooling modes of sentence-transformers.
-enum class PoolMode : uint8_t { kCls, kMean, kMax, kMeanSqrtLen, kWeightedMean, kLastToken };
-
 /// The modes' results side by side. Where a pool reads ids, its one mode is the last token: of
 /// those other than padding_idx, the first where all are; or of those that are `token`, which each
 /// sequence has (BatchLimits::required_token).
 struct PoolAttributes {
-  std::vector<PoolMode> modes;
+  std::vector<Pooling> modes;
   int64_t padding_idx = -1;
   int64_t token = -1;
 
@@ -311,6 +309,6 @@ using Attributes =
 [[nodiscard]] bool set_attribute(Attributes& attributes, std::string_view name,
                                  std::string_view text);
 
-[[nodiscard]] std::string_view pool_mode_name(PoolMode mode);
+[[nodiscard]] std::string_view pool_mode_name(Pooling mode);
 
 }  // namespace tamis::graph

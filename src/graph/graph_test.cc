@@ -42,8 +42,8 @@ TEST(Graph, InfersShapes) {
   EXPECT_EQ(g.graph.value(g.x).shape, tokens(4));
   EXPECT_EQ(g.graph.value(g.y).shape, tokens(6));
   EXPECT_EQ(refusal(g.graph), "");
-  const ValueId pooled = g.graph.add_node(
-      OpKind::kSequencePool, {g.y}, PoolAttributes{{PoolMode::kCls, PoolMode::kMean}}, "pool");
+  const ValueId pooled = g.graph.add_node(OpKind::kSequencePool, {g.y},
+                                          PoolAttributes{{Pooling::kCls, Pooling::kMean}}, "pool");
   EXPECT_EQ(g.graph.value(pooled).shape.to_string(), "[B, 12]");
   const ValueId scores = g.graph.add_node(OpKind::kAttentionScores, {g.y, g.y},
                                           AttentionAttributes{3, 1.0f}, "attention");

@@ -1,4 +1,5 @@
 // The shape rule of every op.
+#include "base/outliers.h"
 #include "graph/shape_rule.h"
 
 namespace tamis::graph {
@@ -57,13 +58,12 @@ SymbolicShape infer_rotary(const Rule& rule, const Node& node) {
   return x;
 }
 
-// Columns of a constant I32[r]: rising, below k, at most 8 of them.
+// Columns of a constant I32[r]: rising, below k.
 int64_t outlier_count(const Rule& rule, Operand operand, int64_t k) {
-  constexpr int64_t kMost = 8;
   const Value& value = rule.value(operand);
   rule.expect(value.constant != nullptr && value.dtype == DType::kI32 && value.shape.rank() == 1 &&
-                  value.shape[0].size <= kMost,
-              operand, cat("a constant I32[r], r <= ", kMost));
+                  value.shape[0].size <= kMaxOutliers,
+              operand, cat("a constant I32[r], r <= ", kMaxOutliers));
   int32_t last = -1;
   for (const int32_t column : value.constant->as<int32_t>()) {
     if (column <= last || column >= k) {
@@ -325,7 +325,7 @@ void check_pool_ids(const Rule& rule, const PoolAttributes& fields) {
   }
   if (!rule.has(Operand::kIds)) return;
   rule.expect_ids(Operand::kIds);
-  if (fields.modes != std::vector{PoolMode::kLastToken}) rule.refuse("ids with another mode");
+  if (fields.modes != std::vector{Pooling::kLastToken}) rule.refuse("ids with another mode");
 }
 
 SymbolicShape infer_shift_ids(const Rule& rule, const Node& node) {
@@ -338,12 +338,12 @@ SymbolicShape infer_shift_ids(const Rule& rule, const Node& node) {
 }
 
 SymbolicShape infer_pool(const Rule& rule, const Node& node) {
-  const std::vector<PoolMode>& modes = node.attribute<PoolAttributes>().modes;
+  const std::vector<Pooling>& modes = node.attribute<PoolAttributes>().modes;
   if (modes.empty()) rule.refuse("no pooling mode");
   check_pool_ids(rule, node.attribute<PoolAttributes>());
   // Where only the first tokens are there, they are all that can be pooled.
   const bool first =
-      modes == std::vector{PoolMode::kCls} && rule.rows(Operand::kX)[0].symbol == Symbol::kFirst;
+      modes == std::vector{Pooling::kCls} && rule.rows(Operand::kX)[0].symbol == Symbol::kFirst;
   const int64_t n = first ? rule.rows(Operand::kX)[1].size : rule.token_rows(Operand::kX)[1].size;
   return {Dim::of(Symbol::kSequences), Dim::of(n * static_cast<int64_t>(modes.size()))};
 }

@@ -73,7 +73,7 @@ HeadKind head_of(const FileOutputs& outputs, const std::optional<ModelConfig>& c
 }
 
 // Pooling alone can follow the file's rows here.
-std::vector<graph::PoolMode> pooling_of(const SentenceTransformerConfig& config, int64_t columns) {
+std::vector<Pooling> pooling_of(const SentenceTransformerConfig& config, int64_t columns) {
   graph::Graph graph;
   const graph::ValueId rows = graph.add_input(
       "rows", DType::kF32, {graph::Dim::of(graph::Symbol::kTokens), graph::Dim::of(columns)});

@@ -242,9 +242,8 @@ ValueId next_token_score(Builder& b, ValueId hidden, const LogitScoreConfig& sco
     std::ranges::transform(out, word_row(*table, *score.false_token_id), out.begin(),
                            std::minus<>());
   }
-  const ValueId last =
-      b.graph().add_node(OpKind::kSequencePool, {hidden},
-                         graph::PoolAttributes{{graph::PoolMode::kLastToken}}, "score");
+  const ValueId last = b.graph().add_node(OpKind::kSequencePool, {hidden},
+                                          graph::PoolAttributes{{Pooling::kLastToken}}, "score");
   return b.linear_of(last, "score", {std::make_shared<const Tensor>(std::move(weight)), nullptr});
 }
 

@@ -289,17 +289,16 @@ graph::AttentionAttributes Builder::attention_attributes(int64_t head_size) cons
 }
 
 ValueId Builder::mean_of_tokens(ValueId x, std::string_view scope) {
-  return graph_.add_node(OpKind::kSequencePool, {x},
-                         graph::PoolAttributes{{graph::PoolMode::kMean}}, scope);
-}
-
-ValueId Builder::first_token(ValueId x, std::string_view scope) {
-  return graph_.add_node(OpKind::kSequencePool, {x}, graph::PoolAttributes{{graph::PoolMode::kCls}},
+  return graph_.add_node(OpKind::kSequencePool, {x}, graph::PoolAttributes{{Pooling::kMean}},
                          scope);
 }
 
+ValueId Builder::first_token(ValueId x, std::string_view scope) {
+  return graph_.add_node(OpKind::kSequencePool, {x}, graph::PoolAttributes{{Pooling::kCls}}, scope);
+}
+
 ValueId Builder::last_token(ValueId x, std::string_view scope) {
-  graph::PoolAttributes attributes{{graph::PoolMode::kLastToken}};
+  graph::PoolAttributes attributes{{Pooling::kLastToken}};
   std::vector<ValueId> inputs = {x};
   if (config_.pad_token_id) {
     attributes.padding_idx = *config_.pad_token_id;

@@ -17,12 +17,12 @@ ValueId decoder_embedding(Builder& b, ValueId hidden) {
                       b.config().fields.flag("is_causal", true);
   if (!causal) return b.mean_of_tokens(hidden, "pooling");
   return b.graph().add_node(graph::OpKind::kSequencePool, {hidden},
-                            graph::PoolAttributes{{graph::PoolMode::kLastToken}}, "pooling");
+                            graph::PoolAttributes{{Pooling::kLastToken}}, "pooling");
 }
 
 ValueId end_of_text_classifier(Builder& b, ValueId hidden, int64_t end_of_text) {
   const std::string module = "classification_head";
-  graph::PoolAttributes pool{{graph::PoolMode::kLastToken}};
+  graph::PoolAttributes pool{{Pooling::kLastToken}};
   pool.token = end_of_text;
   const ValueId last = b.graph().add_node(graph::OpKind::kSequencePool, {hidden, b.input_ids()},
                                           std::move(pool), module);

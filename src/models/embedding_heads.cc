@@ -12,24 +12,6 @@ using graph::ValueId;
 
 namespace {
 
-graph::PoolMode pool_mode(PoolingMode mode) {
-  switch (mode) {
-    case PoolingMode::kCls:
-      return graph::PoolMode::kCls;
-    case PoolingMode::kMax:
-      return graph::PoolMode::kMax;
-    case PoolingMode::kMean:
-      return graph::PoolMode::kMean;
-    case PoolingMode::kMeanSqrtLen:
-      return graph::PoolMode::kMeanSqrtLen;
-    case PoolingMode::kWeightedMean:
-      return graph::PoolMode::kWeightedMean;
-    case PoolingMode::kLastToken:
-      return graph::PoolMode::kLastToken;
-  }
-  return graph::PoolMode::kMean;
-}
-
 // The tensor of that name of the module in a folder.
 ValueId module_constant(graph::Graph& graph, const std::string& folder, std::string_view name,
                         const std::shared_ptr<const Tensor>& tensor, const Shape& shape) {
@@ -135,10 +117,8 @@ ValueId add_sentence_embedding(graph::Graph& graph, ValueId hidden,
                                const SentenceTransformerConfig& config) {
   if (config.output == TransformerOutput::kPoolerOutput) refuse_pooler("this file");
   graph::PoolAttributes pooling;
-  if (config.pooling) {
-    for (const PoolingMode mode : config.pooling->modes) pooling.modes.push_back(pool_mode(mode));
-  }
-  if (pooling.modes.empty()) pooling.modes = {graph::PoolMode::kMean};
+  if (config.pooling) pooling.modes = config.pooling->modes;
+  if (pooling.modes.empty()) pooling.modes = {Pooling::kMean};
   const ValueId pooled = graph.add_node(OpKind::kSequencePool, {hidden}, pooling, "pooling");
   return add_modules(graph, pooled, config);
 }

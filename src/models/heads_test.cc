@@ -206,8 +206,7 @@ TEST(Heads, DprIsItsQuestionOrItsPassageEncoder) {
     const graph::Node& embedding = model.graph.nodes().back();
     EXPECT_EQ(embedding.scope, prefix);
     EXPECT_EQ(model.graph.outputs()[1].value, embedding.output);
-    EXPECT_EQ(embedding.attribute<graph::PoolAttributes>().modes,
-              std::vector{graph::PoolMode::kCls});
+    EXPECT_EQ(embedding.attribute<graph::PoolAttributes>().modes, std::vector{Pooling::kCls});
     const std::string weight = cat(prefix, ".bert_model.encoder.layer.1.output.dense.weight");
     EXPECT_NE(model.graph.find_value(weight), graph::kNoValue);
     EXPECT_EQ(refusal(edited.make(), {HeadKind::kSequenceClassification, {}}),

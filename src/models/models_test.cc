@@ -360,7 +360,7 @@ TEST(Models, AnEncoderEmbedsByMeanPooling) {
 SentenceTransformerConfig two_poolings_and_two_dense() {
   SentenceTransformerConfig config;
   config.has_modules = true;
-  config.pooling = PoolingConfig{{PoolingMode::kCls, PoolingMode::kMax}, {}, true};
+  config.pooling = PoolingConfig{{Pooling::kCls, Pooling::kMax}, {}, true};
   config.normalize = true;
   config.pooled.emplace_back(
       DenseConfig{64, 5, Activation::kTanh, std::make_shared<Tensor>(DType::kF32, Shape{5, 64}),
@@ -390,13 +390,12 @@ TEST(Models, SentenceTransformersModulesBecomeNodes) {
 }
 
 TEST(Models, EveryPoolingModeOfSentenceTransformersIsOurs) {
-  const std::pair<PoolingMode, std::string> kNames[] = {
-      {PoolingMode::kCls, "cls"},
-      {PoolingMode::kMax, "max"},
-      {PoolingMode::kMean, "mean"},
-      {PoolingMode::kMeanSqrtLen, "mean_sqrt_len"},
-      {PoolingMode::kWeightedMean, "weighted_mean"},
-      {PoolingMode::kLastToken, "last_token"}};
+  const std::pair<Pooling, std::string> kNames[] = {{Pooling::kCls, "cls"},
+                                                    {Pooling::kMax, "max"},
+                                                    {Pooling::kMean, "mean"},
+                                                    {Pooling::kMeanSqrtLen, "mean_sqrt_len"},
+                                                    {Pooling::kWeightedMean, "weighted_mean"},
+                                                    {Pooling::kLastToken, "last_token"}};
   for (const auto& [mode, name] : kNames) {
     SentenceTransformerConfig config;
     config.has_modules = true;
@@ -409,7 +408,7 @@ TEST(Models, EveryPoolingModeOfSentenceTransformersIsOurs) {
 TEST(Models, ADenseThatDoesNotFitIsNamed) {
   const auto checkpoint = Checkpoint::open(testdata_model("bert-base"));
   SentenceTransformerConfig config = two_poolings_and_two_dense();
-  config.pooling->modes = {PoolingMode::kMean};
+  config.pooling->modes = {Pooling::kMean};
   EXPECT_EQ(refusal(*checkpoint, ErrorCode::kCorruptData, {std::nullopt, config}),
             "2_Dense: tensor \"linear.weight\" is F32[5, 64]; expected F32, F16, BF16 or F64 "
             "[5, 32]");

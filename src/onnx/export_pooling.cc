@@ -5,7 +5,6 @@ namespace tamis::onnx {
 
 using graph::Node;
 using graph::Operand;
-using graph::PoolMode;
 
 namespace {
 
@@ -33,13 +32,13 @@ std::string Exporter::write_last(std::string_view scope, const std::string& x,
 }
 
 // One mode of `x`, in float32.
-std::string Exporter::write_mode(const Node& node, PoolMode mode, const std::string& x) {
+std::string Exporter::write_mode(const Node& node, Pooling mode, const std::string& x) {
   const std::string& s = node.scope;
   const std::string tokens(kMaskInput);
-  if (mode == PoolMode::kCls) {
+  if (mode == Pooling::kCls) {
     return add(s, "Gather", {x, out_.integer(0)}, {integer_attribute("axis", 1)});
   }
-  if (mode == PoolMode::kLastToken) {
+  if (mode == Pooling::kLastToken) {
     const auto& fields = node.attribute<graph::PoolAttributes>();
     if (!node.has(Operand::kIds)) return write_last(s, x, tokens);
     const std::string ids = value(node.operand(Operand::kIds));
@@ -50,30 +49,30 @@ std::string Exporter::write_mode(const Node& node, PoolMode mode, const std::str
     chosen = add(s, "Mul", {out_.cast(s, chosen, ElementType::kInt64), tokens});
     return write_last(s, x, chosen);
   }
-  if (mode == PoolMode::kMax) {
+  if (mode == Pooling::kMax) {
     const std::string is_token = out_.cast(s, tokens, ElementType::kBool);
     const std::string row = add(s, "Unsqueeze", {is_token, out_.list({-1})});
     const std::string seen = add(s, "Where", {row, x, out_.wide_number(kLowestFloat)});
     return write_reduction(s, "ReduceMax", seen, 1, false);
   }
   std::string weights = write_token_weights(s, tokens);
-  if (mode == PoolMode::kWeightedMean) {
+  if (mode == Pooling::kWeightedMean) {
     const std::string from_1 = add(s, "Add", {places(), out_.integer(1)});
     weights = write_token_weights(s, add(s, "Mul", {from_1, tokens}));
   }
   const std::string sum = write_sum_of_tokens(s, add(s, "Mul", {x, weights}));
   std::string count = add(s, "Clip", {write_sum_of_tokens(s, weights), out_.wide_number(1e-9)});
-  if (mode == PoolMode::kMeanSqrtLen) count = add(s, "Sqrt", {count});
+  if (mode == Pooling::kMeanSqrtLen) count = add(s, "Sqrt", {count});
   return add(s, "Div", {sum, count});
 }
 
 std::string Exporter::write_pool(const Node& node) {
   const std::string x = operand(node, Operand::kX);
   const auto& modes = node.attribute<graph::PoolAttributes>().modes;
-  if (modes == std::vector{PoolMode::kCls}) return write_mode(node, PoolMode::kCls, x);
+  if (modes == std::vector{Pooling::kCls}) return write_mode(node, Pooling::kCls, x);
   const std::string wide = out_.widen(node.scope, x);
   std::vector<std::string> results;
-  for (const PoolMode mode : modes) results.push_back(write_mode(node, mode, wide));
+  for (const Pooling mode : modes) results.push_back(write_mode(node, mode, wide));
   const std::string all = results.size() == 1 ? results[0]
                                               : add(node.scope, "Concat", std::move(results),
                                                     {integer_attribute("axis", -1)});

@@ -119,7 +119,7 @@ class Exporter {
   std::string write_sum_of_tokens(std::string_view scope, const std::string& x);
   std::string write_token_weights(std::string_view scope, const std::string& tokens);
   std::string write_last(std::string_view scope, const std::string& x, const std::string& chosen);
-  std::string write_mode(const Node& node, graph::PoolMode mode, const std::string& x);
+  std::string write_mode(const Node& node, Pooling mode, const std::string& x);
   std::string write_pool(const Node& node);
   std::string write_vocabulary_pool(const Node& node);
 

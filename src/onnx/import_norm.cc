@@ -111,7 +111,7 @@ ImportValue make_mean(Importer& importer, const Step& step, const Hidden& sum, c
     }
   }
   const ValueId pooled = importer.emit(step, OpKind::kSequencePool, {sum.value},
-                                       graph::PoolAttributes{{graph::PoolMode::kMean}});
+                                       graph::PoolAttributes{{Pooling::kMean}});
   return importer.rows(pooled, sum.layout);
 }
 
@@ -153,7 +153,7 @@ ImportValue last_token(Importer& importer, const Step& step, const Hidden& dropp
   rows.known = nullptr;
   const ValueId from = importer.emit_rows(step, rows);
   const ValueId pooled = importer.emit(step, OpKind::kSequencePool, {from},
-                                       graph::PoolAttributes{{graph::PoolMode::kLastToken}});
+                                       graph::PoolAttributes{{Pooling::kLastToken}});
   return importer.rows(pooled, reduced_layout(step, rows.layout, axis));
 }
 

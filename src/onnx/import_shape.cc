@@ -41,8 +41,8 @@ Inputs known_inputs(const Step& step, const Array& first, size_t probe) {
 ImportValue first_token(Importer& importer, const Step& step, Hidden& x, size_t axis,
                         bool keep_axis) {
   const graph::ValueId from = importer.emit_rows(step, x);
-  const graph::ValueId pooled = importer.emit(step, OpKind::kSequencePool, {from},
-                                              graph::PoolAttributes{{graph::PoolMode::kCls}});
+  const graph::ValueId pooled =
+      importer.emit(step, OpKind::kSequencePool, {from}, graph::PoolAttributes{{Pooling::kCls}});
   return importer.rows(pooled,
                        keep_axis ? x.layout.with_axis(axis, {}) : x.layout.without_axis(axis));
 }

@@ -138,7 +138,7 @@ bool embeds_by_mean(const graph::Graph& graph) {
   if (tokens == graph::kNoValue || producer < 0) return tokens != graph::kNoValue;
   const graph::Node& node = graph.nodes()[static_cast<size_t>(producer)];
   return node.op == graph::OpKind::kSequencePool && node.operand(graph::Operand::kX) == tokens &&
-         node.attribute<graph::PoolAttributes>().modes == std::vector{graph::PoolMode::kMean};
+         node.attribute<graph::PoolAttributes>().modes == std::vector{Pooling::kMean};
 }
 
 // The embedding where the folder's modules or the model's class make one by more than a mean.

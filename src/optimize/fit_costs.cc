@@ -154,9 +154,9 @@ class SetFit {
   // All columns that a layer may have at once, so that their cost stands out of the noise.
   void outliers() const {
     const auto [n, k] = kOutlierSize;
-    const double with = ns_a_token(matmul_graph(n, k, true, kernels::kMaxOutliers), false);
+    const double with = ns_a_token(matmul_graph(n, k, true, kMaxOutliers), false);
     const double without = ns_a_token(matmul_graph(n, k, true, 0), false);
-    add("Outlier", n, 1, std::max(0.0, (with - without) / kernels::kMaxOutliers));
+    add("Outlier", n, 1, std::max(0.0, (with - without) / kMaxOutliers));
   }
 
   void rows(int64_t width) const {

@@ -95,7 +95,7 @@ class RowDropper {
   // A pool of the first tokens picks rows out as SelectFirstTokens does.
   [[nodiscard]] bool picks_rows(const Node& node) const {
     if (node.op == OpKind::kSequencePool && selection_.symbol == Symbol::kFirst) {
-      return node.attribute<graph::PoolAttributes>().modes == std::vector{graph::PoolMode::kCls};
+      return node.attribute<graph::PoolAttributes>().modes == std::vector{Pooling::kCls};
     }
     return node.op == selection_.op;
   }

@@ -40,7 +40,7 @@ class MatMulS8Step final : public Step {
     args.a = copy.q + rows.begin * args.lda;
     args.scale = copy.scale + rows.begin;
     args.low = copy.low + rows.begin;
-    args.outlier_values = copy.outliers + rows.begin * kernels::kMaxOutliers;
+    args.outlier_values = copy.outliers + rows.begin * kMaxOutliers;
     if (stored_ == DType::kBF16) {
       args.c_bf16 = context.value<uint16_t>(y_) + first;
     } else if (stored_ == DType::kF16) {

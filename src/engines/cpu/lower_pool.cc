@@ -29,7 +29,7 @@ class PoolStep final : public Step {
     args.ldx = width_;
     args.ldy = width_ * static_cast<int64_t>(kinds_.size());
     args.y = context.value<float>(y_) + rows.begin * args.ldy;
-    for (const kernels::Pooling kind : kinds_) {
+    for (const Pooling kind : kinds_) {
       args.kind = kind;
       kernel_->run(args);
       args.y += width_;
@@ -42,7 +42,7 @@ class PoolStep final : public Step {
   graph::ValueId x_;
   graph::ValueId y_;
   const kernels::PoolingKernel* kernel_;
-  std::vector<kernels::Pooling> kinds_;
+  std::vector<Pooling> kinds_;
   int64_t width_;
 };
 

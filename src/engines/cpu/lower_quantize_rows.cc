@@ -52,7 +52,7 @@ kernels::QuantizeRowsArgs quantize_into(const kernels::QuantizeRowsArgs& paramet
   args.q = view.q + rows.begin * args.ldq;
   args.scale = view.scale + rows.begin;
   args.low = view.low + rows.begin;
-  args.outlier_values = view.outliers + rows.begin * kernels::kMaxOutliers;
+  args.outlier_values = view.outliers + rows.begin * kMaxOutliers;
   return args;
 }
 

@@ -14,7 +14,7 @@ namespace tamis::engines::cpu {
 struct QuantizedView {
   QuantizedView(std::byte* memory, int64_t rows)
       : outliers(reinterpret_cast<float*>(memory)),
-        scale(outliers + rows * kernels::kMaxOutliers),
+        scale(outliers + rows * kMaxOutliers),
         low(scale + rows),
         q(reinterpret_cast<uint8_t*>(low + rows)) {}
 

@@ -1,14 +1,14 @@
-// The kernel's names of a pooling node's modes.
+// The poolings that a node asks of the kernel.
 #pragma once
 
 #include <vector>
 
+#include "base/pooling.h"
 #include "graph/graph.h"
-#include "kernels/reference/pooling_args.h"
 
 namespace tamis::engines::cpu {
 
 /// Of SequencePool, in their order, or VocabularyPool.
-[[nodiscard]] std::vector<kernels::Pooling> pool_kinds(const graph::Node& node);
+[[nodiscard]] std::vector<Pooling> pool_kinds(const graph::Node& node);
 
 }  // namespace tamis::engines::cpu

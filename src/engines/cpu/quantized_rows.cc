@@ -63,7 +63,7 @@ bool quantizes_its_output(const graph::Graph& graph, const graph::Node& producer
 
 int64_t QuantizedRows::bytes_per_row() const {
   constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
-  return stride() + (2 + kernels::kMaxOutliers) * kFloat;
+  return stride() + (2 + kMaxOutliers) * kFloat;
 }
 
 std::vector<QuantizedRows> find_quantized_rows(const graph::Graph& graph,

@@ -39,8 +39,7 @@ class TestEncoderBuilder {
     graph_.add_output(
         "sentence_embedding",
         graph_.add_node(graph::OpKind::kSequencePool, {x},
-                        graph::PoolAttributes{{graph::PoolMode::kMean, graph::PoolMode::kCls}},
-                        "pool"));
+                        graph::PoolAttributes{{Pooling::kMean, Pooling::kCls}}, "pool"));
     const graph::ValueId selected =
         graph_.add_node(graph::OpKind::kSelectTokens, {x}, graph::NoAttributes{}, "select");
     graph_.add_output("logits", matmul(selected, 7, Activation::kNone, graph::kNoValue));

@@ -31,7 +31,7 @@ class PoolStep final : public Step {
     params.y = context.value<float>(y_);
     params.ldy = width_ * static_cast<int>(kinds_.size());
     constexpr int kThreads = tamis::cuda::kPoolingThreads;
-    for (const kernels::Pooling kind : kinds_) {
+    for (const Pooling kind : kinds_) {
       params.kind = kind;
       context.launch(KernelId::k_pooling, context.extent.sequences,
                      (width_ + kThreads - 1) / kThreads, params);
@@ -42,7 +42,7 @@ class PoolStep final : public Step {
  private:
   graph::ValueId x_;
   graph::ValueId y_;
-  std::vector<kernels::Pooling> kinds_;
+  std::vector<Pooling> kinds_;
   int width_;
   int sequences_;
   int cu_seqlens_;

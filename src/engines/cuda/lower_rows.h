@@ -19,7 +19,7 @@ struct QuantizedView {
   uint8_t* q;       // [rows, stride]
   float* scale;     // [rows]
   float* low;       // [rows]
-  float* outliers;  // [rows, 8]
+  float* outliers;  // [rows, kMaxOutliers]
 };
 
 /// Launches a row kernel, with or without a quantized copy of what it makes. Immutable.

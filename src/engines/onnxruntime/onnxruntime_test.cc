@@ -91,11 +91,10 @@ TEST(OnnxRuntime, GivesEachSequenceItsRow) {
 }
 
 TEST(OnnxRuntime, PoolsRowsOfTokensWithoutPadding) {
-  const auto engine = make({"m.onnx",
-                            {{{"pooled", RowUnit::kSequence, 0},
-                              {"tokens"},
-                              {graph::PoolMode::kMean, graph::PoolMode::kCls}}},
-                            {}});
+  const auto engine =
+      make({"m.onnx",
+            {{{"pooled", RowUnit::kSequence, 0}, {"tokens"}, {Pooling::kMean, Pooling::kCls}}},
+            {}});
   EXPECT_EQ(engine->info().outputs[0].width, 4);
   engine::BatchBuilder builder;
   const std::vector<int32_t> ids = {1, 3, 8};

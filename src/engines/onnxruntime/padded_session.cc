@@ -57,27 +57,9 @@ void pad_input(const PackedBatch& batch, const PadGroup& group, const OrtPort& p
   }
 }
 
-kernels::Pooling pooling_of(graph::PoolMode mode) {
-  switch (mode) {
-    case graph::PoolMode::kCls:
-      return kernels::Pooling::kCls;
-    case graph::PoolMode::kMean:
-      return kernels::Pooling::kMean;
-    case graph::PoolMode::kMax:
-      return kernels::Pooling::kMax;
-    case graph::PoolMode::kMeanSqrtLen:
-      return kernels::Pooling::kMeanSqrtLen;
-    case graph::PoolMode::kWeightedMean:
-      return kernels::Pooling::kWeightedMean;
-    case graph::PoolMode::kLastToken:
-      return kernels::Pooling::kLastToken;
-  }
-  return kernels::Pooling::kMean;
-}
-
 // The modes' results for one sequence's rows.
-void pool(const std::vector<graph::PoolMode>& modes, const float* rows, int64_t tokens,
-          int64_t columns, float* to) {
+void pool(const std::vector<Pooling>& modes, const float* rows, int64_t tokens, int64_t columns,
+          float* to) {
   const int32_t borders[] = {0, static_cast<int32_t>(tokens)};
   kernels::PoolingArgs args;
   args.cu_seqlens = borders;
@@ -85,8 +67,8 @@ void pool(const std::vector<graph::PoolMode>& modes, const float* rows, int64_t 
   args.width = args.ldx = args.ldy = columns;
   args.x = rows;
   args.y = to;
-  for (const graph::PoolMode mode : modes) {
-    args.kind = pooling_of(mode);
+  for (const Pooling mode : modes) {
+    args.kind = mode;
     kernels::reference::pooling(args);
     args.y += columns;
   }

@@ -2,12 +2,13 @@
 //
 // Is: the operands of one call, shared by the reference and the kernels of kernels/cpu. Is not: a
 // kernel; the maths stand in the contract header of the family. May use:
-// base/activation.h only, so that per-ISA files can include it.
+// base/activation.h and base/outliers.h, so that per-ISA files can include it.
 #pragma once
 
 #include <cstdint>
 
 #include "base/activation.h"
+#include "base/outliers.h"
 
 namespace tamis::kernels {
 
@@ -28,9 +29,6 @@ struct GemmBf16Args {
   uint16_t* c_f16 = nullptr;   // the same in half precision, held to +-65504
   int64_t ldc = 0;             // of any
 };
-
-/// Columns that may be taken out of the integer product; also the stride of their values.
-inline constexpr int64_t kMaxOutliers = 8;
 
 /// Rows of quantized activations are read four bytes at a time.
 constexpr int64_t quantized_row_bytes(int64_t k) { return (k + 3) / 4 * 4; }

@@ -1,24 +1,15 @@
 // What a pooling kernel is given.
 //
 // Is: the operands of one call, shared by the reference and the kernels of kernels/cpu. Is not: a
-// kernel; the maths stand in the contract header of the family. May use: nothing, so that per-ISA
-// files can include it.
+// kernel; the maths stand in the contract header of the family. May use: base/pooling.h, so
+// that per-ISA files can include it.
 #pragma once
 
 #include <cstdint>
 
-namespace tamis::kernels {
+#include "base/pooling.h"
 
-enum class Pooling : uint8_t {
-  kCls,           // the first token
-  kMean,          // sum / length
-  kMax,           // the greatest, channel by channel
-  kMeanSqrtLen,   // sum / sqrt(length)
-  kWeightedMean,  // sum of (t + 1) x_t / sum of (t + 1)
-  kLastToken,
-  kVocabulary,  // log(1 + max(0, the greatest)), channel by channel; not finite where a token is
-                // not
-};
+namespace tamis::kernels {
 
 /// Strides count elements. A sequence without tokens gives zeros. y overlaps nothing.
 struct PoolingArgs {

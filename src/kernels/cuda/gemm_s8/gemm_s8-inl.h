@@ -92,7 +92,7 @@ class GemmS8 {
       TAMIS_UNROLL
       for (int half = 0; half < 2; ++half) {
         const int64_t row = results.known_row(i, half, m);
-        values[i][half] = load_global(p.outlier_values + row * kMostOutlierColumns + r);
+        values[i][half] = load_global(p.outlier_values + row * kMaxOutliers + r);
       }
     }
     TAMIS_UNROLL

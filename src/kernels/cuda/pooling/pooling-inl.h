@@ -30,7 +30,6 @@ class PoolingKernel {
   }
 
   [[nodiscard]] TAMIS_DEVICE float pool() const {
-    using kernels::Pooling;
     const float count = to_float(tokens_);
     switch (p_.kind) {
       case Pooling::kCls:

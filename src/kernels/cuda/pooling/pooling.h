@@ -15,7 +15,7 @@ namespace tamis::cuda {
 /// Device memory. A sequence without tokens gives zeros. Launch with kPoolingThreads and a grid of
 /// (sequences, width / kPoolingThreads rounded up).
 struct PoolingParams {
-  kernels::Pooling kind = kernels::Pooling::kMean;
+  Pooling kind = Pooling::kMean;
   const int32_t* sequences = nullptr;   // [1]
   const int32_t* cu_seqlens = nullptr;  // [sequences + 1]
   int width = 0;

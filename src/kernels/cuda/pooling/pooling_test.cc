@@ -12,7 +12,6 @@
 namespace tamis::cuda {
 namespace {
 
-using kernels::Pooling;
 using testing::Guarded;
 
 TEST(PoolingKernel, HasTheCpusBits) {

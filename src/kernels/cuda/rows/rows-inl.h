@@ -213,7 +213,7 @@ class RowKernel {
       const int wanted = load_global(p_.outlier_columns + r);
       for_each([&](int i, int e, int at) {
         if (at == wanted) {
-          store_global(p_.outlier_values + row_ * kMostOutlierColumns + r, v_[i][e]);
+          store_global(p_.outlier_values + row_ * kMaxOutliers + r, v_[i][e]);
         }
       });
     }

@@ -11,11 +11,10 @@
 #include <cstdint>
 
 #include "base/activation.h"
+#include "base/outliers.h"
 #include "kernels/cuda/values.h"
 
 namespace tamis::cuda {
-
-inline constexpr int kMostOutlierColumns = 8;
 
 enum class RowNorm : int32_t {
   kNone,
@@ -57,7 +56,7 @@ struct RowsParams {
   float* low = nullptr;             // [rows]
   int outliers = 0;
   const int32_t* outlier_columns = nullptr;
-  float* outlier_values = nullptr;  // [rows, 8]
+  float* outlier_values = nullptr;  // [rows, kMaxOutliers]
 };
 
 /// What a kernel does with rows that it makes itself: blocks that finish a part of a group of rows
