@@ -127,6 +127,14 @@ TEST(OpaqueModel, TakesWidthsThatTheFileLeavesOpenFromTheConfig) {
   EXPECT_EQ(open.read().built.output_size, 3);
 }
 
+TEST(OpaqueModel, NeedsTheTokenWhoseRowAnswers) {
+  const auto required = [](const std::string& name) {
+    return export_opaque_model(built_of(name), name).limits.required_token;
+  };
+  EXPECT_EQ(required("models/bart-sequence-classification"), 2);
+  EXPECT_EQ(required("models/bert-sequence-classification"), -1);
+}
+
 TEST(OpaqueModel, RefusesModulesThatWouldHaveToFollow) {
   models::BuildOptions options;
   options.sentence_transformer.emplace();
@@ -210,7 +218,8 @@ INSTANTIATE_TEST_SUITE_P(Testdata, OnnxRuntimeAnswers,
                                          "models/distilbert-sequence-classification",
                                          "models/electra-token-classification",
                                          "models/bert-question-answering",
-                                         "models/albert-masked-lm", "models/xlm-roberta-xl-base"),
+                                         "models/albert-masked-lm", "models/xlm-roberta-xl-base",
+                                         "models/bart-sequence-classification"),
                          [](const auto& row) {
                            std::string name = row.param;
                            for (char& c : name) {

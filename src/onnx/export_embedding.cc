@@ -2,6 +2,7 @@
 #include "onnx/export_embedding.h"
 
 #include "onnx/export_ops.h"
+#include "onnx/export_places.h"
 #include "onnx/export_quantized.h"
 #include "tensor/widened.h"
 
@@ -66,6 +67,37 @@ std::string write_positions(ExportContext& c, const Node& node) {
   const std::string ones = c.out().cast(scope, is_token, ElementType::kInt64);
   const std::string count = c.add(scope, "CumSum", {ones, c.out().integer(1)});
   return c.add(scope, "Add", {c.add(scope, "Mul", {count, ones}), padding});
+}
+
+namespace {
+
+// Each sequence's last id that is not padding, [batch, 1]; the first where all are.
+std::string last_ids(ExportContext& c, const Node& node, const std::string& ids) {
+  const std::string& s = node.scope;
+  const int64_t padding = node.attribute<graph::ShiftIdsAttributes>().padding_idx;
+  const std::string is_padding = c.add(s, "Equal", {ids, c.out().integer(padding)});
+  const std::string kept = c.out().cast(s, c.add(s, "Not", {is_padding}), ElementType::kInt64);
+  const std::string tokens = c.add(s, "Mul", {kept, std::string(kMaskInput)});
+  const std::string count =
+      c.add(s, "ReduceSum", {tokens, c.out().list({1})}, {integer_attribute("keepdims", 1)});
+  const std::string behind = c.add(s, "Sub", {count, c.out().integer(1)});
+  const std::string place = c.add(s, "Clip", {behind, c.out().integer(0)});
+  return c.add(s, "GatherElements", {ids, place}, {integer_attribute("axis", 1)});
+}
+
+}  // namespace
+
+// Of each place the id before it; of the first what a decoder starts with.
+std::string write_shifted_ids(ExportContext& c, const Node& node) {
+  const int64_t first = node.attribute<graph::ShiftIdsAttributes>().first;
+  const std::string& s = node.scope;
+  const std::string ids = operand_of(c, node, Operand::kIds);
+  const std::string start = first >= 0 ? c.out().integer(first) : last_ids(c, node, ids);
+  const std::string before = c.add(s, "Sub", {places(c), c.out().integer(1)});
+  const std::string place = c.add(s, "Clip", {before, c.out().integer(0)});
+  const std::string moved = c.add(s, "Gather", {ids, place}, {integer_attribute("axis", 1)});
+  const std::string is_first = c.add(s, "Equal", {places(c), c.out().integer(0)});
+  return c.add(s, "Where", {is_first, start, moved});
 }
 
 // Nothing of masked tokens, and of the others as much more as were masked in training.

@@ -46,6 +46,17 @@ std::string last_candidates(ExportContext& c, const Node& node) {
   return c.add(s, "Mul", {c.out().cast(s, chosen, ElementType::kInt64), tokens});
 }
 
+std::string last_of(ExportContext& c, const Node& node, const std::string& x) {
+  const std::string chosen = last_candidates(c, node);
+  const std::string row = last_row(c, node.scope, x, chosen);
+  if (node.attribute<graph::PoolAttributes>().token < 0) return row;
+  // Where a sequence lacks the token that it must have, 0 / 0 answers, not another token's row.
+  const std::string& s = node.scope;
+  const std::string found =
+      c.out().cast(s, c.out().reduce(s, "ReduceMax", chosen, 1, true), ElementType::kFloat);
+  return c.add(s, "Div", {c.add(s, "Mul", {row, found}), found});
+}
+
 std::string most_of_tokens(ExportContext& c, std::string_view s, const std::string& x) {
   const std::string is_token = c.out().cast(s, std::string(kMaskInput), ElementType::kBool);
   const std::string row = c.add(s, "Unsqueeze", {is_token, c.out().list({-1})});
@@ -77,7 +88,7 @@ std::string pooled(ExportContext& c, const Node& node, PoolMode mode, const std:
     case PoolMode::kCls:
       return first_row(c, node.scope, x);
     case PoolMode::kLastToken:
-      return last_row(c, node.scope, x, last_candidates(c, node));
+      return last_of(c, node, x);
     case PoolMode::kMax:
       return most_of_tokens(c, node.scope, x);
     case PoolMode::kMean:
