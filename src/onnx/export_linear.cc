@@ -4,6 +4,7 @@
 #include <map>
 
 #include "graph/attention_part.h"
+#include "onnx/export_convolution.h"
 #include "onnx/export_elementwise.h"
 #include "onnx/export_ops.h"
 #include "onnx/export_quantized.h"
@@ -74,6 +75,21 @@ std::string product(ExportContext& c, const Node& node, const LinearPart& part,
   return c.add(part.module, "Add", {y, c.out().constant(part.bias, rows_of(c, bias, part))});
 }
 
+// Of each layer that the node stands for; the last one's name.
+std::string products(ExportContext& c, const Node& node) {
+  const std::string x = through_integers(c, node, Operand::kX, scaled_input(c, node));
+  const std::vector<LinearPart> parts = linear_parts(c, node);
+  const bool plain = node.attribute<graph::MatMulAttributes>().activation == Activation::kNone &&
+                     !node.has(Operand::kResidual);
+  if (parts.size() > 1 && !plain) c.refuse(node, "merged layers with more behind are not written");
+  std::string y;
+  for (const LinearPart& part : parts) {
+    y = product(c, node, part, x);
+    c.set_part(node.output, part.first_row, y);
+  }
+  return y;
+}
+
 }  // namespace
 
 std::vector<LinearPart> linear_parts(const ExportContext& c, const Node& node) {
@@ -107,17 +123,10 @@ std::shared_ptr<const Tensor> rows_of(const ExportContext& c, ValueId id, const 
 }
 
 std::string write_linear(ExportContext& c, const Node& node) {
-  const std::string x = through_integers(c, node, Operand::kX, scaled_input(c, node));
-  const std::vector<LinearPart> parts = linear_parts(c, node);
-  std::string y;
-  for (const LinearPart& part : parts) {
-    y = product(c, node, part, x);
-    c.set_part(node.output, part.first_row, y);
-  }
-  const Activation activation = node.attribute<graph::MatMulAttributes>().activation;
-  const bool plain = activation == Activation::kNone && !node.has(Operand::kResidual);
-  if (parts.size() > 1 && !plain) c.refuse(node, "merged layers with more behind are not written");
-  y = activated(c, node, y, activation);
+  const bool convolves = is_convolution(c, node);
+  const std::string sum = convolves ? convolution(c, node) : products(c, node);
+  const std::string y =
+      activated(c, node, sum, node.attribute<graph::MatMulAttributes>().activation);
   if (!node.has(Operand::kResidual)) return y;
   return c.add(node.scope, "Add", {y, c.value(node.operand(Operand::kResidual))});
 }

@@ -71,6 +71,14 @@ std::string by_distance(ExportContext& c, const std::string& name, std::vector<i
   });
 }
 
+std::string token_column(ExportContext& c) {
+  return c.once("token column", [&] {
+    const std::string column =
+        c.add("", "Unsqueeze", {std::string(kMaskInput), c.out().list({-1})});
+    return c.out().cast("", column, c.out().floats());
+  });
+}
+
 std::string attention_mask(ExportContext& c, const AttentionAttributes& fields) {
   return c.once(cat("mask ", fields.left, " ", fields.right), [&] {
     const std::string wide =

@@ -20,6 +20,9 @@ std::string distances(ExportContext& c);
 /// rows[reach + distance] of each query and key; distances beyond the reach count as it does.
 std::string by_distance(ExportContext& c, const std::string& name, std::vector<int64_t> rows);
 
+/// [batch, tokens, 1] in the file's float type: 1 for tokens, 0 for padding.
+std::string token_column(ExportContext& c);
+
 /// What keys that a query does not see add to its scores: 0 for those that it sees.
 std::string attention_mask(ExportContext& c, const graph::AttentionAttributes& fields);
 
