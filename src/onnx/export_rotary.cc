@@ -10,17 +10,41 @@ using graph::RotaryAttributes;
 
 namespace {
 
-// Of each place and column, [tokens, 1, 2 * frequencies], in float32.
+int64_t pairs_of(const ExportContext& c, graph::ValueId frequencies) {
+  const graph::SymbolicShape& shape = c.graph().value(frequencies).shape;
+  return shape[shape.rank() - 1].size;
+}
+
+// The frequencies of each sequence, [batch, 1, pairs]: its length says which of the two rows. That
+// is counted by an operator which import refuses, as short probes would show it the first row
+// alone.
+std::string by_length(ExportContext& c, const RotaryAttributes& fields, graph::ValueId id) {
+  const std::string scope = c.graph().value(id).name;
+  const std::string tokens = c.out().cast(scope, std::string(kMaskInput), ElementType::kFloat);
+  const std::string length = c.out().reduce(scope, "ReduceL1", tokens, 1, true);
+  const double most = static_cast<double>(fields.long_from);
+  const std::string is_long = c.add(scope, "Greater", {length, c.out().wide_number(most)});
+  const std::string row = c.out().cast(scope, is_long, ElementType::kInt64);
+  return c.add(scope, "Gather", {c.constant(id, true), row});
+}
+
+// Of each place and column, [tokens, 1, 2 * pairs] in float32; of each sequence where frequencies
+// depend on its length.
 std::string angles(ExportContext& c, const RotaryAttributes& fields, graph::ValueId id) {
-  return c.once(cat("angles ", id, " ", fields.interleaved), [&] {
+  return c.once(cat("angles ", id, " ", fields.interleaved, " ", fields.long_from), [&] {
     const std::string scope = c.graph().value(id).name;
-    const int64_t pairs = c.graph().value(id).shape[0].size;
+    const int64_t turning = 2 * pairs_of(c, id);
+    const bool one_set = fields.long_from == 0;
     const std::string place = c.out().cast(scope, places(c), ElementType::kFloat);
     const std::string column = c.add(scope, "Unsqueeze", {place, c.out().list({1})});
-    std::string all = c.add(scope, "Mul", {column, c.constant(id, true)});
-    if (fields.interleaved) all = c.add(scope, "Unsqueeze", {all, c.out().list({2})});
+    const std::string frequencies = one_set ? c.constant(id, true) : by_length(c, fields, id);
+    std::string all = c.add(scope, "Mul", {column, frequencies});
+    const int64_t last = one_set ? 2 : 3;
+    if (fields.interleaved) all = c.add(scope, "Unsqueeze", {all, c.out().list({last})});
     all = c.add(scope, "Concat", {all, all}, {integer_attribute("axis", -1)});
-    return c.add(scope, "Reshape", {all, c.out().list({-1, 1, 2 * pairs})});
+    const std::vector<int64_t> sizes =
+        one_set ? std::vector<int64_t>{-1, 1, turning} : std::vector<int64_t>{0, -1, 1, turning};
+    return c.add(scope, "Reshape", {all, c.out().list(sizes)});
   });
 }
 
@@ -28,7 +52,8 @@ std::string angles(ExportContext& c, const RotaryAttributes& fields, graph::Valu
 std::string wave(ExportContext& c, const Node& node, std::string_view op) {
   const auto& fields = node.attribute<RotaryAttributes>();
   const graph::ValueId id = node.operand(Operand::kFrequencies);
-  const std::string key = cat(op, " ", id, " ", fields.interleaved, " ", fields.scale);
+  const std::string key =
+      cat(op, " ", id, " ", fields.interleaved, " ", fields.long_from, " ", fields.scale);
   return c.once(key, [&] {
     const std::string scope = c.graph().value(id).name;
     std::string y = c.add(scope, op, {angles(c, fields, id)});
@@ -58,7 +83,7 @@ std::string turned(ExportContext& c, const Node& node, const std::string& x, int
   const auto& fields = node.attribute<RotaryAttributes>();
   const std::string& s = node.scope;
   const int64_t heads = width / fields.head_size;
-  const int64_t turning = 2 * c.graph().value(node.operand(Operand::kFrequencies)).shape[0].size;
+  const int64_t turning = 2 * pairs_of(c, node.operand(Operand::kFrequencies));
   const std::string cosine = wave(c, node, "Cos");
   const std::string sine = wave(c, node, "Sin");
   const std::string all = c.add(s, "Reshape", {x, c.out().list({0, 0, heads, fields.head_size})});
@@ -78,9 +103,6 @@ std::string turned(ExportContext& c, const Node& node, const std::string& x, int
 
 std::string write_rotary(ExportContext& c, const Node& node) {
   const auto& fields = node.attribute<RotaryAttributes>();
-  if (fields.long_from != 0) {
-    c.refuse(node, "frequencies that depend on the length are not written");
-  }
   const int64_t turning = fields.heads * fields.head_size;
   const std::vector<WrittenPart> parts = c.parts_of(node.operand(Operand::kX));
   for (const WrittenPart& part : parts) {
