@@ -13,11 +13,6 @@ using graph::Operand;
 
 namespace {
 
-void check_attention(const ExportContext& c, const Node& node) {
-  if (node.attribute<AttentionAttributes>().global == graph::GlobalRule::kNone) return;
-  c.refuse(node, "tokens that all others see are not written");
-}
-
 int64_t head_size(const ExportContext& c, const Node& node) {
   const auto& fields = node.attribute<AttentionAttributes>();
   if (node.op == graph::OpKind::kAttentionContext) {
@@ -57,7 +52,6 @@ std::string keys_of(ExportContext& c, const Node& node, const std::string& k) {
 
 std::string scores_of(ExportContext& c, const Node& node, const std::string& q,
                       const std::string& k) {
-  check_attention(c, node);
   const auto& fields = node.attribute<AttentionAttributes>();
   const std::string& s = node.scope;
   const auto split = [&](Operand operand, const std::string& x) {
@@ -75,15 +69,15 @@ std::string scores_of(ExportContext& c, const Node& node, const std::string& q,
   return node.has(Operand::kBias) ? c.add(s, "Add", {scores, score_bias(c, node)}) : scores;
 }
 
+// `attention`: the node that says which keys a query sees.
 std::string masked_softmax(ExportContext& c, std::string_view scope, const std::string& scores,
-                           const AttentionAttributes& fields) {
-  return c.add(scope, "Softmax", {c.add(scope, "Add", {scores, attention_mask(c, fields)})},
+                           const Node& attention) {
+  return c.add(scope, "Softmax", {c.add(scope, "Add", {scores, attention_mask(c, attention)})},
                {integer_attribute("axis", -1)});
 }
 
 std::string context_of(ExportContext& c, const Node& node, const std::string& probabilities,
                        const std::string& v) {
-  check_attention(c, node);
   const int64_t heads = node.attribute<AttentionAttributes>().key_heads();
   const std::string values = through_integers(
       c, node, Operand::kV, copies_of(c, node, split_heads(c, node, v, heads, {0, 2, 1, 3})));
@@ -113,8 +107,7 @@ std::string write_softmax(ExportContext& c, const Node& node) {
   const Node* scores = c.maker(node.operand(Operand::kScores));
   // A factor may stand between.
   while (scores->op == graph::OpKind::kMul) scores = c.maker(scores->operand(Operand::kX));
-  return masked_softmax(c, node.scope, operand_of(c, node, Operand::kScores),
-                        scores->attribute<AttentionAttributes>());
+  return masked_softmax(c, node.scope, operand_of(c, node, Operand::kScores), *scores);
 }
 
 std::string write_context(ExportContext& c, const Node& node) {
@@ -125,8 +118,7 @@ std::string write_context(ExportContext& c, const Node& node) {
 std::string write_attention(ExportContext& c, const Node& node) {
   const std::string scores =
       scores_of(c, node, part_of(c, node, Operand::kQ), part_of(c, node, Operand::kK));
-  const std::string probabilities =
-      masked_softmax(c, node.scope, scores, node.attribute<AttentionAttributes>());
+  const std::string probabilities = masked_softmax(c, node.scope, scores, node);
   return context_of(c, node, probabilities, part_of(c, node, Operand::kV));
 }
 

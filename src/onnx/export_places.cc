@@ -1,6 +1,7 @@
 #include "onnx/export_places.h"
 
 #include "base/bf16.h"
+#include "onnx/export_global.h"
 
 namespace tamis::onnx {
 
@@ -79,13 +80,25 @@ std::string token_column(ExportContext& c) {
   });
 }
 
-std::string attention_mask(ExportContext& c, const AttentionAttributes& fields) {
-  return c.once(cat("mask ", fields.left, " ", fields.right), [&] {
+std::string attention_mask(ExportContext& c, const graph::Node& attention) {
+  const auto& fields = attention.attribute<AttentionAttributes>();
+  const GlobalTokens global = {fields.global, fields.separator,
+                               attention.operand(graph::Operand::kIds)};
+  const auto rule = static_cast<int64_t>(global.rule);
+  const std::string key = cat("mask ", fields.left, " ", fields.right, " ", rule, " ",
+                              global.separator, " ", global.ids);
+  return c.once(key, [&] {
     const std::string wide =
         c.add("", "Unsqueeze", {std::string(kMaskInput), c.out().list({1, 2})});
     if (fields.left < 0 && fields.right < 0) return padding_mask(c, wide);
     const std::string tokens = c.out().cast("", wide, ElementType::kBool);
-    const std::string seen = c.add("", "And", {tokens, window(c, fields)});
+    std::string near = window(c, fields);
+    if (global.rule != graph::GlobalRule::kNone) {
+      const std::string keys =
+          c.add("", "Unsqueeze", {global_tokens(c, global), c.out().list({1, 2})});
+      near = c.add("", "Or", {near, keys});
+    }
+    const std::string seen = c.add("", "And", {tokens, near});
     // Padding may see no key at all: its scores must stay finite.
     const bool half = c.out().floats() == ElementType::kFloat16;
     return c.add("", "Where",

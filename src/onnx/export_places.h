@@ -23,7 +23,8 @@ std::string by_distance(ExportContext& c, const std::string& name, std::vector<i
 /// [batch, tokens, 1] in the file's float type: 1 for tokens, 0 for padding.
 std::string token_column(ExportContext& c);
 
-/// What keys that a query does not see add to its scores: 0 for those that it sees.
-std::string attention_mask(ExportContext& c, const graph::AttentionAttributes& fields);
+/// What keys that a query of the attention does not see add to its scores: 0 for those that it
+/// sees.
+std::string attention_mask(ExportContext& c, const graph::Node& attention);
 
 }  // namespace tamis::onnx
