@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "formats/checkpoint.h"
+#include "formats/sentence_transformers.h"
 #include "graph/graph.h"
 #include "graph/testing/unnamed.h"
 #include "model/self_test.h"
@@ -201,6 +202,20 @@ TEST(ExportModel, KeepsWhatSentenceTransformersHas) {
     ++folders;
   }
   EXPECT_GE(folders, 12);
+}
+
+// A reranker of next words asks by the template beside its weights.
+TEST(ExportModel, KeepsTheChatTemplate) {
+  const fs::path source = testdata("sentence-transformers/qwen3-reranker");
+  const TempFolder folder;
+  const fs::path out = folder.path() / "out";
+  (void)export_model(resolve_model(source.string()), out, {});
+  const SentenceTransformerConfig wanted = read_sentence_transformer(source);
+  ASSERT_GT(wanted.pair_template.size(), 3u);
+  EXPECT_EQ(read_sentence_transformer(out).pair_template, wanted.pair_template);
+  fs::remove(out / "chat_template.jinja");
+  expect_error(ErrorCode::kNotFound, "chat_template",
+               [&] { (void)read_sentence_transformer(out); });
 }
 
 TEST(ExportModel, ReplacesOnlyWhatItWrote) {
