@@ -131,6 +131,21 @@ TEST_P(OnnxOfCheckpoint, GivesTheSameUnfusedGraph) {
   EXPECT_EQ(source.built.max_positions, built.max_positions);
 }
 
+// Conv takes bf16 from opset 22 on.
+TEST(OnnxOfCheckpoints, ConvolvesInTypesThatTheOperatorHas) {
+  const models::BuiltModel built = built_of("models/deberta-v2-sequence-classification");
+  const auto convolutions = [&built](onnx::FloatType type) {
+    onnx::ExportOptions options = {output_of(built.head, false), false};
+    options.float_type = type;
+    const onnx::ModelProto model = onnx::export_onnx(built.graph, options);
+    return std::ranges::count_if(model.graph.nodes,
+                                 [](const auto& node) { return node.op_type == "Conv"; });
+  };
+  EXPECT_EQ(convolutions(onnx::FloatType::kFp32), 1);
+  EXPECT_EQ(convolutions(onnx::FloatType::kFp16), 1);
+  EXPECT_EQ(convolutions(onnx::FloatType::kBf16), 0);
+}
+
 // Only a plan for some of a model's outputs has this op.
 TEST(OnnxOfCheckpoints, RefusesByNameWhatIsNotWritten) {
   models::BuiltModel built = built_of("models/bert-base");

@@ -40,7 +40,7 @@ Tensor kernels_of(const Tensor& weight, int64_t width) {
 }  // namespace
 
 bool is_convolution(const ExportContext& c, const Node& node) {
-  if (node.op != graph::OpKind::kMatMul) return false;
+  if (node.op != graph::OpKind::kMatMul || c.options().float_type == FloatType::kBf16) return false;
   const Node* unfold = c.maker(node.operand(Operand::kX));
   return unfold != nullptr && unfold->op == graph::OpKind::kUnfold &&
          node.enabled_mark(Operand::kX) == nullptr &&
