@@ -213,20 +213,24 @@ TEST_P(OnnxRuntimeAnswers, AreThoseOfTheCheckpoint) {
   for (size_t i = 0; i < got.size(); ++i) expect_near(got[i], wanted[i]);
 }
 
-INSTANTIATE_TEST_SUITE_P(Testdata, OnnxRuntimeAnswers,
-                         testing::Values("models/bert-base", "models/roberta-base",
-                                         "models/distilbert-sequence-classification",
-                                         "models/electra-token-classification",
-                                         "models/bert-question-answering",
-                                         "models/albert-masked-lm", "models/xlm-roberta-xl-base",
-                                         "models/bart-sequence-classification"),
-                         [](const auto& row) {
-                           std::string name = row.param;
-                           for (char& c : name) {
-                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-                           }
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Testdata, OnnxRuntimeAnswers,
+    testing::Values("models/bert-base", "models/roberta-base",
+                    "models/distilbert-sequence-classification",
+                    "models/electra-token-classification", "models/bert-question-answering",
+                    "models/albert-masked-lm", "models/xlm-roberta-xl-base",
+                    "models/bart-sequence-classification", "models/mbart-sequence-classification",
+                    "models/t5-sequence-classification",
+                    "models/deberta-v2-sequence-classification",
+                    "models/longformer-question-answering",
+                    "models/longformer-sequence-classification", "models/llama-longrope"),
+    [](const auto& row) {
+      std::string name = row.param;
+      for (char& c : name) {
+        if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+      }
+      return name;
+    });
 
 }  // namespace
 }  // namespace tamis::api
