@@ -40,12 +40,13 @@ bool starts_with_one_of(const std::string& name, std::initializer_list<const cha
 
 // Pooling other than by mean, first or last token, the last that ids tell, as decoders' classes
 // have it where there is a padding id, ids that a decoder reads, turns by length, tokens that
-// all others see and NeoBERT's turns of neighbors are written and not read back.
+// all others see, HardSwish and NeoBERT's turns of neighbors are written and not read back.
 bool is_not_read_back(const std::string& name) {
   const bool pools_otherwise = starts_with_one_of(
-      name, {"sentence-transformers/cls-mean", "sentence-transformers/max",
-             "sentence-transformers/mean_sqrt_len", "sentence-transformers/qwen3-reranker",
-             "sentence-transformers/today", "sentence-transformers/weightedmean"});
+      name, {"sentence-transformers/cls-mean", "sentence-transformers/dense-residual",
+             "sentence-transformers/max", "sentence-transformers/mean_sqrt_len",
+             "sentence-transformers/qwen3-reranker", "sentence-transformers/today",
+             "sentence-transformers/weightedmean"});
   if (pools_otherwise) return true;
   if (starts_with_one_of(
           name, {"models/bart-", "models/mbart-", "models/t5-sequence", "models/mt5-sequence",
@@ -194,14 +195,7 @@ TEST(ExportModel, KeepsWhatSentenceTransformersHas) {
     SCOPED_TRACE(name);
     const TempFolder folder;
     const fs::path out = folder.path() / "out";
-    try {
-      (void)export_model(resolve_model(testdata(name).string()), out, {});
-    } catch (const Error& error) {
-      EXPECT_NE(std::string_view(error.what()).find("not written"), std::string_view::npos)
-          << error.what();
-      EXPECT_FALSE(fs::exists(out));
-      continue;
-    }
+    (void)export_model(resolve_model(testdata(name).string()), out, {});
     if (is_not_read_back(name)) {
       expect_error(ErrorCode::kUnsupported, "model.onnx",
                    [&] { (void)LoadedModel::load(resolve_model(out.string()), on_threads(2)); });
