@@ -67,7 +67,7 @@ std::string swapped(ExportContext& c, const Node& node, const std::string& x, in
                     int64_t turning) {
   const bool interleaved = node.attribute<RotaryAttributes>().interleaved;
   const std::string& s = node.scope;
-  const auto reshaped = [&](const std::string& from, std::vector<int64_t> sizes) {
+  const auto reshaped = [&](const std::string& from, const std::vector<int64_t>& sizes) {
     return interleaved ? c.add(s, "Reshape", {from, c.out().list(sizes)}) : from;
   };
   const std::string apart = reshaped(x, {0, 0, heads, turning / 2, 2});
