@@ -123,6 +123,17 @@ engine::BatchLimits limits_of(const models::BuiltModel& built) {
   return limits;
 }
 
+// Of a graph whose answer may be the row of a token that each sequence has.
+engine::BatchLimits limits_of_graph(const models::BuiltModel& built) {
+  engine::BatchLimits limits = limits_of(built);
+  for (const graph::Node& node : built.graph.nodes()) {
+    if (node.op != graph::OpKind::kSequencePool) continue;
+    const int64_t token = node.attribute<graph::PoolAttributes>().token;
+    if (token >= 0) limits.required_token = token;
+  }
+  return limits;
+}
+
 void check_head(const models::BuiltModel& built, const models::BuildOptions& options,
                 const fs::path& file) {
   if (!options.head || *options.head == built.head) return;
@@ -169,7 +180,7 @@ SourceModel read_opaque_model(const fs::path& file, const fs::path& folder,
 }
 
 engine::OpaqueModel export_opaque_model(const models::BuiltModel& built, const fs::path& name) {
-  engine::OpaqueModel opaque{name, {}, limits_of(built)};
+  engine::OpaqueModel opaque{name, {}, limits_of_graph(built)};
   opaque.bytes = std::make_shared<const std::string>(
       onnx::onnx_bytes(onnx::export_onnx(built.graph, {output_of(built.head, true), false})));
   if (built.head != HeadKind::kEmbedding) {

@@ -127,6 +127,14 @@ TEST(OpaqueModel, TakesWidthsThatTheFileLeavesOpenFromTheConfig) {
   EXPECT_EQ(open.read().built.output_size, 3);
 }
 
+TEST(OpaqueModel, NeedsTheTokenWhoseRowAnswers) {
+  const auto required = [](const std::string& name) {
+    return export_opaque_model(built_of(name), name).limits.required_token;
+  };
+  EXPECT_EQ(required("models/bart-sequence-classification"), 2);
+  EXPECT_EQ(required("models/bert-sequence-classification"), -1);
+}
+
 TEST(OpaqueModel, RefusesModulesThatWouldHaveToFollow) {
   models::BuildOptions options;
   options.sentence_transformer.emplace();
@@ -190,6 +198,32 @@ void expect_near(const std::vector<float>& got, const std::vector<float>& wanted
   for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 1e-4) << i;
 }
 
+// Both answers of a checkpoint whose config names another activation.
+TEST(OpaqueModel, ActivatesAsTheCheckpoint) {
+  TAMIS_REQUIRE_ORT();
+  const TempFolder folder;
+  const fs::path path = folder.path() / "model";
+  fs::copy(testdata("models/bert-sequence-classification"), path);
+  const std::string config = read_file(path / "config.json");
+  const std::string key = "\"hidden_act\": \"gelu_new\"";
+  ASSERT_NE(config.find(key), config.npos);
+  for (const char* name :
+       {"gelu", "quick_gelu", "relu", "relu2", "silu", "mish", "tanh", "sigmoid", "relu6",
+        "leaky_relu", "gelu_10", "laplace", "hardswish", "sqrtsoftplus"}) {
+    SCOPED_TRACE(name);
+    std::string changed = config;
+    write_file(path / "config.json", changed.replace(config.find(key), key.size(),
+                                                     cat("\"hidden_act\": \"", name, "\"")));
+    const ModelPath model = resolve_model(path.string());
+    const auto checkpoint = LoadedModel::load(model, on_threads(1));
+    const auto inputs = example_inputs(*checkpoint);
+    const auto wanted = raw_outputs(*checkpoint, inputs, 64);
+    const auto got = raw_outputs(*LoadedModel::load(model, on_onnx_runtime()), inputs, 64);
+    ASSERT_EQ(got.size(), wanted.size());
+    for (size_t i = 0; i < got.size(); ++i) expect_near(got[i], wanted[i]);
+  }
+}
+
 class OnnxRuntimeAnswers : public testing::TestWithParam<const char*> {};
 
 TEST_P(OnnxRuntimeAnswers, AreThoseOfTheCheckpoint) {
@@ -205,19 +239,24 @@ TEST_P(OnnxRuntimeAnswers, AreThoseOfTheCheckpoint) {
   for (size_t i = 0; i < got.size(); ++i) expect_near(got[i], wanted[i]);
 }
 
-INSTANTIATE_TEST_SUITE_P(Testdata, OnnxRuntimeAnswers,
-                         testing::Values("models/bert-base", "models/roberta-base",
-                                         "models/distilbert-sequence-classification",
-                                         "models/electra-token-classification",
-                                         "models/bert-question-answering",
-                                         "models/albert-masked-lm", "models/xlm-roberta-xl-base"),
-                         [](const auto& row) {
-                           std::string name = row.param;
-                           for (char& c : name) {
-                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-                           }
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Testdata, OnnxRuntimeAnswers,
+    testing::Values("models/bert-base", "models/roberta-base",
+                    "models/distilbert-sequence-classification",
+                    "models/electra-token-classification", "models/bert-question-answering",
+                    "models/albert-masked-lm", "models/xlm-roberta-xl-base",
+                    "models/bart-sequence-classification", "models/mbart-sequence-classification",
+                    "models/t5-sequence-classification",
+                    "models/deberta-v2-sequence-classification",
+                    "models/longformer-question-answering",
+                    "models/longformer-sequence-classification", "models/llama-longrope"),
+    [](const auto& row) {
+      std::string name = row.param;
+      for (char& c : name) {
+        if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+      }
+      return name;
+    });
 
 }  // namespace
 }  // namespace tamis::api

@@ -1,5 +1,7 @@
 // Rows of tokens to rows of sequences.
-#include "onnx/exporter.h"
+#include "onnx/export_ops.h"
+#include "onnx/export_places.h"
+#include "onnx/export_quantized.h"
 
 namespace tamis::onnx {
 
@@ -10,83 +12,115 @@ namespace {
 
 constexpr double kLowestFloat = -3.4028234663852886e38;
 
-}  // namespace
-
-std::string Exporter::write_sum_of_tokens(std::string_view scope, const std::string& x) {
-  return add(scope, "ReduceSum", {x, out_.list({1})}, {integer_attribute("keepdims", 0)});
+std::string sum_of_tokens(ExportContext& c, std::string_view scope, const std::string& x) {
+  return c.add(scope, "ReduceSum", {x, c.out().list({1})}, {integer_attribute("keepdims", 0)});
 }
 
 // The tokens' weights [batch, tokens, 1], in float32.
-std::string Exporter::write_token_weights(std::string_view scope, const std::string& tokens) {
-  return out_.cast(scope, add(scope, "Unsqueeze", {tokens, out_.list({-1})}), ElementType::kFloat);
+std::string token_weights(ExportContext& c, std::string_view scope, const std::string& tokens) {
+  const std::string column = c.add(scope, "Unsqueeze", {tokens, c.out().list({-1})});
+  return c.out().cast(scope, column, ElementType::kFloat);
 }
 
 // The row of the last token that `chosen` [batch, tokens] names by 1; the first where all are 0.
-std::string Exporter::write_last(std::string_view scope, const std::string& x,
-                                 const std::string& chosen) {
-  const std::string place = add(scope, "Mul", {places(), chosen});
+std::string last_row(ExportContext& c, std::string_view scope, const std::string& x,
+                     const std::string& chosen) {
+  const std::string place = c.add(scope, "Mul", {places(c), chosen});
   const std::string is_last =
-      add(scope, "Equal", {places(), write_reduction(scope, "ReduceMax", place, 1, true)});
-  const std::string row = add(scope, "Unsqueeze", {is_last, out_.list({-1})});
-  return write_sum_of_tokens(scope, add(scope, "Where", {row, x, out_.wide_number(0)}));
+      c.add(scope, "Equal", {places(c), c.out().reduce(scope, "ReduceMax", place, 1, true)});
+  const std::string row = c.add(scope, "Unsqueeze", {is_last, c.out().list({-1})});
+  return sum_of_tokens(c, scope, c.add(scope, "Where", {row, x, c.out().wide_number(0)}));
+}
+
+// Tokens that may be the last, as 1 of [batch, tokens].
+std::string last_candidates(ExportContext& c, const Node& node) {
+  const std::string tokens(kMaskInput);
+  if (!node.has(Operand::kIds)) return tokens;
+  const std::string& s = node.scope;
+  const auto& fields = node.attribute<graph::PoolAttributes>();
+  const std::string ids = c.value(node.operand(Operand::kIds));
+  const auto equal = [&](int64_t id) { return c.add(s, "Equal", {ids, c.out().integer(id)}); };
+  const std::string chosen =
+      fields.token >= 0 ? equal(fields.token) : c.add(s, "Not", {equal(fields.padding_idx)});
+  return c.add(s, "Mul", {c.out().cast(s, chosen, ElementType::kInt64), tokens});
+}
+
+std::string last_of(ExportContext& c, const Node& node, const std::string& x) {
+  const std::string chosen = last_candidates(c, node);
+  const std::string row = last_row(c, node.scope, x, chosen);
+  if (node.attribute<graph::PoolAttributes>().token < 0) return row;
+  // Where a sequence lacks the token that it must have, 0 / 0 answers, not another token's row.
+  const std::string& s = node.scope;
+  const std::string found =
+      c.out().cast(s, c.out().reduce(s, "ReduceMax", chosen, 1, true), ElementType::kFloat);
+  return c.add(s, "Div", {c.add(s, "Mul", {row, found}), found});
+}
+
+std::string most_of_tokens(ExportContext& c, std::string_view s, const std::string& x) {
+  const std::string is_token = c.out().cast(s, std::string(kMaskInput), ElementType::kBool);
+  const std::string row = c.add(s, "Unsqueeze", {is_token, c.out().list({-1})});
+  const std::string seen = c.add(s, "Where", {row, x, c.out().wide_number(kLowestFloat)});
+  return c.out().reduce(s, "ReduceMax", seen, 1, false);
+}
+
+std::string mean_of_tokens(ExportContext& c, std::string_view s, Pooling mode,
+                           const std::string& x) {
+  const std::string tokens(kMaskInput);
+  std::string weights = token_weights(c, s, tokens);
+  if (mode == Pooling::kWeightedMean) {
+    const std::string from_1 = c.add(s, "Add", {places(c), c.out().integer(1)});
+    weights = token_weights(c, s, c.add(s, "Mul", {from_1, tokens}));
+  }
+  const std::string sum = sum_of_tokens(c, s, c.add(s, "Mul", {x, weights}));
+  std::string count = c.add(s, "Clip", {sum_of_tokens(c, s, weights), c.out().wide_number(1e-9)});
+  if (mode == Pooling::kMeanSqrtLen) count = c.add(s, "Sqrt", {count});
+  return c.add(s, "Div", {sum, count});
+}
+
+std::string first_row(ExportContext& c, std::string_view scope, const std::string& x) {
+  return c.add(scope, "Gather", {x, c.out().integer(0)}, {integer_attribute("axis", 1)});
 }
 
 // One mode of `x`, in float32.
-std::string Exporter::write_mode(const Node& node, Pooling mode, const std::string& x) {
-  const std::string& s = node.scope;
-  const std::string tokens(kMaskInput);
-  if (mode == Pooling::kCls) {
-    return add(s, "Gather", {x, out_.integer(0)}, {integer_attribute("axis", 1)});
+std::string pooled(ExportContext& c, const Node& node, Pooling mode, const std::string& x) {
+  switch (mode) {
+    case Pooling::kCls:
+      return first_row(c, node.scope, x);
+    case Pooling::kLastToken:
+      return last_of(c, node, x);
+    case Pooling::kMax:
+      return most_of_tokens(c, node.scope, x);
+    case Pooling::kMean:
+    case Pooling::kMeanSqrtLen:
+    case Pooling::kWeightedMean:
+      return mean_of_tokens(c, node.scope, mode, x);
   }
-  if (mode == Pooling::kLastToken) {
-    const auto& fields = node.attribute<graph::PoolAttributes>();
-    if (!node.has(Operand::kIds)) return write_last(s, x, tokens);
-    const std::string ids = value(node.operand(Operand::kIds));
-    std::string chosen =
-        fields.token >= 0
-            ? add(s, "Equal", {ids, out_.integer(fields.token)})
-            : add(s, "Not", {add(s, "Equal", {ids, out_.integer(fields.padding_idx)})});
-    chosen = add(s, "Mul", {out_.cast(s, chosen, ElementType::kInt64), tokens});
-    return write_last(s, x, chosen);
-  }
-  if (mode == Pooling::kMax) {
-    const std::string is_token = out_.cast(s, tokens, ElementType::kBool);
-    const std::string row = add(s, "Unsqueeze", {is_token, out_.list({-1})});
-    const std::string seen = add(s, "Where", {row, x, out_.wide_number(kLowestFloat)});
-    return write_reduction(s, "ReduceMax", seen, 1, false);
-  }
-  std::string weights = write_token_weights(s, tokens);
-  if (mode == Pooling::kWeightedMean) {
-    const std::string from_1 = add(s, "Add", {places(), out_.integer(1)});
-    weights = write_token_weights(s, add(s, "Mul", {from_1, tokens}));
-  }
-  const std::string sum = write_sum_of_tokens(s, add(s, "Mul", {x, weights}));
-  std::string count = add(s, "Clip", {write_sum_of_tokens(s, weights), out_.wide_number(1e-9)});
-  if (mode == Pooling::kMeanSqrtLen) count = add(s, "Sqrt", {count});
-  return add(s, "Div", {sum, count});
+  TAMIS_CHECK(false);
 }
 
-std::string Exporter::write_pool(const Node& node) {
-  const std::string x = operand(node, Operand::kX);
+}  // namespace
+
+std::string write_pool(ExportContext& c, const Node& node) {
+  const std::string x = operand_of(c, node, Operand::kX);
   const auto& modes = node.attribute<graph::PoolAttributes>().modes;
-  if (modes == std::vector{Pooling::kCls}) return write_mode(node, Pooling::kCls, x);
-  const std::string wide = out_.widen(node.scope, x);
+  if (modes == std::vector{Pooling::kCls}) return first_row(c, node.scope, x);
+  const std::string wide = c.out().widen(node.scope, x);
   std::vector<std::string> results;
-  for (const Pooling mode : modes) results.push_back(write_mode(node, mode, wide));
+  for (const Pooling mode : modes) results.push_back(pooled(c, node, mode, wide));
   const std::string all = results.size() == 1 ? results[0]
-                                              : add(node.scope, "Concat", std::move(results),
-                                                    {integer_attribute("axis", -1)});
-  return out_.narrow(node.scope, all);
+                                              : c.add(node.scope, "Concat", std::move(results),
+                                                      {integer_attribute("axis", -1)});
+  return c.out().narrow(node.scope, all);
 }
 
 // The most that each word of the vocabulary has among a sequence's tokens, at least 0.
-std::string Exporter::write_vocabulary_pool(const Node& node) {
+std::string write_vocabulary_pool(ExportContext& c, const Node& node) {
   const std::string& s = node.scope;
-  const std::string x = out_.widen(s, operand(node, Operand::kX));
-  const std::string positive = add(s, "Relu", {x});
-  const std::string bent = add(s, "Log", {add(s, "Add", {positive, out_.wide_number(1)})});
-  const std::string seen = add(s, "Mul", {bent, write_token_weights(s, std::string(kMaskInput))});
-  return out_.narrow(s, write_reduction(s, "ReduceMax", seen, 1, false));
+  const std::string x = c.out().widen(s, operand_of(c, node, Operand::kX));
+  const std::string positive = c.add(s, "Relu", {x});
+  const std::string bent = c.add(s, "Log", {c.add(s, "Add", {positive, c.out().wide_number(1)})});
+  const std::string seen = c.add(s, "Mul", {bent, token_weights(c, s, std::string(kMaskInput))});
+  return c.out().narrow(s, c.out().reduce(s, "ReduceMax", seen, 1, false));
 }
 
 }  // namespace tamis::onnx

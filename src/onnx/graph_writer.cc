@@ -45,6 +45,14 @@ std::string path_of(std::string_view scope) {
   return path;
 }
 
+GraphWriter::GraphWriter(ElementType floats, int64_t opset) : floats_(floats), opset_(opset) {
+  // docs/Versioning.md of onnx: opset 19 came with IR 9.
+  model_.ir_version = opset < 19 ? 8 : 9;
+  model_.opsets = {{"", opset}};
+  model_.producer_name = "tamis";
+  model_.graph.name = "main_graph";
+}
+
 std::string GraphWriter::fresh(std::string_view path) {
   const int number = names_[std::string(path)]++;
   return number == 0 ? std::string(path) : cat(path, "_", number);
@@ -73,6 +81,25 @@ std::string GraphWriter::widen(std::string_view scope, const std::string& x) {
 
 std::string GraphWriter::narrow(std::string_view scope, const std::string& x) {
   return floats_ == ElementType::kFloat ? x : cast(scope, x, floats_);
+}
+
+// The axes are an input of the operator from opset 18 on, and an attribute before.
+std::string GraphWriter::reduce(std::string_view scope, std::string_view op, const std::string& x,
+                                int64_t axis, bool keep) {
+  constexpr int64_t kAxesAreAnInput = 18;
+  std::vector<std::string> inputs = {x};
+  std::vector<AttributeProto> attributes = {integer_attribute("keepdims", keep ? 1 : 0)};
+  if (opset_ >= kAxesAreAnInput) {
+    inputs.push_back(list({axis}));
+  } else {
+    attributes.insert(attributes.begin(), list_attribute("axes", {axis}));
+  }
+  return add(scope, op, std::move(inputs), std::move(attributes));
+}
+
+std::string GraphWriter::slice(std::string_view scope, const std::string& x, int64_t first,
+                               int64_t end) {
+  return add(scope, "Slice", {x, list({first}), list({end}), list({-1})});
 }
 
 std::string GraphWriter::tensor(std::string name, std::vector<int64_t> dims, ElementType type,

@@ -1,7 +1,7 @@
 // An ONNX graph under construction.
 //
 // Is: nodes under unused names, and constants in the file's float type. Is not: what an op of ours
-// becomes (exporter.h). May use: formats.
+// becomes (export_ops.inc). May use: formats.
 #pragma once
 
 #include <memory>
@@ -24,8 +24,8 @@ namespace tamis::onnx {
 
 class GraphWriter {
  public:
-  /// `floats`: kFloat, kFloat16 or kBfloat16.
-  explicit GraphWriter(ElementType floats) : floats_(floats) {}
+  /// `floats`: kFloat, kFloat16 or kBfloat16. `opset`: of the operators without a domain.
+  GraphWriter(ElementType floats, int64_t opset);
 
   [[nodiscard]] ModelProto& model() { return model_; }
   [[nodiscard]] ElementType floats() const { return floats_; }
@@ -37,6 +37,11 @@ class GraphWriter {
   /// A value of the file's float type in float32, and back.
   std::string widen(std::string_view scope, const std::string& x);
   std::string narrow(std::string_view scope, const std::string& x);
+  /// ReduceMean and its like over one axis.
+  std::string reduce(std::string_view scope, std::string_view op, const std::string& x,
+                     int64_t axis, bool keep);
+  /// Columns [first, end) of the last axis.
+  std::string slice(std::string_view scope, const std::string& x, int64_t first, int64_t end);
 
   /// A constant under its own name, written once.
   template <typename T>
@@ -65,6 +70,7 @@ class GraphWriter {
                      std::span<const std::byte> bytes, std::shared_ptr<const void> keeper);
 
   ElementType floats_;
+  int64_t opset_;
   ModelProto model_;
   std::unordered_map<std::string, int> names_;
   std::unordered_set<std::string> constants_;

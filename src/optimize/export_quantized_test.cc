@@ -136,6 +136,21 @@ TEST(QuantizedExport, PlansCheckpointsInHalfPrecision) {
   EXPECT_GT(count_of(onnx::export_onnx(plan.graph, options), "QuantizeLinear"), 10);
 }
 
+// Each column of a quantized convolution's input has a scale of its own, which Conv has no place
+// for.
+TEST(QuantizedExport, ConvolvesByAProduct) {
+  OptimizeOptions quantize = all_integers("static");
+  quantize.model.enable = {"*conv.conv.*"};
+  const ModelPath path =
+      resolve_model(testdata("models/deberta-v2-sequence-classification").string());
+  const onnx::ModelProto model =
+      onnx::export_onnx(plan_model(path, quantize).graph,
+                        classifier_options(onnx::Flavor::kPortable, onnx::FloatType::kFp32));
+  EXPECT_EQ(count_of(model, "Conv"), 0);
+  EXPECT_EQ(count_of(model, "Pad"), 1);
+  EXPECT_NE(constant_of(model, "deberta.encoder.conv.conv.weight_quantized"), nullptr);
+}
+
 // The axes of ReduceL2 are an attribute before opset 18, an input from there on.
 TEST(QuantizedExport, UnitLengthIsThatOfTheOpset) {
   const auto model = LoadedModel::load(
