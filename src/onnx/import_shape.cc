@@ -288,8 +288,9 @@ std::vector<ImportValue> import_split(Importer& importer, const Step& step) {
   return parts;
 }
 
-std::vector<ImportValue> import_concat(Importer&, const Step& step) {
+std::vector<ImportValue> import_concat(Importer& importer, const Step& step) {
   if (step.inputs.size() == 1) return {step.input(0)};
+  if (ImportValue pools = joined_pools(importer, step); !pools.absent()) return {pools};
   const ImportValue swapped =
       step.inputs.size() == 2 ? swapped_halves(step.input(0), step.input(1)) : ImportValue{};
   if (swapped.absent()) step.op.refuse("hidden states side by side");

@@ -4,12 +4,13 @@
 
 #include "base/json.h"
 #include "formats/stored_tensor.h"
+#include "onnx/file_graph.h"
+#include "onnx/ids_use.h"
 #include "onnx/import_positions.h"
 
 namespace tamis::onnx {
 
 using graph::kNoValue;
-using graph::OpKind;
 using graph::ValueId;
 
 namespace {
@@ -164,20 +165,6 @@ Importer::Importer(const ModelProto& model, std::string_view source, int64_t lon
       input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())),
       options_(options) {}
 
-bool Importer::only_looks_ids_up() const {
-  std::unordered_set<std::string_view> ids = {graph::kInputIds};
-  for (const NodeProto& node : model_.graph.nodes) {
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      if (!ids.contains(node.inputs[i])) continue;
-      const bool looks_up = node.op_type == "Gather" && i == 1;
-      if (looks_up || node.op_type == "Shape") continue;
-      if (node.op_type != "Cast" && node.op_type != "Identity") return false;
-      ids.insert(node.outputs[0]);
-    }
-  }
-  return true;
-}
-
 void Importer::check_model() const {
   if (model_.functions != 0) {
     fail(ErrorCode::kUnsupported, source_, ": ", model_.functions,
@@ -238,8 +225,10 @@ void Importer::add_inputs() {
                             : probes_[p].token_type_ids;
     }
     has_mask_input_ = has_mask_input_ || is_mask;
-    values_.emplace(input.name,
-                    ImportValue{std::make_shared<Known>(input.name, std::move(arrays)), nullptr});
+    const IdsUse use = is_ids ? IdsUse::kIds : IdsUse::kNone;
+    values_.emplace(
+        input.name,
+        ImportValue{std::make_shared<Known>(input.name, std::move(arrays), use), nullptr});
   }
 }
 
@@ -375,10 +364,10 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
   }
   std::vector<ImportValue> values;
   for (size_t i = 0; i < results.size(); ++i) {
-    const auto& names = step.op.node().outputs;
-    const std::string name = i < names.size() ? names[i] : "";
+    const std::string& name = output_of(step.op.node(), i);
     values.push_back({constant ? std::make_shared<Known>(name, results[i][0])
-                               : std::make_shared<Known>(name, std::move(results[i])),
+                               : std::make_shared<Known>(name, std::move(results[i]),
+                                                         ids_use_of(step, probes_)),
                       nullptr});
   }
   return values;

@@ -25,6 +25,14 @@ struct ConstantId {
   }
 };
 
+/// What a value depends on of the ids that a text has, beyond how many they are.
+enum class IdsUse : uint8_t {
+  kNone,      ///< nothing
+  kIds,       ///< these are the ids, perhaps in another shape
+  kCompared,  ///< where they are an id that the probes have
+  kOther,     ///< something that the probes may not show
+};
+
 /// Not thread-safe: values are decoded when they are first asked for.
 class Known {
  public:
@@ -37,13 +45,14 @@ class Known {
   static Known turned(const Known& other);
   /// One value in all probes.
   Known(std::string name, Array array) : name_(std::move(name)), arrays_{std::move(array)} {}
-  Known(std::string name, ProbeArrays arrays)
-      : name_(std::move(name)), arrays_(arrays.begin(), arrays.end()) {}
+  Known(std::string name, ProbeArrays arrays, IdsUse ids_use = IdsUse::kNone)
+      : name_(std::move(name)), ids_use_(ids_use), arrays_(arrays.begin(), arrays.end()) {}
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] bool is_constant() const { return arrays_.size() != kProbes; }
   [[nodiscard]] Dims dims(size_t probe = 0) const;
   [[nodiscard]] ElementType type() const;
+  [[nodiscard]] IdsUse ids_use() const { return ids_use_; }
   [[nodiscard]] const Array& at(size_t probe) const;
   /// In every probe.
   [[nodiscard]] std::vector<Array> all() const;
@@ -62,6 +71,7 @@ class Known {
   std::string name_;
   const TensorProto* tensor_ = nullptr;
   std::shared_ptr<const TensorProto> owned_;
+  IdsUse ids_use_ = IdsUse::kNone;
   bool turned_ = false;
   mutable std::vector<Array> arrays_;  // one, or one a probe
 };
