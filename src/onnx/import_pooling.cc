@@ -57,12 +57,6 @@ Layout without_tokens(const Step& step, const Hidden& rows) {
   return reduced_layout(step, rows.layout, axis);
 }
 
-ImportValue pooled(Importer& importer, const Step& step, const Hidden& rows, PoolMode mode) {
-  const ValueId value =
-      importer.emit(step, OpKind::kSequencePool, {rows.value}, graph::PoolAttributes{{mode}});
-  return importer.rows(value, rows.layout);
-}
-
 // The weights of a sum with f of them and one number for each sequence.
 std::shared_ptr<const Known> rescaled(const Importer& importer, const Step& step, const Hidden& sum,
                                       const Known& by, Pair f) {
@@ -85,8 +79,8 @@ std::shared_ptr<const Known> rescaled(const Importer& importer, const Step& step
 }
 
 // The pooling that a sum of weighted rows is; nothing: another sum, or one that ids may change.
-std::optional<PoolMode> pool_of(const Importer& importer, const Hidden& sum) {
-  if (sum.known->ids_use() != IdsUse::kNone) return std::nullopt;
+std::optional<graph::PoolAttributes> pool_of(const Importer& importer, const Hidden& sum) {
+  if (!is_shown(sum.known->ids_use())) return std::nullopt;
   return pool_rule(sum.known->all(), importer.probes());
 }
 
@@ -108,6 +102,15 @@ std::optional<PoolInput> pool_input(const Importer& importer, const ImportValue&
 }
 
 }  // namespace
+
+ImportValue pooled_rows(Importer& importer, const Step& step, const Hidden& rows,
+                        graph::PoolAttributes attributes) {
+  std::vector<ValueId> inputs = {rows.value};
+  if (attributes.padding_idx >= 0) inputs.push_back(importer.input_ids());
+  const ValueId value =
+      importer.emit(step, OpKind::kSequencePool, std::move(inputs), std::move(attributes));
+  return importer.rows(value, rows.layout);
+}
 
 bool is_mask(const Importer& importer, const Known& known, double one, double zero) {
   return !known.is_constant() && known.ids_use() == IdsUse::kNone &&
@@ -162,8 +165,12 @@ ImportValue rescaled_sum(Importer& importer, const Step& step, const Hidden& sum
                          Pair f) {
   ImportValue result = in_form(sum, Form::kTokenSum);
   result.hidden->known = rescaled(importer, step, sum, by, f);
-  if (const auto mode = pool_of(importer, *result.hidden)) {
-    return pooled(importer, step, sum, *mode);
+  if (const auto pool = pool_of(importer, *result.hidden)) {
+    return pooled_rows(importer, step, sum, *pool);
+  }
+  if (!is_shown(result.hidden->known->ids_use())) {
+    step.op.refuse(
+        "a sum over tokens that count by their ids; a comparison with one id is accepted");
   }
   const Array& weights = result.hidden->known->at(0);
   step.op.refuse("a sum over tokens that is no pooling: the first two of ",
@@ -202,8 +209,8 @@ std::vector<ImportValue> import_sum(Importer& importer, const Step& step) {
   ImportValue sum = in_form(*x.hidden, Form::kTokenSum);
   sum.hidden->layout = layout;
   if (masked) sum.hidden->known = mask_weights(importer);
-  if (const auto mode = pool_of(importer, *sum.hidden)) {
-    return {pooled(importer, step, *sum.hidden, *mode)};
+  if (const auto pool = pool_of(importer, *sum.hidden)) {
+    return {pooled_rows(importer, step, *sum.hidden, *pool)};
   }
   return {sum};
 }
@@ -217,7 +224,7 @@ std::vector<ImportValue> import_max(Importer& importer, const Step& step) {
   importer.emit_rows(step, *x.hidden);
   Hidden rows = *x.hidden;
   rows.layout = layout;
-  return {pooled(importer, step, rows, PoolMode::kMax)};
+  return {pooled_rows(importer, step, rows, {{PoolMode::kMax}})};
 }
 
 }  // namespace tamis::onnx

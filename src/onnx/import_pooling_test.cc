@@ -216,7 +216,8 @@ TEST(ImportPooling, RefusesWeightsThatIdsMayChange) {
     edit.insert("masked", make_node("Mul", {"ones", "other_ones"}, "kept"));
     edit.maker("masked").inputs[1] = "kept";
     edit.maker("count").inputs[0] = "kept";
-    expect_refused(edit.model, "(Div): a sum over tokens that is no pooling");
+    expect_refused(edit.model, compared ? "(Div): a sum over tokens that is no pooling"
+                                        : "(Div): a sum over tokens that count by their ids");
   }
 }
 
@@ -266,6 +267,125 @@ TEST(ImportPooling, TakesPoolsSideBySide) {
   edit.maker("other").inputs = {"select"};
   edit.maker("other").attributes = {};
   expect_refused(edit.model, "(Concat): hidden states side by side");
+}
+
+// The row of layer_norm_4 at "place" of each sequence, as transformers' classes of decoders have
+// it: the last whose id is not `padding`.
+struct PickedModel : EditableModel {
+  explicit PickedModel(int64_t padding) {
+    set("padding", {}, ElementType::kInt64, std::vector{padding});
+    set("zero", {}, ElementType::kInt64, std::vector<int64_t>{0});
+    set("one", {}, ElementType::kInt64, std::vector<int64_t>{1});
+    set_integers("last", {-1});
+    append(make_node("Equal", {"input_ids", "padding"}, "is_padding"));
+    append(make_node("Not", {"is_padding"}, "is_word"));
+    append(make_node("Cast", {"is_word"}, "words", {integer("to", 7)}));
+    append(make_node("Shape", {"input_ids"}, "sizes"));
+    append(make_node("Gather", {"sizes", "one"}, "tokens"));
+    append(make_node("Gather", {"sizes", "zero"}, "batch"));
+    append(make_node("Range", {"zero", "tokens", "one"}, "places"));
+    append(make_node("Range", {"zero", "batch", "one"}, "rows"));
+    append(make_node("Mul", {"places", "words"}, "word_places"));
+    append(make_node("ArgMax", {"word_places"}, "place",
+                     {integer("axis", -1), integer("keepdims", 0)}));
+  }
+
+  void pick_pairs() {
+    append(make_node("Unsqueeze", {"rows", "last"}, "row_column"));
+    append(make_node("Unsqueeze", {"place", "last"}, "place_column"));
+    append(make_node("Concat", {"row_column", "place_column"}, "pairs", {integer("axis", -1)}));
+    append(make_node("GatherND", {"layer_norm_4", "pairs"}, "y"));
+    answer("y");
+  }
+  void pick_of_all() {
+    append(make_node("Flatten", {"layer_norm_4"}, "all", {integer("axis", 2)}));
+    append(make_node("Mul", {"rows", "tokens"}, "starts"));
+    append(make_node("Add", {"place", "starts"}, "at"));
+    append(make_node("Gather", {"all", "at"}, "y", {integer("axis", 0)}));
+    answer("y");
+  }
+  void pick_elements() {
+    set_integers("shape", {-1, 1, 1});
+    set_integers("wide", {1, 1, 32});
+    append(make_node("Reshape", {"place", "shape"}, "deep"));
+    append(make_node("Expand", {"deep", "wide"}, "elements"));
+    append(make_node("GatherElements", {"layer_norm_4", "elements"}, "y", {integer("axis", 1)}));
+    answer("y");
+  }
+};
+
+graph::PoolAttributes pool_of(const ModelProto& model) {
+  const ImportedModel imported = import_onnx(model, "m.onnx");
+  for (const graph::Node& node : imported.graph.nodes()) {
+    if (node.op == graph::OpKind::kSequencePool) return node.attribute<graph::PoolAttributes>();
+  }
+  return {};
+}
+
+TEST(ImportPooling, TakesTheLastTokenThatIsNotPadding) {
+  for (const int64_t padding : {0, 3, 9, 150}) {
+    const graph::PoolAttributes wanted{{PoolMode::kLastToken}, padding};
+    for (void (PickedModel::*pick)() :
+         {&PickedModel::pick_pairs, &PickedModel::pick_of_all, &PickedModel::pick_elements}) {
+      PickedModel edit(padding);
+      (edit.*pick)();
+      EXPECT_EQ(pool_of(edit.model), wanted);
+    }
+  }
+}
+
+TEST(ImportPooling, RefusesTokensAtOtherPlaces) {
+  const std::string_view why = "rows at places that name neither each sequence's first token nor";
+  // All words but one, by an id that is not looked at in the batches.
+  PickedModel other(150);
+  other.maker("is_padding").op_type = "GreaterOrEqual";
+  other.pick_pairs();
+  expect_refused(other.model, why);
+  // Before the first padding, as transformers had it before 4.50.
+  PickedModel before(3);
+  before.insert("word_places", make_node("Cast", {"is_padding"}, "paddings", {integer("to", 7)}));
+  before.maker("place").inputs[0] = "paddings";
+  before.maker("place").outputs[0] = "first_padding";
+  before.append(make_node("Sub", {"first_padding", "one"}, "before"));
+  before.append(make_node("Mod", {"before", "tokens"}, "place"));
+  before.pick_of_all();
+  expect_refused(before.model, cat("(Gather): ", why));
+  // The last place of the batch, whoever's it is.
+  PickedModel last(3);
+  last.maker("place").inputs[0] = "all_places";
+  last.insert("place", make_node("Mul", {"places", "ones"}, "all_places"));
+  last.insert("all_places", make_node("Or", {"is_word", "is_padding"}, "is_any"));
+  last.insert("all_places", make_node("Cast", {"is_any"}, "ones", {integer("to", 7)}));
+  last.pick_pairs();
+  expect_refused(last.model, cat("(GatherND): ", why));
+}
+
+TEST(ImportPooling, RefusesMoreThanOneTokenOfEach) {
+  const std::string_view why = "more than one row of each sequence, or columns of several";
+  PickedModel turned(3);
+  turned.pick_pairs();
+  turned.maker("pairs").inputs = {"place_column", "row_column"};
+  expect_refused(turned.model, cat("(GatherND): ", why));
+  PickedModel deep(3);
+  deep.pick_pairs();
+  deep.maker("y").attributes = {integer("batch_dims", 1)};
+  expect_refused(deep.model, "(GatherND): elements that are no rows of [batch, sequence, hidden]");
+  PickedModel narrow(3);
+  narrow.pick_elements();
+  narrow.set_integers("wide", {1, 1, 16});
+  expect_refused(narrow.model, cat("(GatherElements): ", why));
+  PickedModel mixed(3);
+  mixed.pick_elements();
+  std::vector<int64_t> columns(32, 1);
+  columns[5] = 0;
+  mixed.set("columns", {32}, ElementType::kInt64, std::move(columns));
+  mixed.insert("y", make_node("Mul", {"elements", "columns"}, "some"));
+  mixed.maker("y").inputs[1] = "some";
+  expect_refused(mixed.model, cat("(GatherElements): ", why));
+  PickedModel along(3);
+  along.pick_elements();
+  along.maker("y").attributes = {integer("axis", 2)};
+  expect_refused(along.model, "(GatherElements): elements that are no rows of [batch, sequence,");
 }
 
 TEST(ImportPooling, LeavesTheLengthOfASentenceToTheCaller) {

@@ -231,6 +231,7 @@ std::vector<ImportValue> import_gather(Importer& importer, const Step& step) {
     if (rows.hidden->ids == nullptr) step.op.refuse("ids that depend on hidden states");
     return {rows};
   }
+  if (ImportValue picked = picked_of_all(importer, step); !picked.absent()) return {picked};
   const Known& index = step.known(1);
   const auto at = index.scalar();
   if (!at || index.dims().size() > 1)

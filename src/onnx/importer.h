@@ -254,6 +254,13 @@ struct Heads {
 /// sequence.
 [[nodiscard]] ImportValue rescaled_sum(Importer& importer, const Step& step, const Hidden& sum,
                                        const Known& by, Pair f);
+/// Rows of `value` that lie as `layout` says, pooled.
+[[nodiscard]] ImportValue pooled_rows(Importer& importer, const Step& step, const Hidden& rows,
+                                      graph::PoolAttributes attributes);
+/// One row of each sequence that GatherElements names; the step's data are rows.
+[[nodiscard]] ImportValue picked_elements(Importer& importer, const Step& step);
+/// The same of Gather from [batch * tokens, columns]; absent: another gather.
+[[nodiscard]] ImportValue picked_of_all(Importer& importer, const Step& step);
 /// One pooling of what several make of the same rows, side by side; absent: something else.
 [[nodiscard]] ImportValue joined_pools(Importer& importer, const Step& step);
 /// Rows + rows.
