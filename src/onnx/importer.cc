@@ -178,17 +178,25 @@ void Importer::check_model() const {
 
 void Importer::run() {
   check_model();
-  add_initializers();
+  add_initializers(model_.graph);
   add_inputs();
-  for (const NodeProto& node : model_.graph.nodes) {
-    for (const std::string& name : node.inputs) ++readers_[name];
-  }
-  for (const ValueProto& output : model_.graph.outputs) ++readers_[output.name];
+  count_readers(model_.graph);
   for (size_t i = 0; i < model_.graph.nodes.size(); ++i) run_node(model_.graph.nodes[i], i);
 }
 
-void Importer::add_initializers() {
-  for (const TensorProto& tensor : model_.graph.initializers) {
+// Branches read the values around them.
+void Importer::count_readers(const GraphProto& graph) {
+  for (const NodeProto& node : graph.nodes) {
+    for (const std::string& name : node.inputs) ++readers_[name];
+    for (const AttributeProto& attribute : node.attributes) {
+      for (const GraphProto& branch : attribute.graphs) count_readers(branch);
+    }
+  }
+  for (const ValueProto& output : graph.outputs) ++readers_[output.name];
+}
+
+void Importer::add_initializers(const GraphProto& graph) {
+  for (const TensorProto& tensor : graph.initializers) {
     has_halves_ = has_halves_ || tensor.type == ElementType::kFloat16 ||
                   tensor.type == ElementType::kBfloat16;
     if (!made_.insert(tensor.name).second) {
@@ -257,7 +265,7 @@ void Importer::run_node(const NodeProto& node, size_t index) {
   }
   std::vector<ImportValue> outputs;
   try {
-    outputs = run_step(step);
+    outputs = node.op_type == "If" ? run_branch(step) : run_step(step);
   } catch (const Error& error) {
     const std::string label = step.op.label();
     if (std::string_view(error.what()).starts_with(label)) throw;
@@ -283,6 +291,24 @@ ImportValue Importer::after_moves(const Hidden& integer_rows, ImportValue value)
     value = run_step(step)[0];
   }
   return value;
+}
+
+// Of one branch, which every batch takes.
+std::vector<ImportValue> Importer::run_branch(const Step& step) {
+  const Known& condition = step.known(0);
+  const auto chosen = condition.is_constant() ? condition.scalar() : std::nullopt;
+  if (!chosen) step.op.refuse("a branch that depends on the batch");
+  const std::string_view name = *chosen != 0 ? "then_branch" : "else_branch";
+  const AttributeProto* attribute = step.op.node().attribute(name);
+  if (attribute == nullptr || attribute->graphs.size() != 1) {
+    fail(ErrorCode::kCorruptData, step.op.label(), ": has no ", name);
+  }
+  const GraphProto& branch = attribute->graphs[0];
+  add_initializers(branch);
+  for (const NodeProto& node : branch.nodes) run_node(node, step.op.index());
+  std::vector<ImportValue> outputs;
+  for (const ValueProto& output : branch.outputs) outputs.push_back(value(output.name));
+  return outputs;
 }
 
 std::vector<ImportValue> Importer::run_step(const Step& step) {
@@ -325,6 +351,7 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
                     (type == "Cast" && stored && is_float(first->type()) &&
                      is_float(static_cast<ElementType>(step.op.integer("to", 0))));
   if (same && first != nullptr) return {step.inputs[0]};
+  if (const ImportValue sizes = gathered_sizes(step); !sizes.absent()) return {sizes};
   if (type == "MatMul" && are_constant_rows(step)) {
     return {{product(step, *first, step.known(1), true), nullptr}};
   }
@@ -365,10 +392,10 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
   std::vector<ImportValue> values;
   for (size_t i = 0; i < results.size(); ++i) {
     const std::string& name = output_of(step.op.node(), i);
-    values.push_back({constant ? std::make_shared<Known>(name, results[i][0])
-                               : std::make_shared<Known>(name, std::move(results[i]),
-                                                         ids_use_of(step, probes_)),
-                      nullptr});
+    values.push_back(
+        {constant ? std::make_shared<Known>(name, results[i][0])
+                  : std::make_shared<Known>(name, std::move(results[i]), ids_use_of(step, probes_)),
+         nullptr});
   }
   return values;
 }

@@ -143,9 +143,11 @@ class Importer {
  private:
   void check_model() const;
   void add_inputs();
-  void add_initializers();
+  void add_initializers(const GraphProto& graph);
+  void count_readers(const GraphProto& graph);
   void run_node(const NodeProto& node, size_t index);
   std::vector<ImportValue> run_step(const Step& step);
+  std::vector<ImportValue> run_branch(const Step& step);
   std::vector<ImportValue> evaluate_known(const Step& step);
   void release_inputs(const NodeProto& node);
   std::shared_ptr<const Tensor> floats(const Step& step, const Known& known, bool turn);
@@ -236,6 +238,8 @@ struct Heads {
 [[nodiscard]] size_t reduced_axis(const Step& step, const Hidden& x);
 /// The layout after the reduction of an axis.
 [[nodiscard]] Layout reduced_layout(const Step& step, const Layout& layout, size_t axis);
+/// Sizes that the step gathers from a shape, if they are the same in every batch; absent: others.
+[[nodiscard]] ImportValue gathered_sizes(const Step& step);
 /// Whether a computed value is `one` for all tokens and `zero` for padding, whatever the ids.
 [[nodiscard]] bool is_mask(const Importer& importer, const Known& known, double one, double zero);
 /// The rows once their padding is known.

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "formats/onnx/onnx_model.h"
 #include "onnx/probe.h"
@@ -45,6 +46,9 @@ class Known {
   static Known turned(const Known& other);
   /// One value in all probes.
   Known(std::string name, Array array) : name_(std::move(name)), arrays_{std::move(array)} {}
+  /// Sizes, and which are the same in every batch.
+  Known(std::string name, ProbeArrays arrays, std::vector<bool> fixed)
+      : name_(std::move(name)), fixed_(std::move(fixed)), arrays_(arrays.begin(), arrays.end()) {}
   Known(std::string name, ProbeArrays arrays, IdsUse ids_use = IdsUse::kNone)
       : name_(std::move(name)), ids_use_(ids_use), arrays_(arrays.begin(), arrays.end()) {}
 
@@ -54,6 +58,8 @@ class Known {
   [[nodiscard]] ElementType type() const;
   [[nodiscard]] IdsUse ids_use() const { return ids_use_; }
   [[nodiscard]] const Array& at(size_t probe) const;
+  /// Of sizes: which of them are the same in every batch, not in the probes alone.
+  [[nodiscard]] const std::vector<bool>& fixed() const { return fixed_; }
   /// In every probe.
   [[nodiscard]] std::vector<Array> all() const;
   /// The single element, if it is the same in every probe.
@@ -73,6 +79,7 @@ class Known {
   std::shared_ptr<const TensorProto> owned_;
   IdsUse ids_use_ = IdsUse::kNone;
   bool turned_ = false;
+  std::vector<bool> fixed_;
   mutable std::vector<Array> arrays_;  // one, or one a probe
 };
 
