@@ -13,6 +13,7 @@
 #include "graph/graph.h"
 #include "onnx/known.h"
 #include "onnx/layout.h"
+#include "onnx/rotary_rule.h"
 #include "onnx/rules.h"
 
 namespace tamis::onnx {
@@ -28,8 +29,8 @@ enum class Form : uint8_t {
   kPositionBias,     ///< what of it belongs to each query and key
   kNotANumber,       ///< where probabilities are NaN: nowhere, as each sequence has a token
   // Rotary positions in steps, of heads
-  kHalf,         ///< the first or `second_half` of each head's columns, perhaps `negated`
-  kSwapped,      ///< the negated second half before the first
+  kHalf,         ///< first or, `second_half`, second columns of all `pairs`, perhaps `negated`
+  kSwapped,      ///< the negated second columns in the first's places, these in theirs
   kTimesCosine,  ///< heads * `known`
   kTimesSine,    ///< swapped halves * `known`
   // RMSNormalization in steps, of the rows `value` or of each of their `heads`
@@ -79,12 +80,13 @@ struct Hidden {
   Form form = Form::kRows;
   graph::ValueId value = graph::kNoValue;
   Layout layout;
-  int64_t first_column = 0;              ///< kRows: of `value`
-  int64_t columns = 0;                   ///< kRows: how many of it
-  Function function;                     ///< kRows: of each element; empty: as it is
-  Padding padding = Padding::kAnything;  ///< kRows
-  bool second_half = false;              ///< kHalf
-  bool negated = false;                  ///< kHalf
+  int64_t first_column = 0;                  ///< kRows: of `value`
+  int64_t columns = 0;                       ///< kRows: how many of it
+  Function function;                         ///< kRows: of each element; empty: as it is
+  Padding padding = Padding::kAnything;      ///< kRows
+  bool second_half = false;                  ///< kHalf
+  bool negated = false;                      ///< kHalf
+  RotaryPairs pairs = RotaryPairs::kHalves;  ///< kHalf and kSwapped
 
   graph::ValueId keys = graph::kNoValue;  ///< kScores
   int64_t heads = 1;                      ///< of queries; kMeanSquare and on: parts of each row
