@@ -118,6 +118,12 @@ void add_embedding(models::BuiltModel& built, onnx::ImportedModel& imported,
   built.output_size = imported.graph.value(sentence).shape[1].size;
 }
 
+// Whether the file itself scores the next word, as `export` writes it.
+bool has_score(const models::BuiltModel& built, const models::BuildOptions& options) {
+  return options.sentence_transformer && options.sentence_transformer->logit_score &&
+         built.head == HeadKind::kSequenceClassification && built.output_size == 1;
+}
+
 onnx::ImportOptions import_options(const std::optional<ModelConfig>& config,
                                    const models::BuildOptions& options) {
   onnx::ImportOptions own;
@@ -220,7 +226,10 @@ SourceModel read_onnx_model(const fs::path& file, const fs::path& folder,
   built.max_positions = imported.max_positions == 0 && config ? models::max_positions(*config)
                                                               : imported.max_positions;
   built.output_size = imported.output_size;
-  refuse_modules(options, file);
+  const bool scores = has_score(built, options);
+  if (!scores) refuse_modules(options, file);
+  // The one score is none of the classes that config.json has.
+  if (scores && config && !config->id2label.empty()) config->id2label.resize(1);
   if (built.head == HeadKind::kEmbedding) add_embedding(built, imported, options);
   add_config(model, config, file);
   built.graph = std::move(imported.graph);

@@ -233,9 +233,10 @@ void Importer::end_steps(const Step& step, Hidden& hidden) {
     hidden = *make_rms_norm(*this, step, from, hidden.known.get(), hidden.epsilon).hidden;
   } else if (hidden.form == Form::kNormal) {
     hidden = *make_norm(*this, step, from, hidden.known.get(), nullptr, hidden.epsilon).hidden;
-  } else if (hidden.form == Form::kDropped) {
+  } else if (hidden.form == Form::kWeighted) {
     const auto rule = dropout_rule(hidden.known->all(), probes_);
-    if (!rule) step.op.refuse("hidden states times what ids make, which is no token dropout");
+    if (!rule)
+      step.op.refuse("hidden states times a number for each token, which is no token dropout");
     from.known = nullptr;
     const ValueId value =
         emit(step, OpKind::kTokenDropout, {emit_rows(step, from), input_ids_}, *rule);

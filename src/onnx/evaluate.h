@@ -55,6 +55,7 @@ using Evaluation = std::vector<Array> (*)(const Operation& op, const Inputs& inp
 [[nodiscard]] std::vector<Array> evaluate_product(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_layer_norm(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_reduce(const Operation& op, const Inputs& inputs);
+[[nodiscard]] std::vector<Array> evaluate_argmax(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_cumsum(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_trilu(const Operation& op, const Inputs& inputs);
 

@@ -265,6 +265,29 @@ std::vector<Array> evaluate_reduce(const Operation& op, const Inputs& inputs) {
   return {{dims, result.type, result.data}};
 }
 
+std::vector<Array> evaluate_argmax(const Operation& op, const Inputs& inputs) {
+  const Array& x = *inputs[0];
+  const size_t axis = axis_of(op.integer("axis", 0), x.dims.size());
+  const bool last = op.integer("select_last_index", 0) != 0;
+  const Around parts = around(x.dims, axis);
+  if (parts.size == 0) op.refuse("an axis of size 0");
+  std::vector<double> values;
+  for (int64_t i = 0; i < parts.outer * parts.inner; ++i) {
+    const auto at = [&](int64_t place) {
+      return x[(i / parts.inner * parts.size + place) * parts.inner + i % parts.inner];
+    };
+    int64_t best = 0;
+    for (int64_t place = 1; place < parts.size; ++place) {
+      if (last ? at(place) >= at(best) : at(place) > at(best)) best = place;
+    }
+    values.push_back(static_cast<double>(best));
+  }
+  Dims dims = x.dims;
+  dims[axis] = 1;
+  if (op.integer("keepdims", 1) == 0) dims.erase(dims.begin() + static_cast<int64_t>(axis));
+  return {make_array(std::move(dims), ElementType::kInt64, std::move(values))};
+}
+
 std::vector<Array> evaluate_cumsum(const Operation& op, const Inputs& inputs) {
   const Array& x = *inputs[0];
   if (inputs[1]->elements() != 1) op.refuse("an axis that is no single value");

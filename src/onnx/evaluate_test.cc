@@ -117,6 +117,18 @@ TEST(Evaluate, SumsUp) {
                {1, 0, 3, 4});
 }
 
+TEST(Evaluate, FindsTheGreatest) {
+  const Array x = longs({2, 3}, {1, 4, 4, 6, 6, 5});
+  expect_array(result("ArgMax", {x}, {integer("axis", 1)}), {2, 1}, {1, 0});
+  expect_array(result("ArgMax", {x}, {integer("axis", -1), integer("keepdims", 0)}), {2}, {1, 0});
+  expect_array(result("ArgMax", {x}, {integer("axis", 1), integer("select_last_index", 1)}), {2, 1},
+               {2, 1});
+  expect_array(result("ArgMax", {x}), {1, 3}, {1, 1, 1});
+  expect_error(ErrorCode::kUnsupported, "an axis of size 0", [] {
+    (void)result("ArgMax", {longs({0, 3}, {})});
+  });
+}
+
 TEST(Evaluate, CountsAndFills) {
   expect_array(result("Range", {longs({}, {1}), longs({}, {7}), longs({}, {2})}), {3}, {1, 3, 5});
   expect_array(

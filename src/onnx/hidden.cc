@@ -60,7 +60,7 @@ bool has_own_layout(Form form) {
     case Form::kSwapped:
     case Form::kTimesCosine:
     case Form::kTimesSine:
-    case Form::kDropped:
+    case Form::kWeighted:
     case Form::kCentered:
     case Form::kCenteredSquare:
     case Form::kNormal:
@@ -85,7 +85,7 @@ bool has_own_layout(Form form) {
 }
 
 bool ImportValue::ends_as_rows() const {
-  return has(Form::kRows) || has(Form::kNormal) || has(Form::kUnitLength) || has(Form::kDropped);
+  return has(Form::kRows) || has(Form::kNormal) || has(Form::kUnitLength) || has(Form::kWeighted);
 }
 
 bool same_columns(const Hidden& a, const Hidden& b) {

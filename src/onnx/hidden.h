@@ -13,6 +13,7 @@
 #include "graph/graph.h"
 #include "onnx/known.h"
 #include "onnx/layout.h"
+#include "onnx/rotary_rule.h"
 #include "onnx/rules.h"
 
 namespace tamis::onnx {
@@ -28,11 +29,10 @@ enum class Form : uint8_t {
   kPositionBias,     ///< what of it belongs to each query and key
   kNotANumber,       ///< where probabilities are NaN: nowhere, as each sequence has a token
   // Rotary positions in steps, of heads
-  kHalf,         ///< the first or `second_half` of each head's columns, perhaps `negated`
-  kSwapped,      ///< the negated second half before the first
+  kHalf,         ///< first or, `second_half`, second columns of all `pairs`, perhaps `negated`
+  kSwapped,      ///< the negated second columns in the first's places, these in theirs
   kTimesCosine,  ///< heads * `known`
   kTimesSine,    ///< swapped halves * `known`
-  kDropped,      ///< rows * `known`, which has one number for each token
   // RMSNormalization in steps, of the rows `value` or of each of their `heads`
   kMeanSquare,      ///< + epsilon
   kRootMeanSquare,  ///< its root
@@ -45,7 +45,8 @@ enum class Form : uint8_t {
   kDeviation,  ///< sqrt(variance + epsilon)
   kNormal,     ///< centered / deviation, or rows / root (`is_rms`), times gamma
   // Pooling in steps
-  kTokenSum,    ///< over each sequence's tokens
+  kWeighted,    ///< rows * `known`, [sequences, tokens, 1] in each probe
+  kTokenSum,    ///< of each sequence's tokens, times their weights `known`
   kLength,      ///< L2 norm of each row
   kUnitLength,  ///< the rows `value`, each divided by its length
   // Quantization at run time
@@ -53,6 +54,13 @@ enum class Form : uint8_t {
   kZeroPoint,       ///< of `quantized`
   kIntegerProduct,  ///< integers of `quantized` times those of `known`
   kIntegerRows,     ///< rows of the integer table `known` that `ids` name, moved by `moves`
+};
+
+/// What rows of padding hold.
+enum class Padding : uint8_t {
+  kAnything,
+  kZero,  ///< by the mask
+  kLow,   ///< by the mask, kMaskLimit or less
 };
 
 struct ImportValue;
@@ -72,12 +80,13 @@ struct Hidden {
   Form form = Form::kRows;
   graph::ValueId value = graph::kNoValue;
   Layout layout;
-  int64_t first_column = 0;      ///< kRows: of `value`
-  int64_t columns = 0;           ///< kRows: how many of it
-  Function function;             ///< kRows: of each element; empty: as it is
-  bool padding_is_zero = false;  ///< kRows: multiplied with the mask
-  bool second_half = false;      ///< kHalf
-  bool negated = false;          ///< kHalf
+  int64_t first_column = 0;                  ///< kRows: of `value`
+  int64_t columns = 0;                       ///< kRows: how many of it
+  Function function;                         ///< kRows: of each element; empty: as it is
+  Padding padding = Padding::kAnything;      ///< kRows
+  bool second_half = false;                  ///< kHalf
+  bool negated = false;                      ///< kHalf
+  RotaryPairs pairs = RotaryPairs::kHalves;  ///< kHalf and kSwapped
 
   graph::ValueId keys = graph::kNoValue;  ///< kScores
   int64_t heads = 1;                      ///< of queries; kMeanSquare and on: parts of each row
@@ -94,12 +103,13 @@ struct Hidden {
   int64_t position_buckets = 0;        ///< AttentionAttributes'
   int64_t max_relative_positions = 0;  ///< and this one
 
-  double epsilon = 0;                            ///< kVariance and kMeanSquare and on
-  bool is_rms = false;                           ///< kNormal
-  std::shared_ptr<const Known> known;            ///< gamma; a weight; a factor of a scale; a table
-  std::shared_ptr<const Known> ids;              ///< kIntegerRows
-  std::shared_ptr<const Known> zero;             ///< kIntegerProduct: the weight's zero point
-  std::shared_ptr<const ImportValue> quantized;  ///< kScale, kZeroPoint, kIntegerProduct
+  double epsilon = 0;   ///< kVariance and kMeanSquare and on
+  bool is_rms = false;  ///< kNormal
+  /// gamma; a weight; a factor of a scale; a table; weights of tokens
+  std::shared_ptr<const Known> known;
+  std::shared_ptr<const Known> ids;                ///< kIntegerRows
+  std::shared_ptr<const Known> zero;               ///< kIntegerProduct: the weight's zero point
+  std::shared_ptr<const ImportValue> quantized;    ///< kScale, kZeroPoint, kIntegerProduct
   std::vector<std::shared_ptr<const Step>> moves;  ///< kIntegerRows: what waits for their floats
 };
 

@@ -231,20 +231,6 @@ void check_filter(const Step& step) {
   }
 }
 
-// Rows whose padding a choice makes 0.
-ImportValue rows_without_padding(const Importer& importer, const Step& step,
-                                 const ImportValue& taken) {
-  const Known& condition = *step.input(0).known;
-  const bool yes = step.input(1).hidden == taken.hidden;
-  if (condition.is_constant() ||
-      !follows_mask(condition.all(), importer.probes(), yes ? 1 : 0, yes ? 0 : 1)) {
-    step.op.refuse("hidden states replaced where no padding is");
-  }
-  ImportValue rows = in_form(*taken.hidden, Form::kRows);
-  rows.hidden->padding_is_zero = true;
-  return rows;
-}
-
 // Keys and values of an operator that groups queries by itself.
 Heads as_if_repeated(const Heads& keys, const Heads& queries, bool grouped) {
   Heads result = keys;
@@ -381,61 +367,6 @@ std::vector<ImportValue> import_softmax(Importer& importer, const Step& step) {
   }
   check_pairs(step, *x.hidden);
   return {make_probabilities(importer, step, *x.hidden)};
-}
-
-std::vector<ImportValue> import_is_nan(Importer&, const Step& step) {
-  const ImportValue& x = step.input(0);
-  if (!x.has(Form::kProbabilities)) step.op.refuse("a test of something that is no probabilities");
-  ImportValue result = {nullptr, std::make_shared<Hidden>(*x.hidden)};
-  result.hidden->form = Form::kNotANumber;
-  return {result};
-}
-
-std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
-  const ImportValue& condition = step.input(0);
-  const ImportValue& yes = step.input(1);
-  const ImportValue& no = step.input(2);
-  const auto is_zero = [](const ImportValue& value) {
-    return value.known != nullptr && value.known->scalar() == 0.0;
-  };
-  if (condition.has(Form::kNotANumber) && is_zero(yes) && no.has(Form::kProbabilities)) return {no};
-  if (condition.known == nullptr || (yes.hidden == nullptr) == (no.hidden == nullptr)) {
-    step.op.refuse("a choice that is no mask");
-  }
-  // What would be added for the same effect: 0 where the hidden value is taken.
-  const ImportValue& taken = yes.hidden != nullptr ? yes : no;
-  const ImportValue& other = yes.hidden != nullptr ? no : yes;
-  std::vector<Array> added;
-  for (size_t p = 0; p < kProbes; ++p) {
-    const Array zero = make_array({}, ElementType::kFloat, {0});
-    Array filled = other.known->at(p);
-    if (taken.has(Form::kProbabilities)) filled = make_array({}, ElementType::kFloat, {-INFINITY});
-    const Inputs inputs = {&condition.known->at(p), taken.hidden == yes.hidden ? &zero : &filled,
-                           taken.hidden == yes.hidden ? &filled : &zero};
-    added.push_back(evaluate_where(step.op, inputs)[0]);
-  }
-  if (taken.ends_as_rows() && is_zero(other)) {
-    importer.end_steps(step, *taken.hidden);
-    const ImportValue dropped =
-        dropped_rows(importer, *taken.hidden, *condition.known, taken.hidden == yes.hidden);
-    if (!dropped.absent()) return {dropped};
-    return {rows_without_padding(importer, step, taken)};
-  }
-  if (taken.has(Form::kProbabilities)) {
-    if (!is_zero(other)) step.op.refuse("probabilities replaced by something that is not 0");
-    check_pairs(step, *taken.hidden);
-    // After the softmax a narrower mask would leave rows that do not add up to 1.
-    if (!(checked_mask(importer, step, added) == taken.hidden->mask.value_or(MaskRule{}))) {
-      step.op.refuse("probabilities masked otherwise than their scores were");
-    }
-    return {taken};
-  }
-  const bool maskable = taken.has(Form::kScores) || taken.has(Form::kDistanceBias);
-  if (!maskable || taken.hidden->mask) step.op.refuse("a choice that is no mask");
-  check_pairs(step, *taken.hidden);
-  ImportValue result = {nullptr, std::make_shared<Hidden>(*taken.hidden)};
-  result.hidden->mask = checked_mask(importer, step, added);
-  return {result};
 }
 
 std::vector<ImportValue> import_attention(Importer& importer, const Step& step) {

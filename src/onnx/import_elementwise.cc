@@ -11,7 +11,8 @@ using graph::ValueId;
 
 namespace {
 
-using Pair = double (*)(double, double);
+double product_of(double x, double y) { return x * y; }
+double quotient_of(double x, double y) { return x / y; }
 
 // Distances that ALiBi tells apart: sequences are no longer (BatchLimits::max_seqlen).
 constexpr int64_t kMostAlibiDistance = int64_t{1} << 20;
@@ -47,8 +48,8 @@ ImportValue combined(const ImportValue& a, const ImportValue& b, Pair f) {
   }
   if (a.hidden == nullptr || b.hidden == nullptr || !same_rows(*a.hidden, *b.hidden)) return {};
   ImportValue result = {nullptr, std::make_shared<Hidden>(*a.hidden)};
-  result.hidden->padding_is_zero =
-      a.hidden->padding_is_zero && b.hidden->padding_is_zero && f(0, 0) == 0;
+  const bool zero = a.hidden->padding == Padding::kZero && b.hidden->padding == Padding::kZero;
+  result.hidden->padding = zero && f(0, 0) == 0 ? Padding::kZero : Padding::kAnything;
   const Function left = a.hidden->function;
   const Function right = b.hidden->function;
   result.hidden->function = [f, left, right](double x) {
@@ -190,11 +191,6 @@ bool are_lengths_of(const ImportValue& lengths, const ImportValue& rows) {
   return lengths.hidden->layout == narrow && same_columns(wide, *rows.hidden);
 }
 
-// Whether all of it is 1 for tokens and 0 for padding.
-bool is_mask(const Importer& importer, const Known& known) {
-  return !known.is_constant() && follows_mask(known.all(), importer.probes(), 1, 0);
-}
-
 ImportValue multiply_known(Importer& importer, const Step& step, Hidden& x, const Known& known) {
   if (x.form == Form::kNormal && x.known == nullptr && known.vector_size()) {
     ImportValue result = in_form(x, Form::kNormal);
@@ -211,10 +207,11 @@ ImportValue multiply_known(Importer& importer, const Step& step, Hidden& x, cons
       !part.absent()) {
     return part;
   }
-  if (x.form == Form::kRows && is_mask(importer, known)) {
-    ImportValue result = in_form(x, Form::kRows);
-    result.hidden->padding_is_zero = true;
-    return result;
+  if (x.form == Form::kRows && is_mask(importer, known, 1, 0)) {
+    return with_padding(x, Padding::kZero);
+  }
+  if (ImportValue weighted = weighted_rows(importer, step, x, known); !weighted.absent()) {
+    return weighted;
   }
   if (x.form == Form::kRows && known.vector_size() && known.dims().size() <= x.layout.rank()) {
     const ValueId from = importer.emit_rows(step, x);
@@ -284,9 +281,16 @@ ImportValue biased_scores(const Step& step, const Hidden& scores, const Hidden& 
   return result;
 }
 
+ImportValue with_padding(const Hidden& rows, Padding padding) {
+  ImportValue result = in_form(rows, Form::kRows);
+  result.hidden->padding = padding;
+  return result;
+}
+
 ImportValue with_function(const Hidden& rows, Function function) {
   ImportValue result = {nullptr, std::make_shared<Hidden>(rows)};
-  result.hidden->padding_is_zero = rows.padding_is_zero && function(0) == 0;
+  const bool zero = rows.padding == Padding::kZero && function(0) == 0;
+  result.hidden->padding = zero ? Padding::kZero : Padding::kAnything;
   result.hidden->function = applied(rows.function, std::move(function));
   return result;
 }
@@ -361,8 +365,11 @@ std::vector<ImportValue> import_mul(Importer& importer, const Step& step) {
   const ImportValue& b = step.input(1);
   for (const auto& [x, y] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     if (const ImportValue result = scaled(*x, *y, false); !result.absent()) return {result};
-    if (x->has(Form::kDropped) && y->known != nullptr) {
-      return {times_dropout(importer, step, *x->hidden, *y->known, false)};
+    if (x->has(Form::kWeighted) && y->known != nullptr) {
+      return {reweighted_rows(importer, step, *x->hidden, *y->known, product_of)};
+    }
+    if (x->has(Form::kTokenSum) && y->known != nullptr) {
+      return {rescaled_sum(importer, step, *x->hidden, *y->known, product_of)};
     }
     if (x->has(Form::kInverseRoot) && is_normed_by(*y, *x)) return {normal_of(*x->hidden)};
     if (x->has(Form::kIntegerProduct) && y->has(Form::kScale)) {
@@ -371,8 +378,7 @@ std::vector<ImportValue> import_mul(Importer& importer, const Step& step) {
   }
   if (is_square(a, b)) return {in_form(*a.hidden, Form::kCenteredSquare)};
   end_factor(importer, step, a, b);
-  if (const ImportValue result = combined(a, b, [](double x, double y) { return x * y; });
-      !result.absent()) {
+  if (const ImportValue result = combined(a, b, product_of); !result.absent()) {
     return {result};
   }
   if (a.known != nullptr) return {multiply_known(importer, step, step.hidden(1), *a.known)};
@@ -409,18 +415,18 @@ std::vector<ImportValue> import_div(Importer& importer, const Step& step) {
   const ImportValue& a = step.input(0);
   const ImportValue& b = step.input(1);
   if (const ImportValue result = scaled(a, b, true); !result.absent()) return {result};
-  if (a.has(Form::kDropped) && b.known != nullptr) {
-    return {times_dropout(importer, step, *a.hidden, *b.known, true)};
+  if (a.has(Form::kWeighted) && b.known != nullptr) {
+    return {reweighted_rows(importer, step, *a.hidden, *b.known, quotient_of)};
   }
   if (b.has(Form::kRootMeanSquare)) return {divided_by_root(step, a, b)};
   if (a.has(Form::kCentered) && b.has(Form::kDeviation) && same_columns(*a.hidden, *b.hidden)) {
     return {in_form(*b.hidden, Form::kNormal)};
   }
   if (a.has(Form::kTokenSum) && b.known != nullptr) {
-    return {make_mean(importer, step, *a.hidden, *b.known)};
+    return {rescaled_sum(importer, step, *a.hidden, *b.known, quotient_of)};
   }
   if (are_lengths_of(b, a)) return {in_form(*a.hidden, Form::kUnitLength)};
-  const ImportValue result = combined(a, b, [](double x, double y) { return x / y; });
+  const ImportValue result = combined(a, b, quotient_of);
   if (result.absent()) refuse_pair(step);
   return {result};
 }

@@ -79,6 +79,8 @@ TEST(ImportFamilies, RefusesRowsThatDistancesDoNotTell) {
 TEST(ImportFamilies, RefusesElementsOfSomethingElse) {
   EditableModel edit;
   edit.append(make_node("GatherElements", {"layer_norm", "input_ids"}, "y"));
+  expect_refused(edit.model, "(GatherElements): elements that are no rows of [batch, sequence,");
+  edit.maker("y").inputs[0] = first_of(edit, "Softmax").inputs[0];
   expect_refused(edit.model, "(GatherElements): elements of something that is not queries or keys");
 }
 

@@ -82,7 +82,7 @@ std::shared_ptr<const Known> unfolded(const Known& weight) {
 
 void check_convolution(const Step& step, const Hidden& x, const Known& weight) {
   const Layout wanted({{{Axis::kSequence}}, {{Axis::kColumn, x.columns, 1}}, {{Axis::kToken}}});
-  const bool rows = x.form == Form::kRows && x.layout == wanted && x.padding_is_zero;
+  const bool rows = x.form == Form::kRows && x.layout == wanted && x.padding == Padding::kZero;
   const Dims dims = weight.is_constant() ? weight.dims() : Dims{};
   const int64_t width = dims.size() == 3 ? dims[2] : 0;
   const auto is = [&](std::string_view attribute, const std::vector<int64_t>& value) {

@@ -1,4 +1,4 @@
-// LayerNormalization, whole and in steps, and pooling, whose steps look alike.
+// LayerNormalization, whole and in steps, and lengths of rows.
 #include "formats/stored_tensor.h"
 #include "onnx/importer.h"
 
@@ -8,22 +8,6 @@ using graph::OpKind;
 using graph::ValueId;
 
 namespace {
-
-// The one axis that a reduction is over.
-size_t reduced_axis(const Step& step, const Hidden& x) {
-  Inputs inputs(step.inputs.size(), nullptr);
-  if (step.has(1) && !step.known(1).is_constant()) step.op.refuse("axes that depend on the batch");
-  if (step.has(1)) inputs[1] = &step.known(1).at(0);
-  const std::vector<int64_t> axes = axes_of(step.op, inputs, 1);
-  if (axes.size() != 1) step.op.refuse(axes.size(), " axes; one is expected");
-  return axis_of(axes[0], x.layout.rank());
-}
-
-// The layout after the reduction of an axis.
-Layout reduced_layout(const Step& step, const Layout& layout, size_t axis) {
-  const bool kept = step.op.integer("keepdims", 1) != 0;
-  return kept ? layout.with_axis(axis, {}) : layout.without_axis(axis);
-}
 
 bool is_columns(const Hidden& x, size_t axis) {
   return axis + 1 == x.layout.rank() && x.layout.is_rows(x.columns);
@@ -75,6 +59,20 @@ ValueId norm_weight(Importer& importer, const Step& step, const Known* known, in
 
 }  // namespace
 
+size_t reduced_axis(const Step& step, const Hidden& x) {
+  Inputs inputs(step.inputs.size(), nullptr);
+  if (step.has(1) && !step.known(1).is_constant()) step.op.refuse("axes that depend on the batch");
+  if (step.has(1)) inputs[1] = &step.known(1).at(0);
+  const std::vector<int64_t> axes = axes_of(step.op, inputs, 1);
+  if (axes.size() != 1) step.op.refuse(axes.size(), " axes; one is expected");
+  return axis_of(axes[0], x.layout.rank());
+}
+
+Layout reduced_layout(const Step& step, const Layout& layout, size_t axis) {
+  const bool kept = step.op.integer("keepdims", 1) != 0;
+  return kept ? layout.with_axis(axis, {}) : layout.without_axis(axis);
+}
+
 ImportValue make_norm(Importer& importer, const Step& step, Hidden& x, const Known* gamma,
                       const Known* beta, double epsilon) {
   if (!(epsilon >= 0 && epsilon < 1)) step.op.refuse("an epsilon of ", epsilon);
@@ -97,24 +95,6 @@ ImportValue make_rms_norm(Importer& importer, const Step& step, const Hidden& x,
                        x.layout);
 }
 
-ImportValue make_mean(Importer& importer, const Step& step, const Hidden& sum, const Known& count) {
-  if (sum.layout[0] != AtomGroup{{Axis::kSequence}}) step.op.refuse("sums in another order");
-  for (size_t p = 0; p < kProbes; ++p) {
-    const Probe& probe = importer.probes()[p];
-    const Array counts = spread(count.at(p), sum.layout.dims(probe.sizes));
-    const int64_t each = counts.elements() / probe.sizes.sequences;
-    for (int64_t i = 0; i < counts.elements(); ++i) {
-      const double tokens = probe.count_tokens(i / each);
-      if (counts[i] == tokens) continue;
-      step.op.refuse("a sum over tokens divided by ", counts[i], ", not by their count of ",
-                     tokens);
-    }
-  }
-  const ValueId pooled = importer.emit(step, OpKind::kSequencePool, {sum.value},
-                                       graph::PoolAttributes{{Pooling::kMean}});
-  return importer.rows(pooled, sum.layout);
-}
-
 std::vector<ImportValue> import_mean(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
   const bool square = x.has(Form::kCenteredSquare);
@@ -129,47 +109,6 @@ std::vector<ImportValue> import_mean(Importer& importer, const Step& step) {
   if (square) return {in_form(rows, Form::kVariance)};
   importer.emit_rows(step, rows);
   return {in_form(rows, Form::kMean)};
-}
-
-// Each sequence's last token, of rows of which no other is left.
-ImportValue last_token(Importer& importer, const Step& step, const Hidden& dropped) {
-  const size_t axis = reduced_axis(step, dropped);
-  bool is_last = dropped.layout[axis] == AtomGroup{{Axis::kToken}};
-  for (size_t p = 0; p < kProbes; ++p) {
-    const Probe& probe = importer.probes()[p];
-    const Array& factors = dropped.known->at(p);
-    is_last = is_last && factors.elements() == probe.sizes.sequences * probe.sizes.tokens;
-    for (int64_t i = 0; is_last && i < factors.elements(); ++i) {
-      const double last = probe.count_tokens(i / probe.sizes.tokens) - 1;
-      is_last = factors[i] == (static_cast<double>(i % probe.sizes.tokens) == last ? 1 : 0);
-    }
-  }
-  if (!is_last) step.op.refuse("a sum over hidden states that are not masked");
-  if (!importer.only_looks_ids_up()) {
-    step.op.refuse("the last token, where ids may say which it is");
-  }
-  Hidden rows = dropped;
-  rows.form = Form::kRows;
-  rows.known = nullptr;
-  const ValueId from = importer.emit_rows(step, rows);
-  const ValueId pooled = importer.emit(step, OpKind::kSequencePool, {from},
-                                       graph::PoolAttributes{{Pooling::kLastToken}});
-  return importer.rows(pooled, reduced_layout(step, rows.layout, axis));
-}
-
-std::vector<ImportValue> import_sum(Importer& importer, const Step& step) {
-  const ImportValue& x = step.input(0);
-  if (x.has(Form::kDropped)) return {last_token(importer, step, *x.hidden)};
-  if (!x.has(Form::kRows) || !x.hidden->padding_is_zero) {
-    step.op.refuse("a sum over hidden states that are not masked");
-  }
-  Hidden& rows = *x.hidden;
-  const size_t axis = reduced_axis(step, rows);
-  if (rows.layout[axis] != AtomGroup{{Axis::kToken}}) step.op.refuse("a sum over axis ", axis);
-  importer.emit_rows(step, rows);
-  ImportValue sum = in_form(rows, Form::kTokenSum);
-  sum.hidden->layout = reduced_layout(step, rows.layout, axis);
-  return {sum};
 }
 
 std::vector<ImportValue> import_length(Importer& importer, const Step& step) {

@@ -307,9 +307,63 @@ TEST(ImportOnnx, RefusesFunctionsAndControlFlow) {
   EditableModel edit;
   edit.model.functions = 2;
   expect_refused(edit.model, "2 functions of its own");
+  EditableModel loop;
+  loop.maker("tanh").op_type = "Loop";
+  expect_refused(loop.model, "(Loop): this operator is not understood");
   EditableModel branch;
   branch.maker("tanh").op_type = "If";
-  expect_refused(branch.model, "(If): this operator is not understood");
+  expect_refused(branch.model, "(If): input 0 \"linear_12\" depends on hidden states");
+}
+
+// "select" [batch, 1, hidden] without the axis of size 1, if the size at `index` of its shape is 1,
+// as torch.onnx writes a squeeze.
+struct BranchModel : EditableModel {
+  explicit BranchModel(int64_t index) {
+    set_integers("one", {1});
+    set_integers("index", {index});
+    append(make_node("Unsqueeze", {"select", "one"}, "wide"));
+    append(make_node("Shape", {"wide"}, "sizes"));
+    append(make_node("Gather", {"sizes", "index"}, "size"));
+    append(make_node("Equal", {"size", "one"}, "is_one"));
+    append(make_node("If", {"is_one"}, "y",
+                     {branch("then_branch", make_node("Squeeze", {"wide", "one"}, "narrow")),
+                      branch("else_branch", make_node("Identity", {"wide"}, "same"))}));
+    answer("y");
+  }
+
+  static AttributeProto branch(std::string name, NodeProto node) {
+    GraphProto graph;
+    graph.outputs = {{node.outputs[0], ElementType::kFloat, {}, ""}};
+    graph.nodes = {std::move(node)};
+    AttributeProto attribute;
+    attribute.name = std::move(name);
+    attribute.kind = AttributeKind::kGraph;
+    attribute.graphs = {std::move(graph)};
+    return attribute;
+  }
+};
+
+TEST(ImportOnnx, TakesTheBranchThatEveryBatchTakes) {
+  EXPECT_EQ(import_onnx(BranchModel(1).model, "m.onnx").output, OutputKind::kSentenceEmbedding);
+  BranchModel other(-1);
+  other.maker("y").attributes[0].graphs[0].nodes[0].op_type = "Loop";
+  EXPECT_EQ(import_onnx(other.model, "m.onnx").output, OutputKind::kSentenceEmbedding);
+  other.maker("y").attributes[1].graphs[0].nodes[0].op_type = "Loop";
+  expect_refused(other.model, "(Loop): this operator is not understood");
+}
+
+TEST(ImportOnnx, RefusesBranchesThatBatchesTell) {
+  expect_refused(BranchModel(0).model, "(If): a branch that depends on the batch");
+  BranchModel computed(1);
+  computed.maker("size").inputs[0] = "shape";
+  computed.insert("size", make_node("Shape", {"attention_mask"}, "shape"));
+  expect_refused(computed.model, "(If): a branch that depends on the batch");
+  BranchModel empty(1);
+  empty.maker("y").attributes.erase(empty.maker("y").attributes.begin());
+  expect_refused(empty.model, "(If): has no then_branch", ErrorCode::kCorruptData);
+  BranchModel nothing(1);
+  nothing.maker("y").attributes[0].graphs[0].outputs[0].name = "gone";
+  expect_refused(nothing.model, "output \"y\": is not made of hidden states");
 }
 
 TEST(ImportOnnx, RefusesGraphsThatDoNotHang) {

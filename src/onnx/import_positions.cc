@@ -276,6 +276,7 @@ ImportValue sum_of_positions(const Step& step, const ImportValue& a, const Impor
 
 std::vector<ImportValue> import_gather_elements(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
+  if (x.ends_as_rows()) return {picked_elements(importer, step)};
   if (!x.has(Form::kPositionProduct)) {
     step.op.refuse("elements of something that is not queries or keys times a table of places");
   }

@@ -1,4 +1,5 @@
-// Rotary positions in their steps: x * cos + (-second half, first half) * sin, head by head.
+// Rotary positions in their steps: x * cos + (-second half, first half) * sin, head by head, or the
+// same of neighboring columns.
 #include "onnx/import_rotary.h"
 
 #include "onnx/rotary_rule.h"
@@ -24,6 +25,16 @@ int64_t head_columns(const Hidden& x) {
   return last[0].size;
 }
 
+// Whether the last axis counts the two columns of each pair, the one before it pairs of each head.
+bool are_neighbors(const Hidden& x) {
+  const size_t rank = x.layout.rank();
+  if (x.form != Form::kRows || !linear_factor(x.function) || rank < 5) return false;
+  const AtomGroup& pairs = x.layout[rank - 2];
+  return (counts_tokens(x.layout, 3) || counts_tokens(x.layout, 4)) &&
+         x.layout[rank - 1] == AtomGroup{{Axis::kColumn, 2, 1}} && pairs.size() == 1 &&
+         pairs[0].axis == Axis::kColumn && pairs[0].stride == 2;
+}
+
 // Cosines or sines [.., tokens, size] of those for the rows' axes; null: they differ by head.
 std::shared_ptr<const Known> by_place(const Layout& rows, const std::shared_ptr<const Known>& by) {
   if (counts_tokens(rows, 2)) return by;
@@ -40,12 +51,14 @@ std::shared_ptr<const Known> by_place(const Layout& rows, const std::shared_ptr<
 }  // namespace
 
 ImportValue half_of_heads(const Hidden& x, size_t axis, int64_t first, int64_t count) {
-  const int64_t size = head_columns(x);
+  const bool neighbors = are_neighbors(x);
+  const int64_t size = neighbors ? 2 : head_columns(x);
   const bool half = size > 0 && axis + 1 == x.layout.rank() && 2 * count == size &&
                     (first == 0 || first == count);
   if (!half) return {};
   ImportValue result = in_form(x, Form::kHalf);
   result.hidden->second_half = first != 0;
+  result.hidden->pairs = neighbors ? RotaryPairs::kNeighbors : RotaryPairs::kHalves;
   return result;
 }
 
@@ -72,7 +85,8 @@ ImportValue turned(Importer& importer, const Step& step, const Hidden& cosine, c
   if (!same_columns(cosine, sine) || factor != linear_factor(sine.function)) {
     step.op.refuse("rotary parts of different heads");
   }
-  const auto rule = rotary_rule(cosine.known->all(), sine.known->all(), importer.probes());
+  const auto rule =
+      rotary_rule(cosine.known->all(), sine.known->all(), importer.probes(), sine.pairs);
   if (!rule) step.op.refuse("cosines and sines that do not follow each token's place");
   Hidden rows = cosine;
   rows.form = Form::kRows;
@@ -82,6 +96,7 @@ ImportValue turned(Importer& importer, const Step& step, const Hidden& cosine, c
   attributes.heads = rows.columns / size;
   attributes.head_size = size;
   attributes.scale = rule->scale;
+  attributes.interleaved = sine.pairs == RotaryPairs::kNeighbors;
   const graph::ValueId from = importer.emit_columns(step, rows);
   const graph::ValueId frequencies =
       importer.constant(cat("rotary_frequencies_", size, "_", rule->frequencies.back()),

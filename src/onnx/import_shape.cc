@@ -210,12 +210,34 @@ std::vector<ImportValue> import_transpose(Importer&, const Step& step) {
 
 std::vector<ImportValue> import_shape(Importer& importer, const Step& step) {
   const Hidden& x = movable(step, 0);
+  const auto picked = [&step](Dims sizes) {
+    const Array sized = {std::move(sizes), ElementType::kFloat, nullptr};
+    return evaluate_shape(step.op, {&sized})[0];
+  };
   ProbeArrays arrays;
   for (size_t p = 0; p < kProbes; ++p) {
-    const Array sized = {x.layout.dims(importer.probes()[p].sizes), ElementType::kFloat, nullptr};
-    arrays[p] = evaluate_shape(step.op, {&sized})[0];
+    arrays[p] = picked(x.layout.dims(importer.probes()[p].sizes));
   }
-  return {{std::make_shared<Known>(step.op.node().outputs[0], std::move(arrays)), nullptr}};
+  Dims fixed;
+  for (size_t i = 0; i < x.layout.rank(); ++i) fixed.push_back(x.layout.is_fixed(i) ? 1 : 0);
+  const Array flags = picked(std::move(fixed));
+  return {{std::make_shared<Known>(step.op.node().outputs[0], std::move(arrays),
+                                   std::vector<bool>(flags.data->begin(), flags.data->end())),
+           nullptr}};
+}
+
+ImportValue gathered_sizes(const Step& step) {
+  const bool gathers = step.op.type() == "Gather" && step.has(0) && step.has(1);
+  const Known* sizes = gathers ? step.inputs[0].known.get() : nullptr;
+  const Known* indices = gathers ? step.inputs[1].known.get() : nullptr;
+  if (sizes == nullptr || sizes->fixed().empty() || !indices->is_constant()) return {};
+  const auto count = static_cast<int64_t>(sizes->fixed().size());
+  for (const int64_t index : indices->at(0).integers()) {
+    const int64_t at = index < 0 ? index + count : index;
+    if (at < 0 || at >= count || !sizes->fixed()[static_cast<size_t>(at)]) return {};
+  }
+  const Array gathered = evaluate(step.op, {&sizes->at(0), &indices->at(0)})[0];
+  return {std::make_shared<Known>(step.op.node().outputs[0], gathered), nullptr};
 }
 
 std::vector<ImportValue> import_gather(Importer& importer, const Step& step) {
@@ -231,6 +253,7 @@ std::vector<ImportValue> import_gather(Importer& importer, const Step& step) {
     if (rows.hidden->ids == nullptr) step.op.refuse("ids that depend on hidden states");
     return {rows};
   }
+  if (ImportValue picked = picked_of_all(importer, step); !picked.absent()) return {picked};
   const Known& index = step.known(1);
   const auto at = index.scalar();
   if (!at || index.dims().size() > 1)
@@ -288,8 +311,9 @@ std::vector<ImportValue> import_split(Importer& importer, const Step& step) {
   return parts;
 }
 
-std::vector<ImportValue> import_concat(Importer&, const Step& step) {
+std::vector<ImportValue> import_concat(Importer& importer, const Step& step) {
   if (step.inputs.size() == 1) return {step.input(0)};
+  if (ImportValue pools = joined_pools(importer, step); !pools.absent()) return {pools};
   const ImportValue swapped =
       step.inputs.size() == 2 ? swapped_halves(step.input(0), step.input(1)) : ImportValue{};
   if (swapped.absent()) step.op.refuse("hidden states side by side");

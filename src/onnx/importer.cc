@@ -4,12 +4,13 @@
 
 #include "base/json.h"
 #include "formats/stored_tensor.h"
+#include "onnx/file_graph.h"
+#include "onnx/ids_use.h"
 #include "onnx/import_positions.h"
 
 namespace tamis::onnx {
 
 using graph::kNoValue;
-using graph::OpKind;
 using graph::ValueId;
 
 namespace {
@@ -164,20 +165,6 @@ Importer::Importer(const ModelProto& model, std::string_view source, int64_t lon
       input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())),
       options_(options) {}
 
-bool Importer::only_looks_ids_up() const {
-  std::unordered_set<std::string_view> ids = {graph::kInputIds};
-  for (const NodeProto& node : model_.graph.nodes) {
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      if (!ids.contains(node.inputs[i])) continue;
-      const bool looks_up = node.op_type == "Gather" && i == 1;
-      if (looks_up || node.op_type == "Shape") continue;
-      if (node.op_type != "Cast" && node.op_type != "Identity") return false;
-      ids.insert(node.outputs[0]);
-    }
-  }
-  return true;
-}
-
 void Importer::check_model() const {
   if (model_.functions != 0) {
     fail(ErrorCode::kUnsupported, source_, ": ", model_.functions,
@@ -191,17 +178,25 @@ void Importer::check_model() const {
 
 void Importer::run() {
   check_model();
-  add_initializers();
+  add_initializers(model_.graph);
   add_inputs();
-  for (const NodeProto& node : model_.graph.nodes) {
-    for (const std::string& name : node.inputs) ++readers_[name];
-  }
-  for (const ValueProto& output : model_.graph.outputs) ++readers_[output.name];
+  count_readers(model_.graph);
   for (size_t i = 0; i < model_.graph.nodes.size(); ++i) run_node(model_.graph.nodes[i], i);
 }
 
-void Importer::add_initializers() {
-  for (const TensorProto& tensor : model_.graph.initializers) {
+// Branches read the values around them.
+void Importer::count_readers(const GraphProto& graph) {
+  for (const NodeProto& node : graph.nodes) {
+    for (const std::string& name : node.inputs) ++readers_[name];
+    for (const AttributeProto& attribute : node.attributes) {
+      for (const GraphProto& branch : attribute.graphs) count_readers(branch);
+    }
+  }
+  for (const ValueProto& output : graph.outputs) ++readers_[output.name];
+}
+
+void Importer::add_initializers(const GraphProto& graph) {
+  for (const TensorProto& tensor : graph.initializers) {
     has_halves_ = has_halves_ || tensor.type == ElementType::kFloat16 ||
                   tensor.type == ElementType::kBfloat16;
     if (!made_.insert(tensor.name).second) {
@@ -238,8 +233,10 @@ void Importer::add_inputs() {
                             : probes_[p].token_type_ids;
     }
     has_mask_input_ = has_mask_input_ || is_mask;
-    values_.emplace(input.name,
-                    ImportValue{std::make_shared<Known>(input.name, std::move(arrays)), nullptr});
+    const IdsUse use = is_ids ? IdsUse::kIds : IdsUse::kNone;
+    values_.emplace(
+        input.name,
+        ImportValue{std::make_shared<Known>(input.name, std::move(arrays), use), nullptr});
   }
 }
 
@@ -268,7 +265,7 @@ void Importer::run_node(const NodeProto& node, size_t index) {
   }
   std::vector<ImportValue> outputs;
   try {
-    outputs = run_step(step);
+    outputs = node.op_type == "If" ? run_branch(step) : run_step(step);
   } catch (const Error& error) {
     const std::string label = step.op.label();
     if (std::string_view(error.what()).starts_with(label)) throw;
@@ -294,6 +291,24 @@ ImportValue Importer::after_moves(const Hidden& integer_rows, ImportValue value)
     value = run_step(step)[0];
   }
   return value;
+}
+
+// Of one branch, which every batch takes.
+std::vector<ImportValue> Importer::run_branch(const Step& step) {
+  const Known& condition = step.known(0);
+  const auto chosen = condition.is_constant() ? condition.scalar() : std::nullopt;
+  if (!chosen) step.op.refuse("a branch that depends on the batch");
+  const std::string_view name = *chosen != 0 ? "then_branch" : "else_branch";
+  const AttributeProto* attribute = step.op.node().attribute(name);
+  if (attribute == nullptr || attribute->graphs.size() != 1) {
+    fail(ErrorCode::kCorruptData, step.op.label(), ": has no ", name);
+  }
+  const GraphProto& branch = attribute->graphs[0];
+  add_initializers(branch);
+  for (const NodeProto& node : branch.nodes) run_node(node, step.op.index());
+  std::vector<ImportValue> outputs;
+  for (const ValueProto& output : branch.outputs) outputs.push_back(value(output.name));
+  return outputs;
 }
 
 std::vector<ImportValue> Importer::run_step(const Step& step) {
@@ -336,6 +351,7 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
                     (type == "Cast" && stored && is_float(first->type()) &&
                      is_float(static_cast<ElementType>(step.op.integer("to", 0))));
   if (same && first != nullptr) return {step.inputs[0]};
+  if (const ImportValue sizes = gathered_sizes(step); !sizes.absent()) return {sizes};
   if (type == "MatMul" && are_constant_rows(step)) {
     return {{product(step, *first, step.known(1), true), nullptr}};
   }
@@ -375,11 +391,11 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
   }
   std::vector<ImportValue> values;
   for (size_t i = 0; i < results.size(); ++i) {
-    const auto& names = step.op.node().outputs;
-    const std::string name = i < names.size() ? names[i] : "";
-    values.push_back({constant ? std::make_shared<Known>(name, results[i][0])
-                               : std::make_shared<Known>(name, std::move(results[i])),
-                      nullptr});
+    const std::string& name = output_of(step.op.node(), i);
+    values.push_back(
+        {constant ? std::make_shared<Known>(name, results[i][0])
+                  : std::make_shared<Known>(name, std::move(results[i]), ids_use_of(step, probes_)),
+         nullptr});
   }
   return values;
 }

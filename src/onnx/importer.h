@@ -84,8 +84,6 @@ class Importer {
   /// The value of a name; absent if there is none.
   [[nodiscard]] ImportValue value(const std::string& name) const;
   [[nodiscard]] bool has_mask_input() const { return has_mask_input_; }
-  /// Whether tables and shapes alone read input_ids, so that no rule can depend on which they are.
-  [[nodiscard]] bool only_looks_ids_up() const;
 
   // What handlers emit, under the path that the node's name gives.
 
@@ -145,9 +143,11 @@ class Importer {
  private:
   void check_model() const;
   void add_inputs();
-  void add_initializers();
+  void add_initializers(const GraphProto& graph);
+  void count_readers(const GraphProto& graph);
   void run_node(const NodeProto& node, size_t index);
   std::vector<ImportValue> run_step(const Step& step);
+  std::vector<ImportValue> run_branch(const Step& step);
   std::vector<ImportValue> evaluate_known(const Step& step);
   void release_inputs(const NodeProto& node);
   std::shared_ptr<const Tensor> floats(const Step& step, const Known& known, bool turn);
@@ -191,6 +191,9 @@ using Handler = std::vector<ImportValue> (*)(Importer& importer, const Step& ste
 
 // Shared by handlers.
 
+/// What becomes of two numbers.
+using Pair = double (*)(double, double);
+
 /// The rule of a constant or computed mask, checked; errors name the step.
 [[nodiscard]] MaskRule checked_mask(const Importer& importer, const Step& step,
                                     std::span<const Array> added);
@@ -231,16 +234,39 @@ struct Heads {
 /// Rows of a float table that known ids name.
 [[nodiscard]] ImportValue make_embedding(Importer& importer, const Step& step, const Known& table,
                                          const Known& ids);
-/// Each sequence's mean of the rows that were summed, if the divisor is the count of its tokens.
-[[nodiscard]] ImportValue make_mean(Importer& importer, const Step& step, const Hidden& sum,
-                                    const Known& count);
-/// Rows of which those are 0 whose tokens have another value than `kept` in `condition`; absent:
-/// it has not one for each token, or they are those of padding.
-[[nodiscard]] ImportValue dropped_rows(const Importer& importer, const Hidden& rows,
-                                       const Known& condition, bool kept);
-/// Rows that are times something for each token, times (or over) something more.
-[[nodiscard]] ImportValue times_dropout(const Importer& importer, const Step& step,
-                                        const Hidden& rows, const Known& by, bool divide);
+/// The one axis that a reduction is over.
+[[nodiscard]] size_t reduced_axis(const Step& step, const Hidden& x);
+/// The layout after the reduction of an axis.
+[[nodiscard]] Layout reduced_layout(const Step& step, const Layout& layout, size_t axis);
+/// Sizes that the step gathers from a shape, if they are the same in every batch; absent: others.
+[[nodiscard]] ImportValue gathered_sizes(const Step& step);
+/// Whether a computed value is `one` for all tokens and `zero` for padding, whatever the ids.
+[[nodiscard]] bool is_mask(const Importer& importer, const Known& known, double one, double zero);
+/// The rows once their padding is known.
+[[nodiscard]] ImportValue with_padding(const Hidden& rows, Padding padding);
+/// What spreads over rows [batch, tokens, columns], as one number for each token; null: columns
+/// differ in it.
+[[nodiscard]] std::shared_ptr<const Known> token_weights(const Importer& importer,
+                                                         const Hidden& rows, const Known& known);
+/// Rows times a computed number for each token; absent: it is something else.
+[[nodiscard]] ImportValue weighted_rows(Importer& importer, const Step& step, Hidden& x,
+                                        const Known& known);
+/// Weighted rows with f of their weights and others.
+[[nodiscard]] ImportValue reweighted_rows(const Importer& importer, const Step& step,
+                                          const Hidden& rows, const Known& by, Pair f);
+/// The pooling that a sum of weighted rows is with f of their weights and one number for each
+/// sequence.
+[[nodiscard]] ImportValue rescaled_sum(Importer& importer, const Step& step, const Hidden& sum,
+                                       const Known& by, Pair f);
+/// Rows of `value` that lie as `layout` says, pooled.
+[[nodiscard]] ImportValue pooled_rows(Importer& importer, const Step& step, const Hidden& rows,
+                                      graph::PoolAttributes attributes);
+/// One row of each sequence that GatherElements names; the step's data are rows.
+[[nodiscard]] ImportValue picked_elements(Importer& importer, const Step& step);
+/// The same of Gather from [batch * tokens, columns]; absent: another gather.
+[[nodiscard]] ImportValue picked_of_all(Importer& importer, const Step& step);
+/// One pooling of what several make of the same rows, side by side; absent: something else.
+[[nodiscard]] ImportValue joined_pools(Importer& importer, const Step& step);
 /// Rows + rows.
 [[nodiscard]] ImportValue make_sum(Importer& importer, const Step& step, Hidden& a, Hidden& b);
 [[nodiscard]] ImportValue with_function(const Hidden& rows, Function function);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "formats/onnx/onnx_model.h"
 #include "onnx/probe.h"
@@ -25,6 +26,14 @@ struct ConstantId {
   }
 };
 
+/// What a value depends on of the ids that a text has, beyond how many they are.
+enum class IdsUse : uint8_t {
+  kNone,      ///< nothing
+  kIds,       ///< these are the ids, perhaps in another shape
+  kCompared,  ///< where they are an id that the probes have
+  kOther,     ///< something that the probes may not show
+};
+
 /// Not thread-safe: values are decoded when they are first asked for.
 class Known {
  public:
@@ -37,14 +46,20 @@ class Known {
   static Known turned(const Known& other);
   /// One value in all probes.
   Known(std::string name, Array array) : name_(std::move(name)), arrays_{std::move(array)} {}
-  Known(std::string name, ProbeArrays arrays)
-      : name_(std::move(name)), arrays_(arrays.begin(), arrays.end()) {}
+  /// Sizes, and which are the same in every batch.
+  Known(std::string name, ProbeArrays arrays, std::vector<bool> fixed)
+      : name_(std::move(name)), fixed_(std::move(fixed)), arrays_(arrays.begin(), arrays.end()) {}
+  Known(std::string name, ProbeArrays arrays, IdsUse ids_use = IdsUse::kNone)
+      : name_(std::move(name)), ids_use_(ids_use), arrays_(arrays.begin(), arrays.end()) {}
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] bool is_constant() const { return arrays_.size() != kProbes; }
   [[nodiscard]] Dims dims(size_t probe = 0) const;
   [[nodiscard]] ElementType type() const;
+  [[nodiscard]] IdsUse ids_use() const { return ids_use_; }
   [[nodiscard]] const Array& at(size_t probe) const;
+  /// Of sizes: which of them are the same in every batch, not in the probes alone.
+  [[nodiscard]] const std::vector<bool>& fixed() const { return fixed_; }
   /// In every probe.
   [[nodiscard]] std::vector<Array> all() const;
   /// The single element, if it is the same in every probe.
@@ -62,7 +77,9 @@ class Known {
   std::string name_;
   const TensorProto* tensor_ = nullptr;
   std::shared_ptr<const TensorProto> owned_;
+  IdsUse ids_use_ = IdsUse::kNone;
   bool turned_ = false;
+  std::vector<bool> fixed_;
   mutable std::vector<Array> arrays_;  // one, or one a probe
 };
 

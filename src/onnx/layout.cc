@@ -125,6 +125,12 @@ bool Layout::is_rows(int64_t columns) const {
   return in_order && axes_.back() == whole;
 }
 
+bool Layout::is_fixed(size_t axis) const {
+  return std::ranges::all_of(axes_[axis], [](const Atom& atom) {
+    return atom.axis == Axis::kColumn || atom.axis == Axis::kRepeat;
+  });
+}
+
 bool Layout::has(Axis axis) const {
   return std::ranges::any_of(axes_, [axis](const AtomGroup& group) {
     return std::ranges::any_of(group, [axis](const Atom& atom) { return atom.axis == axis; });

@@ -63,6 +63,8 @@ class Layout {
 
   /// If the last axis is all `columns` in order and the others hold none: rows one by one.
   [[nodiscard]] bool is_rows(int64_t columns) const;
+  /// Whether the axis has one size in every batch.
+  [[nodiscard]] bool is_fixed(size_t axis) const;
   /// Whether an axis counts this.
   [[nodiscard]] bool has(Axis axis) const;
   friend bool operator==(const Layout&, const Layout&) = default;

@@ -64,5 +64,12 @@ TEST(Layout, TakesAxesOfSizeOne) {
   EXPECT_EQ(reshaped(*wide, {-2, -3, 8}), Layout::rows(8));
 }
 
+TEST(Layout, TellsSizesThatBatchesShare) {
+  const Layout layout({{{Axis::kSequence}, {Axis::kToken}}, {}, {{Axis::kColumn, 8, 1}}});
+  EXPECT_FALSE(layout.is_fixed(0));
+  EXPECT_TRUE(layout.is_fixed(1));
+  EXPECT_TRUE(layout.is_fixed(2));
+}
+
 }  // namespace
 }  // namespace tamis::onnx

@@ -15,9 +15,10 @@
 
 namespace tamis::onnx {
 
-/// Two padded batches of different sizes, which shapes are read from, and one long sequence, which
-/// windows and limits of positions show in.
-inline constexpr size_t kProbes = 3;
+/// Two padded batches of different sizes, which shapes are read from, one with each id in the
+/// places where padding and ends of texts are told by it, and one long sequence, which windows and
+/// limits of positions show in.
+inline constexpr size_t kProbes = 4;
 inline constexpr size_t kShapeProbes = 2;
 
 struct Probe {

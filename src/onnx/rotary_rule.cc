@@ -45,13 +45,18 @@ double frequency_of(const Table& cosines, const Table& sines, int64_t column) {
   return frequency;
 }
 
-bool follows(const Table& cosines, const Table& sines, const RotaryRule& rule) {
+// The pair that a column is of, of as many.
+int64_t pair_of(int64_t column, int64_t count, RotaryPairs pairs) {
+  return pairs == RotaryPairs::kNeighbors ? column / 2 : column % count;
+}
+
+bool follows(const Table& cosines, const Table& sines, const RotaryRule& rule, RotaryPairs by) {
   const auto pairs = static_cast<int64_t>(rule.frequencies.size());
   if (cosines.size != 2 * pairs || sines.size != cosines.size) return false;
   for (int64_t copy = 0; copy < cosines.copies; ++copy) {
     for (int64_t place = 0; place < cosines.tokens; ++place) {
       for (int64_t column = 0; column < cosines.size; ++column) {
-        const double frequency = rule.frequencies[static_cast<size_t>(column % pairs)];
+        const double frequency = rule.frequencies[static_cast<size_t>(pair_of(column, pairs, by))];
         const double angle = frequency * static_cast<double>(place);
         const double scale = rule.scale;
         const double off = std::abs(cosines.at(copy, place, column) - scale * std::cos(angle)) +
@@ -66,7 +71,7 @@ bool follows(const Table& cosines, const Table& sines, const RotaryRule& rule) {
 }  // namespace
 
 std::optional<RotaryRule> rotary_rule(std::span<const Array> cosines, std::span<const Array> sines,
-                                      std::span<const Probe> probes) {
+                                      std::span<const Probe> probes, RotaryPairs pairs) {
   std::vector<std::pair<Table, Table>> tables;
   for (size_t p = 0; p < cosines.size(); ++p) {
     const auto c = table_of(cosines[p], probes[p]);
@@ -79,11 +84,12 @@ std::optional<RotaryRule> rotary_rule(std::span<const Array> cosines, std::span<
   RotaryRule rule;
   rule.scale = static_cast<float>(c.at(0, 0, 0));
   if (!(rule.scale > 0) || c.tokens < 2) return std::nullopt;
-  for (int64_t column = 0; column < c.size / 2; ++column) {
-    rule.frequencies.push_back(static_cast<float>(frequency_of(c, s, column)));
+  const int64_t apart = pairs == RotaryPairs::kNeighbors ? 2 : 1;
+  for (int64_t pair = 0; pair < c.size / 2; ++pair) {
+    rule.frequencies.push_back(static_cast<float>(frequency_of(c, s, pair * apart)));
   }
   for (const auto& [cosine, sine] : tables) {
-    if (!follows(cosine, sine, rule)) return std::nullopt;
+    if (!follows(cosine, sine, rule, pairs)) return std::nullopt;
   }
   return rule;
 }

@@ -4,6 +4,7 @@
 // onnx/probe.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -12,15 +13,22 @@
 
 namespace tamis::onnx {
 
+/// Which columns of a head turn together.
+enum class RotaryPairs : uint8_t {
+  kHalves,     ///< those that lie half a head apart
+  kNeighbors,  ///< 2i and 2i + 1
+};
+
 struct RotaryRule {
-  std::vector<float> frequencies;  ///< of pairs of columns that lie half a head apart
+  std::vector<float> frequencies;  ///< of pairs of columns
   float scale = 1;                 ///< of cosines and sines
 };
 
 /// The rule of cosines and sines [.., tokens, head size], whose other axes are 1 or sequences:
-/// scale * cos(place * frequency), the same in both halves of a head. Nothing: they follow none.
+/// scale * cos(place * frequency), the same for both columns of a pair. Nothing: they follow none.
 [[nodiscard]] std::optional<RotaryRule> rotary_rule(std::span<const Array> cosines,
                                                     std::span<const Array> sines,
-                                                    std::span<const Probe> probes);
+                                                    std::span<const Probe> probes,
+                                                    RotaryPairs pairs);
 
 }  // namespace tamis::onnx

@@ -11,10 +11,6 @@ namespace tamis::onnx {
 
 namespace {
 
-// Scores are sums of products of normalized rows: far below this. In half precision -65504 is the
-// least number; -10000, which old exports use, may leave something of a key.
-constexpr double kHidden = -60000;
-
 // True if `expected(probe, sequence, token)` is the id of every token.
 template <typename Expected>
 bool holds(std::span<const Array> ids, std::span<const Probe> probes, Expected expected) {
@@ -84,8 +80,8 @@ class MaskReader {
     for (int64_t k = 0; k < tokens; ++k) {
       const double value = mask_[((b * heads_ + h) * tokens + q) * tokens + k];
       const bool seen = value == 0;
-      if (!seen && !(value <= kHidden)) {
-        why = cat("a mask value of ", value, "; accepted are 0 and values of at most ", kHidden);
+      if (!seen && !(value <= kMaskLimit)) {
+        why = cat("a mask value of ", value, "; accepted are 0 and values of at most ", kMaskLimit);
         return false;
       }
       if (seen && !probe_.is_token(b, k)) {
@@ -146,7 +142,7 @@ std::vector<float> slopes_of(const Array& added, int64_t tokens) {
   std::vector<float> slopes;
   for (int64_t h = 0; h < added.dims[1]; ++h) {
     const double slope = -added[(h * tokens) * tokens + 1];
-    if (!(slope > 0 && slope < -kHidden)) return {};
+    if (!(slope > 0 && slope < -kMaskLimit)) return {};
     slopes.push_back(static_cast<float>(slope));
   }
   return slopes;
@@ -164,7 +160,7 @@ std::optional<Array> mask_without_slopes(const Array& added, std::span<const flo
     const auto head = static_cast<size_t>(i / (tokens * tokens) % heads);
     const double bias = -static_cast<double>(slopes[head]) * distance;
     const double off = added[i] - bias;
-    const bool hidden = added[i] <= kHidden;
+    const bool hidden = added[i] <= kMaskLimit;
     if (!hidden && !(std::abs(off) <= 1e-5 * (1 + std::abs(bias)))) return std::nullopt;
     left[static_cast<size_t>(i)] = hidden ? added[i] : 0;
   }

@@ -32,6 +32,11 @@ struct IdsRule {
 [[nodiscard]] std::optional<IdsRule> ids_rule(std::span<const Array> ids,
                                               std::span<const Probe> probes);
 
+/// What hides a key from a softmax, or padding from a maximum, is at most this. Scores are sums of
+/// products of normalized rows: far below this. In half precision -65504 is the least number;
+/// -10000, which old exports use, may leave something of a key.
+inline constexpr double kMaskLimit = -60000;
+
 /// Keys that a query sees besides padding: -1: all of that side.
 struct MaskRule {
   int64_t left = -1;

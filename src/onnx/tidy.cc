@@ -19,8 +19,9 @@ using graph::ValueId;
 namespace {
 
 // What the encoder is called in transformers' classes with a head.
-constexpr std::string_view kPrefixes[] = {"bert",    "roberta", "distilbert", "albert",
-                                          "electra", "deberta", "mpnet",      "model"};
+constexpr std::string_view kPrefixes[] = {"bert",   "roberta", "distilbert",
+                                          "albert", "electra", "deberta",
+                                          "mpnet",  "model",   "transformer"};
 
 std::string parent_of(std::string_view module) {
   const size_t dot = module.rfind('.');
@@ -314,13 +315,16 @@ class Copy {
 
 ModuleNames::ModuleNames(std::string_view words, std::string_view prefix) {
   const size_t embeddings = words.rfind("embeddings.");
-  const std::string_view before = words.substr(0, embeddings == words.npos ? 0 : embeddings);
-  encoder_ = before;
+  const bool has_module = embeddings != words.npos;
+  // Decoders' words lie beside their layers.
+  const std::string_view before = words.substr(0, has_module ? embeddings : words.rfind('.') + 1);
+  if (has_module) encoder_ = before;
   prefix_ = prefix.empty() ? "" : cat(prefix, ".");
   for (const std::string_view known : kPrefixes) {
     const std::string last = cat(known, ".");
     const bool found = before == last || before.ends_with("." + last);
     if (!found) continue;
+    encoder_ = before;
     prefix_ = last;
     wrapper_ = before.substr(0, before.size() - last.size());
   }
