@@ -7,8 +7,8 @@ usage: python_peers.py --model FOLDER --bundle BUNDLE --texts FILE.tsv [--count 
 Each engine embeds the same texts of mixed lengths (columns of the .tsv, over and over), each in a process
 of its own, one at a time and in rotation; a round's time is that of the whole call, tokenizing and sorting
 by length included. tamis: Model.embed of the checkpoint in fp32 and of the INT8 bundle.
-sentence-transformers: encode() with its PyTorch, ONNX and OpenVINO INT8 (its own static quantization)
-backends. onnxruntime-int8: dynamic quantization in batches of 256, as fastembed runs it. TAMIS_LIBRARY
+sentence-transformers: encode() with its PyTorch, ONNX and OpenVINO INT8 (its own static quantization,
+calibrated on 300 of the texts; needs sentence-transformers[openvino] and datasets) backends. onnxruntime-int8: dynamic quantization in batches of 256, as fastembed runs it. TAMIS_LIBRARY
 names libtamis.
 """
 
@@ -42,16 +42,28 @@ def tamis_engine(folder, threads):
     return lambda texts: model.embed(texts)
 
 
-def sentence_transformers_engine(folder, backend, cache):
+def quantize_for_openvino(folder, texts, target):
+    """By default it calibrates on a dataset from the network; here on rows of a local one."""
     from sentence_transformers import SentenceTransformer, export_static_quantized_openvino_model
+
+    plain = SentenceTransformer(folder, backend="openvino")
+    plain.save_pretrained(str(target))
+    rows = target / "calibration"
+    rows.mkdir(exist_ok=True)
+    (rows / "train.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    export_static_quantized_openvino_model(
+        plain, None, str(target), dataset_name=str(rows), dataset_config_name="default",
+        dataset_split="train", column_name="text")
+
+
+def sentence_transformers_engine(folder, backend, cache, texts):
+    from sentence_transformers import SentenceTransformer
 
     if backend == "openvino":
         target = cache / "openvino"
         file = "openvino/openvino_model_qint8_quantized.xml"
         if not (target / file).exists():
-            plain = SentenceTransformer(folder, backend="openvino")
-            plain.save_pretrained(str(target))
-            export_static_quantized_openvino_model(plain, None, str(target))
+            quantize_for_openvino(folder, texts[:1000], target)
         model = SentenceTransformer(str(target), backend="openvino",
                                     model_kwargs={"file_name": file})
     else:
@@ -92,7 +104,7 @@ def onnxruntime_engine(folder, cache, threads):
     return embed
 
 
-def engine_of(name, arguments):
+def engine_of(name, arguments, texts):
     if name.startswith("tamis"):
         return tamis_engine(arguments.bundle if name == "tamis-int8" else arguments.model,
                             arguments.threads)
@@ -102,7 +114,7 @@ def engine_of(name, arguments):
     if backend == "torch":
         import torch
         torch.set_num_threads(arguments.threads)
-    return sentence_transformers_engine(arguments.model, backend, arguments.cache)
+    return sentence_transformers_engine(arguments.model, backend, arguments.cache, texts)
 
 
 def work(name, arguments):
@@ -111,8 +123,8 @@ def work(name, arguments):
     os.dup2(2, 1)  # what libraries print is no answer
     # Not every engine can be told how many threads it has.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:arguments.threads])
-    embed = engine_of(name, arguments)
     texts = texts_of(arguments.texts, arguments.count)
+    embed = engine_of(name, arguments, texts)
     first = embed(texts[:64])
     with os.fdopen(said, "w") as answers:
         print(json.dumps({"vectors": [[float(x) for x in row] for row in first]}), file=answers,

@@ -94,6 +94,8 @@ std::string pooled(ExportContext& c, const Node& node, Pooling mode, const std::
     case Pooling::kMeanSqrtLen:
     case Pooling::kWeightedMean:
       return mean_of_tokens(c, node.scope, mode, x);
+    case Pooling::kVocabulary:
+      break;  // an op of its own
   }
   TAMIS_CHECK(false);
 }
