@@ -8,7 +8,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "formats/pytorch_bin.h"
+#include "formats/pytorch/pytorch_bin.h"
 
 namespace {
 

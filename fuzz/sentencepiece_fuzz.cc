@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "tokenizer/charsmap.h"
 #include "tokenizer/convert/sentencepiece.h"
+#include "tokenizer/normalizers/charsmap.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);

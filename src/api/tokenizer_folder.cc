@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/files/staged_folder.h"
 #include "base/length_limit.h"
-#include "base/staged_folder.h"
 #include "model/bundle.h"
 #include "model/input_error.h"
 #include "tasks/task.h"

@@ -10,7 +10,7 @@
 #include "base/bytes_element.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/staged_folder.h"
+#include "base/files/staged_folder.h"
 #include "formats/onnx/onnx_model.h"
 #include "model/loaded_model.h"
 #include "optimize/export_model.h"

@@ -3,7 +3,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/staged_folder.h"
+#include "base/files/staged_folder.h"
 
 namespace tamis::cli {
 

@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "formats/peft_adapter.h"
-#include "formats/pytorch_bin.h"
+#include "formats/pytorch/pytorch_bin.h"
 #include "formats/safetensors.h"
 
 namespace tamis {

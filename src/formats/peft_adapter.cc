@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "formats/config_file.h"
-#include "formats/pytorch_bin.h"
+#include "formats/pytorch/pytorch_bin.h"
 #include "formats/safetensors.h"
 
 namespace tamis {

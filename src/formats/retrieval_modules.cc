@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "formats/checkpoint.h"
-#include "formats/pytorch_bin.h"
+#include "formats/pytorch/pytorch_bin.h"
 
 namespace tamis {
 

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/file_states.h"
+#include "base/files/file_states.h"
 #include "base/json.h"
 #include "base/length_limit.h"
 #include "base/log.h"

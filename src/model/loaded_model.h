@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/cpu.h"
-#include "base/file_states.h"
+#include "base/files/file_states.h"
 #include "formats/sentence_transformers.h"
 #include "graph/graph.h"
 #include "model/manifest.h"

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/staged_folder.h"
+#include "base/files/staged_folder.h"
 #include "formats/checkpoint.h"
 #include "model/onnx_model.h"
 

@@ -15,7 +15,7 @@
 #include "graph/testing/unnamed.h"
 #include "model/self_test.h"
 #include "model/test_util.h"
-#include "onnx/export_onnx.h"
+#include "onnx/export/export_onnx.h"
 #include "optimize/export_model.h"
 
 namespace tamis::api {

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "models/outside_graphs.h"
-#include "onnx/export_onnx.h"
+#include "onnx/export/export_onnx.h"
 
 namespace tamis::api {
 

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "model/self_test.h"
 #include "model/test_util.h"
-#include "onnx/export_onnx.h"
+#include "onnx/export/export_onnx.h"
 #include "tests/support/test_paths.h"
 
 namespace tamis::api {

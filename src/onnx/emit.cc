@@ -1,8 +1,8 @@
 // What handlers emit into the graph under construction.
 #include <algorithm>
 
-#include "onnx/dropout_rule.h"
 #include "onnx/importer.h"
+#include "onnx/rules/dropout_rule.h"
 
 namespace tamis::onnx {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "onnx/array.h"
+#include "onnx/evaluate/array.h"
 
 namespace tamis::onnx {
 

@@ -13,8 +13,8 @@
 #include "graph/graph.h"
 #include "onnx/known.h"
 #include "onnx/layout.h"
-#include "onnx/rotary_rule.h"
-#include "onnx/rules.h"
+#include "onnx/rules/rotary_rule.h"
+#include "onnx/rules/rules.h"
 
 namespace tamis::onnx {
 

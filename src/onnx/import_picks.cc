@@ -1,7 +1,7 @@
 // One token of each sequence, by a place that follows from masks, sizes and ids.
 #include "onnx/ids_use.h"
 #include "onnx/importer.h"
-#include "onnx/pool_rule.h"
+#include "onnx/rules/pool_rule.h"
 
 namespace tamis::onnx {
 

@@ -3,7 +3,7 @@
 
 #include "onnx/ids_use.h"
 #include "onnx/importer.h"
-#include "onnx/pool_rule.h"
+#include "onnx/rules/pool_rule.h"
 
 namespace tamis::onnx {
 

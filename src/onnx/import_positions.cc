@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "onnx/position_rule.h"
+#include "onnx/rules/position_rule.h"
 
 namespace tamis::onnx {
 

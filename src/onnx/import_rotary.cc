@@ -2,7 +2,7 @@
 // same of neighboring columns.
 #include "onnx/import_rotary.h"
 
-#include "onnx/rotary_rule.h"
+#include "onnx/rules/rotary_rule.h"
 
 namespace tamis::onnx {
 

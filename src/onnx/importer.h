@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "graph/graph.h"
-#include "onnx/evaluate.h"
+#include "onnx/evaluate/evaluate.h"
 #include "onnx/hidden.h"
 #include "onnx/import_onnx.h"
 #include "onnx/operation.h"

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "onnx/array.h"
+#include "onnx/evaluate/array.h"
 
 namespace tamis::onnx {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "onnx/array.h"
+#include "onnx/evaluate/array.h"
 #include "onnx/layout.h"
 
 namespace tamis::onnx {

@@ -4,11 +4,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/staged_folder.h"
+#include "base/files/staged_folder.h"
 #include "formats/checkpoint.h"
 #include "model/loaded_model.h"
 #include "model/onnx_model.h"
-#include "onnx/export_onnx.h"
+#include "onnx/export/export_onnx.h"
 #include "optimize/export_quantized.h"
 #include "quant/cost.h"
 

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "model/model_path.h"
-#include "onnx/export_onnx.h"
+#include "onnx/export/export_onnx.h"
 #include "optimize/optimize.h"
 #include "tasks/task.h"
 

@@ -12,7 +12,7 @@
 #include "model/self_test.h"
 #include "model/test_util.h"
 #include "onnx/check_tensorrt.h"
-#include "onnx/export_onnx.h"
+#include "onnx/export/export_onnx.h"
 #include "onnx/import_onnx.h"
 #include "optimize/export_model.h"
 #include "quant/plain_plan.h"

@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/file_states.h"
+#include "base/files/file_states.h"
+#include "base/files/staged_folder.h"
 #include "base/length_limit.h"
-#include "base/staged_folder.h"
 #include "formats/sentence_transformers.h"
 #include "graph/mark_switches.h"
 #include "model/bundle.h"

@@ -10,7 +10,7 @@
 #include "graph/column_scale.h"
 #include "graph/mark_switches.h"
 #include "quant/moments.h"
-#include "quant/observer.h"
+#include "quant/observers/observer.h"
 #include "quant/partial_run.h"
 #include "quant/plain_plan.h"
 #include "quant/token_set.h"

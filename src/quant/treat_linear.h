@@ -13,7 +13,7 @@
 #include "base/thread_pool.h"
 #include "graph/quantizer.h"
 #include "quant/gptq.h"
-#include "quant/observer.h"
+#include "quant/observers/observer.h"
 
 namespace tamis::quant {
 

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "tasks/code_points.h"
 #include "tokenizer/chars.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 #include "tokenizer/utf8.h"
 
 namespace tamis::tasks {

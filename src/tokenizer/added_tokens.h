@@ -11,8 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "tokenizer/model.h"
-#include "tokenizer/normalizer.h"
+#include "tokenizer/models/model.h"
+#include "tokenizer/normalizers/normalizer.h"
 #include "tokenizer/text.h"
 #include "tokenizer/trie.h"
 

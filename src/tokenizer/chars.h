@@ -3,7 +3,7 @@
 // Is: a thin layer over the measured tables. Is not: Unicode's own definitions. May use: unicode.
 #pragma once
 
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace tamis::tokenizer {
 

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "tokenizer/pattern.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 #include "tokenizer/utf8.h"
 
 namespace tamis::tokenizer {

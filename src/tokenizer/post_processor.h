@@ -12,7 +12,7 @@
 
 #include "base/json.h"
 #include "tokenizer/encoding.h"
-#include "tokenizer/model.h"
+#include "tokenizer/models/model.h"
 #include "tokenizer/scratch.h"
 
 namespace tamis::tokenizer {

@@ -12,9 +12,9 @@
 
 #include "tokenizer/encoding.h"
 #include "tokenizer/match.h"
-#include "tokenizer/split_behavior.h"
+#include "tokenizer/pre_tokenizers/split_behavior.h"
 #include "tokenizer/text.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 #include "tokenizer/word_cache.h"
 
 namespace tamis::tokenizer {

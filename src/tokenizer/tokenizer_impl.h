@@ -12,10 +12,10 @@
 
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/decoder.h"
-#include "tokenizer/model.h"
-#include "tokenizer/normalizer.h"
+#include "tokenizer/models/model.h"
+#include "tokenizer/normalizers/normalizer.h"
 #include "tokenizer/post_processor.h"
-#include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/pre_tokenizers/pre_tokenizer.h"
 #include "tokenizer/scratch.h"
 #include "tokenizer/tokenizer.h"
 

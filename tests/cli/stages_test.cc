@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/staged_folder.h"
+#include "base/files/staged_folder.h"
 #include "tests/cli/tamis_program.h"
 
 namespace tamis::cli_test {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fails on files over 500 lines, functions over 60 lines and functions with over 6 parameters.
+"""Fails on files over 500 lines, functions over 60 lines and functions with over 6 parameters, and on
+folders of over 60 files.
 
 Functions are found by reading braces, not by compiling: in code laid out by clang-format that is
 enough. Lambdas count as part of the function they stand in. A file whose first line begins with
@@ -10,6 +11,7 @@ usage: check_sizes.py [--root FOLDER]
 """
 
 import argparse
+import collections
 import pathlib
 import re
 import sys
@@ -17,6 +19,7 @@ import sys
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 60
 MAX_PARAMETERS = 6
+MAX_FOLDER_FILES = 60
 
 NOT_FUNCTIONS = re.compile(r"^(if|for|while|switch|catch|return|do|else|requires)\b")
 SCOPES = re.compile(r"\b(namespace|class|struct|union|enum|extern)\b")
@@ -138,6 +141,13 @@ def check_file(path, text):
     return faults
 
 
+def check_folders(files):
+    """(key, message) of each folder with too many of `files` in it; those of its folders do not count."""
+    counts = collections.Counter(file.rpartition("/")[0] for file in files)
+    return [(folder, f"{folder}: {count} files, over {MAX_FOLDER_FILES}")
+            for folder, count in sorted(counts.items()) if count > MAX_FOLDER_FILES]
+
+
 def read_allowed(text):
     """Key -> reason of each row "KEY REASON"; a row without a reason is a ValueError."""
     allowed = {}
@@ -155,15 +165,16 @@ def read_allowed(text):
 def check_tree(root):
     """All faults under `root` that the allow-list does not excuse."""
     allowed = read_allowed((root / "tools/check/sizes_allow.txt").read_text())
-    used, faults = set(), []
+    found, files = [], []
     for top in ("include", "src", "integrations", "tests", "fuzz", "examples"):
         for file in sorted((root / top).rglob("*")):
             if file.suffix not in (".h", ".cc", ".inc"):
                 continue
-            for key, message in check_file(file.relative_to(root).as_posix(), file.read_text()):
-                used.add(key)
-                if key not in allowed:
-                    faults.append(message)
+            files.append(file.relative_to(root).as_posix())
+            found += check_file(files[-1], file.read_text())
+    found += check_folders(files)
+    used = {key for key, _ in found}
+    faults = [message for key, message in found if key not in allowed]
     for key in allowed.keys() - used:
         faults.append(f"tools/check/sizes_allow.txt: '{key}' is not over any limit: remove its row")
     return faults

@@ -1,7 +1,7 @@
-"""Writes src/tokenizer/unicode_tables.inc, unicode_sizes.inc and unicode_facts.inc from what
-`tokenizers` answers.
+"""Writes unicode_tables.inc, unicode_sizes.inc and unicode_facts.inc of src/tokenizer/unicode/ from
+what `tokenizers` answers.
 
-Usage: make_unicode.py [OUTPUT_DIRECTORY]     (default: src/tokenizer beside this folder)
+Usage: make_unicode.py [OUTPUT_DIRECTORY]     (default: src/tokenizer/unicode)
 
 Needs the Python package tokenizers 0.23. Takes some five minutes. unicode_tables.inc holds
 two-stage tables (pages of 256 code points, equal pages stored once), packed as text that
@@ -407,7 +407,7 @@ def facts_source(f):
 
 def main():
     here = pathlib.Path(__file__).resolve().parent
-    target = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else here.parents[1] / "src" / "tokenizer")
+    target = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else here.parents[1] / "src/tokenizer/unicode")
     f = gather()
     write_tables(target, tables_of(f))
     (target / "unicode_facts.inc").write_text(facts_source(f))

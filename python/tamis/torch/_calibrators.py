@@ -1,8 +1,8 @@
 """What a quantizer's range is, from the values that pass by.
 
-Rule N3 of pytorch-quantization for histograms, the same as src/quant/histogram.cc: 2048 bins over
-[0, max] of the first batch; a larger value later adds bins of the same width. On whatever device the
-values are.
+Rule N3 of pytorch-quantization for histograms, the same as src/quant/observers/histogram.cc: 2048
+bins over [0, max] of the first batch; a larger value later adds bins of the same width. On whatever
+device the values are.
 """
 
 from __future__ import annotations

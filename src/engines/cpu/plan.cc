@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "engines/cpu/lower_quantize_rows.h"
+#include "engines/cpu/lower/lower_quantize_rows.h"
 #include "engines/cpu/lowering.h"
 
 namespace tamis::engines::cpu {

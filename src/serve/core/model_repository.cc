@@ -4,8 +4,8 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/files/staged_folder.h"
 #include "base/log.h"
-#include "base/staged_folder.h"
 
 namespace tamis::serve {
 
