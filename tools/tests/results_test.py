@@ -71,13 +71,14 @@ class Documents(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
             (root / "bench" / "results").mkdir(parents=True)
-            for name in ("peers", "large", "sweep"):
-                (root / "bench" / "results" / f"{name}.json").write_text(json.dumps(RECORD))
-            (root / "bench" / "results" / "python.json").write_text(json.dumps(PYTHON))
+            for _, _, figures, _ in results.TABLES:
+                record = PYTHON if figures == "python.json" else RECORD
+                (root / "bench" / "results" / figures).write_text(json.dumps(record))
             (root / "README.md").write_text(readme.format(marks.format("peers"))
                                             + marks.format("python"))
             (root / "bench" / "RESULTS.md").write_text(
-                "".join(marks.format(name) for name in ("peers", "large", "python", "sweep")))
+                "".join(marks.format(name) for document, name, _, _ in results.TABLES
+                        if document == "bench/RESULTS.md"))
             said = io.StringIO()
             with mock.patch.object(sys, "argv", ["x", "--root", folder, *arguments]), \
                     contextlib.redirect_stdout(said):
