@@ -54,7 +54,7 @@ serve_and_ask() {
   # shellcheck disable=SC2016  # for the shell inside
   unshare --net bash -ec '
     ip link set lo up
-    chroot --userspec="$2:$2" "$1" /usr/bin/env -i PATH=/usr/bin:/bin $3 &
+    chroot --userspec="$2:$2" "$1" /usr/bin/env -i PATH=/usr/bin:/bin $3 >&2 &
     server=$!
     trap "kill -TERM \$server" EXIT
     for _ in $(seq 100); do
