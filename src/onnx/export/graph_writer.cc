@@ -115,10 +115,10 @@ std::string GraphWriter::tensor(std::string name, std::vector<int64_t> dims, Ele
   return model_.graph.initializers.back().name;
 }
 
-std::string GraphWriter::numbers(const std::string& name, std::vector<int64_t> dims,
+std::string GraphWriter::numbers(const std::string& name, const std::vector<int64_t>& dims,
                                  std::span<const float> given) {
   if (floats_ == ElementType::kFloat) {
-    return values<float>(name, std::move(dims), floats_, {given.begin(), given.end()});
+    return values<float>(name, dims, floats_, {given.begin(), given.end()});
   }
   const bool half = floats_ == ElementType::kFloat16;
   const DType type = half ? DType::kF16 : DType::kBF16;
@@ -131,7 +131,7 @@ std::string GraphWriter::numbers(const std::string& name, std::vector<int64_t> d
          half ? "half precision's 65504; write it with --float fp32 or bf16"
               : "what bf16 holds; write it with --float fp32");
   }
-  return values<uint16_t>(name, std::move(dims), floats_, std::move(narrow));
+  return values<uint16_t>(name, dims, floats_, std::move(narrow));
 }
 
 std::string GraphWriter::number(double value) {

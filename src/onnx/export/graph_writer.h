@@ -45,15 +45,15 @@ class GraphWriter {
 
   /// A constant under its own name, written once.
   template <typename T>
-  std::string values(std::string name, std::vector<int64_t> dims, ElementType type,
+  std::string values(std::string name, const std::vector<int64_t>& dims, ElementType type,
                      std::vector<T> values) {
     if (!constants_.insert(name).second) return name;
     const auto kept = std::make_shared<const std::vector<T>>(std::move(values));
-    return tensor(std::move(name), std::move(dims), type, std::as_bytes(std::span(*kept)), kept);
+    return tensor(std::move(name), dims, type, std::as_bytes(std::span(*kept)), kept);
   }
   /// Floats in the file's float type. Throws Error{kUnsupported} for what half precision cannot
   /// hold.
-  std::string numbers(const std::string& name, std::vector<int64_t> dims,
+  std::string numbers(const std::string& name, const std::vector<int64_t>& dims,
                       std::span<const float> values);
   std::string number(double value);
   /// A float32, whatever the file's float type is.
