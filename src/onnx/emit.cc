@@ -235,8 +235,9 @@ void Importer::end_steps(const Step& step, Hidden& hidden) {
     hidden = *make_norm(*this, step, from, hidden.known.get(), nullptr, hidden.epsilon).hidden;
   } else if (hidden.form == Form::kWeighted) {
     const auto rule = dropout_rule(hidden.known->all(), probes_);
-    if (!rule)
+    if (!rule) {
       step.op.refuse("hidden states times a number for each token, which is no token dropout");
+    }
     from.known = nullptr;
     const ValueId value =
         emit(step, OpKind::kTokenDropout, {emit_rows(step, from), input_ids_}, *rule);

@@ -9,7 +9,6 @@ namespace tamis::onnx {
 
 using graph::Operand;
 using graph::OpKind;
-
 using graph::ValueId;
 
 namespace {

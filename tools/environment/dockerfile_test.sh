@@ -62,7 +62,10 @@ serve_and_ask() {
       sleep 0.1
     done
     curl -sf "http://127.0.0.1:$4/v1/embeddings" -H "Content-Type: application/json" \
-      -d "{\"model\": \"bert\", \"input\": \"A cat sleeps.\"}"
+      -d "{\"model\": \"bert\", \"input\": \"A cat sleeps.\"}" || {
+      echo "dockerfile: the server of the image gave no embedding" >&2
+      exit 1
+    }
     trap - EXIT
     kill -TERM $server
     wait $server' ask "$tree" "$user" "$command" "$port" >"$bare_folder/answer.json"
