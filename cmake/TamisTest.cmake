@@ -17,6 +17,7 @@ function(tamis_test_binary name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  tamis_precompiled(${name} tamis_test_pch)
   target_compile_definitions(${name} PRIVATE TAMIS_TESTDATA="${CMAKE_SOURCE_DIR}/testdata"
                                              TAMIS_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")
 endfunction()
