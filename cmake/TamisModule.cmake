@@ -47,7 +47,7 @@ function(tamis_module name)
   if(NOT name MATCHES "^serve")  # libtamis has no server
     set_property(GLOBAL APPEND PROPERTY TAMIS_MODULE_LIBRARIES ${ARG_LIBRARIES})
   endif()
-  if(TAMIS_TESTS AND ARG_TESTS)
+  if(TAMIS_TESTS AND TAMIS_MODULE_TESTS AND ARG_TESTS)
     string(REPLACE "/" "_" test ${name}_test)
     tamis_layer("${name} (tests)" test_uses)
     set(libraries)

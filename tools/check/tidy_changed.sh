@@ -38,17 +38,19 @@ for file in $files; do
 done
 [ -s "$work/files" ] || { echo "tidy: no C++ file changed since $(git rev-parse --short "$base")"; exit 0; }
 
+# The build is g++'s: clang takes its flags but for warnings and optimizations of g++ alone, and its
+# precompiled headers are not clang's.
+sed 's/-include [^ ]*cmake_pch.hxx//' "$database" >"$work/compile_commands.json"
 end=$(($(date +%s) + budget))
-# The build is g++'s: clang takes its flags but for warnings and optimizations of g++ alone.
 xargs -P "$(nproc)" -I FILE sh -c '
   file=$1 work=$2
   if [ "$(date +%s)" -ge "$3" ]; then echo "$file" >>"$work/late"; exit 0; fi
-  clang-tidy -quiet -p "$4" --extra-arg=-w --extra-arg=-Qunused-arguments "$file" \
+  clang-tidy -quiet -p "$2" --extra-arg=-w --extra-arg=-Qunused-arguments "$file" \
     >"$work/out.$$" 2>"$work/err.$$" && exit 0
   cat "$work/out.$$"
   grep -q "warning:\|error:" "$work/out.$$" || cat "$work/err.$$" >&2
   echo "$file" >>"$work/bad"
-' sh FILE "$work" "$end" "build/$preset" <"$work/files"
+' sh FILE "$work" "$end" <"$work/files"
 
 count=$(wc -l <"$work/files")
 if [ -s "$work/late" ]; then
