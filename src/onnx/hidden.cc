@@ -67,6 +67,7 @@ bool has_own_layout(Form form) {
     case Form::kTokenSum:
     case Form::kLength:
     case Form::kUnitLength:
+    case Form::kOfToken:
       return true;
     case Form::kHalf:
     case Form::kMean:

@@ -49,6 +49,7 @@ enum class Form : uint8_t {
   kTokenSum,    ///< of each sequence's tokens, times their weights `known`
   kLength,      ///< L2 norm of each row
   kUnitLength,  ///< the rows `value`, each divided by its length
+  kOfToken,     ///< those of the rows `value` whose id is `token`, as if they were all
   // Quantization at run time
   kScale,           ///< of `quantized`, times `known`
   kZeroPoint,       ///< of `quantized`
@@ -97,12 +98,14 @@ struct Hidden {
   graph::ValueId bias = graph::kNoValue;  ///< kScores: the table of a kDistanceBias
   graph::BiasRule bias_rule = graph::BiasRule::kT5;
   int64_t max_distance = 0;  ///< of the bias
+  bool causal_bias = false;  ///< it has no row of its own for keys behind their query
   /// Of queries with a table of keys, and of keys with one of queries; a kPositionProduct, which
   /// does not know yet what its rows are, has the first alone.
   std::array<PositionTerm, 2> terms;
   int64_t position_buckets = 0;        ///< AttentionAttributes'
   int64_t max_relative_positions = 0;  ///< and this one
 
+  int64_t token = -1;   ///< kOfToken
   double epsilon = 0;   ///< kVariance and kMeanSquare and on
   bool is_rms = false;  ///< kNormal
   /// gamma; a weight; a factor of a scale; a table; weights of tokens

@@ -27,17 +27,17 @@ bool are_of_same_heads(const Heads& queries, const Heads& keys) {
          queries.size == keys.size;
 }
 
-// The width of what a linear layer reads that makes the value, 0 if none does.
-int64_t input_width(const graph::Graph& graph, ValueId value) {
+// What a linear layer reads that makes the value, kNoValue if none does.
+ValueId linear_input(const graph::Graph& graph, ValueId value) {
   for (int steps = 0; steps < 3; ++steps) {
     const int at = graph.producer(value);
-    if (at < 0) return 0;
+    if (at < 0) return graph::kNoValue;
     const graph::Node& node = graph.nodes()[static_cast<size_t>(at)];
-    if (node.op == OpKind::kMatMul) return graph.value(node.operand(Operand::kX)).shape[1].size;
-    if (!node.has(Operand::kX)) return 0;
+    if (node.op == OpKind::kMatMul) return node.operand(Operand::kX);
+    if (!node.has(Operand::kX)) return graph::kNoValue;
     value = node.operand(Operand::kX);
   }
-  return 0;
+  return graph::kNoValue;
 }
 
 // Whether queries turn by rotary positions, as in the families whose heads are as wide as they
@@ -47,14 +47,15 @@ bool is_rotary(const graph::Graph& graph, ValueId value) {
   return at >= 0 && graph.nodes()[static_cast<size_t>(at)].op == OpKind::kRotary;
 }
 
-// T5's heads, too, may be of any size.
+// T5's heads, too, may be of any size, in its decoder also where keys are the encoder's.
 void check_head_size(const Importer& importer, const Step& step, const Hidden& scores) {
-  const int64_t hidden = input_width(importer.graph(), scores.value);
+  const graph::Graph& graph = importer.graph();
+  const ValueId queries = linear_input(graph, scores.value);
+  if (queries == graph::kNoValue || queries != linear_input(graph, scores.keys)) return;
+  const int64_t hidden = graph.value(queries).shape[1].size;
   const int64_t together = scores.heads * scores.head_size;
-  if (hidden == 0 || hidden == together || scores.bias != graph::kNoValue ||
-      is_rotary(importer.graph(), scores.value)) {
+  if (hidden == together || scores.bias != graph::kNoValue || is_rotary(graph, scores.value))
     return;
-  }
   step.op.refuse(scores.heads, " heads of ", scores.head_size, " on hidden states of ", hidden,
                  "; their product is expected");
 }
@@ -316,6 +317,9 @@ ImportValue make_probabilities(Importer& importer, const Step& step, const Hidde
     step.op.refuse("attention without a mask, though attention_mask is an input");
   }
   check_head_size(importer, step, scores);
+  if (scores.causal_bias && scores.mask.value_or(MaskRule{}).right != 0) {
+    step.op.refuse("a bias for keys before their query alone, of which a mask hides no others");
+  }
   if (!std::isfinite(scores.factor) || scores.factor == 0) {
     step.op.refuse("a factor of ", scores.factor, " on attention's scores");
   }

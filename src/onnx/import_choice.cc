@@ -43,6 +43,19 @@ std::vector<ImportValue> import_is_nan(Importer&, const Step& step) {
   return {result};
 }
 
+// None is: an answer that is not finite is an error in any case.
+std::vector<ImportValue> import_is_infinite(Importer& importer, const Step& step) {
+  const ImportValue& x = step.input(0);
+  if (!x.ends_as_rows()) step.op.refuse("a test of something that is no hidden states");
+  ProbeArrays none;
+  for (size_t p = 0; p < kProbes; ++p) {
+    const Dims dims = x.hidden->layout.dims(importer.probes()[p].sizes);
+    none[p] = make_array(dims, ElementType::kBool,
+                         std::vector<double>(static_cast<size_t>(count_of(dims)), 0.0));
+  }
+  return {{std::make_shared<Known>(step.op.node().outputs[0], std::move(none)), nullptr}};
+}
+
 std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
   const ImportValue& condition = step.input(0);
   const ImportValue& yes = step.input(1);

@@ -277,6 +277,7 @@ ImportValue biased_scores(const Step& step, const Hidden& scores, const Hidden& 
   result.hidden->bias = bias.value;
   result.hidden->bias_rule = bias.bias_rule;
   result.hidden->max_distance = bias.max_distance;
+  result.hidden->causal_bias = bias.causal_bias;
   if (bias.mask) result.hidden->mask = bias.mask;
   return result;
 }

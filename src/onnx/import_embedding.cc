@@ -37,6 +37,13 @@ ValueId positions(Importer& importer, const Step& step, const Known& table, cons
   return importer.emit(step, OpKind::kGather, {rows, ids});
 }
 
+// What a decoder reads.
+ValueId shifted(Importer& importer, const Step& step, const IdsRule& rule) {
+  graph::ShiftIdsAttributes attributes;
+  (rule.kind == IdsKind::kShifted ? attributes.first : attributes.padding_idx) = rule.offset;
+  return importer.emit(step, OpKind::kShiftIds, {importer.input_ids()}, attributes);
+}
+
 ValueId lookup(Importer& importer, const Step& step, const Known& table, const IdsRule& rule) {
   switch (rule.kind) {
     case IdsKind::kInputIds:
@@ -49,6 +56,10 @@ ValueId lookup(Importer& importer, const Step& step, const Known& table, const I
     case IdsKind::kPositions:
     case IdsKind::kRobertaPositions:
       return positions(importer, step, table, rule);
+    case IdsKind::kShifted:
+    case IdsKind::kShiftedFromEnd:
+      return importer.emit(step, OpKind::kGather,
+                           {importer.weight(step, table, false), shifted(importer, step, rule)});
   }
   return graph::kNoValue;
 }
@@ -95,14 +106,28 @@ ImportValue token_counts(const Step& step, const Known& mask) {
   return {std::make_shared<Known>("mask_index", std::move(counts)), nullptr};
 }
 
+// The table with as many rows again, of keys behind their query, which a mask must hide.
+ValueId with_rows_behind(Importer& importer, const Known& table) {
+  const Array& rows = table.at(0);
+  std::vector<float> values(rows.data->begin(), rows.data->end());
+  values.resize(2 * values.size(), 0.0f);
+  return importer.constant(table.name(), Shape{2 * rows.dims[0], rows.dims[1]}, values);
+}
+
 // [tokens, keys, heads] of a table that ids by distance look into; absent if they are others.
 ImportValue distance_bias(Importer& importer, const Step& step, const Known& table,
                           const Known& ids) {
-  const auto most = t5_max_distance(ids.all(), importer.probes(), table.dims()[0]);
+  const auto both =
+      t5_max_distance(ids.all(), importer.probes(), table.dims()[0], BucketSides::kBoth);
+  const auto most =
+      both ? both
+           : t5_max_distance(ids.all(), importer.probes(), table.dims()[0], BucketSides::kBefore);
   if (!most) return {};
   ImportValue bias = {nullptr, std::make_shared<Hidden>()};
   bias.hidden->form = Form::kDistanceBias;
-  bias.hidden->value = importer.weight(step, table, false);
+  bias.hidden->value =
+      both ? importer.weight(step, table, false) : with_rows_behind(importer, table);
+  bias.hidden->causal_bias = !both;
   bias.hidden->max_distance = most->max_distance;
   if (!most->is_certain) importer.limit_to_probes();
   const Layout rows = Layout::rows(table.dims()[1]);
@@ -121,8 +146,8 @@ ImportValue make_embedding(Importer& importer, const Step& step, const Known& ta
   const auto rule = ids_rule(ids.all(), importer.probes());
   if (!rule) {
     step.op.refuse("\"", ids.name(),
-                   "\" is neither input_ids nor token_type_ids, nor positions by "
-                   "BERT's or RoBERTa's rule");
+                   "\" is neither input_ids, in their places or one on, nor token_type_ids, nor "
+                   "positions by BERT's or RoBERTa's rule");
   }
   if (rule->kind == IdsKind::kConstant && table.dims()[0] != 1) {
     return constant_row(importer, step, table, rule->offset);

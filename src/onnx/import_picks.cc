@@ -72,7 +72,40 @@ std::vector<Array> all_places(const Importer& importer, const Step& step, Read r
   return places;
 }
 
+// The id of which the pairs [n, 2] are all places, padding's too; nothing: other places.
+std::optional<int64_t> id_of_pairs(const Importer& importer, const Known& pairs) {
+  const auto are_of = [&](double id) {
+    for (size_t p = 0; p < kProbes; ++p) {
+      const Probe& probe = importer.probes()[p];
+      std::vector<double> places;
+      for (int64_t i = 0; i < probe.input_ids.elements(); ++i) {
+        if (probe.input_ids[i] != id) continue;
+        places.push_back(static_cast<double>(i / probe.sizes.tokens));
+        places.push_back(static_cast<double>(i % probe.sizes.tokens));
+      }
+      const auto count = static_cast<int64_t>(places.size()) / 2;
+      if (pairs.at(p).dims != Dims{count, 2} || *pairs.at(p).data != places) return false;
+    }
+    return true;
+  };
+  for (const double id : ids_of(importer.probes())) {
+    if (are_of(id)) return static_cast<int64_t>(id);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+ImportValue last_of_token(Importer& importer, const Step& step, const Hidden& x, bool keep_axis) {
+  if (!are_rows_of_batch(x)) {
+    step.op.refuse("rows of one id that are not [batch, those of a sequence, hidden]");
+  }
+  Hidden rows = x;
+  rows.layout = keep_axis ? x.layout.with_axis(1, {}) : x.layout.without_axis(1);
+  graph::PoolAttributes last{{Pooling::kLastToken}};
+  last.token = x.token;
+  return pooled_rows(importer, step, rows, std::move(last));
+}
 
 ImportValue picked_elements(Importer& importer, const Step& step) {
   const Hidden& x = step.hidden(0);
@@ -104,6 +137,15 @@ std::vector<ImportValue> import_gather_nd(Importer& importer, const Step& step) 
     step.op.refuse("elements that are no rows of [batch, sequence, hidden]");
   }
   const Layout& layout = x.hidden->layout;
+  const auto id =
+      is_shown(step.known(1).ids_use()) ? id_of_pairs(importer, step.known(1)) : std::nullopt;
+  if (id) {
+    importer.emit_rows(step, *x.hidden);
+    ImportValue rows = in_form(*x.hidden, Form::kOfToken);
+    rows.hidden->token = *id;
+    rows.hidden->layout = Layout({{{Axis::kSequence}, {Axis::kToken}}, layout[2]});
+    return {rows};
+  }
   return {picked(importer, step,
                  all_places(importer, step,
                             [&layout](const Array& indices, const BatchSizes& sizes) {

@@ -1,5 +1,6 @@
 // Rows of tokens to rows of sequences: sums by weights, greatest values, several side by side.
 #include <algorithm>
+#include <cmath>
 
 #include "onnx/ids_use.h"
 #include "onnx/importer.h"
@@ -66,7 +67,9 @@ std::shared_ptr<const Known> rescaled(const Importer& importer, const Step& step
     std::vector<double> numbers;
     for (int64_t i = 0; i < each.elements(); ++i) {
       if (i % columns == 0) numbers.push_back(each[i]);
-      if (each[i] != numbers.back()) step.op.refuse("a sum over tokens, column by column");
+      const bool same =
+          each[i] == numbers.back() || (std::isnan(each[i]) && std::isnan(numbers.back()));
+      if (!same) step.op.refuse("a sum over tokens, column by column");
     }
     const auto sequences = static_cast<int64_t>(numbers.size());
     weights[p] = combine(sum.known->at(p),
@@ -105,7 +108,7 @@ std::optional<PoolInput> pool_input(const Importer& importer, const ImportValue&
 ImportValue pooled_rows(Importer& importer, const Step& step, const Hidden& rows,
                         graph::PoolAttributes attributes) {
   std::vector<ValueId> inputs = {rows.value};
-  if (attributes.padding_idx >= 0) inputs.push_back(importer.input_ids());
+  if (attributes.padding_idx >= 0 || attributes.token >= 0) inputs.push_back(importer.input_ids());
   const ValueId value =
       importer.emit(step, OpKind::kSequencePool, std::move(inputs), std::move(attributes));
   return importer.rows(value, rows.layout);

@@ -94,11 +94,16 @@ bool is_token_axis(const Hidden& x, size_t axis) {
 ImportValue sliced(Importer& importer, const Step& step, Hidden& x, size_t axis,
                    std::span<const SliceRange> ranges) {
   bool whole = true;
+  bool last = true;
   for (size_t p = 0; p < kShapeProbes; ++p) {
     const int64_t size = x.layout.dims(importer.probes()[p].sizes)[axis];
     whole = whole && ranges[p].first == 0 && ranges[p].count == size && ranges[p].step == 1;
+    last = last && ranges[p].first == size - 1 && ranges[p].count == 1;
   }
   if (whole) return {nullptr, std::make_shared<Hidden>(x)};
+  if (last && x.form == Form::kOfToken && is_token_axis(x, axis)) {
+    return last_of_token(importer, step, x, true);
+  }
   const SliceRange& range = ranges[0];
   if (range.step != 1 || range.first != ranges[1].first || range.count != ranges[1].count) {
     step.op.refuse("a part of axis ", axis, " that depends on the batch");
@@ -262,10 +267,14 @@ std::vector<ImportValue> import_gather(Importer& importer, const Step& step) {
   const size_t axis = axis_of(step.op.integer("axis", 0), x.hidden->layout.rank());
   const bool keep_axis = index.dims().size() == 1;
   const auto place = static_cast<int64_t>(*at);
+  if (x.has(Form::kOfToken) && is_token_axis(*x.hidden, axis) && place == -1) {
+    return {last_of_token(importer, step, *x.hidden, keep_axis)};
+  }
   if (is_token_axis(*x.hidden, axis)) {
     if (place != 0) step.op.refuse("token ", place, " of each sequence; the first is accepted");
     return {first_token(importer, step, *x.hidden, axis, keep_axis)};
   }
+  if (x.has(Form::kRows)) importer.end_function(step, *x.hidden);
   const int64_t size = x.hidden->layout.dims(importer.probes()[0].sizes)[axis];
   const ImportValue part = columns_of(step, *x.hidden, axis, place < 0 ? place + size : place, 1);
   return {keep_axis ? part : with_layout(*part.hidden, part.hidden->layout.without_axis(axis))};
@@ -326,6 +335,13 @@ std::vector<ImportValue> import_concat(Importer& importer, const Step& step) {
 }
 
 std::vector<ImportValue> import_clip(Importer&, const Step& step) {
+  // What half precision holds, which T5's rows are kept in.
+  const auto limit = [&step](size_t i) {
+    return step.has(i) ? step.known(i).scalar().value_or(0) : 0;
+  };
+  if (step.input(0).ends_as_rows() && limit(1) <= kMaskLimit && limit(2) >= -kMaskLimit) {
+    return {step.input(0)};
+  }
   // A length is kept from 0 by something smaller than any that a row has.
   constexpr double kTiny = 1e-6;
   const ImportValue& x = step.input(0);

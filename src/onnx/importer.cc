@@ -120,6 +120,21 @@ int64_t compared_id(const ModelProto& model) {
   return kNinth;
 }
 
+// The axes of a Squeeze that names none: those of size 1 in every batch, as one sequence alone is
+// still an axis. Nothing: it names them, or is something else.
+std::optional<Array> squeezed_axes(const Step& step) {
+  const bool names = step.op.type() != "Squeeze" || step.op.has("axes") || step.has(1);
+  if (names || !step.has(0)) return std::nullopt;
+  std::vector<int64_t> axes;
+  for (size_t i = 0; i < step.known(0).dims().size(); ++i) {
+    const bool always = std::ranges::all_of(step.known(0).all(), [i](const Array& array) {
+      return i < array.dims.size() && array.dims[i] == 1;
+    });
+    if (always) axes.push_back(static_cast<int64_t>(i));
+  }
+  return axes.empty() ? std::nullopt : std::optional(make_vector(axes));
+}
+
 graph::SymbolicShape token_vector() { return {graph::Dim::of(graph::Symbol::kTokens)}; }
 
 }  // namespace
@@ -373,12 +388,14 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
   if (!constant) {
     if (const ImportValue table = table_of_batch(*this, step); !table.absent()) return {table};
   }
+  const std::optional<Array> own_axes = squeezed_axes(step);
   std::vector<ProbeArrays> results;
   for (size_t p = 0; p < (constant ? 1 : kProbes); ++p) {
     Inputs inputs;
     for (const ImportValue& input : step.inputs) {
       inputs.push_back(input.absent() ? nullptr : &input.known->at(p));
     }
+    if (own_axes) inputs.resize(2, &*own_axes);
     const std::vector<Array> outputs = evaluate(step.op, inputs);
     results.resize(outputs.size());
     for (size_t i = 0; i < outputs.size(); ++i) {

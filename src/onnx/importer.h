@@ -265,6 +265,9 @@ struct Heads {
 [[nodiscard]] ImportValue picked_elements(Importer& importer, const Step& step);
 /// The same of Gather from [batch * tokens, columns]; absent: another gather.
 [[nodiscard]] ImportValue picked_of_all(Importer& importer, const Step& step);
+/// The last row of each sequence's of a kOfToken.
+[[nodiscard]] ImportValue last_of_token(Importer& importer, const Step& step, const Hidden& x,
+                                        bool keep_axis);
 /// One pooling of what several make of the same rows, side by side; absent: something else.
 [[nodiscard]] ImportValue joined_pools(Importer& importer, const Step& step);
 /// Rows + rows.

@@ -47,6 +47,14 @@ Probe make_ends(int64_t ninth) {
 
 }  // namespace
 
+std::set<double> ids_of(std::span<const Probe> probes) {
+  std::set<double> ids;
+  for (const Probe& probe : probes) {
+    ids.insert(probe.input_ids.data->begin(), probe.input_ids.data->end());
+  }
+  return ids;
+}
+
 std::array<Probe, kProbes> make_probes(int64_t longest, int64_t ninth) {
   return {make_probe(std::array<int64_t, 2>{7, 4}, 7, ninth, digit_at),
           make_probe(std::array<int64_t, 3>{5, 2, 1}, 5, ninth, digit_at), make_ends(ninth),

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,9 @@ struct Probe {
 
 /// One value in each probe.
 using ProbeArrays = std::array<Array, kProbes>;
+
+/// Every id of theirs.
+[[nodiscard]] std::set<double> ids_of(std::span<const Probe> probes);
 
 /// The long sequence has `longest` tokens. `ninth`: an id in the place of 9.
 [[nodiscard]] std::array<Probe, kProbes> make_probes(int64_t longest, int64_t ninth = 9);

@@ -25,6 +25,7 @@ using Evaluation = std::vector<Array> (*)(const Operation& op, const Inputs& inp
 
 /// What evaluations.inc names.
 [[nodiscard]] std::vector<Array> evaluate_unary(const Operation& op, const Inputs& inputs);
+[[nodiscard]] std::vector<Array> evaluate_is_inf(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_binary(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_cast(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_where(const Operation& op, const Inputs& inputs);
@@ -52,6 +53,10 @@ using Evaluation = std::vector<Array> (*)(const Operation& op, const Inputs& inp
 [[nodiscard]] std::vector<Array> evaluate_gather_nd(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_gather_elements(const Operation& op,
                                                           const Inputs& inputs);
+[[nodiscard]] std::vector<Array> evaluate_scatter_nd(const Operation& op, const Inputs& inputs);
+[[nodiscard]] std::vector<Array> evaluate_scatter_elements(const Operation& op,
+                                                           const Inputs& inputs);
+[[nodiscard]] std::vector<Array> evaluate_nonzero(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_product(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_layer_norm(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_reduce(const Operation& op, const Inputs& inputs);

@@ -166,6 +166,14 @@ std::vector<Array> evaluate_cast(const Operation& op, const Inputs& inputs) {
   return mapped(*inputs[0], to, [to](double x) { return converted(x, to); });
 }
 
+std::vector<Array> evaluate_is_inf(const Operation& op, const Inputs& inputs) {
+  const bool low = op.integer("detect_negative", 1) != 0;
+  const bool high = op.integer("detect_positive", 1) != 0;
+  return mapped(*inputs[0], ElementType::kBool, [low, high](double x) {
+    return std::isinf(x) && (x < 0 ? low : high) ? 1.0 : 0.0;
+  });
+}
+
 std::vector<Array> evaluate_where(const Operation&, const Inputs& inputs) {
   const Dims values = broadcast_dims(inputs[1]->dims, inputs[2]->dims);
   const Dims dims = broadcast_dims(inputs[0]->dims, values);

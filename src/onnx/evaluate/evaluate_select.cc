@@ -29,6 +29,56 @@ int64_t checked_index(int64_t index, int64_t size) {
   return at;
 }
 
+// Where in a tensor of `dims` pairs, triples... of indices lead, `depth` at a time, and how many
+// values lie there.
+struct Places {
+  std::vector<int64_t> starts;
+  int64_t count = 1;  ///< of values at each
+};
+Places places_of(const Operation& op, const Dims& dims, const Array& indices) {
+  const int64_t depth = indices.dims.empty() ? 0 : indices.dims.back();
+  if (depth < 1 || depth > static_cast<int64_t>(dims.size())) op.refuse("indices of ", depth);
+  const auto axes = static_cast<size_t>(depth);
+  const Dims strides = strides_of(dims);
+  Places places;
+  for (size_t i = axes; i < dims.size(); ++i) places.count *= dims[i];
+  const std::vector<int64_t> values = indices.integers();
+  for (size_t i = 0; i < values.size(); i += axes) {
+    int64_t at = 0;
+    for (size_t axis = 0; axis < axes; ++axis) {
+      at += checked_index(values[i + axis], dims[axis]) * strides[axis];
+    }
+    places.starts.push_back(at);
+  }
+  return places;
+}
+
+// Where each value of GatherElements and ScatterElements lies in a tensor of `dims`.
+std::vector<int64_t> places_of_elements(const Operation& op, const Dims& dims,
+                                        const Array& indices) {
+  const size_t axis = axis_of(op.integer("axis", 0), dims.size());
+  if (indices.dims.size() != dims.size()) op.refuse("indices of another rank");
+  const Dims from = strides_of(dims);
+  const Dims to = strides_of(indices.dims);
+  const std::vector<int64_t> places = indices.integers();
+  std::vector<int64_t> result;
+  for (size_t i = 0; i < places.size(); ++i) {
+    int64_t at = 0;
+    for (size_t d = 0; d < dims.size(); ++d) {
+      const int64_t own = static_cast<int64_t>(i) / to[d] % indices.dims[d];
+      at += checked_index(d == axis ? places[i] : own, dims[d]) * from[d];
+    }
+    result.push_back(at);
+  }
+  return result;
+}
+
+void check_scatter(const Operation& op, const Array& updates, int64_t count) {
+  if (op.text("reduction", "none") != "none") op.refuse("a reduction of what is there");
+  if (updates.elements() == count) return;
+  fail(ErrorCode::kCorruptData, updates.elements(), " updates for ", count, " places");
+}
+
 // The part of one axis.
 Array taken(const Array& x, const SliceRange& range) {
   const Around parts = around(x.dims, range.axis);
@@ -201,46 +251,63 @@ std::vector<Array> evaluate_gather_nd(const Operation& op, const Inputs& inputs)
   const Array& x = *inputs[0];
   const Array& indices = *inputs[1];
   if (op.integer("batch_dims", 0) != 0) op.refuse("batch_dims that is not 0");
-  const int64_t depth = indices.dims.empty() ? 0 : indices.dims.back();
-  if (depth < 1 || depth > static_cast<int64_t>(x.dims.size())) op.refuse("indices of ", depth);
+  const Places places = places_of(op, x.dims, indices);
   Dims dims(indices.dims.begin(), indices.dims.end() - 1);
-  const Dims strides = strides_of(x.dims);
-  int64_t inner = 1;
-  for (size_t i = static_cast<size_t>(depth); i < x.dims.size(); ++i) {
-    dims.push_back(x.dims[i]);
-    inner *= x.dims[i];
-  }
+  dims.insert(dims.end(), x.dims.begin() + indices.dims.back(), x.dims.end());
   std::vector<double> values;
   values.reserve(static_cast<size_t>(count_of(dims)));
-  const std::vector<int64_t> places = indices.integers();
-  for (size_t i = 0; i < places.size(); i += static_cast<size_t>(depth)) {
-    int64_t at = 0;
-    for (size_t axis = 0; axis < static_cast<size_t>(depth); ++axis) {
-      at += checked_index(places[i + axis], x.dims[axis]) * strides[axis];
-    }
-    for (int64_t j = 0; j < inner; ++j) values.push_back(x[at + j]);
+  for (const int64_t at : places.starts) {
+    for (int64_t j = 0; j < places.count; ++j) values.push_back(x[at + j]);
   }
   return {make_array(std::move(dims), x.type, std::move(values))};
 }
 
 std::vector<Array> evaluate_gather_elements(const Operation& op, const Inputs& inputs) {
   const Array& x = *inputs[0];
-  const Array& indices = *inputs[1];
-  const size_t axis = axis_of(op.integer("axis", 0), x.dims.size());
-  if (indices.dims.size() != x.dims.size()) op.refuse("indices of another rank");
-  const Dims from = strides_of(x.dims);
-  const Dims to = strides_of(indices.dims);
-  const std::vector<int64_t> places = indices.integers();
-  std::vector<double> values(places.size());
-  for (size_t i = 0; i < places.size(); ++i) {
-    int64_t at = 0;
-    for (size_t d = 0; d < x.dims.size(); ++d) {
-      const int64_t own = static_cast<int64_t>(i) / to[d] % indices.dims[d];
-      at += checked_index(d == axis ? places[i] : own, x.dims[d]) * from[d];
-    }
-    values[i] = x[at];
+  std::vector<double> values;
+  for (const int64_t at : places_of_elements(op, x.dims, *inputs[1])) values.push_back(x[at]);
+  return {make_array(inputs[1]->dims, x.type, std::move(values))};
+}
+
+std::vector<Array> evaluate_scatter_nd(const Operation& op, const Inputs& inputs) {
+  const Array& x = *inputs[0];
+  const Array& updates = *inputs[2];
+  const Places places = places_of(op, x.dims, *inputs[1]);
+  check_scatter(op, updates, static_cast<int64_t>(places.starts.size()) * places.count);
+  std::vector<double> values = *x.data;
+  int64_t next = 0;
+  for (const int64_t at : places.starts) {
+    for (int64_t j = 0; j < places.count; ++j)
+      values[static_cast<size_t>(at + j)] = updates[next++];
   }
-  return {make_array(indices.dims, x.type, std::move(values))};
+  return {make_array(x.dims, x.type, std::move(values))};
+}
+
+std::vector<Array> evaluate_scatter_elements(const Operation& op, const Inputs& inputs) {
+  const Array& x = *inputs[0];
+  const Array& updates = *inputs[2];
+  const std::vector<int64_t> places = places_of_elements(op, x.dims, *inputs[1]);
+  check_scatter(op, updates, static_cast<int64_t>(places.size()));
+  std::vector<double> values = *x.data;
+  for (size_t i = 0; i < places.size(); ++i) {
+    values[static_cast<size_t>(places[i])] = updates[static_cast<int64_t>(i)];
+  }
+  return {make_array(x.dims, x.type, std::move(values))};
+}
+
+std::vector<Array> evaluate_nonzero(const Operation&, const Inputs& inputs) {
+  const Array& x = *inputs[0];
+  const Dims strides = strides_of(x.dims);
+  std::vector<int64_t> found;
+  for (int64_t i = 0; i < x.elements(); ++i) {
+    if (x[i] != 0) found.push_back(i);
+  }
+  std::vector<double> values;
+  for (size_t d = 0; d < x.dims.size(); ++d) {
+    for (const int64_t i : found) values.push_back(static_cast<double>(i / strides[d] % x.dims[d]));
+  }
+  return {make_array({static_cast<int64_t>(x.dims.size()), static_cast<int64_t>(found.size())},
+                     ElementType::kInt64, std::move(values))};
 }
 
 std::vector<Array> evaluate_reduce(const Operation& op, const Inputs& inputs) {

@@ -53,7 +53,7 @@ std::string last_of(ExportContext& c, const Node& node, const std::string& x) {
   const std::string& s = node.scope;
   const std::string found =
       c.out().cast(s, c.out().reduce(s, "ReduceMax", chosen, 1, true), ElementType::kFloat);
-  return c.add(s, "Div", {c.add(s, "Mul", {row, found}), found});
+  return c.add(s, "Mul", {row, c.add(s, "Div", {found, found})});
 }
 
 std::string most_of_tokens(ExportContext& c, std::string_view s, const std::string& x) {

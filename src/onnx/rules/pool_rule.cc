@@ -1,7 +1,7 @@
 #include "onnx/rules/pool_rule.h"
 
+#include <algorithm>
 #include <cmath>
-#include <set>
 #include <vector>
 
 namespace tamis::onnx {
@@ -35,18 +35,34 @@ bool follows(const Array& weights, const Probe& probe, const PoolRow& row) {
   return true;
 }
 
-// The places of the tokens that alone have a weight, which is 1; nothing: weights of others.
+// Where a sequence without the token that is looked for has it.
+constexpr int64_t kNowhere = -1;
+
+// The place of the one weight of a sequence that is 1, all others being 0; kNowhere where none is a
+// number; nothing: others.
+std::optional<int64_t> only_place(std::span<const double> weights) {
+  if (std::ranges::all_of(weights, [](double w) { return std::isnan(w); })) return kNowhere;
+  std::optional<int64_t> place;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i] == 0) continue;
+    if (place || weights[i] != 1) return std::nullopt;
+    place = static_cast<int64_t>(i);
+  }
+  return place;
+}
+
+// The places of the tokens that alone have a weight; nothing: weights of others.
 std::optional<Array> only_places(const Array& weights, const Probe& probe) {
   const auto [sequences, tokens] = probe.sizes;
   if (weights.elements() != sequences * tokens) return std::nullopt;
   std::vector<double> places;
-  for (int64_t i = 0; i < weights.elements(); ++i) {
-    if (weights[i] == 0) continue;
-    const bool next = static_cast<int64_t>(places.size()) == i / tokens;
-    if (!next || weights[i] != 1) return std::nullopt;
-    places.push_back(static_cast<double>(i % tokens));
+  for (int64_t b = 0; b < sequences; ++b) {
+    const auto place =
+        only_place(std::span(*weights.data)
+                       .subspan(static_cast<size_t>(b * tokens), static_cast<size_t>(tokens)));
+    if (!place) return std::nullopt;
+    places.push_back(static_cast<double>(*place));
   }
-  if (static_cast<int64_t>(places.size()) != sequences) return std::nullopt;
   return make_array({sequences}, ElementType::kInt64, std::move(places));
 }
 
@@ -73,12 +89,23 @@ int64_t last_but(double padding, int64_t count, const Probe& probe, int64_t sequ
   return place;
 }
 
-std::set<double> ids_of(std::span<const Probe> probes) {
-  std::set<double> ids;
-  for (const Probe& probe : probes) {
-    ids.insert(probe.input_ids.data->begin(), probe.input_ids.data->end());
+// Of the first `count` ids, the last that is `token`.
+int64_t last_with(double token, int64_t count, const Probe& probe, int64_t sequence) {
+  int64_t place = count - 1;
+  while (place >= 0 && probe.input_ids[sequence * probe.sizes.tokens + place] != token) --place;
+  return place < 0 ? kNowhere : place;
+}
+
+// The id whose last token is there, among tokens; nothing: other places.
+std::optional<int64_t> token_of(std::span<const Array> places, std::span<const Probe> probes) {
+  for (const double id : ids_of(probes)) {
+    if (are_places(places, probes, [id](const Probe& probe, int64_t b) {
+          return last_with(id, last_of_all(probe, b) + 1, probe, b);
+        })) {
+      return static_cast<int64_t>(id);
+    }
   }
-  return ids;
+  return std::nullopt;
 }
 
 // The id of padding, which the mask hides too or, as padding has no other, alone tells; nothing:
@@ -123,6 +150,10 @@ std::optional<graph::PoolAttributes> place_rule(std::span<const Array> places,
   }
   graph::PoolAttributes last{{Pooling::kLastToken}};
   if (are_places(places, probes, last_of_all)) return last;
+  if (const auto token = token_of(places, probes)) {
+    last.token = *token;
+    return last;
+  }
   const auto padding = padding_of(places, probes);
   if (!padding) return std::nullopt;
   last.padding_idx = *padding;

@@ -12,13 +12,14 @@
 
 namespace tamis::onnx {
 
-/// The pooling whose weights these are, [sequences, tokens] with any sizes of 1 around; nothing: it
-/// is none's.
+/// The pooling whose weights these are, [sequences, tokens] with any sizes of 1 around, NaN in
+/// sequences without the token that is looked for; nothing: it is none's.
 [[nodiscard]] std::optional<graph::PoolAttributes> pool_rule(std::span<const Array> weights,
                                                              std::span<const Probe> probes);
 
 /// The pooling that takes the token at one place of each sequence, [sequences]: the first, the
-/// last, or the last whose id is not padding's; nothing: other places.
+/// last, the last of one id, -1 where a sequence has none, or the last whose id is not padding's;
+/// nothing: other places.
 [[nodiscard]] std::optional<graph::PoolAttributes> place_rule(std::span<const Array> places,
                                                               std::span<const Probe> probes);
 

@@ -115,6 +115,61 @@ TEST(PlaceRule, TellsThePaddingThatIsPassedOver) {
   }
 }
 
+// The last place below `end` whose id is `token`, or -1.
+int64_t last_with(const Probe& probe, int64_t b, double token, int64_t end) {
+  while (end > 0 && id_at(probe, b, end - 1) != token) --end;
+  return end - 1;
+}
+
+TEST(PlaceRule, TellsTheTokenThatIsLookedFor) {
+  for (int64_t id = 0; id < 10; ++id) {
+    const auto rule =
+        place_rule(places([id](const Probe& probe, int64_t b) {
+                     return last_with(probe, b, static_cast<double>(id), tokens_of(probe, b));
+                   }),
+                   probes());
+    ASSERT_TRUE(rule) << id;
+    graph::PoolAttributes expected{{Pooling::kLastToken}};
+    expected.token = id;
+    EXPECT_EQ(*rule, expected);
+  }
+  // The first of them, or another where there is none.
+  EXPECT_FALSE(place_rule(places([](const Probe& probe, int64_t b) {
+                            int64_t i = 0;
+                            while (i < tokens_of(probe, b) && id_at(probe, b, i) != 3) ++i;
+                            return i == tokens_of(probe, b) ? -1 : i;
+                          }),
+                          probes()));
+  EXPECT_FALSE(place_rule(places([](const Probe& probe, int64_t b) {
+                            return std::max<int64_t>(last_with(probe, b, 3, tokens_of(probe, b)),
+                                                     0);
+                          }),
+                          probes()));
+}
+
+TEST(PoolRule, TakesNoNumberWhereASequenceLacksTheToken) {
+  const auto of_token = [](double otherwise) {
+    std::vector<Array> arrays;
+    for (const Probe& probe : probes()) {
+      std::vector<double> values;
+      for (int64_t b = 0; b < probe.sizes.sequences; ++b) {
+        const int64_t place = last_with(probe, b, 3, tokens_of(probe, b));
+        for (int64_t i = 0; i < probe.sizes.tokens; ++i) {
+          values.push_back(place < 0 ? otherwise : i == place ? 1.0 : 0.0);
+        }
+      }
+      arrays.push_back(make_array({probe.sizes.sequences, probe.sizes.tokens, 1},
+                                  ElementType::kFloat, std::move(values)));
+    }
+    return arrays;
+  };
+  graph::PoolAttributes expected{{Pooling::kLastToken}};
+  expected.token = 3;
+  EXPECT_EQ(pool_rule(of_token(NAN), probes()), expected);
+  EXPECT_FALSE(pool_rule(of_token(0), probes()));
+  EXPECT_FALSE(pool_rule(of_token(1), probes()));
+}
+
 TEST(PlaceRule, RefusesOtherPlaces) {
   const auto is_none = [](const std::function<int64_t(const Probe&, int64_t)>& f) {
     return !place_rule(places(f), probes());

@@ -34,6 +34,41 @@ double roberta_position(const Probe& probe, int64_t b, int64_t i, double padding
   return padding + count;
 }
 
+// What stands before the first place: mBART's rule, by the count of ids that are not `padding`
+// among all of a sequence's, or among its tokens.
+double last_id(const Probe& probe, int64_t b, double padding, bool tokens_only) {
+  const int64_t row = b * probe.sizes.tokens;
+  int64_t count = 0;
+  for (int64_t i = 0; i < probe.sizes.tokens; ++i) {
+    const bool counts = probe.is_token(b, i) || !tokens_only;
+    count += counts && probe.input_ids[row + i] != padding ? 1 : 0;
+  }
+  return probe.input_ids[row + std::max<int64_t>(count - 1, 0)];
+}
+
+// The rule of ids that are input_ids one place on; nothing: they are not.
+std::optional<IdsRule> shift_rule(std::span<const Array> ids, std::span<const Probe> probes) {
+  // True if front(probe, sequence) is what stands before the moved ids.
+  const auto is_shifted = [&](auto front) {
+    return holds(ids, probes, [&](const Probe& p, int64_t b, int64_t i) {
+      return i == 0 ? front(p, b) : p.input_ids[b * p.sizes.tokens + i - 1];
+    });
+  };
+  const double first = ids[0][0];
+  if (first >= 0 && is_shifted([first](const Probe&, int64_t) { return first; })) {
+    return IdsRule{IdsKind::kShifted, static_cast<int64_t>(first)};
+  }
+  for (const double padding : ids_of(probes)) {
+    for (const bool tokens_only : {false, true}) {
+      if (is_shifted(
+              [=](const Probe& p, int64_t b) { return last_id(p, b, padding, tokens_only); })) {
+        return IdsRule{IdsKind::kShiftedFromEnd, static_cast<int64_t>(padding)};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 std::vector<Array> spread_to_batch(std::span<const Array> ids, std::span<const Probe> probes) {
   std::vector<Array> wide;
   for (size_t p = 0; p < ids.size(); ++p) {
@@ -168,12 +203,14 @@ std::optional<Array> mask_without_slopes(const Array& added, std::span<const flo
 }
 
 bool are_t5_buckets(std::span<const Array> ids, std::span<const Probe> probes, int64_t buckets,
-                    int64_t max_distance) {
+                    int64_t max_distance, BucketSides sides) {
   for (size_t p = 0; p < ids.size(); ++p) {
     const int64_t n = probes[p].sizes.tokens;
     for (int64_t i = 0; i < n * n; ++i) {
+      const int64_t place = i % n - i / n;
+      const int64_t distance = sides == BucketSides::kBefore ? std::min<int64_t>(place, 0) : place;
       const auto wanted =
-          static_cast<double>(kernels::reference::t5_bucket(i % n - i / n, buckets, max_distance));
+          static_cast<double>(kernels::reference::t5_bucket(distance, buckets, max_distance));
       if (ids[p][i] != wanted) return false;
     }
   }
@@ -183,7 +220,10 @@ bool are_t5_buckets(std::span<const Array> ids, std::span<const Probe> probes, i
 }  // namespace
 
 std::optional<DistanceRule> t5_max_distance(std::span<const Array> ids,
-                                            std::span<const Probe> probes, int64_t buckets) {
+                                            std::span<const Probe> probes, int64_t buckets,
+                                            BucketSides sides) {
+  // All for one direction are the half of as many again, of which none is behind the query.
+  if (sides == BucketSides::kBefore) buckets *= 2;
   if (buckets < 4 || buckets % 4 != 0) return std::nullopt;
   for (size_t p = 0; p < ids.size(); ++p) {
     const int64_t n = probes[p].sizes.tokens;
@@ -194,7 +234,7 @@ std::optional<DistanceRule> t5_max_distance(std::span<const Array> ids,
   for (int64_t most = buckets / 4 + 1; most <= kMostT5Distance; ++most) candidates.push_back(most);
   std::optional<DistanceRule> rule;
   for (const int64_t most : candidates) {
-    if (most <= buckets / 4 || !are_t5_buckets(ids, probes, buckets, most)) continue;
+    if (most <= buckets / 4 || !are_t5_buckets(ids, probes, buckets, most, sides)) continue;
     if (!rule) {
       rule = DistanceRule{most, true};
     } else if (!agree_on_t5_buckets(buckets, rule->max_distance, most)) {
@@ -260,7 +300,7 @@ std::optional<IdsRule> ids_rule(std::span<const Array> ids, std::span<const Prob
       return IdsRule{IdsKind::kRobertaPositions, padding};
     }
   }
-  return std::nullopt;
+  return shift_rule(wide, probes);
 }
 
 std::optional<MaskRule> mask_rule(std::span<const Array> added, std::span<const Probe> probes,

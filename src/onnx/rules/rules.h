@@ -17,14 +17,17 @@ namespace tamis::onnx {
 enum class IdsKind : uint8_t {
   kInputIds,
   kTokenTypeIds,
-  kConstant,         ///< one id everywhere
-  kPositions,        ///< offset + index in the sequence
-  kRobertaPositions  ///< offset + count of tokens so far that are not `offset`, which keep `offset`
+  kConstant,          ///< one id everywhere
+  kPositions,         ///< offset + index in the sequence
+  kRobertaPositions,  ///< offset + count of tokens so far that are not `offset`, which keep
+                      ///< `offset`
+  kShifted,           ///< input_ids one place on, behind the id `offset`
+  kShiftedFromEnd     ///< the same behind each sequence's last id, `offset` being padding's
 };
 
 struct IdsRule {
   IdsKind kind = IdsKind::kInputIds;
-  int64_t offset = 0;  ///< or the constant
+  int64_t offset = 0;  ///< or the constant, or what the kind says
   friend bool operator==(const IdsRule&, const IdsRule&) = default;
 };
 
@@ -49,11 +52,17 @@ struct DistanceRule {
   bool is_certain = true;  ///< false: others fit too, which differ beyond the longest probe
 };
 
-/// The distance where T5's buckets of both directions end, if the ids [tokens, tokens] are those
-/// buckets of each key's place less the query's; nothing: they are not.
+/// Which of T5's buckets there are.
+enum class BucketSides : uint8_t {
+  kBoth,   ///< a half for each direction
+  kBefore  ///< all of them for keys before the query; those behind it are in the query's own
+};
+
+/// The distance where T5's buckets end, if the ids [tokens, tokens] are those buckets of each key's
+/// place less the query's; nothing: they are not.
 [[nodiscard]] std::optional<DistanceRule> t5_max_distance(std::span<const Array> ids,
                                                           std::span<const Probe> probes,
-                                                          int64_t buckets);
+                                                          int64_t buckets, BucketSides sides);
 
 /// Slopes of ALiBi, one for each head: what a key's distance is multiplied by and taken away.
 struct AlibiRule {

@@ -79,6 +79,38 @@ TEST(IdsRule, TellsRobertasPositionsByTheirPadding) {
   }
 }
 
+// input_ids one place on, behind what front() says.
+std::vector<Array> moved(const std::function<double(const Probe&, int64_t)>& front) {
+  return ids([front](const Probe& p, int64_t b, int64_t i) {
+    return i == 0 ? front(p, b) : id_at(p, b, i - 1);
+  });
+}
+
+TEST(IdsRule, TellsWhatADecoderReads) {
+  for (const double first : {0.0, 2.0, 250'004.0}) {
+    EXPECT_EQ(ids_rule(moved([first](const Probe&, int64_t) { return first; }), probes()),
+              (IdsRule{IdsKind::kShifted, static_cast<int64_t>(first)}));
+  }
+  // mBART's: the id number c - 1, of c that are not padding, which are counted among all or tokens.
+  for (const bool tokens_only : {false, true}) {
+    for (const double padding : {0.0, 1.0, 8.0}) {
+      const auto last = [=](const Probe& p, int64_t b) {
+        int64_t count = 0;
+        for (int64_t i = 0; i < p.sizes.tokens; ++i) {
+          const bool counts = !tokens_only || p.is_token(b, i);
+          count += counts && id_at(p, b, i) != padding ? 1 : 0;
+        }
+        return id_at(p, b, std::max<int64_t>(count - 1, 0));
+      };
+      EXPECT_EQ(ids_rule(moved(last), probes()),
+                (IdsRule{IdsKind::kShiftedFromEnd, static_cast<int64_t>(padding)}));
+    }
+  }
+  EXPECT_FALSE(
+      ids_rule(moved([](const Probe& p, int64_t b) { return id_at(p, b, 0) + 1; }), probes()));
+  EXPECT_FALSE(ids_rule(moved([](const Probe&, int64_t) { return -1.0; }), probes()));
+}
+
 TEST(IdsRule, LooksAtTokensAlone) {
   const auto positions = ids([](const Probe& p, int64_t b, int64_t i) {
     return p.is_token(b, i) ? static_cast<double>(i) : 77.0;
@@ -99,32 +131,58 @@ TEST(IdsRule, KnowsNoOthers) {
   EXPECT_FALSE(ids_rule(square, probes()));
 }
 
-// 32 buckets that end at 128, by the steps of their definition.
-std::vector<Array> t5_buckets() {
+// A bucket for each place of a key less its query's.
+std::vector<Array> buckets(const std::function<double(int64_t)>& f) {
   std::vector<Array> arrays;
   for (const Probe& p : probes()) {
     const int64_t n = p.sizes.tokens;
     std::vector<double> values;
-    for (int64_t i = 0; i < n * n; ++i) {
-      const int64_t distance = i % n - i / n;
-      const auto far = static_cast<double>(std::abs(distance));
-      const double steps = std::floor(std::log(far / 8) / std::log(16.0) * 8);
-      values.push_back((far < 8 ? far : 8 + steps) + (distance > 0 ? 16 : 0));
-    }
+    for (int64_t i = 0; i < n * n; ++i) values.push_back(f(i % n - i / n));
     arrays.push_back(make_array({n, n}, ElementType::kInt64, std::move(values)));
   }
   return arrays;
 }
 
+// Of so many buckets the half are distances of their own, the others end at 128: by the steps of
+// their definition.
+double one_side(double far, double buckets) {
+  const double exact = buckets / 2;
+  if (far < exact) return far;
+  return exact + std::floor(std::log(far / exact) / std::log(128 / exact) * exact);
+}
+
+// 32 buckets of both directions.
+std::vector<Array> t5_buckets() {
+  return buckets([](int64_t distance) {
+    return one_side(static_cast<double>(std::abs(distance)), 16) + (distance > 0 ? 16 : 0);
+  });
+}
+
+constexpr auto kBoth = BucketSides::kBoth;
+constexpr auto kBefore = BucketSides::kBefore;
+
 TEST(T5MaxDistance, TellsBucketsOfBothDirections) {
-  const auto rule = t5_max_distance(t5_buckets(), probes(), 32);
+  const auto rule = t5_max_distance(t5_buckets(), probes(), 32, kBoth);
   ASSERT_TRUE(rule);
   EXPECT_EQ(rule->max_distance, 128);
   // 20 tokens do not tell 128 from 127.
   EXPECT_FALSE(rule->is_certain);
-  EXPECT_FALSE(t5_max_distance(t5_buckets(), probes(), 64));
-  EXPECT_FALSE(t5_max_distance(t5_buckets(), probes(), 30));
-  EXPECT_FALSE(t5_max_distance(ids(id_at), probes(), 32));
+  EXPECT_FALSE(t5_max_distance(t5_buckets(), probes(), 64, kBoth));
+  EXPECT_FALSE(t5_max_distance(t5_buckets(), probes(), 30, kBoth));
+  EXPECT_FALSE(t5_max_distance(t5_buckets(), probes(), 32, kBefore));
+  EXPECT_FALSE(t5_max_distance(ids(id_at), probes(), 32, kBoth));
+}
+
+TEST(T5MaxDistance, TellsBucketsOfADecoder) {
+  const auto before = buckets([](int64_t distance) {
+    return one_side(static_cast<double>(std::max<int64_t>(-distance, 0)), 16);
+  });
+  const auto rule = t5_max_distance(before, probes(), 16, kBefore);
+  ASSERT_TRUE(rule);
+  EXPECT_EQ(rule->max_distance, 128);
+  EXPECT_FALSE(t5_max_distance(before, probes(), 16, kBoth));
+  EXPECT_FALSE(t5_max_distance(before, probes(), 32, kBoth));
+  EXPECT_FALSE(t5_max_distance(before, probes(), 32, kBefore));
 }
 
 TEST(MaskRule, TakesPaddingHiddenByAnyLowNumber) {
