@@ -17,6 +17,10 @@ function(tamis_test_binary name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  if(TAMIS_SANITIZE)
+    # A sanitizer keeps memory of its own, and takes its time.
+    target_compile_definitions(${name} PRIVATE TAMIS_SANITIZED)
+  endif()
   tamis_precompiled(${name} tamis_test_pch)
   target_compile_definitions(${name} PRIVATE TAMIS_TESTDATA="${CMAKE_SOURCE_DIR}/testdata"
                                              TAMIS_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")

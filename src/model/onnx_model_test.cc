@@ -38,14 +38,11 @@ bool starts_with_one_of(const std::string& name, std::initializer_list<const cha
                              [&](const char* beginning) { return name.starts_with(beginning); });
 }
 
-// Ids that a decoder reads, turns by length, tokens that all others see and HardSwish are written
-// and not read back.
+// Turns by length and tokens that all others see are written and not read back.
 bool is_not_read_back(const std::string& name) {
   return starts_with_one_of(
-      name, {"models/bart-", "models/mbart-", "models/t5-sequence", "models/mt5-sequence",
-             "models/gte-longrope", "models/llama-longrope", "models/longformer-multiple",
-             "models/longformer-question", "models/longformer-sequence",
-             "sentence-transformers/dense-residual"});
+      name, {"models/gte-longrope", "models/llama-longrope", "models/longformer-multiple",
+             "models/longformer-question", "models/longformer-sequence"});
 }
 
 // The checkpoints whose export gives the very graph again.
@@ -64,8 +61,8 @@ bool is_spelled_otherwise(const std::string& name) {
   const bool by_query = name.find("relative-key-query") != name.npos;
   const bool second_version = name.starts_with("models/deberta-v2");
   return by_query || (name.starts_with("models/deberta-") && !second_version) ||
-         starts_with_one_of(name, {"models/t5-", "models/esm-absolute", "models/jina_bert-base",
-                                   "models/dpr-base-context"});
+         starts_with_one_of(name, {"models/bart-base", "models/mbart-sequence", "models/esm-absolute",
+                                   "models/jina_bert-base", "models/dpr-base-context"});
 }
 
 std::vector<std::string> names() {

@@ -12,8 +12,10 @@ struct ActivationRow {
   double (*f)(double);
 };
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double gelu(double x) { return x * 0.5 * (1 + std::erf(x * M_SQRT1_2)); }
+double relu6(double x) { return std::clamp(x, 0.0, 6.0); }
 constexpr ActivationRow kActivations[] = {
-    {Activation::kGelu, [](double x) { return x * 0.5 * (1 + std::erf(x * M_SQRT1_2)); }},
+    {Activation::kGelu, gelu},
     {Activation::kGeluTanh,
      [](double x) {
        return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
@@ -25,12 +27,19 @@ constexpr ActivationRow kActivations[] = {
     {Activation::kMish, [](double x) { return x * std::tanh(std::log1p(std::exp(x))); }},
     {Activation::kTanh, [](double x) { return std::tanh(x); }},
     {Activation::kSigmoid, sigmoid},
+    {Activation::kRelu6, relu6},
+    {Activation::kLeakyRelu, [](double x) { return x < 0 ? 0.01 * x : x; }},
+    {Activation::kGelu10, [](double x) { return std::clamp(gelu(x), -10.0, 10.0); }},
+    {Activation::kLaplace,
+     [](double x) { return 0.5 * (1 + std::erf((x - 0.707107) / (0.282095 * M_SQRT2))); }},
+    {Activation::kHardSwish, [](double x) { return x * relu6(x + 3) / 6; }},
+    {Activation::kSqrtSoftplus, [](double x) { return std::sqrt(std::log1p(std::exp(x))); }},
 };
 
-// Farthest that two functions are from each other on [-8, 8], in parts of 1 + |value|.
+// Farthest that two functions are from each other on [-16, 16], in parts of 1 + |value|.
 double distance(const Function& a, double (*b)(double)) {
   double most = 0;
-  for (int i = -256; i <= 256; ++i) {
+  for (int i = -512; i <= 512; ++i) {
     const double x = i / 32.0;
     const double wanted = b(x);
     const double off = std::abs(a(x) - wanted) / (1 + std::abs(wanted));

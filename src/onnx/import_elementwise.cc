@@ -58,12 +58,6 @@ ImportValue combined(const ImportValue& a, const ImportValue& b, Pair f) {
   return result;
 }
 
-[[noreturn]] void refuse_pair(const Step& step) {
-  step.op.refuse(
-      "these operands are not understood; accepted are sums of hidden states, biases, "
-      "factors, masks, and the parts of activations and norms");
-}
-
 bool is_scalable(const ImportValue& value) {
   return value.has(Form::kScores) || value.has(Form::kTable) || value.has(Form::kPositionProduct) ||
          value.has(Form::kPositionBias);
@@ -288,6 +282,12 @@ ImportValue with_padding(const Hidden& rows, Padding padding) {
   return result;
 }
 
+void refuse_pair(const Step& step) {
+  step.op.refuse(
+      "these operands are not understood; accepted are sums of hidden states, biases, "
+      "factors, masks, and the parts of activations and norms");
+}
+
 ImportValue with_function(const Hidden& rows, Function function) {
   ImportValue result = {nullptr, std::make_shared<Hidden>(rows)};
   const bool zero = rows.padding == Padding::kZero && function(0) == 0;
@@ -409,6 +409,9 @@ std::vector<ImportValue> import_sqrt(Importer&, const Step& step) {
   const ImportValue& x = step.input(0);
   if (x.has(Form::kVariance)) return {in_form(*x.hidden, Form::kDeviation)};
   if (x.has(Form::kMeanSquare)) return {in_form(*x.hidden, Form::kRootMeanSquare)};
+  if (x.has(Form::kRows) && x.hidden->function) {
+    return {with_function(*x.hidden, [](double y) { return std::sqrt(y); })};
+  }
   step.op.refuse("the root of hidden states; that of a variance is expected");
 }
 
@@ -437,65 +440,6 @@ std::vector<ImportValue> import_reciprocal(Importer&, const Step& step) {
   if (x.has(Form::kRootMeanSquare)) return {in_form(*x.hidden, Form::kInverseRoot)};
   if (!x.has(Form::kRows)) refuse_pair(step);
   return {with_function(*x.hidden, [](double value) { return 1 / value; })};
-}
-
-std::vector<ImportValue> import_function(Importer&, const Step& step) {
-  struct Row {
-    std::string_view op;
-    double (*f)(double);
-  };
-  constexpr Row kRows[] = {
-      {"Erf", [](double x) { return std::erf(x); }},
-      {"Tanh", [](double x) { return std::tanh(x); }},
-      {"Sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }},
-      {"Relu", [](double x) { return x > 0 ? x : 0; }},
-      {"Exp", [](double x) { return std::exp(x); }},
-      {"Neg", [](double x) { return -x; }},
-      {"Softplus", [](double x) { return std::log1p(std::exp(x)); }},
-  };
-  const ImportValue& x = step.input(0);
-  if (step.op.type() == "Neg" && x.has(Form::kHalf)) {
-    ImportValue half = in_form(*x.hidden, Form::kHalf);
-    half.hidden->negated = !half.hidden->negated;
-    return {half};
-  }
-  for (const Row& row : kRows) {
-    if (row.op == step.op.type() && x.has(Form::kRows)) return {with_function(*x.hidden, row.f)};
-  }
-  refuse_pair(step);
-}
-
-std::vector<ImportValue> import_gelu(Importer& importer, const Step& step) {
-  const ImportValue& x = step.input(0);
-  if (!x.has(Form::kRows)) refuse_pair(step);
-  const std::string approximate = step.op.text("approximate", "none");
-  if (approximate != "none" && approximate != "tanh") {
-    step.op.refuse("approximate is \"", approximate, "\"; accepted are none and tanh");
-  }
-  const Activation activation = approximate == "tanh" ? Activation::kGeluTanh : Activation::kGelu;
-  const ValueId value =
-      importer.emit(step, OpKind::kActivation, {importer.emit_rows(step, *x.hidden)},
-                    graph::ActivationAttributes{activation});
-  return {importer.rows(value, x.hidden->layout)};
-}
-
-std::vector<ImportValue> import_bias_gelu(Importer& importer, const Step& step) {
-  ImportValue x = step.input(0);
-  if (!x.has(Form::kRows)) refuse_pair(step);
-  if (step.has(1)) x = importer.add_bias(step, *x.hidden, step.known(1));
-  const Activation activation =
-      step.op.type() == "FastGelu" ? Activation::kGeluTanh : Activation::kGelu;
-  const ValueId value =
-      importer.emit(step, OpKind::kActivation, {importer.emit_rows(step, *x.hidden)},
-                    graph::ActivationAttributes{activation});
-  return {importer.rows(value, x.hidden->layout)};
-}
-
-std::vector<ImportValue> import_quick_gelu(Importer&, const Step& step) {
-  const ImportValue& x = step.input(0);
-  if (!x.has(Form::kRows)) refuse_pair(step);
-  const double alpha = step.op.number("alpha", 1.702);
-  return {with_function(*x.hidden, [alpha](double v) { return v / (1 + std::exp(-alpha * v)); })};
 }
 
 }  // namespace tamis::onnx

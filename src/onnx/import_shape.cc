@@ -334,22 +334,4 @@ std::vector<ImportValue> import_concat(Importer& importer, const Step& step) {
   return {swapped};
 }
 
-std::vector<ImportValue> import_clip(Importer&, const Step& step) {
-  // What half precision holds, which T5's rows are kept in.
-  const auto limit = [&step](size_t i) {
-    return step.has(i) ? step.known(i).scalar().value_or(0) : 0;
-  };
-  if (step.input(0).ends_as_rows() && limit(1) <= kMaskLimit && limit(2) >= -kMaskLimit) {
-    return {step.input(0)};
-  }
-  // A length is kept from 0 by something smaller than any that a row has.
-  constexpr double kTiny = 1e-6;
-  const ImportValue& x = step.input(0);
-  const double low = step.has(1) ? step.known(1).scalar().value_or(1) : 0;
-  if (!x.has(Form::kLength) || low > kTiny || step.has(2)) {
-    step.op.refuse("hidden states that are clipped");
-  }
-  return {x};
-}
-
 }  // namespace tamis::onnx

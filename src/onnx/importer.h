@@ -273,5 +273,7 @@ struct Heads {
 /// Rows + rows.
 [[nodiscard]] ImportValue make_sum(Importer& importer, const Step& step, Hidden& a, Hidden& b);
 [[nodiscard]] ImportValue with_function(const Hidden& rows, Function function);
+/// Of operands that an operator of elements is not understood on.
+[[noreturn]] void refuse_pair(const Step& step);
 
 }  // namespace tamis::onnx

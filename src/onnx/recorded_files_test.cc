@@ -116,7 +116,7 @@ int check_folder(const fs::path& folder) {
 }
 
 TEST(RecordedFiles, AnswerAsRecorded) {
-  EXPECT_EQ(check_folder(fs::path(TAMIS_TESTDATA) / "onnx"), 13);
+  EXPECT_EQ(check_folder(fs::path(TAMIS_TESTDATA) / "onnx"), 16);
 }
 
 TEST(RecordedFiles, AnswerAsRecordedWhereverTheyComeFrom) {

@@ -320,14 +320,19 @@ ModuleNames::ModuleNames(std::string_view words, std::string_view prefix) {
   const std::string_view before = words.substr(0, has_module ? embeddings : words.rfind('.') + 1);
   if (has_module) encoder_ = before;
   prefix_ = prefix.empty() ? "" : cat(prefix, ".");
-  for (const std::string_view known : kPrefixes) {
-    const std::string last = cat(known, ".");
-    const bool found = before == last || before.ends_with("." + last);
-    if (!found) continue;
-    encoder_ = before;
-    prefix_ = last;
-    wrapper_ = before.substr(0, before.size() - last.size());
+  for (const std::string_view known : kPrefixes) take_if_last(before, cat(known, "."));
+  // The family's own, in T5's classes below another.
+  if (!prefix.empty()) {
+    take_if_last(before, cat(prefix, "."));
+    take_if_last(before, cat("transformer.", prefix, "."));
   }
+}
+
+void ModuleNames::take_if_last(std::string_view before, const std::string& prefix) {
+  if (before != prefix && !before.ends_with("." + prefix)) return;
+  encoder_ = before;
+  prefix_ = prefix;
+  wrapper_ = before.substr(0, before.size() - prefix.size());
 }
 
 std::string ModuleNames::renamed(std::string_view module) const {

@@ -31,6 +31,9 @@ class ModuleNames {
   [[nodiscard]] std::string renamed(std::string_view module) const;
 
  private:
+  // `before`: where the words lie; `prefix` as prefix_.
+  void take_if_last(std::string_view before, const std::string& prefix);
+
   std::string wrapper_;  // "m."
   std::string encoder_;  // "m.bert."
   std::string prefix_;   // "bert."

@@ -20,7 +20,12 @@ namespace tamis::serve {
 namespace {
 
 constexpr size_t kBodyBytes = 64 << 10;
+#ifdef TAMIS_SANITIZED
+// AddressSanitizer keeps 256 MiB of what was freed, and puts a zone around each piece.
+constexpr int64_t kMostMemory = int64_t{800} << 20;
+#else
 constexpr int64_t kMostMemory = int64_t{200} << 20;
+#endif
 // What is read or printed at once where sockets are served: as core hands more to workers.
 constexpr int64_t kMostWork = 8192 * kPrintedFloatBytes;
 

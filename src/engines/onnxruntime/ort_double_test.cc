@@ -56,7 +56,8 @@ const std::vector<std::string>& output_names() {
 
 const char* get_error_message(const OrtStatus* status) { return status->message.c_str(); }
 OrtStatus* create_env(int, const char*, OrtEnv** env) {
-  *env = new OrtEnv;
+  static OrtEnv own;
+  *env = &own;
   return nullptr;
 }
 OrtStatus* create_session(const OrtEnv*, const char* path, const OrtSessionOptions*,
