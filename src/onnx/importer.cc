@@ -388,6 +388,10 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
   if (!constant) {
     if (const ImportValue table = table_of_batch(*this, step); !table.absent()) return {table};
   }
+  return evaluate_each(step, constant);
+}
+
+std::vector<ImportValue> Importer::evaluate_each(const Step& step, bool constant) {
   const std::optional<Array> own_axes = squeezed_axes(step);
   std::vector<ProbeArrays> results;
   for (size_t p = 0; p < (constant ? 1 : kProbes); ++p) {

@@ -149,6 +149,8 @@ class Importer {
   std::vector<ImportValue> run_step(const Step& step);
   std::vector<ImportValue> run_branch(const Step& step);
   std::vector<ImportValue> evaluate_known(const Step& step);
+  // In every probe, or once.
+  std::vector<ImportValue> evaluate_each(const Step& step, bool constant);
   void release_inputs(const NodeProto& node);
   std::shared_ptr<const Tensor> floats(const Step& step, const Known& known, bool turn);
   graph::ValueId cut(const Step& step, const Hidden& hidden, const ColumnPick& pick);
