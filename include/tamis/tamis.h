@@ -24,6 +24,14 @@
 extern "C" {
 #endif
 
+/* In C++, as in C, any int may stand where one of these is asked for; what is none of them is an
+ * error. */
+#ifdef __cplusplus
+#define TAMIS_ENUM(name) enum name : int
+#else
+#define TAMIS_ENUM(name) enum name
+#endif
+
 /* Grows when functions or fields are added; a change that breaks programs changes the library's
  * soname instead. */
 #define TAMIS_ABI_VERSION 2
@@ -32,7 +40,7 @@ extern "C" {
 const char* tamis_version(void);
 int32_t tamis_abi_version(void);
 
-typedef enum tamis_status {
+typedef TAMIS_ENUM(tamis_status) {
   TAMIS_OK = 0,
   TAMIS_INVALID_ARGUMENT = 2,
   TAMIS_CORRUPT_DATA = 3,
@@ -56,7 +64,7 @@ typedef struct tamis_string {
   size_t size;
 } tamis_string;
 
-typedef enum tamis_log_level {
+typedef TAMIS_ENUM(tamis_log_level) {
   TAMIS_LOG_DEBUG = 0,
   TAMIS_LOG_INFO = 1,
   TAMIS_LOG_WARNING = 2,
@@ -111,7 +119,7 @@ tamis_status tamis_model_get_info(const tamis_model* model, tamis_model_info* in
 
 /* ---- Texts in -------------------------------------------------------------------------------- */
 
-typedef enum tamis_side {
+typedef TAMIS_ENUM(tamis_side) {
   TAMIS_SIDE_DEFAULT = 0,
   TAMIS_SIDE_LEFT = 1,
   TAMIS_SIDE_RIGHT = 2
@@ -205,7 +213,7 @@ typedef struct tamis_label_score {
   int64_t id; /* among the model's labels; -1 for the caller's */
 } tamis_label_score;
 
-typedef enum tamis_score_function {
+typedef TAMIS_ENUM(tamis_score_function) {
   TAMIS_SCORES_DEFAULT = 0,
   TAMIS_SCORES_SOFTMAX = 1,
   TAMIS_SCORES_SIGMOID = 2,
@@ -261,7 +269,7 @@ tamis_status tamis_rerank(const tamis_model* model, tamis_string query, const ta
 tamis_status tamis_results_ranked(const tamis_results* results, const tamis_ranked_text** ranked,
                                   size_t* count);
 
-typedef enum tamis_aggregation {
+typedef TAMIS_ENUM(tamis_aggregation) {
   TAMIS_AGGREGATION_SIMPLE = 0,
   TAMIS_AGGREGATION_NONE = 1,
   TAMIS_AGGREGATION_FIRST = 2,

@@ -76,13 +76,20 @@ bool counts() {
   return own;
 }
 
-[[gnu::noinline]] void* allocate(size_t size) {
+// Inline, as the stack's innermost frames are counted.
+[[gnu::always_inline]] inline void* memory_or_null(size_t size) {
   if (counts() && g_left.fetch_sub(1) == 0) {
     g_failed.fetch_add(1);
     if (g_all.load()) g_left.store(0);
-    throw std::bad_alloc();
+    return nullptr;
   }
-  void* const memory = std::malloc(size == 0 ? 1 : size);
+  return std::malloc(size == 0 ? 1 : size);
+}
+
+[[gnu::noinline]] void* allocate_or_null(size_t size) noexcept { return memory_or_null(size); }
+
+[[gnu::noinline]] void* allocate(size_t size) {
+  void* const memory = memory_or_null(size);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
@@ -109,6 +116,12 @@ void exempt_this_thread() { t_exempt = true; }
 
 void* operator new(size_t size) { return tamis::failing_new::allocate(size); }
 void* operator new[](size_t size) { return tamis::failing_new::allocate(size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return tamis::failing_new::allocate_or_null(size);
+}
+void* operator new[](size_t size, const std::nothrow_t&) noexcept {
+  return tamis::failing_new::allocate_or_null(size);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
