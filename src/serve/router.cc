@@ -59,9 +59,13 @@ void find_prefixed(std::string_view method, std::string_view path, RouteMatch& r
   }
 }
 
-void find_pattern(std::string_view method, std::string_view path, RouteMatch& result) {
+// A pattern that ends with the name takes whatever a path goes on with.
+enum class Ends : uint8_t { kInName, kOtherwise };
+
+void find_pattern(std::string_view method, std::string_view path, Ends ends, RouteMatch& result) {
   for (const Route& route : kRoutes) {
     if (route.pattern.find('{') == route.pattern.npos) continue;
+    if (route.pattern.ends_with("{model}") != (ends == Ends::kInName)) continue;
     std::optional<PathMatch> found = match_path(route.pattern, path);
     if (!found) continue;
     const bool right = method_matches(route.method, method);
@@ -97,8 +101,9 @@ RouteMatch find_route(std::string_view method, std::string_view path,
   if (path.empty() || path.front() != '/') return result;
   const bool named = is_model && path.starts_with(kPrefix) && is_model(path.substr(kPrefix.size()));
   find_exact(method, path, result);
+  if (result.route == nullptr) find_pattern(method, path, Ends::kOtherwise, result);
   if (result.route == nullptr && !named) find_prefixed(method, path, result);
-  if (result.route == nullptr) find_pattern(method, path, result);
+  if (result.route == nullptr) find_pattern(method, path, Ends::kInName, result);
   if (result.route != nullptr) result.other_method = false;
   return result;
 }

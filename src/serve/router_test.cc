@@ -34,6 +34,9 @@ TEST(Router, FindsTheRow) {
       {"POST", "/models/org/a/v1/embeddings", "/v1/embeddings", "org/a", ""},
       {"GET", "/models/a/infinity/health", "/infinity/health", "a", ""},
       {"POST", "/models/a/pipeline/ner", "/models/{model}/pipeline/{task}", "a", ""},
+      // No route under the model "a/pipeline".
+      {"POST", "/models/a/pipeline/classify", "/models/{model}/pipeline/{task}", "a", ""},
+      {"POST", "/models/a/pipeline/embed", "/models/{model}/pipeline/{task}", "a", ""},
       {"GET", "/nothing", "", "", ""},
       {"GET", "/v2/models/", "", "", ""},
       {"POST", "/v2/models//infer", "", "", ""},
