@@ -375,7 +375,7 @@ std::vector<ImportValue> import_softmax(Importer& importer, const Step& step) {
 
 std::vector<ImportValue> import_attention(Importer& importer, const Step& step) {
   for (const std::string_view attribute :
-       {"is_causal", "qk_matmul_output_mode", "q_num_heads", "kv_num_heads"}) {
+       {"qk_matmul_output_mode", "q_num_heads", "kv_num_heads"}) {
     if (step.op.integer(attribute, 0) != 0) step.op.refuse(attribute, " is set; 0 is accepted");
   }
   if (step.op.number("softcap", 0) != 0) step.op.refuse("softcap is set; 0 is accepted");
@@ -391,6 +391,12 @@ std::vector<ImportValue> import_attention(Importer& importer, const Step& step) 
     const bool boolean = mask.type() == ElementType::kBool;
     scores.hidden->mask =
         checked_mask(importer, step, boolean ? boolean_as_added(mask) : mask.all());
+  }
+  if (step.op.integer("is_causal", 0) != 0) {
+    // Of keys up to a token's own none is padding, which comes last.
+    MaskRule causal = scores.hidden->mask.value_or(MaskRule{});
+    causal.right = 0;
+    scores.hidden->mask = causal;
   }
   const ImportValue probabilities = make_probabilities(importer, step, *scores.hidden);
   return {make_context(importer, step, *probabilities.hidden, step.hidden(2))};

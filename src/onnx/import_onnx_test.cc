@@ -69,8 +69,12 @@ TEST(ImportOnnx, TakesAWholeAttentionOperator) {
   node.inputs = {"transpose", "transpose_3", "transpose_2", "where"};
   node.attributes = {number("scale", 0.25f)};
   EXPECT_EQ(graph::print(import_onnx(edit.model, "m.onnx").graph), expected);
+  // With the mask and, as a token sees no padding behind it, without.
   node.attributes = {integer("is_causal", 1)};
-  expect_refused(edit.model, "(Attention): is_causal is set");
+  const std::string causal = graph::print(import_onnx(edit.model, "m.onnx").graph);
+  EXPECT_NE(causal.find("right=0"), causal.npos);
+  node.inputs.pop_back();
+  EXPECT_EQ(graph::print(import_onnx(edit.model, "m.onnx").graph), causal);
   node.attributes = {number("softcap", 30)};
   expect_refused(edit.model, "(Attention): softcap is set");
 }
