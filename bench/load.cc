@@ -134,7 +134,7 @@ std::unique_ptr<Transport> connect(const Flags& flags, std::vector<std::string> 
 #ifdef TAMIS_LOAD_GRPC
   if (is_grpc(flags.payload)) {
     return make_grpc_transport(flags.target, "/inference.GRPCInferenceService/ModelInfer",
-                               flags.payload.api_key, std::move(payloads));
+                               flags.payload.api_key, payloads);
   }
 #endif
   return make_http_transport(flags.target, std::move(payloads));

@@ -62,7 +62,7 @@ void check_head(const HttpHead& head) {
                       (head.http_1_0 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
   for (const auto& [name, value] : head.headers) {
     require(tamis::serve::is_token(name) && tamis::serve::is_field_value(value));
-    again += name + ":" + value + "\r\n";
+    again.append(name).append(":").append(value).append("\r\n");
   }
   again += "\r\n";
   HttpHead second;

@@ -14,7 +14,7 @@ namespace {
 // Messages go out and come in as bytes: nothing is coded while the clock runs.
 class GrpcTransport final : public Transport {
  public:
-  GrpcTransport(const Target& target, std::string method, std::string api_key,
+  GrpcTransport(const Target& target, std::string method, const std::string& api_key,
                 const std::vector<std::string>& payloads)
       : method_(std::move(method)), slots_(target.slots) {
     if (!api_key.empty()) authorization_ = cat("Bearer ", api_key);

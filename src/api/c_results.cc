@@ -111,7 +111,7 @@ std::unique_ptr<tamis_results> c_results(std::vector<EmbedAllResult> results) {
   return out;
 }
 
-std::unique_ptr<tamis_results> c_results(RerankResult result) {
+std::unique_ptr<tamis_results> c_results(const RerankResult& result) {
   auto out = make(CResultKind::kRanked, 1);
   for (const RankedText& item : result.results) out->ranked.push_back({item.index, item.score});
   out->truncated[0] = result.truncated;

@@ -39,7 +39,7 @@ enum class CResultKind {
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<EmbedSparseResult> results);
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<EmbedMultiResult> results);
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<EmbedAllResult> results);
-[[nodiscard]] std::unique_ptr<tamis_results> c_results(RerankResult result);
+[[nodiscard]] std::unique_ptr<tamis_results> c_results(const RerankResult& result);
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<NerResult> results);
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(QaResult result);
 [[nodiscard]] std::unique_ptr<tamis_results> c_results(std::vector<FillMaskResult> results);
