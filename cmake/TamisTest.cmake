@@ -6,7 +6,11 @@ function(tamis_test name)
     set(ARG_TARGET ${name})
   endif()
   add_test(NAME ${name} COMMAND ${ARG_TARGET} ${ARG_ARGS})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600
+  set(seconds 600)
+  if(TAMIS_SANITIZE)
+    set(seconds 2400)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds}
     ENVIRONMENT "HF_HUB_OFFLINE=1;GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/results/${name}.xml;${ARG_ENVIRONMENT}")
 endfunction()
 

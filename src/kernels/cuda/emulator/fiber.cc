@@ -6,6 +6,7 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <pthread.h>
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define TAMIS_ASAN_FIBERS 1
 #endif
@@ -49,12 +50,21 @@ StackMemory::StackMemory(size_t stacks) : bytes_(stacks * kBytes) {
 }
 
 StackMemory::~StackMemory() {
-  if (bytes_ > 0) ::munmap(memory_, bytes_);
+  if (bytes_ == 0) return;
+#ifdef TAMIS_ASAN_FIBERS
+  // Or what is mapped here next is taken for the ends of frames that are gone.
+  ASAN_UNPOISON_MEMORY_REGION(memory_, bytes_);
+#endif
+  ::munmap(memory_, bytes_);
 }
 
 void Fiber::start(unsigned char* stack, void (*entry)()) {
   stack_ = stack;
   stack_bytes_ = StackMemory::kBytes;
+#ifdef TAMIS_ASAN_FIBERS
+  // The frames of the one that had it before were left, not returned from.
+  ASAN_UNPOISON_MEMORY_REGION(stack, StackMemory::kBytes);
+#endif
 #if defined(__x86_64__)
   auto** top = reinterpret_cast<void**>(stack + StackMemory::kBytes) - 1;
   *top = nullptr;  // where a return address would lie: the entry sees the alignment of a call
