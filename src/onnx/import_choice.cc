@@ -67,9 +67,13 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
   if (condition.known == nullptr || (yes.hidden == nullptr) == (no.hidden == nullptr)) {
     step.op.refuse("a choice that is no mask");
   }
-  // What would be added for the same effect: 0 where the hidden value is taken.
   const ImportValue& taken = yes.hidden != nullptr ? yes : no;
   const ImportValue& other = yes.hidden != nullptr ? no : yes;
+  const std::optional<double> number = other.known->scalar();
+  if (taken.ends_as_rows() && number && (*number == 0 || *number <= kMaskLimit)) {
+    return {chosen_rows(importer, step, *taken.hidden, *number)};
+  }
+  // What would be added for the same effect: 0 where the hidden value is taken.
   std::vector<Array> added;
   for (size_t p = 0; p < kProbes; ++p) {
     const Array zero = make_array({}, ElementType::kFloat, {0});
@@ -78,10 +82,6 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
     const Inputs inputs = {&condition.known->at(p), taken.hidden == yes.hidden ? &zero : &filled,
                            taken.hidden == yes.hidden ? &filled : &zero};
     added.push_back(evaluate_where(step.op, inputs)[0]);
-  }
-  const std::optional<double> number = other.known->scalar();
-  if (taken.ends_as_rows() && number && (*number == 0 || *number <= kMaskLimit)) {
-    return {chosen_rows(importer, step, *taken.hidden, *number)};
   }
   if (taken.has(Form::kProbabilities)) {
     if (!is_zero(other)) step.op.refuse("probabilities replaced by something that is not 0");

@@ -190,5 +190,69 @@ TEST(ImportFamilies, RefusesNodesThatReadSomethingElse) {
   }
 }
 
+constexpr const char* kBart = "bart-cls-legacy-op17-sdpa.onnx";
+constexpr const char* kT5Classes = "t5-cls-legacy-op17.onnx";
+constexpr const char* kRowsOfToken = "/m/Reshape_output_0";
+
+// The nodes of an operator.
+std::vector<graph::Node> nodes_of(const ModelProto& model, graph::OpKind op) {
+  std::vector<graph::Node> found;
+  const ImportedModel imported = import_onnx(model, "m.onnx");
+  for (const graph::Node& node : imported.graph.nodes()) {
+    if (node.op == op) found.push_back(node);
+  }
+  return found;
+}
+
+TEST(ImportDecoders, ReadWhatComesBeforeAndTheLastRowOfTheEnd) {
+  EditableModel edit(kBart);
+  const auto shifts = nodes_of(edit.model, graph::OpKind::kShiftIds);
+  ASSERT_EQ(shifts.size(), 1u);
+  EXPECT_EQ(shifts[0].attribute<graph::ShiftIdsAttributes>().first, 2);
+  const auto pools = nodes_of(edit.model, graph::OpKind::kSequencePool);
+  ASSERT_EQ(pools.size(), 1u);
+  EXPECT_EQ(pools[0].attribute<graph::PoolAttributes>().token, 2);
+  // A slice takes the same row.
+  NodeProto& last = edit.maker("/m/Gather_1_output_0");
+  edit.set_integers("from", {-1});
+  edit.set_integers("to", {1 << 20});
+  edit.set_integers("axis", {1});
+  last = make_node("Reshape", {"row", "flat"}, last.outputs[0]);
+  edit.insert(last.outputs[0], make_node("Slice", {kRowsOfToken, "from", "to", "axis"}, "row"));
+  edit.set_integers("flat", {-1, 12});
+  EXPECT_EQ(nodes_of(edit.model, graph::OpKind::kSequencePool).size(), 1u);
+}
+
+TEST(ImportDecoders, RefuseOtherRowsOfAToken) {
+  EditableModel first(kBart);
+  first.set_integers("place", {0});
+  first.maker("/m/Gather_1_output_0").inputs[1] = "place";
+  expect_refused(first.model, "(Gather): ");
+  // Ids that the batches lack might be found too.
+  EditableModel others(kBart);
+  others.maker("/m/Equal_output_0").op_type = "GreaterOrEqual";
+  expect_refused(others.model, "(GatherND): ");
+  // All rows of the token are read as the answer.
+  EditableModel all(kBart);
+  all.answer("/m/GatherND_output_0");
+  expect_refused(all.model, "m.onnx: ");
+}
+
+TEST(ImportDecoders, RefuseBucketsBeforeAQueryWithoutAMaskBehindIt) {
+  EditableModel edit(kT5Classes);
+  const auto scores = nodes_of(edit.model, graph::OpKind::kAttentionScores);
+  ASSERT_EQ(scores.size(), 5u);
+  int causal = 0;
+  for (const graph::Node& node : scores) {
+    causal += node.attribute<graph::AttentionAttributes>().right == 0 ? 1 : 0;
+  }
+  EXPECT_EQ(causal, 2);
+  // The encoder's mask instead of the decoder's.
+  const std::string where = "/m/transformer/decoder/block.0/layer.0/SelfAttention/Where_1_output_0";
+  const std::string mask = "/m/transformer/decoder/Expand_output_0";
+  edit.maker(where).inputs[0] = mask;
+  expect_refused(edit.model, "(Softmax): a bias for keys before their query alone");
+}
+
 }  // namespace
 }  // namespace tamis::onnx

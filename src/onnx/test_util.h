@@ -44,6 +44,14 @@ inline AttributeProto number(std::string name, float value) {
   return attribute;
 }
 
+inline AttributeProto text(std::string name, std::string value) {
+  AttributeProto attribute;
+  attribute.name = std::move(name);
+  attribute.kind = AttributeKind::kString;
+  attribute.text = std::move(value);
+  return attribute;
+}
+
 inline NodeProto make_node(std::string op, std::vector<std::string> inputs, std::string output,
                            std::vector<AttributeProto> attributes = {}) {
   NodeProto node;

@@ -96,6 +96,39 @@ TEST(Evaluate, GathersByAnyOfItsThreeOperators) {
   });
 }
 
+TEST(Evaluate, ScattersWhatIsGathered) {
+  const Array x = longs({2, 3}, {0, 1, 2, 3, 4, 5});
+  expect_array(result("ScatterND", {x, longs({2, 2}, {0, 1, 1, -1}), longs({2}, {7, 8})}), {2, 3},
+               {0, 7, 2, 3, 4, 8});
+  expect_array(result("ScatterND", {x, longs({1, 1}, {1}), longs({1, 3}, {7, 8, 9})}), {2, 3},
+               {0, 1, 2, 7, 8, 9});
+  expect_array(result("ScatterElements", {x, longs({2, 1}, {2, 0}), longs({2, 1}, {7, 8})},
+                      {integer("axis", 1)}),
+               {2, 3}, {0, 1, 7, 8, 4, 5});
+  expect_error(ErrorCode::kCorruptData, "1 updates for 2 places", [&] {
+    (void)result("ScatterND", {x, longs({2, 2}, {0, 1, 1, 2}), longs({1}, {7})});
+  });
+  expect_error(ErrorCode::kCorruptData, "index 2 of 2", [&] {
+    (void)result("ScatterND", {x, longs({1, 1}, {2}), longs({1, 3}, {7, 8, 9})});
+  });
+  expect_error(ErrorCode::kUnsupported, "a reduction of what is there", [&] {
+    (void)result("ScatterElements", {x, longs({1, 1}, {0}), longs({1, 1}, {7})},
+                 {text("reduction", "add")});
+  });
+}
+
+TEST(Evaluate, FindsWhatIsNotZero) {
+  expect_array(result("NonZero", {longs({2, 3}, {0, 1, 0, 4, 0, -5})}), {2, 3}, {0, 1, 1, 1, 0, 2});
+  expect_array(result("NonZero", {longs({2}, {0, 0})}), {1, 0}, {});
+}
+
+TEST(Evaluate, TellsInfinitiesByTheirSign) {
+  const Array x = floats({3}, {-INFINITY, 1, INFINITY});
+  expect_array(result("IsInf", {x}), {3}, {1, 0, 1});
+  expect_array(result("IsInf", {x}, {integer("detect_negative", 0)}), {3}, {0, 0, 1});
+  expect_array(result("IsInf", {x}, {integer("detect_positive", 0)}), {3}, {1, 0, 0});
+}
+
 TEST(Evaluate, MovesAxes) {
   const Array x = longs({2, 3}, {0, 1, 2, 3, 4, 5});
   expect_array(result("Transpose", {x}), {3, 2}, {0, 3, 1, 4, 2, 5});

@@ -28,6 +28,20 @@ std::string rows_of_ids(ExportContext& c, const Node& node, Operand table, Opera
   return c.add(node.scope, "Gather", {table_of(c, node, table), c.value(node.operand(ids))});
 }
 
+// Each sequence's last id that is not padding, [batch, 1]; the first where all are.
+std::string last_ids(ExportContext& c, const Node& node, const std::string& ids) {
+  const std::string& s = node.scope;
+  const int64_t padding = node.attribute<graph::ShiftIdsAttributes>().padding_idx;
+  const std::string is_padding = c.add(s, "Equal", {ids, c.out().integer(padding)});
+  const std::string kept = c.out().cast(s, c.add(s, "Not", {is_padding}), ElementType::kInt64);
+  const std::string tokens = c.add(s, "Mul", {kept, std::string(kMaskInput)});
+  const std::string count =
+      c.add(s, "ReduceSum", {tokens, c.out().list({1})}, {integer_attribute("keepdims", 1)});
+  const std::string behind = c.add(s, "Sub", {count, c.out().integer(1)});
+  const std::string place = c.add(s, "Clip", {behind, c.out().integer(0)});
+  return c.add(s, "GatherElements", {ids, place}, {integer_attribute("axis", 1)});
+}
+
 }  // namespace
 
 std::string sum_of_embeddings(ExportContext& c, const Node& node) {
@@ -68,24 +82,6 @@ std::string write_positions(ExportContext& c, const Node& node) {
   const std::string count = c.add(scope, "CumSum", {ones, c.out().integer(1)});
   return c.add(scope, "Add", {c.add(scope, "Mul", {count, ones}), padding});
 }
-
-namespace {
-
-// Each sequence's last id that is not padding, [batch, 1]; the first where all are.
-std::string last_ids(ExportContext& c, const Node& node, const std::string& ids) {
-  const std::string& s = node.scope;
-  const int64_t padding = node.attribute<graph::ShiftIdsAttributes>().padding_idx;
-  const std::string is_padding = c.add(s, "Equal", {ids, c.out().integer(padding)});
-  const std::string kept = c.out().cast(s, c.add(s, "Not", {is_padding}), ElementType::kInt64);
-  const std::string tokens = c.add(s, "Mul", {kept, std::string(kMaskInput)});
-  const std::string count =
-      c.add(s, "ReduceSum", {tokens, c.out().list({1})}, {integer_attribute("keepdims", 1)});
-  const std::string behind = c.add(s, "Sub", {count, c.out().integer(1)});
-  const std::string place = c.add(s, "Clip", {behind, c.out().integer(0)});
-  return c.add(s, "GatherElements", {ids, place}, {integer_attribute("axis", 1)});
-}
-
-}  // namespace
 
 // Of each place the id before it; of the first what a decoder starts with.
 std::string write_shifted_ids(ExportContext& c, const Node& node) {
