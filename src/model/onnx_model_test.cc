@@ -61,8 +61,9 @@ bool is_spelled_otherwise(const std::string& name) {
   const bool by_query = name.find("relative-key-query") != name.npos;
   const bool second_version = name.starts_with("models/deberta-v2");
   return by_query || (name.starts_with("models/deberta-") && !second_version) ||
-         starts_with_one_of(name, {"models/bart-base", "models/mbart-sequence", "models/esm-absolute",
-                                   "models/jina_bert-base", "models/dpr-base-context"});
+         starts_with_one_of(
+             name, {"models/t5-", "models/mt5-", "models/bart-base", "models/mbart-sequence",
+                    "models/esm-absolute", "models/jina_bert-base", "models/dpr-base-context"});
 }
 
 std::vector<std::string> names() {
@@ -179,7 +180,7 @@ TEST(OnnxOfCheckpoints, AnswersAsTheOtherFamilies) {
     EXPECT_LE(largest_difference(make_self_test(*model), make_self_test(*checkpoint)), 5e-5);
     ++families;
   }
-  EXPECT_GE(families, 88);
+  EXPECT_GE(families, kEveryCheckpoint ? 98 : 1);
 }
 
 // What a file with turns of neighbors is refused for, by what was changed in it.
@@ -230,7 +231,7 @@ TEST(ExportModel, KeepsWhatSentenceTransformersHas) {
     EXPECT_EQ(raw_outputs(*model, inputs, 64), raw_outputs(*checkpoint, inputs, 64));
     ++folders;
   }
-  EXPECT_GE(folders, 20);
+  EXPECT_TRUE(folders >= 20 || !kEveryCheckpoint) << folders;
 }
 
 // A reranker of next words asks by the template beside its weights.

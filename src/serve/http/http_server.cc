@@ -103,9 +103,10 @@ struct HttpServer::Impl {
   void accept(Listener& listener) {
     listener.acceptor.async_accept(
         [this, &listener, link = Link(listener.waiting)](error_code error, tcp::socket socket) {
+          // Also one that was accepted just before a drain closed the listener.
+          if (!error) welcome(std::move(socket));
           if (error == net::error::operation_aborted || !listener.acceptor.is_open()) return;
           if (error) return accept_later(listener);
-          welcome(std::move(socket));
           accept(listener);
         });
   }
