@@ -15,16 +15,17 @@ namespace {
 
 /// Whole pages inside [begin, end): what shares a page with a neighbor is none of it.
 struct PageRange {
-  uintptr_t first = 0;
-  uintptr_t last = 0;
+  std::byte* data = nullptr;
+  size_t size = 0;
 
   explicit PageRange(std::span<const std::byte> bytes) {
-    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
-    first = (begin + page - 1) / page * page;
-    last = (begin + bytes.size()) / page * page;
+    const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    const size_t before = (page - reinterpret_cast<uintptr_t>(bytes.data()) % page) % page;
+    if (bytes.size() < before) return;
+    data = const_cast<std::byte*>(bytes.data()) + before;
+    size = (bytes.size() - before) / page * page;
   }
-  [[nodiscard]] bool empty() const { return first >= last; }
+  [[nodiscard]] bool empty() const { return size == 0; }
 };
 
 // Types of their own, by which an owner is known for a mapped file, on disk or in memory.
@@ -68,13 +69,12 @@ void MappedFile::discard(std::span<const std::byte> bytes) const {
   const PageRange pages(bytes);
   if (pages.empty()) return;
   if (!copy_) {
-    (void)::madvise(reinterpret_cast<void*>(pages.first), pages.last - pages.first, MADV_DONTNEED);
+    (void)::madvise(pages.data, pages.size, MADV_DONTNEED);
     return;
   }
   // Advice: where the file system makes no holes, the bytes stay until the file is closed.
   (void)::fallocate(copy_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                    static_cast<off_t>(pages.first - reinterpret_cast<uintptr_t>(data_)),
-                    static_cast<off_t>(pages.last - pages.first));
+                    static_cast<off_t>(pages.data - data_), static_cast<off_t>(pages.size));
 }
 
 bool is_mapped_file(const std::shared_ptr<const void>& owner) {
@@ -96,7 +96,7 @@ void release_pages(std::span<const std::byte> bytes) {
   const PageRange pages(bytes);
   if (pages.empty()) return;
   // Advice: where the system does not take it, the pages stay.
-  (void)::madvise(reinterpret_cast<void*>(pages.first), pages.last - pages.first, MADV_DONTNEED);
+  (void)::madvise(pages.data, pages.size, MADV_DONTNEED);
 }
 
 }  // namespace tamis

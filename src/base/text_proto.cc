@@ -29,7 +29,7 @@ std::string quoted(std::string_view value) {
 
 }  // namespace
 
-void TextProtoWriter::indent() { out_.append(static_cast<size_t>(2 * depth_), ' '); }
+void TextProtoWriter::indent() { out_.append(2 * static_cast<size_t>(depth_), ' '); }
 
 TextProtoWriter& TextProtoWriter::begin(std::string_view name) {
   indent();

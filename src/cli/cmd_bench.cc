@@ -266,7 +266,8 @@ void print_table(const std::vector<Row>& rows, const kernels::Peak& peak, int th
   std::printf("milliseconds a call; a shape is batch x length, r: ragged\n");
 }
 
-std::vector<Contestant> load_models(const BenchFlags& flags, std::shared_ptr<ThreadPool> pool) {
+std::vector<Contestant> load_models(const BenchFlags& flags,
+                                    const std::shared_ptr<ThreadPool>& pool) {
   // Each model on each engine that is named, else on its own.
   const std::vector<std::string> engines =
       flags.engines.empty() ? std::vector<std::string>{""} : flags.engines;
