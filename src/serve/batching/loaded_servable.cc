@@ -21,6 +21,7 @@ class LoadedServable final : public Servable {
     info_.family = manifest.family;
     info_.precision = engine::precision_name(manifest.precision);
     info_.padded = model_->runner().info().padded;
+    info_.limits = model_->runner().info().limits;
     info_.task = model_->task();
     info_.max_length = manifest.max_length;
     info_.output_size = manifest.output_size;

@@ -36,6 +36,7 @@ struct ServableInfo {
   bool checkpoint = false;                           ///< not optimized
   std::optional<api::Int8Agreement> int8_agreement;  ///< of int8 made while loading
   bool padded = false;                               ///< a batch costs its rows times the longest
+  engine::BatchLimits limits;                        ///< of ids that come as they are
 };
 
 /// An output of a set: its name, row width, and whether rows are counted by token.

@@ -20,7 +20,8 @@ double warm_up(Servable& model, const BatcherOptions& options) {
   const int64_t length = tighter_limit(64, model.info().max_length);
   const int64_t rows = std::clamp<int64_t>(options.budget.tokens / length, 1, 16);
   // Id 0 is a token of every vocabulary.
-  const std::vector<int32_t> ids(static_cast<size_t>(length), 0);
+  std::vector<int32_t> ids(static_cast<size_t>(length), 0);
+  engine::end_as_required(ids, model.info().limits);
   engine::BatchBuilder batch;
   for (int64_t i = 0; i < rows; ++i) batch.append({ids, {}, {}, {}});
   engine::Outputs outputs;
