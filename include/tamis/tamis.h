@@ -27,9 +27,9 @@ extern "C" {
 /* In C++, as in C, any int may stand where one of these is asked for; what is none of them is an
  * error. */
 #ifdef __cplusplus
-#define TAMIS_ENUM(name) enum name : int
+#define TAMIS_ENUM_BASE : int
 #else
-#define TAMIS_ENUM(name) enum name
+#define TAMIS_ENUM_BASE
 #endif
 
 /* Grows when functions or fields are added; a change that breaks programs changes the library's
@@ -40,7 +40,7 @@ extern "C" {
 const char* tamis_version(void);
 int32_t tamis_abi_version(void);
 
-typedef TAMIS_ENUM(tamis_status) {
+typedef enum tamis_status TAMIS_ENUM_BASE {
   TAMIS_OK = 0,
   TAMIS_INVALID_ARGUMENT = 2,
   TAMIS_CORRUPT_DATA = 3,
@@ -64,7 +64,7 @@ typedef struct tamis_string {
   size_t size;
 } tamis_string;
 
-typedef TAMIS_ENUM(tamis_log_level) {
+typedef enum tamis_log_level TAMIS_ENUM_BASE {
   TAMIS_LOG_DEBUG = 0,
   TAMIS_LOG_INFO = 1,
   TAMIS_LOG_WARNING = 2,
@@ -119,7 +119,7 @@ tamis_status tamis_model_get_info(const tamis_model* model, tamis_model_info* in
 
 /* ---- Texts in -------------------------------------------------------------------------------- */
 
-typedef TAMIS_ENUM(tamis_side) {
+typedef enum tamis_side TAMIS_ENUM_BASE {
   TAMIS_SIDE_DEFAULT = 0,
   TAMIS_SIDE_LEFT = 1,
   TAMIS_SIDE_RIGHT = 2
@@ -213,7 +213,7 @@ typedef struct tamis_label_score {
   int64_t id; /* among the model's labels; -1 for the caller's */
 } tamis_label_score;
 
-typedef TAMIS_ENUM(tamis_score_function) {
+typedef enum tamis_score_function TAMIS_ENUM_BASE {
   TAMIS_SCORES_DEFAULT = 0,
   TAMIS_SCORES_SOFTMAX = 1,
   TAMIS_SCORES_SIGMOID = 2,
@@ -269,7 +269,7 @@ tamis_status tamis_rerank(const tamis_model* model, tamis_string query, const ta
 tamis_status tamis_results_ranked(const tamis_results* results, const tamis_ranked_text** ranked,
                                   size_t* count);
 
-typedef TAMIS_ENUM(tamis_aggregation) {
+typedef enum tamis_aggregation TAMIS_ENUM_BASE {
   TAMIS_AGGREGATION_SIMPLE = 0,
   TAMIS_AGGREGATION_NONE = 1,
   TAMIS_AGGREGATION_FIRST = 2,

@@ -52,8 +52,8 @@ std::string print(const Graph& graph) {
   }
   for (const Node& node : graph.nodes()) print_node(graph, node, out);
   for (const GraphOutput& output : graph.outputs()) {
-    out +=
-        cat("output ", in_quotes(output.name), " = %", in_quotes(graph.value(output.value).name), "\n");
+    out += cat("output ", in_quotes(output.name), " = %", in_quotes(graph.value(output.value).name),
+               "\n");
   }
   return out;
 }
