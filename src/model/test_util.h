@@ -87,7 +87,7 @@ inline std::vector<tasks::TaskInput> example_inputs(const LoadedModel& model) {
     tasks::TaskInput input{text};
     if (model.task() == tasks::TaskKind::kQa) input = {"Who sold the table?", text};
     if (model.task() == tasks::TaskKind::kRerank) input = {"Who?", std::nullopt, {text, "No."}};
-    if (model.task() == tasks::TaskKind::kFillMask) input.text = mask + " " + text + ".";
+    if (model.task() == tasks::TaskKind::kFillMask) input.text.insert(0, mask + " ").append(".");
     inputs.push_back(input);
     text += i % 2 == 0 ? " sold the table, in Zürich." : " " + text;
   }

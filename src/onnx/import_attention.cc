@@ -213,7 +213,8 @@ ImportValue packed_attention(Importer& importer, const Step& step, const PackedA
                         {{Axis::kColumn, n / heads, 1}}});
     projected[i].hidden->layout = split;
   }
-  const double usual = 1.0 / std::sqrt(static_cast<double>(n / heads));
+  const int64_t head_size = n / heads;
+  const double usual = 1.0 / std::sqrt(static_cast<double>(head_size));
   const double scale = step.op.number("scale", 0) == 0 ? usual : step.op.number("scale", 0);
   ImportValue scores =
       make_scores(importer, step, *projected[0].hidden, *projected[1].hidden, true, scale);

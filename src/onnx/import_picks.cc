@@ -80,7 +80,8 @@ std::optional<int64_t> id_of_pairs(const Importer& importer, const Known& pairs)
       std::vector<double> places;
       for (int64_t i = 0; i < probe.input_ids.elements(); ++i) {
         if (probe.input_ids[i] != id) continue;
-        places.push_back(static_cast<double>(i / probe.sizes.tokens));
+        const int64_t sequence = i / probe.sizes.tokens;
+        places.push_back(static_cast<double>(sequence));
         places.push_back(static_cast<double>(i % probe.sizes.tokens));
       }
       const auto count = static_cast<int64_t>(places.size()) / 2;

@@ -36,6 +36,7 @@ inline constexpr int kDefaultMemory = 0;
 enum OrtElement : int { kOrtFloat = 1, kOrtInt32 = 6, kOrtInt64 = 7, kOrtHalf = 10 };
 
 struct OrtApi {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration
 #define X(place, name, result, parameters) result(*name) parameters = nullptr;
 #include "engines/onnxruntime/ort_functions.inc"
 #undef X
