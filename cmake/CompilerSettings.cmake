@@ -7,9 +7,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  # base_dir and no hash_dir: another checkout of the same source finds the same objects. What ccache
-  # must not ask of a file for it to have precompiled headers (PrecompiledHeaders.cmake): that no
-  # __DATE__ or macro of the command line is in them.
+  # base_dir and no hash_dir: another checkout of the same source finds the same objects. Without the
+  # sloppiness ccache keeps no file that reads precompiled headers (PrecompiledHeaders.cmake).
   set(CMAKE_CXX_COMPILER_LAUNCHER
       ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
       CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})

@@ -21,8 +21,8 @@ namespace {
 
 constexpr size_t kBodyBytes = 64 << 10;
 #ifdef TAMIS_SANITIZED
-// AddressSanitizer keeps 256 MiB of what was freed, and puts a zone around each piece.
-constexpr int64_t kMostMemory = int64_t{800} << 20;
+// AddressSanitizer keeps 256 MiB of what was freed.
+constexpr int64_t kMostMemory = int64_t{200 + 256} << 20;
 #else
 constexpr int64_t kMostMemory = int64_t{200} << 20;
 #endif

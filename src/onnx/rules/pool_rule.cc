@@ -82,25 +82,26 @@ int64_t last_of_all(const Probe& probe, int64_t sequence) {
   return static_cast<int64_t>(probe.count_tokens(sequence)) - 1;
 }
 
-// Of the first `count` ids, the last that is not padding; the first where all are.
-int64_t last_but(double padding, int64_t count, const Probe& probe, int64_t sequence) {
+// Of a sequence's first `count` ids, the last that fits, or kNowhere.
+template <typename Fits>
+int64_t last_where(int64_t count, const Probe& probe, int64_t sequence, Fits fits) {
   int64_t place = count - 1;
-  while (place > 0 && probe.input_ids[sequence * probe.sizes.tokens + place] == padding) --place;
+  while (place > kNowhere && !fits(probe.input_ids[sequence * probe.sizes.tokens + place])) --place;
   return place;
 }
 
-// Of the first `count` ids, the last that is `token`.
-int64_t last_with(double token, int64_t count, const Probe& probe, int64_t sequence) {
-  int64_t place = count - 1;
-  while (place >= 0 && probe.input_ids[sequence * probe.sizes.tokens + place] != token) --place;
-  return place < 0 ? kNowhere : place;
+// The last that is not padding; the first where all are.
+int64_t last_but(double padding, int64_t count, const Probe& probe, int64_t sequence) {
+  const auto fits = [padding](double id) { return id != padding; };
+  return std::max<int64_t>(last_where(count, probe, sequence, fits), 0);
 }
 
 // The id whose last token is there, among tokens; nothing: other places.
 std::optional<int64_t> token_of(std::span<const Array> places, std::span<const Probe> probes) {
   for (const double id : ids_of(probes)) {
     if (are_places(places, probes, [id](const Probe& probe, int64_t b) {
-          return last_with(id, last_of_all(probe, b) + 1, probe, b);
+          const auto fits = [id](double other) { return other == id; };
+          return last_where(last_of_all(probe, b) + 1, probe, b, fits);
         })) {
       return static_cast<int64_t>(id);
     }
