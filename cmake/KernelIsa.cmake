@@ -1,7 +1,7 @@
 # tamis_kernel_isa(ISA file...): compile these per-ISA kernel files with that instruction set.
 # The flags stand beside the names that base/cpu.h detects; one row an ISA. TAMIS_ISAS_<architecture>
 # lists those of an architecture; one without a list has the reference kernels alone.
-set(TAMIS_ISAS_x86_64 avx2 avx_vnni avx512 avx512_vnni avx512_bf16)
+set(TAMIS_ISAS_x86_64 avx2 avx_vnni avx512 avx512_vnni avx512_bf16 amx)
 set(TAMIS_ISAS ${TAMIS_ISAS_${TAMIS_ARCHITECTURE}})
 set(TAMIS_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2 -mprfchw)
 set(TAMIS_ISA_FLAGS_avx_vnni ${TAMIS_ISA_FLAGS_avx2} -mavxvnni)
@@ -9,6 +9,7 @@ set(TAMIS_ISA_FLAGS_avx512
     ${TAMIS_ISA_FLAGS_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd)
 set(TAMIS_ISA_FLAGS_avx512_vnni ${TAMIS_ISA_FLAGS_avx512} -mavx512vnni)
 set(TAMIS_ISA_FLAGS_avx512_bf16 ${TAMIS_ISA_FLAGS_avx512_vnni} -mavx512bf16)
+set(TAMIS_ISA_FLAGS_amx ${TAMIS_ISA_FLAGS_avx512_bf16} -mamx-tile -mamx-int8 -mamx-bf16)
 
 function(tamis_kernel_isa isa)
   set(flags ${TAMIS_ISA_FLAGS_${isa}})

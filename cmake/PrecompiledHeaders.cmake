@@ -23,6 +23,7 @@ function(tamis_precompiled target pch)
       # A program is compiled by -fPIE, and headers parsed for -fPIC do not serve it.
       set_target_properties(${pch} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
       target_compile_options(${pch} PRIVATE -fPIE)
+      tamis_test_flags(${pch})
     endif()
     target_precompile_headers(${pch} PRIVATE ${headers})
   endif()

@@ -14,6 +14,13 @@ function(tamis_test name)
     ENVIRONMENT "HF_HUB_OFFLINE=1;GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/results/${name}.xml;${ARG_ENVIRONMENT}")
 endfunction()
 
+# tamis_test_flags(TARGET): how TARGET's own files are compiled. What they test keeps every check.
+function(tamis_test_flags target)
+  if(TAMIS_SANITIZE MATCHES "undefined" AND NOT TAMIS_UBSAN_IN_TESTS)
+    target_compile_options(${target} PRIVATE -fno-sanitize=undefined)
+  endif()
+endfunction()
+
 # tamis_test_binary(NAME SOURCES file... [LIBRARIES target...]): a GoogleTest binary that finds the
 # committed data (TAMIS_TESTDATA) and what was fetched (tests/support/test_paths.h).
 function(tamis_test_binary name)
@@ -25,6 +32,7 @@ function(tamis_test_binary name)
     # A sanitizer keeps memory of its own, and takes its time.
     target_compile_definitions(${name} PRIVATE TAMIS_SANITIZED)
   endif()
+  tamis_test_flags(${name})
   tamis_precompiled(${name} tamis_test_pch)
   target_compile_definitions(${name} PRIVATE TAMIS_TESTDATA="${CMAKE_SOURCE_DIR}/testdata"
                                              TAMIS_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")

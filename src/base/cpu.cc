@@ -25,17 +25,19 @@ struct IsaRow {
   Isa contains;  // the level it builds on
 };
 
-constexpr std::array<IsaRow, 6> kIsaRows = {{
+constexpr std::array<IsaRow, 7> kIsaRows = {{
     {Isa::kReference, "reference", Isa::kReference},
     {Isa::kAvx2, "avx2", Isa::kReference},
     {Isa::kAvxVnni, "avx_vnni", Isa::kAvx2},
     {Isa::kAvx512, "avx512", Isa::kAvx2},
     {Isa::kAvx512Vnni, "avx512_vnni", Isa::kAvx512},
     {Isa::kAvx512Bf16, "avx512_bf16", Isa::kAvx512Vnni},
+    {Isa::kAmx, "amx", Isa::kAvx512Bf16},
 }};
 
-constexpr std::array<Isa, 6> kAllIsas = {Isa::kReference, Isa::kAvx2,       Isa::kAvxVnni,
-                                         Isa::kAvx512,    Isa::kAvx512Vnni, Isa::kAvx512Bf16};
+constexpr std::array<Isa, 7> kAllIsas = {Isa::kReference, Isa::kAvx2,       Isa::kAvxVnni,
+                                         Isa::kAvx512,    Isa::kAvx512Vnni, Isa::kAvx512Bf16,
+                                         Isa::kAmx};
 
 // cgroup v2 "max 100000" or "200000 100000"; v1 in two files. 0 = no quota.
 double cgroup_cpu_quota() {

@@ -12,8 +12,9 @@
 namespace tamis {
 
 /// Instruction-set levels that kernels are written for, each containing the ones it builds on
-/// (avx_vnni contains avx2; avx512_bf16 contains avx512_vnni contains avx512 contains avx2).
-enum class Isa : uint8_t { kReference, kAvx2, kAvxVnni, kAvx512, kAvx512Vnni, kAvx512Bf16 };
+/// (avx_vnni contains avx2; amx contains avx512_bf16 contains avx512_vnni contains avx512 contains
+/// avx2).
+enum class Isa : uint8_t { kReference, kAvx2, kAvxVnni, kAvx512, kAvx512Vnni, kAvx512Bf16, kAmx };
 
 /// A set of Isa levels.
 class IsaSet {
@@ -27,12 +28,14 @@ class IsaSet {
   uint32_t bits_ = 1;  // kReference is always there
 };
 
-/// The name used by --isa: "reference", "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16".
+/// The name used by --isa: "reference", "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16",
+/// "amx".
 [[nodiscard]] std::string_view isa_name(Isa isa);
 /// All levels, least first.
 [[nodiscard]] std::span<const Isa> all_isas();
 
-/// What this CPU and operating system offer.
+/// What this CPU and operating system offer. The first call asks Linux for the tile registers of
+/// AMX, for all threads of the process.
 [[nodiscard]] IsaSet detected_isas();
 
 /// The levels that --isa NAME allows: NAME and all that it contains. Throws kInvalidArgument for an

@@ -1,5 +1,7 @@
 // What base/cpu.h asks of the CPU itself, on x86-64.
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -29,6 +31,13 @@ uint64_t saved_state() {
   return (uint64_t{high} << 32) | low;
 }
 
+// Linux gives the tile registers of AMX to a process that asks for them, from 5.16 on.
+bool tile_registers_granted() {
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM of asm/prctl.h
+  constexpr long kTileData = 18;               // their number in XCR0
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 IsaSet detect() {
   IsaSet set;
   const CpuidLeaf leaf1 = cpuid(1, 0);
@@ -51,7 +60,12 @@ IsaSet detect() {
   set.add(Isa::kAvx512);
   if (!bit(leaf7.ecx, 11)) return set;
   set.add(Isa::kAvx512Vnni);
-  if (bit(leaf7_1.eax, 5)) set.add(Isa::kAvx512Bf16);
+  if (!bit(leaf7_1.eax, 5)) return set;
+  set.add(Isa::kAvx512Bf16);
+  // TILE, INT8, BF16
+  const bool amx = (state & 0x60000) == 0x60000 && bit(leaf7.edx, 24) && bit(leaf7.edx, 25) &&
+                   bit(leaf7.edx, 22);
+  if (amx && tile_registers_granted()) set.add(Isa::kAmx);
   return set;
 }
 

@@ -124,7 +124,8 @@ constexpr Set kSets[] = {{Isa::kAvx2, "Avx2", true, true, false},
                          {Isa::kAvxVnni, "AvxVnni", false, true, false},
                          {Isa::kAvx512, "Avx512", true, true, false},
                          {Isa::kAvx512Vnni, "Avx512Vnni", false, true, false},
-                         {Isa::kAvx512Bf16, "Avx512Bf16", false, false, true}};
+                         {Isa::kAvx512Bf16, "Avx512Bf16", false, false, true},
+                         {Isa::kAmx, "Amx", false, true, true}};
 
 class SetFit {
  public:

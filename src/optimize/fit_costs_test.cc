@@ -30,7 +30,8 @@ TEST(FitCosts, PrintsATableOfEverySetThatTheCpuHas) {
        {"Avx512 GemmF32", "Avx512 GemmS8", "Avx512 AttentionBf16", "Avx512 Attention",
         "Avx512 LayerNorm"}},
       {Isa::kAvx512Vnni, {"Avx512Vnni GemmS8"}},
-      {Isa::kAvx512Bf16, {"Avx512Bf16 GemmBf16", "Avx512Bf16 AttentionBf16"}}};
+      {Isa::kAvx512Bf16, {"Avx512Bf16 GemmBf16", "Avx512Bf16 AttentionBf16"}},
+      {Isa::kAmx, {"Amx GemmBf16", "Amx GemmS8", "Amx AttentionBf16"}}};
   std::multiset<std::string> expected;
   for (const Expected& set : kExpected) {
     if (detected_isas().has(set.isa)) expected.insert(set.rows.begin(), set.rows.end());

@@ -1,5 +1,5 @@
 #!/bin/sh
-# check_kernels.sh BUILD_FOLDER: holds the object code of per-ISA kernel files (*_avx*.cc.o) to two
+# check_kernels.sh BUILD_FOLDER: holds the object code of per-ISA kernel files (*_avx*.cc.o, *_amx.cc.o) to two
 # rules.
 #
 # 1. No weak symbols. A template or inline function outside an anonymous namespace is emitted weak in
@@ -54,7 +54,7 @@ find_spills() {
 
 checked=0
 failed=0
-for object in $(find "$1" -name '*_avx*.cc.o' | sort); do
+for object in $(find "$1" \( -name '*_avx*.cc.o' -o -name '*_amx.cc.o' \) | sort); do
   checked=$((checked + 1))
   weak=$(nm -C --defined-only "$object" | grep -E '^[0-9a-f]+ [WVu] ' | grep -v 'DW.ref.' || true)
   if [ -n "$weak" ]; then

@@ -48,7 +48,7 @@ PLATFORM = re.compile(
     r"(cpuid|cxxabi|dirent|dlfcn|errno|execinfo|fcntl|fnmatch|immintrin|malloc|netdb|poll|pthread|pwd|sched|signal|stddef|stdint|stdlib|string|"
     r"termios|time|ucontext|unistd|x86intrin)\.h)$")
 
-ISA_FILE = re.compile(r"_(avx2|avx_vnni|avx512|avx512_vnni|avx512_bf16)\.cc$")
+ISA_FILE = re.compile(r"_(avx2|avx_vnni|avx512|avx512_vnni|avx512_bf16|amx)\.cc$")
 ISA_HEADERS = {"immintrin.h", "cstddef", "cstdint"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

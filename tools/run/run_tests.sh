@@ -5,10 +5,11 @@
 #   tools/run/run_tests.sh PRESET[:REGEX]...
 #
 # Test cases are counted, not binaries. The line is also left in build/PRESET/results/summary.txt of
-# the first preset.
+# the first preset. Two binaries run at a time, or CTEST_PARALLEL_LEVEL.
 set -eu
 cd "$(dirname "$0")/../.."
 
+export CTEST_PARALLEL_LEVEL="${CTEST_PARALLEL_LEVEL:-2}"
 status=0
 folders=
 for run in "$@"; do

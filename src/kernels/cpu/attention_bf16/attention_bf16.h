@@ -11,10 +11,11 @@
 //
 // Exactness. p before rounding is within 2^-12 of exp relatively. c is 1, or 1 / exp of the row's
 // greatest where the row's sum would lie outside [2^-60, 2^60]; |v| up to 2^60 cannot overflow.
-// Rows of kernels.inc with a bf16 dot product (avx512_bf16) add pairs as vdpbf16ps does
-// (gemm_bf16.h), the others (avx2, avx512) widen and run FMA chains; within each of the two kinds
-// all rows give the same bits, and so does every way of splitting heads and query rows over
-// workers. The reference row sums in double, with c = 1 / exp of the greatest.
+// Rows of kernels.inc with a bf16 dot product (avx512_bf16) add pairs as vdpbf16ps does, amx adds
+// 32 at a time as tdpbf16ps does (gemm_bf16.h), the others (avx2, avx512) widen and run FMA chains;
+// within each of the three kinds all rows give the same bits, and so does every way of splitting
+// heads and query rows over workers. The reference row sums in double, with c = 1 / exp of the
+// greatest.
 #pragma once
 
 #include <cstddef>

@@ -10,10 +10,11 @@ namespace tamis::kernels {
 namespace {
 
 struct PairsOfBf16 {
+  static constexpr int64_t kPadding = kLanes;
   static constexpr int64_t words_of(int64_t n) { return (n + 1) / 2; }
 
   // Pairs are read whole, so that odd heads are copied beside a zero.
-  static bool multiplies_as_it_is(const AttentionOperand& q, int64_t head_size) {
+  static bool multiplies_as_it_is(const AttentionOperand& q, int64_t head_size, int64_t /*rows*/) {
     return q.bf16 != nullptr && head_size % 2 == 0;
   }
 

@@ -35,8 +35,12 @@ constexpr double kBf16Eps = 0x1p-9;       // half a unit in the last place, rela
 constexpr double kProbability = 0x1p-12;  // what p may be off by before its rounding, relatively
 constexpr float kLimit = 2;               // |q|, |k|, |v|
 
-// Rows of one kind give the same bits: with a bf16 dot product, or widened (attention_bf16.h).
-bool has_dot(Isa isa) { return isa == Isa::kAvx512Bf16; }
+// Rows of one kind give the same bits (attention_bf16.h).
+enum class Kind { kWidened, kPairs, kTiles };
+Kind kind_of(Isa isa) {
+  if (isa == Isa::kAmx) return Kind::kTiles;
+  return isa == Isa::kAvx512Bf16 ? Kind::kPairs : Kind::kWidened;
+}
 
 enum class Operands { kF32, kBf16 };
 
@@ -136,7 +140,7 @@ void expect_rows_agree(const Problem& problem) {
     EXPECT_TRUE(run(*row.kernel, problem, 1 << 20, Operands::kF32).same_bits(out));
     for (const auto& other : rows_here(kRows)) {
       if (row.isa == Isa::kReference || other.isa == Isa::kReference) continue;
-      if (has_dot(row.isa) != has_dot(other.isa)) continue;
+      if (kind_of(row.isa) != kind_of(other.isa)) continue;
       EXPECT_TRUE(out.same_bits(run(*other.kernel, problem, 1 << 20))) << other.kernel->name;
     }
   }

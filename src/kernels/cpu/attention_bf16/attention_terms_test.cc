@@ -238,7 +238,11 @@ void expect_rows_agree(const KernelRow<Kernel> (&rows)[kCount], const Problem& p
   }
 }
 
-bool has_dot(Isa isa) { return isa == Isa::kAvx512Bf16; }
+enum class Kind { kWidened, kPairs, kTiles };
+Kind kind_of(Isa isa) {
+  if (isa == Isa::kAmx) return Kind::kTiles;
+  return isa == Isa::kAvx512Bf16 ? Kind::kPairs : Kind::kWidened;
+}
 
 class AttentionTermsTest : public ::testing::TestWithParam<Case> {
  protected:
@@ -255,7 +259,7 @@ class AttentionTermsTest : public ::testing::TestWithParam<Case> {
     for (const auto& row : rows_here(kBf16Rows)) {
       for (const auto& other : rows_here(kBf16Rows)) {
         if (row.isa == Isa::kReference || other.isa == Isa::kReference) continue;
-        if (has_dot(row.isa) != has_dot(other.isa)) continue;
+        if (kind_of(row.isa) != kind_of(other.isa)) continue;
         EXPECT_TRUE(
             run(*row.kernel, problem, 1 << 20).same_bits(run(*other.kernel, problem, 1 << 20)));
       }

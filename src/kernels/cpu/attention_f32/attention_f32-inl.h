@@ -13,8 +13,9 @@ namespace tamis::kernels {
 namespace {
 
 struct Floats {
+  static constexpr int64_t kPadding = kLanes;
   static constexpr int64_t words_of(int64_t n) { return n; }
-  static bool multiplies_as_it_is(const AttentionOperand&, int64_t) { return true; }
+  static bool multiplies_as_it_is(const AttentionOperand&, int64_t, int64_t) { return true; }
 
   template <int kRows, int kVecs>
   TAMIS_INLINE static void multiply(int64_t words, const char* a, int64_t lda, const char* b,

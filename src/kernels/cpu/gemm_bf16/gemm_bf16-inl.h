@@ -3,8 +3,8 @@
 // Is: for per-ISA files, included after simd/vec_<isa>-inl.h and a simd/dot_bf16_*-inl.h, all in an
 // anonymous namespace.
 //
-// Packed W is [panel][k / kGroup][nr][kGroup] bf16, k and n padded with zeros. Loops as in
-// gemm_f32-inl.h.
+// Packed W is [panel][k / kGroup][nr][kGroup] bf16, k and n padded with zeros (k to a multiple of
+// kDepth). Loops as in gemm_f32-inl.h.
 #pragma once
 
 #include "kernels/cpu/gemm_bf16/gemm_bf16.h"
@@ -90,16 +90,21 @@ void run_bf16_tile(const Bf16Tile& tile, float* sums) {
 
 using RunBf16Tile = void (*)(const Bf16Tile&, float*);
 
-template <int kMaxRows, int kVecs>
+template <int kMaxRows, int kVecs, int64_t kDepth = kGroup>
 struct Bf16Gemm {
   static constexpr int64_t kColumns = kVecs * kLanes;
 
+  // Runs a tile of so many rows, 1 to kMaxRows; one object a call of run().
   template <int... kRows>
   struct Table {
     static constexpr RunBf16Tile kTiles[] = {run_bf16_tile<kRows, kVecs>...};
+    void operator()(const Bf16Tile& tile, int64_t rows, float* sums) const {
+      kTiles[rows - 1](tile, sums);
+    }
   };
 
-  static int64_t panel_bytes(int64_t k) { return groups_of(k) * kVecs * kColumnBytes; }
+  static int64_t depth_of(int64_t k) { return (k + kDepth - 1) / kDepth * kDepth; }
+  static int64_t panel_bytes(int64_t k) { return depth_of(k) / kGroup * kVecs * kColumnBytes; }
 
   static size_t packed_bytes(int64_t n, int64_t k) {
     return static_cast<size_t>((n + kColumns - 1) / kColumns * panel_bytes(k));
@@ -119,17 +124,18 @@ struct Bf16Gemm {
   static void run(const GemmBf16Args& args, int64_t panel_begin, int64_t panel_end) {
     int64_t block = args.k == 0 ? args.m : kRowBlockBytes / (2 * args.k) / kMaxRows * kMaxRows;
     if (block < 2 * kMaxRows) block = 2 * kMaxRows;
+    Tiles run_tile;
     for (int64_t begin = 0; begin < args.m; begin += block) {
       const int64_t end = args.m - begin < block ? args.m : begin + block;
       for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-        run_panel<Tiles>(args, begin, end, panel, panel + 1 < panel_end);
+        run_panel(args, begin, end, panel, panel + 1 < panel_end, run_tile);
       }
     }
   }
 
  private:
   static void pack_column(const GemmBf16Weights& weights, int64_t column, uint16_t* out) {
-    for (int64_t p = 0; p < groups_of(weights.k) * kGroup; ++p) {
+    for (int64_t p = 0; p < depth_of(weights.k); ++p) {
       const bool real = column < weights.n && p < weights.k;
       out[p / kGroup * kGroup * kColumns + p % kGroup] =
           real ? round_to_bf16(weights.w[column * weights.ldw + p]) : uint16_t{0};
@@ -139,7 +145,7 @@ struct Bf16Gemm {
   // One block of rows against one panel.
   template <typename Tiles>
   static void run_panel(const GemmBf16Args& args, int64_t begin, int64_t end, int64_t panel,
-                        bool has_next) {
+                        bool has_next, Tiles& run_tile) {
     const char* b = static_cast<const char*>(args.packed) + panel * panel_bytes(args.k);
     const char* next = has_next ? b + panel_bytes(args.k) : nullptr;
     const int64_t rows = end - begin;
@@ -153,7 +159,7 @@ struct Bf16Gemm {
       const int64_t count = tile_rows(rows, tiles, t);
       tile.prefetch = prefetched_half(next, panel_bytes(args.k), t);
       prefetch_results(epilogue, tile.row, count, column, kColumns);
-      Tiles::kTiles[count - 1](tile, sums);
+      run_tile(tile, count, sums);
       const SummedTile summed = {sums, tile.row, count, column};
       if (full) {
         finish_float_tile<kVecs, true, true>(epilogue, args.bias, summed);

@@ -4,11 +4,12 @@
 // split. May use: base/activation.h only, so that per-ISA files can include it.
 //
 // Exactness. A product of two bf16 is exact in float32. Rows with a bf16 dot product (avx512_bf16)
-// add pairs as vdpbf16ps does (two roundings to nearest even a pair, subnormals as zero); the
-// others (avx2, avx512) widen and run one FMA chain over k. Within each of the two kinds all rows
-// give the same bits, whatever m, the row's place or the panel range; which kind runs is the ISA
-// set's choice alone. Against the exact sum |error| <= k eps sum|a||w|, eps = 2^-24, plus k 2^-126.
-// GELU and its tanh form are short polynomials here, |error| <= 1e-4.
+// add pairs as vdpbf16ps does (two roundings to nearest even a pair, subnormals as zero); amx adds
+// 32 k at a time as tdpbf16ps does (the even and the odd k in a chain each, subnormals as zero);
+// the others (avx2, avx512) widen and run one FMA chain over k. Within each of the three kinds all
+// rows give the same bits, whatever m, the row's place or the panel range; which kind runs is the
+// ISA set's choice alone. Against the exact sum |error| <= k eps sum|a||w|, eps = 2^-24, plus k
+// 2^-126. GELU and its tanh form are short polynomials here, |error| <= 1e-4.
 #pragma once
 
 #include <cstddef>

@@ -31,8 +31,12 @@ constexpr KernelRow<GemmBf16Kernel> kRows[] = {
 
 constexpr double kEps = 0x1p-24;
 
-// Rows of one kind give the same bits: with a bf16 dot product, or widened (gemm_bf16.h).
-bool has_dot(Isa isa) { return isa == Isa::kAvx512Bf16; }
+// Rows of one kind give the same bits (gemm_bf16.h).
+enum class Kind { kWidened, kPairs, kTiles };
+Kind kind_of(Isa isa) {
+  if (isa == Isa::kAmx) return Kind::kTiles;
+  return isa == Isa::kAvx512Bf16 ? Kind::kPairs : Kind::kWidened;
+}
 
 struct Problem {
   Problem(int64_t rows, int64_t columns, int64_t depth)
@@ -124,16 +128,16 @@ void expect_rows_agree(const Problem& problem, const Variant& variant) {
     }
     for (const auto& other : rows_here(kRows)) {
       if (row.isa == Isa::kReference || other.isa == Isa::kReference) continue;
-      if (has_dot(row.isa) != has_dot(other.isa)) continue;
+      if (kind_of(row.isa) != kind_of(other.isa)) continue;
       EXPECT_TRUE(c.same_bits(run(*other.kernel, problem, variant))) << other.kernel->name;
     }
   }
 }
 
 TEST(GemmBf16, EveryRowAtTileEdges) {
-  for (const int64_t m : {0, 1, 5, 6, 7, 8, 9, 12, 13, 17}) {
+  for (const int64_t m : {0, 1, 5, 6, 7, 8, 9, 12, 13, 17, 33}) {
     for (const int64_t n : {1, 15, 16, 17, 32, 33, 48, 49}) {
-      for (const int64_t k : {0, 1, 2, 3, 8, 31}) {
+      for (const int64_t k : {0, 1, 2, 3, 8, 31, 32, 33}) {
         expect_rows_agree(Problem(m, n, k), kVariants[2]);
       }
     }

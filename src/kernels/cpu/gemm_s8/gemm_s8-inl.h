@@ -3,8 +3,9 @@
 // Is: for per-ISA files, included after simd/vec_<isa>-inl.h and simd/dot_s8_<isa>-inl.h, all in an
 // anonymous namespace.
 //
-// Packed W is [panel][k / kGroup][nr][kGroup] bytes, k and n padded with zeros, then weight scales
-// [panels * nr] and column sums [panels * nr] as float. Loops as in gemm_f32-inl.h.
+// Packed W is [panel][k / kGroup][nr][kGroup] bytes, k and n padded with zeros (k to a multiple of
+// kDepth), then weight scales [panels * nr] and column sums [panels * nr] as float. Loops as in
+// gemm_f32-inl.h.
 #pragma once
 
 #include "kernels/cpu/gemm_s8/gemm_s8.h"
@@ -128,17 +129,22 @@ __attribute__((noinline)) void finish_int_tile(const Epilogue& epilogue, const I
   finish_tile<kVecs, kFull, true>(epilogue, first, rows, tile.column, values);
 }
 
-template <int kMaxRows, int kVecs>
+template <int kMaxRows, int kVecs, int64_t kDepth = kGroup>
 struct IntGemm {
   static constexpr int64_t kColumns = kVecs * kLanes;
 
+  // Runs a tile of so many rows, 1 to kMaxRows; one object a call of run().
   template <int... kRows>
   struct Table {
     static constexpr RunIntTile kTiles[] = {run_int_tile<kRows, kVecs>...};
+    void operator()(const IntTile& tile, int64_t rows, Sum* sums) const {
+      kTiles[rows - 1](tile, sums);
+    }
   };
 
   static int64_t panels_of(int64_t n) { return (n + kColumns - 1) / kColumns; }
-  static int64_t panel_bytes(int64_t k) { return groups_of(k) * kGroup * kColumns; }
+  static int64_t depth_of(int64_t k) { return (k + kDepth - 1) / kDepth * kDepth; }
+  static int64_t panel_bytes(int64_t k) { return depth_of(k) * kColumns; }
   // Where the scales start: panels are multiples of 64 bytes.
   static int64_t scales_offset(int64_t n, int64_t k) {
     return (panels_of(n) * panel_bytes(k) + 63) / 64 * 64;
@@ -169,6 +175,7 @@ struct IntGemm {
   static void run(const GemmS8Args& args, int64_t panel_begin, int64_t panel_end) {
     int64_t block = args.k == 0 ? args.m : kRowBlockBytes / args.k / kMaxRows * kMaxRows;
     if (block < 2 * kMaxRows) block = 2 * kMaxRows;
+    Tiles run_tile;
     for (int64_t begin = 0; begin < args.m; begin += block) {
       const int64_t end = args.m - begin < block ? args.m : begin + block;
       for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
@@ -179,7 +186,7 @@ struct IntGemm {
         } else if (end < args.m) {
           next = packed + panel_begin * panel_bytes(args.k);
         }
-        run_panel<Tiles>(args, begin, end, panel, next);
+        run_panel(args, begin, end, panel, next, run_tile);
       }
     }
   }
@@ -188,7 +195,7 @@ struct IntGemm {
   // One column into a panel; -1: zeros. Returns its sum.
   static int64_t pack_column(const GemmS8Weights& weights, int64_t column, int8_t* out) {
     int64_t sum = 0;
-    for (int64_t p = 0; p < groups_of(weights.k) * kGroup; ++p) {
+    for (int64_t p = 0; p < depth_of(weights.k); ++p) {
       const bool real = column >= 0 && p < weights.k;
       const int8_t value = real ? weights.w[column * weights.ldw + p] : int8_t{0};
       out[p / kGroup * kGroup * kColumns + p % kGroup] = value;
@@ -200,7 +207,7 @@ struct IntGemm {
   // One block of rows against one panel.
   template <typename Tiles>
   static void run_panel(const GemmS8Args& args, int64_t begin, int64_t end, int64_t panel,
-                        const char* next) {
+                        const char* next, Tiles& run_tile) {
     const auto* bytes = static_cast<const char*>(args.packed);
     const auto* scales = reinterpret_cast<const float*>(bytes + scales_offset(args.n, args.k));
     const int64_t padded = panels_of(args.n) * kColumns;
@@ -217,7 +224,7 @@ struct IntGemm {
       const int64_t count = tile_rows(rows, tiles, t);
       tile.prefetch = prefetched_half(next, panel_bytes(args.k), t);
       prefetch_results(epilogue, tile.row, count, column, kColumns);
-      Tiles::kTiles[count - 1](tile, sums);
+      run_tile(tile, count, sums);
       if (full) {
         finish_int_tile<kVecs, true>(epilogue, tile, sums, count);
       } else {

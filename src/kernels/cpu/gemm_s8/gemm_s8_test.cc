@@ -171,9 +171,9 @@ void expect_exact_integers(Problem problem) {
 }
 
 TEST(GemmS8, IntegersAreExactAtTileEdges) {
-  for (const int64_t m : {0, 1, 4, 5, 6, 7, 8, 9, 11, 12, 13, 17}) {
+  for (const int64_t m : {0, 1, 4, 5, 6, 7, 8, 9, 11, 12, 13, 17, 33}) {
     for (const int64_t n : {1, 15, 16, 17, 32, 33, 47, 48, 49, 97}) {
-      for (const int64_t k : {0, 1, 2, 3, 4, 5, 8, 31, 64}) {
+      for (const int64_t k : {0, 1, 2, 3, 4, 5, 8, 31, 64, 65}) {
         expect_exact_integers(Problem(m, n, k));
       }
     }

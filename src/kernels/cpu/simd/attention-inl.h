@@ -132,8 +132,39 @@ __attribute__((noinline)) void probability_panel(const AttentionTile& tile, cons
   });
 }
 
-// Context of one panel of the head, from `column` on: sums of p times what they count for, and at
-// last times `inverse` of each row.
+// Sixteen elements of a row of a tile's context.
+struct ContextPlace {
+  int64_t row;
+  int64_t column;
+  float factor;   // what the sums of earlier blocks count for
+  float inverse;  // of the row's sum of p
+};
+
+// Sums of p times v, and at last their quotient, which is the output.
+TAMIS_INLINE void finish_context(const AttentionTile& tile, const KeyBlock& block,
+                                 const ContextPlace& place, Vec x) {
+  const auto [i, at, factor, inverse] = place;
+  float* sums = tile.context + i * tile.ldc + at;
+  if (!block.first) x = fma(load(sums), set(factor), x);
+  if (!block.last) {
+    store(sums, x);
+    return;
+  }
+  x = x * set(inverse);
+  const int64_t left = at_most(tile.head_size - at, kLanes);
+  const int64_t element = i * tile.ldo + at;
+  if (tile.out_bf16 != nullptr) {
+    store_bf16_first(tile.out_bf16 + element, x, left);
+  } else if (tile.out_f16 != nullptr) {
+    store_f16_first(tile.out_f16 + element, x, left);
+  } else if (left == kLanes) {
+    store(tile.out + element, x);
+  } else {
+    store_first(tile.out + element, x, left);
+  }
+}
+
+// Context of one panel of the head, from `column` on.
 template <typename Kind, int kRows, int kVecs>
 __attribute__((noinline)) void context_panel(const AttentionTile& tile, const KeyBlock& block,
                                              int64_t column, const float* factor,
@@ -150,27 +181,9 @@ __attribute__((noinline)) void context_panel(const AttentionTile& tile, const Ke
 #pragma GCC unroll 8
   for (int v = 0; v < kVecs; ++v) {
     const int64_t at = column + v * kLanes;
-    const int64_t left = at_most(tile.head_size - at, kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      Vec x = acc[i][v];
-      float* sums = tile.context + i * tile.ldc + at;
-      if (!block.first) x = fma(load(sums), set(factor[i]), x);
-      if (!block.last) {
-        store(sums, x);
-        continue;
-      }
-      x = x * set(inverse[i]);
-      const int64_t element = i * tile.ldo + at;
-      if (tile.out_bf16 != nullptr) {
-        store_bf16_first(tile.out_bf16 + element, x, left);
-      } else if (tile.out_f16 != nullptr) {
-        store_f16_first(tile.out_f16 + element, x, left);
-      } else if (left == kLanes) {
-        store(tile.out + element, x);
-      } else {
-        store_first(tile.out + element, x, left);
-      }
+      finish_context(tile, block, {i, at, factor[i], inverse[i]}, acc[i][v]);
     }
   }
 }
@@ -178,14 +191,9 @@ __attribute__((noinline)) void context_panel(const AttentionTile& tile, const Ke
 template <typename Kind, int kRows, int kVecs>
 TAMIS_INLINE void context_panels(const AttentionTile& tile, const KeyBlock& block,
                                  const float* factor, const float* inverse) {
-  const int64_t padded = round_up(tile.head_size, kLanes);
-  int64_t column = 0;
-  for (; column + kVecs * kLanes <= padded; column += kVecs * kLanes) {
-    context_panel<Kind, kRows, kVecs>(tile, block, column, factor, inverse);
-  }
-  for (; column < padded; column += kLanes) {
-    context_panel<Kind, kRows, 1>(tile, block, column, factor, inverse);
-  }
+  for_each_panel<Kind, kVecs>(0, tile.head_size, [&]<int kPanelVecs>(int64_t column) TAMIS_LAMBDA {
+    context_panel<Kind, kRows, kPanelVecs>(tile, block, column, factor, inverse);
+  });
 }
 
 // Calls body(block) for each block of keys that some of the tile's rows see, in whole panels.
@@ -233,7 +241,7 @@ template <typename Kind>
 float row_probabilities(const AttentionTile& tile, const KeyBlock& block, float greatest) {
   const Vec most = set(greatest);
   Vec sum = zero();
-  for (int64_t j = block.skip; j < block.keys; j += kLanes) {
+  for (int64_t j = block.skip; j < round_up(block.keys, Kind::kPadding); j += kLanes) {
     const Vec score = load(tile.scores + j);
     const Vec p[1] = {tile.bias == nullptr
                           ? Kind::exp2((score - most) * set(tile.scale))
@@ -251,12 +259,10 @@ __attribute__((noinline)) void attend_row(const AttentionTile& tile) {
   const float scale = tile.bias == nullptr ? tile.scale : 1;
   for_each_block<kVecs * kLanes>(tile, 1, [&](const KeyBlock& block) {
     Vec by_lanes = set(-3.402823466e+38f);
-    const int64_t padded = round_up(block.keys, kLanes);
-    int64_t key = block.skip;
-    for (; key + kVecs * kLanes <= padded; key += kVecs * kLanes) {
-      score_panel<Kind, kVecs>(tile, block, key, &by_lanes);
-    }
-    for (; key < padded; key += kLanes) score_panel<Kind, 1>(tile, block, key, &by_lanes);
+    for_each_panel<Kind, kVecs>(block.skip, block.keys,
+                                [&]<int kPanelVecs>(int64_t key) TAMIS_LAMBDA {
+                                  score_panel<Kind, kPanelVecs>(tile, block, key, &by_lanes);
+                                });
     const float before = greatest;
     const float of_block = max_lanes(by_lanes);
     greatest = block.first || of_block > before ? of_block : before;
@@ -269,6 +275,18 @@ __attribute__((noinline)) void attend_row(const AttentionTile& tile) {
   });
 }
 
+// Row `i` alone, if its sum of p is out of range.
+template <typename Kind, int kVecs>
+TAMIS_INLINE void attend_row_again(const AttentionTile& tile, int64_t i, float sum) {
+  if (sum >= 0x1p-60f && sum <= 0x1p60f) return;
+  AttentionTile row = tile;
+  row.q += i * tile.ldq;
+  row.place += i;
+  if (row.bias != nullptr) row.bias += i * tile.bias_step;
+  move_output(row, i * tile.ldo);
+  attend_row<Kind, kVecs>(row);
+}
+
 template <typename Kind, int kRows, int kVecs>
 void attend_tile(const AttentionTile& tile) {
   Vec by_lanes[kRows];
@@ -278,28 +296,16 @@ void attend_tile(const AttentionTile& tile) {
   float inverse[16];
   store(ones, set(1.0f));
   for_each_block<kVecs * kLanes>(tile, kRows, [&](const KeyBlock& block) {
-    const int64_t padded = round_up(block.keys, kLanes);
-    int64_t key = block.skip;
-    for (; key + kVecs * kLanes <= padded; key += kVecs * kLanes) {
-      probability_panel<Kind, kRows, kVecs>(tile, block, key, by_lanes);
-    }
-    for (; key < padded; key += kLanes) {
-      probability_panel<Kind, kRows, 1>(tile, block, key, by_lanes);
-    }
+    for_each_panel<Kind, kVecs>(
+        block.skip, block.keys, [&]<int kPanelVecs>(int64_t key) TAMIS_LAMBDA {
+          probability_panel<Kind, kRows, kPanelVecs>(tile, block, key, by_lanes);
+        });
     over_lanes(
         by_lanes, [](Vec a, Vec b) TAMIS_LAMBDA { return a + b; }, sum);
     store(inverse, set(1.0f) / load(sum));
     context_panels<Kind, kRows, kVecs>(tile, block, ones, inverse);
   });
-  for (int i = 0; i < kRows; ++i) {
-    if (sum[i] >= 0x1p-60f && sum[i] <= 0x1p60f) continue;
-    AttentionTile row = tile;
-    row.q += i * tile.ldq;
-    row.place += i;
-    if (row.bias != nullptr) row.bias += i * tile.bias_step;
-    move_output(row, i * tile.ldo);
-    attend_row<Kind, kVecs>(row);
-  }
+  for (int i = 0; i < kRows; ++i) attend_row_again<Kind, kVecs>(tile, i, sum[i]);
 }
 
 using AttendTile = void (*)(const AttentionTile&);
@@ -310,9 +316,11 @@ struct Attention {
   using Terms = HeadTerms<Kind, kMaxRows, kVecs>;
   static_assert(kKeyBlock % Pack::kColumns == 0);
 
+  // Runs a tile of so many rows, 1 to kMaxRows; one object a call of run().
   template <int... kRows>
   struct Table {
     static constexpr AttendTile kTiles[] = {attend_tile<Kind, kRows, kVecs>...};
+    void operator()(const AttentionTile& tile, int64_t rows) const { kTiles[rows - 1](tile); }
   };
 
   static size_t scratch_bytes(int64_t max_seqlen, int64_t head_size, const AttentionTerms& terms) {
@@ -327,13 +335,14 @@ struct Attention {
     const reference::TokenRange range =
         reference::global_keys(args.terms, args.cu_seqlens[work.sequence], length);
     const KeyRange global = {range.begin, range.end};
+    Tiles run_tile;
     for (int64_t head = work.head_begin; head < work.head_end;) {
       // Heads that share keys and values.
       AttentionWork part = work;
       part.head_begin = head;
       head = part.head_end = at_most((head / group + 1) * group, work.head_end);
       if (!args.terms.windowed() || global.begin < global.end) {
-        run_rows_and_keys<Tiles>(args, part, {0, length}, global, memory);
+        run_rows_and_keys(args, part, {0, length}, global, memory, run_tile);
         continue;
       }
       // So many rows at once that the keys around them stay in the L2.
@@ -344,7 +353,7 @@ struct Attention {
                                         part.row_end - 1 + work.shift, length);
         // Blocks stay where they are for all rows.
         const KeyRange keys = {seen.begin / kKeyBlock * kKeyBlock, seen.end};
-        run_rows_and_keys<Tiles>(args, part, keys, global, memory);
+        run_rows_and_keys(args, part, keys, global, memory, run_tile);
       }
     }
   }
@@ -353,7 +362,7 @@ struct Attention {
   // All heads of `work` read the same keys and values.
   template <typename Tiles>
   static void run_rows_and_keys(const AttentionBf16Args& args, const AttentionWork& work,
-                                KeyRange keys, KeyRange global, void* memory) {
+                                KeyRange keys, KeyRange global, void* memory, Tiles& run_tile) {
     const int64_t count = keys.end - keys.begin;
     const typename Pack::Scratch scratch(count, args.head_size, args.terms);
     auto* packed = static_cast<char*>(memory);
@@ -383,32 +392,39 @@ struct Attention {
       const Terms terms = args.terms.any() ? Terms::make(args, head, {k, count, global}, last_place,
                                                          scratch, packed)
                                            : Terms{};
-      run_rows<Tiles>(args, work, head * args.head_size, terms, packed + scratch.q, tile);
+      run_rows(args, work, {head * args.head_size, packed + scratch.q}, terms, tile, run_tile);
     }
   }
 
+  // Where a head's queries and output begin, and memory for queries that are copied.
+  struct HeadRows {
+    int64_t column;
+    char* q;
+  };
+
   template <typename Tiles>
-  static void run_rows(const AttentionBf16Args& args, const AttentionWork& work, int64_t column,
-                       const Terms& terms, char* q, AttentionTile tile) {
+  static void run_rows(const AttentionBf16Args& args, const AttentionWork& work,
+                       const HeadRows& head, const Terms& terms, AttentionTile tile,
+                       Tiles& run_tile) {
     const int64_t rows = work.row_end - work.row_begin;
     const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
     int64_t row = args.cu_seqlens[work.sequence] + work.row_begin;
-    const bool as_it_is =
-        terms.slots == nullptr && Kind::multiplies_as_it_is(args.q, args.head_size);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t count = rows / tiles + (t < rows % tiles ? 1 : 0);
-      const AttentionOperand rows_of_q = Pack::rows_of(args.q, row, column);
+      const bool as_it_is =
+          terms.slots == nullptr && Kind::multiplies_as_it_is(args.q, args.head_size, count);
+      const AttentionOperand rows_of_q = Pack::rows_of(args.q, row, head.column);
       if (as_it_is) {
         const bool bf16 = rows_of_q.bf16 != nullptr;
         tile.q = bf16 ? reinterpret_cast<const char*>(rows_of_q.bf16)
                       : reinterpret_cast<const char*>(rows_of_q.f32);
         tile.ldq = rows_of_q.ld * (bf16 ? 2 : 4);
       } else {
-        tile.q = q;
+        tile.q = head.q;
         tile.ldq = Kind::words_of(args.head_size) * kWordBytes;
-        Pack::copy_rows(rows_of_q, count, args.head_size, q);
+        Pack::copy_rows(rows_of_q, count, args.head_size, head.q);
       }
-      const int64_t at = row * args.ldo + column;
+      const int64_t at = row * args.ldo + head.column;
       tile.out = args.out;
       tile.out_bf16 = args.out_bf16;
       tile.out_f16 = args.out_f16;
@@ -418,7 +434,7 @@ struct Attention {
         tile.bias = bias.first;
         tile.bias_step = bias.step;
       }
-      Tiles::kTiles[count - 1](tile);
+      run_tile(tile, count);
       row += count;
       tile.place += count;
     }

@@ -2,7 +2,8 @@
 //
 // Is: for per-ISA files, included by attention-inl.h, all in an anonymous namespace. K is packed as
 // [panel of keys][words of the head][keys], V as [panel of the head][words of keys][columns], both
-// once for a call and head, in panels of kVecs * 16 whose last may be narrower.
+// once for a call and head, in panels of kVecs * 16 whose last may be narrower: keys and columns
+// are padded to multiples of Kind::kPadding.
 #pragma once
 
 #include "kernels/cpu/attention_bf16/attention_bf16.h"
@@ -25,27 +26,41 @@ TAMIS_INLINE void set_zero(Vec (&acc)[kRows][kVecs]) {
   }
 }
 
+// Calls body.operator()<kPanelVecs>(at) for each panel of `n` columns from `begin`, the start of a
+// panel, on: whole ones, then those of sixteen columns.
+template <typename Kind, int kVecs, typename Body>
+TAMIS_INLINE void for_each_panel(int64_t begin, int64_t n, const Body& body) {
+  constexpr int64_t kColumns = kVecs * kLanes;
+  const int64_t padded = round_up(n, Kind::kPadding);
+  int64_t at = begin;
+  for (; at + kColumns <= padded; at += kColumns) body.template operator()<kVecs>(at);
+  if constexpr (Kind::kPadding < kColumns) {
+    for (; at < padded; at += kLanes) body.template operator()<1>(at);
+  }
+}
+
 template <typename Kind, int kMaxRows, int kVecs>
 struct AttentionPack {
   static constexpr int64_t kColumns = kVecs * kLanes;
+  static constexpr int64_t kPadding = Kind::kPadding;
 
   // Where a worker's scratch holds what, in bytes, each a multiple of 64; K is first.
   struct Scratch {
     Scratch(int64_t keys, int64_t head_size, const AttentionTerms& terms)
         : ldq(Kind::words_of(head_size) * kWordBytes),
           // 16 more than needed: rows at a stride of 2 KB would share a few sets of the L1.
-          lds(round_up(at_most(keys, kKeyBlock), kLanes) + kLanes),
-          ldc(round_up(head_size, kLanes)),
-          v(round_up(keys, kLanes) * ldq),
+          lds(round_up(at_most(keys, kKeyBlock), kPadding) + kLanes),
+          ldc(round_up(head_size, kPadding)),
+          v(round_up(keys, kPadding) * ldq),
           q(v + Kind::words_of(keys) * ldc * kWordBytes),
           scores(q + round_up(kMaxRows * ldq, 64)),
           context(scores + kMaxRows * lds * kWordBytes),
           line(context + (keys > kKeyBlock ? kMaxRows * ldc * kWordBytes : 0)),
           line_bytes(terms.any() ? round_up(2 * keys + 2 * kColumns, kLanes) * kWordBytes : 0),
           slot_line(line + line_bytes),
-          ld_slots(terms.disentangled() ? round_up(terms.position_rows, kLanes) : 0),
+          ld_slots(terms.disentangled() ? round_up(terms.position_rows, kPadding) : 0),
           ld_matrix(terms.disentangled() || terms.global != GlobalRule::kNone
-                        ? round_up(keys, kLanes)
+                        ? round_up(keys, kPadding)
                         : 0),
           position_keys(slot_line + (terms.disentangled() ? line_bytes : 0)),
           position_queries(position_keys + ld_slots * ldq),
@@ -78,7 +93,7 @@ struct AttentionPack {
   }
 
   static void pack_keys(const AttentionOperand& k, int64_t keys, int64_t head_size, char* packed) {
-    const int64_t padded = round_up(keys, kLanes);
+    const int64_t padded = round_up(keys, kPadding);
     const int64_t words = Kind::words_of(head_size);
     for (int64_t key = 0; key < padded; key += kLanes) {
       const int64_t columns = panel_columns(key, padded);
@@ -100,14 +115,9 @@ struct AttentionPack {
 
   static void pack_values(const AttentionOperand& v, int64_t keys, int64_t head_size,
                           char* packed) {
-    const int64_t padded = round_up(head_size, kLanes);
-    int64_t column = 0;
-    for (; column + kColumns <= padded; column += kColumns) {
-      pack_value_panel<kVecs>(v, keys, column, head_size, packed);
-    }
-    for (; column < padded; column += kLanes) {
-      pack_value_panel<1>(v, keys, column, head_size, packed);
-    }
+    for_each_panel<Kind, kVecs>(0, head_size, [&]<int kPanelVecs>(int64_t column) TAMIS_LAMBDA {
+      pack_value_panel<kPanelVecs>(v, keys, column, head_size, packed);
+    });
   }
 
   template <int kPanelVecs>

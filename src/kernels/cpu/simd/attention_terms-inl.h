@@ -93,18 +93,13 @@ struct PackedSlots {
 template <typename Kind, int kRows, int kVecs>
 void multiply_slots(const char* a, const PackedSlots& table, int64_t rows, float* out,
                     int64_t ldo) {
-  constexpr int64_t kColumns = kVecs * kLanes;
-  const int64_t padded = round_up(table.slots, kLanes);
   const int64_t words = table.words;
   const int64_t lda = words * kWordBytes;
   const char* packed = table.packed;
-  int64_t slot = 0;
-  for (; slot + kColumns <= padded; slot += kColumns) {
-    slot_panel<Kind, kRows, kVecs>({a, lda, packed + slot * lda, words}, rows, out + slot, ldo);
-  }
-  for (; slot < padded; slot += kLanes) {
-    slot_panel<Kind, kRows, 1>({a, lda, packed + slot * lda, words}, rows, out + slot, ldo);
-  }
+  for_each_panel<Kind, kVecs>(0, table.slots, [&]<int kPanelVecs>(int64_t slot) TAMIS_LAMBDA {
+    slot_panel<Kind, kRows, kPanelVecs>({a, lda, packed + slot * lda, words}, rows, out + slot,
+                                        ldo);
+  });
 }
 
 // One query row's sums: scale * (its own product at each key's slot + the key's) + what the line
