@@ -22,7 +22,7 @@ namespace tamis::cli {
 void CommonFlags::add_to(Options& options) {
   options.option("--threads", threads,
                  "worker threads (default: physical cores, affinity and CPU quota permitting)");
-  options.option("--isa", isa, "force a kernel set: reference, avx2, avx512, ...");
+  options.option("--isa", isa, "force a kernel set: reference, avx2, avx512, amx, ...");
   options.option("--revision", revision, "the branch, tag or commit of a hub id (default: main)");
   options.option("--family", family, "read a checkpoint whose model_type is unknown as this one");
   options.option("--adapter", adapter, "apply the LoRA adapter in this folder of the checkpoint");

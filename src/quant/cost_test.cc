@@ -80,6 +80,23 @@ TEST_P(Cost, SetsWithoutRowsTakeTheNextLower) {
             table_ns(table(), CostOp::kGemmS8, 384, 384, kVnni));
 }
 
+// Tiles multiply bf16 at half the rate of bytes and several times that of float; a table of a CPU
+// without them has the next lower set's rows.
+TEST(CostTables, KnowWhatTilesCost) {
+  IsaSet amx = kBf16;
+  amx.add(Isa::kAmx);
+  const auto ns = [&](const CpuId& id, CostOp op, IsaSet isas) {
+    return table_ns(nearest_cost_table(id), op, 768, 768, isas);
+  };
+  const CpuId tiled = {"GenuineIntel", 6, 207};
+  EXPECT_LT(ns(tiled, CostOp::kGemmS8, amx), ns(tiled, CostOp::kGemmS8, kVnni));
+  EXPECT_LT(ns(tiled, CostOp::kGemmBf16, amx), ns(tiled, CostOp::kGemmF32, kBf16));
+  EXPECT_LT(ns(tiled, CostOp::kGemmS8, amx), ns(tiled, CostOp::kGemmBf16, amx));
+  EXPECT_LT(ns(tiled, CostOp::kAttentionBf16, amx), ns(tiled, CostOp::kAttention, amx));
+  const CpuId plain = {"AuthenticAMD", 25, 17};
+  EXPECT_EQ(ns(plain, CostOp::kGemmBf16, amx), ns(plain, CostOp::kGemmBf16, kBf16));
+}
+
 TEST(CostTables, AnAttentionIsInIntegersByItsProducts) {
   graph::Graph graph = graph_of(bert_layer_text());
   add_marks(graph, Scheme::kStatic);
