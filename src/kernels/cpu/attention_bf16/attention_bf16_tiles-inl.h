@@ -98,7 +98,6 @@ __attribute__((noinline)) void tile_context(const AttentionTile& tile, const Key
                  rows, sums);
   for (int64_t v = 0; v < 2; ++v) {
     const int64_t at = column + v * kLanes;
-    if (at >= tile.head_size) break;
     for (int64_t i = 0; i < rows; ++i) {
       finish_context(tile, block, {i, at, 1, inverse[i]}, sums[2 * i + v]);
     }

@@ -144,6 +144,8 @@ struct ContextPlace {
 TAMIS_INLINE void finish_context(const AttentionTile& tile, const KeyBlock& block,
                                  const ContextPlace& place, Vec x) {
   const auto [i, at, factor, inverse] = place;
+  const int64_t left = at_most(tile.head_size - at, kLanes);
+  if (left <= 0) return;  // padding alone
   float* sums = tile.context + i * tile.ldc + at;
   if (!block.first) x = fma(load(sums), set(factor), x);
   if (!block.last) {
@@ -151,7 +153,6 @@ TAMIS_INLINE void finish_context(const AttentionTile& tile, const KeyBlock& bloc
     return;
   }
   x = x * set(inverse);
-  const int64_t left = at_most(tile.head_size - at, kLanes);
   const int64_t element = i * tile.ldo + at;
   if (tile.out_bf16 != nullptr) {
     store_bf16_first(tile.out_bf16 + element, x, left);
