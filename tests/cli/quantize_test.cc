@@ -35,10 +35,7 @@ TEST(CliQuantize, GivesTheSameBytesForAnyNumberOfThreads) {
 
 TEST(CliQuantize, ReportsEveryPlanAndQuantizer) {
   const TempFolder folder;
-  std::vector<std::string> arguments = {"--json", "--budget", "flips=100%"};
-  // Tiles of AMX take bf16 of so small a model in as little time as bytes.
-  if (detected_isas().has(Isa::kAmx)) arguments.insert(arguments.end(), {"--isa", "avx512_bf16"});
-  const Outcome outcome = optimize(folder / "b", arguments);
+  const Outcome outcome = optimize(folder / "b", {"--json", "--budget", "flips=100%"});
   if (outcome.err.find("no plan faster than fp32") != std::string::npos) {
     GTEST_SKIP() << "by the cost table integers of so small a model are not faster on this CPU";
   }
@@ -72,7 +69,10 @@ TEST(CliQuantize, ReportsEveryPlanAndQuantizer) {
     EXPECT_TRUE(!has || quantizers.at(i).get("enabled").as_bool("enabled"));
     with_error += has ? 1 : 0;
   }
-  EXPECT_GT(with_error, 0);
+  // Tiles of AMX take bf16 of so small a model in as little time as bytes, so that it may be
+  // chosen.
+  const bool integers = report.root().get("precision").as_string("precision") == "int8";
+  EXPECT_TRUE(integers ? with_error > 0 : detected_isas().has(Isa::kAmx)) << with_error;
 }
 
 TEST(CliQuantize, ExitsWithOneIfNoPlanKeepsTheBudget) {
