@@ -266,38 +266,10 @@ double attention_operations(const Block& block, graph::Symbol rows, int64_t widt
   return static_cast<double>(width) * (4 * share * seen + 2 * with_tables * tokens * slots);
 }
 
-class AttentionStep final : public Step {
+// What attention in float32 and in bf16 have in common.
+template <typename Args, typename Kernel>
+class AttentionStep : public Step {
  public:
-  AttentionStep(const graph::Node& node, Lowering& lowering)
-      : operands_(node, lowering),
-        terms_(node, lowering),
-        y_(node.output),
-        kernel_(&kernels::select_attention_f32(lowering.isas())) {
-    const auto& attributes = node.attribute<graph::AttentionAttributes>();
-    args_.heads = attributes.heads;
-    args_.ldo = lowering.columns(node.output);
-    args_.head_size = args_.ldo / attributes.heads;
-    args_.kv_heads = attributes.kv_heads;
-    args_.scale = attributes.scale;
-    args_.terms = terms_.get();
-    lowering.limit_unseen(args_.terms);
-    args_.ldq = operands_.stride[0];
-    args_.ldk = operands_.stride[1];
-    args_.ldv = operands_.stride[2];
-  }
-
-  void run(const StepContext& context) const noexcept override {
-    kernels::AttentionArgs args = args_;
-    args.cu_seqlens = context.cu_seqlens;
-    args.sequences = context.block->sequences();
-    args.terms.ids = terms_.ids(context);
-    args.q = context.value<const float>(operands_.value[0]) + operands_.first_column[0];
-    args.k = context.value<const float>(operands_.value[1]) + operands_.first_column[1];
-    args.v = context.value<const float>(operands_.value[2]) + operands_.first_column[2];
-    args.out = context.value<float>(y_);
-    attend(context, *kernel_, args, operands_.rows);
-  }
-
   [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
     return kernel_->scratch_bytes(max_seqlen, args_.head_size, args_.terms);
   }
@@ -306,24 +278,10 @@ class AttentionStep final : public Step {
     return attention_operations(block, operands_.rows, args_.ldo, args_.terms);
   }
 
- private:
-  Operands operands_;
-  NodeTerms terms_;
-  graph::ValueId y_;
-  const kernels::AttentionF32Kernel* kernel_;
-  kernels::AttentionArgs args_;
-};
-
-class AttentionBf16Step final : public Step {
- public:
-  AttentionBf16Step(const graph::Node& node, Lowering& lowering)
-      : operands_(node, lowering),
-        terms_(node, lowering),
-        y_(node.output),
-        stored_(lowering.dtype(node.output)),
-        kernel_(&kernels::select_attention_bf16(lowering.isas())) {
+ protected:
+  AttentionStep(const graph::Node& node, Lowering& lowering, const Kernel& kernel)
+      : operands_(node, lowering), terms_(node, lowering), y_(node.output), kernel_(&kernel) {
     const auto& attributes = node.attribute<graph::AttentionAttributes>();
-    for (int i = 0; i < 3; ++i) rounded_[i] = lowering.is_bf16(operands_.value[i]);
     args_.heads = attributes.heads;
     args_.ldo = lowering.columns(node.output);
     args_.head_size = args_.ldo / attributes.heads;
@@ -333,14 +291,64 @@ class AttentionBf16Step final : public Step {
     lowering.limit_unseen(args_.terms);
   }
 
-  void run(const StepContext& context) const noexcept override {
-    kernels::AttentionBf16Args args = args_;
+  // Without operands and output.
+  [[nodiscard]] Args args_of(const StepContext& context) const {
+    Args args = args_;
     args.cu_seqlens = context.cu_seqlens;
     args.sequences = context.block->sequences();
     args.terms.ids = terms_.ids(context);
-    args.q = operand(context, 0);
-    args.k = operand(context, 1);
-    args.v = operand(context, 2);
+    return args;
+  }
+  void attend_with(const StepContext& context, const Args& args) const {
+    attend(context, *kernel_, args, operands_.rows);
+  }
+  // Operand i (q, k, v) from its first column on.
+  template <typename T>
+  [[nodiscard]] const T* operand(const StepContext& context, int i) const {
+    return context.value<const T>(operands_.value[i]) + operands_.first_column[i];
+  }
+
+  Operands operands_;
+  NodeTerms terms_;
+  graph::ValueId y_;
+  const Kernel* kernel_;
+  Args args_;
+};
+
+class AttentionF32Step final
+    : public AttentionStep<kernels::AttentionArgs, kernels::AttentionF32Kernel> {
+ public:
+  AttentionF32Step(const graph::Node& node, Lowering& lowering)
+      : AttentionStep(node, lowering, kernels::select_attention_f32(lowering.isas())) {
+    args_.ldq = operands_.stride[0];
+    args_.ldk = operands_.stride[1];
+    args_.ldv = operands_.stride[2];
+  }
+
+  void run(const StepContext& context) const noexcept override {
+    kernels::AttentionArgs args = args_of(context);
+    args.q = operand<float>(context, 0);
+    args.k = operand<float>(context, 1);
+    args.v = operand<float>(context, 2);
+    args.out = context.value<float>(y_);
+    attend_with(context, args);
+  }
+};
+
+class AttentionBf16Step final
+    : public AttentionStep<kernels::AttentionBf16Args, kernels::AttentionBf16Kernel> {
+ public:
+  AttentionBf16Step(const graph::Node& node, Lowering& lowering)
+      : AttentionStep(node, lowering, kernels::select_attention_bf16(lowering.isas())),
+        stored_(lowering.dtype(node.output)) {
+    for (int i = 0; i < 3; ++i) rounded_[i] = lowering.is_bf16(operands_.value[i]);
+  }
+
+  void run(const StepContext& context) const noexcept override {
+    kernels::AttentionBf16Args args = args_of(context);
+    args.q = operand_of(context, 0);
+    args.k = operand_of(context, 1);
+    args.v = operand_of(context, 2);
     if (stored_ == DType::kBF16) {
       args.out_bf16 = context.value<uint16_t>(y_);
     } else if (stored_ == DType::kF16) {
@@ -348,36 +356,23 @@ class AttentionBf16Step final : public Step {
     } else {
       args.out = context.value<float>(y_);
     }
-    attend(context, *kernel_, args, operands_.rows);
-  }
-
-  [[nodiscard]] size_t scratch_bytes(int64_t /*rows*/, int64_t max_seqlen) const override {
-    return kernel_->scratch_bytes(max_seqlen, args_.head_size, args_.terms);
-  }
-  [[nodiscard]] std::string_view kernel() const override { return kernel_->name; }
-  [[nodiscard]] double operations(const Block& block) const override {
-    return attention_operations(block, operands_.rows, args_.ldo, args_.terms);
+    attend_with(context, args);
   }
 
  private:
-  [[nodiscard]] kernels::AttentionOperand operand(const StepContext& context, int i) const {
-    kernels::AttentionOperand operand;
-    operand.ld = operands_.stride[i];
+  [[nodiscard]] kernels::AttentionOperand operand_of(const StepContext& context, int i) const {
+    kernels::AttentionOperand result;
+    result.ld = operands_.stride[i];
     if (rounded_[i]) {
-      operand.bf16 = context.value<const uint16_t>(operands_.value[i]) + operands_.first_column[i];
+      result.bf16 = operand<uint16_t>(context, i);
     } else {
-      operand.f32 = context.value<const float>(operands_.value[i]) + operands_.first_column[i];
+      result.f32 = operand<float>(context, i);
     }
-    return operand;
+    return result;
   }
 
-  Operands operands_;
-  NodeTerms terms_;
-  graph::ValueId y_;
   bool rounded_[3] = {};  // q, k, v
   DType stored_;          // its output
-  const kernels::AttentionBf16Kernel* kernel_;
-  kernels::AttentionBf16Args args_;
 };
 
 }  // namespace
@@ -398,7 +393,7 @@ std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowerin
   if (lowering.arithmetic(node) == Arithmetic::kBf16) {
     return std::make_unique<AttentionBf16Step>(node, lowering);
   }
-  return std::make_unique<AttentionStep>(node, lowering);
+  return std::make_unique<AttentionF32Step>(node, lowering);
 }
 
 }  // namespace tamis::engines::cpu
