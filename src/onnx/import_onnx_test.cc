@@ -356,6 +356,22 @@ TEST(ImportOnnx, TakesTheBranchThatEveryBatchTakes) {
   expect_refused(other.model, "(Loop): this operator is not understood");
 }
 
+// Two counts of the same thing, each by moves of its own, as DeBERTa's functions compare the
+// lengths of queries and keys.
+TEST(ImportOnnx, TakesABranchBySizesThatAreEqualInEveryBatch) {
+  BranchModel same(0);
+  same.insert("is_one", make_node("Slice", {"sizes", "zero", "one"}, "sliced"));
+  same.set_integers("zero", {0});
+  same.insert("is_one", make_node("Squeeze", {"sliced", "zero"}, "counted"));
+  same.maker("is_one").inputs = {"size", "counted"};
+  EXPECT_EQ(import_onnx(same.model, "m.onnx").output, OutputKind::kSentenceEmbedding);
+  // What is equal in the probes alone does not count.
+  BranchModel doubled(0);
+  doubled.insert("is_one", make_node("Mul", {"size", "one"}, "product"));
+  doubled.maker("is_one").inputs = {"size", "product"};
+  expect_refused(doubled.model, "(If): a branch that depends on the batch");
+}
+
 TEST(ImportOnnx, RefusesBranchesThatBatchesTell) {
   expect_refused(BranchModel(0).model, "(If): a branch that depends on the batch");
   BranchModel computed(1);

@@ -213,36 +213,101 @@ std::vector<ImportValue> import_transpose(Importer&, const Step& step) {
   return {with_layout(x, x.layout.transposed(perm_of(step.op, x.layout.rank())))};
 }
 
-std::vector<ImportValue> import_shape(Importer& importer, const Step& step) {
-  const Hidden& x = movable(step, 0);
-  const auto picked = [&step](Dims sizes) {
-    const Array sized = {std::move(sizes), ElementType::kFloat, nullptr};
-    return evaluate_shape(step.op, {&sized})[0];
-  };
+namespace {
+
+SizeKind size_kind(const Layout& layout, size_t axis) {
+  if (layout.is_fixed(axis)) return SizeKind::kFixed;
+  if (layout[axis].size() != 1) return SizeKind::kOther;
+  switch (layout[axis][0].axis) {
+    case Axis::kSequence:
+      return SizeKind::kSequences;
+    case Axis::kToken:
+    case Axis::kKey:
+      return SizeKind::kTokens;
+    default:
+      return SizeKind::kOther;
+  }
+}
+
+// Kinds as numbers, so that what moves sizes moves them.
+Array numbers_of(const std::vector<SizeKind>& kinds, Dims dims) {
+  std::vector<double> numbers;
+  for (const SizeKind kind : kinds) numbers.push_back(static_cast<double>(kind));
+  return make_array(std::move(dims), ElementType::kFloat, std::move(numbers));
+}
+
+std::vector<SizeKind> kinds_of(const Array& numbers) {
+  std::vector<SizeKind> kinds;
+  for (const double number : *numbers.data) kinds.push_back(static_cast<SizeKind>(number));
+  return kinds;
+}
+
+bool moves_sizes(const Operation& op) {
+  const std::string& type = op.type();
+  if (type == "Cast") return static_cast<ElementType>(op.integer("to", 0)) != ElementType::kBool;
+  return type == "Gather" || type == "Slice" || type == "Squeeze" || type == "Unsqueeze" ||
+         type == "Identity";
+}
+
+// Sizes that the step picks out of others, with their kinds; absent: it does something else.
+ImportValue moved_sizes(const Step& step) {
+  const Known* sizes = moves_sizes(step.op) && step.has(0) ? step.inputs[0].known.get() : nullptr;
+  if (sizes == nullptr || sizes->size_kinds().empty()) return {};
+  const Array kinds = numbers_of(sizes->size_kinds(), sizes->dims());
+  Inputs inputs = {&kinds};
+  for (size_t i = 1; i < step.inputs.size(); ++i) {
+    const ImportValue& input = step.inputs[i];
+    if (!input.absent() && (input.known == nullptr || !input.known->is_constant())) return {};
+    inputs.push_back(input.absent() ? nullptr : &input.known->at(0));
+  }
+  std::vector<SizeKind> moved = kinds_of(evaluate(step.op, inputs)[0]);
   ProbeArrays arrays;
   for (size_t p = 0; p < kProbes; ++p) {
-    arrays[p] = picked(x.layout.dims(importer.probes()[p].sizes));
+    inputs[0] = &sizes->at(p);
+    arrays[p] = evaluate(step.op, inputs)[0];
   }
-  Dims fixed;
-  for (size_t i = 0; i < x.layout.rank(); ++i) fixed.push_back(x.layout.is_fixed(i) ? 1 : 0);
-  const Array flags = picked(std::move(fixed));
-  return {{std::make_shared<Known>(step.op.node().outputs[0], std::move(arrays),
-                                   std::vector<bool>(flags.data->begin(), flags.data->end())),
+  const std::string& name = step.op.node().outputs[0];
+  const bool fixed =
+      std::ranges::all_of(moved, [](SizeKind kind) { return kind == SizeKind::kFixed; });
+  if (fixed) return {std::make_shared<Known>(name, arrays[0]), nullptr};
+  return {std::make_shared<Known>(name, std::move(arrays), std::move(moved)), nullptr};
+}
+
+// Whether two sizes are equal, which two of one kind are in every batch; absent: not so, or it is
+// not known.
+ImportValue equal_sizes(const Step& step) {
+  if (step.op.type() != "Equal") return {};
+  const Known& a = step.known(0);
+  const Known& b = step.known(1);
+  if (a.size_kinds().size() != 1 || a.size_kinds() != b.size_kinds()) return {};
+  if (a.size_kinds()[0] == SizeKind::kOther) return {};
+  return {std::make_shared<Known>(step.op.node().outputs[0],
+                                  evaluate(step.op, {&a.at(0), &b.at(0)})[0]),
+          nullptr};
+}
+
+}  // namespace
+
+std::vector<ImportValue> import_shape(Importer& importer, const Step& step) {
+  const Hidden& x = movable(step, 0);
+  const auto picked = [&step](const Array& sizes) { return evaluate_shape(step.op, {&sizes})[0]; };
+  ProbeArrays arrays;
+  for (size_t p = 0; p < kProbes; ++p) {
+    arrays[p] = picked({x.layout.dims(importer.probes()[p].sizes), ElementType::kFloat, nullptr});
+  }
+  // evaluate_shape reads dims.
+  Dims kinds;
+  for (size_t i = 0; i < x.layout.rank(); ++i) {
+    kinds.push_back(static_cast<int64_t>(size_kind(x.layout, i)));
+  }
+  const Array numbers = picked({std::move(kinds), ElementType::kFloat, nullptr});
+  return {{std::make_shared<Known>(step.op.node().outputs[0], std::move(arrays), kinds_of(numbers)),
            nullptr}};
 }
 
-ImportValue gathered_sizes(const Step& step) {
-  const bool gathers = step.op.type() == "Gather" && step.has(0) && step.has(1);
-  const Known* sizes = gathers ? step.inputs[0].known.get() : nullptr;
-  const Known* indices = gathers ? step.inputs[1].known.get() : nullptr;
-  if (sizes == nullptr || sizes->fixed().empty() || !indices->is_constant()) return {};
-  const auto count = static_cast<int64_t>(sizes->fixed().size());
-  for (const int64_t index : indices->at(0).integers()) {
-    const int64_t at = index < 0 ? index + count : index;
-    if (at < 0 || at >= count || !sizes->fixed()[static_cast<size_t>(at)]) return {};
-  }
-  const Array gathered = evaluate(step.op, {&sizes->at(0), &indices->at(0)})[0];
-  return {std::make_shared<Known>(step.op.node().outputs[0], gathered), nullptr};
+ImportValue known_sizes(const Step& step) {
+  ImportValue moved = moved_sizes(step);
+  return moved.absent() ? equal_sizes(step) : moved;
 }
 
 std::vector<ImportValue> import_gather(Importer& importer, const Step& step) {

@@ -366,7 +366,7 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
                     (type == "Cast" && stored && is_float(first->type()) &&
                      is_float(static_cast<ElementType>(step.op.integer("to", 0))));
   if (same && first != nullptr) return {step.inputs[0]};
-  if (const ImportValue sizes = gathered_sizes(step); !sizes.absent()) return {sizes};
+  if (const ImportValue sizes = known_sizes(step); !sizes.absent()) return {sizes};
   if (type == "MatMul" && are_constant_rows(step)) {
     return {{product(step, *first, step.known(1), true), nullptr}};
   }

@@ -240,8 +240,9 @@ struct Heads {
 [[nodiscard]] size_t reduced_axis(const Step& step, const Hidden& x);
 /// The layout after the reduction of an axis.
 [[nodiscard]] Layout reduced_layout(const Step& step, const Layout& layout, size_t axis);
-/// Sizes that the step gathers from a shape, if they are the same in every batch; absent: others.
-[[nodiscard]] ImportValue gathered_sizes(const Step& step);
+/// Sizes that the step picks out of a shape's, or whether two are equal in every batch; absent:
+/// something else.
+[[nodiscard]] ImportValue known_sizes(const Step& step);
 /// Whether a computed value is `one` for all tokens and `zero` for padding, whatever the ids.
 [[nodiscard]] bool is_mask(const Importer& importer, const Known& known, double one, double zero);
 /// The rows once their padding is known.

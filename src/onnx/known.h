@@ -34,6 +34,14 @@ enum class IdsUse : uint8_t {
   kOther,     ///< something that the probes may not show
 };
 
+/// What a size is in every batch, not in the probes alone.
+enum class SizeKind : uint8_t {
+  kOther,
+  kFixed,      ///< the same number
+  kSequences,  ///< how many there are
+  kTokens,     ///< of each sequence, padding included
+};
+
 /// Not thread-safe: values are decoded when they are first asked for.
 class Known {
  public:
@@ -46,9 +54,9 @@ class Known {
   static Known turned(const Known& other);
   /// One value in all probes.
   Known(std::string name, Array array) : name_(std::move(name)), arrays_{std::move(array)} {}
-  /// Sizes, and which are the same in every batch.
-  Known(std::string name, ProbeArrays arrays, std::vector<bool> fixed)
-      : name_(std::move(name)), fixed_(std::move(fixed)), arrays_(arrays.begin(), arrays.end()) {}
+  /// Sizes, and what each is.
+  Known(std::string name, ProbeArrays arrays, std::vector<SizeKind> kinds)
+      : name_(std::move(name)), kinds_(std::move(kinds)), arrays_(arrays.begin(), arrays.end()) {}
   Known(std::string name, ProbeArrays arrays, IdsUse ids_use = IdsUse::kNone)
       : name_(std::move(name)), ids_use_(ids_use), arrays_(arrays.begin(), arrays.end()) {}
 
@@ -58,8 +66,8 @@ class Known {
   [[nodiscard]] ElementType type() const;
   [[nodiscard]] IdsUse ids_use() const { return ids_use_; }
   [[nodiscard]] const Array& at(size_t probe) const;
-  /// Of sizes: which of them are the same in every batch, not in the probes alone.
-  [[nodiscard]] const std::vector<bool>& fixed() const { return fixed_; }
+  /// Of sizes: what each is; empty: these are others than a shape's.
+  [[nodiscard]] const std::vector<SizeKind>& size_kinds() const { return kinds_; }
   /// In every probe.
   [[nodiscard]] std::vector<Array> all() const;
   /// The single element, if it is the same in every probe.
@@ -79,7 +87,7 @@ class Known {
   std::shared_ptr<const TensorProto> owned_;
   IdsUse ids_use_ = IdsUse::kNone;
   bool turned_ = false;
-  std::vector<bool> fixed_;
+  std::vector<SizeKind> kinds_;
   mutable std::vector<Array> arrays_;  // one, or one a probe
 };
 
