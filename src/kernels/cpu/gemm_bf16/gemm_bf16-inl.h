@@ -154,7 +154,8 @@ struct Bf16Gemm {
     Bf16Tile tile = {&args, b, nullptr, tiles > 1, begin, column};
     const Epilogue epilogue = epilogue_of(args);
     const bool full = column + kColumns <= args.n;
-    alignas(64) float sums[kMaxRows * kColumns];
+    alignas(64) float with_spare[(1 + kMaxRows) * kColumns];
+    float* const sums = with_spare + kColumns;  // a row before them is free for use
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t count = tile_rows(rows, tiles, t);
       tile.prefetch = prefetched_half(next, panel_bytes(args.k), t);

@@ -24,7 +24,7 @@ class Tiles {
     multiply_tiles<Dots>(
         registers_,
         {groups_of(args.k) * 4, a, args.lda * 2, tile.b, tile.prefetch, tile.prefetch_half}, rows,
-        sums);
+        tile.row > 0, sums);
   }
 
  private:

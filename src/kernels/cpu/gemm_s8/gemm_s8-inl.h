@@ -219,7 +219,8 @@ struct IntGemm {
                     begin, column};
     const Epilogue epilogue = epilogue_of(args);
     const bool full = column + kColumns <= args.n;
-    Sum sums[kMaxRows * kVecs];
+    Sum with_spare[(1 + kMaxRows) * kVecs];
+    Sum* const sums = with_spare + kVecs;  // a row before them is free for use
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t count = tile_rows(rows, tiles, t);
       tile.prefetch = prefetched_half(next, panel_bytes(args.k), t);

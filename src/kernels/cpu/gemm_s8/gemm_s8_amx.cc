@@ -24,7 +24,7 @@ class Tiles {
     multiply_tiles<Dots>(
         registers_,
         {quantized_row_bytes(args.k), a, args.lda, tile.b, tile.prefetch, tile.prefetch_half}, rows,
-        sums);
+        tile.row > 0, sums);
   }
 
  private:

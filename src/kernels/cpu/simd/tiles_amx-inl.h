@@ -40,6 +40,7 @@ class TileRegisters {
   TileRegisters(const TileRegisters&) = delete;
   TileRegisters& operator=(const TileRegisters&) = delete;
 
+  [[nodiscard]] int64_t rows() const { return rows_; }
   // Rows of A and of sums: 1 to 32.
   void shape(int64_t rows) {
     if (rows == rows_) return;
@@ -144,11 +145,17 @@ TAMIS_INLINE void multiply_tile_rows(const StepOperands& operands, int64_t rows,
   memory_is_used();
 }
 
-// The product of 1 to 32 rows.
+// The product of 1 to 32 rows. Tiles of a batch differ by a row (tile_rows), and a change of the
+// registers' shape takes as long as a product: where there is a row before these, it is computed
+// with them, and `sums` has room for it in front.
 template <typename Dots>
-__attribute__((noinline)) void multiply_tiles(TileRegisters& registers,
-                                              const StepOperands& operands, int64_t rows,
-                                              void* sums) {
+__attribute__((noinline)) void multiply_tiles(TileRegisters& registers, StepOperands operands,
+                                              int64_t rows, bool has_row_before, void* sums) {
+  if (has_row_before && rows + 1 == registers.rows()) {
+    operands.a -= operands.lda;
+    sums = static_cast<char*>(sums) - kGroupBytes;
+    ++rows;
+  }
   registers.shape(rows);
   if (rows > kTileRows) {
     multiply_tile_rows<Dots, true>(operands, rows, sums);
