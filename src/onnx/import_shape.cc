@@ -1,4 +1,6 @@
 // What moves hidden states around without changing them.
+#include <algorithm>
+
 #include "onnx/import_rotary.h"
 
 namespace tamis::onnx {
