@@ -14,6 +14,13 @@ if(CCACHE_PROGRAM)
       CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
 endif()
 
+# The presets of developers and sanitizers, which precompile headers, link by mold where it is: the
+# program under AddressSanitizer in one second instead of five. A release takes the compiler's own.
+find_program(TAMIS_MOLD mold)
+if(TAMIS_PRECOMPILE AND TAMIS_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
 # Which kernels there are beside the reference (KernelIsa.cmake).
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
   set(TAMIS_ARCHITECTURE x86_64)

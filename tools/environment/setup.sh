@@ -45,6 +45,7 @@ LIST
       ;;
     test) cat <<'LIST'
 clang-format        the format check
+mold                links the presets of developers and sanitizers faster
 python3-numpy       the tests of the Python package
 LIST
       ;;
