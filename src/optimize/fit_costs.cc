@@ -22,7 +22,6 @@ namespace {
 
 using graph::Graph;
 using graph::OpKind;
-using quant::CostOp;
 
 constexpr int64_t kTokens = 128;
 

@@ -69,7 +69,8 @@ INSTANTIATE_TEST_SUITE_P(Testdata, EveryCheckpoint, testing::ValuesIn(checkpoint
 
 /// A bundle of a model of testdata/retrieval, made for a task.
 std::shared_ptr<const LoadedModel> retrieval_bundle(const fs::path& folder, const std::string& name,
-                                                    tasks::TaskKind task, ModelOptions loaded) {
+                                                    tasks::TaskKind task,
+                                                    const ModelOptions& loaded) {
   OptimizeOptions options;
   options.model = on_threads(2);
   options.model.task = task;

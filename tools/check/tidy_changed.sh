@@ -38,9 +38,9 @@ for file in $files; do
 done
 [ -s "$work/files" ] || { echo "tidy: no C++ file changed since $(git rev-parse --short "$base")"; exit 0; }
 
-# The build is g++'s: clang takes its flags but for warnings and optimizations of g++ alone, and its
-# precompiled headers are not clang's.
-sed 's/-include [^ ]*cmake_pch.hxx//' "$database" >"$work/compile_commands.json"
+# The build is g++'s: clang takes its flags but for warnings and optimizations of g++ alone, some of
+# which it does not know, and its precompiled headers are not clang's.
+sed 's/-include [^ ]*cmake_pch.hxx//; s/ -fno-tree-[a-z-]*//g' "$database" >"$work/compile_commands.json"
 end=$(($(date +%s) + budget))
 xargs -P "$(nproc)" -I FILE sh -c '
   file=$1 work=$2

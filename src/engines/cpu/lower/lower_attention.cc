@@ -52,7 +52,8 @@ struct Place {
   int64_t head = 0;
   int64_t row = 0;
 
-  friend auto operator<=>(const Place&, const Place&) = default;
+  // clang-tidy 14 takes the 0 that <=> compares with for a pointer.
+  friend auto operator<=>(const Place&, const Place&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 int64_t length_of(const StepContext& context, int64_t sequence) {

@@ -122,7 +122,8 @@ double tolerance(const Problem& problem) {
   }
   const auto size = static_cast<double>(problem.head_size);
   const double score = (size + 1) * kEps * size * kLimit * kLimit / std::sqrt(size);
-  const double blocks = 1 + static_cast<double>(longest / 512);
+  const int64_t whole_blocks = longest / 512;
+  const double blocks = 1 + static_cast<double>(whole_blocks);
   return kLimit * (blocks * 2 * (2 * score + kProbability) + 2 * kBf16Eps +
                    4 * static_cast<double>(longest) * kEps);
 }

@@ -216,7 +216,8 @@ double tolerance(const Problem& problem, double p) {
   const auto size = static_cast<double>(problem.head_size);
   const double score =
       3 * (size + 3) * kEps * size * kLimit * kLimit / std::sqrt(size) + 4 * kEps * kLimit;
-  const double blocks = 1 + static_cast<double>(longest / 512);
+  const int64_t whole_blocks = longest / 512;
+  const double blocks = 1 + static_cast<double>(whole_blocks);
   return kLimit * (blocks * 2 * (2 * score + p) + (4 + 4 * static_cast<double>(longest)) * kEps);
 }
 
