@@ -16,9 +16,11 @@ endif()
 
 # The presets of developers and sanitizers, which precompile headers, link by mold where it is: the
 # program under AddressSanitizer in one second instead of five. A release takes the compiler's own.
-find_program(TAMIS_MOLD mold)
-if(TAMIS_PRECOMPILE AND TAMIS_MOLD)
-  add_link_options(-fuse-ld=mold)
+if(TAMIS_PRECOMPILE)
+  find_program(TAMIS_MOLD mold)
+  if(TAMIS_MOLD)
+    add_link_options(-fuse-ld=mold)
+  endif()
 endif()
 
 # Which kernels there are beside the reference (KernelIsa.cmake).

@@ -10,21 +10,14 @@
 namespace tamis::kernels {
 namespace {
 
-struct Bf16Dots {
-  static void top_left() { _tile_dpbf16ps(0, 4, 6); }
-  static void top_right() { _tile_dpbf16ps(1, 4, 7); }
-  static void bottom_left() { _tile_dpbf16ps(2, 5, 6); }
-  static void bottom_right() { _tile_dpbf16ps(3, 5, 7); }
-};
-
 // Words [rows, words] times packed words [words, 32]; words a multiple of 16.
 TAMIS_INLINE void multiply_words(int64_t words, const char* a, int64_t lda, const char* b,
                                  int64_t rows, Vec* out) {
   const StepOperands operands = {words * kWordBytes, a, lda, b, nullptr, false};
   if (rows > kTileRows) {
-    multiply_tile_rows<Bf16Dots, true>(operands, 0, out);
+    multiply_tile_rows<Bf16Dots, true>(operands, rows, out);
   } else {
-    multiply_tile_rows<Bf16Dots, false>(operands, 0, out);
+    multiply_tile_rows<Bf16Dots, false>(operands, rows, out);
   }
 }
 

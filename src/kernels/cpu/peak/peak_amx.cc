@@ -8,10 +8,11 @@ namespace tamis::kernels {
 namespace {
 
 // Eight products an iteration, each sum met every fourth.
-template <typename Product>
-double repeat_tiles(int64_t iterations, int64_t depth, float* sink, const Product& product) {
-  alignas(64) char ones[kStepBytes] = {};
-  for (int64_t i = 0; i < kStepBytes; ++i) ones[i] = i % 2 == 0 ? 1 : 0x3f;
+template <typename Dots>
+double repeat_tiles(int64_t iterations, int64_t depth, float* sink) {
+  // Bytes above zero, and bf16 of about a half.
+  alignas(64) char operand[kTileRows * kTileBytes];
+  for (size_t i = 0; i < sizeof(operand); ++i) operand[i] = i % 2 == 0 ? 1 : 0x3f;
   alignas(64) float sums[kTileRows * kTileRows] = {};
   TileRegisters registers;
   registers.shape(2 * kTileRows);
@@ -20,13 +21,18 @@ double repeat_tiles(int64_t iterations, int64_t depth, float* sink, const Produc
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-  _tile_loadd(4, ones, kTileBytes);
-  _tile_loadd(5, ones, kTileBytes);
-  _tile_loadd(6, ones, kTileBytes);
-  _tile_loadd(7, ones, kTileBytes);
+  _tile_loadd(4, operand, kTileBytes);
+  _tile_loadd(5, operand, kTileBytes);
+  _tile_loadd(6, operand, kTileBytes);
+  _tile_loadd(7, operand, kTileBytes);
   for (int64_t i = 0; i < iterations; ++i) {
-    product();
-    product();
+#pragma GCC unroll 2
+    for (int twice = 0; twice < 2; ++twice) {
+      Dots::top_left();
+      Dots::top_right();
+      Dots::bottom_left();
+      Dots::bottom_right();
+    }
   }
   _tile_stored(0, sums, kTileBytes);
   memory_is_used();
@@ -38,21 +44,11 @@ double repeat_tiles(int64_t iterations, int64_t depth, float* sink, const Produc
 }  // namespace
 
 double peak_int8_amx(int64_t iterations, float* sink) {
-  return repeat_tiles(iterations, kTileBytes, sink, [] {
-    _tile_dpbusd(0, 4, 6);
-    _tile_dpbusd(1, 4, 7);
-    _tile_dpbusd(2, 5, 6);
-    _tile_dpbusd(3, 5, 7);
-  });
+  return repeat_tiles<ByteDots>(iterations, kTileBytes, sink);
 }
 
 double peak_bf16_amx(int64_t iterations, float* sink) {
-  return repeat_tiles(iterations, kTileBytes / 2, sink, [] {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  });
+  return repeat_tiles<Bf16Dots>(iterations, kTileBytes / 2, sink);
 }
 
 }  // namespace tamis::kernels

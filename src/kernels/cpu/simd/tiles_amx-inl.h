@@ -75,7 +75,21 @@ class TileRegisters {
   int64_t rows_ = 0;
 };
 
-// One step: sums += A B. Dots: the four products, top and bottom rows by left and right columns.
+// The four products of a step, top and bottom rows by left and right columns.
+struct ByteDots {
+  static void top_left() { _tile_dpbusd(0, 4, 6); }
+  static void top_right() { _tile_dpbusd(1, 4, 7); }
+  static void bottom_left() { _tile_dpbusd(2, 5, 6); }
+  static void bottom_right() { _tile_dpbusd(3, 5, 7); }
+};
+struct Bf16Dots {
+  static void top_left() { _tile_dpbf16ps(0, 4, 6); }
+  static void top_right() { _tile_dpbf16ps(1, 4, 7); }
+  static void bottom_left() { _tile_dpbf16ps(2, 5, 6); }
+  static void bottom_right() { _tile_dpbf16ps(3, 5, 7); }
+};
+
+// One step: sums += A B.
 template <typename Dots, bool kBottom>
 TAMIS_INLINE void tile_step(const char* a, int64_t lda, const char* b) {
   _tile_loadd(6, b, kGroupBytes);
@@ -163,6 +177,25 @@ __attribute__((noinline)) void multiply_tiles(TileRegisters& registers, StepOper
     multiply_tile_rows<Dots, false>(operands, rows, sums);
   }
 }
+
+// Runs tiles of a GEMM; one object a call of its run().
+template <typename Dots>
+class GemmTiles {
+ public:
+  template <typename Tile, typename Sum>
+  void operator()(const Tile& tile, int64_t rows, Sum* sums) {
+    const auto& args = *tile.args;
+    constexpr int64_t kSize = sizeof(*args.a);
+    multiply_tiles<Dots>(
+        registers_,
+        {(args.k * kSize + 3) / 4 * 4, reinterpret_cast<const char*>(args.a + tile.row * args.lda),
+         args.lda * kSize, tile.b, tile.prefetch, tile.prefetch_half},
+        rows, tile.row > 0, sums);
+  }
+
+ private:
+  TileRegisters registers_;
+};
 
 }  // namespace
 }  // namespace tamis::kernels

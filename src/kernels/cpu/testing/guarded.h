@@ -46,6 +46,11 @@ class Guarded {
     return count_ == other.count_ &&
            (count_ == 0 || std::memcmp(data_, other.data_, count_ * sizeof(T)) == 0);
   }
+  /// Equal bytes to those of `other` from element `from` on.
+  [[nodiscard]] bool same_bits_as_part(const Guarded& other, int64_t from) const {
+    return from + size() <= other.size() &&
+           std::memcmp(data_, other.data_ + from, count_ * sizeof(T)) == 0;
+  }
 
  private:
   size_t count_;
