@@ -139,6 +139,8 @@ TEST(TritonRepository, ForTamisHoldsTheModel) {
   EXPECT_EQ(report.note, "");
   const std::string config = read_file(to / "m_inference/config.pbtxt");
   EXPECT_TRUE(has(config, "backend: \"tamis\""));
+  // Two that share the model; of another backend one (kEveryField).
+  EXPECT_TRUE(has(config, "  count: 2\n"));
   EXPECT_TRUE(has(config, "label_filename: \"labels.txt\""));
   EXPECT_EQ(read_file(to / "m_inference/labels.txt"), "negative\nneutral\npositive\n");
   EXPECT_EQ(read_file(to / "m_inference/1/graph.txt"),
