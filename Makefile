@@ -78,8 +78,9 @@ tsan: setup  ## the tests that start threads, and a server under load, under Thr
 
 tidy:  ## clang-tidy over the tree
 	@tools/environment/setup.sh build test tidy
-	cmake --preset tidy
-	cmake --build --preset tidy -- -k 0
+	cmake --preset dev
+	cmake --build --preset dev --target tamis_proto
+	tools/check/tidy.sh all dev
 
 bench: model release  ## time the real model end to end, and every kernel
 	build/release/tamis bench build/models/minilm --shape 1x16 --shape 1x128 --shape 32x128
@@ -155,4 +156,4 @@ format:  ## lay out every C++ file with clang-format
 	tools/check/check_format.sh --fix
 
 clean:  ## remove what was built (build/models and build/clients stay)
-	rm -rf build/dev build/release build/server build/bench build/asan build/tsan build/fuzz build/tidy
+	rm -rf build/dev build/release build/server build/bench build/asan build/tsan build/fuzz

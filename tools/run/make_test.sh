@@ -34,7 +34,7 @@ if [ "$preset" != asan ]; then
   else
     cmake --preset asan -DTAMIS_UBSAN_IN_TESTS=OFF
     if tools/environment/setup.sh tidy; then
-      tools/check/tidy_changed.sh asan || status=$?
+      tools/check/tidy.sh changed asan || status=$?
     else
       echo "test: there is no clang-tidy; what changed is not looked at" >&2
     fi
