@@ -109,7 +109,7 @@ ort:  ## fetch ONNX Runtime's shared library (20 MB) and hold the engine onnxrun
 	  build/dev/src/engines/onnxruntime/engines_onnxruntime_test && \
 	  build/dev/src/model/model_test --gtest_filter='*OpaqueModel*:*OnnxRuntime*'
 
-triton:  ## fetch a tritonserver (100 MB) and ONNX Runtime, and hold the backend and exported repositories in it
+triton: model  ## fetch a tritonserver (100 MB) and ONNX Runtime, and hold the backend and exported repositories in it
 	@tools/environment/setup.sh build test
 	cmake --preset dev
 	cmake --build --preset dev --target tamis triton_tamis triton_onnxruntime

@@ -152,11 +152,12 @@ class TamisBackendTest(unittest.TestCase):
 
 
 class BatchingTest(unittest.TestCase):
-    """Without a cache every request reaches the model."""
+    """Without a cache every request reaches the model: a real one, which takes longer to run than its
+    clients to ask."""
 
     def test_32_clients_are_batched(self):
         folder = common.Folder()
-        model = os.environ.get("TAMIS_MODEL") or common.testdata("bert-base")
+        model = os.environ.get("TAMIS_MODEL") or common.SOURCE / "build/models/minilm"
         server = common.Server([folder.export(model, "m")])
         try:
             client = server.http()
