@@ -57,8 +57,17 @@ esac
 [ -s "$work/files" ] || { echo "tidy: no C++ file in $since"; exit 0; }
 
 # The build is g++'s: clang takes its flags but for warnings and optimizations of g++ alone, some of
-# which it does not know, and its precompiled headers are not clang's.
-sed 's/-include [^ ]*cmake_pch.hxx//; s/ -fno-tree-[a-z-]*//g' "$database" >"$work/compile_commands.json"
+# which it does not know, and its precompiled headers are not clang's. A file that several programs
+# compile is read once.
+python3 - "$database" "$work/compile_commands.json" <<'END'
+import json, re, sys
+with open(sys.argv[1], encoding="utf-8") as file:
+    commands = {row["file"]: row for row in json.load(file)}
+for row in commands.values():
+    row["command"] = re.sub(r"-include \S*cmake_pch\.hxx| -fno-tree-[a-z-]*", "", row["command"])
+with open(sys.argv[2], "w", encoding="utf-8") as file:
+    json.dump(list(commands.values()), file)
+END
 end=$(($(date +%s) + budget))
 xargs -P "$(nproc)" -I FILE sh -c '
   file=$1 work=$2 shallow=$4
