@@ -74,7 +74,7 @@ void write_steps(TextProtoWriter& out, const std::vector<TritonStep>& steps) {
 
 // What a model that is run by a backend has, and an ensemble has not.
 void write_execution(TextProtoWriter& out, const TritonConfig& config) {
-  // Tamis reads the texts of one batch while another is run; its instances share one copy of the model.
+  // Tamis reads the texts of one batch while another is run; its instances share one model.
   out.begin("instance_group").number("count", config.backend == "tamis" ? 2 : 1);
   out.word("kind", config.on_cards ? "KIND_GPU" : "KIND_CPU").end();
   write_batcher(out, config);
