@@ -22,7 +22,8 @@ function(tamis_test_flags target)
 endfunction()
 
 # tamis_test_binary(NAME SOURCES file... [LIBRARIES target...]): a GoogleTest binary that finds the
-# committed data (TAMIS_TESTDATA) and what was fetched (tests/support/test_paths.h).
+# committed data (TAMIS_TESTDATA; what is committed as archives: TAMIS_UNPACKED_TESTDATA) and what was
+# fetched (tests/support/test_paths.h).
 function(tamis_test_binary name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -35,5 +36,6 @@ function(tamis_test_binary name)
   tamis_test_flags(${name})
   tamis_precompiled(${name} tamis_test_pch)
   target_compile_definitions(${name} PRIVATE TAMIS_TESTDATA="${CMAKE_SOURCE_DIR}/testdata"
+                                             TAMIS_UNPACKED_TESTDATA="${TAMIS_UNPACKED_TESTDATA}"
                                              TAMIS_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")
 endfunction()

@@ -326,7 +326,7 @@ TEST(OnnxModel, RefusesAConfigThatContradicts) {
 TEST(OnnxModel, TakesTheLongestTextOfItsFamily) {
   const TempFolder folder;
   const fs::path file = folder.path() / "model.onnx";
-  fs::copy_file(testdata("onnx/llama-base-dynamo-op23-sdpa.onnx"), file);
+  fs::copy_file(TAMIS_UNPACKED_TESTDATA "/onnx/llama-base-dynamo-op23-sdpa.onnx", file);
   std::string text = read_file(testdata("models/nomic_bert-base") / "config.json");
   folder.write("config.json", text);
   EXPECT_EQ(read_onnx_model(file, folder.path(), {}).built.max_positions, 40);

@@ -67,7 +67,7 @@ inline NodeProto make_node(std::string op, std::vector<std::string> inputs, std:
 /// for tests to change.
 struct EditableModel {
   explicit EditableModel(const std::string& file = "bert-cls-dynamo-op18-eager-tf524.onnx")
-      : model(read_onnx(std::filesystem::path(TAMIS_TESTDATA) / "onnx" / file)) {}
+      : model(read_onnx(std::filesystem::path(TAMIS_UNPACKED_TESTDATA) / "onnx" / file)) {}
 
   /// The node that makes the value; the test ends if there is none.
   NodeProto& maker(std::string_view value) {

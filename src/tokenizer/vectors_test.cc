@@ -26,7 +26,9 @@ std::string read_all(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-std::filesystem::path root() { return std::filesystem::path(TAMIS_TESTDATA) / "tokenizer"; }
+std::filesystem::path root() {
+  return std::filesystem::path(TAMIS_UNPACKED_TESTDATA) / "tokenizer";
+}
 
 // The JSON strings of lines.jsonl and, behind them, the repeated ones that it gives as rules.
 std::vector<std::string> read_lines() {

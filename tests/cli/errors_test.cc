@@ -209,7 +209,7 @@ TEST(CliErrors, TextsWithoutTheTokenThatAnswers) {
 TEST(CliErrors, PicklesThatAreMoreThanTensors) {
   const TempFolder folder;
   int tried = 0;
-  for (const auto& entry : fs::directory_iterator(testdata("hostile/bin"))) {
+  for (const auto& entry : fs::directory_iterator(TAMIS_UNPACKED_TESTDATA "/hostile/bin")) {
     if (entry.path().extension() != ".bin") continue;
     const fs::path model = folder.copy("models/bert-sequence-classification");
     fs::remove(model / "model.safetensors");

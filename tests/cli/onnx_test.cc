@@ -173,7 +173,8 @@ TEST(CliOnnx, WritesForTensorRtAndChecksIt) {
   EXPECT_EQ(check.status, 0);
   EXPECT_EQ(check.out, "no rule of TensorRT's is broken\n");
   const Outcome other =
-      tamis({"inspect", testdata("onnx/bert-cls-op14-tf437-fusedq.onnx"), "--check", "trt"});
+      tamis({"inspect", TAMIS_UNPACKED_TESTDATA "/onnx/bert-cls-op14-tf437-fusedq.onnx", "--check",
+             "trt"});
   EXPECT_EQ(other.status, 1);
   EXPECT_NE(other.out.find("error operator"), std::string::npos) << other.out;
   EXPECT_EQ(tamis({"inspect", kClassifier, "--check", "trt"}).status, 2);

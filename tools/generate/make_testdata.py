@@ -129,11 +129,12 @@ def make_retrieval(pattern: str) -> None:
 def make_hostile() -> None:
     """Bad .bin files."""
     import hostile
+    import packed
 
-    folder = ROOT / "hostile" / "bin"
-    shutil.rmtree(folder, ignore_errors=True)
-    hostile.build(folder)
-    print(folder.relative_to(ROOT.parent))
+    with packed.edited(ROOT / "hostile" / "packed.tar.xz") as folder:
+        shutil.rmtree(folder / "bin", ignore_errors=True)
+        hostile.build(folder / "bin")
+    print("testdata/hostile/bin")
 
 
 def make_minilm(model: Path) -> None:
@@ -153,9 +154,11 @@ def make_metrics() -> None:
 
 def make_tokenizer(pattern: str) -> None:
     """Small tokenizers and what they answer for hostile text."""
+    import packed
     import tokenizer_vectors
 
-    tokenizer_vectors.write(ROOT / "tokenizer", pattern)
+    with packed.edited(ROOT / "tokenizer" / "packed.tar.xz") as folder:
+        tokenizer_vectors.write(folder, pattern)
 
 
 def make_tokenizer_classes() -> None:

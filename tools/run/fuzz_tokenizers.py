@@ -9,8 +9,8 @@ testdata/tokenizer-classes, each vocabulary under each of its classes with and w
 tokenizer.json, and transformers loads them.
 
 Example:
-    tools/run/fuzz_tokenizers.py build/release/tamis testdata/tokenizer --texts 100000 --seed 7
-    tools/run/fuzz_tokenizers.py build/release/tamis testdata/tokenizer --documents 100 --texts 40
+    tools/run/fuzz_tokenizers.py build/release/tamis build/release/testdata/tokenizer --texts 100000 --seed 7
+    tools/run/fuzz_tokenizers.py build/release/tamis build/release/testdata/tokenizer --documents 100 --texts 40
     tools/run/fuzz_tokenizers.py build/release/tamis --classes --texts 100000
 """
 

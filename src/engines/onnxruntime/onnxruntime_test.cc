@@ -255,7 +255,7 @@ TEST(OrtLibrary, IsNamedByTheEnvironment) {
 // The committed file in the real library: finite rows, the same alone and beside a longer sequence.
 TEST(OnnxRuntime, RunsAFileInTheRealLibrary) {
   TAMIS_REQUIRE_ORT();
-  const std::string file = TAMIS_TESTDATA "/onnx/bert-cls-dynamo-op18-eager-tf524.onnx";
+  const std::string file = TAMIS_UNPACKED_TESTDATA "/onnx/bert-cls-dynamo-op18-eager-tf524.onnx";
   const auto engine = make({file, {{{"logits", RowUnit::kSequence, 3}, {"logits"}}}, {}},
                            options_of(test::ort_library().c_str()));
   const engine::BatchBuilder builder = ragged_batch();

@@ -26,7 +26,8 @@ std::optional<Error> error_of(const std::filesystem::path& path) {
 }
 
 TEST(HostileBin, IsRefusedWithAWord) {
-  const std::filesystem::path folder = std::filesystem::path(TAMIS_TESTDATA) / "hostile" / "bin";
+  const std::filesystem::path folder =
+      std::filesystem::path(TAMIS_UNPACKED_TESTDATA) / "hostile" / "bin";
   const std::string list = read_file(folder / "cases.json");
   const JsonDocument document = JsonDocument::parse(list, "cases.json");
   const JsonView cases = document.root().get("cases");

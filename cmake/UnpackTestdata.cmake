@@ -1,0 +1,21 @@
+# Folders of testdata that are committed as one archive (tools/generate/testdata/packed.py), unpacked
+# where tests and fuzz targets find them: TAMIS_UNPACKED_TESTDATA.
+set(TAMIS_UNPACKED_TESTDATA ${CMAKE_BINARY_DIR}/testdata)
+
+function(tamis_unpack_testdata)
+  foreach(name ${ARGN})
+    set(archive ${CMAKE_SOURCE_DIR}/testdata/${name}/packed.tar.xz)
+    set(folder ${TAMIS_UNPACKED_TESTDATA}/${name})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${archive})
+    file(SHA256 ${archive} hash)
+    set(unpacked "")
+    if(EXISTS ${folder}.sha256)
+      file(READ ${folder}.sha256 unpacked)
+    endif()
+    if(NOT hash STREQUAL unpacked)
+      file(REMOVE_RECURSE ${folder})
+      file(ARCHIVE_EXTRACT INPUT ${archive} DESTINATION ${folder})
+      file(WRITE ${folder}.sha256 ${hash})
+    endif()
+  endforeach()
+endfunction()
