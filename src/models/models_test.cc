@@ -9,9 +9,9 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "models/test_util.h"
+#include "tests/support/gzip_file.h"
 
 namespace tamis::models {
 namespace {
@@ -58,9 +58,9 @@ std::string type_of_output(const BuiltModel& model, std::string_view name) {
   return "absent";
 }
 
-// From golden.json's "head".
+// From golden.json.gz's "head".
 HeadKind recorded_head(const std::string& name) {
-  const std::string text = read_file(testdata_model(name) / "golden.json");
+  const std::string text = test::read_gzip(testdata_model(name) / "golden.json.gz");
   const JsonDocument golden = JsonDocument::parse(text, name);
   const std::string_view head = golden.root().get("head").as_string("head");
   if (head == "base") return HeadKind::kEmbedding;

@@ -11,9 +11,9 @@
 #include <map>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "tests/cli/tamis_program.h"
+#include "tests/support/gzip_file.h"
 
 namespace tamis::cli_test {
 namespace {
@@ -232,7 +232,7 @@ class CliPipelines : public testing::TestWithParam<std::string> {};
 
 TEST_P(CliPipelines, AnswerAsRecorded) {
   const std::string folder = testdata("models/" + GetParam());
-  const Parsed recorded(read_file(folder + "/pipelines.json"), "pipelines.json");
+  const Parsed recorded(test::read_gzip(folder + "/pipelines.json.gz"), "pipelines.json");
   const auto found = kTasks.find(recorded.root().get("task").as_string("task"));
   if (found == kTasks.end()) GTEST_SKIP() << "another test's task";
   const Task& task = found->second;
@@ -259,7 +259,7 @@ TEST_P(CliPipelines, AnswerAsRecorded) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Recorded, CliPipelines,
-                         testing::ValuesIn(folders_with("models", "pipelines.json")), test_name);
+                         testing::ValuesIn(folders_with("models", "pipelines.json.gz")), test_name);
 
 class CliEmbed : public testing::TestWithParam<std::string> {};
 
@@ -273,7 +273,7 @@ std::vector<std::string> embed_flags(JsonView row) {
 
 TEST_P(CliEmbed, EmbedsAsRecorded) {
   const std::string folder = testdata("sentence-transformers/" + GetParam());
-  const Parsed recorded(read_file(folder + "/golden.json"), "golden.json");
+  const Parsed recorded(test::read_gzip(folder + "/golden.json.gz"), "golden.json");
   const JsonView cases = recorded.root().get("cases");
   std::map<std::vector<std::string>, std::vector<JsonView>> groups;
   for (size_t i = 0; i < cases.size(); ++i) {
@@ -307,7 +307,7 @@ TEST_P(CliEmbed, EmbedsAsRecorded) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Recorded, CliEmbed,
-                         testing::ValuesIn(folders_with("sentence-transformers", "golden.json")),
+                         testing::ValuesIn(folders_with("sentence-transformers", "golden.json.gz")),
                          test_name);
 
 }  // namespace

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "model/loaded_model.h"
+#include "tests/support/gzip_file.h"
 
 namespace tamis {
 namespace {
@@ -59,8 +59,8 @@ class Embeddings : public testing::TestWithParam<std::string> {};
 
 TEST_P(Embeddings, AreAsRecorded) {
   const auto folder = std::filesystem::path(kRoot) / GetParam();
-  const std::string source = (folder / "golden.json").string();
-  const std::string text = read_file(source);
+  const std::string source = (folder / "golden.json.gz").string();
+  const std::string text = test::read_gzip(source);
   const JsonDocument document = JsonDocument::parse(text, source);
   const JsonView cases = document.root().get("cases");
   ASSERT_GT(cases.size(), 0U);
@@ -78,7 +78,7 @@ TEST_P(Embeddings, AreAsRecorded) {
 std::vector<std::string> folders() {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(kRoot)) {
-    if (std::filesystem::exists(entry.path() / "golden.json")) {
+    if (std::filesystem::exists(entry.path() / "golden.json.gz")) {
       names.push_back(entry.path().filename().string());
     }
   }

@@ -6,9 +6,9 @@
 #include <limits>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "engine/batch_builder.h"
+#include "tests/support/gzip_file.h"
 
 namespace tamis::golden {
 
@@ -82,8 +82,8 @@ std::shared_ptr<const engine::Engine> engine_of(const Subject& subject, ThreadPo
 }  // namespace
 
 Golden read_golden(const fs::path& folder) {
-  const std::string source = (folder / "golden.json").string();
-  const std::string text = read_file(source);
+  const std::string source = (folder / "golden.json.gz").string();
+  const std::string text = test::read_gzip(source);
   const JsonDocument document = JsonDocument::parse(text, source);
   const JsonView root = document.root();
   Golden golden;
@@ -108,7 +108,7 @@ std::vector<std::string> golden_folders(const std::string& root) {
   const fs::path testdata = TAMIS_TESTDATA;
   std::vector<std::string> folders;
   for (const auto& entry : fs::recursive_directory_iterator(testdata / root)) {
-    if (entry.path().filename() != "golden.json") continue;
+    if (entry.path().filename() != "golden.json.gz") continue;
     folders.push_back(entry.path().parent_path().lexically_relative(testdata).string());
   }
   std::sort(folders.begin(), folders.end());

@@ -1,7 +1,7 @@
 // Recorded answers, and runs of a graph to hold against them.
 //
-// Is: golden.json (schema in testdata/README.md) as structs, packing, running, tolerances. Is not:
-// for library code. May use: models, engine, passes.
+// Is: golden.json.gz (schema in testdata/README.md) as structs, packing, running, tolerances. Is
+// not: for library code. May use: models, engine, passes.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +43,7 @@ struct Golden {
 /// Throws Error as reading and parsing do.
 [[nodiscard]] Golden read_golden(const std::filesystem::path& folder);
 
-/// Folders below testdata/<root> with a golden.json, relative to testdata, sorted.
+/// Folders below testdata/<root> with a golden.json.gz, relative to testdata, sorted.
 [[nodiscard]] std::vector<std::string> golden_folders(const std::string& root);
 
 /// The kernel sets that this CPU has, least first; of those that differ in float32.

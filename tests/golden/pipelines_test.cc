@@ -1,5 +1,5 @@
 // Text in, answer out: a loaded model's tokenizer, engine and tasks against what Hugging Face's
-// pipelines recorded for the tiny checkpoints (testdata/README.md, pipelines.json).
+// pipelines recorded for the tiny checkpoints (testdata/README.md, pipelines.json.gz).
 //
 // Labels, words, tokens and offsets are equal; scores lie within 1e-5: they are probabilities (or
 // raw logits of size 10 at most) of float32 models of two layers, whose logits differ by a few
@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "model/loaded_model.h"
+#include "tests/support/gzip_file.h"
 
 namespace tamis {
 namespace {
@@ -203,7 +204,7 @@ class Pipelines : public testing::TestWithParam<std::string> {};
 
 /// Asks the model in `folder` all that the file recorded.
 void check_recorded(const std::filesystem::path& folder, const std::filesystem::path& file) {
-  const std::string text = read_file(file.string());
+  const std::string text = test::read_gzip(file);
   const JsonDocument document = JsonDocument::parse(text, file.string());
   const JsonView root = document.root();
   const auto check = kChecks.find(root.get("task").as_string("task"));
@@ -224,13 +225,13 @@ std::filesystem::path folder_of(const std::string& name) {
 }
 
 TEST_P(Pipelines, AnswerAsRecorded) {
-  check_recorded(folder_of(GetParam()), folder_of(GetParam()) / "pipelines.json");
+  check_recorded(folder_of(GetParam()), folder_of(GetParam()) / "pipelines.json.gz");
 }
 
 // sentence-transformers' CrossEncoder over the scores of two next words.
 TEST(NextWordReranker, AnswersAsRecorded) {
   const std::filesystem::path folder = TAMIS_TESTDATA "/sentence-transformers/qwen3-reranker";
-  check_recorded(folder, folder / "pipelines.json");
+  check_recorded(folder, folder / "pipelines.json.gz");
 }
 
 class PaddingLeft : public testing::TestWithParam<std::string> {};
@@ -244,7 +245,7 @@ TEST_P(PaddingLeft, AnswersAsRecorded) {
   std::string config = read_file((folder / "tokenizer_config.json").string());
   config.insert(config.find('{') + 1, "\"padding_side\": \"left\",");
   write_file((copy / "tokenizer_config.json").string(), config);
-  check_recorded(copy, folder / "padding-left.json");
+  check_recorded(copy, folder / "padding-left.json.gz");
   std::filesystem::remove_all(copy);
 }
 
@@ -261,8 +262,8 @@ class ZeroShot : public testing::TestWithParam<std::string> {};
 // The weights of a classifier whose classes are called as an NLI model's.
 TEST_P(ZeroShot, AnswersAsRecorded) {
   const auto folder = folder_of(GetParam());
-  const std::string text = read_file((folder / "zero-shot.json").string());
-  const JsonDocument document = JsonDocument::parse(text, "zero-shot.json");
+  const std::string text = test::read_gzip(folder / "zero-shot.json.gz");
+  const JsonDocument document = JsonDocument::parse(text, "zero-shot.json.gz");
   const auto loaded = api::LoadedModel::load(api::resolve_model(folder.string()), {});
   tasks::TaskModel model = loaded->task_model();
   model.labels = texts_of(document.root().get("id2label"));
@@ -294,11 +295,11 @@ std::string folder_name(const testing::TestParamInfo<std::string>& row) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Recorded, ZeroShot, testing::ValuesIn(folders("zero-shot.json")),
+INSTANTIATE_TEST_SUITE_P(Recorded, ZeroShot, testing::ValuesIn(folders("zero-shot.json.gz")),
                          folder_name);
-INSTANTIATE_TEST_SUITE_P(Recorded, PaddingLeft, testing::ValuesIn(folders("padding-left.json")),
+INSTANTIATE_TEST_SUITE_P(Recorded, PaddingLeft, testing::ValuesIn(folders("padding-left.json.gz")),
                          folder_name);
-INSTANTIATE_TEST_SUITE_P(Recorded, Pipelines, testing::ValuesIn(folders("pipelines.json")),
+INSTANTIATE_TEST_SUITE_P(Recorded, Pipelines, testing::ValuesIn(folders("pipelines.json.gz")),
                          folder_name);
 
 }  // namespace

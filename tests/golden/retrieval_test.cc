@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "math/agreement.h"
 #include "model/loaded_model.h"
+#include "tests/support/gzip_file.h"
 
 namespace tamis {
 namespace {
@@ -84,12 +84,12 @@ void expect_vectors(const EmbedMultiResult& found, JsonView rows) {
   }
 }
 
-/// A folder's golden.json.
+/// A folder's golden.json.gz.
 class Golden {
  public:
   explicit Golden(const std::string& folder)
-      : source_((kRoot / folder / "golden.json").string()),
-        document_(JsonDocument::parse(read_file(source_), source_)) {}
+      : source_((kRoot / folder / "golden.json.gz").string()),
+        document_(JsonDocument::parse(test::read_gzip(source_), source_)) {}
 
   [[nodiscard]] JsonView root() const { return document_.root(); }
   [[nodiscard]] JsonView cases() const { return root().get("cases"); }

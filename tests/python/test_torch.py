@@ -7,6 +7,7 @@ TAMIS_SHARED, if it is set, adds a trained classifier.
 """
 
 import copy
+import gzip
 import json
 import math
 import os
@@ -66,8 +67,8 @@ def without_cache(model):
 
 
 def batches(name):
-    """Token ids of golden.json, a text at a time."""
-    golden = json.loads((folder_of(name) / "golden.json").read_text())
+    """Token ids of golden.json.gz, a text at a time."""
+    golden = json.loads(gzip.decompress((folder_of(name) / "golden.json.gz").read_bytes()))
     found = []
     for case in golden["cases"]:
         if not case["input_ids"]:
@@ -87,7 +88,7 @@ def names_of_tamis(folder):
 
 def copy_tokenizer(name, folder):
     for path in folder_of(name).iterdir():
-        made_by_save = ("model.safetensors", "config.json", "golden.json", "pipelines.json")
+        made_by_save = ("model.safetensors", "config.json", "golden.json.gz", "pipelines.json.gz")
         if path.name not in made_by_save:
             shutil.copy(path, folder)
 

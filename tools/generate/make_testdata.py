@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2] / "testdata"
 
 
 def make_models(pattern: str) -> None:
-    """The tiny checkpoints and their golden.json."""
+    """The tiny checkpoints and their golden.json.gz."""
     import checkpoints
     import golden
 
@@ -63,7 +63,7 @@ def make_relative_keys(pattern: str) -> None:
 
 
 def make_pipelines(pattern: str) -> None:
-    """pipelines.json beside the checkpoints. Transformers 5 has no question-answering pipeline:
+    """pipelines.json.gz beside the checkpoints. Transformers 5 has no question-answering pipeline:
     with it everything else is recorded, with transformers 4 only question answering."""
     import checkpoints
     import pipelines
@@ -71,11 +71,11 @@ def make_pipelines(pattern: str) -> None:
     for spec in checkpoints.specs():
         folder = ROOT / "models" / spec.name
         if fnmatch.fnmatch(spec.name, pattern) and pipelines.record(spec, folder):
-            print((folder / "pipelines.json").relative_to(ROOT.parent))
+            print((folder / "pipelines.json.gz").relative_to(ROOT.parent))
 
 
 def make_variants(pattern: str) -> None:
-    """Other spellings of checkpoints, with golden.json."""
+    """Other spellings of checkpoints, with golden.json.gz."""
     import variants
 
     for name, build in variants.all_variants().items():
@@ -88,7 +88,7 @@ def make_variants(pattern: str) -> None:
 
 
 def make_sentence(pattern: str) -> None:
-    """sentence-transformers folders and their golden.json."""
+    """sentence-transformers folders and their golden.json.gz."""
     import sentence
 
     for name in sentence.FOLDERS:
@@ -103,7 +103,7 @@ def make_sentence(pattern: str) -> None:
 
 
 def make_rerankers(pattern: str) -> None:
-    """CrossEncoders over the scores of next words, and their pipelines.json."""
+    """CrossEncoders over the scores of next words, and their pipelines.json.gz."""
     import decoder_folders
 
     folder = ROOT / "sentence-transformers" / "qwen3-reranker"
@@ -114,7 +114,7 @@ def make_rerankers(pattern: str) -> None:
 
 
 def make_retrieval(pattern: str) -> None:
-    """Folders of sparse and multi-vector models and their golden.json."""
+    """Folders of sparse and multi-vector models and their golden.json.gz."""
     import retrieval
 
     for name in retrieval.FOLDERS:
@@ -141,7 +141,7 @@ def make_minilm(model: Path) -> None:
     """Embeddings of the real MiniLM."""
     import minilm
 
-    minilm.record(model, ROOT / "minilm" / "golden.json")
+    minilm.record(model, ROOT / "minilm" / "golden.json.gz")
 
 
 def make_metrics() -> None:

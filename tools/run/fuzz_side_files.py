@@ -156,7 +156,7 @@ def make_folder(rng, folder, models, kinds):
     source = models / name
     folder.mkdir()
     for file in source.iterdir():
-        if file.suffix in (".json", ".txt", ".model") and file.name != "golden.json":
+        if file.suffix in (".json", ".txt", ".model"):
             shutil.copy(file, folder / file.name)
     read = lambda file: json.loads((folder / file).read_text(encoding="utf-8"))  # noqa: E731
     write = lambda file, value: (folder / file).write_text(json.dumps(value), encoding="utf-8")  # noqa: E731

@@ -4,10 +4,11 @@
 Usage: build/clients/bin/python tools/run/interop_onnx.py [TAMIS]   (default build/release/tamis)
 
 Each checkpoint of testdata/models is exported; the file must pass onnx.checker with full shape
-inference, and ONNX Runtime without optimizations must answer the cases of golden.json, alone and as
+inference, and ONNX Runtime without optimizations must answer the cases of golden.json.gz, alone and as
 a padded batch, within TOLERANCE of what Hugging Face's model answered. In the batch ride cases that
 are cut shorter, which must be answered as alone.
 """
+import gzip
 import json
 import pathlib
 import subprocess
@@ -50,7 +51,7 @@ def feeds(session, cases):
 
 
 def answers(session, cases):
-    """Per case: one array, as golden.json has it."""
+    """Per case: one array, as golden.json.gz has it."""
     names = [item.name for item in session.get_outputs()]
     outputs = dict(zip(names, session.run(names, feeds(session, cases))))
     results = []
@@ -101,7 +102,7 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         for checkpoint in sorted((root / "testdata/models").iterdir()):
-            if not (checkpoint / "golden.json").exists():
+            if not (checkpoint / "golden.json.gz").exists():
                 continue
             out = pathlib.Path(folder) / checkpoint.name
             done = subprocess.run([tamis, "export", str(checkpoint), "--format", "onnx", "-o", str(out)],
@@ -110,7 +111,7 @@ def main():
                 failed += 1
                 print(f"{checkpoint.name:40} {done.stderr.strip()}")
                 continue
-            cases = json.loads((checkpoint / "golden.json").read_text())["cases"]
+            cases = json.loads(gzip.decompress((checkpoint / "golden.json.gz").read_bytes()))["cases"]
             most = farthest(open_session(out / "model.onnx"), cases)
             failed += not most <= TOLERANCE
             print(f"{checkpoint.name:40} {most:.1e}{'' if most <= TOLERANCE else '  TOO FAR'}")

@@ -1,5 +1,6 @@
 """What every step of the generator shares: JSON with shortest float32 numbers, seeds, versions."""
 
+import gzip
 import importlib.metadata
 import json
 from pathlib import Path
@@ -53,15 +54,17 @@ def plain(value):
 
 
 def write_json(path: Path, head: dict, cases: list[dict], limit_kb: int = 150) -> None:
-    """Writes {head..., "cases": [...]} with one case a line, so that a change shows in a diff."""
+    """Writes {head..., "cases": [...]} with one case a line, so that a change shows in a diff; compressed if
+    the name says so, without a time: equal answers give equal files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     parts = [f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]
     rows = ",\n".join(json.dumps(case, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for case in cases)
     text = "{" + ",\n".join(parts) + ',\n"cases": [\n' + rows + "\n]}\n"
     json.loads(text)
-    path.write_text(text, encoding="utf-8")
-    if limit_kb and path.stat().st_size > limit_kb * 1024:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes, the limit is {limit_kb} KiB")
+    data = text.encode()
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    if limit_kb and len(data) > limit_kb * 1024:
+        raise ValueError(f"{path}: {len(data)} bytes, the limit is {limit_kb} KiB")
 
 
 def seed_all(seed: int) -> None:

@@ -1,4 +1,4 @@
-"""golden.json: inputs and raw outputs of every checkpoint, computed one text at a time without padding."""
+"""golden.json.gz: inputs and raw outputs of every checkpoint, computed one text at a time without padding."""
 
 import json
 from pathlib import Path
@@ -97,7 +97,7 @@ def forward(model: torch.nn.Module, head: str, ids: dict[str, list[int]]) -> dic
 
 
 def record(case: dict, ids: dict, single: dict, double: dict, rows: list[int] | None) -> dict:
-    """One case as it stands in golden.json; `rows` keeps only those rows of the logits."""
+    """One case as it stands in golden.json.gz; `rows` keeps only those rows of the logits."""
     entry = {**case, **ids, "outputs": {}, "outputs_f64_maxdiff": {}}
     for key, value in single.items():
         reference = double[key]
@@ -110,7 +110,7 @@ def record(case: dict, ids: dict, single: dict, double: dict, rows: list[int] | 
 
 
 def record_folder(folder: Path, head: str, cases: list[dict] | None = None, load_from: Path | None = None) -> None:
-    """Writes folder/golden.json; weights come from load_from where folder's own files are not loadable."""
+    """Writes folder/golden.json.gz; weights come from load_from where folder's own files are not loadable."""
     family = json.loads((folder / "config.json").read_text()).get("model_type")
     type_ids = family in ("bert", "albert", "electra") or family in more_families.WITH_TYPES
     tokenizer = small_tokenizers.fast_from_folder(load_from or folder, type_ids)
@@ -126,4 +126,4 @@ def record_folder(folder: Path, head: str, cases: list[dict] | None = None, load
             rows = [i for i, token in enumerate(ids["input_ids"]) if token == tokenizer.mask_token_id] or [1]
         entries.append(record(case, ids, forward(single, head, ids), forward(double, head, ids), rows))
     head_fields = {"head": head, "max_length": tokenizer.model_max_length, "versions": common.versions()}
-    common.write_json(folder / "golden.json", head_fields, entries)
+    common.write_json(folder / "golden.json.gz", head_fields, entries)

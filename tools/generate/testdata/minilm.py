@@ -44,7 +44,7 @@ def texts() -> list[str]:
 
 
 def record(model_folder: Path, path: Path) -> None:
-    """Writes golden.json: normalised sentence embeddings, float32, one text at a time."""
+    """Writes golden.json.gz: normalised sentence embeddings, float32, one text at a time."""
     common.seed_all(0)
     options = {"attn_implementation": "eager"}
     model = SentenceTransformer(str(model_folder), device="cpu", model_kwargs=options, local_files_only=True)

@@ -1,4 +1,4 @@
-"""pipelines.json: answers of Hugging Face's pipelines and of CrossEncoder, float32, CPU, batch 1."""
+"""pipelines.json.gz: answers of Hugging Face's pipelines and of CrossEncoder, float32, CPU, batch 1."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def _pipe(task: str, spec: checkpoints.Spec, folder: Path, **options):
 def _write(folder: Path, task: str, entries: list[dict]) -> None:
     packages = common.versions()
     used = ["transformers", "tokenizers", "torch"] + (["sentence-transformers"] if task == "rerank" else [])
-    common.write_json(folder / "pipelines.json", {"task": task, "versions": {key: packages[key] for key in used}}, entries)
+    common.write_json(folder / "pipelines.json.gz", {"task": task, "versions": {key: packages[key] for key in used}}, entries)
 
 
 def token_classification(spec: checkpoints.Spec, folder: Path) -> None:
@@ -72,7 +72,7 @@ def question_answering(spec: checkpoints.Spec, folder: Path) -> None:
 
 
 def question_answering_left(spec: checkpoints.Spec, folder: Path) -> None:
-    """The same with a tokenizer that pads on the left, which puts the context first: padding-left.json."""
+    """The same with a tokenizer that pads on the left, which puts the context first: padding-left.json.gz."""
     pipe = _pipe("question-answering", spec, folder)
     pipe.tokenizer.padding_side = "left"
     calls = [(pair, {"top_k": 3}) for pair in cases.QA_SHORT]
@@ -85,7 +85,7 @@ def question_answering_left(spec: checkpoints.Spec, folder: Path) -> None:
         entries.append({"inputs": inputs, "parameters": parameters, "output": _floats(output)})
     packages = common.versions()
     versions = {key: packages[key] for key in ("transformers", "tokenizers", "torch")}
-    common.write_json(folder / "padding-left.json", {"task": "question-answering", "versions": versions}, entries)
+    common.write_json(folder / "padding-left.json.gz", {"task": "question-answering", "versions": versions}, entries)
 
 
 def text_classification(spec: checkpoints.Spec, folder: Path) -> None:
@@ -103,7 +103,7 @@ def text_classification(spec: checkpoints.Spec, folder: Path) -> None:
 
 
 def zero_shot(spec: checkpoints.Spec, folder: Path) -> None:
-    """The zero-shot pipeline over the same weights, their classes called as an NLI model's: zero-shot.json."""
+    """The zero-shot pipeline over the same weights, their classes called as an NLI model's: zero-shot.json.gz."""
     pipe = _pipe("zero-shot-classification", spec, folder)
     names = ["contradiction", "neutral", "Entailment"]
     pipe.model.config.id2label = dict(enumerate(names))
@@ -117,7 +117,7 @@ def zero_shot(spec: checkpoints.Spec, folder: Path) -> None:
         entries.append({"inputs": text, "parameters": parameters, "output": _floats(output)})
     packages = common.versions()
     versions = {key: packages[key] for key in ("transformers", "tokenizers", "torch")}
-    common.write_json(folder / "zero-shot.json", {"id2label": names, "versions": versions}, entries)
+    common.write_json(folder / "zero-shot.json.gz", {"id2label": names, "versions": versions}, entries)
 
 
 def fill_mask(spec: checkpoints.Spec, folder: Path) -> None:
@@ -165,7 +165,7 @@ RECORDERS = {
 
 
 def record(spec: checkpoints.Spec, folder: Path) -> bool:
-    """Writes folder/pipelines.json where this transformers has the pipeline; says whether it did."""
+    """Writes folder/pipelines.json.gz where this transformers has the pipeline; says whether it did."""
     has_qa = "question-answering" in transformers.pipelines.SUPPORTED_TASKS
     if spec.head not in RECORDERS or (spec.head == "question-answering") != has_qa:
         return False

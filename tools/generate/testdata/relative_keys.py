@@ -51,7 +51,7 @@ def _tokenizer(family: str) -> small_tokenizers.SmallTokenizer:
 
 
 def build(name: str, folder: Path) -> None:
-    """Makes a checkpoint folder with its golden.json."""
+    """Makes a checkpoint folder with its golden.json.gz."""
     family, head, kind, options = ROWS[name]
     spec = Spec(name, family, head, "gelu", options)
     seed = zlib.crc32(name.encode())

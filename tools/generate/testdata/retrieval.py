@@ -86,7 +86,7 @@ def record_sparse(folder: Path) -> None:
     model = SparseEncoder(str(folder), device="cpu", local_files_only=True)
     cases = [{"text": text, "query": False, "sparse": _weights(model.encode_document(text))} for text in TEXTS]
     cases.append({"text": QUERY, "query": True, "sparse": _weights(model.encode_query(QUERY))})
-    common.write_json(folder / "golden.json", {"kind": "sparse", "versions": common.versions()}, cases)
+    common.write_json(folder / "golden.json.gz", {"kind": "sparse", "versions": common.versions()}, cases)
 
 
 # ---- ColBERT ----------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def record_colbert(folder: Path) -> None:
         cases.append(_multi_case(text, query, vectors))
     ranked = model.similarity(model.encode_query([QUERY]), model.encode_document(TEXTS))[0]
     head = {"kind": "multi", "query": QUERY, "texts": TEXTS, "scores": common.shortest(ranked.numpy())}
-    common.write_json(folder / "golden.json", {**head, "versions": common.versions()}, cases)
+    common.write_json(folder / "golden.json.gz", {**head, "versions": common.versions()}, cases)
 
 
 # ---- BGE-M3 -----------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def record_bge_m3(folder: Path) -> None:
             "dense": common.shortest(torch.nn.functional.normalize(hidden[0, 0], dim=-1).numpy()),
             "sparse": {str(token): common.shortest(weight.numpy()) for token, weight in sorted(weights.items())},
         })
-    common.write_json(folder / "golden.json", {"kind": "all", "versions": common.versions()}, cases)
+    common.write_json(folder / "golden.json.gz", {"kind": "all", "versions": common.versions()}, cases)
 
 
 FOLDERS = {
@@ -254,7 +254,7 @@ FOLDERS = {
 
 
 def make(name: str, folder: Path) -> None:
-    """One folder with its golden.json."""
+    """One folder with its golden.json.gz."""
     build, record = FOLDERS[name]
     build(folder)
     _marked_weights(folder)

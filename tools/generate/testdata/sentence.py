@@ -150,7 +150,7 @@ def _resave_today(folder: Path, poolings: list[str]) -> None:
 
 
 def build(name: str, folder: Path) -> None:
-    """Makes one sentence-transformers folder without its golden.json."""
+    """Makes one sentence-transformers folder without its golden.json.gz."""
     options = FOLDERS[name]
     if "base" in options:
         options["base"](folder, f"sentence-{name}")
@@ -182,7 +182,7 @@ def _calls(options: dict) -> list[dict]:
 
 
 def record(name: str, folder: Path) -> None:
-    """Writes golden.json with what SentenceTransformer.encode answers, one text at a time."""
+    """Writes golden.json.gz with what SentenceTransformer.encode answers, one text at a time."""
     model_kwargs = {"attn_implementation": "eager", "dtype": torch.float32}
     kwargs = {"device": "cpu", "local_files_only": True, "model_kwargs": model_kwargs}
     single, double = SentenceTransformer(str(folder), **kwargs), SentenceTransformer(str(folder), **kwargs).double()
@@ -206,4 +206,4 @@ def record(name: str, folder: Path) -> None:
         })
     normalized = FOLDERS[name].get("normalize", True)
     head = {"head": "sentence", "max_length": single.max_seq_length, "normalized": normalized, "versions": common.versions()}
-    common.write_json(folder / "golden.json", head, entries)
+    common.write_json(folder / "golden.json.gz", head, entries)

@@ -1,8 +1,9 @@
 """Other spellings of checkpoints that occur on the Hub: each folder means the same as a plain one.
 
-Every folder is made from a plain checkpoint that transformers loads; golden.json is recorded from that one.
+Every folder is made from a plain checkpoint that transformers loads; golden.json.gz is recorded from that one.
 """
 
+import gzip
 import json
 import tempfile
 import zlib
@@ -195,14 +196,14 @@ def _mask(source: Path) -> str:
 
 
 def _record(folder: Path, source: Path, head: str, cases: list[dict], drop: str = "") -> None:
-    """golden.json of `folder` with the answers of the plain checkpoint in `source`."""
+    """golden.json.gz of `folder` with the answers of the plain checkpoint in `source`."""
     golden.record_folder(source, head, golden.masked_cases(_mask(source))[:2] if head == "masked-lm" else cases)
-    content = json.loads((source / "golden.json").read_text(encoding="utf-8"))
+    content = json.loads(gzip.decompress((source / "golden.json.gz").read_bytes()))
     for case in content["cases"]:
         for part in ("outputs", "outputs_f64_maxdiff"):
             case[part].pop(drop, None)
     cases = content.pop("cases")
-    common.write_json(folder / "golden.json", content, cases)
+    common.write_json(folder / "golden.json.gz", content, cases)
 
 
 def build_weights(name: str, folder: Path) -> None:
