@@ -190,15 +190,15 @@ TEST_P(Vectors, FullLines) {
 TEST_P(Vectors, EveryLine) {
   const auto every = static_cast<size_t>(cases_.root().get("every").as_int("every"));
   const std::string hashes = read_all(folder_ / "hashes.bin");
-  ASSERT_EQ(hashes.size() / 8, (all_lines().size() + every - 1) / every);
+  ASSERT_EQ(hashes.size() / 4, (all_lines().size() + every - 1) / every);
   Faults faults(GetParam());
   Encoding encoding;
-  for (size_t i = 0; i < hashes.size() / 8; ++i) {
-    uint64_t expected = 0;
-    std::memcpy(&expected, hashes.data() + 8 * i, 8);
+  for (size_t i = 0; i < hashes.size() / 4; ++i) {
+    uint32_t expected = 0;  // the upper half
+    std::memcpy(&expected, hashes.data() + 4 * i, 4);
     const std::string& text = all_lines()[i * every];
     tokenizer_.encode_into(TextInput{text}, {}, encoding);
-    if (hash_of(encoding) != expected) {
+    if (hash_of(encoding) >> 32 != expected) {
       faults.add("line " + std::to_string(i * every) + " " + escaped(text) + "\n  got " +
                  shown(encoding));
     }
