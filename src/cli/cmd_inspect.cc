@@ -93,7 +93,8 @@ void print_text(const api::LoadedModel& model) {
   std::printf("weights       %.1f MiB, %.1f MiB of them packed for this CPU\n",
               static_cast<double>(api::count_constant_bytes(model.graph())) * mib,
               static_cast<double>(engine.packed_bytes) * mib);
-  std::printf("longest input %lld tokens\n", static_cast<long long>(manifest.max_length));
+  const std::string longest = manifest.max_length == 0 ? "any number of" : cat(manifest.max_length);
+  std::printf("longest input %s tokens\n", longest.c_str());
   std::printf("hidden size   %lld, output size %lld\n",
               static_cast<long long>(manifest.hidden_size),
               static_cast<long long>(manifest.output_size));

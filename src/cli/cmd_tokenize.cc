@@ -20,16 +20,18 @@ std::string to_json(const tokenizer::Encoding& encoding) {
 }
 
 // Works on a folder that holds a tokenizer and nothing else, too.
-std::filesystem::path tokenizer_folder(const std::string& model, const CommonFlags& common) {
+tokenizer::Tokenizer load_tokenizer(const std::string& model, const CommonFlags& common) {
   const std::filesystem::path folder(model);
   std::error_code ignored;
   if (std::filesystem::is_directory(folder, ignored) &&
       !std::filesystem::exists(folder / "modules.json", ignored)) {
-    return folder;
+    return tokenizer::Tokenizer::load(folder);
   }
   const std::filesystem::path resolved = find_model(model, common, hub::Parts::kTokenizer).folder;
-  const std::filesystem::path inner = read_sentence_transformer(resolved).transformer_folder;
-  return inner.empty() ? resolved : inner;
+  const SentenceTransformerConfig sentence = read_sentence_transformer(resolved);
+  const std::filesystem::path& inner = sentence.transformer_folder;
+  return tokenizer::Tokenizer::load(inner.empty() ? resolved : inner,
+                                    {.bare = sentence.is_static()});
 }
 
 }  // namespace
@@ -56,8 +58,7 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
   common.add_to(options);
   if (!options.parse(arguments)) return 0;
 
-  const tokenizer::Tokenizer tokenizer =
-      tokenizer::Tokenizer::load(tokenizer_folder(model, common));
+  const tokenizer::Tokenizer tokenizer = load_tokenizer(model, common);
   InputReader inputs(input, std::move(texts));
   tokenizer::EncodeOptions encode;
   encode.tokens = true;

@@ -36,6 +36,7 @@ enum class ModuleKind : uint8_t {
   kPooling,
   kSplade,
   kStatic,
+  kSparseStatic,
   kRouter,
   kDense,
   kLayerNorm,
@@ -50,19 +51,13 @@ struct ModuleRow {
   ModuleKind kind;
 };
 constexpr ModuleRow kModules[] = {
-    {"Transformer", ModuleKind::kTransformer},
-    {"MLMTransformer", ModuleKind::kMlmTransformer},
-    {"Pooling", ModuleKind::kPooling},
-    {"SpladePooling", ModuleKind::kSplade},
-    {"SparseStaticEmbedding", ModuleKind::kStatic},
-    {"Router", ModuleKind::kRouter},
-    {"Asym", ModuleKind::kRouter},
-    {"MultiVectorMask", ModuleKind::kMask},
-    {"Dense", ModuleKind::kDense},
-    {"LayerNorm", ModuleKind::kLayerNorm},
-    {"Normalize", ModuleKind::kNormalize},
-    {"Dropout", ModuleKind::kDropout},
-    {"LogitScore", ModuleKind::kLogitScore},
+    {"Transformer", ModuleKind::kTransformer}, {"MLMTransformer", ModuleKind::kMlmTransformer},
+    {"Pooling", ModuleKind::kPooling},         {"SpladePooling", ModuleKind::kSplade},
+    {"StaticEmbedding", ModuleKind::kStatic},  {"SparseStaticEmbedding", ModuleKind::kSparseStatic},
+    {"Router", ModuleKind::kRouter},           {"Asym", ModuleKind::kRouter},
+    {"MultiVectorMask", ModuleKind::kMask},    {"Dense", ModuleKind::kDense},
+    {"LayerNorm", ModuleKind::kLayerNorm},     {"Normalize", ModuleKind::kNormalize},
+    {"Dropout", ModuleKind::kDropout},         {"LogitScore", ModuleKind::kLogitScore},
 };
 
 // "sentence_transformers.models.Pooling" and, since version 5.2,
@@ -74,10 +69,11 @@ ModuleKind module_kind(std::string_view type, std::string_view source) {
                       (row.kind == ModuleKind::kDense && type.starts_with("pylate."));
     if (ours && row.class_name == class_name) return row.kind;
   }
-  fail(ErrorCode::kUnsupported, source, ": module ", json_quote(type.substr(0, 200)),
-       " is not built; accepted are Transformer, MLMTransformer, Pooling, SpladePooling, Dense, "
-       "LayerNorm, MultiVectorMask, Normalize, Dropout, LogitScore and Router of "
-       "sentence_transformers, and Dense of pylate");
+  fail(
+      ErrorCode::kUnsupported, source, ": module ", json_quote(type.substr(0, 200)),
+      " is not built; accepted are Transformer, MLMTransformer, StaticEmbedding, Pooling, "
+      "SpladePooling, Dense, LayerNorm, MultiVectorMask, Normalize, Dropout, LogitScore and Router "
+      "of sentence_transformers, and Dense of pylate");
 }
 
 class ModulesReader {
@@ -120,18 +116,29 @@ class ModulesReader {
   }
 
   [[noreturn]] void misplaced(std::string_view what) const {
-    fail(ErrorCode::kUnsupported, source_, ": ", what,
-         "; accepted is one Transformer, then at most one Pooling, then any number of Dense, "
-         "LayerNorm and Normalize; or one SpladePooling; or Dense, MultiVectorMask and Normalize "
-         "for tokens; or one LogitScore; or a Router alone");
+    fail(
+        ErrorCode::kUnsupported, source_, ": ", what,
+        "; accepted is one Transformer, then at most one Pooling, then any number of Dense, "
+        "LayerNorm and Normalize; or one SpladePooling; or Dense, MultiVectorMask and Normalize "
+        "for tokens; or one LogitScore; or a Router alone; or one StaticEmbedding, then any number "
+        "of Dense, LayerNorm and Normalize");
+  }
+
+  // Whether it reads texts.
+  static bool is_first(ModuleKind kind) {
+    return kind == ModuleKind::kTransformer || kind == ModuleKind::kMlmTransformer ||
+           kind == ModuleKind::kStatic;
   }
 
   void add(ModuleKind kind, std::string_view path, size_t index) {
-    const bool first = kind == ModuleKind::kTransformer || kind == ModuleKind::kMlmTransformer;
-    if (first != (index == 0)) {
+    if (is_first(kind) != (index == 0)) {
       misplaced("the Transformer must be the first module and the only one");
     }
     switch (kind) {
+      case ModuleKind::kStatic:
+        config_.output = TransformerOutput::kStaticEmbedding;
+        config_.transformer_folder = inside(path);
+        return;
       case ModuleKind::kMlmTransformer:
         config_.output = TransformerOutput::kVocabularyLogits;
         config_.transformer_folder = inside(path);
@@ -147,7 +154,7 @@ class ModulesReader {
         late().masked = true;
         late().skiplist = read_multi_vector_mask(ConfigFile(inside(path) / "config.json").root());
         return;
-      case ModuleKind::kStatic:
+      case ModuleKind::kSparseStatic:
       case ModuleKind::kRouter:
         misplaced("a Router's module in another place");
       case ModuleKind::kPooling:
@@ -183,9 +190,12 @@ class ModulesReader {
       return cat(path, path.empty() || module.path.empty() ? "" : "/", module.path);
     };
     const bool is_static = routes.query.size() == 1 &&
-                           module_kind(routes.query[0].type, source_) == ModuleKind::kStatic;
+                           module_kind(routes.query[0].type, source_) == ModuleKind::kSparseStatic;
     if (!is_static) {
-      misplaced("a Router whose query route is other than one SparseStaticEmbedding");
+      misplaced(
+          cat("a Router whose query route is other than one SparseStaticEmbedding: it begins "
+              "with ",
+              json_quote(routes.query[0].type.substr(0, 200))));
     }
     for (size_t i = 0; i < routes.document.size(); ++i) {
       const RouteModule& module = routes.document[i];

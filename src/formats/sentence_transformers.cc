@@ -74,6 +74,11 @@ void check_output(const SentenceTransformerConfig& config, const std::string& so
       fail(ErrorCode::kUnsupported, source,
            ": modules behind a Transformer for sequence classification are not built; accepted is "
            "the Transformer alone");
+    case TransformerOutput::kStaticEmbedding:
+      if (!config.pooling) return;
+      fail(ErrorCode::kUnsupported, source,
+           ": a Pooling module behind a StaticEmbedding, which gives one vector for a text; "
+           "accepted are Dense, LayerNorm and Normalize");
     case TransformerOutput::kNextToken:
       if (alone && config.logit_score) return;
       fail(ErrorCode::kUnsupported, source,
@@ -194,6 +199,25 @@ void check_kind(const SentenceTransformerConfig& config, const std::string& sour
        "\"transformer_task\": \"sequence-classification\" in sentence_bert_config.json");
 }
 
+// What the Transformer's own file says.
+TransformerModule read_transformer(const fs::path& folder_config,
+                                   SentenceTransformerConfig& config) {
+  const bool words = config.output == TransformerOutput::kVocabularyLogits;
+  TransformerModule transformer =
+      read_transformer_module(config.transformer_folder, words ? kFillMaskTask : kDefaultTask);
+  config.output = transformer.output;
+  if (config.late_interaction) {
+    finish_late(folder_config, config.transformer_folder, transformer.late, config);
+  } else if (transformer.has_late_keys) {
+    fail(ErrorCode::kUnsupported, config.transformer_folder.string(),
+         ": query_length, document_length and query_expansion are for vectors of tokens alone");
+  }
+  config.max_seq_length = transformer.max_seq_length;
+  config.do_lower_case = transformer.do_lower_case;
+  config.tokenizer_overrides = transformer.tokenizer_overrides;
+  return transformer;
+}
+
 }  // namespace
 
 SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
@@ -206,19 +230,8 @@ SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
   const fs::path folder_config = folder / "config_sentence_transformers.json";
   const bool pylate = file_exists(folder_config) && is_pylate(ConfigFile(folder_config).root());
   read_module_list(folder, pylate, config);
-  const bool words = config.output == TransformerOutput::kVocabularyLogits;
-  const TransformerModule transformer =
-      read_transformer_module(config.transformer_folder, words ? kFillMaskTask : kDefaultTask);
-  config.output = transformer.output;
-  if (config.late_interaction) {
-    finish_late(folder_config, config.transformer_folder, transformer.late, config);
-  } else if (transformer.has_late_keys) {
-    fail(ErrorCode::kUnsupported, config.transformer_folder.string(),
-         ": query_length, document_length and query_expansion are for vectors of tokens alone");
-  }
-  config.max_seq_length = transformer.max_seq_length;
-  config.do_lower_case = transformer.do_lower_case;
-  config.tokenizer_overrides = transformer.tokenizer_overrides;
+  TransformerModule transformer;
+  if (!config.is_static()) transformer = read_transformer(folder_config, config);
   read_folder_config(folder_config, config);
   const std::string source = (folder / "modules.json").string();
   check_output(config, source);

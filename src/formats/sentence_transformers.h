@@ -1,9 +1,9 @@
 // What sentence-transformers writes beside a Hugging Face model: modules.json and its folders.
 //
 // Is: pooling, Dense layers, normalization, prompts, maximum length, as data. Is not: their
-// arithmetic. Modules other than Transformer (MLMTransformer), Pooling, SpladePooling, Dense,
-// LayerNorm, MultiVectorMask, Normalize, LogitScore, Dropout (which does nothing here) and a Router
-// of queries and documents are refused by name. May use: base, tensor.
+// arithmetic. Modules other than Transformer (MLMTransformer), StaticEmbedding, Pooling,
+// SpladePooling, Dense, LayerNorm, MultiVectorMask, Normalize, LogitScore, Dropout (which does
+// nothing here) and a Router of queries and documents are refused by name. May use: base, tensor.
 // Source: https://github.com/huggingface/sentence-transformers, the modules' config_keys.
 #pragma once
 
@@ -58,8 +58,11 @@ struct LogitScoreConfig {
 /// A value type; the tensors keep their mapped files alive.
 struct SentenceTransformerConfig {
   bool has_modules = false;  ///< there is a modules.json; else only the later fields are set
-  std::filesystem::path transformer_folder;  ///< where config.json and the weights lie
+  /// Where config.json and the weights lie; of a StaticEmbedding the table and tokenizer.json.
+  std::filesystem::path transformer_folder;
   TransformerOutput output = TransformerOutput::kTokenEmbeddings;
+  /// No transformer and no config.json: one row of a table for each token.
+  [[nodiscard]] bool is_static() const { return output == TransformerOutput::kStaticEmbedding; }
   std::optional<PoolingConfig> pooling;  ///< of token embeddings; has_modules: never absent
   std::optional<SparsePooling> sparse;   ///< of kVocabularyLogits; never beside pooling or pooled
   /// The vectors of tokens that the modules make; never beside pooling or sparse.

@@ -147,7 +147,7 @@ TEST_F(SentenceTransformerFolder, ReadsNewerPaths) {
 }
 
 TEST_F(SentenceTransformerFolder, RefusesModulesByName) {
-  for (const std::string_view name : {"WordEmbeddings", "CNN", "StaticEmbedding"}) {
+  for (const std::string_view name : {"WordEmbeddings", "CNN", "WeightedLayerPooling"}) {
     modules({"Transformer:", cat(name, ":1")});
     expect(ErrorCode::kUnsupported,
            cat("module \"sentence_transformers.models.", name,
@@ -162,6 +162,8 @@ TEST_F(SentenceTransformerFolder, RefusesOrdersThatAreNotBuilt) {
   dense(R"({"in_features":4,"out_features":2})");
   modules({"Pooling:1"});
   expect(ErrorCode::kUnsupported, "the Transformer must be the first module and the only one");
+  modules({"Transformer:", "StaticEmbedding:1"});
+  expect(ErrorCode::kUnsupported, "the only one");
   modules({"Transformer:", "Transformer:"});
   expect(ErrorCode::kUnsupported, "the only one");
   modules({"Transformer:", "Pooling:1", "Dense:2_Dense", "Pooling:1"});

@@ -22,6 +22,7 @@ enum class TransformerOutput : uint8_t {
   kScores,            ///< a sequence classification head: a cross-encoder
   kVocabularyLogits,  ///< a masked-word head of every token: SPLADE's
   kNextToken,         ///< scores of the token behind a conversation, which a LogitScore reads
+  kStaticEmbedding,   ///< no transformer: the mean of the tokens' rows in a table
 };
 
 inline constexpr std::string_view kDefaultTask = "feature-extraction";

@@ -116,8 +116,10 @@ class Choice {
       if (name.starts_with(prefix)) folders.insert(name.substr(0, name.rfind('/') + 1));
     }
     for (const std::string& folder : folders) {
-      // Exports to other engines lie below a transformer's own folder too.
-      if (has(folder + "config.json") || has(folder + "router_config.json")) {
+      // Exports to other engines lie below a transformer's own folder too. A StaticEmbedding has no
+      // config.json.
+      const bool own = folder == prefix && has(folder + "tokenizer.json");
+      if (own || has(folder + "config.json") || has(folder + "router_config.json")) {
         add_side_files(folder);
         if (parts_ != Parts::kTokenizer) add_weights(folder);
       }
@@ -132,6 +134,7 @@ class Choice {
     for (size_t i = 0; i < json.root().size(); ++i) {
       std::string folder(json.root().at(i).get("path").as_string(cat(from, ": path")));
       while (folder.ends_with('/')) folder.pop_back();
+      if (folder == ".") folder.clear();  // as model2vec writes it
       if (!folder.empty() && !is_file_name(folder)) {
         fail(ErrorCode::kCorruptData, from, ": the path ", json_quote(folder.substr(0, 200)),
              " leaves the model's folder");

@@ -51,6 +51,18 @@ TEST_F(ModelFilesTest, ATemplateIsPartOfAModel) {
   EXPECT_EQ(choose(files), files);
 }
 
+TEST_F(ModelFilesTest, AStaticEmbeddingHasNoConfig) {
+  put("modules.json", R"([{"path":"0_StaticEmbedding"},{"path":"1_Normalize"}])");
+  const Names files = {"0_StaticEmbedding/model.safetensors", "0_StaticEmbedding/tokenizer.json",
+                       "modules.json"};
+  Names more = files;
+  more.insert({"onnx/model.onnx", "0_StaticEmbedding/onnx/tokenizer.json"});
+  EXPECT_EQ(choose(more), files);
+  put("modules.json", R"([{"path":"."}])");
+  const Names beside = {"config.json", "model.safetensors", "modules.json", "tokenizer.json"};
+  EXPECT_EQ(choose(beside), beside);
+}
+
 TEST_F(ModelFilesTest, BesideAnOnnxFileLieNoWeightsOfTheFolder) {
   put("modules.json", R"([{"path":""},{"path":"1_Pooling"},{"path":"2_Dense"}])");
   EXPECT_EQ(choose({"1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors",

@@ -111,6 +111,7 @@ void describe(const SourceModel& source, const SentenceTransformerConfig& senten
   manifest.cross_encoder_activation = sentence.cross_encoder_activation
                                           ? sentence.cross_encoder_activation
                                           : source.cross_encoder_activation;
+  manifest.empty_text_id = built.empty_text_id;
   manifest.normalize = built.normalize;
   if (built.truncate_dim && *built.truncate_dim < manifest.output_size) {
     manifest.truncate_dim = built.truncate_dim;
@@ -230,9 +231,10 @@ std::shared_ptr<const LoadedModel> LoadedModel::load_once(const ModelPath& path,
 void LoadedModel::load_tokenizer(const std::filesystem::path& folder,
                                  const SentenceTransformerConfig& sentence, bool required) {
   try {
-    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(tokenizer::Tokenizer::load(
-        folder,
-        {.overrides = sentence.tokenizer_overrides, .lowercase_first = sentence.do_lower_case}));
+    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(
+        tokenizer::Tokenizer::load(folder, {.overrides = sentence.tokenizer_overrides,
+                                            .lowercase_first = sentence.do_lower_case,
+                                            .bare = sentence.is_static()}));
   } catch (const Error& error) {
     if (required || error.code() != ErrorCode::kNotFound) throw;
     log(LogLevel::kWarning, cat(error.what(), "; the model takes token ids alone"));

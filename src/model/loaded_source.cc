@@ -10,8 +10,22 @@ namespace tamis::api {
 
 namespace {
 
+// The table of a StaticEmbedding is all that its folder has.
+models::BuiltModel read_static(const std::filesystem::path& folder,
+                               const models::BuildOptions& build, const ModelOptions& options) {
+  const std::string flag = override_flag(options);
+  if (!flag.empty()) {
+    fail(ErrorCode::kInvalidArgument, flag,
+         ": --family and --adapter are for transformers; modules.json names a StaticEmbedding");
+  }
+  return models::build_static_embedding(folder, build);
+}
+
 SourceModel read_checkpoint(const std::filesystem::path& folder, const models::BuildOptions& build,
                             const ModelOptions& options) {
+  if (build.sentence_transformer && build.sentence_transformer->is_static()) {
+    return {read_static(folder, build, options), std::nullopt};
+  }
   const auto checkpoint = Checkpoint::open(folder, {options.family, options.adapter});
   return {models::build_model(*checkpoint, build), checkpoint->config().cross_encoder_activation};
 }
@@ -77,6 +91,10 @@ SourceModel LoadedModel::read_source(const ModelPath& path, const std::filesyste
   const bool asked = options.engine == kOnnxRuntime;
   if (path.kind != ModelKind::kOnnx) {
     SourceModel source = read_checkpoint(weights, build, options);
+    if (asked && source.built.empty_text_id) {
+      fail(ErrorCode::kUnsupported, "--engine ", options.engine, ": ", path.folder.string(),
+           ": a StaticEmbedding runs on this program's own kernels alone");
+    }
     if (asked) source.opaque = export_opaque_model(source.built, path.folder);
     return source;
   }

@@ -211,6 +211,7 @@ std::string write_manifest(const Manifest& manifest) {
   } else {
     json.null();
   }
+  if (manifest.empty_text_id) json.member("empty_text_id", *manifest.empty_text_id);
   if (manifest.truncate_dim) json.member("truncate_dim", *manifest.truncate_dim);
   if (manifest.similarity) json.member("similarity", *manifest.similarity);
   write_pair_template(json, manifest.pair_template);
@@ -272,6 +273,9 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
            "\" is unknown; known are ", known_activations());
     }
   }
+  if (const JsonView id = fields.get("empty_text_id")) {
+    manifest.empty_text_id = token_of(id, fields.where("empty_text_id"));
+  }
   if (fields.get("truncate_dim")) manifest.truncate_dim = fields.count("truncate_dim");
   if (fields.get("sparse_log_twice")) {
     manifest.sparse_log_twice = fields.boolean("sparse_log_twice");
@@ -307,6 +311,7 @@ tasks::TaskModel task_model(const Manifest& manifest) {
   model.entailment_id = manifest.entailment_id;
   model.problem = manifest.problem;
   model.cross_encoder_activation = manifest.cross_encoder_activation;
+  model.empty_text_id = manifest.empty_text_id;
   model.normalize = manifest.normalize;
   model.truncate_dim = manifest.truncate_dim;
   model.do_lower_case = manifest.do_lower_case;

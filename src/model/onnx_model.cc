@@ -19,6 +19,8 @@ using onnx::OutputKind;
 namespace {
 
 constexpr std::string_view kFolder = "onnx";
+// Where sentence-transformers puts a StaticEmbedding's table.
+constexpr std::string_view kStaticFolder = "0_StaticEmbedding";
 constexpr std::string_view kNames[] = {"model.onnx", "model_optimized.onnx",
                                        "model_quantized.onnx"};
 
@@ -139,7 +141,7 @@ onnx::ImportOptions import_options(const std::optional<ModelConfig>& config,
 }  // namespace
 
 std::optional<fs::path> find_onnx_file(const fs::path& folder) {
-  if (has_weights(folder)) return std::nullopt;
+  if (has_weights(folder) || has_weights(folder / kStaticFolder)) return std::nullopt;
   for (const std::string_view name : kNames) {
     for (const fs::path& place : {folder, folder / kFolder}) {
       if (file_exists(place / name)) return place / name;

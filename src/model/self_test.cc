@@ -31,7 +31,8 @@ std::vector<int32_t> test_ids(const LoadedModel& model, std::string_view text) {
   if (!model.has_tokenizer()) return {0, 1, 2};
   tokenizer::EncodeOptions options;
   options.max_length = model.manifest().max_length;
-  return model.tokenizer().encode(text, options).ids;
+  const std::vector<int32_t> ids = model.tokenizer().encode(text, options).ids;
+  return ids.empty() ? std::vector<int32_t>{0} : ids;
 }
 
 // Numbers of a masked-word head beyond the first thousand say nothing new.

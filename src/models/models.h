@@ -90,7 +90,9 @@ struct BuiltModel {
   int64_t max_positions = 0;    ///< tokens of the longest sequence the position table allows
   int64_t output_size = 0;      ///< columns of sentence_embedding or logits
   graph::TrainedRanges ranges;  ///< of quantizers; empty but for checkpoints saved with them
-  bool normalize = false;       ///< sentence-transformers'; not applied by the graph
+  /// What stands for a text without tokens; nothing: there is no answer to one.
+  std::optional<int32_t> empty_text_id;
+  bool normalize = false;               ///< sentence-transformers'; not applied by the graph
   std::optional<int64_t> truncate_dim;  ///< likewise
 };
 
@@ -102,6 +104,13 @@ struct BuiltModel {
 /// (missing, of the wrong shape or dtype, not finite).
 [[nodiscard]] BuiltModel build_model(const Checkpoint& checkpoint,
                                      const BuildOptions& options = {});
+
+/// sentence-transformers' StaticEmbedding and the modules behind it, of the folder that holds the
+/// table: the mean of the tokens' rows. A row of zeros behind the table's own is what a text
+/// without tokens reads, as the module's answer to it is zeros. Throws Error as
+/// read_static_embedding(), and kUnsupported for another head than an embedding.
+[[nodiscard]] BuiltModel build_static_embedding(const std::filesystem::path& folder,
+                                                const BuildOptions& options);
 
 /// The model_types of families.inc, comma-separated, for error messages.
 [[nodiscard]] std::string known_families();

@@ -64,6 +64,12 @@ void copy_model_files(const fs::path& from, const fs::path& to) {
   }
 }
 
+void refuse_static(bool is_static, const fs::path& folder) {
+  if (!is_static) return;
+  fail(ErrorCode::kUnsupported, folder.string(),
+       ": a StaticEmbedding as an .onnx file is not built; accepted are transformers");
+}
+
 models::BuiltModel read_model(const ModelPath& path, const SentenceTransformerConfig& sentence,
                               const ExportModelOptions& options) {
   const ModelOptions& model = options.optimize.model;
@@ -154,6 +160,7 @@ Written write_float(const ModelPath& path, const ExportModelOptions& options,
          "of, and --format onnx-qdq a bundle whose ranges are static");
   }
   const SentenceTransformerConfig sentence = read_sentence_transformer(path.folder);
+  refuse_static(sentence.is_static(), path.folder);
   const models::BuiltModel built = float_type == onnx::FloatType::kFp16
                                        ? read_half_model(path, options)
                                        : read_model(path, sentence, options);
@@ -170,6 +177,7 @@ Written write_float(const ModelPath& path, const ExportModelOptions& options,
 Written write_quantized(const ModelPath& path, const ExportModelOptions& options,
                         onnx::FloatType float_type, const OptimizeProgress& progress) {
   const QuantizedSource source = quantized_source(path, options, progress);
+  refuse_static(source.manifest.empty_text_id.has_value(), path.folder);
   if (float_type == onnx::FloatType::kFp16) {
     check_half_range(*source.model, source.graph, options.optimize);
   }

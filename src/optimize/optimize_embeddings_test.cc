@@ -61,6 +61,46 @@ INSTANTIATE_TEST_SUITE_P(All, EveryStorage,
                            return std::string(quant::embedding_storage_name(row.param));
                          });
 
+class StaticStorage : public testing::TestWithParam<quant::EmbeddingStorage> {};
+
+// The table is all there is, so that its storage is all that a bundle can lose.
+TEST_P(StaticStorage, AnswersAsTheFolder) {
+  const TempFolder folder;
+  for (const char* name : {"static/today", "static/dense", "static/model2vec"}) {
+    SCOPED_TRACE(name);
+    OptimizeOptions options;
+    options.embeddings = GetParam();
+    options.force = true;
+    (void)optimize_to(name, folder.path() / "b", options);
+    const auto bundle = LoadedModel::load({folder.path() / "b", ModelKind::kBundle}, on_threads(2));
+    const auto checkpoint = load_checkpoint(name);
+    EXPECT_EQ(bundle->manifest().empty_text_id, checkpoint->manifest().empty_text_id);
+    EXPECT_EQ(bundle->manifest().max_length, checkpoint->manifest().max_length);
+    std::vector<tasks::TaskInput> inputs = example_inputs(*checkpoint);
+    inputs.push_back({""});
+    const auto found = raw_outputs(*bundle, inputs, 64);
+    const auto wanted = raw_outputs(*checkpoint, inputs, 64);
+    // Of values up to 8: half of their last place, or of a step of 1/127 of a row's greatest.
+    const double allowed = GetParam() == quant::EmbeddingStorage::kAsStored ? 0
+                           : GetParam() == quant::EmbeddingStorage::kHalf   ? 2e-3
+                                                                            : 8.0 / 254;
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      ASSERT_EQ(found[i].size(), wanted[i].size());
+      for (size_t j = 0; j < wanted[i].size(); ++j) {
+        EXPECT_NEAR(found[i][j], wanted[i][j], allowed) << "text " << i << ", component " << j;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StaticStorage,
+                         testing::Values(quant::EmbeddingStorage::kAsStored,
+                                         quant::EmbeddingStorage::kHalf,
+                                         quant::EmbeddingStorage::kInt8),
+                         [](const auto& row) {
+                           return std::string(quant::embedding_storage_name(row.param));
+                         });
+
 TEST(OptimizeEmbeddings, AreIntegersWhereTheBudgetHardlyNotices) {
   const TempFolder folder;
   OptimizeOptions options;

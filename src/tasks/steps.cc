@@ -102,13 +102,14 @@ void read_in_windows(int64_t stride, const Encoded& encoded, tokenizer::EncodeOp
 }
 
 void append_row(const tokenizer::Encoding& encoding, const TaskModel& model, Encoded& encoded) {
-  if (encoding.ids.empty()) {
+  if (encoding.ids.empty() && !model.empty_text_id) {
     fail(ErrorCode::kInvalidArgument,
          "the text gives no tokens, and this tokenizer adds none; a text with at least one token "
          "is needed");
   }
   Sequence sequence;
   sequence.ids = encoding.ids;
+  if (encoding.ids.empty()) sequence.ids = {*model.empty_text_id};
   if (model.uses_type_ids) sequence.type_ids = encoding.type_ids;
   encoded.sequences.push_back(std::move(sequence));
   encoded.windows.emplace_back();

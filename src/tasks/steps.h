@@ -54,7 +54,8 @@ void append_pair(std::string_view query, std::string_view document, const Trunca
 /// Reads the text in windows that share `stride` tokens, no more than the request may have.
 void read_in_windows(int64_t stride, const Encoded& encoded, tokenizer::EncodeOptions& options);
 
-/// Appends an encoding as it is. Throws kInvalidArgument if it has no tokens.
+/// Appends an encoding as it is, or what the model reads in place of one without tokens. Throws
+/// kInvalidArgument if it has none and the model reads nothing in its place.
 void append_row(const tokenizer::Encoding& encoding, const TaskModel& model, Encoded& encoded);
 
 /// Row `i` of [rows, n].

@@ -126,6 +126,9 @@ struct TaskModel {
   /// What config.json names for a cross-encoder; nothing: sigmoid for one label, else none.
   std::optional<Activation> cross_encoder_activation;
 
+  /// Read in place of a text without tokens; nothing: such a text is refused.
+  std::optional<int32_t> empty_text_id;
+
   bool normalize = false;  ///< modules.json ends with Normalize
   /// An embedding keeps the first so many, cut behind Normalize; at most the output's width.
   std::optional<int64_t> truncate_dim;

@@ -211,9 +211,56 @@ void set_roles(const SpecialTokens& tokens, const Tokenizer& tokenizer, SpecialI
   set(Role::kEos, special.eos);
 }
 
+// tokenizer.json without what adds special tokens; no other id depends on it.
+std::string without_post_processor(const JsonView& root) {
+  JsonWriter json;
+  json.begin_object();
+  for (size_t i = 0; i < root.size(); ++i) {
+    const JsonView::Member member = root.member(i);
+    if (member.key != "post_processor") json.key(member.key).value(member.value);
+  }
+  return json.key("post_processor").null().end_object().take();
+}
+
+// The longest text of a truncation block, nothing if there is none.
+std::optional<int64_t> truncation_length(const JsonView& block, const std::string& source) {
+  if (!block.exists() || block.is_null()) return std::nullopt;
+  const std::string_view strategy = string_field_or(block, "strategy", "LongestFirst", source);
+  if (strategy == "OnlySecond") {
+    fail(ErrorCode::kUnsupported, source,
+         ": truncation strategy \"OnlySecond\" needs pairs of texts; accepted are "
+         "\"LongestFirst\" and \"OnlyFirst\"");
+  }
+  const int64_t length = block.get("max_length").as_int(source + ": truncation max_length");
+  if (length >= 1 && length <= INT32_MAX) return length;
+  fail(ErrorCode::kCorruptData, source, ": truncation max_length is ", length,
+       "; must be from 1 to ", INT32_MAX);
+}
+
 }  // namespace
 
+Tokenizer Tokenizer::load_bare(const std::filesystem::path& folder) {
+  const fs::path path = folder / "tokenizer.json";
+  const std::string source = path.string();
+  if (!file_exists(path)) {
+    fail(ErrorCode::kNotFound, folder.string(), ": no tokenizer; expected tokenizer.json");
+  }
+  const std::string text = read_file(path);
+  const JsonDocument document = JsonDocument::parse(text, source);
+  const JsonView root = document.root();
+  if (!root.is_object()) fail(ErrorCode::kCorruptData, source, ": expected an object");
+  Tokenizer tokenizer = load_json(without_post_processor(root), source);
+  Impl& impl = *tokenizer.impl_;
+  const JsonView truncation = root.get("truncation");
+  impl.max_length = truncation_length(truncation, source);
+  const bool left = string_field_or(truncation, "direction", "Right", source) == "Left";
+  impl.truncation_side = left ? Side::kLeft : Side::kRight;
+  impl.type_ids = false;
+  return tokenizer;
+}
+
 Tokenizer Tokenizer::load(const std::filesystem::path& folder, const LoadOptions& options) {
+  if (options.bare) return load_bare(folder);
   const Folder files(folder, options);
   Resolved resolved;
   bool segments = true;

@@ -43,6 +43,10 @@ struct LoadOptions {
   /// tokenizer.json stands as it is written and the files beside it give lengths, sides and roles
   /// alone: for the folder of a bundle.
   bool as_written = false;
+  /// tokenizer.json alone, as the tokenizers library reads it: no file beside it counts, no special
+  /// tokens are added, and its truncation block gives the longest text and the side. For
+  /// StaticEmbedding of sentence-transformers.
+  bool bare = false;
 };
 
 /// Immutable and thread-safe once loaded.
@@ -126,6 +130,7 @@ class Tokenizer {
   struct Impl;
 
  private:
+  [[nodiscard]] static Tokenizer load_bare(const std::filesystem::path& folder);
   /// The token as it is written, added or not.
   [[nodiscard]] std::string_view id_content(int32_t id) const;
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <string>
+#include <utility>
 
 #include "serve/server.h"
 #include "serve/test_client.h"
@@ -17,11 +19,17 @@ TEST(EveryCheckpoint, IsServed) {
   options.port = 0;
   options.grpc_port = -1;
   options.tokenizer_threads = 1;
-  for (const char* parent : {"models", "models/variants", "sentence-transformers", "retrieval"}) {
+  // Folders and what sets their models' names apart.
+  const std::pair<const char*, std::string> parents[] = {{"models", ""},
+                                                         {"models/variants", ""},
+                                                         {"sentence-transformers", ""},
+                                                         {"retrieval", ""},
+                                                         {"static", "static-"}};
+  for (const auto& [parent, prefix] : parents) {
     for (const auto& entry : fs::directory_iterator(fs::path(TAMIS_TESTDATA) / parent)) {
       const fs::path& folder = entry.path();
       if (!fs::exists(folder / "config.json") && !fs::exists(folder / "modules.json")) continue;
-      options.models.push_back({folder.filename().string(), folder.string()});
+      options.models.push_back({prefix + folder.filename().string(), folder.string()});
     }
   }
   EXPECT_GE(options.models.size(), 200u);

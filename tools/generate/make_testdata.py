@@ -126,6 +126,19 @@ def make_retrieval(pattern: str) -> None:
         print(folder.relative_to(ROOT.parent))
 
 
+def make_static(pattern: str) -> None:
+    """Folders of StaticEmbedding and their golden.json. Needs model2vec for one of them."""
+    import static_embedding
+
+    for name in static_embedding.FOLDERS:
+        folder = ROOT / "static" / name
+        if not fnmatch.fnmatch(name, pattern):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        static_embedding.make(name, folder)
+        print(folder.relative_to(ROOT.parent))
+
+
 def make_hostile() -> None:
     """Bad .bin files."""
     import hostile
@@ -170,7 +183,7 @@ def make_tokenizer_classes() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = ["models", "relative-keys", "pipelines", "variants", "sentence", "retrieval", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
+    kinds = ["models", "relative-keys", "pipelines", "variants", "sentence", "retrieval", "static", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
     parser.add_argument("--only", nargs="*", default=["models"], choices=kinds)
     parser.add_argument("--filter", default="*", help="glob over the names of folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
@@ -187,6 +200,8 @@ def main() -> int:
         make_sentence(arguments.filter)
     if "retrieval" in arguments.only:
         make_retrieval(arguments.filter)
+    if "static" in arguments.only:
+        make_static(arguments.filter)
     if "hostile" in arguments.only:
         make_hostile()
     if "tokenizer" in arguments.only:
