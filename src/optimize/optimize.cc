@@ -234,6 +234,13 @@ class Optimization {
     if (zero_shot_) fp32.task = tasks::TaskKind::kClassify;
     stage("loading", 0);
     checkpoint_ = LoadedModel::load(path, fp32);
+    // Where nothing can be quantized, a table can still be stored in fewer bytes.
+    tables_alone_ = automatic_ && !options_.budget && !options_.certify &&
+                    quant::list_quantizers(checkpoint_->marked_graph()).empty();
+    if (tables_alone_) {
+      load_.precision = engine::Precision::kFp32;
+      automatic_ = quantizes_ = false;
+    }
     report_.manifest = checkpoint_->manifest();
     report_.passes = checkpoint_->pass_reports();
     report_.checkpoint_bytes = count_constant_bytes(checkpoint_->graph());
@@ -246,7 +253,7 @@ class Optimization {
       graph = quantized_graph();
     } else {
       // float32 is for those who want the checkpoint's bits.
-      const bool exact = *load_.precision == engine::Precision::kFp32;
+      const bool exact = !tables_alone_ && *load_.precision == engine::Precision::kFp32;
       graph = checkpoint_->graph();
       report_.embeddings =
           store_tables(graph, options_.embeddings,
@@ -338,6 +345,7 @@ class Optimization {
   ModelOptions load_;
   bool automatic_ = false;
   bool quantizes_ = false;
+  bool tables_alone_ = false;
   bool zero_shot_ = false;
   std::shared_ptr<const LoadedModel> checkpoint_;
   OptimizeReport report_;

@@ -72,6 +72,11 @@ TEST_P(StaticStorage, AnswersAsTheFolder) {
     options.embeddings = GetParam();
     options.force = true;
     (void)optimize_to(name, folder.path() / "b", options);
+    const std::string_view storage = quant::embedding_storage_name(GetParam());
+    EXPECT_TRUE(declared(folder.path() / "b", "embedding.weight")
+                    .starts_with(storage == "fp32"   ? "F32["
+                                 : storage == "fp16" ? "F16["
+                                                     : "I8["));
     const auto bundle = LoadedModel::load({folder.path() / "b", ModelKind::kBundle}, on_threads(2));
     const auto checkpoint = load_checkpoint(name);
     EXPECT_EQ(bundle->manifest().empty_text_id, checkpoint->manifest().empty_text_id);
@@ -100,6 +105,23 @@ INSTANTIATE_TEST_SUITE_P(All, StaticStorage,
                          [](const auto& row) {
                            return std::string(quant::embedding_storage_name(row.param));
                          });
+
+TEST(OptimizeEmbeddings, OfAModelOfATableAloneAreHalves) {
+  const TempFolder folder;
+  const auto stored = [&](const OptimizeOptions& options) {
+    const OptimizeReport report = optimize_to("static/today", folder.path() / "b", options);
+    EXPECT_TRUE(report.succeeded());
+    const std::string type = declared(folder.path() / "b", "embedding.weight");
+    return type.substr(0, type.find('['));
+  };
+  OptimizeOptions options;
+  options.force = true;
+  EXPECT_EQ(stored(options), "F16");
+  options.model.precision = engine::Precision::kInt8;
+  EXPECT_EQ(stored(options), "F16");
+  options.model.precision = engine::Precision::kFp32;
+  EXPECT_EQ(stored(options), "F32");
+}
 
 TEST(OptimizeEmbeddings, AreIntegersWhereTheBudgetHardlyNotices) {
   const TempFolder folder;

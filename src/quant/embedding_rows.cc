@@ -40,13 +40,14 @@ struct Table {
   bool of_token_ids = true;  ///< every reader's ids are of the vocabulary, in kTable
 };
 
-// An output that is rows of a table as they are is read by the tasks, not by layers (the weights of
-// queries that no model reads).
+// An output that is rows of a table as they are, and that no layer reads, is the tasks' (the
+// weights of queries that no model reads).
 std::map<ValueId, Table> find_tables(const Graph& graph) {
   std::map<ValueId, Table> tables;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];
-    const bool plain_output = node.op == OpKind::kGather && graph.is_output(node.output);
+    const bool plain_output = node.op == OpKind::kGather && graph.is_output(node.output) &&
+                              graph.consumers(node.output).empty();
     if (!has_tables(node) || plain_output) continue;
     for (const TableSlot& slot : kSlots) {
       const ValueId id = node.operand(slot.table);

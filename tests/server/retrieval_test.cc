@@ -54,6 +54,24 @@ TEST_F(Retrieval, SparseWeightsByRisingIndex) {
   EXPECT_EQ(post("/embed", R"({"inputs":"A lighthouse."})").status, 424);
 }
 
+// A text without tokens stands between others, and one of many tokens is not cut.
+TEST_F(Retrieval, StaticEmbeddingsOfEmptyAndOfLongTexts) {
+  serve({{"static", std::string(TAMIS_TESTDATA "/static/today")}});
+  const TestAnswer answer = post("/embed", R"({"inputs":["","A lighthouse.",""]})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const JsonDocument document = JsonDocument::parse(answer.body, "answer");
+  ASSERT_EQ(document.root().size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(document.root().at(i).at(0).as_double("component") == 0, i != 1) << i;
+  }
+  std::string words;
+  for (int i = 0; i < 5000; ++i) words += "the ";
+  const TestAnswer whole = post("/v1/embeddings", cat(R"({"input":")", words, "\"}"));
+  ASSERT_EQ(whole.status, 200) << whole.body;
+  EXPECT_NE(whole.body.find("\"prompt_tokens\":5000"), std::string::npos)
+      << whole.body.substr(0, 400);
+}
+
 TEST_F(Retrieval, RanksByMaxSim) {
   serve({{"colbert", kRoot + "colbert"}});
   const TestAnswer answer =
