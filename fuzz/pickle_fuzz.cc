@@ -1,6 +1,6 @@
 // The zip reader and the unpickler. The first byte chooses: 0 takes the rest as a whole
-// pytorch_model.bin, anything else as the data.pkl of an archive with one storage, so that the
-// fuzzer need not learn zip's checksums and offsets.
+// pytorch_model.bin, 2 as SetFit's model_head.pkl, anything else as the data.pkl of an archive with
+// one storage, so that the fuzzer need not learn zip's checksums and offsets.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "formats/pytorch/pytorch_bin.h"
+#include "formats/setfit/setfit_head.h"
 
 namespace {
 
@@ -41,17 +42,24 @@ std::string archive(const std::string& pickle) {
          little_endian(static_cast<uint32_t>(file.size())) + std::string(2, '\0');
 }
 
+void read_weights(const std::string& bytes) {
+  const std::span<const std::byte> view(reinterpret_cast<const std::byte*>(bytes.data()),
+                                        bytes.size());
+  for (const tamis::StoredTensor& stored : tamis::parse_pytorch_bin(view, "fuzz", nullptr)) {
+    if (stored.tensor != nullptr) (void)tamis::first_non_finite(stored.tensor->view());
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
-  std::string bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  if (data[0] != 0) bytes = archive(bytes);
+  const std::string bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   try {
-    const std::span<const std::byte> view(reinterpret_cast<const std::byte*>(bytes.data()),
-                                          bytes.size());
-    for (const tamis::StoredTensor& stored : tamis::parse_pytorch_bin(view, "fuzz", nullptr)) {
-      if (stored.tensor != nullptr) (void)tamis::first_non_finite(stored.tensor->view());
+    if (data[0] == 2) {
+      (void)tamis::parse_setfit_head(bytes, "fuzz", {});
+    } else {
+      read_weights(data[0] == 0 ? bytes : archive(bytes));
     }
   } catch (const tamis::Error& error) {
     if (error.code() != tamis::ErrorCode::kCorruptData &&

@@ -187,6 +187,22 @@ void warn_of_files_without_modules(const fs::path& folder) {
   }
 }
 
+// SetFit's head reads the one vector that the modules make, whole.
+void read_setfit(const fs::path& folder, SentenceTransformerConfig& config) {
+  config.setfit = read_setfit_head(folder);
+  if (!config.setfit) return;
+  const std::string source = (folder / kSetFitHead).string();
+  const bool dense =
+      config.pooling || config.is_static() || config.output == TransformerOutput::kPoolerOutput;
+  if (!dense) {
+    fail(ErrorCode::kUnsupported, source,
+         ": a SetFit head behind modules that give no embedding of the text is not built");
+  }
+  if (!config.truncate_dim) return;
+  fail(ErrorCode::kUnsupported, source,
+       ": a SetFit head beside truncate_dim in config_sentence_transformers.json is not built");
+}
+
 bool gives_scores(TransformerOutput output) {
   return output == TransformerOutput::kScores || output == TransformerOutput::kNextToken;
 }
@@ -225,6 +241,11 @@ SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
   config.transformer_folder = folder;
   if (!file_exists(folder / "modules.json")) {
     warn_of_files_without_modules(folder);
+    if (file_exists(folder / kSetFitHead)) {
+      fail(ErrorCode::kUnsupported, (folder / kSetFitHead).string(),
+           ": a SetFit head without modules.json is not built; accepted is a folder that SetFit "
+           "saved with its body");
+    }
     return config;
   }
   const fs::path folder_config = folder / "config_sentence_transformers.json";
@@ -236,6 +257,7 @@ SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
   const std::string source = (folder / "modules.json").string();
   check_output(config, source);
   check_kind(config, source);
+  read_setfit(folder, config);
   config.is_cross_encoder |= gives_scores(config.output);
   if (config.logit_score) {
     const ChatTemplateText chat = read_chat_template(config.transformer_folder);

@@ -22,6 +22,7 @@
 #include "base/text_template.h"
 #include "formats/dense_module.h"
 #include "formats/retrieval_modules.h"
+#include "formats/setfit/setfit_head.h"
 #include "formats/transformer_module.h"
 
 namespace tamis {
@@ -78,6 +79,8 @@ struct SentenceTransformerConfig {
 
   std::optional<LogitScoreConfig> logit_score;  ///< behind a Transformer that gives kNextToken ...
   TextTemplate pair_template;  ///< ... for what its chat template makes of a query and a document
+
+  std::optional<SetFitHead> setfit;  ///< classes of the embedding; never beside sparse and the like
 
   bool is_cross_encoder = false;  ///< saved by CrossEncoder: scores pairs
   /// What it applies to its logits; nothing: as config.json says.

@@ -35,6 +35,8 @@ constexpr SideFile kSideFiles[] = {
     {"artifact.metadata", Use::kConfig},  // colbert-ai's
     {"sparse_linear.pt", Use::kConfig},   // BGE-M3's
     {"colbert_linear.pt", Use::kConfig},
+    {"model_head.pkl", Use::kConfig},  // SetFit's
+    {"config_setfit.json", Use::kConfig},
     {"adapter_config.json", Use::kConfig},
     {"chat_template.jinja", Use::kConfig},  // of a reranker of next words
     // What these folders are is said by name when they are loaded.

@@ -21,8 +21,15 @@ models::BuiltModel read_static(const std::filesystem::path& folder,
   return models::build_static_embedding(folder, build);
 }
 
-SourceModel read_checkpoint(const std::filesystem::path& folder, const models::BuildOptions& build,
-                            const ModelOptions& options) {
+// SetFit's head, unless the embedding in front of it is asked for, and by a task that it can do.
+const SetFitHead* setfit_head(const models::BuildOptions& build) {
+  const bool has = build.sentence_transformer && build.sentence_transformer->setfit;
+  const bool wanted = !build.head || *build.head == models::HeadKind::kSequenceClassification;
+  return has && wanted ? &*build.sentence_transformer->setfit : nullptr;
+}
+
+SourceModel read_model(const std::filesystem::path& folder, const models::BuildOptions& build,
+                       const ModelOptions& options) {
   if (build.sentence_transformer && build.sentence_transformer->is_static()) {
     return {read_static(folder, build, options), std::nullopt};
   }
@@ -33,6 +40,17 @@ SourceModel read_checkpoint(const std::filesystem::path& folder, const models::B
 [[noreturn]] void refuse_whole(const std::string& not_understood, const Error& error) {
   fail(ErrorCode::kUnsupported, not_understood,
        "; ONNX Runtime, where it might run whole: ", error.what());
+}
+
+SourceModel read_checkpoint(const std::filesystem::path& folder, const models::BuildOptions& build,
+                            const ModelOptions& options) {
+  const SetFitHead* const head = setfit_head(build);
+  if (head == nullptr) return read_model(folder, build, options);
+  models::BuildOptions body = build;
+  body.head = models::HeadKind::kEmbedding;
+  SourceModel source = read_model(folder, body, options);
+  source.built = models::with_setfit_head(std::move(source.built), *head);
+  return source;
 }
 
 }  // namespace

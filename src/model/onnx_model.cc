@@ -169,6 +169,10 @@ void refuse_modules(const models::BuildOptions& options, const fs::path& file) {
         ": modules.json beside it scores the next word, which is built from a checkpoint's weights "
         "alone");
   }
+  if (modules && modules->setfit) {
+    fail(ErrorCode::kUnsupported, file.string(), ": ", kSetFitHead,
+         " beside it is SetFit's, which is built behind a checkpoint's weights alone");
+  }
   if (!modules || (!modules->sparse && !modules->late_interaction)) return;
   fail(ErrorCode::kUnsupported, file.string(), ": modules.json beside it is for ",
        models::head_name(modules->sparse ? HeadKind::kSparseEmbedding : HeadKind::kMultiVector),

@@ -50,6 +50,8 @@ inline constexpr std::string_view kTokenVectors = "token_vectors";
 /// The weights of words in queries that no model reads [T, 1]; never run, it holds their table.
 inline constexpr std::string_view kQueryWeights = "query_weights";
 inline constexpr std::string_view kLogits = "logits";
+/// Of a SetFit head, a constant of the graph.
+inline constexpr std::string_view kSetFitWeight = "model_head.weight";
 
 /// y = x w^T + bias, row-major and dense: x [m, k], w [n, k], bias [n] or null, y [m, n].
 struct Projection {
@@ -111,6 +113,10 @@ struct BuiltModel {
 /// read_static_embedding(), and kUnsupported for another head than an embedding.
 [[nodiscard]] BuiltModel build_static_embedding(const std::filesystem::path& folder,
                                                 const BuildOptions& options);
+
+/// Puts SetFit's head behind the sentence embedding of a model for embeddings, which becomes one of
+/// sequence classification. Throws Error{kCorruptData} for a head of another width.
+[[nodiscard]] BuiltModel with_setfit_head(BuiltModel model, const SetFitHead& head);
 
 /// The model_types of families.inc, comma-separated, for error messages.
 [[nodiscard]] std::string known_families();

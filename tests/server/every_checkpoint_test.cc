@@ -20,11 +20,9 @@ TEST(EveryCheckpoint, IsServed) {
   options.grpc_port = -1;
   options.tokenizer_threads = 1;
   // Folders and what sets their models' names apart.
-  const std::pair<const char*, std::string> parents[] = {{"models", ""},
-                                                         {"models/variants", ""},
-                                                         {"sentence-transformers", ""},
-                                                         {"retrieval", ""},
-                                                         {"static", "static-"}};
+  const std::pair<const char*, std::string> parents[] = {
+      {"models", ""},    {"models/variants", ""}, {"sentence-transformers", ""},
+      {"retrieval", ""}, {"static", "static-"},   {"setfit", "setfit-"}};
   for (const auto& [parent, prefix] : parents) {
     for (const auto& entry : fs::directory_iterator(fs::path(TAMIS_TESTDATA) / parent)) {
       const fs::path& folder = entry.path();

@@ -139,6 +139,19 @@ def make_static(pattern: str) -> None:
         print(folder.relative_to(ROOT.parent))
 
 
+def make_setfit(pattern: str) -> None:
+    """Folders of SetFit, their golden.json, and heads alone. Needs setfit and scikit-learn."""
+    import setfit_folders
+
+    for name in [*setfit_folders.FOLDERS, "heads"]:
+        folder = ROOT / "setfit" / name
+        if not fnmatch.fnmatch(name, pattern):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        setfit_folders.build_heads(folder) if name == "heads" else setfit_folders.make(name, folder)
+        print(folder.relative_to(ROOT.parent))
+
+
 def make_hostile() -> None:
     """Bad .bin files."""
     import hostile
@@ -183,7 +196,7 @@ def make_tokenizer_classes() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = ["models", "relative-keys", "pipelines", "variants", "sentence", "retrieval", "static", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
+    kinds = ["models", "relative-keys", "pipelines", "variants", "sentence", "retrieval", "static", "setfit", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
     parser.add_argument("--only", nargs="*", default=["models"], choices=kinds)
     parser.add_argument("--filter", default="*", help="glob over the names of folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
@@ -202,6 +215,8 @@ def main() -> int:
         make_retrieval(arguments.filter)
     if "static" in arguments.only:
         make_static(arguments.filter)
+    if "setfit" in arguments.only:
+        make_setfit(arguments.filter)
     if "hostile" in arguments.only:
         make_hostile()
     if "tokenizer" in arguments.only:

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "formats/setfit/joblib.h"
 
 namespace tamis {
 
@@ -13,6 +14,7 @@ namespace {
 
 // data.pkl of a model with 1,000 tensors is 100 kB.
 constexpr size_t kMaxPickleBytes = size_t{16} << 20;
+constexpr size_t kMaxJoblibBytes = size_t{256} << 20;
 constexpr size_t kMaxValues = 1'000'000;
 
 enum Opcode : uint8_t {
@@ -75,12 +77,14 @@ enum Opcode : uint8_t {
 class PickleMachine {
  public:
   PickleMachine(std::string_view bytes, const std::string& source,
-                std::span<const std::string_view> allowed, std::string_view what)
-      : bytes_(bytes), source_(source), allowed_(allowed), what_(what) {}
+                std::span<const std::string_view> allowed, std::string_view what,
+                bool joblib = false)
+      : bytes_(bytes), source_(source), allowed_(allowed), what_(what), joblib_(joblib) {}
 
   Pickle run() {
-    if (bytes_.size() > kMaxPickleBytes) {
-      corrupt("pickle of ", bytes_.size(), " bytes; at most ", kMaxPickleBytes, " are accepted");
+    const size_t most = joblib_ ? kMaxJoblibBytes : kMaxPickleBytes;
+    if (bytes_.size() > most) {
+      corrupt("pickle of ", bytes_.size(), " bytes; at most ", most, " are accepted");
     }
     for (;;) {
       opcode_offset_ = at_;
@@ -398,13 +402,31 @@ class PickleMachine {
         return true;
       }
       case kBuild:
-        // The state of an object: of no use to data.
-        (void)pop();
-        (void)top();
+        build();
         return true;
       default:
         return false;
     }
+  }
+
+  // The state of an object: of no use to data but to joblib's.
+  void build() {
+    const PickleValue* const state = pop();
+    PickleValue& target = top();
+    if (!joblib_ || target.kind != PickleKind::kCall) return;
+    if (state->kind == PickleKind::kDict) {
+      add_items(state->items, true);
+    } else {
+      target.items.push_back(state);
+    }
+    if (is_joblib_array(target)) take_array(target);
+  }
+
+  void take_array(PickleValue& wrapper) {
+    const NumpyArray array = numpy_array(wrapper, source_);
+    // A byte that counts those behind it, so that the array's first lies aligned.
+    if (array.alignment != 0) (void)take(take_number<uint8_t>());
+    wrapper.text = take(static_cast<uint64_t>(array.elements() * array.item_size));
   }
 
   void push_call() {
@@ -420,6 +442,7 @@ class PickleMachine {
   const std::string& source_;
   std::span<const std::string_view> allowed_;
   std::string_view what_;
+  bool joblib_;
   size_t at_ = 0;
   size_t opcode_offset_ = 0;
   Pickle out_;
@@ -432,6 +455,11 @@ class PickleMachine {
 Pickle Pickle::parse(std::string_view bytes, const std::string& source,
                      std::span<const std::string_view> allowed, std::string_view what) {
   return PickleMachine(bytes, source, allowed, what).run();
+}
+
+Pickle Pickle::parse_joblib(std::string_view bytes, const std::string& source,
+                            std::span<const std::string_view> allowed, std::string_view what) {
+  return PickleMachine(bytes, source, allowed, what, true).run();
 }
 
 Pickle Pickle::parse_first(std::string_view bytes, const std::string& source,

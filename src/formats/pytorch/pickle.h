@@ -37,7 +37,8 @@ struct PickleValue {
   double number = 0;    ///< kFloat
   std::string_view text;
   /// kCall: items[0] the callable, items[1] the argument tuple, from items[2] on the key, value
-  /// pairs that were set on the result.
+  /// pairs that were set on the result; of parse_joblib() also what BUILD set, pairs of a dict or
+  /// another state as it is, and of an array its bytes in `text`.
   std::vector<const PickleValue*> items;
 };
 
@@ -56,6 +57,12 @@ class Pickle {
   [[nodiscard]] static Pickle parse_first(std::string_view bytes, const std::string& source,
                                           std::span<const std::string_view> allowed,
                                           std::string_view what, size_t& consumed);
+
+  /// As parse(), of a file that joblib.dump() wrote uncompressed, of at most 256 MiB: behind each
+  /// NumpyArrayWrapper lie the array's bytes (joblib.h).
+  [[nodiscard]] static Pickle parse_joblib(std::string_view bytes, const std::string& source,
+                                           std::span<const std::string_view> allowed,
+                                           std::string_view what);
 
   /// Every value of the pickle, in the order in which they were made.
   [[nodiscard]] const std::deque<PickleValue>& values() const { return values_; }
