@@ -48,6 +48,13 @@ Whose whose_frame(void* frame, const void* program) {
   return standard ? Whose::kStandard : Whose::kForeign;
 }
 
+bool is_operator_new(void* frame) {
+  Dl_info info = {};
+  if (dladdr(frame, &info) == 0 || info.dli_sname == nullptr) return false;
+  const std::string_view name = info.dli_sname;
+  return name.starts_with("_Znw") || name.starts_with("_Zna");
+}
+
 // Whoever stands nearest behind the standard library asked.
 bool asked_by_own_code() {
   static const void* const program = [] {
@@ -55,11 +62,12 @@ bool asked_by_own_code() {
     dladdr(reinterpret_cast<void*>(&whose_symbol), &info);
     return info.dli_fbase;
   }();
-  // This function, allocate() and operator new stand first.
-  constexpr int kSkipped = 2;
-  void* frames[24];
-  const int count = backtrace(frames, 24);
-  for (int i = kSkipped; i < count; ++i) {
+  void* frames[32];
+  const int count = backtrace(frames, 32);
+  // What stands before operator new differs between builds: a sanitizer's backtrace() has a frame.
+  int i = 0;
+  while (i < count && !is_operator_new(frames[i])) ++i;
+  for (++i; i < count; ++i) {
     const Whose whose = whose_frame(frames[i], program);
     if (whose != Whose::kStandard) return whose == Whose::kOwn;
   }
@@ -76,7 +84,7 @@ bool counts() {
   return own;
 }
 
-// Inline, as the stack's innermost frames are counted.
+// Inline, so that operator new stands on the stack, whatever the compiler makes of a last call.
 [[gnu::always_inline]] inline void* memory_or_null(size_t size) {
   if (counts() && g_left.fetch_sub(1) == 0) {
     g_failed.fetch_add(1);
@@ -86,12 +94,10 @@ bool counts() {
   return std::malloc(size == 0 ? 1 : size);
 }
 
-[[gnu::noinline]] void* allocate_or_null(size_t size) noexcept { return memory_or_null(size); }
-
-[[gnu::noinline]] void* allocate(size_t size) {
-  void* const memory = memory_or_null(size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
+[[gnu::always_inline]] inline void* memory(size_t size) {
+  void* const found = memory_or_null(size);
+  if (found == nullptr) throw std::bad_alloc();
+  return found;
 }
 
 }  // namespace
@@ -114,13 +120,13 @@ void exempt_this_thread() { t_exempt = true; }
 
 }  // namespace tamis::failing_new
 
-void* operator new(size_t size) { return tamis::failing_new::allocate(size); }
-void* operator new[](size_t size) { return tamis::failing_new::allocate(size); }
+void* operator new(size_t size) { return tamis::failing_new::memory(size); }
+void* operator new[](size_t size) { return tamis::failing_new::memory(size); }
 void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  return tamis::failing_new::allocate_or_null(size);
+  return tamis::failing_new::memory_or_null(size);
 }
 void* operator new[](size_t size, const std::nothrow_t&) noexcept {
-  return tamis::failing_new::allocate_or_null(size);
+  return tamis::failing_new::memory_or_null(size);
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }

@@ -19,11 +19,6 @@ DoubleState& state() { return DoubleState::get(); }
 DoubleStream& stream_of(void* stream) { return *static_cast<DoubleStream*>(stream); }
 void* pointer(uint64_t address) { return reinterpret_cast<void*>(address); }
 
-/// A graph, before and after it is instantiated.
-struct DoubleGraph {
-  std::vector<Work> work;
-};
-
 }  // namespace
 
 }  // namespace tamis::cuda::emulator
@@ -200,7 +195,10 @@ int cuStreamEndCapture(void* stream, void** graph) {
   return kOk;
 }
 int cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
-  *executable = new DoubleGraph(*static_cast<DoubleGraph*>(graph));
+  const Lock lock(state().mutex);
+  auto& known = state().executables;
+  known.push_back(std::make_unique<DoubleGraph>(*static_cast<DoubleGraph*>(graph)));
+  *executable = known.back().get();
   return kOk;
 }
 int cuGraphLaunch(void* executable, void* stream) {
@@ -215,7 +213,9 @@ int cuGraphDestroy(void* graph) {
   return kOk;
 }
 int cuGraphExecDestroy(void* executable) {
-  delete static_cast<DoubleGraph*>(executable);
+  const Lock lock(state().mutex);
+  std::erase_if(state().executables,
+                [executable](const auto& known) { return known.get() == executable; });
   return kOk;
 }
 

@@ -45,6 +45,11 @@ struct DoubleStream {
   std::vector<Work> waiting;
 };
 
+/// A graph, before and after it is instantiated.
+struct DoubleGraph {
+  std::vector<Work> work;
+};
+
 /// What tests set, by name (control.cc).
 struct DoubleSettings {
   int64_t version = 13000;
@@ -70,7 +75,9 @@ class DoubleState {
   DoubleSettings settings;
   std::string fault;  ///< of the emulator, the last
   bool lost = false;  ///< every call fails until the context is reset
+  /// Of a context that was lost they stay: nothing may be destroyed in it.
   std::vector<std::unique_ptr<DoubleStream>> streams;
+  std::vector<std::unique_ptr<DoubleGraph>> executables;
 
   [[nodiscard]] int allocate(size_t bytes, uint64_t* address);
   [[nodiscard]] int release(uint64_t address);
