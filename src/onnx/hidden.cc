@@ -65,6 +65,7 @@ bool has_own_layout(Form form) {
     case Form::kTable:
     case Form::kPositionProduct:
     case Form::kPositionBias:
+    case Form::kDistanceRows:
     case Form::kNotANumber:
     case Form::kSwapped:
     case Form::kTimesCosine:

@@ -27,7 +27,10 @@ enum class Form : uint8_t {
   kTable,            ///< `known`, a constant whose axes `layout` names by their strides
   kPositionProduct,  ///< queries or keys times the rows of a table of places: `terms`
   kPositionBias,     ///< what of it belongs to each query and key
-  kNotANumber,       ///< where probabilities are NaN: nowhere, as each sequence has a token
+  // Positions by distance (relative_key)
+  kDistanceRows,  ///< rows of `known` [2 * max_relative_positions, size], the last before distance
+                  ///< 0
+  kNotANumber,    ///< where probabilities are NaN: nowhere, as each sequence has a token
   // Rotary positions in steps, of heads
   kHalf,         ///< first or, `second_half`, second columns of all `pairs`, perhaps `negated`
   kSwapped,      ///< the negated second columns in the first's places, these in theirs

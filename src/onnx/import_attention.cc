@@ -325,9 +325,12 @@ ImportValue make_probabilities(Importer& importer, const Step& step, const Hidde
     step.op.refuse("a factor of ", scores.factor, " on attention's scores");
   }
   std::vector<ValueId> inputs = {scores.value, scores.keys, scores.bias};
-  for (size_t i = 0; i < scores.terms.size(); ++i) {
-    inputs.push_back(position_table(importer, step, scores, i));
-  }
+  const auto& [keys, queries] = scores.terms;
+  inputs.push_back(position_table(importer, step, scores, 0));
+  // Queries and keys that meet the same rows read one table.
+  const bool same = keys.table != nullptr && queries.table != nullptr &&
+                    keys.factor == queries.factor && *keys.table == *queries.table;
+  inputs.push_back(same ? inputs.back() : position_table(importer, step, scores, 1));
   ValueId value = importer.emit(step, OpKind::kAttentionScores, std::move(inputs),
                                 attributes_of(importer, scores));
   if (!has_terms(scores)) {

@@ -1,5 +1,5 @@
 // Rows of tables: words, segments, positions.
-#include "onnx/importer.h"
+#include "onnx/import_distances.h"
 
 namespace tamis::onnx {
 
@@ -142,6 +142,9 @@ ImportValue make_embedding(Importer& importer, const Step& step, const Known& ta
   check_table(step, table);
   if (const ImportValue bias = distance_bias(importer, step, table, ids); !bias.absent()) {
     return bias;
+  }
+  if (const ImportValue rows = rows_of_distances(importer, step, table, ids); !rows.absent()) {
+    return rows;
   }
   const auto rule = ids_rule(ids.all(), importer.probes());
   if (!rule) {

@@ -191,14 +191,18 @@ ImportValue sum_of_biases(const Step& step, const Hidden& a, const Hidden& b) {
 ImportValue scores_with_positions(const Step& step, const Hidden& scores, const Hidden& bias) {
   const ValueId wanted[] = {scores.value, scores.keys};
   bool fits = scores.layout == bias.layout && scores.heads == bias.heads &&
-              scores.bias == graph::kNoValue && scores.max_relative_positions == 0;
+              scores.bias == graph::kNoValue &&
+              (scores.max_relative_positions == 0 || same_places(scores, bias));
   for (size_t i = 0; i < bias.terms.size(); ++i) {
-    fits = fits && (bias.terms[i].rows == graph::kNoValue || bias.terms[i].rows == wanted[i]);
+    if (bias.terms[i].rows == graph::kNoValue) continue;
+    fits = fits && bias.terms[i].rows == wanted[i] && scores.terms[i].rows == graph::kNoValue;
   }
   if (!fits) step.op.refuse("a bias by position of other queries or keys than the scores'");
   check_pairs(step, scores);
   ImportValue result = in_form(scores, Form::kScores);
-  result.hidden->terms = bias.terms;
+  for (size_t i = 0; i < bias.terms.size(); ++i) {
+    if (bias.terms[i].rows != graph::kNoValue) result.hidden->terms[i] = bias.terms[i];
+  }
   result.hidden->position_buckets = bias.position_buckets;
   result.hidden->max_relative_positions = bias.max_relative_positions;
   return result;

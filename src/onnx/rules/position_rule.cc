@@ -109,7 +109,31 @@ std::optional<PositionRule> with_buckets(std::span<const ByDistance> probes, con
   return rule;
 }
 
+bool follows(const ByDistance& ids, const DistanceRows& rows) {
+  for (int64_t distance = 1 - ids.tokens; distance < ids.tokens; ++distance) {
+    if (ids.at(distance) != rows.middle + (rows.rising ? distance : -distance)) return false;
+  }
+  return true;
+}
+
 }  // namespace
+
+std::optional<DistanceRows> distance_rows(std::span<const Array> ids,
+                                          std::span<const Probe> probes) {
+  std::vector<ByDistance> tables;
+  for (size_t p = 0; p < ids.size(); ++p) {
+    const auto table = ids[p].dims.size() == 2 ? by_distance(ids[p], probes[p]) : std::nullopt;
+    if (!table) return std::nullopt;
+    tables.push_back(*table);
+  }
+  for (const bool rising : {true, false}) {
+    const DistanceRows rows = {tables[0].at(0), rising};
+    if (std::ranges::all_of(tables, [&](const ByDistance& each) { return follows(each, rows); })) {
+      return rows;
+    }
+  }
+  return std::nullopt;
+}
 
 std::optional<PositionRule> position_rule(std::span<const Array> ids, std::span<const Probe> probes,
                                           const PlaceRows& rows) {

@@ -1,7 +1,7 @@
 // Which rows of a table of places queries and keys meet in, told by their values in every probe.
 //
-// Is: DeBERTa's rules, with log buckets and without. Is not: a product. May use: onnx/probe,
-// kernels/reference.
+// Is: DeBERTa's rules, with log buckets and without, and a row for each distance. Is not: a
+// product. May use: onnx/probe, kernels/reference.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,17 @@ struct PositionRule {
   bool of_queries = true;     ///< rows of the ids are queries and columns keys, or the reverse
   bool is_certain = true;     ///< false: others fit too, which differ beyond the longest probe
 };
+
+/// Rows of a table of which each distance has its own: `middle` plus the row's index less the
+/// column's or, falling, the reverse.
+struct DistanceRows {
+  int64_t middle = 0;
+  bool rising = true;
+};
+
+/// Which row ids [tokens, tokens] give to each distance. Nothing: not one of its own to each.
+[[nodiscard]] std::optional<DistanceRows> distance_rows(std::span<const Array> ids,
+                                                        std::span<const Probe> probes);
 
 /// A table's rows, all of them or, with `centered`, 2 * tokens of them around the middle.
 struct PlaceRows {

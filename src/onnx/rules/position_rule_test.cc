@@ -49,6 +49,31 @@ TEST(PositionRule, TellsBucketsAndWhereTheyEnd) {
   }
 }
 
+// Ids [n, n].
+std::vector<Array> rows_by(std::span<const Probe> probes, int64_t (*row)(int64_t)) {
+  std::vector<Array> ids = ids_by(
+      probes, [row](int64_t distance, int64_t) { return static_cast<double>(row(distance)); });
+  for (Array& array : ids) array.dims.erase(array.dims.begin());
+  return ids;
+}
+
+TEST(PositionRule, TellsRowsThatEachDistanceHasForItself) {
+  const auto probes = make_probes(40);
+  const auto rising = distance_rows(rows_by(probes, [](int64_t d) { return 39 + d; }), probes);
+  ASSERT_TRUE(rising);
+  EXPECT_EQ(rising->middle, 39);
+  EXPECT_TRUE(rising->rising);
+  const auto falling = distance_rows(rows_by(probes, [](int64_t d) { return 7 - d; }), probes);
+  ASSERT_TRUE(falling);
+  EXPECT_EQ(falling->middle, 7);
+  EXPECT_FALSE(falling->rising);
+  EXPECT_FALSE(distance_rows(rows_by(probes, [](int64_t d) { return 39 + std::abs(d); }), probes));
+  EXPECT_FALSE(distance_rows(rows_by(probes, [](int64_t d) { return 39 + 2 * d; }), probes));
+  EXPECT_FALSE(distance_rows(
+      rows_by(probes, [](int64_t d) { return 39 + std::clamp<int64_t>(d, -30, 30); }), probes));
+  EXPECT_FALSE(distance_rows(rows_by(probes, [](int64_t) { return int64_t{39}; }), probes));
+}
+
 TEST(PositionRule, SaysWhereTheProbesDoNotTell) {
   const auto probes = make_probes(12);
   const auto ids = ids_by(probes, [](int64_t distance, int64_t) {
