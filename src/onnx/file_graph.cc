@@ -83,6 +83,68 @@ const std::string& output_of(const NodeProto& node, size_t i) {
   return i < node.outputs.size() ? node.outputs[i] : kNone;
 }
 
+namespace {
+
+// What a node reads, in its branches too.
+void add_inputs(const NodeProto& node, std::vector<std::string>& names) {
+  names.insert(names.end(), node.inputs.begin(), node.inputs.end());
+  for (const AttributeProto& attribute : node.attributes) {
+    for (const GraphProto& branch : attribute.graphs) {
+      for (const NodeProto& inner : branch.nodes) add_inputs(inner, names);
+      for (const ValueProto& output : branch.outputs) names.push_back(output.name);
+    }
+  }
+}
+
+// Which nodes wait for which.
+struct Waiting {
+  std::vector<std::vector<size_t>> behind;  // each node's readers
+  std::vector<int> missing;                 // inputs that are not made yet
+};
+
+Waiting waiting_nodes(const GraphProto& graph) {
+  std::unordered_map<std::string, size_t> makers;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    for (const std::string& name : graph.nodes[i].outputs) makers.try_emplace(name, i);
+  }
+  Waiting waiting = {std::vector<std::vector<size_t>>(graph.nodes.size()),
+                     std::vector<int>(graph.nodes.size(), 0)};
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    std::vector<std::string> names;
+    add_inputs(graph.nodes[i], names);
+    for (const std::string& name : names) {
+      const auto maker = makers.find(name);
+      if (name.empty() || maker == makers.end()) continue;
+      waiting.behind[maker->second].push_back(i);
+      ++waiting.missing[i];
+    }
+  }
+  return waiting;
+}
+
+}  // namespace
+
+std::vector<size_t> run_order(const GraphProto& graph) {
+  Waiting waiting = waiting_nodes(graph);
+  std::set<size_t> ready;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (waiting.missing[i] == 0) ready.insert(i);
+  }
+  std::vector<size_t> order;
+  while (!ready.empty()) {
+    const size_t next = *ready.begin();
+    ready.erase(ready.begin());
+    order.push_back(next);
+    for (const size_t reader : waiting.behind[next]) {
+      if (--waiting.missing[reader] == 0) ready.insert(reader);
+    }
+  }
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (waiting.missing[i] > 0) order.push_back(i);
+  }
+  return order;
+}
+
 FileGraph::FileGraph(const GraphProto& graph) {
   for (const TensorProto& tensor : graph.initializers) tensors_[tensor.name] = &tensor;
   for (const NodeProto& node : graph.nodes) {

@@ -1,7 +1,7 @@
 // Who makes and who reads each value of a file's graph.
 //
-// Is: an index for rules on files (check_tensorrt.h). Is not: an evaluation; the graph outlives it.
-// May use: formats.
+// Is: an index for rules on files (check_tensorrt.h), and the order that import reads nodes in. Is
+// not: an evaluation; the graph outlives it. May use: formats.
 #pragma once
 
 #include <optional>
@@ -19,6 +19,11 @@ namespace tamis::onnx {
 /// An input or output of a file's node; empty where it has none there.
 [[nodiscard]] const std::string& input_of(const NodeProto& node, size_t i);
 [[nodiscard]] const std::string& output_of(const NodeProto& node, size_t i);
+
+/// The graph's nodes in the file's order, but each behind those that make what it or a branch of it
+/// reads. ONNX asks files to be so; ONNX Runtime's quantizers forget what branches read. Nodes that
+/// wait for each other come last.
+[[nodiscard]] std::vector<size_t> run_order(const GraphProto& graph);
 
 class FileGraph {
  public:

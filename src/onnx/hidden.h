@@ -113,10 +113,11 @@ struct Hidden {
   bool is_rms = false;  ///< kNormal
   /// gamma; a weight; a factor of a scale; a table; weights of tokens
   std::shared_ptr<const Known> known;
-  std::shared_ptr<const Known> ids;                ///< kIntegerRows
-  std::shared_ptr<const Known> zero;               ///< kIntegerProduct: the weight's zero point
-  std::shared_ptr<const ImportValue> quantized;    ///< kScale, kZeroPoint, kIntegerProduct
-  std::vector<std::shared_ptr<const Step>> moves;  ///< kIntegerRows: what waits for their floats
+  std::shared_ptr<const Known> ids;              ///< kIntegerRows
+  std::shared_ptr<const Known> zero;             ///< kIntegerProduct: the weight's zero point
+  std::shared_ptr<const ImportValue> quantized;  ///< kScale, kZeroPoint, kIntegerProduct
+  /// kIntegerRows: what waits for their floats; kIntegerProduct: what multiplies them
+  std::vector<std::shared_ptr<const Step>> moves;
 };
 
 /// The number that one integer stands for, and the integer that stands for 0.

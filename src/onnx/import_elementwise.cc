@@ -241,19 +241,6 @@ void end_factor(Importer& importer, const Step& step, const ImportValue& a, cons
   if (square && linear_factor(a.hidden->function)) importer.end_function(step, *a.hidden);
 }
 
-// The product of integers made into that of the numbers they stand for.
-ImportValue dequantized_product(Importer& importer, const Step& step, const Hidden& product,
-                                const Hidden& scale) {
-  if (product.quantized != scale.quantized || scale.known == nullptr) {
-    step.op.refuse("the scale of other rows than those that were multiplied");
-  }
-  const auto weight =
-      importer.dequantized(step, *product.known, *scale.known, product.zero.get(), -1);
-  const ImportValue& x = *product.quantized;
-  if (x.known != nullptr) return {importer.product(step, *x.known, *weight, true), nullptr};
-  return import_matmul(importer, {step.op, {x, {weight, nullptr}}, {}})[0];
-}
-
 }  // namespace
 
 ImportValue biased_scores(const Step& step, const Hidden& scores, const Hidden& bias) {

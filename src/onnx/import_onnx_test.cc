@@ -372,6 +372,20 @@ TEST(ImportOnnx, TakesABranchBySizesThatAreEqualInEveryBatch) {
   expect_refused(doubled.model, "(If): a branch that depends on the batch");
 }
 
+// ONNX Runtime's quantizers put what a branch alone reads behind it.
+TEST(ImportOnnx, ReadsWhatBranchesReadBeforeThem) {
+  BranchModel edit(1);
+  const NodeProto wide = edit.maker("wide");
+  edit.append(wide);
+  edit.maker("wide").outputs[0] = "other";
+  edit.maker("sizes").inputs[0] = "other";
+  ASSERT_EQ(edit.model.graph.nodes.back().outputs[0], "wide");
+  EXPECT_EQ(graph::print(import_onnx(edit.model, "m.onnx").graph),
+            graph::print(import_onnx(BranchModel(1).model, "m.onnx").graph));
+  std::ranges::reverse(edit.model.graph.nodes);
+  EXPECT_EQ(import_onnx(edit.model, "m.onnx").output, OutputKind::kSentenceEmbedding);
+}
+
 TEST(ImportOnnx, RefusesBranchesThatBatchesTell) {
   expect_refused(BranchModel(0).model, "(If): a branch that depends on the batch");
   BranchModel computed(1);

@@ -159,19 +159,23 @@ std::vector<ImportValue> import_dynamic_quantize(Importer& importer, const Step&
           of_x(Form::kZeroPoint)};
 }
 
-std::vector<ImportValue> import_integer_matmul(Importer&, const Step& step) {
+namespace {
+
+// Of integers that DynamicQuantizeLinear made of x, moved or not, and a weight of `rank` axes; the
+// step runs once their scale is known.
+ImportValue integer_product(const Step& step, size_t rank) {
   const ImportValue& x = step.input(0);
   const auto quantized = x.integers ? x.integers->at_run_time : nullptr;
-  const bool dynamic = quantized != nullptr && x.known == quantized->known &&
-                       x.hidden == quantized->hidden && step.has(2) &&
+  const bool dynamic = quantized != nullptr && step.has(2) &&
                        step.inputs[2].has(Form::kZeroPoint) &&
                        step.inputs[2].hidden->quantized == quantized;
   if (!dynamic) {
     step.op.refuse("integers and their zero point do not come from one DynamicQuantizeLinear");
   }
   const Known& weight = step.known(1);
-  if (!weight.is_constant() || weight.dims().size() != 2)
-    step.op.refuse("a weight that is no constant matrix");
+  if (!weight.is_constant() || weight.dims().size() != rank) {
+    step.op.refuse("a weight that is no constant of ", rank, " axes");
+  }
   ImportValue product = {nullptr, std::make_shared<Hidden>()};
   product.hidden->form = Form::kIntegerProduct;
   product.hidden->quantized = quantized;
@@ -180,7 +184,35 @@ std::vector<ImportValue> import_integer_matmul(Importer&, const Step& step) {
     (void)step.known(3);
     product.hidden->zero = step.inputs[3].known;
   }
-  return {product};
+  product.hidden->moves = {std::make_shared<const Step>(step)};
+  return product;
+}
+
+}  // namespace
+
+std::vector<ImportValue> import_integer_matmul(Importer&, const Step& step) {
+  return {integer_product(step, 2)};
+}
+
+std::vector<ImportValue> import_integer_convolution(Importer&, const Step& step) {
+  return {integer_product(step, 3)};
+}
+
+ImportValue dequantized_product(Importer& importer, const Step& step, const Hidden& product,
+                                const Hidden& scale) {
+  if (product.quantized != scale.quantized || scale.known == nullptr) {
+    step.op.refuse("the scale of other rows than those that were multiplied");
+  }
+  const Step& integers = *product.moves[0];
+  const bool convolves = integers.op.type() == "ConvInteger";
+  // Behind a convolution the last axis counts tokens.
+  if (convolves && !scale.known->scalar()) step.op.refuse("a convolution with several scales");
+  const auto weight =
+      importer.dequantized(step, *product.known, *scale.known, product.zero.get(), -1);
+  const ImportValue& x = integers.inputs[0];
+  if (convolves) return import_convolution(importer, {integers.op, {x, {weight, nullptr}}, {}})[0];
+  if (x.known != nullptr) return {importer.product(step, *x.known, *weight, true), nullptr};
+  return import_matmul(importer, {step.op, {x, {weight, nullptr}}, {}})[0];
 }
 
 std::vector<ImportValue> import_quantize(Importer& importer, const Step& step) {

@@ -77,6 +77,78 @@ TEST(ImportQuantized, RefusesProductsOfIntegersWithoutTheirZeroPoint) {
   }
 }
 
+constexpr std::string_view kConvolved = "/m/deberta/encoder/conv/conv/Conv_output_0";
+
+// The convolution of a large DeBERTa model as quantize_dynamic writes it.
+struct ConvolutionModel : EditableModel {
+  ConvolutionModel() : EditableModel("deberta-v2-cls-legacy-op14-eager.onnx") {
+    constexpr size_t kSize = 16 * 16 * 3;
+    std::vector<uint8_t> values(kSize);
+    for (size_t i = 0; i < kSize; ++i) values[i] = static_cast<uint8_t>(i % 251);
+    set("integers", {16, 16, 3}, ElementType::kUint8, std::move(values));
+    set_floats("weight_scale", {}, {0.25f});
+    set("weight_zero", {}, ElementType::kUint8, std::vector<uint8_t>{100});
+    set_integers("columns", {1, -1, 1});
+    NodeProto& move = maker("/m/deberta/encoder/conv/Transpose_output_0");
+    NodeProto quantize = make_node("DynamicQuantizeLinear", {move.inputs[0]}, "x");
+    quantize.outputs = {"x", "x_scale", "x_zero"};
+    move.inputs[0] = "x";
+    insert(move.outputs[0], quantize);
+    NodeProto convolution = maker(kConvolved);
+    const std::string bias = convolution.inputs[2];
+    convolution.op_type = "ConvInteger";
+    convolution.inputs = {convolution.inputs[0], "integers", "x_zero", "weight_zero"};
+    convolution.outputs = {"product"};
+    for (NodeProto& node : std::vector<NodeProto>{
+             convolution, make_node("Cast", {"product"}, "floats", {integer("to", 1)}),
+             make_node("Mul", {"x_scale", "weight_scale"}, "scales"),
+             make_node("Mul", {"floats", "scales"}, "scaled"),
+             make_node("Reshape", {bias, "columns"}, "bias")}) {
+      insert(kConvolved, std::move(node));
+    }
+    maker(kConvolved) = make_node("Add", {"scaled", "bias"}, std::string(kConvolved));
+  }
+};
+
+TEST(ImportQuantized, TakesConvolutionsOfIntegers) {
+  const auto weight = [](const ModelProto& model) {
+    const graph::Graph graph = import_onnx(model, "m.onnx").graph;
+    for (const graph::Node& node : graph.nodes()) {
+      if (node.op != graph::OpKind::kUnfold) continue;
+      for (const graph::Node& reader : graph.nodes()) {
+        if (reader.op != graph::OpKind::kMatMul || reader.inputs[0] != node.output) continue;
+        const auto values = graph.value(reader.inputs[1]).constant->as<float>();
+        return std::vector<float>(values.begin(), values.end());
+      }
+    }
+    return std::vector<float>();
+  };
+  const std::vector<float> got = weight(ConvolutionModel().model);
+  ASSERT_EQ(got.size(), 16u * 16 * 3);
+  for (size_t i = 0; i < got.size(); ++i) {
+    // [out, neighbor, in] of [out, in, neighbor]
+    const size_t from = i / 48 * 48 + i % 16 * 3 + i / 16 % 3;
+    ASSERT_EQ(got[i], 0.25f * (static_cast<float>(from % 251) - 100)) << i;
+  }
+}
+
+TEST(ImportQuantized, RefusesConvolutionsOfOtherIntegers) {
+  ConvolutionModel around;
+  for (AttributeProto& attribute : around.maker("product").attributes) {
+    if (attribute.name == "pads") attribute.integers = {2, 0};
+  }
+  expect_refused(around.model, "(ConvInteger): a convolution that is not of masked hidden states");
+  ConvolutionModel scales;
+  scales.set_floats("weight_scale", {16}, std::vector<float>(16, 0.25f));
+  expect_refused(scales.model, "(Mul): a convolution with several scales");
+  ConvolutionModel zero;
+  zero.maker("product").inputs[2] = "";
+  expect_refused(zero.model, "(ConvInteger): integers and their zero point do not come from");
+  ConvolutionModel bare;
+  bare.maker("scaled").inputs[1] = "weight_scale";
+  expect_refused(bare.model, "(Mul): ");
+}
+
 TEST(ImportQuantized, CountsTheScaleOfAQuantizedAttention) {
   EditableModel edit{std::string(kFused)};
   edit.set_floats("scale", {}, {0.05f});

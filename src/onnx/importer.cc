@@ -196,7 +196,7 @@ void Importer::run() {
   add_initializers(model_.graph);
   add_inputs();
   count_readers(model_.graph);
-  for (size_t i = 0; i < model_.graph.nodes.size(); ++i) run_node(model_.graph.nodes[i], i);
+  for (const size_t i : run_order(model_.graph)) run_node(model_.graph.nodes[i], i);
 }
 
 // Branches read the values around them.
@@ -320,7 +320,7 @@ std::vector<ImportValue> Importer::run_branch(const Step& step) {
   }
   const GraphProto& branch = attribute->graphs[0];
   add_initializers(branch);
-  for (const NodeProto& node : branch.nodes) run_node(node, step.op.index());
+  for (const size_t i : run_order(branch)) run_node(branch.nodes[i], step.op.index());
   std::vector<ImportValue> outputs;
   for (const ValueProto& output : branch.outputs) outputs.push_back(value(output.name));
   return outputs;

@@ -227,6 +227,9 @@ struct Heads {
                                              const Hidden& scores);
 [[nodiscard]] ImportValue make_context(Importer& importer, const Step& step,
                                        const Hidden& probabilities, const Hidden& v);
+/// The product of integers made into that of the numbers they stand for. Errors name the step.
+[[nodiscard]] ImportValue dequantized_product(Importer& importer, const Step& step,
+                                              const Hidden& product, const Hidden& scale);
 /// LayerNormalization of rows; gamma and beta may be null.
 [[nodiscard]] ImportValue make_norm(Importer& importer, const Step& step, Hidden& x,
                                     const Known* gamma, const Known* beta, double epsilon);
