@@ -1,6 +1,9 @@
 // Positions by distance (relative_key_query), told by the ids and letters of their products.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "kernels/reference/position_buckets.h"
 #include "onnx/import_onnx.h"
 #include "onnx/test_util.h"
 
@@ -10,6 +13,7 @@ namespace {
 using graph::Operand;
 
 constexpr const char* kFile = "bert-relative-key-query-legacy-op17-tf457.onnx";
+constexpr const char* kT5 = "t5-base-gated-legacy-op17-sdpa.onnx";
 constexpr int64_t kMost = 24;  // its max_position_embeddings
 constexpr size_t kColumns = 12;
 
@@ -94,6 +98,65 @@ TEST(ImportDistances, ReadsTheRowsThatATableHas) {
   EXPECT_EQ(tables_of(edit.model).fields.max_relative_positions, 21);
 }
 
+// T5's encoder whose buckets are read through another node.
+struct BucketsModel : EditableModel {
+  explicit BucketsModel(NodeProto node) : EditableModel(kT5) {
+    set("first", {}, ElementType::kInt64, std::vector<int64_t>{0});
+    set("last", {}, ElementType::kInt64, std::vector<int64_t>{5});
+    NodeProto& gather =
+        maker("/m/encoder/block.0/layer.0/SelfAttention/relative_attention_bias/Gather_output_0");
+    buckets = gather.inputs[1];
+    table = gather.inputs[0];
+    const std::string output = gather.outputs[0];
+    gather.inputs[1] = "other";
+    node.inputs[0] = buckets;
+    node.outputs = {"other"};
+    insert(output, std::move(node));
+  }
+  std::string buckets;
+  std::string table;
+};
+
+// As T5's in half precision, whose rounded constants move the edges of buckets.
+TEST(ImportDistances, TakesABiasByAnyRuleOfDistances) {
+  const BucketsModel edit(make_node("Clip", {"", "first", "last"}, "other"));
+  const ImportedModel imported = import_onnx(edit.model, "m.onnx");
+  EXPECT_EQ(imported.max_positions, 512);
+  const auto values = [](const graph::Graph& graph) {
+    for (const graph::Node& node : graph.nodes()) {
+      if (node.op != graph::OpKind::kAttentionScores) continue;
+      EXPECT_EQ(node.attribute<graph::AttentionAttributes>().bias, graph::BiasRule::kT5);
+      return graph.value(node.operand(Operand::kBias)).constant;
+    }
+    throw std::runtime_error("no attention");
+  };
+  const auto got = values(imported.graph);
+  const auto table = values(import_onnx(EditableModel(kT5).model, "m.onnx").graph);
+  ASSERT_EQ(got->shape(), (Shape{4 * 512, 2}));
+  ASSERT_EQ(table->shape(), (Shape{8, 2}));
+  for (int64_t distance = -511; distance < 512; ++distance) {
+    const int64_t bucket = std::min<int64_t>(kernels::reference::t5_bucket(distance, 8, 12), 5);
+    const int64_t row = kernels::reference::t5_bucket(distance, 4 * 512, 513);
+    for (int64_t head = 0; head < 2; ++head) {
+      ASSERT_EQ(got->as<float>()[static_cast<size_t>(2 * row + head)],
+                table->as<float>()[static_cast<size_t>(2 * bucket + head)])
+          << distance;
+    }
+  }
+}
+
+TEST(ImportDistances, RefusesABiasByMoreThanDistances) {
+  // By the query's place as well: the first row of the same buckets for all.
+  BucketsModel places(make_node("Gather", {"", "zeros"}, "other"));
+  places.insert("other", make_node("Mul", {places.buckets, "first"}, "zeros"));
+  expect_refused(places.model, "(Gather): ");
+  BucketsModel queries(make_node("CumSum", {"", "first"}, "other"));
+  expect_refused(queries.model, "(Gather): \"other\" is neither");
+  // Buckets beyond the table.
+  BucketsModel outside(make_node("Add", {"", "last"}, "other"));
+  expect_refused(outside.model, "(Gather): \"other\" is neither");
+}
+
 TEST(ImportDistances, RefusesRowsThatDistancesShare) {
   // Beyond 4 all distances have the row of 4.
   EditableModel edit(kFile);
@@ -104,7 +167,8 @@ TEST(ImportDistances, RefusesRowsThatDistancesShare) {
   gather.inputs[1] = "near";
   edit.insert(output("distance_embedding/Gather"),
               make_node("Clip", {ids, "first", "last"}, "near"));
-  expect_refused(edit.model, "/attention/self/distance_embedding/Gather\" (Gather): \"near\" is");
+  expect_refused(edit.model,
+                 "/attention/self/Einsum\" (Einsum): a product that is not of queries or");
 }
 
 TEST(ImportDistances, RefusesOtherProducts) {

@@ -1,5 +1,8 @@
 // Rows of tables: words, segments, positions.
+#include <algorithm>
+
 #include "onnx/import_distances.h"
+#include "onnx/rules/position_rule.h"
 
 namespace tamis::onnx {
 
@@ -114,6 +117,43 @@ ValueId with_rows_behind(Importer& importer, const Known& table) {
   return importer.constant(table.name(), Shape{2 * rows.dims[0], rows.dims[1]}, values);
 }
 
+// [tokens, keys, heads] of rows by T5's rule.
+ImportValue bias_of_rows(ValueId rows, int64_t columns, int64_t max_distance) {
+  ImportValue bias = {nullptr, std::make_shared<Hidden>()};
+  bias.hidden->form = Form::kDistanceBias;
+  bias.hidden->value = rows;
+  bias.hidden->max_distance = max_distance;
+  bias.hidden->layout = Layout({{{Axis::kToken}}, {{Axis::kKey}}, Layout::rows(columns)[2]});
+  return bias;
+}
+
+// The bias of ids that follow distances by any other rule, such as T5's in half precision, which
+// rounds its edges: as so many of T5's buckets that each distance has one of its own. Absent: the
+// ids depend on more.
+ImportValue bias_of_distances(Importer& importer, const Step& step, const Known& table,
+                              const Known& ids) {
+  const auto rule = ids_by_distance(ids.all(), importer.probes());
+  const Dims dims = table.dims();
+  const auto outside = [&](int64_t id) { return id < 0 || id >= dims[0]; };
+  if (!rule || std::ranges::any_of(rule->ids, outside)) return {};
+  const int64_t own = rule->reach + 1;
+  const auto stored = float_tensor(table, false, step.op.label());
+  std::vector<float> rows;
+  for (const int64_t side : {-1, 1}) {
+    // Of 2 * own buckets on a side the second half are those of distances beyond the probes.
+    for (int64_t i = 0; i < 2 * own; ++i) {
+      const int64_t distance = side * std::min(i, rule->reach);
+      const int64_t id = rule->ids[static_cast<size_t>(distance + rule->reach)];
+      const auto row = stored->as<float>().subspan(static_cast<size_t>(id * dims[1]),
+                                                   static_cast<size_t>(dims[1]));
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+  }
+  importer.limit_to_probes();
+  const std::string name = cat(table.name(), ".distances");
+  return bias_of_rows(importer.constant(name, Shape{4 * own, dims[1]}, rows), dims[1], own + 1);
+}
+
 // [tokens, keys, heads] of a table that ids by distance look into; absent if they are others.
 ImportValue distance_bias(Importer& importer, const Step& step, const Known& table,
                           const Known& ids) {
@@ -123,15 +163,11 @@ ImportValue distance_bias(Importer& importer, const Step& step, const Known& tab
       both ? both
            : t5_max_distance(ids.all(), importer.probes(), table.dims()[0], BucketSides::kBefore);
   if (!most) return {};
-  ImportValue bias = {nullptr, std::make_shared<Hidden>()};
-  bias.hidden->form = Form::kDistanceBias;
-  bias.hidden->value =
-      both ? importer.weight(step, table, false) : with_rows_behind(importer, table);
-  bias.hidden->causal_bias = !both;
-  bias.hidden->max_distance = most->max_distance;
   if (!most->is_certain) importer.limit_to_probes();
-  const Layout rows = Layout::rows(table.dims()[1]);
-  bias.hidden->layout = Layout({{{Axis::kToken}}, {{Axis::kKey}}, rows[2]});
+  ImportValue bias =
+      bias_of_rows(both ? importer.weight(step, table, false) : with_rows_behind(importer, table),
+                   table.dims()[1], most->max_distance);
+  bias.hidden->causal_bias = !both;
   return bias;
 }
 
@@ -145,6 +181,9 @@ ImportValue make_embedding(Importer& importer, const Step& step, const Known& ta
   }
   if (const ImportValue rows = rows_of_distances(importer, step, table, ids); !rows.absent()) {
     return rows;
+  }
+  if (const ImportValue bias = bias_of_distances(importer, step, table, ids); !bias.absent()) {
+    return bias;
   }
   const auto rule = ids_rule(ids.all(), importer.probes());
   if (!rule) {

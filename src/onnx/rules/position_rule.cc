@@ -116,16 +116,36 @@ bool follows(const ByDistance& ids, const DistanceRows& rows) {
   return true;
 }
 
-}  // namespace
-
-std::optional<DistanceRows> distance_rows(std::span<const Array> ids,
-                                          std::span<const Probe> probes) {
+// Of ids [tokens, tokens] in each probe; none if they have other axes or depend on more.
+std::vector<ByDistance> square_tables(std::span<const Array> ids, std::span<const Probe> probes) {
   std::vector<ByDistance> tables;
   for (size_t p = 0; p < ids.size(); ++p) {
     const auto table = ids[p].dims.size() == 2 ? by_distance(ids[p], probes[p]) : std::nullopt;
-    if (!table) return std::nullopt;
+    if (!table) return {};
     tables.push_back(*table);
   }
+  return tables;
+}
+
+}  // namespace
+
+std::optional<IdsByDistance> ids_by_distance(std::span<const Array> ids,
+                                             std::span<const Probe> probes) {
+  const std::vector<ByDistance> tables = square_tables(ids, probes);
+  if (tables.empty()) return std::nullopt;
+  const ByDistance& longest = *std::ranges::max_element(tables, {}, &ByDistance::tokens);
+  for (const ByDistance& table : tables) {
+    for (int64_t distance = 1 - table.tokens; distance < table.tokens; ++distance) {
+      if (table.at(distance) != longest.at(distance)) return std::nullopt;
+    }
+  }
+  return IdsByDistance{longest.tokens - 1, {longest.ids.rbegin(), longest.ids.rend()}};
+}
+
+std::optional<DistanceRows> distance_rows(std::span<const Array> ids,
+                                          std::span<const Probe> probes) {
+  const std::vector<ByDistance> tables = square_tables(ids, probes);
+  if (tables.empty()) return std::nullopt;
   for (const bool rising : {true, false}) {
     const DistanceRows rows = {tables[0].at(0), rising};
     if (std::ranges::all_of(tables, [&](const ByDistance& each) { return follows(each, rows); })) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "onnx/probe.h"
 
@@ -29,6 +30,15 @@ struct DistanceRows {
 /// Which row ids [tokens, tokens] give to each distance. Nothing: not one of its own to each.
 [[nodiscard]] std::optional<DistanceRows> distance_rows(std::span<const Array> ids,
                                                         std::span<const Probe> probes);
+
+/// What ids [tokens, tokens] are for each distance up to `reach` of the column's index less the
+/// row's, in every probe: at [distance + reach]. Nothing: they depend on more than distances.
+struct IdsByDistance {
+  int64_t reach = 0;
+  std::vector<int64_t> ids;
+};
+[[nodiscard]] std::optional<IdsByDistance> ids_by_distance(std::span<const Array> ids,
+                                                           std::span<const Probe> probes);
 
 /// A table's rows, all of them or, with `centered`, 2 * tokens of them around the middle.
 struct PlaceRows {

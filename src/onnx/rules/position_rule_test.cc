@@ -74,6 +74,23 @@ TEST(PositionRule, TellsRowsThatEachDistanceHasForItself) {
   EXPECT_FALSE(distance_rows(rows_by(probes, [](int64_t) { return int64_t{39}; }), probes));
 }
 
+TEST(PositionRule, TellsIdsOfDistancesAlone) {
+  const auto probes = make_probes(40);
+  const auto rule =
+      ids_by_distance(rows_by(probes, [](int64_t d) { return d < 3 ? 0 : d; }), probes);
+  ASSERT_TRUE(rule);
+  EXPECT_EQ(rule->reach, 39);
+  ASSERT_EQ(rule->ids.size(), 79U);
+  // The column's index less the row's.
+  EXPECT_EQ(rule->ids[0], 39);
+  EXPECT_EQ(rule->ids[78], 0);
+  auto ids = rows_by(probes, [](int64_t d) { return d; });
+  std::vector<double> values = *ids[1].data;
+  values[1] += 1;
+  ids[1] = make_array(ids[1].dims, ids[1].type, std::move(values));
+  EXPECT_FALSE(ids_by_distance(ids, probes));
+}
+
 TEST(PositionRule, SaysWhereTheProbesDoNotTell) {
   const auto probes = make_probes(12);
   const auto ids = ids_by(probes, [](int64_t distance, int64_t) {
