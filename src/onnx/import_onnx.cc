@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "onnx/import_lengths.h"
 #include "onnx/importer.h"
 #include "onnx/tidy.h"
 
@@ -197,6 +198,12 @@ ImportedModel import_onnx(const ModelProto& model, std::string_view source,
   const int64_t longest = positions == 0 ? kMostTokens : std::min(positions, kMostTokens);
   Importer importer(model, source, longest, cache, options);
   importer.run();
+  if (importer.long_from() > 0) {
+    Importer of_long(model, source, longest, cache, options);
+    of_long.read_as_long();
+    of_long.run();
+    merge_lengths(importer.graph(), of_long.graph(), importer.long_from(), source);
+  }
   if (importer.limits_to_probes()) importer.limit_positions(longest);
   OutputCollector outputs(model, importer);
   ImportedModel result = outputs.collect();

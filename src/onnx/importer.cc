@@ -6,6 +6,7 @@
 #include "formats/stored_tensor.h"
 #include "onnx/file_graph.h"
 #include "onnx/ids_use.h"
+#include "onnx/import_lengths.h"
 #include "onnx/import_positions.h"
 
 namespace tamis::onnx {
@@ -367,6 +368,7 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
                      is_float(static_cast<ElementType>(step.op.integer("to", 0))));
   if (same && first != nullptr) return {step.inputs[0]};
   if (const ImportValue sizes = known_sizes(step); !sizes.absent()) return {sizes};
+  if (const ImportValue lengths = known_lengths(*this, step); !lengths.absent()) return {lengths};
   if (type == "MatMul" && are_constant_rows(step)) {
     return {{product(step, *first, step.known(1), true), nullptr}};
   }
@@ -423,6 +425,14 @@ std::vector<ImportValue> Importer::evaluate_each(const Step& step, bool constant
 
 void Importer::limit_positions(int64_t tokens) {
   max_positions_ = max_positions_ == 0 ? tokens : std::min(max_positions_, tokens);
+}
+
+bool Importer::long_is(const Step& step, int64_t tokens) {
+  if (long_from_ != 0 && long_from_ != tokens) {
+    step.op.refuse("texts of more than ", tokens, " tokens, and others of more than ", long_from_);
+  }
+  long_from_ = tokens;
+  return as_long_;
 }
 
 ValueId Importer::token_type_ids() {

@@ -69,6 +69,8 @@ class Importer {
   Importer(const ModelProto& model, std::string_view source, int64_t longest, ImportCache& cache,
            const ImportOptions& options);
 
+  /// What a file computes otherwise for long texts is read as for these; else as for short ones.
+  void read_as_long() { as_long_ = true; }
   void run();
 
   [[nodiscard]] graph::Graph& graph() { return graph_; }
@@ -81,6 +83,10 @@ class Importer {
   /// What was told of the probes may not hold for longer sequences.
   void limit_to_probes() { limits_to_probes_ = true; }
   [[nodiscard]] bool limits_to_probes() const { return limits_to_probes_; }
+  /// Whether texts are read as longer than `tokens`, which one number of a file says.
+  [[nodiscard]] bool long_is(const Step& step, int64_t tokens);
+  /// That number; 0: texts of all lengths are computed alike.
+  [[nodiscard]] int64_t long_from() const { return long_from_; }
   /// The value of a name; absent if there is none.
   [[nodiscard]] ImportValue value(const std::string& name) const;
   [[nodiscard]] bool has_mask_input() const { return has_mask_input_; }
@@ -172,6 +178,8 @@ class Importer {
   std::map<std::array<int64_t, 4>, graph::ValueId> cuts_;
   const ImportOptions& options_;
   bool limits_to_probes_ = false;
+  bool as_long_ = false;
+  int64_t long_from_ = 0;
   int64_t max_positions_ = 0;
   int64_t activation_scales_ = 0;
   int64_t evaluated_ = 0;

@@ -31,6 +31,7 @@ enum class IdsUse : uint8_t {
   kNone,      ///< nothing
   kIds,       ///< these are the ids, perhaps in another shape
   kCompared,  ///< where they are an id that the probes have
+  kLengths,   ///< on how many each text has
   kOther,     ///< something that the probes may not show
 };
 

@@ -16,8 +16,7 @@ int64_t pairs_of(const ExportContext& c, graph::ValueId frequencies) {
 }
 
 // The frequencies of each sequence, [batch, 1, pairs]: its length says which of the two rows. That
-// is counted by an operator which import refuses, as short probes would show it the first row
-// alone.
+// is counted by an operator by which import knows it, as short probes show the first row alone.
 std::string by_length(ExportContext& c, const RotaryAttributes& fields, graph::ValueId id) {
   const std::string scope = c.graph().value(id).name;
   const std::string tokens = c.out().cast(scope, std::string(kMaskInput), ElementType::kFloat);
