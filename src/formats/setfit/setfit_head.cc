@@ -98,11 +98,11 @@ std::vector<std::string> names_of(const NumpyArray& classes, const std::vector<s
   if (classes.kind == 'U') return texts_of(classes, source);
   std::vector<std::string> names;
   for (const double number : numbers_of(classes, source)) {
-    const auto id = static_cast<int64_t>(number);
     if (classes.kind == 'f' || std::abs(number) > kMaxClasses) {
       fail(ErrorCode::kUnsupported, source, ": LogisticRegression has the class ", number,
            "; accepted are text and integers up to ", kMaxClasses);
     }
+    const auto id = static_cast<int64_t>(number);
     if (labels.empty()) {
       names.push_back(std::to_string(id));
       continue;
