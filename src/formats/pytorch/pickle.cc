@@ -308,7 +308,7 @@ class PickleMachine {
       case kTuple1:
       case kTuple2:
       case kTuple3:
-        push_tuple(static_cast<size_t>(opcode - kTuple1 + 1));
+        push_tuple(static_cast<size_t>(opcode - kTuple1) + 1);
         return true;
       case kTuple:
         push_marked(PickleKind::kTuple);
