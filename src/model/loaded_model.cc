@@ -402,9 +402,9 @@ void LoadedModel::make_engine_of(graph::Graph graph, const ModelOptions& options
 graph::Graph LoadedModel::load_graph(graph::Graph graph,
                                      std::vector<passes::PassReport>* reports) const {
   graph.keep_outputs(names_of_outputs(task_));
-  for (passes::PassReport& report :
+  for (const passes::PassReport& report :
        passes::run_pipeline(graph, skip_passes_, passes::Stage::kLoad)) {
-    if (reports != nullptr) reports->push_back(std::move(report));
+    if (reports != nullptr) reports->push_back(report);
   }
   return graph;
 }

@@ -270,20 +270,20 @@ TEST(Models, ScopesAreModulePathsOfTheClassWithTheHead) {
 TEST(Models, BertSaysWhatItsModelingFileComputes) {
   expect_lines(
       text_of("bert-sequence-classification"),
-      {"%bert.embeddings.PositionIds = PositionIds(ids=%input_ids) {rule=absolute, padding_idx=0} "
-       "@bert.embeddings : I32[T]",
-       "%bert.encoder.layer.0.attention.self.AttentionScores = AttentionScores("
-       "q=%bert.encoder.layer.0.attention.self.query.Add, "
-       "k=%bert.encoder.layer.0.attention.self.key.Add) {heads=4, scale=1} "
-       "@bert.encoder.layer.0.attention.self : F32[4, A]",
-       "%bert.pooler.SequencePool = SequencePool(x=%bert.encoder.layer.1.output.LayerNorm."
-       "LayerNormalization) {modes=cls} @bert.pooler : F32[B, 32]",
-       "%bert.pooler.activation.Activation = Activation(x=%bert.pooler.dense.Add) "
-       "{activation=tanh} "
-       "@bert.pooler.activation : F32[B, 32]",
-       "%classifier.MatMul = MatMul(x=%bert.pooler.activation.Activation, "
-       "weight=%classifier.weight) "
-       "{activation=none} @classifier : F32[B, 3]",
+      {("%bert.embeddings.PositionIds = PositionIds(ids=%input_ids) {rule=absolute, padding_idx=0} "
+        "@bert.embeddings : I32[T]"),
+       ("%bert.encoder.layer.0.attention.self.AttentionScores = AttentionScores("
+        "q=%bert.encoder.layer.0.attention.self.query.Add, "
+        "k=%bert.encoder.layer.0.attention.self.key.Add) {heads=4, scale=1} "
+        "@bert.encoder.layer.0.attention.self : F32[4, A]"),
+       ("%bert.pooler.SequencePool = SequencePool(x=%bert.encoder.layer.1.output.LayerNorm."
+        "LayerNormalization) {modes=cls} @bert.pooler : F32[B, 32]"),
+       ("%bert.pooler.activation.Activation = Activation(x=%bert.pooler.dense.Add) "
+        "{activation=tanh} "
+        "@bert.pooler.activation : F32[B, 32]"),
+       ("%classifier.MatMul = MatMul(x=%bert.pooler.activation.Activation, "
+        "weight=%classifier.weight) "
+        "{activation=none} @classifier : F32[B, 3]"),
        "output logits = %classifier.Add"});
 }
 

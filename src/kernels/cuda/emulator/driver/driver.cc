@@ -17,7 +17,9 @@ using Lock = std::lock_guard<std::recursive_mutex>;
 
 DoubleState& state() { return DoubleState::get(); }
 DoubleStream& stream_of(void* stream) { return *static_cast<DoubleStream*>(stream); }
-void* pointer(uint64_t address) { return reinterpret_cast<void*>(address); }
+void* pointer(uint64_t address) {
+  return reinterpret_cast<void*>(address);  // NOLINT: the driver's addresses are numbers
+}
 
 }  // namespace
 
