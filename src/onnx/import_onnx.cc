@@ -49,7 +49,7 @@ class OutputCollector {
       collect_spans();
     } else if (has("logits")) {
       collect_logits("logits");
-    } else if (has("sentence_embedding") || hidden_name() != "") {
+    } else if (has("sentence_embedding") || !hidden_name().empty()) {
       collect_embeddings();
     } else {
       collect_only();
@@ -132,7 +132,7 @@ class OutputCollector {
 
   void collect_embeddings() {
     const std::string_view name = hidden_name();
-    if (name != "") {
+    if (!name.empty()) {
       Hidden& hidden = rows(name);
       if (!hidden.layout.has(Axis::kToken)) refuse(name, "has no row for each token");
       add("token_embeddings", emitted(name, hidden));

@@ -1,6 +1,7 @@
 #include "onnx/import_positions.h"
 
 #include <algorithm>
+#include <array>
 
 #include "onnx/rules/position_rule.h"
 
@@ -189,7 +190,7 @@ ImportValue sum_of_biases(const Step& step, const Hidden& a, const Hidden& b) {
 }
 
 ImportValue scores_with_positions(const Step& step, const Hidden& scores, const Hidden& bias) {
-  const ValueId wanted[] = {scores.value, scores.keys};
+  const std::array wanted = {scores.value, scores.keys};
   bool fits = scores.layout == bias.layout && scores.heads == bias.heads &&
               scores.bias == graph::kNoValue &&
               (scores.max_relative_positions == 0 || same_places(scores, bias));

@@ -94,7 +94,8 @@ ImportValue known_result(const Step& step) {
 // The quantized operator as `handler` of the float one `type` takes it; inputs `scale` and the one
 // behind it say what integers become of it.
 std::vector<ImportValue> import_as(Importer& importer, const Step& step, std::string_view type,
-                                   Handler handler, std::vector<size_t> places, size_t scale) {
+                                   Handler handler, const std::vector<size_t>& places,
+                                   size_t scale) {
   NodeProto node = step.op.node();
   node.op_type = type;
   node.domain.clear();
@@ -257,7 +258,7 @@ std::vector<ImportValue> import_qlinear_sigmoid(Importer& importer, const Step& 
 std::vector<ImportValue> import_qlinear_concat(Importer& importer, const Step& step) {
   std::vector<size_t> places;
   for (size_t i = 2; i < step.inputs.size(); i += 3) places.push_back(i);
-  return import_as(importer, step, "Concat", import_concat, std::move(places), 0);
+  return import_as(importer, step, "Concat", import_concat, places, 0);
 }
 
 std::vector<ImportValue> import_qgemm(Importer& importer, const Step& step) {
