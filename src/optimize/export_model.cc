@@ -64,16 +64,16 @@ void copy_model_files(const fs::path& from, const fs::path& to) {
   }
 }
 
-void refuse_setfit(bool has_head, const fs::path& folder) {
-  if (!has_head) return;
-  fail(ErrorCode::kUnsupported, folder.string(),
-       ": a SetFit head in an .onnx file is not built; accepted are models without one");
-}
-
-void refuse_static(bool is_static, const fs::path& folder) {
-  if (!is_static) return;
-  fail(ErrorCode::kUnsupported, folder.string(),
-       ": a StaticEmbedding as an .onnx file is not built; accepted are transformers");
+// What export has no nodes for.
+void refuse_what_is_not_built(bool is_static, bool has_head, const fs::path& folder) {
+  if (is_static) {
+    fail(ErrorCode::kUnsupported, folder.string(),
+         ": a StaticEmbedding as an .onnx file is not built; accepted are transformers");
+  }
+  if (has_head) {
+    fail(ErrorCode::kUnsupported, folder.string(),
+         ": a SetFit head in an .onnx file is not built; accepted are models without one");
+  }
 }
 
 models::BuiltModel read_model(const ModelPath& path, const SentenceTransformerConfig& sentence,
@@ -166,8 +166,7 @@ Written write_float(const ModelPath& path, const ExportModelOptions& options,
          "of, and --format onnx-qdq a bundle whose ranges are static");
   }
   const SentenceTransformerConfig sentence = read_sentence_transformer(path.folder);
-  refuse_static(sentence.is_static(), path.folder);
-  refuse_setfit(sentence.setfit.has_value(), path.folder);
+  refuse_what_is_not_built(sentence.is_static(), sentence.setfit.has_value(), path.folder);
   const models::BuiltModel built = float_type == onnx::FloatType::kFp16
                                        ? read_half_model(path, options)
                                        : read_model(path, sentence, options);
@@ -184,8 +183,9 @@ Written write_float(const ModelPath& path, const ExportModelOptions& options,
 Written write_quantized(const ModelPath& path, const ExportModelOptions& options,
                         onnx::FloatType float_type, const OptimizeProgress& progress) {
   const QuantizedSource source = quantized_source(path, options, progress);
-  refuse_static(source.manifest.empty_text_id.has_value(), path.folder);
-  refuse_setfit(source.graph.find_value(models::kSetFitWeight) != graph::kNoValue, path.folder);
+  refuse_what_is_not_built(source.manifest.empty_text_id.has_value(),
+                           source.graph.find_value(models::kSetFitWeight) != graph::kNoValue,
+                           path.folder);
   if (float_type == onnx::FloatType::kFp16) {
     check_half_range(*source.model, source.graph, options.optimize);
   }

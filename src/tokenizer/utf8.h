@@ -1,7 +1,7 @@
 // UTF-8, one code point at a time.
 //
-// Is: decoding and encoding of text that was checked once at the door. Is not: tolerant; only
-// find_invalid_utf8 looks at unchecked bytes. May use: nothing.
+// Is: decoding of text that was checked once at the door, beside the encoding of base/utf8.h. Is
+// not: tolerant; only find_invalid_utf8 looks at unchecked bytes. May use: base.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +9,8 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+
+#include "base/utf8.h"
 
 namespace tamis::tokenizer {
 
@@ -50,34 +52,8 @@ namespace tamis::tokenizer {
   return (lead & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
 }
 
-/// Writes `c` at `out` (room for 4 bytes) and returns its size.
-inline uint32_t encode_utf8(char32_t c, char* out) {
-  if (c < 0x80) {
-    out[0] = static_cast<char>(c);
-    return 1;
-  }
-  if (c < 0x800) {
-    out[0] = static_cast<char>(0xC0 | c >> 6);
-    out[1] = static_cast<char>(0x80 | (c & 0x3F));
-    return 2;
-  }
-  if (c < 0x10000) {
-    out[0] = static_cast<char>(0xE0 | c >> 12);
-    out[1] = static_cast<char>(0x80 | (c >> 6 & 0x3F));
-    out[2] = static_cast<char>(0x80 | (c & 0x3F));
-    return 3;
-  }
-  out[0] = static_cast<char>(0xF0 | c >> 18);
-  out[1] = static_cast<char>(0x80 | (c >> 12 & 0x3F));
-  out[2] = static_cast<char>(0x80 | (c >> 6 & 0x3F));
-  out[3] = static_cast<char>(0x80 | (c & 0x3F));
-  return 4;
-}
-
-inline void append_utf8(std::string& out, char32_t c) {
-  char buffer[4];
-  out.append(buffer, encode_utf8(c, buffer));
-}
+using tamis::append_utf8;
+using tamis::encode_utf8;
 
 /// Start of the code point before `at`; at > begin.
 [[nodiscard]] inline size_t previous_code_point(std::string_view text, size_t at) {

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "formats/test_util.h"
 #include "model/loaded_model.h"
+#include "tests/support/gzip_file.h"
 
 namespace tamis {
 namespace {
@@ -38,8 +39,8 @@ void expect_row(const TaskResult& result, JsonView row) {
 }
 
 TEST_P(SetFit, GivesTheRecordedProbabilities) {
-  const std::string source = (kRoot / GetParam() / "golden.json").string();
-  const JsonDocument document = JsonDocument::parse(read_file(source), source);
+  const std::string source = (kRoot / GetParam() / "golden.json.gz").string();
+  const JsonDocument document = JsonDocument::parse(test::read_gzip(source), source);
   const JsonView cases = document.root().get("cases");
   for (const Isa isa : all_isas()) {
     if (!detected_isas().has(isa)) continue;

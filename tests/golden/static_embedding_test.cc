@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "formats/test_util.h"
 #include "model/loaded_model.h"
+#include "tests/support/gzip_file.h"
 
 namespace tamis {
 namespace {
@@ -27,8 +28,8 @@ std::shared_ptr<const api::LoadedModel> load(const std::filesystem::path& folder
 class StaticEmbedding : public testing::TestWithParam<std::string> {
  protected:
   StaticEmbedding()
-      : source_((kRoot / GetParam() / "golden.json").string()),
-        document_(JsonDocument::parse(read_file(source_), source_)) {}
+      : source_((kRoot / GetParam() / "golden.json.gz").string()),
+        document_(JsonDocument::parse(test::read_gzip(source_), source_)) {}
 
   [[nodiscard]] JsonView cases() const { return document_.root().get("cases"); }
   [[nodiscard]] JsonView row(size_t i) const { return cases().at(i); }

@@ -5,8 +5,8 @@
 #
 # changed: the files that changed since the merge base with main; on main itself, since its last
 # commit. Stops starting files after TIDY_SECONDS=240: what was left out is said.
-# all: every file, functions by themselves: the analyzer's shallow mode, which takes half the time of
-# its deep one (an hour on two cores) and follows short calls alone.
+# all: every file, in the analyzer's shallow mode, which follows short calls alone: 34 seconds where
+# its deep mode takes 58, over four files.
 set -eu
 cd "$(dirname "$0")/../.."
 

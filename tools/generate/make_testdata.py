@@ -140,7 +140,7 @@ def make_static(pattern: str) -> None:
 
 
 def make_setfit(pattern: str) -> None:
-    """Folders of SetFit, their golden.json, and heads alone. Needs setfit and scikit-learn."""
+    """Folders of SetFit, their golden.json.gz, and heads alone. Needs setfit and scikit-learn."""
     import setfit_folders
 
     for name in [*setfit_folders.FOLDERS, "heads"]:

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "formats/setfit/joblib.h"
 
 namespace tamis {
 
@@ -14,7 +13,7 @@ namespace {
 
 // data.pkl of a model with 1,000 tensors is 100 kB.
 constexpr size_t kMaxPickleBytes = size_t{16} << 20;
-constexpr size_t kMaxJoblibBytes = size_t{256} << 20;
+constexpr size_t kMaxBytesWithPayloads = size_t{256} << 20;
 constexpr size_t kMaxValues = 1'000'000;
 
 enum Opcode : uint8_t {
@@ -78,11 +77,11 @@ class PickleMachine {
  public:
   PickleMachine(std::string_view bytes, const std::string& source,
                 std::span<const std::string_view> allowed, std::string_view what,
-                bool joblib = false)
-      : bytes_(bytes), source_(source), allowed_(allowed), what_(what), joblib_(joblib) {}
+                PayloadOf* payload_of = nullptr)
+      : bytes_(bytes), source_(source), allowed_(allowed), what_(what), payload_of_(payload_of) {}
 
   Pickle run() {
-    const size_t most = joblib_ ? kMaxJoblibBytes : kMaxPickleBytes;
+    const size_t most = payload_of_ != nullptr ? kMaxBytesWithPayloads : kMaxPickleBytes;
     if (bytes_.size() > most) {
       corrupt("pickle of ", bytes_.size(), " bytes; at most ", most, " are accepted");
     }
@@ -409,24 +408,20 @@ class PickleMachine {
     }
   }
 
-  // The state of an object: of no use to data but to joblib's.
+  // The state of an object: of no use to data but where bytes of the object's own follow.
   void build() {
     const PickleValue* const state = pop();
     PickleValue& target = top();
-    if (!joblib_ || target.kind != PickleKind::kCall) return;
+    if (payload_of_ == nullptr || target.kind != PickleKind::kCall) return;
     if (state->kind == PickleKind::kDict) {
       add_items(state->items, true);
     } else {
       target.items.push_back(state);
     }
-    if (is_joblib_array(target)) take_array(target);
-  }
-
-  void take_array(PickleValue& wrapper) {
-    const NumpyArray array = numpy_array(wrapper, source_);
-    // A byte that counts those behind it, so that the array's first lies aligned.
-    if (array.alignment != 0) (void)take(take_number<uint8_t>());
-    wrapper.text = take(static_cast<uint64_t>(array.elements() * array.item_size));
+    const auto payload = payload_of_(target, source_);
+    if (!payload) return;
+    if (payload->padded) (void)take(take_number<uint8_t>());
+    target.text = take(payload->bytes);
   }
 
   void push_call() {
@@ -442,7 +437,7 @@ class PickleMachine {
   const std::string& source_;
   std::span<const std::string_view> allowed_;
   std::string_view what_;
-  bool joblib_;
+  PayloadOf* payload_of_;
   size_t at_ = 0;
   size_t opcode_offset_ = 0;
   Pickle out_;
@@ -457,9 +452,10 @@ Pickle Pickle::parse(std::string_view bytes, const std::string& source,
   return PickleMachine(bytes, source, allowed, what).run();
 }
 
-Pickle Pickle::parse_joblib(std::string_view bytes, const std::string& source,
-                            std::span<const std::string_view> allowed, std::string_view what) {
-  return PickleMachine(bytes, source, allowed, what, true).run();
+Pickle Pickle::parse_with_payloads(std::string_view bytes, const std::string& source,
+                                   std::span<const std::string_view> allowed, std::string_view what,
+                                   PayloadOf& payload_of) {
+  return PickleMachine(bytes, source, allowed, what, &payload_of).run();
 }
 
 Pickle Pickle::parse_first(std::string_view bytes, const std::string& source,

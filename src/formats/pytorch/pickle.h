@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,10 +38,19 @@ struct PickleValue {
   double number = 0;    ///< kFloat
   std::string_view text;
   /// kCall: items[0] the callable, items[1] the argument tuple, from items[2] on the key, value
-  /// pairs that were set on the result; of parse_joblib() also what BUILD set, pairs of a dict or
-  /// another state as it is, and of an array its bytes in `text`.
+  /// pairs that were set on the result; of parse_with_payloads() also what BUILD set, pairs of
+  /// a dict or another state as it is, and the payload in `text`.
   std::vector<const PickleValue*> items;
 };
+
+/// Bytes of an object's own behind it.
+struct PicklePayload {
+  bool padded = false;  ///< a byte that counts those to pass over stands first
+  uint64_t bytes = 0;
+};
+/// Nothing if opcodes follow the object at once. May throw Error naming `source`.
+using PayloadOf = std::optional<PicklePayload>(const PickleValue& object,
+                                               const std::string& source);
 
 /// Thread-safe: immutable after parse(). Borrows the pickle's bytes for the texts.
 class Pickle {
@@ -58,11 +68,11 @@ class Pickle {
                                           std::span<const std::string_view> allowed,
                                           std::string_view what, size_t& consumed);
 
-  /// As parse(), of a file that joblib.dump() wrote uncompressed, of at most 256 MiB: behind each
-  /// NumpyArrayWrapper lie the array's bytes (joblib.h).
-  [[nodiscard]] static Pickle parse_joblib(std::string_view bytes, const std::string& source,
-                                           std::span<const std::string_view> allowed,
-                                           std::string_view what);
+  /// As parse(), of at most 256 MiB, with bytes that are no opcodes behind objects of which
+  /// `payload_of` says so, once their state is set.
+  [[nodiscard]] static Pickle parse_with_payloads(std::string_view bytes, const std::string& source,
+                                                  std::span<const std::string_view> allowed,
+                                                  std::string_view what, PayloadOf& payload_of);
 
   /// Every value of the pickle, in the order in which they were made.
   [[nodiscard]] const std::deque<PickleValue>& values() const { return values_; }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/utf8.h"
 
 namespace tamis {
 
@@ -16,6 +17,14 @@ constexpr int64_t kMaxTextBytes = 4 * 4096;  // of one element
 
 [[noreturn]] void corrupt(const std::string& source, std::string_view what) {
   fail(ErrorCode::kCorruptData, source, ": an array of joblib: ", what);
+}
+
+// A byte that counts those behind it stands before the array, so that its first lies aligned.
+std::optional<PicklePayload> payload_of(const PickleValue& object, const std::string& source) {
+  if (!is_joblib_array(object)) return std::nullopt;
+  const NumpyArray array = numpy_array(object, source);
+  return PicklePayload{array.alignment != 0,
+                       static_cast<uint64_t>(array.elements() * array.item_size)};
 }
 
 bool is_call_of(const PickleValue* value, std::string_view name) {
@@ -94,23 +103,6 @@ double number_of(const NumpyArray& array, size_t index) {
   }
 }
 
-void append_utf8(uint32_t point, std::string& text) {
-  const auto byte = [&text](uint32_t bits) { text.push_back(static_cast<char>(bits)); };
-  if (point < 0x80) return byte(point);
-  if (point < 0x800) {
-    byte(0xC0 | point >> 6);
-    return byte(0x80 | (point & 0x3F));
-  }
-  if (point < 0x10000) {
-    byte(0xE0 | point >> 12);
-  } else {
-    byte(0xF0 | point >> 18);
-    byte(0x80 | (point >> 12 & 0x3F));
-  }
-  byte(0x80 | (point >> 6 & 0x3F));
-  byte(0x80 | (point & 0x3F));
-}
-
 }  // namespace
 
 int64_t NumpyArray::elements() const {
@@ -173,10 +165,15 @@ std::vector<std::string> texts_of(const NumpyArray& array, const std::string& so
       if (point > 0x10FFFF || (point >= 0xD800 && point < 0xE000)) {
         corrupt(source, "text that is no code point");
       }
-      append_utf8(point, texts[i]);
+      append_utf8(texts[i], point);
     }
   }
   return texts;
+}
+
+Pickle parse_joblib(std::string_view bytes, const std::string& source,
+                    std::span<const std::string_view> allowed, std::string_view what) {
+  return Pickle::parse_with_payloads(bytes, source, allowed, what, payload_of);
 }
 
 }  // namespace tamis

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,11 @@
 namespace tamis {
 
 inline constexpr std::string_view kJoblibArray = "joblib.numpy_pickle.NumpyArrayWrapper";
+
+/// A file that joblib.dump() wrote uncompressed: behind each call of kJoblibArray lie the array's
+/// bytes. As Pickle::parse().
+[[nodiscard]] Pickle parse_joblib(std::string_view bytes, const std::string& source,
+                                  std::span<const std::string_view> allowed, std::string_view what);
 
 /// Borrows the pickle's bytes.
 struct NumpyArray {

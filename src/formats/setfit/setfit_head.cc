@@ -187,7 +187,7 @@ SetFitHead parse_setfit_head(std::string_view pickle, const std::string& source,
          ": is no pickle of protocol 2 to 5, or compressed; accepted is what joblib.dump writes "
          "without compress");
   }
-  return head_of(Pickle::parse_joblib(pickle, source, kAllowed, kWhat).root(), source, labels);
+  return head_of(parse_joblib(pickle, source, kAllowed, kWhat).root(), source, labels);
 }
 
 std::optional<SetFitHead> read_setfit_head(const fs::path& folder) {

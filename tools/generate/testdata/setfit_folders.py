@@ -75,7 +75,7 @@ def record(folder: Path) -> None:
     for text in TEXTS + ([""] if folder.name == "static" else []):
         scores = model.predict_proba([text], as_numpy=True)[0]
         cases.append({"text": text, "label": str(model.predict([text])[0]), "probabilities": common.shortest(scores)})
-    common.write_json(folder / "golden.json", {"kind": "setfit", "versions": common.versions()}, cases)
+    common.write_json(folder / "golden.json.gz", {"kind": "setfit", "versions": common.versions()}, cases)
 
 
 def build_heads(folder: Path) -> None:
@@ -104,7 +104,7 @@ FOLDERS = {"binary": build_binary, "multi": build_multi, "static": build_static}
 
 
 def make(name: str, folder: Path) -> None:
-    """One folder with its golden.json."""
+    """One folder with its golden.json.gz."""
     warnings.simplefilter("ignore")
     FOLDERS[name](folder)
     record(folder)

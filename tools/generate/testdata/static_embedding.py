@@ -103,14 +103,14 @@ def record(folder: Path) -> None:
                 "text": text, **named, "input_ids": ids.tolist(), "embedding": common.shortest(found),
                 "f64_maxdiff": float(f"{difference:.3g}"),
             })
-    common.write_json(folder / "golden.json", {"kind": "static", "versions": common.versions()}, cases)
+    common.write_json(folder / "golden.json.gz", {"kind": "static", "versions": common.versions()}, cases)
 
 
 FOLDERS = {"today": build_today, "dense": build_dense, "half": build_half, "model2vec": build_model2vec}
 
 
 def make(name: str, folder: Path) -> None:
-    """One folder with its golden.json."""
+    """One folder with its golden.json.gz."""
     FOLDERS[name](folder)
     for file in folder.rglob("*.safetensors"):
         file.chmod(0o644)
