@@ -1,7 +1,6 @@
 // The vocabulary's body for the emulator. Include device.h.
 #pragma once
 
-#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -70,8 +69,7 @@ TAMIS_DEVICE T load_fresh(const T* p) {
 }
 /// Adds 1 for all blocks to see; returns what was there.
 TAMIS_DEVICE uint32_t count_up(uint32_t* p) {
-  emulator::note_global(p, sizeof(uint32_t), emulator::GlobalAccess::kCount);
-  return std::atomic_ref<uint32_t>(*p).fetch_add(1, std::memory_order_acq_rel);
+  return emulator::count_global(p);
 }
 /// Orders this thread's accesses before it, and those that it has seen, before those behind it, for
 /// all blocks.

@@ -1,6 +1,7 @@
 #include "kernels/cuda/emulator/global_order.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace tamis::cuda::emulator {
 
@@ -14,10 +15,6 @@ std::string GlobalOrder::note(const void* address, uint32_t bytes, GlobalAccess 
                               const Moment& now) {
   const std::lock_guard lock(mutex_);
   const auto first = reinterpret_cast<uint64_t>(address);
-  if (access == GlobalAccess::kCount) {
-    count(first, now);
-    return "";
-  }
   for (uint64_t unit = first / kUnitBytes; unit <= (first + bytes - 1) / kUnitBytes; ++unit) {
     const auto found = writes_.find(unit);
     if (access == GlobalAccess::kWrite) {
@@ -48,13 +45,15 @@ void GlobalOrder::note_fence(const Moment& now) {
   block.counts.erase(counted);
 }
 
-void GlobalOrder::count(uint64_t counter, const Moment& now) {
+uint32_t GlobalOrder::count(uint32_t* counter, const Moment& now) {
+  const std::lock_guard lock(mutex_);
+  const auto address = reinterpret_cast<uint64_t>(counter);
   Block& block = blocks_[now.block];
-  std::vector<Publication>& publications = publications_[counter];
-  block.counts[now.thread] = {now, counter, publications.size()};
+  std::vector<Publication>& publications = publications_[address];
+  block.counts[now.thread] = {now, address, publications.size()};
   const auto fence = block.fences.find(now.thread);
-  if (fence == block.fences.end()) return;
-  publications.push_back({fence->second, publications.size()});
+  if (fence != block.fences.end()) publications.push_back({fence->second, publications.size()});
+  return std::atomic_ref<uint32_t>(*counter).fetch_add(1, std::memory_order_acq_rel);
 }
 
 // Of its own thread all that came before the fence, of the block's others what a barrier passed on.

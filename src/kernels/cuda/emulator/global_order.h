@@ -19,7 +19,6 @@ enum class GlobalAccess : uint8_t {
   kConstant,  ///< by a path that may hold what was there when the launch began
   kFresh,
   kWrite,
-  kCount,  ///< an atomic addition
 };
 
 /// A thread of a launch at one moment.
@@ -34,6 +33,9 @@ class GlobalOrder {
   /// What is wrong with the access; empty if nothing is.
   [[nodiscard]] std::string note(const void* address, uint32_t bytes, GlobalAccess access,
                                  const Moment& now);
+  /// Adds 1 to the counter, notes that, and returns what was there. One step for all threads: the
+  /// additions are noted in the order in which the counter saw them.
+  [[nodiscard]] uint32_t count(uint32_t* counter, const Moment& now);
   void note_fence(const Moment& now);
 
  private:
@@ -63,7 +65,6 @@ class GlobalOrder {
 
   [[nodiscard]] bool is_ordered(const Write& write, const Moment& now);
   [[nodiscard]] bool covers(const Publication& publication, const Write& write) const;
-  void count(uint64_t counter, const Moment& now);
 
   std::mutex mutex_;
   uint64_t events_ = 0;

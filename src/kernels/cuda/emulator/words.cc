@@ -1,5 +1,6 @@
 #include "kernels/cuda/emulator/words.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "kernels/cuda/emulator/machine.h"
@@ -17,6 +18,11 @@ void arrive(Machine& machine, const Copy& copy) {
   std::memset(to, 0, kCopyBytes);
   if (copy.valid > 0) std::memcpy(to, copy.from, copy.valid);
   machine.note_shared(machine.running(), copy.to, kCopyBytes, true);
+}
+
+void log_aligned(Machine& machine, const void* address, uint32_t bytes) {
+  if (reinterpret_cast<uint64_t>(address) % bytes != 0) machine.fault("misaligned global access");
+  machine.log_global(address, bytes);
 }
 
 }  // namespace
@@ -47,9 +53,15 @@ unsigned char* shared_at(uint32_t address, uint32_t bytes, bool write) {
 
 void note_global(const void* address, uint32_t bytes, GlobalAccess access) {
   Machine& machine = Machine::current();
-  if (reinterpret_cast<uint64_t>(address) % bytes != 0) machine.fault("misaligned global access");
-  machine.log_global(address, bytes);
+  log_aligned(machine, address, bytes);
   machine.order_global(address, bytes, access);
+}
+
+uint32_t count_global(uint32_t* counter) {
+  Machine& machine = Machine::current();
+  log_aligned(machine, counter, sizeof(*counter));
+  if (GlobalOrder* order = machine.options().order) return order->count(counter, machine.moment());
+  return std::atomic_ref<uint32_t>(*counter).fetch_add(1, std::memory_order_acq_rel);
 }
 
 void note_fence() {

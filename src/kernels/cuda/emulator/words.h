@@ -29,6 +29,8 @@ void named_barrier(int id, int threads);
 [[nodiscard]] unsigned char* shared_at(uint32_t address, uint32_t bytes, bool write);
 /// Notes an access to global memory; it must be aligned to its size.
 void note_global(const void* address, uint32_t bytes, GlobalAccess access);
+/// Adds 1 to a counter in global memory, notes that, and returns what was there.
+[[nodiscard]] uint32_t count_global(uint32_t* counter);
 /// Notes that the running thread's accesses are ordered for all blocks.
 void note_fence();
 

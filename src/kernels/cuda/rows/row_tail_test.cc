@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
+#include <barrier>
 #include <thread>
 
 #include "kernels/cuda/emulator/global_order.h"
@@ -270,6 +273,43 @@ TEST(RowTail, TheEmulatorSeesAnOrderLeftOut) {
         << static_cast<int>(mistake);
   }
   EXPECT_NE(fault_of(Mistake::kOldLoad).find("what this launch wrote"), std::string::npos);
+}
+
+// Blocks that OS threads run count in one order: who finds the others counted sees what they
+// stored. More threads than cores, so that some stop anywhere.
+TEST(RowTail, ThreadsThatCountAtOnceAreOrdered) {
+  constexpr unsigned kBlocks = 8;
+  constexpr size_t kRounds = 400;
+  std::array<std::array<uint32_t, kBlocks>, kRounds> stored = {};
+  std::array<uint32_t, kRounds> finished = {};
+  std::atomic<size_t> lasts = 0;
+  std::barrier<> round(kBlocks);
+  std::array<emulator::GlobalOrder, kRounds> orders;
+  const auto run_block = [&](unsigned block) {
+    for (size_t i = 0; i < kRounds; ++i) {
+      emulator::Options options;
+      options.order = &orders[i];
+      const auto body = [&] {
+        device::store_global(&stored[i][block], 7u);
+        device::fence_device();
+        round.arrive_and_wait();
+        const bool last = device::count_up(&finished[i]) + 1 == kBlocks;
+        device::fence_device();
+        if (!last) return;
+        ++lasts;
+        for (const uint32_t& other : stored[i]) EXPECT_EQ(device::load_fresh(&other), 7u);
+      };
+      try {
+        emulator::launch({{kBlocks}, {1}, 0, block, block + 1}, body, options);
+      } catch (const emulator::Fault& fault) {
+        ADD_FAILURE() << fault.what();
+      }
+    }
+  };
+  std::vector<std::thread> running;
+  for (unsigned block = 0; block < kBlocks; ++block) running.emplace_back(run_block, block);
+  for (std::thread& thread : running) thread.join();
+  EXPECT_EQ(lasts, kRounds);
 }
 
 TEST(RowTail, TheEmulatorSeesWritesOfTwoBlocks) {
