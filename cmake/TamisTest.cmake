@@ -1,3 +1,7 @@
+# The longest tests, longest first: ctest starts them in this order, so that none is left running
+# alone at the end.
+set(TAMIS_LONG_TESTS golden_test cli_test optimize_test kernels_cpu_test kernels_cuda_test cuda_test)
+
 # tamis_test(NAME [TARGET target] [ARGS argument...]): a ctest entry that runs the GoogleTest binary
 # TARGET (default NAME), without the network, and leaves its report where tools/run/test_summary.py counts the cases.
 function(tamis_test name)
@@ -10,7 +14,10 @@ function(tamis_test name)
   if(TAMIS_SANITIZE)
     set(seconds 2400)
   endif()
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds}
+  list(REVERSE TAMIS_LONG_TESTS)
+  list(FIND TAMIS_LONG_TESTS ${name} cost)
+  math(EXPR cost "${cost} + 1")
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds} COST ${cost}
     ENVIRONMENT "HF_HUB_OFFLINE=1;GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/results/${name}.xml;${ARG_ENVIRONMENT}")
 endfunction()
 
