@@ -150,6 +150,7 @@ class Folder {
     input.json = std::move(pieces.json);
     input.piece_tokens = std::move(pieces.tokens);
     input.piece_roles = std::move(pieces.roles);
+    input.listed_are_raw = pieces.listed_are_raw;
   }
 
   fs::path folder_;

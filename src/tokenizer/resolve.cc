@@ -146,6 +146,9 @@ class Resolver {
     out_.padding_side = string_field_or(root_.get("padding"), "direction",
                                         pads_left(class_.rules) ? "Left" : "", source_);
     if (input_.piece_tokens) out_.tokens.additional = input_.piece_tokens;
+    if (input_.listed_are_raw) {
+      for (auto& [id, token] : out_.tokens.listed) token.normalized = false;
+    }
     if (generic_) {
       add_padding_token();
       add_piece_roles();
@@ -158,7 +161,7 @@ class Resolver {
     for (const AddedToken& token : kept_) added.add(token);
     const std::vector<AddedToken> news = new_tokens();
     for (const AddedToken& token : news) added.add(token);
-    if (restates_tokens(class_.rules)) restate(added);
+    restate(restated_tokens(class_.rules), added);
     note_added(added);
     const bool lowercase = input_.lowercase_first && !has_lowercase(root_.get("normalizer"));
     if (generic_ && news.empty() && !lowercase && !names_ends(class_)) {
@@ -185,9 +188,16 @@ class Resolver {
     }
   }
 
-  /// Special tokens by their text alone, without the flags that files give them.
-  void restate(AddedList& added) const {
-    const auto add = [&](const TokenValue& token) { added.add(TokenValue{token.content}.added()); };
+  void restate(Restated how, AddedList& added) const {
+    if (how == Restated::kNone) return;
+    const auto add = [&](TokenValue token) {
+      if (how == Restated::kByText || token.plain) token = TokenValue{token.content};
+      // Its flag is what it was before the token became a special one.
+      const bool normalized = token.normalized.value_or(!token.special);
+      token.special = true;
+      token.normalized = normalized;
+      added.add(token.added());
+    };
     for (const TokenValue* token : out_.tokens.with_roles()) add(*token);
     if (!out_.tokens.extras) return;
     for (const TokenValue& token : *out_.tokens.extras) add(token);

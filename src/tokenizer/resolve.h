@@ -21,6 +21,8 @@ struct ResolveInput {
   std::optional<std::vector<TokenValue>> piece_tokens;
   /// Roles that a SentencePiece model gives where no file does.
   std::vector<std::pair<Role, std::string>> piece_roles;
+  /// ConvertedPieces' flag.
+  bool listed_are_raw = false;
   /// False for older files.
   bool from_tokenizer_json = true;
   /// Puts Lowercase before the normalizer if that has none.

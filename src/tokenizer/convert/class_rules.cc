@@ -145,7 +145,10 @@ bool pads_left(ClassRules rules) {
   return rules == ClassRules::kLlama || rules == ClassRules::kGemma || rules == ClassRules::kXlnet;
 }
 
-bool restates_tokens(ClassRules rules) { return rules == ClassRules::kQwen2; }
+Restated restated_tokens(ClassRules rules) {
+  if (rules == ClassRules::kQwen2) return Restated::kByText;
+  return rules == ClassRules::kRemBert ? Restated::kAsTheyAre : Restated::kNone;
+}
 
 Components class_components(const ClassInput& input, const SpecialTokens& tokens) {
   const ClassFunctions& row = functions_of(input.rules);

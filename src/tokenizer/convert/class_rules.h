@@ -1,7 +1,7 @@
 // What a tokenizer class makes of a vocabulary.
 //
 // Is: normalizer, pre-tokenizer, model options, decoder, post-processor and special tokens of each
-// class that is built, as text of a tokenizer.json, by the rules of transformers 5.23 (its
+// class that is built, as text of a tokenizer.json, by the rules of transformers 5.24 (its
 // tokenization_<family>.py). Is not: for generic classes, whose tokenizer.json stands. May use:
 // special_tokens, tokenizer_classes.
 #pragma once
@@ -50,8 +50,13 @@ void add_class_tokens(const ClassInput& input, SpecialTokens& tokens);
 /// True if the class pads on the left where no file says.
 [[nodiscard]] bool pads_left(ClassRules rules);
 
-/// True if the class adds its special tokens anew, without any flag, behind all others.
-[[nodiscard]] bool restates_tokens(ClassRules rules);
+/// How a class adds its special tokens anew, behind all others.
+enum class Restated : uint8_t {
+  kNone,
+  kByText,     ///< without the flags that files give them
+  kAsTheyAre,  ///< with those flags, whatever the list of added tokens says of the same text
+};
+[[nodiscard]] Restated restated_tokens(ClassRules rules);
 
 /// Throws Error{kUnsupported} if tokenizer.json holds another model than the class has, and
 /// Error{kCorruptData} for an option of a wrong kind; both name file and key.

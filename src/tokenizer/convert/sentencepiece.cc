@@ -20,7 +20,12 @@ enum TrainerField : uint32_t {
   kBosPiece = 46,
   kEosPiece = 47
 };
-enum NormalizerField : uint32_t { kPrecompiledCharsmap = 2 };
+enum NormalizerField : uint32_t {
+  kPrecompiledCharsmap = 2,
+  kAddDummyPrefix = 3,
+  kRemoveExtraWhitespaces = 4,
+  kEscapeWhitespaces = 5
+};
 
 enum WireType : uint32_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
@@ -177,6 +182,27 @@ void read_trainer(MessageReader spec, SentencePieceModel& model) {
   }
 }
 
+void read_normalizer(MessageReader spec, SentencePieceModel& model) {
+  while (spec.next()) {
+    switch (spec.field()) {
+      case kPrecompiledCharsmap:
+        model.charsmap = spec.bytes();
+        break;
+      case kAddDummyPrefix:
+        model.add_dummy_prefix = spec.integer() != 0;
+        break;
+      case kRemoveExtraWhitespaces:
+        model.remove_extra_whitespaces = spec.integer() != 0;
+        break;
+      case kEscapeWhitespaces:
+        model.escape_whitespaces = spec.integer() != 0;
+        break;
+      default:
+        spec.skip();
+    }
+  }
+}
+
 }  // namespace
 
 SentencePieceModel parse_sentencepiece(std::string_view bytes, const std::string& source) {
@@ -188,14 +214,7 @@ SentencePieceModel parse_sentencepiece(std::string_view bytes, const std::string
     } else if (reader.field() == kTrainerSpec) {
       read_trainer(reader.message(), model);
     } else if (reader.field() == kNormalizerSpec) {
-      MessageReader spec = reader.message();
-      while (spec.next()) {
-        if (spec.field() == kPrecompiledCharsmap) {
-          model.charsmap = spec.bytes();
-        } else {
-          spec.skip();
-        }
-      }
+      read_normalizer(reader.message(), model);
     } else {
       reader.skip();
     }

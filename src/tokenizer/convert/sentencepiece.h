@@ -20,6 +20,10 @@ enum class SentencePieceType : int32_t {
   kByte = 6
 };
 
+/// Algorithms that are read.
+inline constexpr int32_t kUnigramPieces = 1;
+inline constexpr int32_t kBpePieces = 2;
+
 /// Views into the bytes it was parsed from.
 struct SentencePieceModel {
   struct Piece {
@@ -30,7 +34,7 @@ struct SentencePieceModel {
   std::vector<Piece> pieces;
   std::string_view charsmap;
   /// 1 unigram, 2 bpe, 3 word, 4 char.
-  int32_t algorithm = 1;
+  int32_t algorithm = kUnigramPieces;
   /// Negative: none.
   int32_t unk_id = 0;
   int32_t bos_id = 1;
@@ -39,6 +43,10 @@ struct SentencePieceModel {
   std::string_view bos_piece = "<s>";
   std::string_view eos_piece = "</s>";
   bool byte_fallback = false;
+  /// How it normalizes a text.
+  bool add_dummy_prefix = true;
+  bool remove_extra_whitespaces = true;
+  bool escape_whitespaces = true;
 };
 
 /// Throws Error{kCorruptData} naming the byte where the file stops making sense.

@@ -41,6 +41,8 @@ struct ConvertedPieces {
   std::vector<TokenValue> tokens;
   /// Roles that the model gives where no file does; only a generic class asks.
   std::vector<std::pair<Role, std::string>> roles;
+  /// Tokens that files list are looked for in the text as it stands, whatever their flag says.
+  bool listed_are_raw = false;
 };
 
 /// A SentencePiece model, Unigram or BPE, numbered as the class numbers it; of a generic class a

@@ -1,14 +1,14 @@
 // SentencePiece models: Unigram ones, whose pieces some classes number anew, and BPE.
-#include <charconv>
 #include <cmath>
-#include <map>
 #include <unordered_map>
 
 #include "base/base64.h"
 #include "base/error.h"
 #include "tokenizer/convert/class_json.h"
 #include "tokenizer/convert/class_rules.h"
+#include "tokenizer/convert/generic_pieces.h"
 #include "tokenizer/convert/languages.h"
+#include "tokenizer/convert/pieces.h"
 #include "tokenizer/convert/sentencepiece.h"
 #include "tokenizer/convert/vocab_files.h"
 #include "tokenizer/utf8.h"
@@ -88,30 +88,11 @@ std::vector<std::string> sentinels_of(const ClassInput& input) {
   return names;
 }
 
-std::vector<TokenValue> added_pieces(const SentencePieceModel& model) {
-  std::vector<TokenValue> tokens;
-  for (const SentencePieceModel::Piece& piece : model.pieces) {
-    const bool control = piece.type == SentencePieceType::kControl;
-    if (!control && piece.type != SentencePieceType::kUserDefined) continue;
-    TokenValue token;
-    token.content = piece.text;
-    token.plain = false;
-    token.special = control;
-    token.normalized = false;
-    tokens.push_back(std::move(token));
-  }
-  return tokens;
-}
-
 void write_vocab(const std::vector<ScoredPiece>& vocab, const std::string& source,
                  JsonWriter& json) {
   json.key("vocab").begin_array();
   for (const ScoredPiece& piece : vocab) {
-    if (!std::isfinite(piece.score)) {
-      fail(ErrorCode::kCorruptData, source, ": the score of piece ", json_quote(piece.text),
-           " is not a number");
-    }
-    json.begin_array().value(piece.text).value(piece.score).end_array();
+    write_scored_piece(json, piece.text, piece.score, source);
   }
   json.end_array();
 }
@@ -144,67 +125,22 @@ void write_merges(const SentencePieceModel& model, const PieceIds& ids, JsonWrit
   json.end_array();
 }
 
-void write_bpe(const SentencePieceModel& model, const ClassInput& input, JsonWriter& json) {
+void write_bpe(const SentencePieceModel& model, JsonWriter& json) {
   const PieceIds ids = piece_ids(model);
-  // A generic class writes tokens that its configuration lists over pieces of the same id.
-  std::map<int64_t, std::string_view> renamed;
-  const JsonView listed = input.config.get("added_tokens_decoder");
-  for (size_t i = 0; input.rules == ClassRules::kGeneric && i < listed.size(); ++i) {
-    const JsonView content = listed.member(i).value.get("content");
-    int64_t id = -1;
-    const std::string_view key = listed.member(i).key;
-    std::from_chars(key.data(), key.data() + key.size(), id);
-    if (content.is_string() && !ids.contains(content.as_string(input.source))) {
-      renamed[id] = content.as_string(input.source);
-    }
-  }
   json.member("type", "BPE").key("vocab").begin_object();
   for (size_t i = 0; i < model.pieces.size(); ++i) {
     const auto id = static_cast<int64_t>(i);
-    const std::string_view text = model.pieces[i].text;
-    if (ids.at(text) != id) continue;
-    const auto other = renamed.find(id);
-    json.member(other != renamed.end() ? other->second : text, id);
+    if (ids.at(model.pieces[i].text) == id) json.member(model.pieces[i].text, id);
   }
   json.end_object();
   write_merges(model, ids, json);
 }
 
-constexpr int32_t kUnigram = 1;
-constexpr int32_t kBpe = 2;
-
-/// The components of a class that has none of its own.
-void write_generic(const SentencePieceModel& model, JsonWriter& json) {
-  json.key("normalizer").begin_object().member("type", "Sequence").key("normalizers");
-  json.begin_array();
-  if (!model.charsmap.empty()) {
-    json.begin_object().member("type", "Precompiled");
-    json.member("precompiled_charsmap", encode_base64(model.charsmap)).end_object();
-  }
-  write_replace(json, " ", kMetaspace);
-  json.end_array().end_object();
-  json.key("decoder").begin_object().member("type", "Sequence").key("decoders").begin_array();
-  write_replace(json, kMetaspace, " ");
-  if (model.byte_fallback) {
-    write_type(json, "ByteFallback");
-    write_type(json, "Fuse");
-  }
-  json.end_array().end_object();
-}
-
-std::vector<std::pair<Role, std::string>> model_roles(const SentencePieceModel& model) {
-  std::vector<std::pair<Role, std::string>> roles;
-  if (model.bos_id >= 0) roles.emplace_back(Role::kBos, model.bos_piece);
-  if (model.eos_id >= 0) roles.emplace_back(Role::kEos, model.eos_piece);
-  if (model.unk_id >= 0) roles.emplace_back(Role::kUnk, model.unk_piece);
-  return roles;
-}
-
 void check_algorithm(const SentencePieceModel& model, const ClassInput& input) {
-  const bool bpe = model.algorithm == kBpe;
+  const bool bpe = model.algorithm == kBpePieces;
   const bool generic = input.rules == ClassRules::kGeneric;
   const bool wants_bpe = input.rules == ClassRules::kLlama || input.rules == ClassRules::kGemma;
-  if ((bpe || model.algorithm == kUnigram) && (generic || bpe == wants_bpe)) return;
+  if ((bpe || model.algorithm == kUnigramPieces) && (generic || bpe == wants_bpe)) return;
   fail(ErrorCode::kUnsupported, input.source, ": SentencePiece algorithm ", model.algorithm,
        " under ", input.class_name, "; accepted is ",
        generic     ? "unigram (1) or bpe (2)"
@@ -214,32 +150,56 @@ void check_algorithm(const SentencePieceModel& model, const ClassInput& input) {
 
 }  // namespace
 
+void write_scored_piece(JsonWriter& json, std::string_view text, double score,
+                        const std::string& source) {
+  if (!std::isfinite(score)) {
+    fail(ErrorCode::kCorruptData, source, ": the score of piece ", json_quote(text),
+         " is not a number");
+  }
+  json.begin_array().value(text).value(score).end_array();
+}
+
+std::vector<TokenValue> added_pieces(const SentencePieceModel& model, bool user_defined) {
+  std::vector<TokenValue> tokens;
+  for (const SentencePieceModel::Piece& piece : model.pieces) {
+    const bool control = piece.type == SentencePieceType::kControl;
+    const bool whole = user_defined && piece.type == SentencePieceType::kUserDefined;
+    if (!control && !whole) continue;
+    TokenValue token;
+    token.content = piece.text;
+    token.plain = false;
+    token.special = control;
+    token.normalized = false;
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
+
 ConvertedPieces convert_sentencepiece(std::string_view bytes, const ClassInput& input,
                                       const SpecialTokens& tokens) {
   const SentencePieceModel model = parse_sentencepiece(bytes, input.source);
   check_algorithm(model, input);
-  const bool generic = input.rules == ClassRules::kGeneric;
+  if (input.rules == ClassRules::kGeneric)
+    return convert_generic_pieces(model, input, tokens.listed);
   const std::vector<std::string> sentinels = sentinels_of(input);
   JsonWriter json;
   json.begin_object();
-  if (generic) {
-    write_generic(model, json);
-  } else if (!model.charsmap.empty()) {
+  if (!model.charsmap.empty()) {
     json.key("normalizer").begin_object().member("type", "Precompiled");
     json.member("precompiled_charsmap", encode_base64(model.charsmap)).end_object();
   }
   json.key("model").begin_object();
-  if (model.algorithm == kBpe) {
-    write_bpe(model, input, json);
-    if (generic) json.member("unk_token", model.unk_piece).member("fuse_unk", true);
+  if (model.algorithm == kBpePieces) {
+    write_bpe(model, json);
   } else {
     json.member("type", "Unigram").member("unk_id", model.unk_id);
     write_vocab(vocabulary(model, input.rules, tokens, sentinels), input.source, json);
   }
-  if (generic) json.member("byte_fallback", model.byte_fallback);
   json.end_object().end_object();
-  return {json.take(), added_pieces(model),
-          generic ? model_roles(model) : std::vector<std::pair<Role, std::string>>()};
+  ConvertedPieces out;
+  out.json = json.take();
+  out.tokens = added_pieces(model, true);
+  return out;
 }
 
 }  // namespace tamis::tokenizer

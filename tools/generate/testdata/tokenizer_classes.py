@@ -182,6 +182,13 @@ def cases():
                 options = OPTIONS.get(name, [])
                 if options:
                     yield kind, name, {option: rng.random() < 0.6 for option in options}, with_json
+    # What the model's own settings make of a text, and tokens that files list.
+    listed = {"9": {"content": "[MASK]", "lstrip": True, "special": False}, "20": {"content": "the", "rstrip": True, "special": False}}
+    for legacy in (False, True):
+        yield "pieces-bpe", "TokenizersBackend", {"legacy": legacy, "added_tokens_decoder": listed}, False
+        yield "unigram", "TokenizersBackend", {"legacy": legacy, "added_tokens_decoder": listed}, False
+    yield "unigram", "RemBertTokenizer", {"added_tokens_decoder": listed, "mask_token": {"content": "[MASK]", "rstrip": True, "__type": "AddedToken"}}, False
+    yield "unigram", "RemBertTokenizer", {"added_tokens_decoder": listed, "extra_special_tokens": ["the"]}, False
     # The tokenizer.json here has no languages; what the classes write themselves is checked.
     for name in MBART:
         yield "unigram", name, {}, False
