@@ -49,6 +49,10 @@ struct Golden {
 /// The kernel sets that this CPU has, least first; of those that differ in float32.
 [[nodiscard]] std::vector<Isa> host_isas();
 
+/// The sizes of pools whose answers are compared for a kernel set. Eight threads are for the CPU's
+/// last ones alone: on few cores they spend most of their time waiting for each other.
+[[nodiscard]] std::vector<int> thread_counts(Isa isa);
+
 /// A graph and the options of its engine, but for the pool.
 struct Subject {
   graph::Graph graph;

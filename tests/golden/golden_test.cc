@@ -81,7 +81,7 @@ TEST_P(GoldenModel, GivesTheSameBitsInAnyBatchOnAnyThreads) {
       const auto subject = make_subject(*graph, isa);
       ThreadPool alone(1);
       const std::vector<Result> expected = run_apart(subject, alone, model.golden.cases);
-      for (const int threads : {1, 3, 8}) {
+      for (const int threads : thread_counts(isa)) {
         ThreadPool pool(threads);
         const std::vector<Result> together = run_together(subject, pool, model.golden.cases);
         for (size_t i = 0; i < expected.size(); ++i) {

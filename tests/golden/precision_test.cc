@@ -33,10 +33,11 @@ class GoldenPrecision : public testing::TestWithParam<std::string> {
     RecordProperty("share_of_tolerance", cat(largest));
   }
 
-  static void expect_same_bits_in_any_batch(const Rounded& model, const Subject& subject) {
+  static void expect_same_bits_in_any_batch(const Rounded& model, Isa isa,
+                                            const Subject& subject) {
     ThreadPool alone(1);
     const std::vector<Result> expected = run_apart(subject, alone, model.golden.cases);
-    for (const int threads : {1, 3, 8}) {
+    for (const int threads : thread_counts(isa)) {
       ThreadPool pool(threads);
       const std::vector<Result> together = run_together(subject, pool, model.golden.cases);
       for (size_t i = 0; i < expected.size(); ++i) {
@@ -66,7 +67,7 @@ class GoldenPrecision : public testing::TestWithParam<std::string> {
       const auto subject = model.subject(isa, model.graph);
       ThreadPool pool(2);
       expect_recorded(model, run_together(subject, pool, model.golden.cases));
-      expect_same_bits_in_any_batch(model, subject);
+      expect_same_bits_in_any_batch(model, isa, subject);
       expect_same_bits_without_unwanted_rows(model, isa, subject);
     }
   }
