@@ -125,8 +125,8 @@ std::vector<Isa> host_isas() {
 
 std::vector<int> thread_counts(Isa isa) {
   const std::span<const Isa> all = all_isas();
-  const auto last = std::find_if(all.rbegin(), all.rend(),
-                                 [](Isa one) { return detected_isas().has(one); });
+  const auto last =
+      std::find_if(all.rbegin(), all.rend(), [](Isa one) { return detected_isas().has(one); });
   if (isa == *last || isa == host_isas().back()) return {1, 3, 8};
   return {1, 3};
 }

@@ -33,8 +33,7 @@ class GoldenPrecision : public testing::TestWithParam<std::string> {
     RecordProperty("share_of_tolerance", cat(largest));
   }
 
-  static void expect_same_bits_in_any_batch(const Rounded& model, Isa isa,
-                                            const Subject& subject) {
+  static void expect_same_bits_in_any_batch(const Rounded& model, Isa isa, const Subject& subject) {
     ThreadPool alone(1);
     const std::vector<Result> expected = run_apart(subject, alone, model.golden.cases);
     for (const int threads : thread_counts(isa)) {
