@@ -77,6 +77,7 @@ TEST_F(Classes, GiveTheIdsOfTransformers) {
   ASSERT_GT(cases.size(), 50U);
   for (size_t i = 0; i < cases.size(); ++i) {
     const JsonView row = cases.at(i);
+    if (row.get("kind").as_string("kind") == "japanese") continue;
     make_folder(row);
     const std::string name = cat(row.get("kind").as_string("kind"), " ", config_of(row), " ",
                                  row.get("json").as_bool("json"));

@@ -45,8 +45,10 @@ class Folder {
     if (!options.overrides.empty()) {
       overrides_.emplace(JsonDocument::parse(options.overrides, "tokenizer options"));
     }
-    check_tokenizer_config_keys(config_.root(), config_.path());
-    check_tokenizer_config_keys(config().overrides, "tokenizer options");
+    const TokenizerClass named =
+        tokenizer_class_of({config_.root(), model_config_.root(), false}, config_.path());
+    check_tokenizer_config_keys(config_.root(), config_.path(), named.rules);
+    check_tokenizer_config_keys(config().overrides, "tokenizer options", named.rules);
     check_special_tokens_map_keys(map_.root(), map_.path());
   }
 
@@ -71,8 +73,7 @@ class Folder {
                            input.json.find("\"ByteLevel\"") != std::string::npos};
     input.tokenizer_class =
         tokenizer_class_of(files, config_.root() ? config_.path() : json_path());
-    // ESM's class reads letters from vocab.txt alone.
-    if (has_json() && input.tokenizer_class.rules != ClassRules::kEsm) return input;
+    if (has_json() && !reads_vocab_txt_alone(input.tokenizer_class.rules)) return input;
     input.from_tokenizer_json = false;
     read_older(input);
     return input;
@@ -104,7 +105,7 @@ class Folder {
   [[noreturn]] void fail_missing(const TokenizerClass& found, std::string_view files) const {
     fail(ErrorCode::kNotFound, folder_.string(), ": no tokenizer; tokenizer_class ",
          json_quote(found.name), " is read from ",
-         found.rules == ClassRules::kEsm ? "" : "tokenizer.json or ", files);
+         reads_vocab_txt_alone(found.rules) ? "" : "tokenizer.json or ", files);
   }
 
   void read_older(ResolveInput& input) const {
@@ -117,9 +118,7 @@ class Folder {
       case VocabFiles::kVocabTxt:
         if (!has("vocab.txt")) fail_missing(found, "vocab.txt");
         input.files.json_source = path("vocab.txt");
-        input.json = convert_vocab_txt(bytes("vocab.txt"),
-                                       found.rules == ClassRules::kEsm ? "WordLevel" : "WordPiece",
-                                       input.files.json_source);
+        input.json = convert_vocab_txt(bytes("vocab.txt"), found.rules, input.files.json_source);
         return;
       case VocabFiles::kByteBpe:
         if (!has("vocab.json") || !has("merges.txt")) {

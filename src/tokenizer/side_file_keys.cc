@@ -1,5 +1,6 @@
 #include "tokenizer/side_file_keys.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/key_table.h"
@@ -78,6 +79,17 @@ constexpr std::array kConfigKeys = {
     refused("fix_mistral_regex", "another pattern than tokenizer.json's is not built", {"false"}),
     refused("fast_tokenizer_files", "a tokenizer.json of another name is not built",
             {"[]", R"(["tokenizer.json"])"}),
+};
+
+// BertJapaneseTokenizer's; its rules look at their values.
+constexpr std::array kJapaneseKeys = {
+    honored("word_tokenizer_type"), honored("subword_tokenizer_type"),
+    honored("do_subword_tokenize"), honored("do_word_tokenize"),
+    honored("mecab_kwargs"),        harmless("sudachi_kwargs"),
+    harmless("jumanpp_kwargs"),     harmless("spm_file"),
+};
+// The same ones under other classes.
+constexpr std::array kOtherKeys = {
     refused("word_tokenizer_type", kOtherCutter, {R"("basic")"}),
     refused("subword_tokenizer_type", kOtherCutter, {R"("wordpiece")"}),
     refused("do_subword_tokenize", kOtherCutter, {"true"}),
@@ -86,7 +98,19 @@ constexpr std::array kConfigKeys = {
     refused("sudachi_kwargs", kOtherCutter, {"{}"}),
     refused("jumanpp_kwargs", kOtherCutter, {"{}"}),
 };
-static_assert(keys_are_distinct(kConfigKeys));
+
+template <size_t kFirst, size_t kSecond>
+constexpr auto joined(const std::array<KeyRow, kFirst>& first,
+                      const std::array<KeyRow, kSecond>& second) {
+  std::array<KeyRow, kFirst + kSecond> all;
+  std::copy(first.begin(), first.end(), all.begin());
+  std::copy(second.begin(), second.end(), all.begin() + kFirst);
+  return all;
+}
+
+constexpr auto kConfigOfJapanese = joined(kConfigKeys, kJapaneseKeys);
+constexpr auto kConfigOfOthers = joined(kConfigKeys, kOtherKeys);
+static_assert(keys_are_distinct(kConfigOfJapanese) && keys_are_distinct(kConfigOfOthers));
 
 constexpr std::array kMapKeys = {
     honored("*_token"),
@@ -97,8 +121,13 @@ static_assert(keys_are_distinct(kMapKeys));
 
 }  // namespace
 
-void check_tokenizer_config_keys(const JsonView& config, const std::string& source) {
-  check_keys(config, source, kConfigKeys);
+void check_tokenizer_config_keys(const JsonView& config, const std::string& source,
+                                 ClassRules rules) {
+  if (is_japanese(rules)) {
+    check_keys(config, source, kConfigOfJapanese);
+  } else {
+    check_keys(config, source, kConfigOfOthers);
+  }
 }
 
 void check_special_tokens_map_keys(const JsonView& map, const std::string& source) {

@@ -25,6 +25,7 @@ TEST_FILES = ("src/*_test.cc", "src/*test*.h", "src/*test*.cc", "tests/*")
 THIRD_PARTY = {
     "simdjson": ("src/base/json_reader.cc",),
     "oniguruma.h": ("src/tokenizer/*.cc",),
+    "mecab.h": ("src/tokenizer/mecab/mecab_debian.cc",),
     "openssl/": ("src/base/sha256.cc", "src/hub/blob_hash.cc", "src/serve/*.cc"),
     "curl/": ("src/hub/transport_curl.cc",),
     "zlib.h": ("src/formats/*.cc", "src/serve/http/compression.cc", "tests/support/gzip_file.h"),

@@ -46,6 +46,8 @@ LIST
     test) cat <<'LIST'
 clang-format        the format check
 mold                links the presets of developers and sanitizers faster
+libmecab-dev        Japanese words
+mecab-ipadic-utf8   their dictionary
 python3-numpy       the tests of the Python package
 LIST
       ;;

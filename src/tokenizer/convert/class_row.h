@@ -50,6 +50,7 @@ struct ClassFunctions {
 [[nodiscard]] std::span<const ClassFunctions> byte_classes();
 [[nodiscard]] std::span<const ClassFunctions> unigram_classes();
 [[nodiscard]] std::span<const ClassFunctions> piece_bpe_classes();
+[[nodiscard]] std::span<const ClassFunctions> python_classes();
 
 /// [UNK], [SEP], [PAD], [CLS] and [MASK].
 [[nodiscard]] std::span<const RoleDefault> bert_roles();

@@ -20,8 +20,8 @@ constexpr RoleDefault kRobertaRoles[] = {
     {Role::kUnk, "<unk>"}, {Role::kPad, "<pad>"}, {Role::kMask, "<mask>"}};
 
 const ClassFunctions& functions_of(ClassRules rules) {
-  for (const auto classes :
-       {wordpiece_classes(), byte_classes(), unigram_classes(), piece_bpe_classes()}) {
+  for (const auto classes : {wordpiece_classes(), byte_classes(), unigram_classes(),
+                             piece_bpe_classes(), python_classes()}) {
     for (const ClassFunctions& row : classes) {
       if (row.rules == rules) return row;
     }

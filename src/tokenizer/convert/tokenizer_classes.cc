@@ -82,6 +82,14 @@ std::string_view class_name(const ClassFiles& files, bool own_code, const std::s
 
 }  // namespace
 
+bool reads_vocab_txt_alone(ClassRules rules) {
+  return rules == ClassRules::kEsm || is_japanese(rules);
+}
+
+bool is_japanese(ClassRules rules) {
+  return rules == ClassRules::kJapanese || rules == ClassRules::kJapaneseCharacters;
+}
+
 TokenizerClass tokenizer_class_of(const ClassFiles& files, const std::string& source) {
   TokenizerClass found;
   const bool own_code = files.tokenizer_config.get("auto_map").get("AutoTokenizer").exists();
@@ -91,6 +99,11 @@ TokenizerClass tokenizer_class_of(const ClassFiles& files, const std::string& so
   if (row != nullptr) {
     found.rules = row->rules;
     found.segments = row->segments;
+    const JsonView subwords = files.tokenizer_config.get("subword_tokenizer_type");
+    if (row->rules == ClassRules::kJapanese && subwords.is_string() &&
+        subwords.as_string(source) == "character") {
+      found.rules = ClassRules::kJapaneseCharacters;
+    }
     if (row->rules != ClassRules::kUnbuilt) return found;
     fail(ErrorCode::kUnsupported, source, ": tokenizer_class ", json_quote(found.name),
          ": how it cuts text is not built; built are ", built_classes(),

@@ -37,7 +37,9 @@ enum class ClassRules : uint8_t {
   kGemma,
   kHerbert,
   kEsm,
-  kUnbuilt,  ///< known to transformers, not built here
+  kJapanese,            ///< words by MeCab, then WordPiece
+  kJapaneseCharacters,  ///< words by MeCab, then characters
+  kUnbuilt,             ///< known to transformers, not built here
 };
 
 struct TokenizerClass {
@@ -49,6 +51,12 @@ struct TokenizerClass {
   /// True if it gives token_type_ids where no file names the model's inputs.
   bool segments = false;
 };
+
+/// True of classes that leave a tokenizer.json aside.
+[[nodiscard]] bool reads_vocab_txt_alone(ClassRules rules);
+
+/// True of BertJapaneseTokenizer.
+[[nodiscard]] bool is_japanese(ClassRules rules);
 
 /// The files that tell a folder's class; absent ones are absent views.
 struct ClassFiles {

@@ -26,6 +26,13 @@ std::string_view without_trailing_space(std::string_view text) {
   return text;
 }
 
+/// A line's token: BertJapaneseTokenizer keeps the white space at its end.
+std::string_view token_of(std::string_view line, ClassRules rules) {
+  if (!is_japanese(rules)) return without_trailing_space(line);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
 /// Lines of merges.txt without the version line and empty ones.
 void write_merges(JsonWriter& json, std::string_view merges) {
   json.key("merges").begin_array();
@@ -50,6 +57,8 @@ VocabSource vocab_source(ClassRules rules) {
     case ClassRules::kMpnet:
     case ClassRules::kFunnel:
     case ClassRules::kEsm:
+    case ClassRules::kJapanese:
+    case ClassRules::kJapaneseCharacters:
       return {VocabFiles::kVocabTxt};
     case ClassRules::kRoberta:
     case ClassRules::kGpt2:
@@ -80,18 +89,20 @@ VocabSource vocab_source(ClassRules rules) {
   TAMIS_CHECK(false);
 }
 
-std::string convert_vocab_txt(std::string_view vocab_txt, std::string_view type,
+std::string convert_vocab_txt(std::string_view vocab_txt, ClassRules rules,
                               const std::string& source) {
   check_utf8(vocab_txt, "", source);
   std::map<std::string_view, int64_t> vocab;
   int64_t next = 0;
   for (size_t at = 0; at < vocab_txt.size(); ++next) {
     const size_t end = std::min(vocab_txt.find('\n', at), vocab_txt.size());
-    vocab[without_trailing_space(vocab_txt.substr(at, end - at))] = next;
+    vocab[token_of(vocab_txt.substr(at, end - at), rules)] = next;
     at = end + 1;
   }
+  const bool letters = rules == ClassRules::kEsm || rules == ClassRules::kJapaneseCharacters;
   JsonWriter json;
-  json.begin_object().key("model").begin_object().member("type", type);
+  json.begin_object().key("model").begin_object().member("type",
+                                                         letters ? "WordLevel" : "WordPiece");
   json.key("vocab").begin_object();
   for (const auto& [token, id] : vocab) json.member(token, id);
   json.end_object().end_object().end_object();

@@ -26,9 +26,8 @@ struct VocabSource {
 };
 [[nodiscard]] VocabSource vocab_source(ClassRules rules);
 
-/// vocab.txt, a token a line; white space at the end of a line is no part of the token, and of
-/// equal tokens the last counts. `type` is WordPiece or WordLevel.
-[[nodiscard]] std::string convert_vocab_txt(std::string_view vocab_txt, std::string_view type,
+/// vocab.txt, a token a line, as WordPiece or WordLevel; of equal tokens the last counts.
+[[nodiscard]] std::string convert_vocab_txt(std::string_view vocab_txt, ClassRules rules,
                                             const std::string& source);
 
 /// vocab.json and merges.txt.

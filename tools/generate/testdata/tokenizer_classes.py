@@ -31,6 +31,10 @@ KINDS = {
     "letters": (["vocab.txt"], ["EsmTokenizer"]),
     "words": (["vocab.txt"], ["FunnelTokenizer", "BertTokenizer", "DistilBertTokenizer"]),
 }
+# Needs fugashi and ipadic, and Debian's mecab-ipadic-utf8 where the program reads it.
+JAPANESE = list(dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"東京都に住む人は明日も元気です。、行かないとカタナ1２2(", *(f"##{c}" for c in "都ま京すたい日タカナ2者"),
+            "東京", "人々", "明日", "元気", "です", "カタカナ", "abc", "キロ", "学", "生", "学生", "た", "会社", "##会社"]))
+JAPANESE_TEXTS = ["東京都に住んでいる人々は、明日も元気です。", "ｶﾀｶﾅ１２abc㌔ 学生(東京)\n会社", "[MASK]都 は[UNK]京。new会社", "か\u3099\u3000\u2028元気\U0001f600\x00明日", ""]
 PIECES_FILES = {
     "T5Tokenizer": "spiece.model", "DebertaV2Tokenizer": "spm.model", "BigBirdTokenizer": "spiece.model",
     "RemBertTokenizer": "sentencepiece.model", "XLNetTokenizer": "spiece.model", "AlbertTokenizer": "spiece.model",
@@ -149,6 +153,8 @@ def write_vocabularies(root):
     vocab += [token for token in ("<unk>", "<sep>", "<pad>", "<cls>", "<mask>") if token not in vocab]
     (root / "words").mkdir()
     (root / "words" / "vocab.txt").write_text("\n".join(vocab) + "\n", encoding="utf-8")
+    (root / "japanese").mkdir()
+    (root / "japanese" / "vocab.txt").write_text("\n".join(JAPANESE) + "\n", encoding="utf-8")
     model = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 9}
     _write_json(root / "words", {**model, "vocab": {token: i for i, token in enumerate(vocab)}}, {"type": "NFC"}, ["[CLS]"])
 
@@ -156,12 +162,29 @@ def write_vocabularies(root):
 def make_folder(folder, kind, name, config, with_json, model_type="", root=HERE):
     """A checkpoint's tokenizer files: the vocabulary of `kind` under the class `name`."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = ["tokenizer.json"] if with_json else KINDS[kind][0]
+    files = ["tokenizer.json"] if with_json else KINDS[kind][0] if kind in KINDS else ["vocab.txt"]
     for file in files:
         target = PIECES_FILES[name] if file == "pieces.model" else file
         shutil.copy(root / kind / file, folder / target)
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": name, **config}), encoding="utf-8")
     (folder / "config.json").write_text(json.dumps({"model_type": model_type} if model_type else {}), encoding="utf-8")
+
+
+def japanese_cases():
+    """Rows of folders under BertJapaneseTokenizer, with a vocabulary of their own."""
+    import transformers
+
+    plain = {"do_lower_case": False, "word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "ipadic"}}
+    new = {str(len(JAPANESE)): {"content": "new", "special": False}}
+    for config in (plain, {**plain, "subword_tokenizer_type": "character"},
+                   {**plain, "mecab_kwargs": {"mecab_dic": "ipadic", "normalize_text": False}},
+                   {**plain, "added_tokens_decoder": new, "additional_special_tokens": ["会社"]}):
+        with tempfile.TemporaryDirectory() as folder:
+            make_folder(Path(folder) / "m", "japanese", "BertJapaneseTokenizer", config, False)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder + "/m")
+            ids = [tokenizer(text)["input_ids"] for text in JAPANESE_TEXTS]
+            pair = tokenizer(JAPANESE_TEXTS[0], JAPANESE_TEXTS[1])["input_ids"]
+        yield {"kind": "japanese", "class": "BertJapaneseTokenizer", "config": config, "json": False, "pair": pair, "ids": ids}
 
 
 def texts():
@@ -227,7 +250,8 @@ def write(root=HERE):
                 print(f"{kind} {name} {config} {with_json}: {str(error)[:200]}")
                 continue
         rows.append({"kind": kind, "class": name, "config": config, "json": with_json, "pair": pair, "ids": ids})
+    rows += japanese_cases()
     body = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
-    head = json.dumps({"texts": all_texts, "pieces_files": PIECES_FILES})[:-1]
+    head = json.dumps({"texts": all_texts, "japanese_texts": JAPANESE_TEXTS, "pieces_files": PIECES_FILES})[:-1]
     (root / "cases.json").write_text(f'{head},"cases":[\n{body}\n]}}\n', encoding="utf-8")
     print(f"testdata/tokenizer-classes: {len(rows)} cases, {skipped} that transformers refuses")
