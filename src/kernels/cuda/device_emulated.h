@@ -68,9 +68,7 @@ TAMIS_DEVICE T load_fresh(const T* p) {
   return *p;
 }
 /// Adds 1 for all blocks to see; returns what was there.
-TAMIS_DEVICE uint32_t count_up(uint32_t* p) {
-  return emulator::count_global(p);
-}
+TAMIS_DEVICE uint32_t count_up(uint32_t* p) { return emulator::count_global(p); }
 /// Orders this thread's accesses before it, and those that it has seen, before those behind it, for
 /// all blocks.
 TAMIS_DEVICE void fence_device() { emulator::note_fence(); }
