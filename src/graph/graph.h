@@ -67,6 +67,11 @@ struct Node {
   return is_matmul(node) || node.op == OpKind::kExpertMatMul;
 }
 
+/// Whether the op is one of a mixture of experts.
+[[nodiscard]] constexpr bool is_of_experts(OpKind op) {
+  return op == OpKind::kRouteTokens || op == OpKind::kExpertMatMul || op == OpKind::kCombineExperts;
+}
+
 class Graph;
 /// Whether `ids` are of the vocabulary: input_ids, or these moved by ShiftIds.
 [[nodiscard]] bool are_word_ids(const Graph& graph, ValueId ids);
@@ -74,6 +79,12 @@ class Graph;
 /// Takes the integer operands of a QuantizedMatMul away, and its op, or those of an ExpertMatMul;
 /// its weight must be F32 by then, or become it.
 void make_float_matmul(Node& node);
+
+/// Whether the node is a product whose weight is floats.
+[[nodiscard]] inline bool is_float_linear(const Node& node) {
+  return node.op == OpKind::kMatMul ||
+         (node.op == OpKind::kExpertMatMul && !node.has(Operand::kWeightScale));
+}
 
 /// Whether the node is a product whose weight is integers.
 [[nodiscard]] inline bool has_integer_weight(const Node& node) {
