@@ -37,7 +37,7 @@ std::optional<std::string> mark_beyond_integers(const graph::Graph& graph) {
     for (const graph::Quantizer& mark : node.quantizers) {
       if (!mark.enabled) continue;
       const bool native =
-          graph::is_matmul(node) &&
+          graph::is_linear(node) &&
           (mark.scheme == QuantScheme::kPerChannelS8 ||
            (mark.operand == graph::Operand::kX && mark.scheme == QuantScheme::kPerTokenU8));
       if (!native) {

@@ -66,11 +66,14 @@ TEST(ModelConfig, MapsNomicBertsOlderNames) {
 
 TEST(ModelConfig, RefusesOtherBlocksOfNomicBert) {
   for (const auto& [key, value] :
-       std::map<std::string, std::string>{{"activation_function", "\"gelu\""},
+       std::map<std::string, std::string>{{"activation_function", "\"geglu\""},
                                           {"causal", "true"},
                                           {"prenorm", "true"},
-                                          {"qkv_proj_bias", "true"},
-                                          {"num_experts", "8"},
+                                          {"moe_impl", "\"contrastors\""},
+                                          {"expert_choice_router", "true"},
+                                          {"num_shared_experts", "1"},
+                                          {"ffn_div", "2"},
+                                          {"moe_normalize_expert_weights", "true"},
                                           {"rotary_emb_scale_base", "512"}}) {
     const std::string json = "{\"model_type\":\"nomic_bert\",\"" + key + "\":" + value + "}";
     try {

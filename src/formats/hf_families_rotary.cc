@@ -37,6 +37,8 @@ constexpr KeyRow kModernBertKeys[] = {
 static_assert(keys_are_distinct(kModernBertKeys));
 
 constexpr std::string_view kOtherBlocks = "other blocks than NomicBERT's own are not built";
+constexpr std::string_view kOtherExperts =
+    "other mixtures of experts than nomic-embed-text-v2-moe's are not built";
 
 // Names of the code beside the first checkpoints, then of transformers' class.
 constexpr KeyRow kNomicBertKeys[] = {
@@ -56,21 +58,31 @@ constexpr KeyRow kNomicBertKeys[] = {
     honored("rope_theta"),
     honored("rope_parameters"),
     honored("rope_scaling"),
-    refused("activation_function", "other units than SwiGLU are not built", {"\"swiglu\""}),
+    refused("activation_function", "other units than SwiGLU and GELU are not built",
+            {"\"swiglu\"", "\"gelu\""}),
     refused("causal", "only encoders are built", {"false"}),
     refused("prenorm", kOtherBlocks, {"false"}),
     refused("parallel_block", kOtherBlocks, {"false"}),
     refused("parallel_block_tied_norm", kOtherBlocks, {"false"}),
     refused("use_rms_norm", kOtherBlocks, {"false"}),
-    refused("qkv_proj_bias", kOtherBlocks, {"false"}),
-    refused("mlp_fc1_bias", kOtherBlocks, {"false"}),
-    refused("mlp_fc2_bias", kOtherBlocks, {"false"}),
+    honored("qkv_proj_bias"),
+    honored("mlp_fc1_bias"),
+    honored("mlp_fc2_bias"),
     refused("scale_attn_by_inverse_layer_idx", kOtherBlocks, {"false"}),
     refused("scale_attn_weights", kOtherBlocks, {"true"}),
     honored("rotary_emb_interleaved"),
     refused("rotary_emb_scale_base", kOtherBlocks),
-    refused("num_experts", "mixtures of experts are not built", {"0"}),
-    refused("moe_every_n_layers", "mixtures of experts are not built", {"0", "-1"}),
+    honored("num_experts"),
+    honored("moe_top_k"),
+    honored("moe_every_n_layers"),
+    refused("moe_impl", kOtherExperts, {"\"megablocks\""}),
+    refused("expert_choice_router", "experts that choose their tokens are not built", {"false"}),
+    refused("num_shared_experts", "experts that all tokens share are not built", {"0"}),
+    refused("ffn_div", kOtherExperts, {"1", "1.0"}),
+    // The code beside the checkpoint does not read it; what trains one divides by the sum.
+    refused("moe_normalize_expert_weights", kOtherExperts, {"false"}),
+    harmless("moe_resid_pdrop"),
+    harmless("router_aux_loss_coef"),
     harmless("attn_pdrop"),
     harmless("embd_pdrop"),
     harmless("resid_pdrop"),
@@ -80,6 +92,7 @@ constexpr KeyRow kNomicBertKeys[] = {
     harmless("fused_bias_fc"),
     harmless("fused_dropout_add_ln"),
     harmless("pad_vocab_size_multiple"),
+    harmless("pad_vocab_to_multiple_of"),
     harmless("reorder_and_upcast_attn"),
     harmless("use_flash_attn"),
     harmless("use_xentropy"),

@@ -146,6 +146,34 @@ struct MatMulAttributes {
   friend bool operator==(const MatMulAttributes&, const MatMulAttributes&) = default;
 };
 
+/// Which experts compute a row: the `top_k` of the greatest softmax(x weight^T), of equal ones the
+/// first. A row of the result names them from the first to the last, their probabilities in front
+/// of their numbers; the probabilities are those among all experts, whose sum is 1.
+struct RouteTokensAttributes {
+  int64_t top_k = 1;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("top_k", self.top_k);
+  }
+  friend bool operator==(const RouteTokensAttributes&, const RouteTokensAttributes&) = default;
+};
+
+/// act(x * weight_e^T) for each expert e of a row side by side, in the order of its routes, where
+/// weight_e is rows [e * n, (e + 1) * n). Either all experts of a row read the whole of it, or each
+/// its own part. An I8 weight is a QuantizedMatMul's, and the mark on x is on.
+struct ExpertMatMulAttributes {
+  int64_t experts = 1;
+  Activation activation = Activation::kNone;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("experts", self.experts);
+    visitor("activation", self.activation);
+  }
+  friend bool operator==(const ExpertMatMulAttributes&, const ExpertMatMulAttributes&) = default;
+};
+
 struct LayerNormAttributes {
   float epsilon = 1e-12f;
 
@@ -295,7 +323,8 @@ using Attributes =
     std::variant<NoAttributes, PositionIdsAttributes, ActivationAttributes, MatMulAttributes,
                  LayerNormAttributes, AttentionAttributes, PoolAttributes, FakeQuantizeAttributes,
                  GluAttributes, RotaryAttributes, RmsNormAttributes, UnfoldAttributes,
-                 ShiftIdsAttributes, TokenDropoutAttributes, MergeGlobalAttributes>;
+                 ShiftIdsAttributes, TokenDropoutAttributes, MergeGlobalAttributes,
+                 RouteTokensAttributes, ExpertMatMulAttributes>;
 
 /// The default attributes of an op, of the alternative that its row in ops.inc names.
 [[nodiscard]] Attributes default_attributes(OpKind kind);

@@ -49,6 +49,7 @@ bool are_word_ids(const Graph& graph, ValueId ids) {
 }
 
 void make_float_matmul(Node& node) {
+  if (node.op == OpKind::kExpertMatMul) return node.set_operand(Operand::kWeightScale, kNoValue);
   const OpInfo& floats = op_info(OpKind::kMatMul);
   node.op = OpKind::kMatMul;
   node.inputs.resize(std::min(node.inputs.size(), floats.count));

@@ -62,13 +62,35 @@ struct Node {
   return node.op == OpKind::kMatMul || node.op == OpKind::kQuantizedMatMul;
 }
 
+/// A product of rows with a weight: MatMul, QuantizedMatMul or ExpertMatMul.
+[[nodiscard]] inline bool is_linear(const Node& node) {
+  return is_matmul(node) || node.op == OpKind::kExpertMatMul;
+}
+
+/// Whether the op is one of a mixture of experts.
+[[nodiscard]] constexpr bool is_of_experts(OpKind op) {
+  return op == OpKind::kRouteTokens || op == OpKind::kExpertMatMul || op == OpKind::kCombineExperts;
+}
+
 class Graph;
 /// Whether `ids` are of the vocabulary: input_ids, or these moved by ShiftIds.
 [[nodiscard]] bool are_word_ids(const Graph& graph, ValueId ids);
 
-/// Takes a QuantizedMatMul's integer operands away, and its op; its weight must be F32 by then, or
-/// become it.
+/// Takes the integer operands of a QuantizedMatMul away, and its op, or those of an ExpertMatMul;
+/// its weight must be F32 by then, or become it.
 void make_float_matmul(Node& node);
+
+/// Whether the node is a product whose weight is floats.
+[[nodiscard]] inline bool is_float_linear(const Node& node) {
+  return node.op == OpKind::kMatMul ||
+         (node.op == OpKind::kExpertMatMul && !node.has(Operand::kWeightScale));
+}
+
+/// Whether the node is a product whose weight is integers.
+[[nodiscard]] inline bool has_integer_weight(const Node& node) {
+  return node.op == OpKind::kQuantizedMatMul ||
+         (node.op == OpKind::kExpertMatMul && node.has(Operand::kWeightScale));
+}
 
 struct GraphOutput {
   std::string name;  ///< token_embeddings, sentence_embedding, logits

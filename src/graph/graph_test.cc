@@ -75,6 +75,51 @@ TEST(Graph, RefusesWhatDoesNotFit) {
             std::string::npos);
 }
 
+// x [T, 4], three experts of weights [2, 4] and routes of two of them.
+TEST(Graph, RefusesExpertsThatDoNotFit) {
+  SmallGraph g;
+  const auto message = [&g](OpKind op, std::vector<ValueId> inputs, Attributes attributes) {
+    try {
+      g.graph.add_node(op, std::move(inputs), std::move(attributes), "here");
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const ValueId router = g.graph.add_constant("router", zeros({3, 4}));
+  const ValueId routes = g.graph.add_node(OpKind::kRouteTokens, {g.x, router},
+                                          RouteTokensAttributes{2}, "router", "routes");
+  EXPECT_EQ(g.graph.value(routes).shape, tokens(4));
+  const ValueId a = g.graph.add_node(OpKind::kExpertMatMul, {g.x, g.weight, routes},
+                                     ExpertMatMulAttributes{3, Activation::kGelu}, "w1", "a");
+  EXPECT_EQ(g.graph.value(a).shape, tokens(4));
+  for (const int64_t top_k : {0, 4}) {
+    EXPECT_EQ(message(OpKind::kRouteTokens, {g.x, router}, RouteTokensAttributes{top_k}),
+              cat("RouteTokens at \"here\": the first ", top_k, " of 3 experts"));
+  }
+  EXPECT_NE(message(OpKind::kRouteTokens, {g.y, router}, RouteTokensAttributes{1})
+                .find("expected F32[experts, 6]"),
+            std::string::npos);
+  EXPECT_EQ(message(OpKind::kExpertMatMul, {g.x, g.weight, routes}, ExpertMatMulAttributes{4}),
+            "ExpertMatMul at \"here\": 4 experts do not divide 6 rows of their weight");
+  EXPECT_NE(message(OpKind::kExpertMatMul, {g.y, g.weight, routes}, ExpertMatMulAttributes{3})
+                .find("expected rows of 4 or 8"),
+            std::string::npos);
+  const ValueId odd = g.graph.add_constant("odd", zeros({3, 4}));
+  const ValueId three =
+      g.graph.add_node(OpKind::kMatMul, {g.x, odd}, MatMulAttributes{}, "odd", "three");
+  for (const OpKind op : {OpKind::kExpertMatMul, OpKind::kCombineExperts}) {
+    std::vector<ValueId> inputs = {g.x, three};
+    if (op == OpKind::kExpertMatMul) inputs.insert(inputs.begin() + 1, g.weight);
+    Attributes attributes = default_attributes(op);
+    EXPECT_NE(message(op, inputs, attributes).find("[R, 2 * top_k]"), std::string::npos);
+  }
+  EXPECT_NE(
+      message(OpKind::kExpertMatMul, {g.x, g.weight, routes, router}, ExpertMatMulAttributes{3})
+          .find("I8 where there is a weight_scale"),
+      std::string::npos);
+}
+
 TEST(Graph, VerifierFindsDisorder) {
   {
     SmallGraph g;

@@ -1,5 +1,6 @@
 // The shape rule of every op.
 #include "base/outliers.h"
+#include "graph/expert_shapes.h"
 #include "graph/shape_rule.h"
 
 namespace tamis::graph {
@@ -362,9 +363,8 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
     case OpKind::kSelectFirstTokens:
       return {Dim::of(Symbol::kFirst), rule.token_rows(Operand::kX)[1]};
     case OpKind::kAdd:
-      return infer_elementwise(rule, false);
     case OpKind::kMul:
-      return infer_elementwise(rule, true);
+      return infer_elementwise(rule, node.op == OpKind::kMul);
     case OpKind::kActivation:
     case OpKind::kTokenNormalize:
       return rule.rows(Operand::kX);
@@ -379,6 +379,10 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
     case OpKind::kMatMul:
     case OpKind::kQuantizedMatMul:
       return infer_matmul(rule, node);
+    case OpKind::kRouteTokens:
+    case OpKind::kExpertMatMul:
+    case OpKind::kCombineExperts:
+      return infer_experts(rule, node);
     case OpKind::kLayerNormalization:
     case OpKind::kSkipLayerNormalization:
       return infer_layer_norm(rule);

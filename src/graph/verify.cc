@@ -40,7 +40,7 @@ void verify_node(const Graph& graph, const Node& node, const std::vector<bool>& 
     }
     if (mark.names.empty()) refuse("has a quantizer without a name");
   }
-  if (node.op == OpKind::kQuantizedMatMul && node.enabled_mark(Operand::kX) == nullptr) {
+  if (has_integer_weight(node) && node.enabled_mark(Operand::kX) == nullptr) {
     refuse("has an integer weight but no quantizer that is on for its input");
   }
 }

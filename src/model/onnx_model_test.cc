@@ -163,6 +163,11 @@ TEST(OnnxOfCheckpoints, AnswersAsTheOtherFamilies) {
     SCOPED_TRACE(name);
     const TempFolder folder;
     const fs::path out = folder.path() / "out";
+    if (name.find("-experts") != name.npos) {
+      expect_error(ErrorCode::kUnsupported, "a mixture of experts is not written",
+                   [&] { (void)export_model(resolve_model(testdata(name).string()), out, {}); });
+      continue;
+    }
     (void)export_model(resolve_model(testdata(name).string()), out, {});
     const ModelPath exported = resolve_model(out.string());
     if (is_not_read_back(name)) {

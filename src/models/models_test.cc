@@ -156,8 +156,11 @@ bool has_other_layers(const graph::Graph& graph, int layers) {
   if (!turns && !sloped && count(graph, OpKind::kRMSNormalization) == 0) return false;
   EXPECT_EQ(count(graph, OpKind::kRotary), turns ? 2 * layers : 0);
   const bool gated = muls >= layers;
-  EXPECT_EQ(count(graph, OpKind::kMatMul), (gated ? 7 : 6) * layers);
-  EXPECT_EQ(count(graph, OpKind::kActivation), layers);
+  // Experts have two products as well, and the activation with the first.
+  const int experts = count(graph, OpKind::kRouteTokens);
+  EXPECT_EQ(count(graph, OpKind::kExpertMatMul), 2 * experts);
+  EXPECT_EQ(count(graph, OpKind::kMatMul), (gated ? 7 : 6) * layers - 2 * experts);
+  EXPECT_EQ(count(graph, OpKind::kActivation), layers - experts);
   EXPECT_EQ(count(graph, OpKind::kPositionIds), 0);
   return true;
 }

@@ -6,14 +6,17 @@
 // models/jina_embeddings_v3/modeling_jina_embeddings_v3.py
 #pragma once
 
+#include <optional>
+
 #include "models/builder.h"
+#include "models/experts.h"
 #include "models/rotary.h"
 
 namespace tamis::models {
 
 /// What stands between the norms of a layer.
 enum class FeedForward : uint8_t {
-  kGated,  ///< gate_proj, up_proj, down_proj; the first two without biases
+  kGated,  ///< gate_proj, up_proj, down_proj
   kPlain,  ///< fc1, fc2
 };
 
@@ -21,8 +24,11 @@ enum class FeedForward : uint8_t {
 struct PostNormRotary {
   RotaryPositions positions;
   Bias attention_bias = Bias::kNone;  ///< of queries, keys, values and what follows the attention
-  Bias down_bias = Bias::kNone;       ///< of the feed-forward layer's last product
+  Bias up_bias = Bias::kNone;         ///< of the feed-forward layer's first product or two
+  Bias down_bias = Bias::kNone;       ///< and of its last
   FeedForward feed_forward = FeedForward::kGated;
+  std::optional<Activation> activation = {};  ///< nothing: the config's hidden_act
+  Experts experts = {};                       ///< in place of the feed-forward layer of some layers
 };
 
 /// Words, segments where there are any, norm, layers: [T, hidden]. Packed projections are found

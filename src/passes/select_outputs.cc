@@ -38,6 +38,9 @@ bool is_rowwise(OpKind op) {
     case OpKind::kGlu:
     case OpKind::kMatMul:
     case OpKind::kQuantizedMatMul:
+    case OpKind::kRouteTokens:
+    case OpKind::kExpertMatMul:
+    case OpKind::kCombineExperts:
     case OpKind::kRMSNormalization:
     case OpKind::kRotary:
     case OpKind::kTokenNormalize:

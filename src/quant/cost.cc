@@ -99,13 +99,32 @@ double table_ns(const CostTable& table, CostOp op, int64_t n, int64_t k, IsaSet 
   return nearest->ns * work;
 }
 
+namespace {
+
+CostOp float_gemm(const CostModel& model) {
+  const bool bf16 = model.bf16 && model.isas.has(Isa::kAvx512Bf16);
+  return bf16 ? CostOp::kGemmBf16 : CostOp::kGemmF32;
+}
+
+// An ExpertMatMul costs what one expert's product does, for each of a row's.
+double experts_ns(const Graph& graph, const Node& product, const CostModel& model) {
+  const graph::Value& weight = graph.value(product.operand(Operand::kWeight));
+  const int64_t top_k = columns(graph, product.operand(Operand::kRoutes)) / 2;
+  const int64_t n = columns(graph, product.output) / top_k;
+  const CostOp op = weight.dtype == DType::kI8 ? CostOp::kGemmS8 : float_gemm(model);
+  return static_cast<double>(top_k) *
+         table_ns(*model.table, op, n, weight.shape[1].size, model.isas);
+}
+
+}  // namespace
+
 double matmul_ns(const Graph& graph, const Node& matmul, const CostModel& model) {
+  if (matmul.op == OpKind::kExpertMatMul) return experts_ns(graph, matmul, model);
   const graph::Value& weight = graph.value(matmul.operand(Operand::kWeight));
   const int64_t n = weight.shape[0].size;
   const int64_t k = weight.shape[1].size;
   if (weight.dtype != DType::kI8) {
-    const bool bf16 = model.bf16 && model.isas.has(Isa::kAvx512Bf16);
-    return table_ns(*model.table, bf16 ? CostOp::kGemmBf16 : CostOp::kGemmF32, n, k, model.isas);
+    return table_ns(*model.table, float_gemm(model), n, k, model.isas);
   }
   const graph::ValueId outliers = matmul.operand(Operand::kOutlierColumns);
   const int64_t count = outliers == graph::kNoValue ? 0 : graph.value(outliers).shape[0].size;
@@ -134,7 +153,7 @@ double graph_ns(const Graph& graph, const CostModel& model) {
   for (const Node& node : graph.nodes()) {
     const double share = row_share(graph.value(node.output).shape.symbol());
     const int64_t width = columns(graph, node.output);
-    if (graph::is_matmul(node)) {
+    if (graph::is_linear(node)) {
       ns += share * matmul_ns(graph, node, model);
     } else if (node.op == OpKind::kAttention) {
       const auto arithmetic = node.attribute<graph::AttentionAttributes>().arithmetic;
@@ -154,8 +173,8 @@ double graph_ns(const Graph& graph, const CostModel& model) {
 double row_work(const Graph& graph, const Node& node, int64_t seq) {
   const auto width = static_cast<double>(columns(graph, node.output));
   if (node.op == OpKind::kAttention) return 2 * width * static_cast<double>(seq);
-  if (!graph::is_matmul(node)) return 0;
-  return width * static_cast<double>(columns(graph, node.operand(Operand::kX)));
+  if (!graph::is_linear(node)) return 0;
+  return width * static_cast<double>(columns(graph, node.operand(Operand::kWeight)));
 }
 
 double integer_share(const Node& node) {
@@ -165,7 +184,7 @@ double integer_share(const Node& node) {
     const bool context = on(Operand::kProbabilities) && on(Operand::kV);
     return (scores ? 0.5 : 0) + (context ? 0.5 : 0);
   }
-  return node.op == OpKind::kQuantizedMatMul ? 1 : 0;
+  return graph::has_integer_weight(node) ? 1 : 0;
 }
 
 double float_work(const Graph& graph) {

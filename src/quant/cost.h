@@ -47,7 +47,7 @@ struct CostModel {
 /// avx2's, as only ratios matter.
 [[nodiscard]] double table_ns(const CostTable& table, CostOp op, int64_t n, int64_t k, IsaSet isas);
 
-/// A MatMul as it stands: integer if its weight is.
+/// A MatMul or an ExpertMatMul as it stands: integer if its weight is.
 [[nodiscard]] double matmul_ns(const graph::Graph& graph, const graph::Node& matmul,
                                const CostModel& model);
 

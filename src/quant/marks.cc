@@ -162,7 +162,7 @@ std::vector<Quantizer> numbered_marks(const Node& node, std::string_view operati
 
 std::vector<Quantizer> marks_of(const Graph& graph, const Position& position, Numbers& numbers,
                                 const Node& node, QuantScheme scheme) {
-  if (node.op == OpKind::kMatMul) {
+  if (node.op == OpKind::kMatMul || node.op == OpKind::kExpertMatMul) {
     const bool on = position.in_encoder(node) || position.scores_words(node.output);
     return {make_mark(Operand::kX, scheme, on, cat(node.scope, "._input_quantizer")),
             make_mark(Operand::kWeight, QuantScheme::kPerChannelS8, on,

@@ -110,7 +110,7 @@ std::vector<size_t> quantizable_linears(const Graph& graph) {
   std::vector<size_t> found;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];
-    if (node.op != OpKind::kMatMul || !marks_are_on(node)) continue;
+    if (!graph::is_float_linear(node) || !marks_are_on(node)) continue;
     const graph::Value& weight = graph.value(node.operand(Operand::kWeight));
     if (weight.constant != nullptr && is_stored_float(weight.dtype)) found.push_back(i);
   }
@@ -122,7 +122,10 @@ void apply_treatment(Graph& graph, const std::vector<size_t>& nodes, const Treat
   const int64_t n = treated.weight.rows;
   const int64_t k = treated.weight.columns;
   const auto outliers = static_cast<int64_t>(treated.outlier_columns.size());
-  for (const size_t index : nodes) graph.nodes()[index].op = OpKind::kQuantizedMatMul;
+  for (const size_t index : nodes) {
+    Node& node = graph.nodes()[index];
+    if (node.op == OpKind::kMatMul) node.op = OpKind::kQuantizedMatMul;
+  }
   Replacement replacement(graph, nodes);
   replacement.set(Operand::kWeight, {n, k}, treated.weight.q, name + ".int8");
   set_biases(graph, nodes, treated.bias, name + ".bias");

@@ -12,12 +12,13 @@
 
 namespace tamis::quant {
 
-/// The MatMul nodes (indices in nodes()) that marks make integer: input and all weight marks on, a
-/// constant F32 weight. Others with a mark on stay float; the engine leaves them so.
+/// The MatMul and ExpertMatMul nodes (indices in nodes()) that marks make integer: input and all
+/// weight marks on, a constant float weight. Others with a mark on stay float; the engine leaves
+/// them so.
 [[nodiscard]] std::vector<size_t> quantizable_linears(const graph::Graph& graph);
 
-/// Puts what treat_linear() gave on MatMul nodes that share one weight. The weight's constant and
-/// the bias's take the new values under their names where nothing else reads them.
+/// Puts what treat_linear() or treat_experts() gave on nodes that share one weight. The weight's
+/// constant and the bias's take the new values under their names where nothing else reads them.
 void apply_treatment(graph::Graph& graph, const std::vector<size_t>& nodes,
                      const TreatedLinear& treated);
 

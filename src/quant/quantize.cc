@@ -15,6 +15,7 @@
 #include "quant/plain_plan.h"
 #include "quant/token_set.h"
 #include "quant/trained_ranges.h"
+#include "quant/treat_experts.h"
 #include "tensor/widened.h"
 
 namespace tamis::quant {
@@ -62,6 +63,8 @@ class Calibration {
       run_.keep_for(i);
       if (graph::is_matmul(graph_.nodes()[i])) {
         quantize_linear(i);
+      } else if (graph_.nodes()[i].op == OpKind::kExpertMatMul) {
+        quantize_experts(i);
       } else {
         observe_marks(i);
       }
@@ -82,13 +85,46 @@ class Calibration {
     }
   }
 
-  void quantize_linear(size_t index) {
+  // The nodes that share the weight of one that marks make integer, where it is the first of them;
+  // the others are treated with it.
+  [[nodiscard]] std::vector<size_t> nodes_to_treat(size_t index) const {
     const auto shared = sharing_.find(source_->nodes()[index].operand(Operand::kWeight));
-    if (shared == sharing_.end()) return;
-    const std::vector<size_t>& nodes = shared->second;
-    const bool ours = std::find(nodes.begin(), nodes.end(), index) != nodes.end();
-    if (!ours || nodes[0] != index) return;  // treated with the first of them
+    if (shared == sharing_.end() || shared->second[0] != index) return {};
+    return shared->second;
+  }
 
+  void quantize_experts(size_t index) {
+    const std::vector<size_t> nodes = nodes_to_treat(index);
+    if (nodes.empty()) return;
+    const Node node = graph_.nodes()[index];
+    const graph::Value& weight = source_->value(source_->nodes()[index].operand(Operand::kWeight));
+    const std::shared_ptr<const Tensor> floats = widened(weight.constant);
+    const std::string& x = name_of(node.operand(Operand::kX));
+    const std::string& routes = name_of(node.operand(Operand::kRoutes));
+    ExpertsInput input;
+    input.experts = node.attribute<graph::ExpertMatMulAttributes>().experts;
+    input.top_k = graph_.value(node.operand(Operand::kRoutes)).shape[1].size / 2;
+    input.rows = weight.shape[0].size / input.experts;
+    input.columns = weight.shape[1].size;
+    input.x_of_each = graph_.value(node.operand(Operand::kX)).shape[1].size != input.columns;
+    input.weight = floats->as<float>();
+    input.float_routes = float_run_.get(routes);
+    input.routes = run_.get(routes);
+    input.float_input = float_run_.get(x);
+    input.input = run_.get(x);
+    const Quantizer& mark = input_mark(node);
+    input.scheme = mark.scheme;
+    if (is_static(mark.scheme)) input.range = static_range(mark, input.float_input);
+    std::vector<float> rows;
+    if (options_.trained != nullptr) rows = trained_rows(node, *options_.trained);
+    input.row_amax = rows;
+    keep(node, nodes,
+         treated([&] { return treat_experts(input, treatments(!rows.empty()), pool_); }, mark));
+  }
+
+  void quantize_linear(size_t index) {
+    const std::vector<size_t> nodes = nodes_to_treat(index);
+    if (nodes.empty()) return;
     const Node node = graph_.nodes()[index];
     const graph::Value& weight = source_->value(source_->nodes()[index].operand(Operand::kWeight));
     const graph::Value* bias =
@@ -127,17 +163,25 @@ class Calibration {
     std::vector<float> rows;
     if (options_.trained != nullptr) rows = trained_rows(node, *options_.trained);
     input.row_amax = rows;
-    const TreatedLinear treated = treat(input, mark);
-    apply_treatment(graph_, nodes, treated);
-    for (const size_t at : nodes) restore_switches(at);
-    add_report(node, mark, treated);
+    keep(node, nodes,
+         treated([&] { return treat_linear(input, treatments(!rows.empty()), pool_); }, mark));
   }
 
-  TreatedLinear treat(const LinearInput& input, const Quantizer& mark) {
+  void keep(const Node& node, const std::vector<size_t>& nodes, const TreatedLinear& treated) {
+    apply_treatment(graph_, nodes, treated);
+    for (const size_t at : nodes) restore_switches(at);
+    add_report(node, input_mark(node), treated);
+  }
+
+  // A trained grid is the weight's own.
+  [[nodiscard]] Treatments treatments(bool trained) const {
+    return trained ? Treatments{false, false, false, false, false} : options_.treatments;
+  }
+
+  template <typename Treat>
+  static TreatedLinear treated(const Treat& treat, const Quantizer& mark) {
     try {
-      constexpr Treatments kNone{false, false, false, false, false};
-      const bool trained = !input.row_amax.empty();
-      return treat_linear(input, trained ? kNone : options_.treatments, pool_);
+      return treat();
     } catch (const Error& error) {
       // Which of a hundred layers it was, the layer itself cannot know.
       fail(error.code(), error.what(), ", at ", mark.names.empty() ? "?" : mark.names[0]);

@@ -36,6 +36,7 @@ ValueId restore_constant(Graph& graph, const Graph& source, ValueId id) {
 void restore_node(Graph& graph, const Graph& source, Node& node, const Node& original) {
   graph::make_float_matmul(node);
   for (const Operand operand : {Operand::kWeight, Operand::kBias}) {
+    if (!graph::op_info(node.op).place(operand)) continue;
     const ValueId id = original.operand(operand);
     node.set_operand(operand, id == kNoValue ? kNoValue : restore_constant(graph, source, id));
   }
@@ -232,7 +233,7 @@ class Search {
 }  // namespace
 
 bool is_in_integers(const Node& node) {
-  if (node.op == OpKind::kQuantizedMatMul) return true;
+  if (graph::has_integer_weight(node)) return true;
   return node.op == OpKind::kAttention &&
          std::ranges::any_of(node.quantizers, [](const Quantizer& mark) { return mark.enabled; });
 }
@@ -248,7 +249,7 @@ Graph unquantize(const Graph& quantized, const Graph& source,
       continue;
     }
     const Node* original = node_making(source, name);
-    if (original == nullptr || original->op != OpKind::kMatMul) {
+    if (original == nullptr || !graph::is_float_linear(*original)) {
       fail(ErrorCode::kNotFound, "quantization: the float graph has no MatMul \"", name, "\"");
     }
     Node node = graph.nodes()[i];

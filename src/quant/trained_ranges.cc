@@ -149,7 +149,7 @@ void round_lone_weights(Graph& graph, const TrainedRanges& ranges) {
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node node = graph.nodes()[i];
     const bool marked = node.enabled_mark(Operand::kWeight) != nullptr;
-    if (node.op != graph::OpKind::kMatMul || !marked) continue;
+    if (!graph::is_float_linear(node) || !marked) continue;
     if (std::binary_search(integer.begin(), integer.end(), i)) continue;
     const ValueId weight = node.operand(Operand::kWeight);
     if (!rounded.contains(weight)) {

@@ -102,7 +102,8 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         for checkpoint in sorted((root / "testdata/models").iterdir()):
-            if not (checkpoint / "golden.json.gz").exists():
+            # A mixture of experts is not written.
+            if not (checkpoint / "golden.json.gz").exists() or "-experts" in checkpoint.name:
                 continue
             out = pathlib.Path(folder) / checkpoint.name
             done = subprocess.run([tamis, "export", str(checkpoint), "--format", "onnx", "-o", str(out)],

@@ -169,7 +169,64 @@ RoundedWeight round_weight(const Tensor& weight, ThreadPool* pool) {
   return rounded;
 }
 
+// The weight's own integers, whose scales are given, or its floats rounded row by row.
+std::shared_ptr<const PackedS8> pack_integers(const kernels::GemmS8Kernel& kernel,
+                                              const Tensor& weight, const float* scale,
+                                              ThreadPool* pool) {
+  kernels::GemmS8Weights weights{weight.shape()[0], weight.shape()[1], nullptr, weight.shape()[1],
+                                 nullptr};
+  RoundedWeight rounded;
+  if (weight.dtype() == DType::kI8) {
+    weights.w = weight.as<int8_t>().data();
+    weights.scale = scale;
+  } else {
+    rounded = round_weight(weight, pool);
+    weights.w = rounded.w.data();
+    weights.scale = rounded.scale.data();
+  }
+  return pack(kernel, weights, pool);
+}
+
 }  // namespace
+
+const float* Lowering::optional_scale(const graph::Node& product) const {
+  return optional_constant(product.operand(Operand::kWeightScale));
+}
+
+template <typename Packed, typename Pack>
+Experts<Packed> Lowering::pack_experts(const graph::Node& product, const Pack& pack_rows) {
+  const Tensor& weight = *graph_.value(product.operand(Operand::kWeight)).constant;
+  const int64_t experts = product.attribute<graph::ExpertMatMulAttributes>().experts;
+  const int64_t rows = weight.shape()[0] / experts;
+  Experts<Packed> packed;
+  for (int64_t e = 0; e < experts; ++e) {
+    packed.push_back(pack_rows(weight.rows(e * rows, (e + 1) * rows), e * rows));
+    packed_bytes_ += packed.back()->memory.size();
+  }
+  return packed;
+}
+
+Experts<PackedF32> Lowering::pack_experts_f32(const graph::Node& product) {
+  return pack_experts<PackedF32>(product, [&](const Tensor& rows, int64_t /*first*/) {
+    return pack_floats<kernels::GemmF32Weights>(kernels::select_gemm_f32(isas()), rows,
+                                                options_.pool);
+  });
+}
+
+Experts<PackedBf16> Lowering::pack_experts_bf16(const graph::Node& product) {
+  return pack_experts<PackedBf16>(product, [&](const Tensor& rows, int64_t /*first*/) {
+    return pack_floats<kernels::GemmBf16Weights>(kernels::select_gemm_bf16(isas()), rows,
+                                                 options_.pool);
+  });
+}
+
+Experts<PackedS8> Lowering::pack_experts_s8(const graph::Node& product) {
+  const float* scale = optional_scale(product);
+  return pack_experts<PackedS8>(product, [&](const Tensor& rows, int64_t first) {
+    return pack_integers(kernels::select_gemm_s8(isas()), rows,
+                         scale == nullptr ? nullptr : scale + first, options_.pool);
+  });
+}
 
 std::shared_ptr<const PackedF32> Lowering::pack_gemm_f32(graph::ValueId weight) {
   std::shared_ptr<const PackedF32>& entry = packed_f32_[graph_.value(weight).constant.get()];
@@ -193,18 +250,8 @@ std::shared_ptr<const PackedS8> Lowering::pack_gemm_s8(const graph::Node& matmul
   const graph::ValueId weight = matmul.operand(Operand::kWeight);
   std::shared_ptr<const PackedS8>& entry = packed_s8_[graph_.value(weight).constant.get()];
   if (entry != nullptr) return entry;
-  kernels::GemmS8Weights weights{shape(weight)[0].size, columns(weight), nullptr, columns(weight),
-                                 nullptr};
-  RoundedWeight rounded;
-  if (graph_.value(weight).dtype == DType::kI8) {
-    weights.w = graph_.value(weight).constant->as<int8_t>().data();
-    weights.scale = constant(matmul.operand(Operand::kWeightScale));
-  } else {
-    rounded = round_weight(*graph_.value(weight).constant, options_.pool);
-    weights.w = rounded.w.data();
-    weights.scale = rounded.scale.data();
-  }
-  entry = pack(kernels::select_gemm_s8(isas()), weights, options_.pool);
+  entry = pack_integers(kernels::select_gemm_s8(isas()), *graph_.value(weight).constant,
+                        optional_scale(matmul), options_.pool);
   packed_bytes_ += entry->memory.size();
   return entry;
 }

@@ -39,6 +39,10 @@ using PackedF32 = Packed<kernels::GemmF32Kernel>;
 using PackedBf16 = Packed<kernels::GemmBf16Kernel>;
 using PackedS8 = Packed<kernels::GemmS8Kernel>;
 
+/// By expert.
+template <typename Packed>
+using Experts = std::vector<std::shared_ptr<const Packed>>;
+
 /// Lives while a plan is made. Not thread-safe.
 class Lowering {
  public:
@@ -73,6 +77,12 @@ class Lowering {
   /// The integer weight of a quantized MatMul packed for gemm_s8: its I8 constant, or its float
   /// constant rounded per row as kPerChannelS8 has it. Once however often it is asked for.
   [[nodiscard]] std::shared_ptr<const PackedS8> pack_gemm_s8(const graph::Node& matmul);
+
+  /// The weight of an ExpertMatMul, each expert's rows by themselves; packed once for each call.
+  [[nodiscard]] Experts<PackedF32> pack_experts_f32(const graph::Node& product);
+  [[nodiscard]] Experts<PackedBf16> pack_experts_bf16(const graph::Node& product);
+  /// As pack_gemm_s8() does it.
+  [[nodiscard]] Experts<PackedS8> pack_experts_s8(const graph::Node& product);
 
   /// The quantized copies of values; each has an id behind those of the values.
   [[nodiscard]] const std::vector<QuantizedRows>& quantized_rows() const { return quantized_; }
@@ -109,6 +119,11 @@ class Lowering {
   [[nodiscard]] size_t packed_bytes() const { return packed_bytes_; }
 
  private:
+  /// Null where the weight is floats.
+  [[nodiscard]] const float* optional_scale(const graph::Node& product) const;
+  template <typename Packed, typename Pack>
+  Experts<Packed> pack_experts(const graph::Node& product, const Pack& pack_rows);
+
   const graph::Graph& graph_;
   const PlanOptions& options_;
   const ValueTable& table_;

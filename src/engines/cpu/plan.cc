@@ -44,7 +44,7 @@ std::vector<graph::ValueId> weights_to_release(const graph::Graph& graph) {
       const auto id = static_cast<size_t>(node.inputs[k]);
       last[id] = static_cast<int>(i);
       const bool packed =
-          graph::is_matmul(node) && node.inputs[k] == node.operand(graph::Operand::kWeight);
+          graph::is_linear(node) && node.inputs[k] == node.operand(graph::Operand::kWeight);
       if (!packed) read[id] = true;
     }
   }

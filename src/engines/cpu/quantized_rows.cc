@@ -12,6 +12,12 @@ namespace {
 
 using graph::Operand;
 
+// An ExpertMatMul quantizes the rows of each expert as it gathers them.
+bool reads_copies(const graph::Graph& graph, const graph::Node& node,
+                  graph::FloatArithmetic linear) {
+  return graph::is_matmul(node) && arithmetic_of(graph, node, linear) == Arithmetic::kS8;
+}
+
 bool same_copy(const QuantizedRows& a, const QuantizedRows& b) {
   return a.x == b.x && a.multiplier == b.multiplier && a.offset == b.offset &&
          a.outlier_columns == b.outlier_columns;
@@ -36,8 +42,8 @@ bool stands_for_all(const graph::Graph& graph, const QuantizedRows& copy,
   const std::vector<int> readers = graph.consumers(copy.x);
   return !graph.is_output(copy.x) && std::ranges::all_of(readers, [&](int reader) {
     const graph::Node& node = graph.nodes()[static_cast<size_t>(reader)];
-    return arithmetic_of(graph, node, linear) == Arithmetic::kS8 &&
-           node.operand(Operand::kResidual) != copy.x && same_copy(copy, copy_for(graph, node));
+    return reads_copies(graph, node, linear) && node.operand(Operand::kResidual) != copy.x &&
+           same_copy(copy, copy_for(graph, node));
   });
 }
 
@@ -71,7 +77,7 @@ std::vector<QuantizedRows> find_quantized_rows(const graph::Graph& graph,
   std::vector<QuantizedRows> copies;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const graph::Node& node = graph.nodes()[i];
-    if (arithmetic_of(graph, node, linear) != Arithmetic::kS8) continue;
+    if (!reads_copies(graph, node, linear)) continue;
     QuantizedRows copy = copy_for(graph, node);
     copy.first_node = copy.last_node = static_cast<int>(i);
     const auto known = std::find_if(copies.begin(), copies.end(), [&](const QuantizedRows& other) {

@@ -9,10 +9,10 @@ using graph::Operand;
 
 namespace {
 
-Arithmetic arithmetic_of_matmul(const graph::Graph& graph, const graph::Node& node,
+Arithmetic arithmetic_of_linear(const graph::Graph& graph, const graph::Node& node,
                                 FloatArithmetic linear) {
   const bool quantized =
-      node.op == graph::OpKind::kQuantizedMatMul ||
+      graph::has_integer_weight(node) ||
       (node.enabled_mark(Operand::kX) != nullptr && node.enabled_mark(Operand::kWeight) != nullptr);
   if (quantized) return Arithmetic::kS8;
   // A row a sequence is too little work to pay for any rounding.
@@ -37,7 +37,7 @@ struct Chooser {
   // The step of such a node can round its output.
   [[nodiscard]] bool writes_bf16(const graph::Node& node) const {
     if (rounds_rows(node)) return true;
-    return (graph::is_matmul(node) || node.op == graph::OpKind::kAttention) &&
+    return (graph::is_linear(node) || node.op == graph::OpKind::kAttention) &&
            arithmetic_of(graph, node, linear) != Arithmetic::kF32;
   }
 
@@ -60,7 +60,7 @@ struct Chooser {
       const bool row = operand == Operand::kQ || operand == Operand::kK || operand == Operand::kV;
       return row && arithmetic_of(graph, node, linear) == Arithmetic::kBf16;
     }
-    if (!graph::is_matmul(node) || operand != Operand::kX) return false;
+    if (!graph::is_linear(node) || operand != Operand::kX) return false;
     // Rows are read in pairs of columns.
     const bool even = graph.value(node.operand(Operand::kX)).shape[1].size % 2 == 0;
     return even && arithmetic_of(graph, node, linear) == Arithmetic::kBf16;
@@ -76,7 +76,7 @@ struct Chooser {
       return operand == Operand::kX && !graph.is_output(node.output) &&
              read_as_bf16_only(node.output);
     }
-    return graph::is_matmul(node) && operand == Operand::kX &&
+    return graph::is_linear(node) && operand == Operand::kX &&
            arithmetic_of(graph, node, linear) == Arithmetic::kS8;
   }
 
@@ -101,7 +101,7 @@ struct Chooser {
 
 Arithmetic arithmetic_of(const graph::Graph& graph, const graph::Node& node,
                          FloatArithmetic linear) {
-  if (graph::is_matmul(node)) return arithmetic_of_matmul(graph, node, linear);
+  if (graph::is_linear(node)) return arithmetic_of_linear(graph, node, linear);
   const bool bf16 =
       node.op == graph::OpKind::kAttention &&
       node.attribute<graph::AttentionAttributes>().arithmetic == FloatArithmetic::kBf16;

@@ -41,7 +41,8 @@ std::optional<std::string> why_not(const engine::EngineSource& source,
   }
   for (const graph::Node& node : graph->nodes()) {
     if (has_lowering(node.op)) continue;
-    return cat("has no kernel for ", graph::op_name(node.op), " at \"", node.scope, "\"");
+    return cat("has no kernel for ", graph::is_of_experts(node.op) ? "a mixture of experts, " : "",
+               graph::op_name(node.op), " at \"", node.scope, "\"");
   }
   return std::nullopt;
 }

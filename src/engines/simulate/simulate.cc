@@ -50,7 +50,7 @@ class Simulation {
  private:
   // Rewrites node i; how many nodes were put before it.
   size_t rewrite(size_t i) {
-    if (graph::is_matmul(graph_.nodes()[i])) replace_weight(graph_.nodes()[i]);
+    if (graph::is_linear(graph_.nodes()[i])) replace_weight(graph_.nodes()[i]);
     const std::vector<Quantizer> marks = graph_.nodes()[i].quantizers;
     size_t added = 0;
     for (const Quantizer& mark : marks) {
@@ -62,7 +62,7 @@ class Simulation {
       ++added;
     }
     Node& node = graph_.nodes()[i + added];
-    if (node.op == OpKind::kQuantizedMatMul) graph::make_float_matmul(node);
+    if (graph::has_integer_weight(node)) graph::make_float_matmul(node);
     return added;
   }
 
@@ -74,6 +74,7 @@ class Simulation {
       const auto& fields = node.attribute<graph::AttentionAttributes>();
       attributes.groups = operand == Operand::kQ ? fields.heads : fields.key_heads();
     }
+    if (node.op == OpKind::kExpertMatMul) attributes.groups = rows_of_experts(node);
     if (node.op == OpKind::kAttention) {
       operand = holder(node, mark.operand);
       const graph::AttentionPart part = attention_part(graph_, node, mark.operand);
@@ -94,8 +95,14 @@ class Simulation {
     graph_.nodes()[i + 1].set_operand(operand, output);
   }
 
+  // How many rows stand side by side in what an ExpertMatMul reads: each expert's own, or one.
+  [[nodiscard]] int64_t rows_of_experts(const Node& node) const {
+    return graph_.value(node.operand(Operand::kX)).shape[1].size /
+           graph_.value(node.operand(Operand::kWeight)).shape[1].size;
+  }
+
   void replace_weight(Node& node) {
-    const bool integers = node.op == OpKind::kQuantizedMatMul;
+    const bool integers = graph::has_integer_weight(node);
     const bool rounded = node.enabled_mark(Operand::kWeight) != nullptr;
     if (!integers && !rounded) return;
     ValueId& weight =

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "engines/cpu/cpu_engine.h"
 #include "engines/simulate/simulate_engine.h"
 #include "kernels/reference/quantize.h"
 #include "kernels/reference/reference.h"
@@ -61,12 +62,13 @@ struct Fixture {
     graph.nodes().back().quantizers = std::move(marks);
     return id;
   }
-  std::vector<float> run(ValueId output, int threads = 1) {
+  std::vector<float> run(ValueId output, int threads = 1,
+                         const engine::EngineRow& row = simulate::row()) {
     graph::Graph whole = graph;
     whole.add_output("y", output);
     engine::EngineOptions options;
     options.pool = std::make_shared<ThreadPool>(threads);
-    const auto session = simulate::row().make(std::move(whole), options)->make_session();
+    const auto session = row.make(std::move(whole), options)->make_session();
     const std::vector<int32_t> ids(static_cast<size_t>(tokens()), 0);
     const FloatInput inputs[] = {{"x", rows->as<float>().data()}};
     PackedBatch batch;
@@ -142,6 +144,26 @@ TEST(Simulation, OfALinearLayerIsItsIntegersMultipliedOut) {
                                            double{range.low} * static_cast<double>(sum));
       EXPECT_NEAR(got[static_cast<size_t>(t * kOut + i)], want, near_zero(10));
     }
+  }
+}
+
+// What each expert of a row reads has a range of its own.
+TEST(Simulation, OfExpertsQuantizesEachOnesRows) {
+  Fixture f;
+  const ValueId router = f.graph.add_constant("router", random_tensor({3, kWidth}, 3));
+  const ValueId routes =
+      f.add(OpKind::kRouteTokens, {f.x, router}, graph::RouteTokensAttributes{2}, {});
+  // x as two rows of half its width.
+  const ValueId weight = f.graph.add_constant("w", random_tensor({3 * kOut, kWidth / 2}, 2));
+  const ValueId y =
+      f.add(OpKind::kExpertMatMul, {f.x, weight, routes}, graph::ExpertMatMulAttributes{3},
+            {mark(Operand::kX, QuantScheme::kPerTokenU8),
+             mark(Operand::kWeight, QuantScheme::kPerChannelS8)});
+  const std::vector<float> simulated = f.run(y);
+  const std::vector<float> integers = f.run(y, 1, cpu::row());
+  ASSERT_EQ(simulated.size(), integers.size());
+  for (size_t i = 0; i < integers.size(); ++i) {
+    EXPECT_NEAR(simulated[i], integers[i], near_zero(10)) << i;
   }
 }
 

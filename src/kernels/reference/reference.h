@@ -14,6 +14,7 @@
 #include "base/activation.h"
 #include "kernels/reference/attention_args.h"
 #include "kernels/reference/embedding_args.h"
+#include "kernels/reference/experts_args.h"
 #include "kernels/reference/gemm_args.h"
 #include "kernels/reference/glu_args.h"
 #include "kernels/reference/layer_norm_args.h"
@@ -59,6 +60,17 @@ void matmul_bf16(const GemmBf16Args& args, const uint16_t* w, int64_t column_beg
 
 /// See cpu/quantize_rows/quantize_rows.h, bit for bit.
 void quantize_rows(const QuantizeRowsArgs& args);
+
+/// Softmax of each row of args.logits, in place and rounded to float32, and of each row the first
+/// top_k of the greatest, from the first expert to the last: graph::RouteTokensAttributes. Rows
+/// that hold what is no number go to the first experts, and stay none.
+void route_tokens(const RouteTokensArgs& args);
+
+/// y of each row and expert = activation(x W_e^T), one row at a time.
+void expert_matmul(const ExpertMatMulArgs& args);
+
+/// Of each row the sum of its experts' results, each times its probability, in their order.
+void combine_experts(const CombineExpertsArgs& args);
 
 /// y[i] = a[i] + b[i]; y may be a or b.
 void add(std::span<const float> a, std::span<const float> b, std::span<float> y);

@@ -23,6 +23,7 @@ ValueId encoder(Builder& b) {
   PostNormRotary options;
   options.positions = read_rotary(config, rope_theta(config.fields, 20000), size);
   options.attention_bias = Bias::kAdded;
+  options.up_bias = options.down_bias = Bias::kAdded;
   options.feed_forward = FeedForward::kPlain;
   return post_norm_rotary_encoder(b, options);
 }

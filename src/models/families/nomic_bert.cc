@@ -1,6 +1,8 @@
-// NomicBERT (nomic-embed-text v1 and v1.5, snowflake-arctic-embed-m-long): BERT without biases,
-// with rotary positions and SwiGLU. Checkpoints older than transformers' class name its tensors
-// otherwise. Source: transformers, models/nomic_bert/modeling_nomic_bert.py
+// NomicBERT: BERT with rotary positions. nomic-embed-text v1 and v1.5 and
+// snowflake-arctic-embed-m-long have SwiGLU and no biases; nomic-embed-text-v2-moe has biases,
+// GELU, and in every second layer a mixture of experts. Checkpoints older than transformers' class
+// name its tensors otherwise. Source: transformers, models/nomic_bert/modeling_nomic_bert.py, and
+// the code beside the checkpoints
 #include <algorithm>
 
 #include "base/error.h"
@@ -44,16 +46,51 @@ RotaryPositions positions(const ModelConfig& config) {
   return positions;
 }
 
+// Of the code beside older checkpoints; transformers' class has hidden_act, and a gate.
+bool is_plain_gelu(const ConfigFields& fields) {
+  return fields.text("activation_function", "swiglu") == "gelu";
+}
+
+// Experts have two products and no gate.
+Experts experts(const ConfigFields& fields, FeedForward feed_forward) {
+  const Experts experts = read_experts(fields);
+  if (experts.count > 0 && feed_forward == FeedForward::kGated) {
+    fields.refuse("activation_function", fields.text("activation_function", "swiglu"),
+                  "gelu, in a mixture of experts");
+  }
+  return experts;
+}
+
 ValueId encoder(Builder& b) {
-  return post_norm_rotary_encoder(b, {.positions = positions(b.config())});
+  const ConfigFields& fields = b.config().fields;
+  PostNormRotary options;
+  options.positions = positions(b.config());
+  options.attention_bias = bias_of(fields, "qkv_proj_bias");
+  options.up_bias = bias_of(fields, "mlp_fc1_bias");
+  options.down_bias = bias_of(fields, "mlp_fc2_bias");
+  if (is_plain_gelu(fields)) {
+    options.feed_forward = FeedForward::kPlain;
+    options.activation = Activation::kGelu;
+  }
+  options.experts = experts(fields, options.feed_forward);
+  return post_norm_rotary_encoder(b, options);
+}
+
+// transformers' class always has them, the older code where fc1 has.
+Bias head_bias(const ConfigFields& fields) {
+  return fields.has("mlp_fc1_bias") ? bias_of(fields, "mlp_fc1_bias") : Bias::kAdded;
 }
 
 ValueId masked_lm(Builder& b, ValueId hidden) {
   const std::string transform = "cls.predictions.transform";
-  ValueId x = b.linear(hidden, transform + ".dense", b.config().hidden_size);
-  x = b.activation(x, b.config().hidden_act, transform + ".transform_act_fn");
+  const Bias bias = head_bias(b.config().fields);
+  ValueId x = b.linear(hidden, transform + ".dense", b.config().hidden_size, bias);
+  const bool plain = is_plain_gelu(b.config().fields);
+  x = b.activation(x, plain ? Activation::kGelu : b.config().hidden_act,
+                   transform + ".transform_act_fn");
   x = b.layer_norm(x, transform + ".layer_norm", b.config().layer_norm_eps);
-  return b.decoder(x, b.path("embeddings.word_embeddings"), "cls.predictions.bias");
+  return b.decoder(x, b.path("embeddings.word_embeddings"),
+                   bias == Bias::kAdded ? "cls.predictions.bias" : "");
 }
 
 // Beyond the trained positions, files with a scaling factor turn by the length of the text.

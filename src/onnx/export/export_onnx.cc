@@ -48,7 +48,8 @@ std::string write(ExportContext& c, const Node& node) {
   for (const OpRow& row : kOps) {
     if (row.kind == node.op) return row.write(c, node);
   }
-  c.refuse(node, "is not written");
+  c.refuse(node, graph::is_of_experts(node.op) ? "a mixture of experts is not written"
+                                               : "is not written");
 }
 
 void name_output(ExportContext& c, const std::string& from, const std::string& name,

@@ -4,6 +4,7 @@ import transformers
 
 import decoders
 import encoder_decoders
+import nomic_experts
 import own_models
 import small_tokenizers
 
@@ -84,7 +85,9 @@ OF_FOLDER = {
         },
     },
 }
-CLASSES = {"dpr-base-context": transformers.DPRContextEncoder, **own_models.classes(), **decoders.CLASSES}
+CLASSES = {
+    "dpr-base-context": transformers.DPRContextEncoder, **own_models.classes(), **decoders.CLASSES, **nomic_experts.classes(),
+}
 
 
 def rows(activations: list[str]) -> list[tuple]:
@@ -97,6 +100,7 @@ def rows(activations: list[str]) -> list[tuple]:
     return found + [
         ("dpr-base-context", "dpr", "base", "gelu", {}),
         ("esm-absolute", "esm", "sequence-classification", "gelu", {}), ("modernbert-mean", "modernbert", "sequence-classification", "gelu", {}), *decoders.EXTRA,
+        *nomic_experts.rows(),
     ]
 
 
@@ -131,6 +135,8 @@ def activation_key(family: str) -> str:
 def config_for(spec, tokenizer: small_tokenizers.SmallTokenizer, labels: dict) -> transformers.PretrainedConfig:
     """The configuration: hidden 16, 2 layers, 2 heads, intermediate 20."""
     backend = tokenizer.fast
+    if spec.name in nomic_experts.FOLDERS:
+        return nomic_experts.config_for(spec, tokenizer.vocab_size, backend.pad_token_id)
     if spec.family in own_models.MODELS:
         return own_models.config_for(spec, tokenizer.vocab_size, backend.pad_token_id, labels)
     if spec.family in encoder_decoders.HEADS:
