@@ -148,8 +148,10 @@ TEST(CliArguments, EndingsInLettersOfEitherCase) {
 TEST(CliArguments, ErrorsAreSaidOnce) {
   const TempFolder folder;
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+#ifdef TAMIS_SERVE
            {"serve", folder / "none", "--port", "0", "--grpc-port", "-1"},
            {"serve", "m=org/none", "--port", "0", "--grpc-port", "-1"},
+#endif
            {"embed", folder / "none", "a"},
            {"optimize", folder / "none", "-o", folder / "b", "--seconds", "0"}}) {
     const Outcome outcome = tamis(arguments);

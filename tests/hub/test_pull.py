@@ -330,6 +330,8 @@ class Faults(HubTest):
         self.assertEqual(self.hub.count("cdn", "GET"), 1)
 
 
+@unittest.skipUnless("\n  serve " in subprocess.run([TAMIS, "--help"], capture_output=True, text=True).stdout,
+                     "the program is built without the server")
 class Serve(HubTest):
     def get(self, port, path, body=None):
         request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=body,

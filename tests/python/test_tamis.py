@@ -26,6 +26,13 @@ TESTDATA = Path(os.environ["TAMIS_TESTDATA"])
 PROGRAM = os.environ.get("TAMIS_PROGRAM")
 
 
+def serves(program):
+    """Whether the program is built with the server."""
+    return bool(program) and "\n  serve " in subprocess.run([program, "--help"], capture_output=True, text=True).stdout
+
+
+
+
 def load(name, **options):
     return tamis.Model(TESTDATA / "models" / name, threads=2, **options)
 
@@ -331,9 +338,8 @@ class Optimizing(unittest.TestCase):
             self.assertEqual(os.listdir(folder), [])
 
 
-@unittest.skipUnless(PROGRAM, "needs TAMIS_PROGRAM, the command line's program")
-@unittest.skipUnless(PROGRAM or os.environ.get("TAMIS_SERVER_WHEEL"),
-                     "needs TAMIS_PROGRAM, or the wheel of the server")
+@unittest.skipUnless(serves(PROGRAM) or os.environ.get("TAMIS_SERVER_WHEEL"),
+                     "needs TAMIS_PROGRAM, built with the server, or the wheel of the server")
 class Serving(unittest.TestCase):
     def test_a_child_process_answers(self):
         with tamis.serve({"m": TESTDATA / "models" / "bert-base"}, threads=2) as server:
@@ -379,6 +385,7 @@ class Serving(unittest.TestCase):
         self.assertFalse(os.path.exists(f"/proc/{int(out.stdout)}"))
 
 
+@unittest.skipUnless(PROGRAM, "needs TAMIS_PROGRAM, the command line's program")
 class AsTheProgram(unittest.TestCase):
     def test_embeddings(self):
         path = TESTDATA / "models" / "bert-base"
