@@ -19,6 +19,22 @@ AttentionPart attention_part(const Graph& graph, const Node& attention, Operand 
   return {k.value, k.first_column + keys, keys};
 }
 
+const Node* scores_node(const Graph& graph, const Node& attention) {
+  const Node* node = &attention;
+  while (node->op != OpKind::kAttention && node->op != OpKind::kAttentionScores) {
+    const int producer = node->inputs.empty() ? -1 : graph.producer(node->inputs[0]);
+    if (producer < 0) return nullptr;
+    node = &graph.nodes()[static_cast<size_t>(producer)];
+  }
+  return node;
+}
+
+bool has_position_products(const Graph& graph, const Node& attention) {
+  const Node* scores = scores_node(graph, attention);
+  return scores != nullptr &&
+         (scores->has(Operand::kPositionKeys) || scores->has(Operand::kPositionQueries));
+}
+
 bool feeds_attention(const Graph& graph, ValueId value) {
   const std::vector<int> readers = graph.consumers(value);
   return std::any_of(readers.begin(), readers.end(), [&](int reader) {

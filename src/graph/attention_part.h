@@ -23,6 +23,13 @@ struct AttentionPart {
 [[nodiscard]] AttentionPart attention_part(const Graph& graph, const Node& attention,
                                            Operand operand);
 
+/// The Attention or AttentionScores that says what the scores of an attention's part are: the node
+/// itself, or what an AttentionContext's softmax reads. Null for a context of other probabilities.
+[[nodiscard]] const Node* scores_node(const Graph& graph, const Node& attention);
+
+/// Whether the scores of an attention's part have products with tables of positions too.
+[[nodiscard]] bool has_position_products(const Graph& graph, const Node& attention);
+
 /// Whether an attention, or a part of one, reads the value, at once or behind a bias, a turn or a
 /// norm of its heads.
 [[nodiscard]] bool feeds_attention(const Graph& graph, ValueId value);

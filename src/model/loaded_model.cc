@@ -285,6 +285,7 @@ void LoadedModel::prepare_graph(graph::Graph graph, const ModelOptions& options)
   // defaults, ranges found at run time, weights rounded to nearest. In fp32 all are off.
   quant::add_marks(graph_, options.scheme);
   quant::apply_ranges(graph_, trained_ranges_, options.scheme);
+  if (options.whole_attention) quant::enable_whole_attention(graph_);
   quant::apply_globs(graph_, options.enable, options.disable);
   std::vector<std::string> skipped = options.skip_passes;
   if (trained) skipped.emplace_back("fold_attention_scale");  // weights stay on their grid

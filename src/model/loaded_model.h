@@ -47,7 +47,10 @@ struct ModelOptions {
   std::optional<engine::Precision> precision;
   /// Shared by the models of a process; null: one of its own, of default_thread_count().
   std::shared_ptr<ThreadPool> pool;
-  /// Quantizers to turn on, then off, by glob; for int8 made of a checkpoint.
+  /// Quantizers of attention are on, where that can be whole (quant::enable_whole_attention); for
+  /// int8 made of a checkpoint, as are the globs.
+  bool whole_attention = false;
+  /// Quantizers to turn on, then off, by glob.
   std::vector<std::string> enable;
   std::vector<std::string> disable;
   /// Of the activations of int8 made of a checkpoint; static ones need calibration to run.

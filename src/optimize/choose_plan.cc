@@ -233,7 +233,7 @@ class Chooser {
 
   // The kernels that run such a plan are elsewhere; there, products of integers take half the time.
   [[nodiscard]] static double simulated_price(const Graph& graph, const Node& node) {
-    return (1 - 0.5 * quant::integer_share(node)) * quant::row_work(graph, node);
+    return quant::row_work(graph, node) - 0.5 * quant::integer_work(graph, node);
   }
 
   // Integer weights and attentions of a graph.

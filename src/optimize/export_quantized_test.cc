@@ -1,20 +1,16 @@
 // Quantized files: what is in them, what importing gives, and what is refused.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <map>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "engines/simulate/simulate.h"
 #include "graph/graph.h"
 #include "graph/testing/unnamed.h"
-#include "model/self_test.h"
-#include "model/test_util.h"
 #include "onnx/check_tensorrt.h"
-#include "onnx/export/export_onnx.h"
 #include "onnx/import_onnx.h"
 #include "optimize/export_model.h"
+#include "optimize/export_test_util.h"
 #include "quant/plain_plan.h"
 
 namespace tamis::api {
@@ -25,35 +21,6 @@ using graph::Operand;
 using graph::testing::unnamed;
 
 constexpr const char* kClassifier = "models/bert-sequence-classification";
-
-std::vector<TextRow> few_texts() {
-  std::vector<TextRow> rows(6);
-  const char* texts[] = {"A fine film.",         "Nobody came.", "It rained for days on end.",
-                         "Anna sold the table.", "No.",          "Where is it? In Zürich."};
-  for (size_t i = 0; i < rows.size(); ++i) {
-    rows[i].text = texts[i];
-    rows[i].line = static_cast<int64_t>(i + 1);
-  }
-  return rows;
-}
-
-OptimizeOptions all_integers(std::string_view scheme) {
-  OptimizeOptions options;
-  options.model = on_threads(2);
-  options.model.precision = engine::Precision::kInt8;
-  set_scheme(options, scheme);
-  options.calibration = few_texts();
-  options.calibration_file = "texts.tsv";
-  options.seconds = 0;
-  return options;
-}
-
-PlannedModel planned(const std::string& name, std::string_view scheme,
-                     const quant::Treatments& treatments = {}) {
-  OptimizeOptions options = all_integers(scheme);
-  options.quantize.treatments = treatments;
-  return plan_model(resolve_model(testdata(name).string()), options);
-}
 
 onnx::ExportOptions classifier_options(onnx::Flavor flavor, onnx::FloatType floats) {
   onnx::ExportOptions options;
@@ -68,11 +35,6 @@ const onnx::TensorProto* constant_of(const onnx::ModelProto& model, const std::s
     if (tensor.name == name) return &tensor;
   }
   return nullptr;
-}
-
-int64_t count_of(const onnx::ModelProto& model, std::string_view op) {
-  return std::ranges::count_if(model.graph.nodes,
-                               [op](const auto& node) { return node.op_type == op; });
 }
 
 // The scale behind each QuantizeLinear is the mark's range over 127, of every mark that is on.
@@ -260,50 +222,6 @@ std::vector<std::vector<float>> answers_of(const fs::path& folder, const graph::
                    onnx::export_onnx(graph, classifier_options(onnx::Flavor::kTensorRt, floats)));
   const auto model = LoadedModel::load(resolve_model(folder.string()), on_threads(2));
   return raw_outputs(*model, example_inputs(*model), 64);
-}
-
-double farthest(const std::vector<std::vector<float>>& a,
-                const std::vector<std::vector<float>>& b) {
-  double most = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    for (size_t j = 0; j < a[i].size(); ++j) {
-      most = std::max(most, std::abs(double{a[i][j]} - b[i][j]));
-    }
-  }
-  return most;
-}
-
-// The plan with the numbers that its integers stand for, and activations left as they are.
-graph::Graph multiplied_out(graph::Graph graph) {
-  for (size_t i = 0; i < graph.nodes().size(); ++i) {
-    graph::Node node = graph.nodes()[i];
-    if (node.op == graph::OpKind::kQuantizedMatMul) {
-      const auto weight = engines::simulate::multiplied_out_weight(graph, node);
-      node.set_operand(Operand::kWeight, graph.add_constant(cat("numbers_", i), weight));
-      graph::make_float_matmul(node);
-    }
-    node.quantizers.clear();
-    graph.nodes()[i] = std::move(node);
-  }
-  graph.remove_dead();
-  return graph;
-}
-
-// What the plan answers with those numbers.
-std::vector<std::vector<float>> answers_of_numbers(const PlannedModel& plan) {
-  const auto runner =
-      plan.checkpoint->make_runner(multiplied_out(plan.graph), engine::Precision::kFp32);
-  std::vector<tasks::Encoded> encoded;
-  for (const tasks::TaskInput& input : example_inputs(*plan.checkpoint)) {
-    encoded.push_back(
-        plan.checkpoint->encode(input, tasks::default_options(plan.checkpoint->task())));
-  }
-  std::vector<std::vector<float>> answers(encoded.size());
-  runner->run(encoded, 64, [&](size_t i, std::span<const tasks::OutputView> outputs) {
-    const auto values = outputs[0].tensor.as<float>();
-    answers[i].assign(values.begin(), values.end());
-  });
-  return answers;
 }
 
 void copy_json_files(const std::string& name, const fs::path& to) {

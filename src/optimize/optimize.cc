@@ -361,10 +361,7 @@ void set_scheme(OptimizeOptions& options, std::string_view name) {
   }
   options.quantize.tensorrt = form->tensorrt;
   options.model.scheme = form->scheme;
-  // Whole, or not at all.
-  if (form->tensorrt) {
-    options.model.enable.insert(options.model.enable.begin(), "*.matmul_quantizer_*");
-  }
+  options.model.whole_attention = form->tensorrt;
 }
 
 quant::EmbeddingStorage embeddings_option(std::string_view name) {

@@ -40,7 +40,7 @@ struct OptimizeOptions {
 };
 
 /// Reads --scheme: "native", "static", "ort", or "trt", which is static with quantize.tensorrt and
-/// attention on. Throws Error{kInvalidArgument} listing them.
+/// model.whole_attention. Throws Error{kInvalidArgument} listing them.
 void set_scheme(OptimizeOptions& options, std::string_view name);
 /// Reads the value of --embeddings. Throws Error{kInvalidArgument} naming what it may be.
 [[nodiscard]] quant::EmbeddingStorage embeddings_option(std::string_view name);

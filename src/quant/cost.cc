@@ -68,6 +68,15 @@ int64_t columns(const Graph& graph, graph::ValueId id) {
   return shape.rank() < 2 ? 1 : shape[1].size;
 }
 
+// Of an attention's tables of positions together.
+int64_t position_rows(const Graph& graph, const Node& attention) {
+  int64_t rows = 0;
+  for (const Operand table : {Operand::kPositionKeys, Operand::kPositionQueries}) {
+    if (attention.has(table)) rows += graph.value(attention.operand(table)).shape[0].size;
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::string_view table_name(const CostTable& table) { return table.name; }
@@ -171,29 +180,33 @@ double graph_ns(const Graph& graph, const CostModel& model) {
 }
 
 double row_work(const Graph& graph, const Node& node, int64_t seq) {
-  const auto width = static_cast<double>(columns(graph, node.output));
-  if (node.op == OpKind::kAttention) return 2 * width * static_cast<double>(seq);
+  const int64_t width = columns(graph, node.output);
+  if (node.op == OpKind::kAttention) {
+    return static_cast<double>(width * (2 * seq + position_rows(graph, node)));
+  }
   if (!graph::is_linear(node)) return 0;
-  return width * static_cast<double>(columns(graph, node.operand(Operand::kWeight)));
+  return static_cast<double>(width * columns(graph, node.operand(Operand::kWeight)));
 }
 
-double integer_share(const Node& node) {
+double integer_work(const Graph& graph, const Node& node, int64_t seq) {
   const auto on = [&node](Operand operand) { return node.enabled_mark(operand) != nullptr; };
   if (node.op == OpKind::kAttention) {
     const bool scores = on(Operand::kQ) && on(Operand::kK);
     const bool context = on(Operand::kProbabilities) && on(Operand::kV);
-    return (scores ? 0.5 : 0) + (context ? 0.5 : 0);
+    const int64_t keys = (scores ? seq : 0) + (context ? seq : 0);
+    return static_cast<double>(columns(graph, node.output) * keys);
   }
-  return graph::has_integer_weight(node) ? 1 : 0;
+  return graph::has_integer_weight(node) ? row_work(graph, node, seq) : 0;
 }
 
 double float_work(const Graph& graph) {
   double all = 0;
   double in_float = 0;
   for (const Node& node : graph.nodes()) {
-    const double work = row_share(graph.value(node.output).shape.symbol()) * row_work(graph, node);
-    all += work;
-    in_float += (1 - integer_share(node)) * work;
+    const double share = row_share(graph.value(node.output).shape.symbol());
+    const double work = row_work(graph, node);
+    all += share * work;
+    in_float += share * (work - integer_work(graph, node));
   }
   return all > 0 ? in_float / all : 0;
 }

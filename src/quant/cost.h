@@ -58,14 +58,15 @@ struct CostModel {
 /// A token through all nodes of a graph as it is run.
 [[nodiscard]] double graph_ns(const graph::Graph& graph, const CostModel& model);
 
-/// Multiplications of one row of a linear layer's product, or of the two of an attention over `seq`
-/// keys; 0 for other ops.
+/// Multiplications of one row of a linear layer's product, or of those of an attention: two over
+/// `seq` keys, and one with every row of each table of positions; 0 for other ops.
 [[nodiscard]] double row_work(const graph::Graph& graph, const graph::Node& node,
                               int64_t seq = 128);
 
-/// The share of row_work() whose operands are both integers: none or all of a linear layer's, and
-/// half for each of an attention's products, by its marks.
-[[nodiscard]] double integer_share(const graph::Node& node);
+/// Those of row_work() whose operands are both integers: none or all of a linear layer's, and of
+/// an attention's those over keys, by the marks of each product.
+[[nodiscard]] double integer_work(const graph::Graph& graph, const graph::Node& node,
+                                  int64_t seq = 128);
 
 /// The share of a graph's multiplications, a token through all nodes, whose operands are not
 /// integers, 0..1.

@@ -104,20 +104,33 @@ TEST(CostTables, AnAttentionIsInIntegersByItsProducts) {
   const auto attention =
       std::ranges::find(graph.nodes(), graph::OpKind::kAttention, &graph::Node::op);
   ASSERT_NE(attention, graph.nodes().end());
-  EXPECT_EQ(integer_share(*attention), 0);
+  EXPECT_EQ(integer_work(graph, *attention, 10), 0);
   EXPECT_EQ(row_work(graph, *attention, 10), 2 * 8 * 10);
   const auto with = [&](std::vector<graph::Operand> on) {
     graph::Node node = *attention;
     for (graph::Quantizer& mark : node.quantizers) {
       mark.enabled = std::ranges::find(on, mark.operand) != on.end();
     }
-    return integer_share(node);
+    return integer_work(graph, node, 10);
   };
   using graph::Operand;
   EXPECT_EQ(with({Operand::kQ}), 0) << "keys are floats";
-  EXPECT_EQ(with({Operand::kQ, Operand::kK}), 0.5);
-  EXPECT_EQ(with({Operand::kQ, Operand::kK, Operand::kV}), 0.5);
-  EXPECT_EQ(with({Operand::kQ, Operand::kK, Operand::kV, Operand::kProbabilities}), 1);
+  EXPECT_EQ(with({Operand::kQ, Operand::kK}), 8 * 10);
+  EXPECT_EQ(with({Operand::kQ, Operand::kK, Operand::kV}), 8 * 10);
+  EXPECT_EQ(with({Operand::kQ, Operand::kK, Operand::kV, Operand::kProbabilities}), 2 * 8 * 10);
+}
+
+// Of scores whose queries and keys meet a table of 6 rows too.
+TEST(CostTables, AnAttentionMultipliesItsTablesOfPositions) {
+  graph::Graph graph = layer_with_position_products();
+  add_marks(graph, Scheme::kStatic);
+  passes::run_pipeline(graph);
+  const auto attention =
+      std::ranges::find(graph.nodes(), graph::OpKind::kAttention, &graph::Node::op);
+  ASSERT_NE(attention, graph.nodes().end());
+  for (graph::Quantizer& mark : attention->quantizers) mark.enabled = true;
+  EXPECT_EQ(row_work(graph, *attention, 10), 8 * (2 * 10 + 2 * 6));
+  EXPECT_EQ(integer_work(graph, *attention, 10), 8 * 2 * 10);
 }
 
 TEST_P(Cost, GraphsAddUp) {

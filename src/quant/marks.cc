@@ -233,6 +233,13 @@ void add_marks(Graph& graph, Scheme scheme) {
   for (size_t i = 0; i < marks.size(); ++i) graph.nodes()[i].quantizers = std::move(marks[i]);
 }
 
+void enable_whole_attention(Graph& graph) {
+  for (Node& node : graph.nodes()) {
+    if (!graph::is_attention(node.op) || graph::has_position_products(graph, node)) continue;
+    for (Quantizer& mark : node.quantizers) mark.enabled = true;
+  }
+}
+
 void apply_globs(Graph& graph, std::span<const std::string> enable,
                  std::span<const std::string> disable) {
   switch_marks(graph, enable, true);

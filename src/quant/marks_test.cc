@@ -27,6 +27,22 @@ std::string refusal(graph::Graph& graph, const std::vector<std::string>& enable)
   return "";
 }
 
+// Scores with tables of positions are no product of integers, and half an attention is not whole.
+TEST(Marks, WholeAttentionIsOnWithoutTablesOfPositions) {
+  for (const bool tables : {false, true}) {
+    graph::Graph graph = tables ? layer_with_position_products() : graph_of(bert_layer_text());
+    add_marks(graph, Scheme::kStatic);
+    enable_whole_attention(graph);
+    int on = 0;
+    for (const QuantizerInfo& info : list_quantizers(graph)) {
+      const bool attention = info.name.find(".matmul_quantizer_") != info.name.npos;
+      EXPECT_FALSE(info.name.find(".layernorm_quantizer_") != info.name.npos && info.enabled);
+      on += attention && info.enabled;
+    }
+    EXPECT_EQ(on, tables ? 0 : 4);
+  }
+}
+
 TEST(Marks, StandOnLinearsAttentionAndResidualSums) {
   graph::Graph graph = graph_of(bert_layer_text());
   add_marks(graph);

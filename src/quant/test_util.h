@@ -1,6 +1,7 @@
 // Graphs for tests, written as text.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "graph/testing/text_constants.h"
@@ -62,6 +63,22 @@ constant %classifier : F32[3, 8]
 %z = MatMul(%d, %classifier) {activation=none} @classifier : F32[B, 3]
 output logits = %z
 )";
+}
+
+/// Such a layer whose scores have products with tables of positions too, 6 rows each.
+inline graph::Graph layer_with_position_products() {
+  graph::Graph graph = graph_of(bert_layer_text());
+  for (graph::Node& node : graph.nodes()) {
+    if (node.op != graph::OpKind::kAttentionScores) continue;
+    for (const auto operand : {graph::Operand::kPositionKeys, graph::Operand::kPositionQueries}) {
+      const auto table = std::make_shared<const Tensor>(DType::kF32, Shape{6, 8});
+      node.set_operand(operand,
+                       graph.add_constant(cat("table_", static_cast<int>(operand)), table));
+    }
+    std::get<graph::AttentionAttributes>(node.attributes).max_relative_positions = 3;
+  }
+  graph::verify(graph);
+  return graph;
 }
 
 }  // namespace tamis::quant

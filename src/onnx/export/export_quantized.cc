@@ -1,8 +1,10 @@
 #include "onnx/export/export_quantized.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/bf16.h"
+#include "graph/attention_part.h"
 #include "graph/column_scale.h"
 #include "kernels/reference/quantize.h"
 #include "onnx/export/export_norm.h"
@@ -134,6 +136,17 @@ std::string weight_scale(ExportContext& c, const Node& node, const LinearPart& p
   return c.out().numbers(name, {part.rows}, scale);
 }
 
+// Attention is quantized whole or not at all, and these products are not.
+void check_position_products(const ExportContext& c, const Node& node) {
+  const auto on = std::ranges::find_if(node.quantizers, &Quantizer::enabled);
+  if (on == node.quantizers.end() || !graph::is_attention(node.op)) return;
+  if (!graph::has_position_products(c.graph(), node)) return;
+  c.refuse(node, "quantizer \"", on->names[0],
+           "\" is on, but its scores have float products with tables of positions, and TensorRT's "
+           "form has attention in integers whole or not at all; optimize with --scheme trt, or "
+           "--disable \"*.matmul_quantizer_*\"");
+}
+
 }  // namespace
 
 std::string operand_of(ExportContext& c, const Node& node, Operand operand) {
@@ -196,6 +209,7 @@ std::string float_columns(ExportContext& c, const Node& node, const LinearPart& 
 }
 
 void check_tensorrt_form(const ExportContext& c, const Node& node) {
+  check_position_products(c, node);
   for (const Quantizer& mark : node.quantizers) {
     if (!mark.enabled || mark.scheme != QuantScheme::kStaticU8) continue;
     fail(ErrorCode::kUnsupported, "ONNX: quantizer \"", mark.names[0],
