@@ -20,10 +20,20 @@ using graph::testing::unnamed;
 // With a convolution behind its first layer.
 constexpr const char* kConvolves = "models/deberta-v2-sequence-classification";
 
+// Each form of scores with tables: both of relative_key, before and behind the norms, DeBERTa's
+// with and without shared keys, with a convolution, and with none of it.
 std::vector<std::string> position_names() {
+  const std::string_view wanted[] = {"models/bert-relative-key",
+                                     "models/bert-relative-key-query",
+                                     "models/xlm-roberta-xl-relative-key-query",
+                                     "models/deberta-base",
+                                     "models/deberta-question-answering",
+                                     "models/deberta-v2-base",
+                                     "models/deberta-v2-masked-lm",
+                                     kConvolves};
   std::vector<std::string> names = checkpoint_names();
-  std::erase_if(names, [](const std::string& name) {
-    return name.find("deberta") == name.npos && name.find("relative-key") == name.npos;
+  std::erase_if(names, [&](const std::string& name) {
+    return std::ranges::find(wanted, name) == std::end(wanted);
   });
   return names;
 }
