@@ -65,13 +65,36 @@ TEST_P(CudaModels, AnswerNearTransformersInInt8) { expect_all(Precision::kInt8);
 TEST_P(CudaEncoders, AnswerNearTransformersInFp32) { expect_all(Precision::kFp32); }
 TEST_P(CudaEncoders, AnswerNearTransformersInBf16) { expect_all(Precision::kBf16); }
 
-std::vector<std::string> encoder_folders() {
+bool has_experts(const std::string& folder) { return folder.find("-experts") != std::string::npos; }
+
+std::vector<std::string> model_folders() {
   std::vector<std::string> folders = golden_folders("models");
+  std::erase_if(folders, has_experts);
+  return folders;
+}
+
+std::vector<std::string> encoder_folders() {
+  std::vector<std::string> folders = model_folders();
   std::erase_if(folders, [](const std::string& folder) { return !folder.ends_with("-base"); });
   return folders;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CudaModels, testing::ValuesIn(golden_folders("models")),
+// There is no kernel for them.
+TEST(CudaExperts, AreRefusedByName) {
+  const Rounded model("models/nomic_bert-experts", Precision::kFp32);
+  const Subject subject = {model.graph, test::on_cuda(Precision::kFp32)};
+  ThreadPool pool(1);
+  try {
+    (void)run_together(subject, pool, model.golden.cases);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("no kernel for a mixture of experts, RouteTokens at"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CudaModels, testing::ValuesIn(model_folders()),
                          [](const auto& row) { return test_name(row.param); });
 
 INSTANTIATE_TEST_SUITE_P(All, CudaEncoders, testing::ValuesIn(encoder_folders()),
