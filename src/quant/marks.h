@@ -48,8 +48,8 @@ inline constexpr Named<SchemeForm> kSchemeForms[] = {{"native", {Scheme::kNative
 void add_marks(graph::Graph& graph, Scheme scheme = Scheme::kNative);
 
 /// Switches on the marks of every attention that TensorRT's form takes whole. Scores that have
-/// products with tables of positions too (DeBERTa, relative_key) are not: a quantized query beside a
-/// float table is half of one.
+/// products with tables of positions too (DeBERTa, relative_key) are not: a quantized query beside
+/// a float table is half of one.
 void enable_whole_attention(graph::Graph& graph);
 
 /// Switches marks on, then off, by name. A glob has fnmatch's `*`, `?` and `[..]` and must match
