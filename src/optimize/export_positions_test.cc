@@ -1,5 +1,5 @@
-// Files in TensorRT's form of models whose attention has products with tables of positions: DeBERTa
-// with every head, relative_key and relative_key_query.
+// Files in TensorRT's form of models whose attention has products with tables of positions:
+// DeBERTa, relative_key and relative_key_query.
 #include <gtest/gtest.h>
 
 #include "base/error.h"

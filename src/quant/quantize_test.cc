@@ -21,14 +21,6 @@
 namespace tamis::quant {
 namespace {
 
-std::vector<float> normals(size_t n, uint32_t seed) {
-  std::mt19937 engine(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(n);
-  for (float& value : values) value = normal(engine);
-  return values;
-}
-
 /// A layer [rows, columns] with correlated inputs and two columns fifty times as large.
 struct Layer {
   static constexpr int64_t kRows = 24;

@@ -1,12 +1,23 @@
-// Graphs for tests, written as text.
+// Graphs for tests, written as text, and numbers.
 #pragma once
 
 #include <memory>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "graph/testing/text_constants.h"
 
 namespace tamis::quant {
+
+/// Standard normal, the same for the same seed.
+inline std::vector<float> normals(size_t n, uint32_t seed) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(n);
+  for (float& value : values) value = normal(engine);
+  return values;
+}
 
 inline graph::Graph graph_of(const std::string& text) {
   graph::testing::TextConstants constants(text);

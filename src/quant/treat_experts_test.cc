@@ -21,14 +21,6 @@ using graph::Node;
 using graph::Operand;
 using graph::OpKind;
 
-std::vector<float> normals(size_t n, uint32_t seed) {
-  std::mt19937 engine(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(n);
-  for (float& value : values) value = normal(engine);
-  return values;
-}
-
 /// 400 tokens of the first two of three experts, weights [6, 8] each.
 struct Layer {
   static constexpr size_t kTokens = 400;

@@ -10,25 +10,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "tokenizer/classes_test_data.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tamis::tokenizer {
 namespace {
 
 namespace fs = std::filesystem;
-
-const fs::path& root() {
-  static const fs::path kRoot = fs::path(TAMIS_TESTDATA) / "tokenizer-classes";
-  return kRoot;
-}
-
-std::vector<int32_t> ids_of(const JsonView& list) {
-  std::vector<int32_t> ids;
-  for (size_t i = 0; i < list.size(); ++i) {
-    ids.push_back(static_cast<int32_t>(list.at(i).as_int("ids")));
-  }
-  return ids;
-}
 
 /// tokenizer_config.json of a case.
 std::string config_of(const JsonView& row) {

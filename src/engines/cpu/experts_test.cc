@@ -76,15 +76,6 @@ graph::Graph marked(graph::Graph graph, Kind kind) {
   return graph;
 }
 
-std::vector<float> run(const graph::Graph& graph, const PlanOptions& options,
-                       const engine::PackedBatch& batch, int threads) {
-  ThreadPool pool(threads);
-  Outputs outputs;
-  Session(Plan::make(graph, options), pool).run(batch, outputs);
-  const auto values = outputs.view(0).as<float>();
-  return {values.begin(), values.end()};
-}
-
 std::span<const float> constant(const graph::Graph& graph, std::string_view name) {
   return graph.value(graph.find_value(name)).constant->as<float>();
 }

@@ -89,15 +89,6 @@ graph::Graph graph_of(const Variant& variant) {
   return graph;
 }
 
-std::vector<float> run(const graph::Graph& graph, const PlanOptions& options,
-                       const engine::PackedBatch& batch, int threads) {
-  ThreadPool pool(threads);
-  Outputs outputs;
-  Session(Plan::make(graph, options), pool).run(batch, outputs);
-  const auto values = outputs.view(0).as<float>();
-  return {values.begin(), values.end()};
-}
-
 DType kept(const graph::Graph& graph, const std::vector<DType>& storage, std::string_view name) {
   return storage[static_cast<size_t>(graph.find_value(name))];
 }

@@ -92,15 +92,6 @@ class Query {
   int64_t column_;
 };
 
-std::vector<float> run(const graph::Graph& graph, const PlanOptions& options,
-                       const engine::PackedBatch& batch, int threads) {
-  ThreadPool pool(threads);
-  Outputs outputs;
-  Session(Plan::make(graph, options), pool).run(batch, outputs);
-  const auto values = outputs.view(0).as<float>();
-  return {values.begin(), values.end()};
-}
-
 struct Case {
   const char* attributes;
   int64_t window;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engines/cpu/session.h"
 #include "graph/graph.h"
 
 namespace tamis::engines::cpu {
@@ -121,5 +122,15 @@ struct TestBatch {
     return one;
   }
 };
+
+/// The first output of one batch, on a pool of its own.
+inline std::vector<float> run(const graph::Graph& graph, const PlanOptions& options,
+                              const engine::PackedBatch& batch, int threads) {
+  ThreadPool pool(threads);
+  Outputs outputs;
+  Session(Plan::make(graph, options), pool).run(batch, outputs);
+  const auto values = outputs.view(0).as<float>();
+  return {values.begin(), values.end()};
+}
 
 }  // namespace tamis::engines::cpu

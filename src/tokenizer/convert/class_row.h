@@ -59,6 +59,10 @@ struct ClassFunctions {
 
 [[nodiscard]] bool flag(const ClassInput& input, std::string_view key, bool fallback);
 
+/// The options of BERT's WordPiece.
+void wordpiece_options(const ClassInput& input, const SpecialTokens& tokens, const JsonView& vocab,
+                       JsonWriter& json);
+
 /// A token that the class cannot do without.
 [[nodiscard]] const std::string& needed(const ClassInput& input, const SpecialTokens& tokens,
                                         Role role);

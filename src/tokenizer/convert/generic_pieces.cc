@@ -100,8 +100,8 @@ std::vector<std::string_view> whole_pieces(const SentencePieceModel& model, cons
   return whole;
 }
 
-void write_bpe(const SentencePieceModel& model, const Names& names, const std::string& source,
-               JsonWriter& json) {
+void write_bpe(const SentencePieceModel& model, const Names& names, bool whole,
+               const std::string& source, JsonWriter& json) {
   json.key("model").begin_object().member("type", "BPE").key("vocab").begin_object();
   for (size_t id = 0; id < names.tokens.size(); ++id) {
     if (names.counts(id)) json.member(names.tokens[id], static_cast<int64_t>(id));
@@ -110,7 +110,7 @@ void write_bpe(const SentencePieceModel& model, const Names& names, const std::s
   write_merges(model, names, source, json);
   json.member("unk_token", model.unk_piece).member("fuse_unk", true);
   json.member("byte_fallback", model.byte_fallback);
-  json.member("ignore_merges", !whole_pieces(model, names).empty()).end_object();
+  json.member("ignore_merges", whole).end_object();
 }
 
 void write_unigram(const SentencePieceModel& model, const std::string& source, JsonWriter& json) {
@@ -194,12 +194,17 @@ std::vector<std::pair<Role, std::string>> model_roles(const SentencePieceModel& 
   return roles;
 }
 
+/// The class's default is true; a null is as good as false.
+bool is_legacy(const ClassInput& input) {
+  return !input.config.get("legacy").exists() || flag(input, "legacy", false);
+}
+
 }  // namespace
 
 ConvertedPieces convert_generic_pieces(const SentencePieceModel& model, const ClassInput& input,
                                        const std::map<int64_t, TokenValue>& listed) {
   const bool bpe = model.algorithm == kBpePieces;
-  const bool legacy = flag(input, "legacy", true);
+  const bool legacy = is_legacy(input);
   const Names pieces = names_of(model);
   const Names names = bpe ? renamed(pieces, listed) : pieces;
   const std::vector<std::string_view> whole = whole_pieces(model, names);
@@ -209,7 +214,7 @@ ConvertedPieces convert_generic_pieces(const SentencePieceModel& model, const Cl
   write_pre_tokenizer(model, whole, legacy, json);
   write_decoder(model, json);
   if (bpe) {
-    write_bpe(model, names, input.source, json);
+    write_bpe(model, names, !whole.empty(), input.source, json);
   } else {
     write_unigram(model, input.source, json);
   }

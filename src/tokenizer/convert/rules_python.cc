@@ -113,6 +113,9 @@ struct MecabOptions {
 MecabOptions mecab_options(const ClassInput& input) {
   MecabOptions options;
   const JsonView arguments = input.config.get("mecab_kwargs");
+  if (!arguments.is_null() && !arguments.is_object()) {
+    fail(ErrorCode::kCorruptData, input.config.source, ": mecab_kwargs is not an object");
+  }
   for (size_t i = 0; i < arguments.size(); ++i) {
     const auto [key, value] = arguments.member(i);
     const std::string where = cat(input.config.source, ": mecab_kwargs.", key);
@@ -156,12 +159,6 @@ Components japanese_components(const ClassInput& input) {
   return parts;
 }
 
-void japanese_options(const ClassInput& input, const SpecialTokens& tokens, const JsonView&,
-                      JsonWriter& json) {
-  json.member("type", "WordPiece").member("unk_token", needed(input, tokens, Role::kUnk));
-  json.member("continuing_subword_prefix", "##").member("max_input_chars_per_word", 100);
-}
-
 /// Tokens that the vocabulary lacks follow it, as they are listed.
 void japanese_tokens(const ClassInput& input, SpecialTokens& tokens) {
   const JsonView vocab = input.root.get("model").get("vocab");
@@ -180,7 +177,7 @@ std::span<const ClassFunctions> python_classes() {
       {ClassRules::kEsm, ModelKind::kWordLevel, kEsmRoles, esm_components, word_level_options,
        esm_post_processor, Flagged::kNone, esm_tokens},
       {ClassRules::kJapanese, ModelKind::kWordPiece, bert_roles(), japanese_components,
-       japanese_options, wrapped_by_cls, Flagged::kNone, japanese_tokens},
+       wordpiece_options, wrapped_by_cls, Flagged::kNone, japanese_tokens},
       {ClassRules::kJapaneseCharacters, ModelKind::kWordLevel, bert_roles(), japanese_components,
        word_level_options, wrapped_by_cls, Flagged::kNone, japanese_tokens},
   };

@@ -44,12 +44,6 @@ Components funnel_components(const ClassInput& input) {
   return wordpiece_components(bert_normalizer(input, flag(input, "clean_text", true)));
 }
 
-void wordpiece_options(const ClassInput& input, const SpecialTokens& tokens, const JsonView&,
-                       JsonWriter& json) {
-  json.member("type", "WordPiece").member("unk_token", needed(input, tokens, Role::kUnk));
-  json.member("continuing_subword_prefix", "##").member("max_input_chars_per_word", 100);
-}
-
 std::string mpnet_post_processor(const PostInput& post) {
   const std::string& first = needed(post.input, post.tokens, Role::kCls);
   const std::string& last = needed(post.input, post.tokens, Role::kSep);
@@ -65,6 +59,12 @@ std::string funnel_post_processor(const PostInput& post) {
 }
 
 }  // namespace
+
+void wordpiece_options(const ClassInput& input, const SpecialTokens& tokens, const JsonView&,
+                       JsonWriter& json) {
+  json.member("type", "WordPiece").member("unk_token", needed(input, tokens, Role::kUnk));
+  json.member("continuing_subword_prefix", "##").member("max_input_chars_per_word", 100);
+}
 
 std::span<const ClassFunctions> wordpiece_classes() {
   static const ClassFunctions kRows[] = {

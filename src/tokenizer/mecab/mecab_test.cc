@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "tokenizer/classes_test_data.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tamis::tokenizer {
@@ -19,19 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kVariable = "TAMIS_MECAB_IPADIC";
-
-const fs::path& root() {
-  static const fs::path kRoot = fs::path(TAMIS_TESTDATA) / "tokenizer-classes";
-  return kRoot;
-}
-
-std::vector<int32_t> ids_of(const JsonView& list) {
-  std::vector<int32_t> ids;
-  for (size_t i = 0; i < list.size(); ++i) {
-    ids.push_back(static_cast<int32_t>(list.at(i).as_int("ids")));
-  }
-  return ids;
-}
 
 /// Why no text can be cut here; empty if it can.
 std::string lacking() {
@@ -131,6 +119,8 @@ TEST_F(Japanese, RefusesOtherCuttersByName) {
        "do_subword_tokenize is false"},
       {R"("word_tokenizer_type":"mecab","mecab_kwargs":{"mecab_dic":"neologd"})",
        "the MeCab dictionary \"neologd\"; accepted are"},
+      {R"("word_tokenizer_type":"mecab","mecab_kwargs":["ipadic"])",
+       "mecab_kwargs is not an object"},
       {R"("word_tokenizer_type":"mecab","mecab_kwargs":{"mecab_dic":null})",
        "mecab_kwargs.mecab_dic: is not built"},
       {R"("word_tokenizer_type":"mecab","mecab_kwargs":{"mecab_option":"-u my.dic"})",

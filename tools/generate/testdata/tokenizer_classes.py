@@ -207,6 +207,7 @@ def cases():
                     yield kind, name, {option: rng.random() < 0.6 for option in options}, with_json
     # What the model's own settings make of a text, and tokens that files list.
     listed = {"9": {"content": "[MASK]", "lstrip": True, "special": False}, "20": {"content": "the", "rstrip": True, "special": False}}
+    yield "pieces-bpe", "TokenizersBackend", {"legacy": None}, False
     for legacy in (False, True):
         yield "pieces-bpe", "TokenizersBackend", {"legacy": legacy, "added_tokens_decoder": listed}, False
         yield "unigram", "TokenizersBackend", {"legacy": legacy, "added_tokens_decoder": listed}, False
