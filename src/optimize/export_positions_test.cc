@@ -151,7 +151,7 @@ TEST(PositionExportForm, FollowsTheKindsOfProducts) {
   if (!kEveryCheckpoint) GTEST_SKIP() << "DeBERTa is not run under ThreadSanitizer";
   for (const std::string name : {"models/deberta-base", "models/deberta-v2-base"}) {
     for (const std::string kinds : {R"(["c2p"])", R"(["p2c"])", "[]"}) {
-      SCOPED_TRACE(name + " " + kinds);
+      SCOPED_TRACE(cat(name, " ", kinds));
       const TempFolder folder;
       const fs::path checkpoint = folder.path() / "checkpoint";
       fs::copy(testdata(name), checkpoint, fs::copy_options::recursive);

@@ -31,11 +31,13 @@ std::string config_of(const JsonView& row) {
 }
 
 class Classes : public testing::Test {
+ public:
+  ~Classes() override { fs::remove_all(path_); }
+
  protected:
   Classes()
       : path_(fs::temp_directory_path() / ("tamis_classes_" + std::to_string(getpid()))),
         document_(JsonDocument::parse(read_file(root() / "cases.json"), "cases.json")) {}
-  ~Classes() override { fs::remove_all(path_); }
 
   /// The case's folder, made anew.
   void make_folder(const JsonView& row) const {

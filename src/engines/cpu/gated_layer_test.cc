@@ -45,7 +45,7 @@ constant %down : F32[32, 40]
 output token_embeddings = %z
 )";
 
-graph::Graph parsed(std::string text) {
+graph::Graph parsed(const std::string& text) {
   graph::testing::TextConstants constants(text);
   return graph::parse_graph(text, "test", graph::testing::TextConstants::find, &constants);
 }

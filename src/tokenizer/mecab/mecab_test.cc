@@ -32,6 +32,12 @@ std::string lacking() {
 }
 
 class Japanese : public testing::Test {
+ public:
+  ~Japanese() override {
+    unsetenv(kVariable);
+    fs::remove_all(path_);
+  }
+
  protected:
   Japanese()
       : path_(fs::temp_directory_path() / ("tamis_japanese_" + std::to_string(getpid()))),
@@ -39,11 +45,6 @@ class Japanese : public testing::Test {
     fs::create_directories(path_);
     fs::copy_file(root() / "japanese" / "vocab.txt", path_ / "vocab.txt");
   }
-  ~Japanese() override {
-    unsetenv(kVariable);
-    fs::remove_all(path_);
-  }
-
   /// A folder of the class with these members beside its name.
   [[nodiscard]] Tokenizer load(const std::string& members) const {
     write_file(path_ / "tokenizer_config.json",
