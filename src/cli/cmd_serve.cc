@@ -17,7 +17,9 @@
 #include "cli/end_signals.h"
 #include "device/device_option.h"
 #include "serve/batching/log_writer.h"
+#include "serve/http/handed_sockets.h"
 #include "serve/http/http_host.h"
+#include "serve/protocol/api_key.h"
 #include "serve/server.h"
 
 namespace tamis::cli {
@@ -119,8 +121,9 @@ serve::ModelControl model_control(const std::string& text) {
 // Said once: whoever runs a container sees it in the first lines.
 void warn_of_open_doors(const serve::ServerOptions& server) {
   const bool local = server.host.starts_with("127.") || server.host == "localhost" ||
-                     server.host == "::1" || server.host == "[::1]";
-  if (local || !server.api_key.empty()) return;
+                     server.host == "::1" || server.host == "[::1]" || !server.uds.empty() ||
+                     !server.http_sockets.empty();
+  if (local || !server.api_key.empty() || !server.api_keys.empty()) return;
   log(LogLevel::kWarning,
       cat("--host ", server.host,
           " without --api-key: whoever reaches this address may ask the "
@@ -151,6 +154,7 @@ struct ServeFlags {
   std::vector<std::string> tasks;
   std::vector<std::string> served_names;
   std::optional<std::string> precision;
+  std::string api_keys;
   std::string device = "cpu";
   std::string model_control = "none";
   std::string ready = "all";
@@ -158,10 +162,12 @@ struct ServeFlags {
   bool no_truncate = false;
 };
 
-void declare_server(Options& options, serve::ServerOptions& server) {
+void declare_server(Options& options, ServeFlags& flags, serve::ServerOptions& server) {
   options.option("--host", server.host,
                  "the address or name to listen on; 0.0.0.0 opens it to all");
   options.option("--port", server.port, "of HTTP; 0 for any that is free");
+  options.option("--uds", server.uds,
+                 "a Unix domain socket at this path for HTTP, instead of --host and --port");
   options.option("--grpc-port", server.grpc_port, "of gRPC; 0 for any that is free, -1 for none");
   options.option("--model-repository", server.model_repository,
                  "a folder with a folder a model, versions as numbered folders in it");
@@ -169,6 +175,8 @@ void declare_server(Options& options, serve::ServerOptions& server) {
   options.option("--identity-model", server.identity_model,
                  "adds a model of this name that answers at no cost");
   options.option("--api-key", server.api_key, "what clients must send as a bearer token");
+  options.option("--api-keys", flags.api_keys,
+                 "a JSON file of several keys, each with a name and maybe a limit");
   options.option("--tls-certificate", server.tls_certificate, "a PEM file; HTTP becomes HTTPS");
   options.option("--tls-key", server.tls_key, "its key, a PEM file");
   options.option(
@@ -233,6 +241,10 @@ void check(const serve::ServerOptions& server) {
   }
   if (server.cache_bytes < 0) {
     fail(ErrorCode::kInvalidArgument, "--cache ", server.cache_bytes, ": must be at least 0");
+  }
+  if (!server.uds.empty() && !server.http_sockets.empty()) {
+    fail(ErrorCode::kInvalidArgument, "--uds ", server.uds,
+         ": systemd has opened the sockets of HTTP already (LISTEN_FDS)");
   }
   if (server.tls_certificate.empty() != server.tls_key.empty()) {
     fail(ErrorCode::kInvalidArgument, "--tls-certificate and --tls-key go together");
@@ -301,8 +313,16 @@ bool load_unless_ended(EndSignals& signals, serve::Server& server) {
 void say_where(const serve::Server& server) {
   const std::string host = serve::host_in_url(server.options().host);
   const bool tls = !server.options().tls_certificate.empty();
-  print_lines(cat("tamis serves ", tls ? "https" : "http", "://", host, ":",
-                  int{server.http_port()}, "\n"));
+  const serve::ServerOptions& options = server.options();
+  const std::string scheme = tls ? "https" : "http";
+  if (!options.http_sockets.empty()) {
+    print_lines(cat("tamis serves ", scheme, " on ", options.http_sockets.size(),
+                    " of systemd's sockets\n"));
+  } else if (!options.uds.empty()) {
+    print_lines(cat("tamis serves ", scheme, " on ", options.uds, "\n"));
+  } else {
+    print_lines(cat("tamis serves ", scheme, "://", host, ":", int{server.http_port()}, "\n"));
+  }
   if (server.grpc_port() != 0) {
     print_lines(cat("tamis serves ", tls ? "grpcs" : "grpc", "://", host, ":",
                     int{server.grpc_port()}, "\n"));
@@ -347,7 +367,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   if (!serve::GrpcServer::is_built()) server.grpc_port = -1;
   options.positional("MODEL", flags.models, false,
                      "models as MODEL or NAME=MODEL: folders, bundles or hub ids");
-  declare_server(options, server);
+  declare_server(options, flags, server);
   declare_limits(options, server);
   options.option("--model-control", flags.model_control,
                  "explicit: programs on this machine may load and unload models without a key; "
@@ -374,6 +394,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
     server.models.push_back(model_argument(model));
     server.models.back().source = flags.common.with_revision(server.models.back().source);
   }
+  if (!flags.api_keys.empty()) server.api_keys = serve::read_api_keys(flags.api_keys);
   add_served_names(flags.served_names, server);
   add_weights(flags.weights, server);
   add_tasks(flags.tasks, server);
@@ -387,6 +408,9 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   EndSignals signals;
   server.model.pool = flags.common.make_pool();
   if (flags.precision) server.model.precision = api::precision_option(*flags.precision);
+  serve::HandedSockets handed = serve::take_handed_sockets();
+  server.http_sockets = std::move(handed.http);
+  server.grpc_sockets = std::move(handed.grpc);
   check(server);
   return run(signals, std::move(server), flags.common.quiet);
 }

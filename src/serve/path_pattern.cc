@@ -11,6 +11,7 @@ namespace {
 using Segments = std::span<const std::string_view>;
 
 constexpr std::string_view kModel = "{model}";
+constexpr std::string_view kDeployment = "{deployment}";
 
 std::vector<std::string_view> split(std::string_view path) {
   std::vector<std::string_view> segments;
@@ -46,7 +47,8 @@ bool match(Segments pattern, Segments path, PathMatch& found) {
   if (pattern.empty()) return path.empty();
   if (path.size() < pattern.size()) return false;
   if (pattern.front().starts_with("{model}:")) return match_verb(pattern.front(), path, found);
-  if (pattern.front() == kModel) {
+  if (pattern.front() == kModel || pattern.front() == kDeployment) {
+    found.decides = pattern.front() == kDeployment;
     // Each further segment of the pattern takes exactly one: {model} takes what they leave.
     const size_t taken = path.size() - (pattern.size() - 1);
     found.model = join(path.first(taken));

@@ -25,6 +25,7 @@ Dialect family_of(std::string_view path) {
   if (path.starts_with("/api/")) return Dialect::kOllama;
   if (path.starts_with("/infinity")) return Dialect::kOpenAi;
   if (path.starts_with("/v1")) return Dialect::kOpenAi;
+  if (path.starts_with("/openai") || path.starts_with("/engines")) return Dialect::kOpenAi;
   if (path.starts_with("/models")) return Dialect::kHuggingFace;
   return Dialect::kTei;
 }
@@ -75,6 +76,7 @@ void find_pattern(std::string_view method, std::string_view path, Ends ends, Rou
     if (!right) continue;
     result.route = &route;
     result.model = std::move(found->model);
+    result.prefixed = found->decides;
     result.version = std::move(found->version);
     result.task = std::move(found->task);
     return;

@@ -37,6 +37,10 @@ TEST(Router, FindsTheRow) {
       // No route under the model "a/pipeline".
       {"POST", "/models/a/pipeline/classify", "/models/{model}/pipeline/{task}", "a", ""},
       {"POST", "/models/a/pipeline/embed", "/models/{model}/pipeline/{task}", "a", ""},
+      {"POST", "/openai/deployments/org/a/embeddings",
+       "/openai/deployments/{deployment}/embeddings", "org/a", ""},
+      {"POST", "/v1/engines/a/embeddings", "/v1/engines/{deployment}/embeddings", "a", ""},
+      {"POST", "/openai/deployments//embeddings", "", "", ""},
       {"GET", "/nothing", "", "", ""},
       {"GET", "/v2/models/", "", "", ""},
       {"POST", "/v2/models//infer", "", "", ""},
@@ -54,6 +58,7 @@ TEST(Router, FindsTheRow) {
 TEST(Router, TellsWhereTheModelStandsBeforeTheRoute) {
   EXPECT_TRUE(find_route("POST", "/models/a/embed").prefixed);
   EXPECT_FALSE(find_route("POST", "/models/a").prefixed);
+  EXPECT_TRUE(find_route("POST", "/openai/deployments/a/embeddings").prefixed);
   EXPECT_TRUE(find_route("GET", "/models/a/embed").other_method);
 }
 

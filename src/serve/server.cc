@@ -105,8 +105,8 @@ HttpResponse refuse_in_dialect(const HttpRequest& request, const HttpRefusal& re
 
 HttpServerOptions http_options(const ServerOptions& options) {
   HttpServerOptions http;
-  http.host = options.host;
-  http.port = static_cast<uint16_t>(options.port);
+  http.address = {options.host, static_cast<uint16_t>(options.port), options.uds,
+                  options.http_sockets};
   http.max_body_bytes = static_cast<size_t>(options.max_body_bytes);
   http.max_held_bytes = static_cast<size_t>(options.max_held_bytes);
   http.max_connections = static_cast<size_t>(options.max_connections);
@@ -121,7 +121,7 @@ HttpServerOptions http_options(const ServerOptions& options) {
 
 }  // namespace
 
-Server::Server(ServerOptions options) : options_(std::move(options)) {
+Server::Server(ServerOptions options) : options_(std::move(options)), keys_(options_) {
   workers_ = std::make_unique<WorkerPool>(default_workers(options_));
   models_ = std::make_unique<ModelRepository>(repository_options(
       options_, metrics_, [this](const std::string& name, const std::string& progress) {
@@ -141,8 +141,8 @@ Server::Server(ServerOptions options) : options_(std::move(options)) {
   http.freed = [this](int64_t bytes) { core_->memory().gave(bytes); };
   http_ = std::make_unique<HttpServer>(
       std::move(http), [this](const HttpExchangePtr& exchange) { handle(exchange); });
-  if (options_.grpc_port >= 0) grpc_ = std::make_unique<GrpcServer>(*core_, options_);
-  host_.emplace(CallHost{*core_, options_, metrics_, [this] { return http_->counts(); }});
+  if (options_.grpc_port >= 0) grpc_ = std::make_unique<GrpcServer>(*core_, options_, keys_);
+  host_.emplace(CallHost{*core_, options_, metrics_, keys_, [this] { return http_->counts(); }});
   http_->start();
 }
 
@@ -220,9 +220,11 @@ void Server::route(const HttpExchangePtr& exchange) {
     call->respond(std::move(response));
     return;
   }
-  if (auto refused =
-          match.route->open ? std::nullopt : check_key(request, match.dialect, options_)) {
-    call->respond(std::move(*refused));
+  if (!match.route->open) {
+    call->key = keys_.admit(request.header("Authorization"), request.header("api-key"));
+  }
+  if (!call->key.allowed()) {
+    call->respond(key_refusal(call->key, match.dialect));
     return;
   }
   call->path_model = std::move(match.model);

@@ -16,6 +16,7 @@
 #include "serve/core/model_repository.h"
 #include "serve/grpc/grpc_server.h"
 #include "serve/http/http_server.h"
+#include "serve/protocol/api_key.h"
 #include "serve/protocol/call.h"
 #include "serve/router.h"
 
@@ -50,6 +51,7 @@ class Server {
   void dispatch(const CallPtr& call, Endpoint endpoint, HttpRequest& request);
 
   ServerOptions options_;
+  ApiKeys keys_;
   Metrics metrics_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<ModelRepository> models_;

@@ -268,19 +268,16 @@ TEST(ServerTest, APortInUseIsAnError) {
   }
 }
 
-TEST(ServerTest, AsksForTheKeyWhereItShould) {
-  ServerOptions options = identity_options();
-  options.api_key = "secret";
-  const auto server = start(options);
+TEST(ServerTest, ADeploymentInThePathDecides) {
+  const auto server = start(identity_options());
   TestClient client(server->http_port());
-  EXPECT_EQ(client.request("POST", "/embed", kEmbed).status, 401);
-  EXPECT_EQ(client.request("POST", "/embed", kEmbed, "Authorization: Bearer secre\r\n").status,
-            401);
-  EXPECT_EQ(client.request("POST", "/embed", kEmbed, "Authorization: secret\r\n").status, 401);
-  EXPECT_EQ(client.request("POST", "/embed", kEmbed, "Authorization: Bearer secret\r\n").body,
-            kAnswer);
-  EXPECT_EQ(client.request("GET", "/health").status, 200);
-  EXPECT_EQ(client.request("GET", "/metrics").status, 200);
+  const std::string_view body = R"({"model":"text-embedding-ada-002","input":"ab"})";
+  const std::string path = "/openai/deployments/id/embeddings?api-version=2024-06-01";
+  const TestAnswer answer = client.request("POST", path, body, "api-key: any\r\n");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  EXPECT_NE(answer.body.find(R"("model":"id")"), std::string::npos);
+  EXPECT_EQ(client.request("POST", "/v1/engines/id/embeddings", body).status, 200);
+  EXPECT_EQ(client.request("POST", "/openai/deployments/nobody/embeddings", body).status, 404);
 }
 
 TEST(ServerTest, InfoIsOfTheModelThatIsNamed) {

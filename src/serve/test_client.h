@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -37,9 +38,14 @@ class TestClient {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connected_ = ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-    const timeval limit = {20, 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    connect(&address, sizeof(address));
+  }
+  /// To a Unix domain socket.
+  explicit TestClient(const std::string& path) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    connect(&address, sizeof(address));
   }
   ~TestClient() { close(); }
   TestClient(const TestClient&) = delete;
@@ -100,6 +106,11 @@ class TestClient {
   }
 
  private:
+  void connect(const void* address, socklen_t size) {
+    connected_ = ::connect(socket_, static_cast<const sockaddr*>(address), size) == 0;
+    const timeval limit = {20, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  }
   bool receive() {
     char bytes[65536];
     const ssize_t got = ::recv(socket_, bytes, sizeof(bytes), 0);

@@ -162,11 +162,60 @@ class SystemdTest(unittest.TestCase):
             unit = pathlib.Path(name) / "tamis.service"
             # The program as it is here, for the check that it is there.
             unit.write_text(text.replace("/usr/bin/tamis", str(pathlib.Path(PROGRAM).resolve())))
-            done = subprocess.run([analyze, "verify", "--man=no", str(unit)], capture_output=True,
-                                  text=True, check=False)
-        said = [line for line in done.stderr.splitlines() if "tamis.service" in line]
+            socket_unit = shutil.copy(ROOT / "deploy/systemd/tamis.socket", name)
+            done = subprocess.run([analyze, "verify", "--man=no", str(unit), socket_unit],
+                                  capture_output=True, text=True, check=False)
+        said = [line for line in done.stderr.splitlines() if "tamis." in line]
         self.assertEqual(said, [])
         self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class SocketActivationTest(unittest.TestCase):
+    """systemd's own program opens sockets and starts the server at the first connection."""
+
+    def setUp(self):
+        self.activate = shutil.which("systemd-socket-activate")
+        if self.activate is None:
+            self.skipTest("systemd is not installed")
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def start(self, listen, *options):
+        command = [self.activate, *(f"--listen={each}" for each in listen), *options, PROGRAM,
+                   "serve", f"m={MODEL}", "--threads", "1", "--quiet"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait, timeout=60)
+        self.addCleanup(process.send_signal, signal.SIGTERM)
+        return process
+
+    def ask(self, kind, address):
+        # The listener may not be there yet; once it is, its queue keeps the request.
+        for _ in range(200):
+            client = socket.socket(kind, socket.SOCK_STREAM)
+            client.settimeout(60)
+            try:
+                client.connect(address)
+                break
+            except OSError:
+                client.close()
+                time.sleep(0.05)
+        with client:
+            client.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return client.recv(100)
+
+    def test_a_port(self):
+        [port, grpc] = free_ports(2)
+        process = self.start([f"127.0.0.1:{port}", f"127.0.0.1:{grpc}"], "--fdname=http:grpc")
+        self.assertIn(b"HTTP/1.1 200", self.ask(socket.AF_INET, ("127.0.0.1", port)))
+        self.assertEqual(process.stdout.readline(), "tamis serves http on 1 of systemd's sockets\n")
+        self.assertEqual(process.stdout.readline(), f"tamis serves grpc://127.0.0.1:{grpc}\n")
+
+    def test_a_path(self):
+        path = f"{self.folder.name}/http.sock"
+        self.start([path], "--fdname=http")
+        self.assertIn(b"HTTP/1.1 200", self.ask(socket.AF_UNIX, path))
 
 
 class ManifestTest(unittest.TestCase):

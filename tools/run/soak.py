@@ -2,7 +2,8 @@
 """Loads a server for long and watches its memory: what `make soak` runs.
 
 Two parts, each of which fails loudly:
-  load    CONNECTIONS connections for MINUTES minutes: no error, memory flat within 5 %
+  load    CONNECTIONS connections for MINUTES minutes: no error, memory flat within 5 %, and of 200
+          GET /health a minute 99 % are answered within 50 ms, each over a connection of its own
   reload  CYCLES times unload and load of one model while another and the same one are asked: no
           failed request but "not loaded", memory back to where it began
 
@@ -18,6 +19,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -26,6 +28,9 @@ SMALL = ROOT / "testdata/models"
 # Memory may differ by so much between the first and the last measurement: what the allocator keeps
 # and gives back.
 MEMORY_SHARE = 0.05
+# Of so many GET /health in a minute, 99 % are answered within so long, whatever else is asked.
+HEALTH_ASKED = 200
+HEALTH_P99_S = 0.050
 
 
 class Server:
@@ -74,6 +79,19 @@ def load(build, port, dialect, seconds, connections, model, text):
     return json.loads(out.stdout)
 
 
+def health_p99(server, seconds):
+    """In seconds, of HEALTH_ASKED requests spread evenly over SECONDS."""
+    took = []
+    for _ in range(HEALTH_ASKED):
+        start = time.monotonic()
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/health",
+                                    timeout=60) as answer:
+            answer.read()
+        took.append(time.monotonic() - start)
+        time.sleep(max(0.0, seconds / HEALTH_ASKED - took[-1]))
+    return sorted(took)[HEALTH_ASKED * 99 // 100 - 1]
+
+
 def check_memory(what, before, after):
     share = (after - before) / before
     print(f"soak: {what}: memory {before >> 20} MiB, then {after >> 20} MiB ({share:+.1%})")
@@ -92,15 +110,20 @@ def soak_load(options, text):
             for port, dialect in ((server.http_port, "openai"), (server.grpc_port, "grpc"))]
         for thread in threads:
             thread.start()
+        health = health_p99(server, seconds)
         for thread in threads:
             thread.join()
         if len(found) != len(threads):
             sys.exit("soak: load: a generator failed")
-        return found
+        return found, health
     minute(60)
     before = server.memory_bytes()
     for i in range(options.minutes):
-        for figures in minute(60):
+        loads, health = minute(60)
+        print(f"soak: minute {i + 1}: /health p99 {health * 1e3:.1f} ms", flush=True)
+        if health > HEALTH_P99_S:
+            sys.exit(f"soak: load: /health p99 over {HEALTH_P99_S * 1e3:.0f} ms")
+        for figures in loads:
             bad = {status: count for status, count in figures["statuses"].items()
                    if status not in ("200", "0")}
             rate = figures["requests_per_s"]

@@ -15,6 +15,14 @@ struct ModelArgument {
   std::string source;
 };
 
+/// One caller, or a group of them.
+struct ApiKey {
+  std::string name;  ///< in the log, /metrics and messages; never the key itself
+  std::string key;
+  double requests_per_minute = 0;  ///< 0: no limit
+  bool admin = false;              ///< may load and unload models
+};
+
 /// Who may load and unload models without an API key.
 enum class ModelControl : uint8_t {
   kNone,      ///< nobody
@@ -34,8 +42,12 @@ struct ServerOptions {
 
   std::string host = "127.0.0.1";
   int64_t port = 8000;
-  int64_t grpc_port = 8001;  ///< below 0: no gRPC
-  std::string api_key;       ///< empty: no key is asked for
+  std::string uds;                ///< HTTP's path instead of host and port; empty: none
+  std::vector<int> http_sockets;  ///< that listen already, instead of both
+  std::vector<int> grpc_sockets;
+  int64_t grpc_port = 8001;      ///< below 0: no gRPC
+  std::string api_key;           ///< one without limits that may do all; empty: there is none
+  std::vector<ApiKey> api_keys;  ///< further ones; if there is none of either, nobody is asked
   std::string tls_certificate;
   std::string tls_key;
   ModelControl model_control = ModelControl::kNone;

@@ -122,6 +122,15 @@ void print_cache(const CacheCounts& counts, std::string& out) {
   out += cat("tamis_cache_bytes ", counts.bytes, "\n");
 }
 
+void print_keys(std::span<const KeyCount> keys, std::string& out) {
+  if (!keys.empty()) type_line("tamis_key_requests_total", "counter", out);
+  for (const KeyCount& key : keys) {
+    const std::string name = cat("tamis_key_requests_total{key=\"", escaped(key.name));
+    out += cat(name, "\",outcome=\"allowed\"} ", key.allowed, "\n");
+    out += cat(name, "\",outcome=\"limited\"} ", key.limited, "\n");
+  }
+}
+
 }  // namespace
 
 void Histogram::observe(double value) {
@@ -172,7 +181,8 @@ void Metrics::observe(const BatchReport& report, const BatchBudget& budget) {
                              static_cast<double>(report.run_ns));
 }
 
-std::string Metrics::print(Core& core, const HttpServerCounts& http) const {
+std::string Metrics::print(Core& core, const HttpServerCounts& http,
+                           std::span<const KeyCount> keys) const {
   std::string out;
   type_line("te_request_count", "counter", out);
   for (size_t i = 0; i < 2; ++i) {
@@ -213,6 +223,7 @@ std::string Metrics::print(Core& core, const HttpServerCounts& http) const {
   type_line("tamis_protocol_thread_largest_work", "gauge", out);
   out += cat("tamis_protocol_thread_largest_work ", core.largest_protocol_work(), "\n");
   if (core.cache() != nullptr) print_cache(core.cache()->counts(), out);
+  print_keys(keys, out);
   print_models(core, out);
   for (const ProcessMetric& metric : process_metrics()) {
     type_line(metric.name, metric.type, out);

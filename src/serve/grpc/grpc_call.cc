@@ -4,8 +4,6 @@
 #include <chrono>
 #include <functional>
 
-#include "serve/protocol/api_key.h"
-
 namespace tamis::serve {
 
 namespace {
@@ -82,8 +80,13 @@ GrpcCaller::GrpcCaller(const GrpcHost& host, GrpcDialect dialect,
                        grpc::CallbackServerContext& context)
     : host_(host), dialect_(dialect), context_(context) {}
 
-bool GrpcCaller::may_call() const {
-  return key_allows(host_.options.api_key, metadata("authorization"));
+grpc::Status GrpcCaller::admit() {
+  key_ = host_.keys.admit(metadata("authorization"));
+  if (key_.allowed()) return grpc::Status::OK;
+  if (key_.verdict == KeyAnswer::Verdict::kLimited) {
+    return refusal(key_limit_error(key_), key_.retry_after_ms);
+  }
+  return {grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"};
 }
 
 std::string_view GrpcCaller::metadata(const char* key) const {
@@ -113,6 +116,7 @@ Request GrpcCaller::new_request() const {
 AdminCaller GrpcCaller::admin_caller() const {
   const std::string peer = context_.peer();
   AdminCaller caller;
+  caller.key = key_;
   caller.loopback = peer.starts_with("ipv4:127.") || peer.starts_with("ipv6:[::1]") ||
                     peer.starts_with("ipv6:%5B::1%5D");
   const grpc::string_ref authority = context_.ExperimentalGetAuthority();

@@ -19,6 +19,7 @@
 #include "serve/batching/server_options.h"
 #include "serve/core/core.h"
 #include "serve/protocol/admin_guard.h"
+#include "serve/protocol/api_key.h"
 
 namespace tamis::serve {
 
@@ -56,6 +57,7 @@ class GrpcStreams {
 struct GrpcHost {
   Core& core;
   const ServerOptions& options;
+  ApiKeys& keys;
   GrpcStreams& streams;
 };
 
@@ -64,8 +66,9 @@ class GrpcCaller {
  public:
   GrpcCaller(const GrpcHost& host, GrpcDialect dialect, grpc::CallbackServerContext& context);
 
-  /// True if the call carries the server's API key, or none is asked for.
-  [[nodiscard]] bool may_call() const;
+  /// Asks for the caller's API key; not OK: the call ends with it. Once for a call, before all
+  /// else.
+  [[nodiscard]] grpc::Status admit();
   [[nodiscard]] Core& core() const { return host_.core; }
   [[nodiscard]] const ServerOptions& options() const { return host_.options; }
   /// Runs `work` now if a message of so many bytes is soon read, else on a worker.
@@ -96,6 +99,7 @@ class GrpcCaller {
   GrpcHost host_;
   GrpcDialect dialect_;
   grpc::CallbackServerContext& context_;
+  KeyAnswer key_;
   std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
 };
 
@@ -159,8 +163,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     }
     call->self_ = call;
     call->guard([&] {
-      if (call->caller_.may_call()) return method(owed(call));
-      call->end({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+      grpc::Status refused = call->caller_.admit();
+      if (refused.ok()) return method(owed(call));
+      call->end(std::move(refused));
     });
     return call.get();
   }

@@ -6,7 +6,7 @@ namespace tamis::serve {
 
 struct GrpcServer::Impl {};
 
-GrpcServer::GrpcServer(Core& /*core*/, const ServerOptions& options) {
+GrpcServer::GrpcServer(Core& /*core*/, const ServerOptions& options, ApiKeys& /*keys*/) {
   fail(ErrorCode::kUnsupported, "--grpc-port ", options.grpc_port,
        ": this program was built without gRPC; accepted is -1");
 }

@@ -56,10 +56,12 @@ void limit(const ServerOptions& options, grpc::ServerBuilder& builder) {
 }  // namespace
 
 struct GrpcServer::Impl {
-  Impl(Core& core, const ServerOptions& options)
-      : host{core, options, streams},
-        listener({options.host, static_cast<uint16_t>(options.grpc_port),
-                  static_cast<size_t>(options.max_connections), options.header_timeout_ms}) {}
+  Impl(Core& core, const ServerOptions& options, ApiKeys& keys)
+      : host{core, options, keys, streams},
+        listener(
+            {{options.host, static_cast<uint16_t>(options.grpc_port), "", options.grpc_sockets},
+             static_cast<size_t>(options.max_connections),
+             options.header_timeout_ms}) {}
 
   GrpcStreams streams;
   GrpcHost host;
@@ -85,10 +87,10 @@ struct GrpcServer::Impl {
   }
 };
 
-GrpcServer::GrpcServer(Core& core, const ServerOptions& options) {
+GrpcServer::GrpcServer(Core& core, const ServerOptions& options, ApiKeys& keys) {
   gpr_set_log_function(forward_log);
   gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
-  impl_ = std::make_unique<Impl>(core, options);
+  impl_ = std::make_unique<Impl>(core, options, keys);
   add_health_service(impl_->host, impl_->services);
   add_tei_services(impl_->host, impl_->services);
   add_kserve_service(impl_->host, impl_->services);

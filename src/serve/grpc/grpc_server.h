@@ -12,12 +12,14 @@
 namespace tamis::serve {
 
 /// Thread-safe.
+class ApiKeys;
+
 class GrpcServer {
  public:
   /// Listens on options.host and options.grpc_port and answers from then on. Throws Error:
   /// kInvalidArgument (an address or certificate that is none), kUnavailable (the port is in use or
-  /// forbidden), kUnsupported (is_built() is false). The core and the options outlive it.
-  GrpcServer(Core& core, const ServerOptions& options);
+  /// forbidden), kUnsupported (is_built() is false). What it is given outlives it.
+  GrpcServer(Core& core, const ServerOptions& options, ApiKeys& keys);
   /// Ends what is still open.
   ~GrpcServer();
   GrpcServer(const GrpcServer&) = delete;

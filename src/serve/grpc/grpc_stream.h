@@ -37,8 +37,8 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
     }
     stream->self_ = stream;
     stream->guard([&] {
-      if (stream->caller_.may_call()) return;
-      stream->fail({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+      grpc::Status refused = stream->caller_.admit();
+      if (!refused.ok()) stream->fail(std::move(refused));
     });
     stream->started_.store(true);
     stream->advance();

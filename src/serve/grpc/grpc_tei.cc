@@ -245,10 +245,11 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
     }
     reader->self_ = reader;
     try {
-      if (reader->caller_.may_call()) {
+      grpc::Status refused = reader->caller_.admit();
+      if (refused.ok()) {
         reader->StartRead(&reader->message_);
       } else {
-        reader->end({grpc::StatusCode::UNAUTHENTICATED, "the API key is missing or wrong"});
+        reader->end(std::move(refused));
       }
     } catch (...) {
       reader->end(reader->caller_.status(current_error()));

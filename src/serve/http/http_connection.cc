@@ -20,7 +20,6 @@ namespace tamis::serve {
 
 namespace net = boost::asio;
 using boost::system::error_code;
-using tcp = net::ip::tcp;
 
 namespace {
 
@@ -67,11 +66,10 @@ class Exchange final : public HttpExchange {
 template <typename Stream>
 class Connection final : public HttpConnection {
  public:
-  Connection(HttpHub& hub, Stream stream, const tcp::endpoint& peer)
+  Connection(HttpHub& hub, Stream stream, HttpPeer peer)
       : hub_(hub),
         stream_(std::move(stream)),
-        peer_text_(cat(peer.address().to_string(), ":", static_cast<int64_t>(peer.port()))),
-        loopback_(peer.address().is_loopback()),
+        peer_(std::move(peer)),
         id_(hub.next_connection++),
         capacity_(hub.options.max_header_bytes + kReadBytes),
         buffer_(std::make_unique_for_overwrite<char[]>(capacity_)) {
@@ -115,7 +113,7 @@ class Connection final : public HttpConnection {
   }
 
  private:
-  static constexpr bool kTls = !std::is_same_v<Stream, tcp::socket>;
+  static constexpr bool kTls = !std::is_same_v<Stream, HttpSocket>;
 
   void shake_hands() {
     read_deadline_ns_ = now() + hub_.options.header_timeout_ns;
@@ -263,7 +261,7 @@ class Connection final : public HttpConnection {
     if (!refused_ && !dropped_) return close();
     lingering_ = true;
     error_code ignored;
-    stream_.lowest_layer().shutdown(tcp::socket::shutdown_send, ignored);
+    stream_.lowest_layer().shutdown(HttpSocket::shutdown_send, ignored);
     read_deadline_ns_ = now() + kLingerNs;
     stand(hub_, HttpStanding::kIdle);
     if (ended_ns_ != 0) close();
@@ -399,8 +397,8 @@ class Connection final : public HttpConnection {
     request.method = std::move(head_.method);
     request.query = std::move(head_.query);
     request.headers = std::move(head_.headers);
-    request.remote = peer_text_;
-    request.loopback = loopback_;
+    request.remote = peer_.text;
+    request.loopback = peer_.loopback;
     request.connection = id_;
     request.arrived_ns = now();
     return percent_decode(head_.path, request.path);
@@ -434,8 +432,7 @@ class Connection final : public HttpConnection {
 
   HttpHub& hub_;
   Stream stream_;
-  std::string peer_text_;
-  bool loopback_;
+  HttpPeer peer_;
   uint64_t id_;
 
   // Bytes [begin_, end_) of the buffer are read and not yet parsed.
@@ -467,11 +464,14 @@ class Connection final : public HttpConnection {
 
 }  // namespace
 
-std::shared_ptr<HttpConnection> make_http_connection(HttpHub& hub, tcp::socket socket,
-                                                     const tcp::endpoint& peer) {
-  if (!hub.tls) return std::make_shared<Connection<tcp::socket>>(hub, std::move(socket), peer);
-  using TlsStream = net::ssl::stream<tcp::socket>;
-  return std::make_shared<Connection<TlsStream>>(hub, TlsStream(std::move(socket), *hub.tls), peer);
+std::shared_ptr<HttpConnection> make_http_connection(HttpHub& hub, HttpSocket socket,
+                                                     HttpPeer peer) {
+  if (!hub.tls) {
+    return std::make_shared<Connection<HttpSocket>>(hub, std::move(socket), std::move(peer));
+  }
+  using TlsStream = net::ssl::stream<HttpSocket>;
+  return std::make_shared<Connection<TlsStream>>(hub, TlsStream(std::move(socket), *hub.tls),
+                                                 std::move(peer));
 }
 
 }  // namespace tamis::serve

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <list>
@@ -21,6 +21,15 @@
 namespace tamis::serve {
 
 struct HttpHub;
+
+/// Of TCP, or a Unix domain socket.
+using HttpSocket = boost::asio::generic::stream_protocol::socket;
+
+/// Who is at the other end.
+struct HttpPeer {
+  std::string text;       ///< "127.0.0.1:4711", "::1:4711", "unix"
+  bool loopback = false;  ///< this machine
+};
 
 /// Logs the exception that is being handled, where there is memory for it.
 void log_current(std::string_view what) noexcept;
@@ -104,7 +113,7 @@ struct HttpHub {
 };
 
 /// A connection over that socket, with TLS where the hub has it.
-[[nodiscard]] std::shared_ptr<HttpConnection> make_http_connection(
-    HttpHub& hub, boost::asio::ip::tcp::socket socket, const boost::asio::ip::tcp::endpoint& peer);
+[[nodiscard]] std::shared_ptr<HttpConnection> make_http_connection(HttpHub& hub, HttpSocket socket,
+                                                                   HttpPeer peer);
 
 }  // namespace tamis::serve

@@ -2,8 +2,10 @@
 
 #include <openssl/ssl.h>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <cstring>
 #include <list>
 #include <thread>
 #include <utility>
@@ -11,13 +13,12 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "serve/http/http_hub.h"
-#include "serve/http/listen_socket.h"
 
 namespace tamis::serve {
 
 namespace net = boost::asio;
 using boost::system::error_code;
-using tcp = net::ip::tcp;
+using Stream = net::generic::stream_protocol;
 
 namespace {
 
@@ -74,10 +75,21 @@ class Link {
   int* waiting_;
 };
 
+using Acceptor = net::basic_socket_acceptor<Stream>;
+
 struct Listener {
-  tcp::acceptor acceptor;
+  Acceptor acceptor;
   int& waiting;
 };
+
+HttpPeer peer_of(const Stream::endpoint& endpoint) {
+  const int family = endpoint.protocol().family();
+  if (family != AF_INET && family != AF_INET6) return {"unix", true};
+  net::ip::tcp::endpoint peer(family == AF_INET ? net::ip::tcp::v4() : net::ip::tcp::v6(), 0);
+  std::memcpy(peer.data(), endpoint.data(), peer.size());
+  return {cat(peer.address().to_string(), ":", static_cast<int64_t>(peer.port())),
+          peer.address().is_loopback()};
+}
 
 }  // namespace
 
@@ -89,20 +101,21 @@ struct HttpServer::Impl {
 
   void listen() {
     if (!hub.options.tls_certificate.empty()) set_up_tls(hub);
-    const ListenSockets sockets = listen_on(hub.options.host, hub.options.port, "HTTP");
+    ListenSockets sockets = listen_on(hub.options.address, "HTTP");
     port = sockets.port;
+    file = std::move(sockets.file);
     for (const int descriptor : sockets.descriptors) {
       sockaddr_storage address = {};
       socklen_t size = sizeof(address);
       getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-      const tcp protocol = address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4();
-      listeners.push_back({tcp::acceptor(hub.io, protocol, descriptor), waiting.emplace_back(0)});
+      listeners.push_back(
+          {Acceptor(hub.io, Stream(address.ss_family, 0), descriptor), waiting.emplace_back(0)});
     }
   }
 
   void accept(Listener& listener) {
     listener.acceptor.async_accept(
-        [this, &listener, link = Link(listener.waiting)](error_code error, tcp::socket socket) {
+        [this, &listener, link = Link(listener.waiting)](error_code error, HttpSocket socket) {
           // Also one that was accepted just before a drain closed the listener.
           if (!error) welcome(std::move(socket));
           if (error == net::error::operation_aborted || !listener.acceptor.is_open()) return;
@@ -121,14 +134,14 @@ struct HttpServer::Impl {
   }
 
   // A socket that is not taken closes itself.
-  void welcome(tcp::socket socket) noexcept {
+  void welcome(HttpSocket socket) noexcept {
     try {
       if (hub.connections() >= hub.options.max_connections && !hub.make_room()) return;
       error_code error;
-      socket.set_option(tcp::no_delay(true), error);
-      const tcp::endpoint peer = socket.remote_endpoint(error);
+      socket.set_option(net::ip::tcp::no_delay(true), error);  // a Unix domain socket has none
+      const Stream::endpoint peer = socket.remote_endpoint(error);
       if (error) return;
-      const auto connection = make_http_connection(hub, std::move(socket), peer);
+      const auto connection = make_http_connection(hub, std::move(socket), peer_of(peer));
       hub.add(connection);
       connection->start();
     } catch (...) {
@@ -202,13 +215,14 @@ struct HttpServer::Impl {
       }
       listener.acceptor.close(error);
     }
+    file.remove();
   }
 
-  void accept_waiting(tcp::acceptor& acceptor) {
+  void accept_waiting(Acceptor& acceptor) {
     error_code error;
     acceptor.non_blocking(true, error);
     for (;;) {
-      tcp::socket socket(hub.io);
+      HttpSocket socket(hub.io);
       acceptor.accept(socket, error);
       if (error) return;
       welcome(std::move(socket));
@@ -227,6 +241,7 @@ struct HttpServer::Impl {
   std::list<Listener> listeners;
   net::steady_timer sweep_timer;
   uint16_t port = 0;
+  SocketFile file;
   int drain_ticks = 0;
   std::thread thread;
 };
@@ -243,6 +258,7 @@ void HttpServer::stop() {
 
 HttpServer::~HttpServer() {
   stop();
+  impl_->file.remove();
   impl_->for_each([](HttpConnection& connection) { connection.close(); });
 }
 

@@ -14,12 +14,12 @@
 #include "serve/core/http_counts.h"
 #include "serve/http/http_head.h"
 #include "serve/http/http_message.h"
+#include "serve/http/listen_socket.h"
 
 namespace tamis::serve {
 
 struct HttpServerOptions {
-  std::string host = "127.0.0.1";
-  uint16_t port = 0;  ///< 0: any that is free
+  ListenAddress address;
   size_t max_body_bytes = size_t{16} << 20;
   size_t max_header_bytes = size_t{16} << 10;  ///< of a head; of a body's trailers; of extensions
   size_t max_held_bytes = size_t{512} << 20;   ///< of bodies, over all connections
@@ -58,6 +58,7 @@ class HttpServer {
 
   /// Starts answering.
   void start();
+  /// 0: it listens on a path.
   [[nodiscard]] uint16_t port() const;
   /// Stops listening, closes idle connections and lets the others end after the answers they wait
   /// for.

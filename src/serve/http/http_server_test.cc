@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <thread>
 
+#include "base/file.h"
 #include "serve/http/compression.h"
 #include "serve/test_client.h"
 #include "serve/test_server.h"
@@ -319,6 +321,69 @@ TEST(HttpServerTest, ListensOnNamesAndBrackets) {
   ServerOptions options = identity_options();
   options.host = "no such host";
   EXPECT_THROW(Server{options}, Error);
+}
+
+ServerOptions at_path(const std::string& path) {
+  ServerOptions options = identity_options();
+  options.uds = path;
+  return options;
+}
+
+// What keeps a server from listening there.
+std::string refusal_at(const std::string& path) {
+  try {
+    const Server server{at_path(path)};
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+class SocketPathTest : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_NE(::mkdtemp(folder_.data()), nullptr); }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  [[nodiscard]] std::string in_folder(std::string_view name) const {
+    return folder_ + "/" + std::string(name);
+  }
+
+ private:
+  std::string folder_ = ::testing::TempDir() + "tamis-socket-XXXXXX";
+};
+
+TEST_F(SocketPathTest, IsListenedOn) {
+  const std::string path = in_folder("http.sock");
+  {
+    const auto server = start(at_path(path));
+    EXPECT_EQ(server->http_port(), 0);
+    EXPECT_EQ(TestClient(path).request("POST", "/embed", kEmbed).body, kAnswer);
+    EXPECT_NE(refusal_at(path).find("a server listens there"), std::string::npos);
+    EXPECT_EQ(TestClient(path).request("GET", "/health").status, 200);
+    EXPECT_TRUE(server->drain());
+    EXPECT_FALSE(std::filesystem::exists(path));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(SocketPathTest, WhatWasLeftBehindIsReplaced) {
+  const std::string path = in_folder("http.sock");
+  const ListenSockets left = listen_on({"", 0, path, {}}, "test");
+  close(left.descriptors.front());
+  ASSERT_TRUE(std::filesystem::exists(path));
+  const auto server = start(at_path(path));
+  EXPECT_EQ(TestClient(path).request("GET", "/health").status, 200);
+  // The file is the new one's now.
+  left.file.remove();
+  EXPECT_TRUE(std::filesystem::exists(path));
+}
+
+TEST_F(SocketPathTest, WhatCannotBeListenedOnIsNamed) {
+  const std::string file = in_folder("file");
+  write_file(file, "kept");
+  EXPECT_NE(refusal_at(file).find("the file is no socket"), std::string::npos);
+  EXPECT_EQ(read_file(file), "kept");
+  EXPECT_NE(refusal_at(in_folder("absent/http.sock")).find("No such file"), std::string::npos);
+  EXPECT_NE(refusal_at(in_folder(std::string(200, 'x'))).find("at most 107"), std::string::npos);
 }
 
 TEST(HttpDate, IsTheFixedForm) {

@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -53,9 +55,11 @@ uint16_t bound_port(int descriptor) {
   sockaddr_storage address = {};
   socklen_t size = sizeof(address);
   getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-  return ntohs(address.ss_family == AF_INET6
-                   ? reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port
-                   : reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
+  if (address.ss_family == AF_INET6) {
+    return ntohs(reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port);
+  }
+  if (address.ss_family != AF_INET) return 0;
+  return ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
 }
 
 // -1 with errno.
@@ -106,9 +110,57 @@ int listen_on_all(const Addresses& addresses, uint16_t port, ListenSockets& sock
   return sockets.descriptors.empty() ? absent : 0;
 }
 
-}  // namespace
+// Whether somebody takes connections there.
+bool is_listened_on(const sockaddr_un& address) {
+  const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int error =
+      connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0
+          ? 0
+          : errno;
+  if (descriptor >= 0) close(descriptor);
+  // EAGAIN: its queue is full.
+  return error == 0 || error == EAGAIN;
+}
 
-ListenSockets listen_on(const std::string& host, uint16_t port, std::string_view who) {
+sockaddr_un unix_address(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    fail(ErrorCode::kInvalidArgument, "--uds ", path, ": has ", path.size(),
+         " bytes; a socket's path has at most ", sizeof(address.sun_path) - 1);
+  }
+  memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+// The file that lies there, unless it is a socket that its server left behind, which goes.
+bool clear_path(const std::string& path, const sockaddr_un& address) {
+  struct stat state = {};
+  if (lstat(path.c_str(), &state) != 0) return true;
+  if (!S_ISSOCK(state.st_mode) || is_listened_on(address)) return false;
+  return unlink(path.c_str()) == 0 || errno == ENOENT;
+}
+
+ListenSockets listen_on_path(const std::string& path, std::string_view who) {
+  const sockaddr_un address = unix_address(path);
+  if (!clear_path(path, address)) {
+    fail(ErrorCode::kUnavailable, who, " cannot listen on ", path,
+         ": a server listens there, or the file is no socket");
+  }
+  const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  struct stat state = {};
+  if (descriptor >= 0 &&
+      bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
+      listen(descriptor, SOMAXCONN) == 0 && lstat(path.c_str(), &state) == 0) {
+    return {{descriptor}, 0, {path, state.st_dev, state.st_ino, state.st_mtim}};
+  }
+  const int error = errno;
+  if (descriptor >= 0) close(descriptor);
+  fail(ErrorCode::kUnavailable, who, " cannot listen on ", path, ": ",
+       std::string_view(strerror(error)));
+}
+
+ListenSockets listen_on_host(const std::string& host, uint16_t port, std::string_view who) {
   const Addresses addresses(host);
   ListenSockets sockets;
   int error = 0;
@@ -118,6 +170,25 @@ ListenSockets listen_on(const std::string& host, uint16_t port, std::string_view
   }
   fail(ErrorCode::kUnavailable, who, " cannot listen on ", host_in_url(host), ":", int{port}, ": ",
        std::string_view(strerror(error)));
+}
+
+}  // namespace
+
+void SocketFile::remove() const noexcept {
+  struct stat state = {};
+  if (path.empty() || lstat(path.c_str(), &state) != 0) return;
+  const bool same = state.st_dev == device && state.st_ino == inode &&
+                    state.st_mtim.tv_sec == made_at.tv_sec &&
+                    state.st_mtim.tv_nsec == made_at.tv_nsec;
+  if (same) unlink(path.c_str());
+}
+
+ListenSockets listen_on(const ListenAddress& address, std::string_view who) {
+  if (!address.descriptors.empty()) {
+    return {address.descriptors, bound_port(address.descriptors.front()), {}};
+  }
+  if (!address.path.empty()) return listen_on_path(address.path, who);
+  return listen_on_host(address.host, address.port, who);
 }
 
 }  // namespace tamis::serve

@@ -54,7 +54,7 @@ ino_t inode_of(int descriptor) {
 }  // namespace
 
 SocketListener::SocketListener(SocketListenerOptions options) : options_(std::move(options)) {
-  ListenSockets sockets = listen_on(options_.host, options_.port, "gRPC");
+  ListenSockets sockets = listen_on(options_.address, "gRPC");
   listeners_ = std::move(sockets.descriptors);
   port_ = sockets.port;
   epoll_ = epoll_create1(EPOLL_CLOEXEC);

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <functional>
 #include <list>
-#include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -20,8 +19,7 @@
 namespace tamis::serve {
 
 struct SocketListenerOptions {
-  std::string host;
-  uint16_t port = 0;  ///< 0: any that is free
+  ListenAddress address;  ///< no path
   /// Open at once, those handed on included. For one more the oldest is closed that has sent
   /// nothing yet, else the new one.
   size_t max_connections = 16384;

@@ -32,7 +32,6 @@ int connection_to(uint16_t port) {
 // Of one connection only: with a limit of one, a second is served once the first has gone.
 TEST(SocketListener, AConnectionWhoseTakerThrowsIsClosed) {
   SocketListenerOptions options;
-  options.host = "127.0.0.1";
   options.max_connections = 1;
   SocketListener listener(options);
   std::atomic<int> taken = 0;

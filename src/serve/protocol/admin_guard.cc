@@ -149,7 +149,11 @@ constexpr std::string_view kWithKey = "; or start the server with --api-key and 
 }  // namespace
 
 std::string admin_refusal(const AdminCaller& caller, const ServerOptions& options) {
-  if (!options.api_key.empty()) return "";
+  if (caller.key.admin) return "";
+  if (caller.key.verdict != KeyAnswer::Verdict::kUnasked) {
+    return cat("the key of ", caller.key.name,
+               " may not load and unload models; \"admin\": true in --api-keys lets it");
+  }
   if (options.model_control != ModelControl::kExplicit) {
     return cat(
         "loading and unloading models is off; start the server with --model-control explicit",

@@ -19,10 +19,16 @@ TEST(AdminGuard, IsOffUnlessToldOtherwise) {
 }
 
 TEST(AdminGuard, AKeyOverridesAll) {
-  ServerOptions options;
-  options.api_key = "secret";
-  EXPECT_EQ(admin_refusal({false, "evil.example", {{"Origin", "http://evil.example"}}}, options),
-            "");
+  AdminCaller caller{false, "evil.example", {{"Origin", "http://evil.example"}}};
+  caller.key = {KeyAnswer::Verdict::kAllowed, "ops", true};
+  EXPECT_EQ(admin_refusal(caller, ServerOptions()), "");
+}
+
+TEST(AdminGuard, AKeyWithoutTheRightMayNotEvenFromThisMachine) {
+  AdminCaller caller{true, "localhost:8000"};
+  caller.key = {KeyAnswer::Verdict::kAllowed, "search", false};
+  const std::string refusal = admin_refusal(caller, explicit_control());
+  EXPECT_NE(refusal.find("the key of search may not"), std::string::npos) << refusal;
 }
 
 TEST(AdminGuard, WithoutAKeyOnlyThisMachineMay) {

@@ -32,6 +32,7 @@ void Call::respond(HttpResponse response) {
   // What went wrong here is always logged.
   if (options().log_requests || response.status == 500) {
     log_.id = id;
+    log_.key = key.name;
     const int64_t total_us = (core().clock().now_ns() - request().arrived_ns) / 1000;
     log(LogLevel::kInfo, log_line(request(), log_, response.status, total_us));
   }

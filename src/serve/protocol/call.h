@@ -22,12 +22,14 @@
 namespace tamis::serve {
 
 class Metrics;
+class ApiKeys;
 
 /// What calls need of the server. All of it outlives them.
 struct CallHost {
   Core& core;
   const ServerOptions& options;
   Metrics& metrics;
+  const ApiKeys& keys;
   std::function<HttpServerCounts()> http_counts;
 };
 
@@ -54,6 +56,8 @@ class Call : public std::enable_shared_from_this<Call> {
   std::string path_task;
   /// The path's model counts and not the body's: "/models/NAME" stands before the route.
   bool path_decides = false;
+  /// What the caller's key lets it do.
+  KeyAnswer key;
   /// The request's id: the client's X-Request-Id, or a number.
   std::string id;
 

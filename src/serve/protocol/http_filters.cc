@@ -4,7 +4,6 @@
 
 #include "base/json.h"
 #include "serve/http/compression.h"
-#include "serve/protocol/api_key.h"
 
 namespace tamis::serve {
 
@@ -62,9 +61,10 @@ void decompress_request(HttpRequest& request, const ServerOptions& options) {
                                  static_cast<size_t>(options.max_body_bytes), &request.body_charge);
 }
 
-std::optional<HttpResponse> check_key(const HttpRequest& request, Dialect dialect,
-                                      const ServerOptions& options) {
-  if (key_allows(options.api_key, request.header("Authorization"))) return std::nullopt;
+HttpResponse key_refusal(const KeyAnswer& key, Dialect dialect) {
+  if (key.verdict == KeyAnswer::Verdict::kLimited) {
+    return error_response(dialect, key_limit_error(key), key.retry_after_ms);
+  }
   HttpResponse response =
       error_response(dialect, Error(ErrorCode::kInvalidArgument,
                                     "the API key is missing or wrong; send it as "
@@ -97,6 +97,7 @@ std::string log_line(const HttpRequest& request, const RequestLog& log, int stat
   json.member("ts_ms", std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
   json.member("id", log.id).member("remote", request.remote);
   json.member("method", request.method).member("path", request.path).member("status", status);
+  if (!log.key.empty()) json.member("key", log.key);
   if (!log.model.empty()) {
     json.member("model", log.model).member("tokens", log.tokens);
     json.member("tokenize_us", log.tokenize_us).member("queue_us", log.queue_us);

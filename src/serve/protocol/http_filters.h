@@ -5,11 +5,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "serve/batching/server_options.h"
 #include "serve/http/http_message.h"
+#include "serve/protocol/api_key.h"
 #include "serve/protocol/dialect.h"
 
 namespace tamis::serve {
@@ -23,9 +23,9 @@ namespace tamis::serve {
 /// Undoes the request's Content-Encoding. Throws Error as decompress_body.
 void decompress_request(HttpRequest& request, const ServerOptions& options);
 
-/// 401 with the dialect's body if a key is asked for and this is not it; else nothing.
-[[nodiscard]] std::optional<HttpResponse> check_key(const HttpRequest& request, Dialect dialect,
-                                                    const ServerOptions& options);
+/// What a key that is not allowed is told, in the dialect's words: 401, or that it has asked too
+/// often, and when to come back.
+[[nodiscard]] HttpResponse key_refusal(const KeyAnswer& key, Dialect dialect);
 
 /// Adds the headers that every answer has, and compresses the body if the client asked KServe for
 /// it or the server was told to.
@@ -35,6 +35,7 @@ void finish_response(const HttpRequest& request, Dialect dialect, const std::str
 /// What the log says of a request.
 struct RequestLog {
   std::string id;
+  std::string key;  ///< the name of the caller's; empty: none, or it has none
   std::string model;
   int64_t tokens = 0;
   int64_t tokenize_us = 0;

@@ -111,6 +111,13 @@ class NamesTest(ServerTest):
             answer = client.embeddings.create(model=name, input="a", dimensions=4)
             self.assertEqual(answer.model, "mini")
 
+    def test_azure(self):
+        client = openai.AzureOpenAI(azure_endpoint=f"http://{self.server.http}", api_key="x",
+                                    api_version="2024-06-01", azure_deployment="mini")
+        self.addCleanup(client.close)
+        answer = client.embeddings.create(model="of no account", input="a", dimensions=4)
+        self.assertEqual(answer.model, "mini")
+
     def test_prefix(self):
         client = openai.OpenAI(base_url=f"http://{self.server.http}/models/mini/v1", api_key="x")
         self.addCleanup(client.close)

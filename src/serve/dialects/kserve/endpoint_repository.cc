@@ -11,7 +11,8 @@ namespace {
 // Whoever may reach the port must not be able to change what it serves. True: it was refused.
 bool refuse(Call& call) {
   const HttpRequest& request = call.request();
-  const AdminCaller caller{request.loopback, std::string(request.header("Host")), request.headers};
+  const AdminCaller caller{request.loopback, std::string(request.header("Host")), request.headers,
+                           call.key};
   const std::string refusal = admin_refusal(caller, call.options());
   if (refusal.empty()) return false;
   HttpResponse response =

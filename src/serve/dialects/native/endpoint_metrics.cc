@@ -7,7 +7,8 @@ namespace tamis::serve {
 void endpoint_metrics(const CallPtr& call) {
   HttpResponse response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = call->host().metrics.print(call->core(), call->host().http_counts());
+  response.body = call->host().metrics.print(call->core(), call->host().http_counts(),
+                                             call->host().keys.counts());
   call->respond(std::move(response));
 }
 

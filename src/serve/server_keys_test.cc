@@ -1,0 +1,62 @@
+// Callers by their API keys, over HTTP.
+#include <gtest/gtest.h>
+
+#include "serve/test_client.h"
+#include "serve/test_server.h"
+
+namespace tamis::serve {
+namespace {
+
+constexpr std::string_view kEmbed = R"({"inputs":"ab"})";
+constexpr std::string_view kAnswer = "[[2,97,98,195]]";
+
+TEST(ServerKeys, AreAskedForWhereTheyShouldBe) {
+  ServerOptions options = identity_options();
+  options.api_key = "secret";
+  const auto server = start(options);
+  TestClient client(server->http_port());
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed).status, 401);
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed, "Authorization: Bearer secre\r\n").status,
+            401);
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed, "Authorization: secret\r\n").status, 401);
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed, "Authorization: Bearer secret\r\n").body,
+            kAnswer);
+  EXPECT_EQ(client.request("GET", "/health").status, 200);
+  EXPECT_EQ(client.request("GET", "/metrics").status, 200);
+}
+
+TEST(ServerKeys, HaveNamesLimitsAndRights) {
+  ServerOptions options = identity_options();
+  options.api_keys = {{"search", "s", 2, false}, {"ops", "o", 0, true}};
+  const auto server = start(options);
+  TestClient client(server->http_port());
+  const auto ask = [&](std::string_view path, std::string_view header) {
+    return client.request("POST", path, kEmbed, header);
+  };
+  EXPECT_EQ(ask("/embed", "").status, 401);
+  EXPECT_EQ(ask("/embed", "Authorization: Bearer s\r\n").body, kAnswer);
+  EXPECT_EQ(ask("/embed", "api-key: s\r\n").body, kAnswer);
+  const TestAnswer limited = ask("/embed", "Authorization: Bearer s\r\n");
+  EXPECT_EQ(limited.status, 429);
+  EXPECT_NE(limited.body.find("the key of search has used its requests"), std::string::npos);
+  EXPECT_NE(limited.header("Retry-After"), "");
+  EXPECT_EQ(ask("/embed", "Authorization: Bearer o\r\n").body, kAnswer);
+  EXPECT_EQ(ask("/v2/repository/models/id/unload", "Authorization: Bearer o\r\n").status, 200);
+  const std::string metrics = client.request("GET", "/metrics").body;
+  EXPECT_NE(metrics.find("tamis_key_requests_total{key=\"search\",outcome=\"limited\"} 1"),
+            std::string::npos);
+}
+
+TEST(ServerKeys, WithoutTheRightDoNotUnload) {
+  ServerOptions options = identity_options();
+  options.model_control = ModelControl::kExplicit;
+  options.api_keys = {{"search", "s", 0, false}};
+  const auto server = start(options);
+  TestClient client(server->http_port());
+  const std::string_view key = "Authorization: Bearer s\r\n";
+  EXPECT_EQ(client.request("POST", "/v2/repository/models/id/unload", "", key).status, 403);
+  EXPECT_EQ(client.request("POST", "/embed", kEmbed, key).body, kAnswer);
+}
+
+}  // namespace
+}  // namespace tamis::serve
