@@ -212,6 +212,13 @@ void declare_limits(Options& options, serve::ServerOptions& server) {
   options.option("--tokenizer-threads", server.tokenizer_threads, "0: as many as threads");
   options.flag("--compress", server.compress, "gzip answers for clients that take it");
   options.flag("--log-requests", server.log_requests, "a line for each request");
+  options.option("--otlp-endpoint", server.traces.endpoint,
+                 "send traces to this collector of OpenTelemetry: http://HOST:4318");
+  options.option("--otlp-service-name", server.traces.service, "the service that traces name");
+  options.option("--otlp-headers", server.traces.headers,
+                 "NAME=VALUE,...: sent to the collector, as a key");
+  options.option("--trace-share", server.traces.share,
+                 "of requests whose client has no trace, 0 to 1");
 }
 
 void check(const serve::ServerOptions& server) {
@@ -241,6 +248,9 @@ void check(const serve::ServerOptions& server) {
   }
   if (server.cache_bytes < 0) {
     fail(ErrorCode::kInvalidArgument, "--cache ", server.cache_bytes, ": must be at least 0");
+  }
+  if (!(server.traces.share >= 0 && server.traces.share <= 1)) {
+    fail(ErrorCode::kInvalidArgument, "--trace-share ", server.traces.share, ": must lie in 0..1");
   }
   if (!server.uds.empty() && !server.http_sockets.empty()) {
     fail(ErrorCode::kInvalidArgument, "--uds ", server.uds,

@@ -129,7 +129,7 @@ HttpAnswer Client::head(const std::string& url, const Subject& subject) {
     HttpAnswer answer;
     do {
       HttpRequest ask = request(at);
-      ask.head = true;
+      ask.method = HttpMethod::kHead;
       answer = transport_.send(ask, [](const HttpAnswer&, std::string_view) { return true; });
     } while (retry.again(answer, false));
     // The commit and the linked file's size and hash may stand on any hop.

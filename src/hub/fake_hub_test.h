@@ -60,7 +60,7 @@ class FakeHub final : public Transport {
       text.clear();
     }
     for (const auto& [name, value] : planned.headers) answer.headers[name] = value;
-    if (request.head) return answer;
+    if (request.method == HttpMethod::kHead) return answer;
     const bool cut = planned.cut_after && *planned.cut_after < text.size();
     if (cut) text.resize(*planned.cut_after);
     for (size_t at = 0; at < text.size(); at += kPiece) {

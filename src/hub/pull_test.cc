@@ -206,7 +206,7 @@ TEST_F(PullTest, AWrongHashIsKeptNowhere) {
 TEST_F(PullTest, ASizeThatIsNotWhatWasSaidIsAnError) {
   hub_.fault = [](const HttpRequest& request, int) {
     FakeHub::Fault fault;
-    if (request.head && request.url.ends_with("safetensors"))
+    if (request.method == HttpMethod::kHead && request.url.ends_with("safetensors"))
       fault.headers["x-linked-size"] = "999";
     return fault;
   };
@@ -313,7 +313,7 @@ TEST_F(PullTest, AnEtagThatIsNoNameIsRefused) {
 TEST_F(PullTest, AnAnswerOfAnotherCommitIsRefused) {
   hub_.fault = [](const HttpRequest& request, int) {
     FakeHub::Fault fault;
-    if (request.head) fault.headers["x-repo-commit"] = std::string(40, 'f');
+    if (request.method == HttpMethod::kHead) fault.headers["x-repo-commit"] = std::string(40, 'f');
     return fault;
   };
   expect_refusal(ErrorCode::kCorruptData, "another commit");

@@ -15,10 +15,13 @@
 
 namespace tamis::hub {
 
+enum class HttpMethod : uint8_t { kGet, kHead, kPost };
+
 struct HttpRequest {
-  bool head = false;  ///< else GET
+  HttpMethod method = HttpMethod::kGet;
   std::string url;
   std::vector<std::string> headers;  ///< "Name: value"
+  std::string body = {};             ///< of kPost
 };
 
 struct HttpAnswer {

@@ -102,8 +102,13 @@ class CurlTransport final : public Transport {
     for (const std::string& header : request.headers) {
       headers = curl_slist_append(headers, header.c_str());
     }
-    set(CURLOPT_NOBODY, request.head ? 1L : 0L);
-    if (!request.head) set(CURLOPT_HTTPGET, 1L);
+    set(CURLOPT_NOBODY, request.method == HttpMethod::kHead ? 1L : 0L);
+    if (request.method == HttpMethod::kGet) set(CURLOPT_HTTPGET, 1L);
+    if (request.method == HttpMethod::kPost) {
+      set(CURLOPT_POST, 1L);
+      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+      set(CURLOPT_POSTFIELDS, request.body.data());
+    }
     set(CURLOPT_URL, request.url.c_str());
     set(CURLOPT_HTTPHEADER, headers);
     set(CURLOPT_HEADERDATA, &exchange);

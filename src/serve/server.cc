@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t kMillisecond = 1'000'000;
 // Bodies that are read where they arrive: about 10 us, what two thread switches cost under load.
 constexpr size_t kInlineBodyBytes = 4096;
+// Without a byte from a collector of traces.
+constexpr int64_t kTraceTimeoutS = 5;
 // When to come back with a body that there was no room for.
 constexpr int64_t kRetryMs = 1000;
 
@@ -134,7 +136,13 @@ Server::Server(ServerOptions options) : options_(std::move(options)), keys_(opti
   core.ready_needs_all = options_.ready_needs_all;
   core.cache_bytes = options_.cache_bytes;
   core_ = std::make_unique<Core>(*models_, *workers_, core);
-  core_->set_observer([this](const RequestReport& report) { metrics_.observe(report); });
+  if (!options_.traces.endpoint.empty()) {
+    traces_ = std::make_unique<TraceExporter>(options_.traces, hub::make_transport(kTraceTimeoutS));
+  }
+  core_->set_observer([this](const RequestReport& report) {
+    metrics_.observe(report);
+    if (traces_) traces_->observe(report);
+  });
   for (const ModelArgument& model : options_.models) models_->declare(model.name, model.source);
   if (!options_.model_repository.empty()) models_->declare_folder();
   HttpServerOptions http = http_options(options_);
@@ -142,7 +150,7 @@ Server::Server(ServerOptions options) : options_(std::move(options)), keys_(opti
   http_ = std::make_unique<HttpServer>(
       std::move(http), [this](const HttpExchangePtr& exchange) { handle(exchange); });
   if (options_.grpc_port >= 0) grpc_ = std::make_unique<GrpcServer>(*core_, options_, keys_);
-  host_.emplace(CallHost{*core_, options_, metrics_, keys_, [this] { return http_->counts(); }});
+  host_.emplace(CallHost{*core_, options_, metrics_, [this] { return counts(); }});
   http_->start();
 }
 
@@ -159,6 +167,12 @@ Server::~Server() {
   http_.reset();
   core_.reset();
   models_.reset();
+}
+
+ServerCounts Server::counts() const {
+  ServerCounts counts{http_->counts(), keys_.counts(), std::nullopt};
+  if (traces_) counts.traces_dropped = traces_->dropped();
+  return counts;
 }
 
 void Server::load() {

@@ -19,6 +19,7 @@
 #include "serve/protocol/api_key.h"
 #include "serve/protocol/call.h"
 #include "serve/router.h"
+#include "serve/trace/trace_exporter.h"
 
 namespace tamis::serve {
 
@@ -46,6 +47,7 @@ class Server {
   [[nodiscard]] HttpServer& http() { return *http_; }
 
  private:
+  [[nodiscard]] ServerCounts counts() const;
   void handle(const HttpExchangePtr& exchange) noexcept;
   void route(const HttpExchangePtr& exchange);
   void dispatch(const CallPtr& call, Endpoint endpoint, HttpRequest& request);
@@ -55,6 +57,7 @@ class Server {
   Metrics metrics_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<ModelRepository> models_;
+  std::unique_ptr<TraceExporter> traces_;  ///< null: none are sent
   std::unique_ptr<Core> core_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<GrpcServer> grpc_;

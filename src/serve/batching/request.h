@@ -69,7 +69,8 @@ struct Request {
   int64_t timeout_us = 0;  ///< from submit() to the reply; 0: the server's default
   uint64_t client = 0;     ///< whom to be fair to: a connection or a key
   CancelFlag cancelled;
-  std::string id;  ///< for the logs
+  std::string id;           ///< for the logs
+  std::string traceparent;  ///< as the client sent it; empty: it did not
   /// Where small replies are decoded and handed over; null: on the server's worker threads, or on
   /// the batcher's when it has nothing else to do.
   Executor* reply_on = nullptr;

@@ -23,6 +23,14 @@ struct ApiKey {
   bool admin = false;              ///< may load and unload models
 };
 
+/// Where what requests took is sent to, and of which of them.
+struct TraceOptions {
+  std::string endpoint;  ///< OTLP over HTTP, without /v1/traces; empty: nowhere
+  std::string service = "tamis";
+  std::string headers;  ///< "name=value,name=value"
+  double share = 1;     ///< of requests whose caller has no trace, in [0, 1]
+};
+
 /// Who may load and unload models without an API key.
 enum class ModelControl : uint8_t {
   kNone,      ///< nobody
@@ -73,6 +81,7 @@ struct ServerOptions {
   bool ready_needs_all = true;
   bool auto_truncate = true;
   bool log_requests = false;
+  TraceOptions traces;
   bool compress = false;  ///< answers, for clients that take gzip; KServe's always
 };
 

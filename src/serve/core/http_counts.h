@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace tamis::serve {
 
@@ -19,6 +21,12 @@ struct KeyCount {
   std::string name;
   uint64_t allowed = 0;
   uint64_t limited = 0;  ///< refused, as it had asked too often
+};
+
+struct ServerCounts {
+  HttpServerCounts http;
+  std::vector<KeyCount> keys;
+  std::optional<uint64_t> traces_dropped;  ///< nothing: none are sent
 };
 
 }  // namespace tamis::serve

@@ -181,8 +181,7 @@ void Metrics::observe(const BatchReport& report, const BatchBudget& budget) {
                              static_cast<double>(report.run_ns));
 }
 
-std::string Metrics::print(Core& core, const HttpServerCounts& http,
-                           std::span<const KeyCount> keys) const {
+std::string Metrics::print(Core& core, const ServerCounts& counts) const {
   std::string out;
   type_line("te_request_count", "counter", out);
   for (size_t i = 0; i < 2; ++i) {
@@ -215,15 +214,19 @@ std::string Metrics::print(Core& core, const HttpServerCounts& http,
   type_line("tamis_tokens_total", "counter", out);
   out += cat("tamis_tokens_total ", tokens_.load(), "\n");
   type_line("tamis_http_connections", "gauge", out);
-  out += cat("tamis_http_connections ", http.connections, "\n");
+  out += cat("tamis_http_connections ", counts.http.connections, "\n");
   type_line("tamis_http_connections_total", "counter", out);
-  out += cat("tamis_http_connections_total ", http.accepted, "\n");
+  out += cat("tamis_http_connections_total ", counts.http.accepted, "\n");
   type_line("tamis_http_timeouts_total", "counter", out);
-  out += cat("tamis_http_timeouts_total ", http.timed_out, "\n");
+  out += cat("tamis_http_timeouts_total ", counts.http.timed_out, "\n");
   type_line("tamis_protocol_thread_largest_work", "gauge", out);
   out += cat("tamis_protocol_thread_largest_work ", core.largest_protocol_work(), "\n");
   if (core.cache() != nullptr) print_cache(core.cache()->counts(), out);
-  print_keys(keys, out);
+  print_keys(counts.keys, out);
+  if (counts.traces_dropped) {
+    type_line("tamis_traces_dropped_total", "counter", out);
+    out += cat("tamis_traces_dropped_total ", *counts.traces_dropped, "\n");
+  }
   print_models(core, out);
   for (const ProcessMetric& metric : process_metrics()) {
     type_line(metric.name, metric.type, out);

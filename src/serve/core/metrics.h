@@ -39,8 +39,7 @@ class Metrics {
  public:
   void observe(const RequestReport& report);
   void observe(const BatchReport& report, const BatchBudget& budget);
-  [[nodiscard]] std::string print(Core& core, const HttpServerCounts& http,
-                                  std::span<const KeyCount> keys) const;
+  [[nodiscard]] std::string print(Core& core, const ServerCounts& counts) const;
   [[nodiscard]] uint64_t tokens() const { return tokens_.load(); }
 
  private:

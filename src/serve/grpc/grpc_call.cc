@@ -104,6 +104,7 @@ Request GrpcCaller::new_request() const {
   request.budget = std::make_shared<Budget>(core().limits());
   request.float_bytes = kRawFloatBytes;
   request.id = std::string(metadata("x-request-id"));
+  request.traceparent = std::string(metadata("traceparent"));
   const auto deadline = context_.deadline();
   if (deadline != std::chrono::system_clock::time_point::max()) {
     const auto left = std::chrono::duration_cast<std::chrono::microseconds>(

@@ -83,6 +83,7 @@ Request Call::new_request(const ModelLease& model) {
   made.client = request().connection;
   made.cancelled = cancelled();
   made.id = id;
+  made.traceparent = request().header("traceparent");
   made.budget = budget();
   made.reply_on = &reply_on();
   return made;

@@ -22,15 +22,13 @@
 namespace tamis::serve {
 
 class Metrics;
-class ApiKeys;
 
 /// What calls need of the server. All of it outlives them.
 struct CallHost {
   Core& core;
   const ServerOptions& options;
   Metrics& metrics;
-  const ApiKeys& keys;
-  std::function<HttpServerCounts()> http_counts;
+  std::function<ServerCounts()> counts;
 };
 
 /// One request. Made and first used on the connection's thread, then by whoever answers.

@@ -7,8 +7,7 @@ namespace tamis::serve {
 void endpoint_metrics(const CallPtr& call) {
   HttpResponse response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = call->host().metrics.print(call->core(), call->host().http_counts(),
-                                             call->host().keys.counts());
+  response.body = call->host().metrics.print(call->core(), call->host().counts());
   call->respond(std::move(response));
 }
 

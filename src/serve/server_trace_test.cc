@@ -1,0 +1,74 @@
+// Traces, from a request over HTTP to what a collector on a socket gets.
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+#include "serve/test_client.h"
+#include "serve/test_server.h"
+
+namespace tamis::serve {
+namespace {
+
+// A collector: keeps what is posted.
+class Collector {
+ public:
+  Collector()
+      : server_({}, [this](const HttpExchangePtr& exchange) {
+          const std::lock_guard lock(mutex_);
+          const HttpRequest& request = exchange->request();
+          got_.push_back(cat(request.method, " ", request.path, " ", request.header("x-team"), "\n",
+                             request.body));
+          HttpResponse response;
+          response.body = "{}";
+          exchange->respond(std::move(response));
+        }) {
+    server_.start();
+  }
+  [[nodiscard]] std::string url() const { return cat("http://127.0.0.1:", int{server_.port()}); }
+  [[nodiscard]] std::vector<std::string> got() {
+    const std::lock_guard lock(mutex_);
+    return got_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> got_;
+  HttpServer server_;
+};
+
+TEST(ServerTrace, ACollectorGetsTheClientsTrace) {
+  Collector collector;
+  ServerOptions options = identity_options();
+  options.traces = {collector.url(), "search", "x-team=blue", 0};
+  std::unique_ptr<Server> server;
+  try {
+    server = start(options);
+  } catch (const Error& error) {
+    ASSERT_EQ(error.code(), ErrorCode::kUnsupported) << error.what();
+    GTEST_SKIP() << "this build has no HTTP client (TAMIS_HUB)";
+  }
+  {
+    TestClient client(server->http_port());
+    const std::string_view parent =
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+        "X-Request-Id: r-7\r\n";
+    EXPECT_EQ(client.request("POST", "/embed", R"({"inputs":["a","b"]})", parent).status, 200);
+    EXPECT_EQ(client.request("POST", "/embed", R"({"inputs":"c"})").status, 200);
+    EXPECT_NE(client.request("GET", "/metrics").body.find("tamis_traces_dropped_total 0"),
+              std::string::npos);
+  }
+  // What waits is sent before the server is gone.
+  server.reset();
+  const std::vector<std::string> got = collector.got();
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_TRUE(got[0].starts_with("POST /v1/traces blue\n")) << got[0];
+  for (const char* const part :
+       {R"("traceId":"0af7651916cd43dd8448eb211c80319c")", R"("parentSpanId":"b7ad6b7169203331")",
+        R"("name":"infer id")", R"("name":"tokenize")", R"({"stringValue":"r-7"})",
+        R"({"key":"tamis.request.inputs","value":{"intValue":"2"}})"}) {
+    EXPECT_NE(got[0].find(part), std::string::npos) << part << " in " << got[0];
+  }
+}
+
+}  // namespace
+}  // namespace tamis::serve
