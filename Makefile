@@ -37,10 +37,11 @@ demo: model release  ## set up, fetch a real model, optimize it, find which sent
 test-web: release web  ## the page in a browser, /openapi.json under a fuzzer
 	build/web/bin/python tests/web/web_test.py build/release/tamis
 
-test-deploy: release  ## what deploy/ holds: nginx before two servers, the unit, the manifests
+test-deploy: release  ## what deploy/ holds, and HTTP's framing stream by stream against nginx and Apache
 	@tools/environment/setup.sh deploy
 	tools/environment/make_environment.sh deploy
 	TAMIS_PROGRAM=build/release/tamis build/deploy/bin/python tests/deploy/deploy_test.py
+	tools/run/http_differential.py build/release/tamis
 
 test-image:  ## the steps of deploy/Dockerfile in bare Debian trees, and its server asked (root, debootstrap)
 	tools/environment/dockerfile_test.sh

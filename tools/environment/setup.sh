@@ -57,6 +57,7 @@ LIST
       ;;
     deploy) cat <<'LIST'
 nginx-light         two servers behind it
+apache2-bin         HTTP framing is held against it and nginx
 systemd             its check of a unit
 LIST
       ;;
