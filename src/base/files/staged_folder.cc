@@ -238,15 +238,38 @@ void StagedFolder::commit() {
     fail(ErrorCode::kInvalidArgument, destination_.string(),
          ": was made by another process meanwhile; give another folder or --force to replace it");
   }
-  if (there) {
-    exchange();
-  } else {
-    place_new();
-  }
   const Descriptor parent(::open(parent_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent) sync(parent.get(), parent_);
+  if (!parent) fail_unavailable(parent_, "cannot be opened");
+  const fs::path stage = stage_;
+  const Placed placed = there ? exchange() : place_new();
+  try {
+    sync(parent.get(), parent_);
+  } catch (...) {
+    take_back(placed, stage);
+    throw;
+  }
   // Behind the line above: the old folder goes when the new one is sure to stay.
   remove_stage();
+}
+
+// The new folder bears `stage` again, and goes with it.
+void StagedFolder::take_back(Placed placed, const fs::path& stage) {
+  const SignalPause pause;
+  switch (placed) {
+    case Placed::kNew:
+      (void)rename_to_free_name(destination_, stage);
+      break;
+    case Placed::kExchanged:
+      (void)rename_with(stage, destination_, RENAME_EXCHANGE);
+      return;
+    case Placed::kMoved:
+      (void)::rename(destination_.c_str(), stage.c_str());
+      (void)rename_to_free_name(stage_, destination_);
+      unregister_stage(stage_);
+      break;
+  }
+  stage_ = stage;
+  register_stage(stage_);
 }
 
 void StagedFolder::remove_stage() {
@@ -257,20 +280,22 @@ void StagedFolder::remove_stage() {
   stage_.clear();
 }
 
-void StagedFolder::place_new() {
+StagedFolder::Placed StagedFolder::place_new() {
   if (rename_to_free_name(stage_, destination_) != 0) {
     fail_unavailable(destination_, "cannot be put in place");
   }
   unregister_stage(stage_);
   stage_.clear();
+  return Placed::kNew;
 }
 
-void StagedFolder::exchange() {
+StagedFolder::Placed StagedFolder::exchange() {
   if (rename_with(stage_, destination_, RENAME_EXCHANGE) == 0) {
-    return;  // the stage's name now bears the old folder
+    return Placed::kExchanged;  // the stage's name now bears the old folder
   }
   if (!is_not_supported()) fail_unavailable(destination_, "cannot be replaced");
   move_twice();
+  return Placed::kMoved;
 }
 
 void StagedFolder::move_twice() {

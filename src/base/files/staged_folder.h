@@ -10,6 +10,7 @@
 // folder back (settled_folder()).
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string_view>
 
@@ -37,10 +38,14 @@ class StagedFolder {
   void commit();
 
  private:
+  /// How the new folder came to its destination.
+  enum class Placed : uint8_t { kNew, kExchanged, kMoved };
+
   void make_stage();
-  void exchange();
+  Placed exchange();
   void move_twice();
-  void place_new();
+  Placed place_new();
+  void take_back(Placed placed, const std::filesystem::path& stage);
   void remove_stage();
 
   std::filesystem::path destination_;
