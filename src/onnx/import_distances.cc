@@ -3,36 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "onnx/evaluate/equation.h"
 #include "onnx/rules/position_rule.h"
 
 namespace tamis::onnx {
 
 namespace {
-
-// "bhld,lrd->bhlr": a letter for each axis.
-struct Equation {
-  std::string inputs[2];
-  std::string output;
-};
-
-bool has_each_once(std::string_view letters) {
-  return std::ranges::all_of(letters, [letters](char letter) {
-    return letter >= 'A' && letters.find(letter) == letters.rfind(letter);
-  });
-}
-
-// Nothing: not two inputs and an output of axes that are each another.
-std::optional<Equation> equation_of(std::string_view text) {
-  const size_t comma = text.find(',');
-  const size_t arrow = text.find("->");
-  if (comma == text.npos || arrow == text.npos || arrow < comma) return std::nullopt;
-  const Equation equation = {
-      {std::string(text.substr(0, comma)), std::string(text.substr(comma + 1, arrow - comma - 1))},
-      std::string(text.substr(arrow + 2))};
-  const bool plain = has_each_once(equation.inputs[0]) && has_each_once(equation.inputs[1]) &&
-                     has_each_once(equation.output);
-  return plain ? std::optional(equation) : std::nullopt;
-}
 
 // Queries or keys and the rows that they meet, with their axes' letters.
 struct Product {

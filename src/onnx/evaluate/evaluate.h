@@ -58,6 +58,9 @@ using Evaluation = std::vector<Array> (*)(const Operation& op, const Inputs& inp
                                                            const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_nonzero(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_product(const Operation& op, const Inputs& inputs);
+[[nodiscard]] std::vector<Array> evaluate_einsum(const Operation& op, const Inputs& inputs);
+[[nodiscard]] std::vector<Array> evaluate_softmax(const Operation& op, const Inputs& inputs);
+[[nodiscard]] std::vector<Array> evaluate_pad(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_layer_norm(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_reduce(const Operation& op, const Inputs& inputs);
 [[nodiscard]] std::vector<Array> evaluate_argmax(const Operation& op, const Inputs& inputs);

@@ -8,7 +8,7 @@ namespace tamis::onnx {
 namespace {
 
 // Sums of products; those of two large constants are the importer's (Importer::product()).
-constexpr int64_t kMostProducts = int64_t{1} << 28;
+constexpr int64_t kMostProducts = int64_t{1} << 30;
 
 // [.., rows, columns] of one operand, its batch axes spread to `batch`.
 Array spread_batch(const Array& array, const Dims& batch) {
@@ -41,12 +41,13 @@ std::vector<Array> evaluate_product(const Operation& op, const Inputs& inputs) {
   const int64_t count = count_of(dims);
   if (count > 0 && k > kMostProducts / count) op.refuse("a product of ", count, " sums of ", k);
   std::vector<double> values(static_cast<size_t>(count), 0.0);
+  const double* from = left.data->data();
   for (int64_t i = 0; i < batch * m; ++i) {
+    double* sums = values.data() + i * n;
     for (int64_t c = 0; c < k; ++c) {
-      const double x = left[i * k + c];
-      for (int64_t j = 0; j < n; ++j) {
-        values[static_cast<size_t>(i * n + j)] += x * right[(i / m * k + c) * n + j];
-      }
+      const double x = *from++;
+      const double* row = right.data->data() + (i / m * k + c) * n;
+      for (int64_t j = 0; j < n; ++j) sums[j] += x * row[j];
     }
   }
   return {make_array(std::move(dims), a.type, std::move(values))};

@@ -268,5 +268,56 @@ TEST(Evaluate, NamesTheNodeThatItDoesNotTake) {
                [] { (void)result("Add", {longs({}, {1})}); });
 }
 
+TEST(Evaluate, MultipliesByLetters) {
+  const Array a = floats({1, 2, 2}, {1, 2, 3, 4});
+  const Array b = floats({1, 2, 2}, {5, 6, 7, 8});
+  expect_array(result("Einsum", {a, b}, {text("equation", "bxd,byd->bxy")}), {1, 2, 2},
+               {17, 23, 39, 53});
+  expect_array(result("Einsum", {a, b}, {text("equation", "bxd, byd -> byx")}), {1, 2, 2},
+               {17, 39, 23, 53});
+  expect_array(result("Einsum", {a, b}, {text("equation", "blh,bsh->blhs")}), {1, 2, 2, 2},
+               {5, 7, 12, 16, 15, 21, 24, 32});
+  for (const char* equation : {"bxd,byd->bx", "bxx,byd->by", "bxd->bx", "bxd,bye->bxy"}) {
+    expect_error(ErrorCode::kUnsupported, "no product of matrices", [&] {
+      (void)result("Einsum", {a, b}, {text("equation", equation)});
+    });
+  }
+  expect_error(ErrorCode::kCorruptData, "axis \"d\" of two sizes", [&] {
+    (void)result("Einsum", {a, floats({1, 1, 3}, {1, 2, 3})}, {text("equation", "bxd,byd->bxy")});
+  });
+  expect_error(ErrorCode::kCorruptData, "of other ranks", [&] {
+    (void)result("Einsum", {a, floats({3}, {1, 2, 3})}, {text("equation", "bxd,byd->bxy")});
+  });
+}
+
+TEST(Evaluate, TakesTheSoftmaxOfTheLastAxis) {
+  const Array y = result("Softmax", {floats({2, 2}, {0, std::log(3.0), -INFINITY, 5})});
+  EXPECT_EQ(y.dims, (Dims{2, 2}));
+  EXPECT_NEAR(y[0], 0.25, 1e-15);
+  EXPECT_NEAR(y[1], 0.75, 1e-15);
+  EXPECT_EQ(y[2], 0);
+  EXPECT_EQ(y[3], 1);
+  expect_error(ErrorCode::kUnsupported, "not over the last axis", [] {
+    (void)result("Softmax", {floats({1, 2}, {0, 1})}, {integer("axis", 0)});
+  });
+}
+
+TEST(Evaluate, Pads) {
+  const Array x = floats({1, 2}, {1, 2});
+  expect_array(result("Pad", {x, longs({4}, {1, 0, 0, 2}), floats({}, {-1})}), {2, 4},
+               {-1, -1, -1, -1, 1, 2, -1, -1});
+  expect_array(result("Pad", {x, longs({2}, {1, 0}), floats({}, {0}), longs({1}, {-1})}), {1, 3},
+               {0, 1, 2});
+  expect_error(ErrorCode::kUnsupported, "pads that take away", [&] {
+    (void)result("Pad", {x, longs({4}, {0, -1, 0, 0})});
+  });
+  expect_error(ErrorCode::kUnsupported, "3 pads of 2 axes", [&] {
+    (void)result("Pad", {x, longs({3}, {0, 1, 0})});
+  });
+  expect_error(ErrorCode::kUnsupported, "a mode other than constant", [&] {
+    (void)result("Pad", {x, longs({4}, {0, 1, 0, 0})}, {text("mode", "reflect")});
+  });
+}
+
 }  // namespace
 }  // namespace tamis::onnx
