@@ -6,7 +6,6 @@
 
 namespace tamis::onnx {
 
-using graph::kNoValue;
 using graph::Operand;
 using graph::OpKind;
 using graph::ValueId;
@@ -258,6 +257,13 @@ ValueId Importer::emit_rows(const Step& step, Hidden& hidden) {
   return hidden.value;
 }
 
+ValueId Importer::emit_each_row(const Step& step, Hidden& hidden) {
+  end_steps(step, hidden);
+  if (!hidden.layout.has_whole_rows(hidden.columns)) return emit_rows(step, hidden);
+  end_function(step, hidden);
+  return hidden.value;
+}
+
 void Importer::end_function(const Step& step, Hidden& hidden) {
   ValueId value = emit_columns(step, hidden);
   if (hidden.function) {
@@ -279,7 +285,7 @@ void Importer::end_function(const Step& step, Hidden& hidden) {
 }
 
 ImportValue Importer::linear(const Step& step, Hidden& x, const Known& weight_known, bool turn) {
-  const ValueId from = emit_rows(step, x);
+  const ValueId from = emit_each_row(step, x);
   const ValueId matrix = weight(step, weight_known, turn);
   const ValueId product = emit(step, OpKind::kMatMul, {from, matrix}, graph::MatMulAttributes{});
   const int64_t n = graph_.value(product).shape[1].size;
@@ -287,7 +293,7 @@ ImportValue Importer::linear(const Step& step, Hidden& x, const Known& weight_kn
 }
 
 ImportValue Importer::add_bias(const Step& step, Hidden& x, const Known& bias) {
-  const ValueId from = emit_rows(step, x);
+  const ValueId from = emit_each_row(step, x);
   if (bias.dims().size() > x.layout.rank()) step.op.refuse("a bias of more axes than its rows");
   const ValueId added = vector(step, bias, x.columns);
   return rows(emit(step, OpKind::kAdd, {from, added}), x.layout);

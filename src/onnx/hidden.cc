@@ -80,6 +80,7 @@ bool has_own_layout(Form form) {
     case Form::kOfToken:
       return true;
     case Form::kHalf:
+    case Form::kSampled:
     case Form::kMean:
     case Form::kMeanSquare:
     case Form::kRootMeanSquare:

@@ -53,6 +53,7 @@ enum class Form : uint8_t {
   kLength,      ///< L2 norm of each row
   kUnitLength,  ///< the rows `value`, each divided by its length
   kOfToken,     ///< those of the rows `value` whose id is `token`, as if they were all
+  kSampled,     ///< `samples` in place of what steps made that no other form tells
   // Quantization at run time
   kScale,           ///< of `quantized`, times `known`
   kZeroPoint,       ///< of `quantized`
@@ -68,6 +69,7 @@ enum class Padding : uint8_t {
 };
 
 struct ImportValue;
+struct Samples;
 struct Step;
 
 using Function = std::function<double(double)>;
@@ -116,6 +118,7 @@ struct Hidden {
   std::shared_ptr<const Known> ids;              ///< kIntegerRows
   std::shared_ptr<const Known> zero;             ///< kIntegerProduct: the weight's zero point
   std::shared_ptr<const ImportValue> quantized;  ///< kScale, kZeroPoint, kIntegerProduct
+  std::shared_ptr<const Samples> samples;        ///< kSampled
   /// kIntegerRows: what waits for their floats; kIntegerProduct: what multiplies them
   std::vector<std::shared_ptr<const Step>> moves;
 };

@@ -16,11 +16,6 @@ struct Step;
 /// Of what the step makes of known inputs.
 [[nodiscard]] IdsUse ids_use_of(const Step& step, std::span<const Probe> probes);
 
-/// Whether the probes show all that ids do to the value.
-[[nodiscard]] inline bool is_shown(IdsUse use) {
-  return use == IdsUse::kNone || use == IdsUse::kCompared;
-}
-
 /// Of two together.
 [[nodiscard]] inline IdsUse joined(IdsUse a, IdsUse b) { return std::max(a, b); }
 

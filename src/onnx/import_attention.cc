@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "onnx/importer.h"
+#include "onnx/rules/global_rule.h"
 
 namespace tamis::onnx {
 
@@ -129,6 +130,8 @@ graph::AttentionAttributes attributes_of(const Importer& importer, const Hidden&
   const MaskRule mask = scores.mask.value_or(MaskRule{});
   attributes.left = mask.left;
   attributes.right = mask.right;
+  attributes.global = mask.global.rule;
+  attributes.separator = mask.global.separator;
   attributes.scale = scale_value(scores.factor, scores.head_size, importer.tolerance());
   if (scores.bias != graph::kNoValue) {
     attributes.bias = scores.bias_rule;
@@ -273,11 +276,12 @@ double factor_of(const Step& step, const Hidden& x) {
   return *factor;
 }
 
-MaskRule checked_mask(const Importer& importer, const Step& step, std::span<const Array> added) {
+MaskRule checked_mask(const Importer& importer, const Step& step, std::span<const Array> added,
+                      IdsUse use) {
   std::string why;
-  const auto rule = mask_rule(added, importer.probes(), why);
-  if (!rule) step.op.refuse("what is added to attention's scores is no mask: ", why);
-  return *rule;
+  if (const auto rule = mask_rule(added, importer.probes(), why)) return *rule;
+  if (const auto rule = global_mask_rule(added, importer.probes(), use)) return *rule;
+  step.op.refuse("what is added to attention's scores is no mask: ", why);
 }
 
 void check_pairs(const Step& step, const Hidden& scores) {
@@ -318,7 +322,8 @@ ImportValue make_probabilities(Importer& importer, const Step& step, const Hidde
     step.op.refuse("attention without a mask, though attention_mask is an input");
   }
   check_head_size(importer, step, scores);
-  if (scores.causal_bias && scores.mask.value_or(MaskRule{}).right != 0) {
+  const MaskRule mask = scores.mask.value_or(MaskRule{});
+  if (scores.causal_bias && mask.right != 0) {
     step.op.refuse("a bias for keys before their query alone, of which a mask hides no others");
   }
   if (!std::isfinite(scores.factor) || scores.factor == 0) {
@@ -331,6 +336,8 @@ ImportValue make_probabilities(Importer& importer, const Step& step, const Hidde
   const bool same = keys.table != nullptr && queries.table != nullptr &&
                     keys.factor == queries.factor && *keys.table == *queries.table;
   inputs.push_back(same ? inputs.back() : position_table(importer, step, scores, 1));
+  const bool reads_ids = mask.global.rule != graph::GlobalRule::kNone;
+  inputs.push_back(reads_ids ? importer.input_ids() : graph::kNoValue);
   ValueId value = importer.emit(step, OpKind::kAttentionScores, std::move(inputs),
                                 attributes_of(importer, scores));
   if (!has_terms(scores)) {
@@ -394,7 +401,7 @@ std::vector<ImportValue> import_attention(Importer& importer, const Step& step) 
     const Known& mask = step.known(3);
     const bool boolean = mask.type() == ElementType::kBool;
     scores.hidden->mask =
-        checked_mask(importer, step, boolean ? boolean_as_added(mask) : mask.all());
+        checked_mask(importer, step, boolean ? boolean_as_added(mask) : mask.all(), mask.ids_use());
   }
   if (step.op.integer("is_causal", 0) != 0) {
     // Of keys up to a token's own none is padding, which comes last.

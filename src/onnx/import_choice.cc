@@ -1,9 +1,13 @@
 // Where: masks of scores and of rows, and embeddings that ids drop.
 #include <cmath>
 
+#include "onnx/ids_use.h"
 #include "onnx/importer.h"
+#include "onnx/rules/global_rule.h"
 
 namespace tamis::onnx {
+
+using graph::ValueId;
 
 namespace {
 
@@ -31,6 +35,24 @@ ImportValue chosen_rows(Importer& importer, const Step& step, Hidden& taken, dou
   ImportValue dropped = weighted_rows(importer, step, taken, yes ? condition : negated(condition));
   if (dropped.absent()) step.op.refuse("hidden states replaced where no padding is");
   return dropped;
+}
+
+// Rows of one kind for tokens that all others see, and of another for those others.
+ImportValue merged_rows(Importer& importer, const Step& step) {
+  Hidden& yes = step.hidden(1);
+  Hidden& no = step.hidden(2);
+  const Known& condition = step.known(0);
+  const auto rule = global_tokens_rule(condition.all(), importer.probes(), condition.ids_use());
+  const bool columns = condition.dims().empty() || condition.dims().back() != 1;
+  if (!rule || columns || !(yes.layout == no.layout)) {
+    step.op.refuse("a choice among hidden states that is not by tokens which all others see");
+  }
+  const ValueId global = importer.emit_rows(step, yes);
+  const ValueId local = importer.emit_rows(step, no);
+  const ValueId merged =
+      importer.emit(step, graph::OpKind::kMergeGlobal, {local, global, importer.input_ids()},
+                    graph::MergeGlobalAttributes{rule->rule, rule->separator});
+  return importer.rows(merged, yes.layout);
 }
 
 }  // namespace
@@ -64,9 +86,10 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
     return value.known != nullptr && value.known->scalar() == 0.0;
   };
   if (condition.has(Form::kNotANumber) && is_zero(yes) && no.has(Form::kProbabilities)) return {no};
-  if (condition.known == nullptr || (yes.hidden == nullptr) == (no.hidden == nullptr)) {
+  if (condition.known == nullptr || (yes.hidden == nullptr && no.hidden == nullptr)) {
     step.op.refuse("a choice that is no mask");
   }
+  if (yes.hidden != nullptr && no.hidden != nullptr) return {merged_rows(importer, step)};
   const ImportValue& taken = yes.hidden != nullptr ? yes : no;
   const ImportValue& other = yes.hidden != nullptr ? no : yes;
   const std::optional<double> number = other.known->scalar();
@@ -74,6 +97,7 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
     return {chosen_rows(importer, step, *taken.hidden, *number)};
   }
   // What would be added for the same effect: 0 where the hidden value is taken.
+  const IdsUse use = joined(condition.known->ids_use(), other.known->ids_use());
   std::vector<Array> added;
   for (size_t p = 0; p < kProbes; ++p) {
     const Array zero = make_array({}, ElementType::kFloat, {0});
@@ -87,7 +111,7 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
     if (!is_zero(other)) step.op.refuse("probabilities replaced by something that is not 0");
     check_pairs(step, *taken.hidden);
     // After the softmax a narrower mask would leave rows that do not add up to 1.
-    if (!(checked_mask(importer, step, added) == taken.hidden->mask.value_or(MaskRule{}))) {
+    if (!(checked_mask(importer, step, added, use) == taken.hidden->mask.value_or(MaskRule{}))) {
       step.op.refuse("probabilities masked otherwise than their scores were");
     }
     return {taken};
@@ -96,7 +120,7 @@ std::vector<ImportValue> import_where(Importer& importer, const Step& step) {
   if (!maskable || taken.hidden->mask) step.op.refuse("a choice that is no mask");
   check_pairs(step, *taken.hidden);
   ImportValue result = {nullptr, std::make_shared<Hidden>(*taken.hidden)};
-  result.hidden->mask = checked_mask(importer, step, added);
+  result.hidden->mask = checked_mask(importer, step, added, use);
   return {result};
 }
 

@@ -76,11 +76,11 @@ ImportValue scaled(const ImportValue& a, const ImportValue& b, bool divide) {
 }
 
 ImportValue masked_scores(Importer& importer, const Step& step, const Hidden& scores,
-                          std::span<const Array> added) {
+                          const Known& added) {
   if (scores.mask) step.op.refuse("a second mask on the same scores");
   check_pairs(step, scores);
   ImportValue result = {nullptr, std::make_shared<Hidden>(scores)};
-  result.hidden->mask = checked_mask(importer, step, added);
+  result.hidden->mask = checked_mask(importer, step, added.all(), added.ids_use());
   return result;
 }
 
@@ -143,9 +143,9 @@ ImportValue add_known(Importer& importer, const Step& step, Hidden& x, const Kno
       if (ImportValue scores = scores_with_slopes(importer, x, known); !scores.absent()) {
         return scores;
       }
-      return masked_scores(importer, step, x, known.all());
+      return masked_scores(importer, step, x, known);
     case Form::kDistanceBias:
-      return masked_scores(importer, step, x, known.all());
+      return masked_scores(importer, step, x, known);
     case Form::kTable:
       return biased_table(importer, step, x, known);
     case Form::kMeanSquare:
@@ -162,7 +162,7 @@ ImportValue add_known(Importer& importer, const Step& step, Hidden& x, const Kno
       return make_norm(importer, step, rows, x.known.get(), &beta, x.epsilon);
     }
     case Form::kRows:
-      if (known.vector_size() && x.layout.is_rows(x.columns)) {
+      if (known.vector_size() && x.layout.has_whole_rows(x.columns)) {
         return importer.add_bias(step, x, known);
       }
       return add_along_columns(importer, step, x, known);

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/log.h"
+#include "onnx/compared_ids.h"
 #include "onnx/import_lengths.h"
 #include "onnx/importer.h"
 #include "onnx/tidy.h"
@@ -21,6 +23,11 @@ namespace {
 constexpr int64_t kScoutTokens = 8;
 // The square of it is what masks have: 2 MB each.
 constexpr int64_t kMostTokens = 512;
+
+// Short sequences of the probes have fewer tokens.
+constexpr int64_t kLeastWindow = 8;
+// Longformer's own are 512.
+constexpr int64_t kMostWindow = 1024;
 
 constexpr std::string_view kKnownOutputs =
     "logits, start_logits with end_logits, last_hidden_state, token_embeddings and "
@@ -187,24 +194,7 @@ int64_t hidden_columns(const graph::Graph& graph) {
   return columns;
 }
 
-}  // namespace
-
-ImportedModel import_onnx(const ModelProto& model, std::string_view source,
-                          const ImportOptions& options) {
-  ImportCache cache;
-  Importer scout(model, source, kScoutTokens, cache, options);
-  scout.run();
-  const int64_t positions = scout.max_positions();
-  const int64_t longest = positions == 0 ? kMostTokens : std::min(positions, kMostTokens);
-  Importer importer(model, source, longest, cache, options);
-  importer.run();
-  if (importer.long_from() > 0) {
-    Importer of_long(model, source, longest, cache, options);
-    of_long.read_as_long();
-    of_long.run();
-    merge_lengths(importer.graph(), of_long.graph(), importer.long_from(), source);
-  }
-  if (importer.limits_to_probes()) importer.limit_positions(longest);
+ImportedModel collected(const ModelProto& model, Importer& importer, const ImportOptions& options) {
   OutputCollector outputs(model, importer);
   ImportedModel result = outputs.collect();
   result.graph = tidy(importer.graph(), {options.prefix, outputs.vocabulary_logits()});
@@ -215,6 +205,67 @@ ImportedModel import_onnx(const ModelProto& model, std::string_view source,
   result.max_positions = importer.max_positions();
   result.activation_scales = importer.activation_scales();
   return result;
+}
+
+ImportedModel read_windows(const ModelProto& model, std::string_view source,
+                           const ImportOptions& options, const ProbePlan& plan) {
+  ImportCache cache;
+  Importer importer(model, source, plan, cache, options);
+  importer.run();
+  if (plan.one_window) importer.limit_positions(plan.window);
+  return collected(model, importer, options);
+}
+
+bool pads(const ModelProto& model) {
+  return std::ranges::any_of(model.graph.nodes,
+                             [](const NodeProto& node) { return node.op_type == "Pad"; });
+}
+
+// A file that pads its inputs to multiples of a window. What holds for one window alone, as its
+// sizes were fixed at export, holds for texts that are no longer.
+ImportedModel import_windows(const ModelProto& model, std::string_view source,
+                             const ImportOptions& options, ProbePlan plan) {
+  if (plan.window > kMostWindow) {
+    fail(ErrorCode::kUnsupported, source, ": inputs padded to multiples of ", plan.window,
+         "; at most ", kMostWindow, " is accepted");
+  }
+  if (plan.window < kLeastWindow) return read_windows(model, source, options, plan);
+  try {
+    return read_windows(model, source, options, plan);
+  } catch (const Error& error) {
+    log(LogLevel::kInfo,
+        cat(error.what(), "; texts of at most ", plan.window, " tokens are tried"));
+  }
+  plan.one_window = true;
+  return read_windows(model, source, options, plan);
+}
+
+}  // namespace
+
+ImportedModel import_onnx(const ModelProto& model, std::string_view source,
+                          const ImportOptions& options) {
+  ImportCache cache;
+  const ProbePlan short_texts = {.longest = kScoutTokens,
+                                 .thrice = pads(model) ? placed_id(model) : -1};
+  Importer scout(model, source, short_texts, cache, options);
+  scout.run();
+  if (scout.pads_to() > 1) {
+    return import_windows(model, source, options,
+                          {.window = scout.pads_to(), .thrice = short_texts.thrice});
+  }
+  const int64_t positions = scout.max_positions();
+  const int64_t longest = positions == 0 ? kMostTokens : std::min(positions, kMostTokens);
+  const ProbePlan plan = {.longest = longest, .late = compared_digits(model)};
+  Importer importer(model, source, plan, cache, options);
+  importer.run();
+  if (importer.long_from() > 0) {
+    Importer of_long(model, source, plan, cache, options);
+    of_long.read_as_long();
+    of_long.run();
+    merge_lengths(importer.graph(), of_long.graph(), importer.long_from(), source);
+  }
+  if (importer.limits_to_probes()) importer.limit_positions(longest);
+  return collected(model, importer, options);
 }
 
 }  // namespace tamis::onnx

@@ -15,7 +15,7 @@ bool are_rows_of_batch(const Hidden& x) {
 // Rows at `places`, one for each sequence in every probe.
 ImportValue picked(Importer& importer, const Step& step, const std::vector<Array>& places,
                    IdsUse use, Layout layout) {
-  const auto pool = is_shown(use) ? place_rule(places, importer.probes()) : std::nullopt;
+  const auto pool = importer.shows_ends(use) ? place_rule(places, importer.probes()) : std::nullopt;
   if (!pool) {
     step.op.refuse(
         "rows at places that name neither each sequence's first token nor its last, nor the last "
@@ -138,8 +138,9 @@ std::vector<ImportValue> import_gather_nd(Importer& importer, const Step& step) 
     step.op.refuse("elements that are no rows of [batch, sequence, hidden]");
   }
   const Layout& layout = x.hidden->layout;
-  const auto id =
-      is_shown(step.known(1).ids_use()) ? id_of_pairs(importer, step.known(1)) : std::nullopt;
+  const auto id = importer.shows_ends(step.known(1).ids_use())
+                      ? id_of_pairs(importer, step.known(1))
+                      : std::nullopt;
   if (id) {
     importer.emit_rows(step, *x.hidden);
     ImportValue rows = in_form(*x.hidden, Form::kOfToken);

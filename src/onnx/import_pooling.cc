@@ -82,7 +82,7 @@ std::shared_ptr<const Known> rescaled(const Importer& importer, const Step& step
 
 // The pooling that a sum of weighted rows is; nothing: another sum, or one that ids may change.
 std::optional<graph::PoolAttributes> pool_of(const Importer& importer, const Hidden& sum) {
-  if (!is_shown(sum.known->ids_use())) return std::nullopt;
+  if (!importer.shows_ends(sum.known->ids_use())) return std::nullopt;
   return pool_rule(sum.known->all(), importer.probes());
 }
 
@@ -170,7 +170,7 @@ ImportValue rescaled_sum(Importer& importer, const Step& step, const Hidden& sum
   if (const auto pool = pool_of(importer, *result.hidden)) {
     return pooled_rows(importer, step, sum, *pool);
   }
-  if (!is_shown(result.hidden->known->ids_use())) {
+  if (!importer.shows_ends(result.hidden->known->ids_use())) {
     step.op.refuse(
         "a sum over tokens that count by their ids; a comparison with one id is accepted");
   }

@@ -4,10 +4,12 @@
 
 #include "base/json.h"
 #include "formats/stored_tensor.h"
+#include "onnx/compared_ids.h"
 #include "onnx/file_graph.h"
 #include "onnx/ids_use.h"
 #include "onnx/import_lengths.h"
 #include "onnx/import_positions.h"
+#include "onnx/samples.h"
 
 namespace tamis::onnx {
 
@@ -87,39 +89,9 @@ int64_t opset_of(const ModelProto& model, std::string_view source) {
        kMostOpset);
 }
 
-// The number of a constant of one element: an initializer, or what a Constant makes.
-std::optional<int64_t> integer_of(const ModelProto& model, const std::string& name) {
-  const auto number = [](const TensorProto& tensor) -> std::optional<int64_t> {
-    const Known known(tensor);
-    if (is_float(known.type()) || count_of(known.dims()) != 1) return std::nullopt;
-    return static_cast<int64_t>(known.at(0)[0]);
-  };
-  for (const TensorProto& tensor : model.graph.initializers) {
-    if (tensor.name == name) return number(tensor);
-  }
-  for (const NodeProto& node : model.graph.nodes) {
-    if (node.op_type != "Constant" || node.outputs.empty() || node.outputs[0] != name) continue;
-    for (const AttributeProto& attribute : node.attributes) {
-      if (attribute.name == "value" && attribute.tensors.size() == 1) {
-        return number(attribute.tensors[0]);
-      }
-    }
-  }
-  return std::nullopt;
-}
-
-// An id that input_ids are compared with, which some probe should have: a masked token's.
-int64_t compared_id(const ModelProto& model) {
-  constexpr int64_t kNinth = 9;
-  for (const NodeProto& node : model.graph.nodes) {
-    if (node.op_type != "Equal" || node.inputs.size() != 2 || node.inputs[0] != "input_ids") {
-      continue;
-    }
-    const auto id = integer_of(model, node.inputs[1]);
-    if (id && *id > kNinth && *id < (int64_t{1} << 31)) return *id;
-  }
-  return kNinth;
-}
+// All numbers in place of hidden states: those of 24 layers in windows of 512 tokens, some 40
+// operators each on 60 sequences' heads, are 8 billion.
+constexpr int64_t kMostSampled = int64_t{1} << 34;
 
 // The axes of a Squeeze that names none: those of size 1 in every batch, as one sequence alone is
 // still an axis. Nothing: it names them, or is something else.
@@ -171,13 +143,14 @@ Hidden& Step::hidden(size_t i) const {
   op.refuse(input_label(i), " is a constant or made of ids and sizes; hidden states are expected");
 }
 
-Importer::Importer(const ModelProto& model, std::string_view source, int64_t longest,
+Importer::Importer(const ModelProto& model, std::string_view source, const ProbePlan& plan,
                    ImportCache& cache, const ImportOptions& options)
     : model_(model),
       source_(source),
+      plan_(plan),
       cache_(cache),
       opset_(opset_of(model, source)),
-      probes_(make_probes(longest, compared_id(model))),
+      probes_(make_probes(plan, compared_id(model))),
       input_ids_(graph_.add_input(graph::kInputIds, DType::kI32, token_vector())),
       options_(options) {}
 
@@ -197,7 +170,40 @@ void Importer::run() {
   add_initializers(model_.graph);
   add_inputs();
   count_readers(model_.graph);
-  for (const size_t i : run_order(model_.graph)) run_node(model_.graph.nodes[i], i);
+  for (const size_t i : run_order(model_.graph)) {
+    run_node(model_.graph.nodes[i], i);
+    if (pads_to_ > 1) return;
+  }
+}
+
+// Ids or a mask, one row for each sequence, longer than they are: to multiples of the greatest of
+// their lengths, which is not below the number that the file takes.
+bool Importer::finds_padding(const Step& step, const std::vector<ImportValue>& outputs) {
+  if (step.op.type() != "Pad" || plan_.window > 1) return false;
+  for (size_t p = 0; p < kProbes; ++p) {
+    const BatchSizes& sizes = probes_[p].sizes;
+    const Dims& dims = outputs[0].known->at(p).dims;
+    const bool rows = step.known(0).at(p).dims == Dims{sizes.sequences, sizes.tokens} &&
+                      dims.size() == 2 && dims[0] == sizes.sequences;
+    if (!rows || dims[1] < sizes.tokens) return false;
+    if (dims[1] > sizes.tokens) pads_to_ = std::max(pads_to_, dims[1]);
+  }
+  return pads_to_ > 1;
+}
+
+size_t Importer::same_probe(size_t p) const {
+  size_t first = 0;
+  while (probes_[first].input_ids.data != probes_[p].input_ids.data) ++first;
+  return first;
+}
+
+std::vector<Array> Importer::sampled(const Step& step, const Inputs& inputs) {
+  std::vector<Array> outputs = evaluate(step.op, inputs);
+  for (const Array& output : outputs) sampled_ += output.elements();
+  if (sampled_ > kMostSampled) {
+    step.op.refuse("over ", kMostSampled, " numbers in place of hidden states taken apart");
+  }
+  return outputs;
 }
 
 // Branches read the values around them.
@@ -336,6 +342,7 @@ std::vector<ImportValue> Importer::run_step(const Step& step) {
   const bool evaluated = !hidden && own && quantized == step.inputs.end() && !is_lookup(step) &&
                          step.op.type() != "DynamicQuantizeLinear";
   if (evaluated) return evaluate_known(step);
+  if (needs_samples(*this, step)) return import_samples(*this, step);
   const HandlerRow* row = find_handler(step.op.node());
   if (row == nullptr) step.op.refuse("this operator is not understood on hidden states");
   const bool moves = row->integers == WithIntegers::kMoves;
@@ -390,13 +397,21 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
   if (!constant) {
     if (const ImportValue table = table_of_batch(*this, step); !table.absent()) return {table};
   }
-  return evaluate_each(step, constant);
+  std::vector<ImportValue> outputs = evaluate_each(step, constant);
+  // Where nothing is padded, ids stay what they are.
+  const bool same_sizes =
+      type == "Pad" && !constant && !finds_padding(step, outputs) &&
+      std::ranges::equal(first->all(), outputs[0].known->all(), {}, &Array::dims, &Array::dims);
+  return same_sizes ? std::vector{step.inputs[0]} : outputs;
 }
 
 std::vector<ImportValue> Importer::evaluate_each(const Step& step, bool constant) {
   const std::optional<Array> own_axes = squeezed_axes(step);
   std::vector<ProbeArrays> results;
   for (size_t p = 0; p < (constant ? 1 : kProbes); ++p) {
+    const size_t same = same_probe(p);
+    for (ProbeArrays& result : results) result[p] = result[same];
+    if (same != p) continue;
     Inputs inputs;
     for (const ImportValue& input : step.inputs) {
       inputs.push_back(input.absent() ? nullptr : &input.known->at(p));
@@ -408,8 +423,10 @@ std::vector<ImportValue> Importer::evaluate_each(const Step& step, bool constant
       results[i][p] = outputs[i];
       evaluated_ += outputs[i].elements();
     }
-    if (evaluated_ > kMostEvaluated) {
-      step.op.refuse("over ", kMostEvaluated, " values computed from ids, sizes and constants");
+    // Places of chunks are computed in every layer anew.
+    const int64_t most = plan_.window > 1 ? kMostSampled : kMostEvaluated;
+    if (evaluated_ > most) {
+      step.op.refuse("over ", most, " values computed from ids, sizes and constants");
     }
   }
   std::vector<ImportValue> values;

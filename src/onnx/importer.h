@@ -65,13 +65,34 @@ struct ColumnPick {
 /// Not thread-safe. Borrows the model, the cache and the options.
 class Importer {
  public:
-  /// The long probe has `longest` tokens.
-  Importer(const ModelProto& model, std::string_view source, int64_t longest, ImportCache& cache,
-           const ImportOptions& options);
+  Importer(const ModelProto& model, std::string_view source, const ProbePlan& plan,
+           ImportCache& cache, const ImportOptions& options);
 
   /// What a file computes otherwise for long texts is read as for these; else as for short ones.
   void read_as_long() { as_long_ = true; }
+  /// To the end, or to where the file pads its inputs to multiples of a number that the plan lacks.
   void run();
+  /// That number; 1: it does not.
+  [[nodiscard]] int64_t pads_to() const { return pads_to_; }
+  /// The one that the probes are multiples of.
+  [[nodiscard]] int64_t window() const { return plan_.window; }
+  /// Whether the probes show all that ids at the ends of texts do to a value.
+  [[nodiscard]] bool shows_ends(IdsUse use) const {
+    return use == IdsUse::kNone || (use == IdsUse::kCompared && plan_.window == 1);
+  }
+  /// The first probe that is the same as probe p.
+  [[nodiscard]] size_t same_probe(size_t p) const;
+  /// f(p) of each, once where they are the same.
+  template <typename F>
+  [[nodiscard]] ProbeArrays in_each_probe(F f) const {
+    ProbeArrays arrays;
+    for (size_t p = 0; p < kProbes; ++p) {
+      arrays[p] = same_probe(p) == p ? f(p) : arrays[same_probe(p)];
+    }
+    return arrays;
+  }
+  /// What the step makes of numbers that stand for hidden states.
+  [[nodiscard]] std::vector<Array> sampled(const Step& step, const Inputs& inputs);
 
   [[nodiscard]] graph::Graph& graph() { return graph_; }
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
@@ -97,6 +118,8 @@ class Importer {
   [[nodiscard]] ImportValue rows(graph::ValueId value, Layout layout) const;
   /// Rows that a node may read: columns cut out, the function applied. Errors name the step.
   graph::ValueId emit_rows(const Step& step, Hidden& hidden);
+  /// The same for what reads each row by itself, in which tokens may come before sequences.
+  graph::ValueId emit_each_row(const Step& step, Hidden& hidden);
   /// Emits a norm, or rows over their length, that waits for more.
   void end_steps(const Step& step, Hidden& hidden);
   /// Emits a pending function of rows, whatever their axes.
@@ -162,8 +185,11 @@ class Importer {
   graph::ValueId cut(const Step& step, const Hidden& hidden, const ColumnPick& pick);
   graph::ValueId picked_columns(const Step& step, const Hidden& hidden, const ColumnPick& pick);
 
+  bool finds_padding(const Step& step, const std::vector<ImportValue>& outputs);
+
   const ModelProto& model_;
   std::string_view source_;
+  ProbePlan plan_;
   ImportCache& cache_;
   int64_t opset_ = 0;
   std::array<Probe, kProbes> probes_;
@@ -183,6 +209,8 @@ class Importer {
   int64_t max_positions_ = 0;
   int64_t activation_scales_ = 0;
   int64_t evaluated_ = 0;
+  int64_t sampled_ = 0;
+  int64_t pads_to_ = 1;
   bool has_mask_input_ = false;
   bool has_halves_ = false;
 };
@@ -204,9 +232,10 @@ using Handler = std::vector<ImportValue> (*)(Importer& importer, const Step& ste
 /// What becomes of two numbers.
 using Pair = double (*)(double, double);
 
-/// The rule of a constant or computed mask, checked; errors name the step.
+/// The rule of a constant or computed mask, which depends so on the ids, checked; errors name the
+/// step.
 [[nodiscard]] MaskRule checked_mask(const Importer& importer, const Step& step,
-                                    std::span<const Array> added);
+                                    std::span<const Array> added, IdsUse use);
 /// Throws Error{kUnsupported} unless the step's inputs `scale` and `zero` are those that `x` was
 /// quantized by.
 void check_quantized_by(const Step& step, const ImportValue& x, size_t scale, size_t zero);

@@ -1,6 +1,7 @@
 #include "onnx/layout.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 
@@ -123,6 +124,12 @@ bool Layout::is_rows(int64_t columns) const {
   AtomGroup whole;
   append(whole, {Axis::kColumn, columns, 1});
   return in_order && axes_.back() == whole;
+}
+
+bool Layout::has_whole_rows(int64_t columns) const {
+  const std::array<int64_t, 3> turned = {1, 0, 2};
+  const bool tokens_first = axes_.size() == 3 && axes_[0] == AtomGroup{{Axis::kToken}};
+  return (tokens_first ? transposed(turned) : *this).is_rows(columns);
 }
 
 bool Layout::is_fixed(size_t axis) const {

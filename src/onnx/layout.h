@@ -63,6 +63,8 @@ class Layout {
 
   /// If the last axis is all `columns` in order and the others hold none: rows one by one.
   [[nodiscard]] bool is_rows(int64_t columns) const;
+  /// If the last axis is all `columns` in order, whatever the order of the others.
+  [[nodiscard]] bool has_whole_rows(int64_t columns) const;
   /// Whether the axis has one size in every batch.
   [[nodiscard]] bool is_fixed(size_t axis) const;
   /// Whether an axis counts this.

@@ -46,7 +46,22 @@ using ProbeArrays = std::array<Array, kProbes>;
 /// Every id of theirs.
 [[nodiscard]] std::set<double> ids_of(std::span<const Probe> probes);
 
-/// The long sequence has `longest` tokens. `ninth`: an id in the place of 9.
-[[nodiscard]] std::array<Probe, kProbes> make_probes(int64_t longest, int64_t ninth = 9);
+/// What the probes of one reading of a file are like.
+struct ProbePlan {
+  int64_t longest = 0;      ///< tokens of the long sequence
+  int64_t window = 1;       ///< sizes are multiples of it; of more than 1, `longest` is not read
+  bool one_window = false;  ///< no sequence is longer
+  int64_t thrice = -1;      ///< an id that each sequence then has three times
+  /// Of two and more ids from 0 to 9: a second long sequence has them in its last tokens alone, so
+  /// that what they part shows from either side.
+  std::vector<int64_t> late = {};
+};
+
+/// `ninth`: an id in the place of 9. Of windows there are two batches and, but for one window
+/// alone, one long sequence; the others are copies, so that ids at ends of texts do not show.
+[[nodiscard]] std::array<Probe, kProbes> make_probes(const ProbePlan& plan, int64_t ninth = 9);
+[[nodiscard]] inline std::array<Probe, kProbes> make_probes(int64_t longest, int64_t ninth = 9) {
+  return make_probes(ProbePlan{longest}, ninth);
+}
 
 }  // namespace tamis::onnx

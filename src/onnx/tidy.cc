@@ -126,6 +126,7 @@ class Modules {
     switch (node.op) {
       case OpKind::kAttentionScores:
         modules_[i] = is_rotary(producer) ? before : parent_of(before);
+        if (is_seen_by_all(i)) modules_[i] += ".global";
         return;
       case OpKind::kRotary:
         if (modules_[i].empty()) modules_[i] = parent_of(before);
@@ -146,6 +147,19 @@ class Modules {
       default:
         return;
     }
+  }
+
+  // The attention of tokens that all others see, beside that of those others.
+  [[nodiscard]] bool is_seen_by_all(size_t i) const {
+    const Node* node = &graph_.nodes()[i];
+    for (int steps = 0; steps < 4; ++steps) {
+      int index = 0;
+      const graph::ValueId made = node->output;
+      node = only_reader(*node, index);
+      if (node == nullptr) return false;
+      if (node->op == OpKind::kMergeGlobal) return node->operand(Operand::kY) == made;
+    }
+    return false;
   }
 
   static bool is_norm(const Node& node) {

@@ -52,7 +52,9 @@ GlobalRule global_rule(const Builder& b) {
   }
 }
 
-int64_t separator(const ModelConfig& config) {
+// Of the rules that have one.
+int64_t separator(const ModelConfig& config, GlobalRule rule) {
+  if (rule == GlobalRule::kFirst) return 0;
   return config.fields.integer("sep_token_id", 2, 0, config.vocab_size - 1);
 }
 
@@ -76,7 +78,7 @@ ValueId self_attention(Builder& b, ValueId x, const std::string& self, int64_t l
     return b.attention(operands, window, self);
   }
   window.global = rule;
-  window.separator = separator(b.config());
+  window.separator = separator(b.config(), rule);
   operands.ids = b.input_ids();
   const ValueId local = b.attention(operands, window, self);
   AttentionOperands global;

@@ -1,7 +1,7 @@
 // What tensors made from ids, masks and sizes mean, told by what they are in every probe.
 //
 // Is: the closed list of masks and positions that import understands. Is not: the arithmetic that
-// made them. May use: onnx/probe.
+// made them. May use: graph, onnx/probe.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/attributes.h"
 #include "onnx/probe.h"
 
 namespace tamis::onnx {
@@ -40,10 +41,18 @@ struct IdsRule {
 /// -10000, which old exports use, may leave something of a key.
 inline constexpr double kMaskLimit = -60000;
 
+/// Tokens that all others see, by the ids of their sequence.
+struct GlobalTokenRule {
+  graph::GlobalRule rule = graph::GlobalRule::kNone;
+  int64_t separator = 0;  ///< of the rules that have one
+  friend bool operator==(const GlobalTokenRule&, const GlobalTokenRule&) = default;
+};
+
 /// Keys that a query sees besides padding: -1: all of that side.
 struct MaskRule {
   int64_t left = -1;
   int64_t right = -1;
+  GlobalTokenRule global = {};  ///< and these, wherever they are
   friend bool operator==(const MaskRule&, const MaskRule&) = default;
 };
 
