@@ -285,7 +285,9 @@ class Checker {
           cat("only its ", left ? "first" : "second", " operand is quantized"),
           "quantize both operands, or none");
     }
-    if (node.op_type == "MatMul" && graph_.is_constant(node.inputs[1])) return;
+    // A table of positions, of whose products each distance picks one, is an operand of attention.
+    const bool weighted = node.op_type == "MatMul" && graph_.is_constant(node.inputs[1]);
+    if (weighted && graph_.next_of(node, "GatherElements") == nullptr) return;
     check_attention(node, left && right);
   }
 

@@ -171,6 +171,28 @@ TEST(CheckTensorRt, TakesAttentionWholeOrNotAtAll) {
   EXPECT_EQ(rules_of(scale.model), "probabilities ");
 }
 
+// DeBERTa's: queries times a table, of which each distance picks one, beside their keys.
+TEST(CheckTensorRt, CountsProductsWithPositionsAsAttention) {
+  for (const bool constant : {true, false}) {
+    for (const bool integers : {true, false}) {
+      QuantizedAttention edit;
+      edit.set_half("table", {8, 8}, std::vector<uint16_t>(64, 0x3800));
+      const std::string table = constant ? "table" : "positions";
+      edit.insert("masked", make_node("Relu", {"table"}, "made"));
+      edit.insert("masked", make_node("Add", {"made", "x"}, "positions"));
+      edit.insert("masked", make_node("MatMul", {"q", table}, "by_place"));
+      edit.insert("masked", make_node("GatherElements", {"by_place", "ids"}, "picked"));
+      edit.insert("masked", make_node("Add", {"scores", "picked"}, "sum"));
+      edit.maker("masked").inputs[0] = "sum";
+      if (!integers) {
+        edit.maker("scores").inputs = {"q", "k"};
+        edit.maker("context").inputs = {"p", "v"};
+      }
+      EXPECT_EQ(rules_of(edit.model), integers ? "half-attention " : "") << constant;
+    }
+  }
+}
+
 // Nothing holds a file to the inputs that its operators have.
 TEST(CheckTensorRt, TakesNodesThatLackInputsOrOutputs) {
   const size_t nodes = QuantizedLayer().model.graph.nodes.size();

@@ -40,6 +40,7 @@ const Names& passed_on() {
                                "IsNaN",
                                "Expand",
                                "Transpose",
+                               "GatherElements",
                                "Clip",
                                "QuantizeLinear",
                                "DequantizeLinear"};
