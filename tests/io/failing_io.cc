@@ -10,15 +10,13 @@
 //   TAMIS_FAIL_NOTE   the file that names it; not under the folder
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdarg>
+#include <cstdlib>
 #include <string>
 
 namespace {
@@ -26,16 +24,15 @@ namespace {
 std::atomic<long> calls{0};
 
 const char* setting(const char* name) {
-  const char* const value = getenv(name);
+  const char* const value = std::getenv(name);
   return value == nullptr ? "" : value;
 }
 
 // The link is absent for what is no file.
 std::string path_of(int descriptor) {
-  char link[64];
-  snprintf(link, sizeof(link), "/proc/self/fd/%d", descriptor);
+  const std::string link = "/proc/self/fd/" + std::to_string(descriptor);
   char path[4096];
-  const long length = syscall(SYS_readlinkat, AT_FDCWD, link, path, sizeof(path));
+  const long length = syscall(SYS_readlinkat, AT_FDCWD, link.c_str(), path, sizeof(path));
   return length < 0 ? std::string() : std::string(path, static_cast<size_t>(length));
 }
 
@@ -55,8 +52,8 @@ void note(const char* call, const std::string& path) {
 // True with errno: this call is the one that fails.
 bool fails(const char* call, const std::string& path) {
   static const std::string under = setting("TAMIS_FAIL_UNDER");
-  static const long at = atol(setting("TAMIS_FAIL_AT"));
-  static const int error = atoi(setting("TAMIS_FAIL_ERRNO"));
+  static const long at = std::atol(setting("TAMIS_FAIL_AT"));
+  static const int error = std::atoi(setting("TAMIS_FAIL_ERRNO"));
   if (under.empty() || path.compare(0, under.size(), under) != 0) return false;
   if (calls.fetch_add(1) + 1 != at) return false;
   note(call, path);
