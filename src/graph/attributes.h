@@ -174,6 +174,43 @@ struct ExpertMatMulAttributes {
   friend bool operator==(const ExpertMatMulAttributes&, const ExpertMatMulAttributes&) = default;
 };
 
+/// A long short-term memory over the words of each sequence, from both ends. A row of x holds what
+/// a word adds to the gates of the direction that starts with the first word (input, forget, cell,
+/// output, n columns each), then to those of the other. `forward` and `backward` are what the
+/// results of the word before are multiplied with for the gates. Words are all rows but those of
+/// labels, whose results are 0. Source: torch.nn.LSTM
+struct LstmAttributes {
+  int64_t label_token = 0;    ///< rows of labels are those of this token ...
+  bool behind_token = false;  ///< ... or of the token behind it
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("label_token", self.label_token);
+    visitor("behind_token", self.behind_token, false);
+  }
+  friend bool operator==(const LstmAttributes&, const LstmAttributes&) = default;
+};
+
+/// How well each label names each span of words of its sequence: of the span from word i to word j
+/// and label c relu(starts[i] + ends[j]) times the first n columns of labels[c], plus its last.
+/// Row i has the spans that begin at its word, of 1 to max_width words, each with `labels` scores;
+/// 0 where the sequence has no such word or label. Labels and words are an Lstm's.
+struct ScoreSpansAttributes {
+  int64_t label_token = 0;
+  bool behind_token = false;
+  int64_t max_width = 1;
+  int64_t labels = 1;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& visitor) {
+    visitor("label_token", self.label_token);
+    visitor("behind_token", self.behind_token, false);
+    visitor("max_width", self.max_width);
+    visitor("labels", self.labels);
+  }
+  friend bool operator==(const ScoreSpansAttributes&, const ScoreSpansAttributes&) = default;
+};
+
 struct LayerNormAttributes {
   float epsilon = 1e-12f;
 
@@ -324,7 +361,8 @@ using Attributes =
                  LayerNormAttributes, AttentionAttributes, PoolAttributes, FakeQuantizeAttributes,
                  GluAttributes, RotaryAttributes, RmsNormAttributes, UnfoldAttributes,
                  ShiftIdsAttributes, TokenDropoutAttributes, MergeGlobalAttributes,
-                 RouteTokensAttributes, ExpertMatMulAttributes>;
+                 RouteTokensAttributes, ExpertMatMulAttributes, LstmAttributes,
+                 ScoreSpansAttributes>;
 
 /// The default attributes of an op, of the alternative that its row in ops.inc names.
 [[nodiscard]] Attributes default_attributes(OpKind kind);

@@ -120,6 +120,60 @@ TEST(Graph, RefusesExpertsThatDoNotFit) {
       std::string::npos);
 }
 
+// Rows of 8 columns, one cell a direction.
+TEST(Graph, RefusesWordsThatDoNotFit) {
+  SmallGraph g;
+  const ValueId ids = g.graph.find_value(kInputIds);
+  const auto message = [&g](OpKind op, std::vector<ValueId> inputs, Attributes attributes) {
+    try {
+      g.graph.add_node(op, std::move(inputs), std::move(attributes), "here");
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const auto rows = [&g](int64_t n, const char* name) {
+    const ValueId weight = g.graph.add_constant(cat(name, ".weight"), zeros({n, 4}));
+    return g.graph.add_node(OpKind::kMatMul, {g.x, weight}, MatMulAttributes{}, name, name);
+  };
+  const ValueId gates = rows(8, "gates");
+  const ValueId one = g.graph.add_constant("one", zeros({4, 1}));
+  const ValueId two = g.graph.add_constant("two", zeros({8, 2}));
+  EXPECT_EQ(message(OpKind::kLstm, {gates, one, one, ids}, LstmAttributes{7}), "");
+  EXPECT_NE(message(OpKind::kLstm, {g.x, one, one, ids}, LstmAttributes{7})
+                .find("expected F32 rows [T|S, 8n]"),
+            std::string::npos);
+  EXPECT_NE(message(OpKind::kLstm, {gates, one, two, ids}, LstmAttributes{7})
+                .find("backward \"two\" is F32[8, 2], expected F32[4, 1]"),
+            std::string::npos);
+  EXPECT_NE(message(OpKind::kLstm, {gates, one, one, g.x}, LstmAttributes{7}).find("I32[T]"),
+            std::string::npos);
+  EXPECT_NE(message(OpKind::kLstm, {gates, one, one, ids}, LstmAttributes{-1})
+                .find("a label_token of -1"),
+            std::string::npos);
+  const ValueId labels = rows(9, "labels");
+  const auto spans = [](int64_t max_width, int64_t count) {
+    ScoreSpansAttributes fields;
+    fields.max_width = max_width;
+    fields.labels = count;
+    return fields;
+  };
+  EXPECT_EQ(message(OpKind::kScoreSpans, {gates, gates, labels, ids}, spans(3, 5)), "");
+  EXPECT_EQ(g.graph.value(g.graph.nodes().back().output).shape, tokens(15));
+  EXPECT_NE(message(OpKind::kScoreSpans, {gates, gates, gates, ids}, spans(3, 5))
+                .find("expected F32[T, 9]"),
+            std::string::npos);
+  EXPECT_NE(message(OpKind::kScoreSpans, {gates, g.x, labels, ids}, spans(3, 5))
+                .find("expected F32[T, 8]"),
+            std::string::npos);
+  constexpr int64_t kFar = int64_t{1} << 40;
+  for (const auto& [width, count] : {std::pair{int64_t{0}, int64_t{5}}, {3, 0}, {kFar, kFar}}) {
+    EXPECT_NE(message(OpKind::kScoreSpans, {gates, gates, labels, ids}, spans(width, count))
+                  .find(cat("spans of ", width, " words with ", count, " labels")),
+              std::string::npos);
+  }
+}
+
 TEST(Graph, VerifierFindsDisorder) {
   {
     SmallGraph g;

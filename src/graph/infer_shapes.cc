@@ -2,6 +2,7 @@
 #include "base/outliers.h"
 #include "graph/expert_shapes.h"
 #include "graph/shape_rule.h"
+#include "graph/span_shapes.h"
 
 namespace tamis::graph {
 
@@ -329,13 +330,19 @@ void check_pool_ids(const Rule& rule, const PoolAttributes& fields) {
   if (fields.modes != std::vector{Pooling::kLastToken}) rule.refuse("ids with another mode");
 }
 
-SymbolicShape infer_shift_ids(const Rule& rule, const Node& node) {
-  const auto& fields = node.attribute<ShiftIdsAttributes>();
+SymbolicShape infer_ids(const Rule& rule, const Node& node) {
   rule.expect_ids(Operand::kIds);
+  if (node.op == OpKind::kPositionIds) return rule.shape(Operand::kIds);
+  const auto& fields = node.attribute<ShiftIdsAttributes>();
   // No other ids are held against the table that the result indexes.
   rule.expect(rule.value(Operand::kIds).name == kInputIds, Operand::kIds, kInputIds);
   if (fields.first < 0 && fields.padding_idx < 0) rule.refuse("neither first nor padding_idx");
   return rule.shape(Operand::kIds);
+}
+
+SymbolicShape infer_select(const Rule& rule, const Node& node) {
+  const bool first = node.op == OpKind::kSelectFirstTokens;
+  return {Dim::of(first ? Symbol::kFirst : Symbol::kSelected), rule.token_rows(Operand::kX)[1]};
 }
 
 SymbolicShape infer_pool(const Rule& rule, const Node& node) {
@@ -352,16 +359,13 @@ SymbolicShape infer_pool(const Rule& rule, const Node& node) {
 SymbolicShape infer_shape(const Rule& rule, const Node& node) {
   switch (node.op) {
     case OpKind::kPositionIds:
-      rule.expect_ids(Operand::kIds);
-      return rule.shape(Operand::kIds);
     case OpKind::kShiftIds:
-      return infer_shift_ids(rule, node);
+      return infer_ids(rule, node);
     case OpKind::kGather:
       return infer_gather(rule);
     case OpKind::kSelectTokens:
-      return {Dim::of(Symbol::kSelected), rule.token_rows(Operand::kX)[1]};
     case OpKind::kSelectFirstTokens:
-      return {Dim::of(Symbol::kFirst), rule.token_rows(Operand::kX)[1]};
+      return infer_select(rule, node);
     case OpKind::kAdd:
     case OpKind::kMul:
       return infer_elementwise(rule, node.op == OpKind::kMul);
@@ -383,6 +387,9 @@ SymbolicShape infer_shape(const Rule& rule, const Node& node) {
     case OpKind::kExpertMatMul:
     case OpKind::kCombineExperts:
       return infer_experts(rule, node);
+    case OpKind::kLstm:
+    case OpKind::kScoreSpans:
+      return infer_words(rule, node);
     case OpKind::kLayerNormalization:
     case OpKind::kSkipLayerNormalization:
       return infer_layer_norm(rule);

@@ -55,6 +55,8 @@ bool is_rowwise(OpKind op) {
     case OpKind::kVocabularyPool:
     case OpKind::kSelectTokens:
     case OpKind::kSelectFirstTokens:
+    case OpKind::kLstm:
+    case OpKind::kScoreSpans:
     case OpKind::kAttentionScores:
     case OpKind::kSoftmax:
     case OpKind::kAttentionContext:

@@ -21,6 +21,7 @@
 #include "kernels/reference/pooling_args.h"
 #include "kernels/reference/quantize_rows_args.h"
 #include "kernels/reference/rotary_args.h"
+#include "kernels/reference/words_args.h"
 
 namespace tamis::kernels::reference {
 
@@ -71,6 +72,12 @@ void expert_matmul(const ExpertMatMulArgs& args);
 
 /// Of each row the sum of its experts' results, each times its probability, in their order.
 void combine_experts(const CombineExpertsArgs& args);
+
+/// cell = sigmoid(forget) cell + sigmoid(input) tanh(cell gate), y = sigmoid(output) tanh(cell).
+void lstm_cell(const LstmCellArgs& args);
+
+/// y of each span and label = relu(start + end) label[0, n) + label[n].
+void score_spans(const ScoreSpansArgs& args);
 
 /// y[i] = a[i] + b[i]; y may be a or b.
 void add(std::span<const float> a, std::span<const float> b, std::span<float> y);
