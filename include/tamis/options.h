@@ -88,6 +88,12 @@ struct NerOptions {
   /// Needs an aggregation.
   std::optional<int64_t> stride;
   Truncation truncation = {};
+  /// What to look for, of a model that reads labels with the text (GLiNER); one that comes again
+  /// counts once. Aggregation, ignore_labels and stride are those of other models.
+  std::vector<std::string> labels = {};
+  std::optional<float> threshold;  ///< with labels: least probability; nothing: 0.5
+  bool nested = false;             ///< with labels: entities may lie inside one another
+  bool multi_label = false;        ///< with labels: words may be an entity under several
 };
 
 /// Input: `text` is the question, `pair` the context.

@@ -45,8 +45,6 @@ constexpr ForeignFile kForeignFiles[] = {
     {"adapter_config.json",
      "a PEFT adapter without its base; accepted is the adapter in the base's folder, beside "
      "config.json and the weights, or what merge_and_unload() saves"},
-    {"gliner_config.json",
-     "a GLiNER model, which is not built; accepted are token classification models"},
     {"model_index.json", "a diffusers pipeline, which is not built; accepted are text encoders"},
     {"open_clip_config.json", "an OpenCLIP model, which is not built; accepted are text encoders"},
 };
@@ -165,7 +163,31 @@ void apply_adapter(const fs::path& folder, const std::string& name,
   apply_peft_adapter(folder / name, tensors);
 }
 
+// PEFT's names are those of the encoder inside the package's class.
+void refuse_adapters(const fs::path& folder, const std::string& name) {
+  if (name.empty() && !file_exists(folder / "adapter_config.json")) return;
+  fail(
+      ErrorCode::kUnsupported, folder.string(), ": ",
+      name.empty() ? "adapter_config.json" : cat("--adapter ", name),
+      ": adapters of a GLiNER model are not built; accepted are weights that they are merged into");
+}
+
 }  // namespace
+
+std::shared_ptr<const Checkpoint> Checkpoint::open_gliner(const fs::path& folder,
+                                                          const CheckpointOptions& options) {
+  const ConfigFields fields = read_gliner_fields(folder);
+  const GlinerConfig gliner = GlinerConfig::of(fields);
+  ModelConfig config = read_gliner_encoder(fields, folder, options.family);
+  std::vector<StoredTensor> tensors = read_weights(folder);
+  for (StoredTensor& tensor : tensors) {
+    if (tensor.name.starts_with(kGlinerEncoder)) tensor.name.erase(0, kGlinerEncoder.size());
+  }
+  refuse_adapters(folder, options.adapter);
+  auto checkpoint = std::make_shared<Checkpoint>(folder, std::move(config), std::move(tensors));
+  checkpoint->gliner_ = gliner;
+  return checkpoint;
+}
 
 std::shared_ptr<const Checkpoint> Checkpoint::open(const fs::path& folder,
                                                    const CheckpointOptions& options) {
@@ -175,6 +197,7 @@ std::shared_ptr<const Checkpoint> Checkpoint::open(const fs::path& folder,
          ": no such folder; a model is a folder with "
          "config.json and model.safetensors");
   }
+  if (is_gliner(folder)) return open_gliner(folder, options);
   if (!file_exists(folder / "config.json")) refuse_foreign_folder(folder);
   ModelConfig config = ModelConfig::read(folder / "config.json", options.family);
   std::vector<StoredTensor> tensors = read_weights(folder);

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/gliner_config.h"
 #include "formats/hf_config.h"
 #include "formats/stored_tensor.h"
 
@@ -30,6 +31,7 @@ class Checkpoint {
   /// Reads config.json and the first that is there of model.safetensors,
   /// model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json, and adds a
   /// PEFT adapter that lies beside them (peft_adapter.h), or in the folder that the options name.
+  /// Of a GLiNER model (gliner_config.h) the encoder's tensors have the names of a bare encoder.
   /// Warns of adapters in folders of their own if none is named. Throws Error: kNotFound (the
   /// folder, config.json or all of these), kCorruptData, kUnsupported.
   [[nodiscard]] static std::shared_ptr<const Checkpoint> open(
@@ -39,6 +41,8 @@ class Checkpoint {
   Checkpoint(std::filesystem::path folder, ModelConfig config, std::vector<StoredTensor> tensors);
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
+  /// Of a GLiNER model, whose config() is its encoder's; nothing for others.
+  [[nodiscard]] const std::optional<GlinerConfig>& gliner() const { return gliner_; }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   /// The same tensors, and the same config.json as it reads for another family. Throws what
   /// ModelConfig::parse() throws.
@@ -57,13 +61,17 @@ class Checkpoint {
   [[nodiscard]] std::vector<std::string> names() const;
 
  private:
+  [[nodiscard]] static std::shared_ptr<const Checkpoint> open_gliner(
+      const std::filesystem::path& folder, const CheckpointOptions& options);
+
   std::filesystem::path folder_;
   ModelConfig config_;
+  std::optional<GlinerConfig> gliner_;
   std::map<std::string, StoredTensor, std::less<>> tensors_;
 };
 
 /// Throws Error{kUnsupported} naming the file if a folder without config.json shows by another file
-/// what it is: a PEFT adapter alone, a GLiNER model.
+/// what it is: a PEFT adapter alone, a diffusers pipeline.
 void refuse_foreign_folder(const std::filesystem::path& folder);
 
 /// One file of all weights, or an index of several.

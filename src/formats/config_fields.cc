@@ -2,6 +2,18 @@
 
 namespace tamis {
 
+ConfigFields ConfigFields::parse(std::string_view json, std::string_view source) {
+  JsonLimits limits;
+  limits.python_numbers = true;
+  return {std::make_shared<const JsonDocument>(JsonDocument::parse(json, source, limits)), source};
+}
+
+ConfigFields ConfigFields::inner(std::string_view key) const {
+  const auto found = object(key);
+  TAMIS_CHECK(found.has_value());
+  return {*found, document_};
+}
+
 int64_t ConfigFields::integer(std::string_view key, int64_t otherwise, int64_t low,
                               int64_t high) const {
   const JsonView value = get(key);

@@ -27,7 +27,13 @@ class ConfigFields : public ConfigObject {
   ConfigFields(std::shared_ptr<const JsonDocument> document, std::string_view source)
       : ConfigObject(document->root(), std::string(source)), document_(std::move(document)) {}
 
+  /// Of a file's text. Throws Error{kCorruptData}: not a JSON object.
+  [[nodiscard]] static ConfigFields parse(std::string_view json, std::string_view source);
+
   [[nodiscard]] bool has(std::string_view key) const { return get(key).exists(); }
+  /// The keys of the object under `key`, which is there; its source is "<source>: <key>". Throws
+  /// kCorruptData if it is not an object.
+  [[nodiscard]] ConfigFields inner(std::string_view key) const;
   /// A whole number from low to high.
   [[nodiscard]] int64_t integer(std::string_view key, int64_t otherwise, int64_t low,
                                 int64_t high) const;
@@ -44,6 +50,9 @@ class ConfigFields : public ConfigObject {
                            std::string_view accepted) const;
 
  private:
+  ConfigFields(const ConfigObject& object, std::shared_ptr<const JsonDocument> document)
+      : ConfigObject(object), document_(std::move(document)) {}
+
   std::shared_ptr<const JsonDocument> document_;
 };
 

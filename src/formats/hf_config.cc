@@ -360,13 +360,7 @@ bool knows_all_keys(std::string_view family, const ConfigFields& fields) {
 
 ModelConfig ModelConfig::parse(std::string_view json, std::string_view source,
                                std::string_view family) {
-  JsonLimits limits;
-  limits.python_numbers = true;
-  auto document = std::make_shared<const JsonDocument>(JsonDocument::parse(json, source, limits));
-  if (!document->root().is_object()) {
-    fail(ErrorCode::kCorruptData, source, ": must be a JSON object");
-  }
-  return of(ConfigFields(std::move(document), source), family);
+  return of(ConfigFields::parse(json, source), family);
 }
 
 ModelConfig ModelConfig::of(const ConfigFields& fields, std::string_view family) {

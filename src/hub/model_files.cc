@@ -39,8 +39,8 @@ constexpr SideFile kSideFiles[] = {
     {"config_setfit.json", Use::kConfig},
     {"adapter_config.json", Use::kConfig},
     {"chat_template.jinja", Use::kConfig},  // of a reranker of next words
-    // What these folders are is said by name when they are loaded.
     {"gliner_config.json", Use::kConfig},
+    // What these folders are is said by name when they are loaded.
     {"model_index.json", Use::kConfig},
     {"open_clip_config.json", Use::kConfig},
     {"tokenizer.json", Use::kTokenizer},
@@ -168,7 +168,8 @@ class Choice {
     }
     if (add_weights("")) return;
     // A folder that is refused by its marks is refused when it is read.
-    if (!has("config.json") || has("adapter_config.json")) return;
+    const bool is_model = has("config.json") || has(std::string(kGlinerConfig));
+    if (!is_model || has("adapter_config.json")) return;
     std::string accepted;
     for (const WeightNames& names : weight_names()) {
       accepted += cat(accepted.empty() ? "" : ", ", names.file, ", ", names.index);
@@ -221,7 +222,10 @@ bool looks_complete(const fs::path& folder, Parts parts) {
     if (file_exists(at->path())) files.insert(at->path().lexically_relative(folder).string());
   }
   if (files.contains("tamis.json")) return true;
-  if (!files.contains("config.json") && !files.contains("modules.json")) return false;
+  const bool is_model = std::ranges::any_of(
+      std::initializer_list<std::string>{"config.json", "modules.json", std::string(kGlinerConfig)},
+      [&files](const std::string& name) { return files.contains(name); });
+  if (!is_model) return false;
   std::set<std::string> chosen;
   try {
     chosen = choose_files(files, parts, folder.string(),

@@ -18,6 +18,7 @@
 #include "model/late_interaction.h"
 #include "model/opaque_model.h"
 #include "model/self_test.h"
+#include "model/span_labels.h"
 #include "model/task_heads.h"
 #include "models/models.h"
 #include "quant/marks.h"
@@ -271,6 +272,9 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   if (tokenizer_ != nullptr && has_token_vectors(built.head)) {
     set_late_interaction({build, weights, folder_}, tokenizer(), manifest_);
   }
+  if (built.gliner) {
+    manifest_.span_labels = span_labels(*built.gliner, tokenizer_.get(), folder_);
+  }
   manifest_.parameters = count_parameters(built.graph);
   trained_ranges_ = std::move(built.ranges);
   opaque_ = std::move(source.opaque);
@@ -363,7 +367,8 @@ void LoadedModel::finish(const ModelOptions& options) {
   }
   // A bundle's manifest and graph are two files, and may have come from two bundles.
   const engine::EngineOutput& output = runner_->info().outputs[0];
-  if (!is_output_unit(task_, output.unit)) {
+  const bool of_labels = output.unit == engine::RowUnit::kSelectedToken && task_ == TaskKind::kNer;
+  if (!is_output_unit(task_, output.unit) || of_labels != manifest_.span_labels.has_value()) {
     fail(ErrorCode::kCorruptData, folder_.string(), ": the graph's ", output.name,
          " are not those of a model for ", tasks::task_name(task_));
   }

@@ -112,6 +112,15 @@ void write_late(const tasks::LateInteraction& late, JsonWriter& json) {
   json.key("skiplist").array(late.skiplist).end_object();
 }
 
+void write_span_labels(const tasks::SpanLabels& labels, JsonWriter& json) {
+  json.key("span_labels").begin_object();
+  json.member("label_token", int64_t{labels.label_token});
+  json.member("separator", int64_t{labels.separator});
+  json.member("behind_token", labels.behind_token).member("max_words", labels.max_words);
+  json.member("max_width", labels.max_width).member("most_labels", labels.most_labels);
+  json.end_object();
+}
+
 int32_t token_of(JsonView value, const std::string& where) {
   const int64_t id = value.as_int(where);
   if (id < 0 || id > INT32_MAX) fail(ErrorCode::kCorruptData, where, " is ", id, ", no token id");
@@ -148,6 +157,19 @@ tasks::LateInteraction read_late(const Fields& manifest, std::string_view source
     fail(ErrorCode::kCorruptData, fields.where("skiplist"), " must rise");
   }
   return late;
+}
+
+tasks::SpanLabels read_span_labels(const Fields& manifest, std::string_view source) {
+  const std::string where = cat(source, ": span_labels");
+  const Fields fields(manifest.object("span_labels"), where);
+  tasks::SpanLabels labels;
+  labels.label_token = token_of(fields.get("label_token"), fields.where("label_token"));
+  labels.separator = token_of(fields.get("separator"), fields.where("separator"));
+  labels.behind_token = fields.boolean("behind_token");
+  labels.max_words = fields.count("max_words");
+  labels.max_width = fields.count("max_width");
+  labels.most_labels = fields.count("most_labels");
+  return labels;
 }
 
 std::map<std::string, FileRecord> read_files(const Fields& fields, std::string_view source) {
@@ -217,6 +239,7 @@ std::string write_manifest(const Manifest& manifest) {
   write_pair_template(json, manifest.pair_template);
   if (manifest.sparse_log_twice) json.member("sparse_log_twice", true);
   if (manifest.late_interaction) write_late(*manifest.late_interaction, json);
+  if (manifest.span_labels) write_span_labels(*manifest.span_labels, json);
   json.member("normalize", manifest.normalize).member("do_lower_case", manifest.do_lower_case);
   json.member("include_prompt", manifest.include_prompt).key("prompts").begin_object();
   for (const auto& prompt : manifest.prompts) json.member(prompt.first, prompt.second);
@@ -277,10 +300,9 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
     manifest.empty_text_id = token_of(id, fields.where("empty_text_id"));
   }
   if (fields.get("truncate_dim")) manifest.truncate_dim = fields.count("truncate_dim");
-  if (fields.get("sparse_log_twice")) {
-    manifest.sparse_log_twice = fields.boolean("sparse_log_twice");
-  }
+  manifest.sparse_log_twice = fields.get("sparse_log_twice") && fields.boolean("sparse_log_twice");
   if (fields.get("late_interaction")) manifest.late_interaction = read_late(fields, source);
+  if (fields.get("span_labels")) manifest.span_labels = read_span_labels(fields, source);
   manifest.normalize = fields.boolean("normalize");
   manifest.do_lower_case = fields.boolean("do_lower_case");
   manifest.include_prompt = fields.boolean("include_prompt");
@@ -321,6 +343,7 @@ tasks::TaskModel task_model(const Manifest& manifest) {
   model.pair_template = manifest.pair_template;
   model.sparse_log_twice = manifest.sparse_log_twice;
   model.late_interaction = manifest.late_interaction;
+  model.span_labels = manifest.span_labels;
   return model;
 }
 

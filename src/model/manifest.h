@@ -51,6 +51,7 @@ struct Manifest {
   TextTemplate pair_template = {};                         ///< tasks::TaskModel's
   bool sparse_log_twice = false;                           ///< TaskModel's
   std::optional<tasks::LateInteraction> late_interaction;  ///< likewise
+  std::optional<tasks::SpanLabels> span_labels;            ///< likewise
   std::optional<std::string> similarity;  ///< sentence-transformers' similarity_fn_name
   std::map<std::string, FileRecord>
       files;  ///< by name; the reports, which hold timings, are not here

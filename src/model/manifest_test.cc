@@ -69,6 +69,26 @@ TEST(Manifest, RoundTripsWhatRetrievalNeeds) {
             std::string::npos);
 }
 
+TEST(Manifest, RoundTripsWhatLabelsNeed) {
+  Manifest manifest = example();
+  manifest.task = tasks::TaskKind::kNer;
+  manifest.span_labels = tasks::SpanLabels{128002, 128003, true, 384, 12, 100};
+  const std::string text = write_manifest(manifest);
+  const Manifest read = parse_manifest(text, "tamis.json");
+  EXPECT_EQ(write_manifest(read), text);
+  EXPECT_EQ(read.span_labels, manifest.span_labels);
+  EXPECT_EQ(task_model(read).span_labels, manifest.span_labels);
+  std::string other = text;
+  const std::string_view from = "\"separator\": 128003";
+  other.replace(other.find(from), from.size(), "\"separator\": -1");
+  try {
+    (void)parse_manifest(other, "tamis.json");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "tamis.json: span_labels: separator is -1, no token id");
+  }
+}
+
 std::string refusal(std::string_view from, std::string_view to) {
   std::string text = write_manifest(example());
   text.replace(text.find(from), from.size(), to);

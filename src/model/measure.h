@@ -65,6 +65,10 @@ void check_truth(const LoadedModel& model, std::span<const TextRow> rows, std::s
                                                         std::span<const TextRow> rows);
 [[nodiscard]] std::unique_ptr<Measure> measure_ner(const LoadedModel& model,
                                                    std::span<const TextRow> rows);
+// Of span_measure.cc: entities over labels that come with the text, those of the rows' truth or,
+// without any, usual_labels().
+[[nodiscard]] std::unique_ptr<Measure> measure_spans(const LoadedModel& model,
+                                                     std::span<const TextRow> rows);
 
 /// Some rows of a file, encoded for a task.
 struct Chunk {

@@ -9,7 +9,7 @@
 #include "math/agreement.h"
 #include "math/finite.h"
 #include "model/measure.h"
-#include "tasks/code_points.h"
+#include "model/tagged_text.h"
 #include "tasks/metrics.h"
 
 namespace tamis::api {
@@ -136,33 +136,6 @@ class ClassifyMeasure final : public Measure {
   Differences differences_;
 };
 
-// "PER" of "B-PER" and "I-PER".
-std::string_view type_of(std::string_view tag) {
-  return tag.starts_with("B-") || tag.starts_with("I-") ? tag.substr(2) : tag;
-}
-
-/// A text made of words, and where each stands in it, in code points.
-struct JoinedText {
-  std::string text;
-  std::vector<std::pair<int64_t, int64_t>> words;
-};
-
-JoinedText join(const std::vector<std::string>& words) {
-  JoinedText joined;
-  int64_t at = 0;
-  for (const std::string& word : words) {
-    if (!joined.words.empty()) {
-      joined.text += ' ';
-      ++at;
-    }
-    joined.text += word;
-    const int64_t end = at + tasks::count_code_points(word);
-    joined.words.emplace_back(at, end);
-    at = end;
-  }
-  return joined;
-}
-
 class NerMeasure final : public Measure {
  public:
   NerMeasure(const LoadedModel& model, std::span<const TextRow> rows)
@@ -278,6 +251,7 @@ std::unique_ptr<Measure> measure_classify(const LoadedModel& model, std::span<co
 }
 
 std::unique_ptr<Measure> measure_ner(const LoadedModel& model, std::span<const TextRow> rows) {
+  if (model.task_model().span_labels) return measure_spans(model, rows);
   return std::make_unique<NerMeasure>(model, rows);
 }
 

@@ -25,7 +25,8 @@ ModelPath resolve_model(std::string_view model, const hub::PullOptions& options)
   }
   if (file_exists(folder / "tamis.json")) return {folder, ModelKind::kBundle};
   if (const auto file = find_onnx_file(folder)) return {folder, ModelKind::kOnnx, *file};
-  if (file_exists(folder / "config.json") || file_exists(folder / "modules.json")) {
+  if (file_exists(folder / "config.json") || file_exists(folder / "modules.json") ||
+      is_gliner(folder)) {
     return {folder, ModelKind::kCheckpoint};
   }
   refuse_foreign_folder(folder);

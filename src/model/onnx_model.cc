@@ -194,6 +194,7 @@ OutputKind output_of(HeadKind head, bool has_modules) {
     case HeadKind::kSparseEmbedding:
     case HeadKind::kMultiVector:
     case HeadKind::kAllEmbeddings:
+    case HeadKind::kSpanLabels:
       fail(ErrorCode::kUnsupported, "ONNX: a model for ", models::head_name(head),
            " has no form that other programs know; accepted are models for the other tasks");
   }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "model/loaded_model.h"
+#include "model/span_labels.h"
 
 namespace tamis::api {
 
@@ -18,17 +19,24 @@ std::vector<float> first_row(const LoadedModel& model, const std::vector<int32_t
   tasks::Sequence sequence;
   sequence.ids = ids;
   sequence.selected = {0};
+  // A word's row, as it alone reads the labels'.
+  const auto& labels = model.manifest().span_labels;
+  if (labels) sequence.selected = select_first_word(ids, *labels);
   batch.append(sequence.view());
   engine::Outputs outputs;
   model.runner().run(batch.batch(), outputs);
-  const auto row =
-      outputs.view(0).as<float>().first(static_cast<size_t>(outputs.view(0).shape()[1]));
+  const auto width = static_cast<size_t>(outputs.view(0).shape()[1]);
+  const size_t at = labels && !sequence.selected.empty() ? sequence.selected.size() - 1 : 0;
+  const auto row = outputs.view(0).as<float>().subspan(at * width, width);
   return {row.begin(), row.end()};
 }
 
 // Without a tokenizer the first few ids stand for each text.
 std::vector<int32_t> test_ids(const LoadedModel& model, std::string_view text) {
   if (!model.has_tokenizer()) return {0, 1, 2};
+  if (model.manifest().span_labels) {
+    return model.encode({std::string(text)}, usual_options(model)).sequences[0].ids;
+  }
   tokenizer::EncodeOptions options;
   options.max_length = model.manifest().max_length;
   const std::vector<int32_t> ids = model.tokenizer().encode(text, options).ids;

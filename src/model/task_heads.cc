@@ -71,6 +71,8 @@ TaskKind task_of(const models::BuiltModel& model, bool is_cross_encoder) {
       return TaskKind::kEmbedMulti;
     case HeadKind::kAllEmbeddings:
       return TaskKind::kEmbedAll;
+    case HeadKind::kSpanLabels:
+      return TaskKind::kNer;
   }
   return TaskKind::kEmbed;
 }
@@ -107,10 +109,11 @@ bool is_output_unit(TaskKind task, engine::RowUnit unit) {
     case TaskKind::kZeroShot:
     case TaskKind::kEmbedAll:
       return unit == engine::RowUnit::kSequence;
-    case TaskKind::kNer:
     case TaskKind::kQa:
     case TaskKind::kEmbedMulti:
       return unit == engine::RowUnit::kToken;
+    case TaskKind::kNer:  // of selected tokens where labels come with the text
+      return unit != engine::RowUnit::kSequence;
     case TaskKind::kFillMask:
       return unit == engine::RowUnit::kSelectedToken;
     case TaskKind::kEmbedSparse:

@@ -7,6 +7,7 @@
 #include "models/builder.h"
 #include "models/embedding_heads.h"
 #include "models/families.h"
+#include "models/gliner.h"
 #include "models/models.h"
 #include "models/outside_graphs.h"
 #include "models/trained_ranges.h"
@@ -95,6 +96,8 @@ std::vector<std::string> head_weights(HeadKind head, const FamilyParts& parts) {
       return {cat(kProjection, ".weight")};
     case HeadKind::kAllEmbeddings:
       return {"sparse_linear.weight", "colbert_linear.weight"};
+    case HeadKind::kSpanLabels:
+      break;  // a checkpoint of its own
   }
   return {};
 }
@@ -275,6 +278,7 @@ ValueId logits(Builder& b, HeadKind head, ValueId hidden) {
     case HeadKind::kSparseEmbedding:
     case HeadKind::kMultiVector:
     case HeadKind::kAllEmbeddings:
+    case HeadKind::kSpanLabels:
       break;
   }
   TAMIS_CHECK(false);
@@ -362,6 +366,8 @@ std::string_view head_name(HeadKind head) {
       return "multi-vector embedding";
     case HeadKind::kAllEmbeddings:
       return "dense, sparse and multi-vector embedding";
+    case HeadKind::kSpanLabels:
+      return "entities over given labels";
   }
   return "";
 }
@@ -396,6 +402,7 @@ ValueId add_outputs(Builder& b, const BuildOptions& options, BuiltModel& model) 
 }  // namespace
 
 BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options) {
+  if (checkpoint.gliner()) return build_gliner(checkpoint, options);
   Builder b(checkpoint, find_family(checkpoint), options);
   HeadKind head = HeadKind::kEmbedding;
   if (logit_score_of(options) != nullptr) {

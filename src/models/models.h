@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "formats/checkpoint.h"
+#include "formats/gliner_config.h"
 #include "formats/sentence_transformers.h"
 #include "graph/graph.h"
 #include "graph/trained_ranges.h"
@@ -32,11 +33,14 @@ enum class HeadKind : uint8_t {
   kSparseEmbedding,
   kMultiVector,    ///< token_vectors [T, n]: ColBERT's
   kAllEmbeddings,  ///< those of kEmbedding, kSparseEmbedding and kMultiVector
+  /// logits [S, max_width * labels] of spans over given labels (gliner.h)
+  kSpanLabels,
 };
 
 /// Whether it gives vectors rather than labels.
 [[nodiscard]] constexpr bool is_embedding(HeadKind head) {
-  return head == HeadKind::kEmbedding || head >= HeadKind::kSparseEmbedding;
+  return head == HeadKind::kEmbedding ||
+         (head >= HeadKind::kSparseEmbedding && head <= HeadKind::kAllEmbeddings);
 }
 
 /// "embedding", "sequence classification", ...
@@ -89,14 +93,19 @@ struct BuiltModel {
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   int64_t type_vocab_size = 0;  ///< 0: the graph takes no token_type_ids
-  int64_t max_positions = 0;    ///< tokens of the longest sequence the position table allows
+  /// Tokens of the longest sequence the position table allows; 0: there is no such table.
+  int64_t max_positions = 0;
   int64_t output_size = 0;      ///< columns of sentence_embedding or logits
   graph::TrainedRanges ranges;  ///< of quantizers; empty but for checkpoints saved with them
   /// What stands for a text without tokens; nothing: there is no answer to one.
   std::optional<int32_t> empty_text_id;
   bool normalize = false;               ///< sentence-transformers'; not applied by the graph
   std::optional<int64_t> truncate_dim;  ///< likewise
+  std::optional<GlinerConfig> gliner;   ///< of kSpanLabels
 };
+
+/// Labels that the graph of a GLiNER model has room for.
+[[nodiscard]] int64_t most_labels(const GlinerConfig& config);
 
 /// The unfused graph of a checkpoint. Every node's scope is the path of the module in transformers'
 /// class for that head; constants are named by that class's parameters, whatever the file's

@@ -4,6 +4,7 @@
 
 #include "math/probabilities.h"
 #include "tasks/code_points.h"
+#include "tasks/ner_labels.h"
 #include "tasks/steps.h"
 
 namespace tamis::tasks {
@@ -216,6 +217,8 @@ void keep_details(tokenizer::Encoding& encoding, Window& window) {
 
 void encode_task(const NerOptions& options, const TaskModel& model, Encoded& encoded) {
   check_single_text(encoded.input, TaskKind::kNer);
+  if (model.span_labels) return encode_labels(options, model, encoded);
+  refuse_labels(options);
   auto encode = encode_options(options.truncation, model);
   encode.offsets = true;
   encode.details = true;
@@ -247,6 +250,7 @@ void encode_task(const NerOptions& options, const TaskModel& model, Encoded& enc
 NerResult decode_task(const NerOptions& options, const TaskModel& model, const Encoded& encoded,
                       const TaskOutputs& outputs) {
   const TensorView& output = outputs.get(kLogits);
+  if (model.span_labels) return decode_labels(options, model, encoded, output);
   check_rows(output, encoded.tokens());
   check_labels(output, model);
   const NerDecoder decoder(options, model, encoded.input.text);

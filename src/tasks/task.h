@@ -111,6 +111,17 @@ struct LateInteraction {
   friend bool operator==(const LateInteraction&, const LateInteraction&) = default;
 };
 
+/// How a model reads labels with a text (GLiNER): marked, in front of its words.
+struct SpanLabels {
+  int32_t label_token = 0;    ///< in front of each label
+  int32_t separator = 0;      ///< between labels and words
+  bool behind_token = false;  ///< a label is read from the token behind its mark
+  int64_t max_words = 0;      ///< of a text that are read
+  int64_t max_width = 0;      ///< words of the longest entity
+  int64_t most_labels = 0;    ///< scores of a span in the model's output
+  friend bool operator==(const SpanLabels&, const SpanLabels&) = default;
+};
+
 /// What the tasks must know of a model. Borrows the tokenizer.
 struct TaskModel {
   const tokenizer::Tokenizer* tokenizer = nullptr;
@@ -144,6 +155,8 @@ struct TaskModel {
   /// By id, of queries that no model reads; null: queries are read as documents are.
   std::shared_ptr<const std::vector<float>> query_weights = nullptr;
   std::optional<LateInteraction> late_interaction;
+  /// Entities are found over labels that come with the text; nothing: over the model's own.
+  std::optional<SpanLabels> span_labels;
 };
 
 /// "softmax", "sigmoid", "none".
@@ -171,7 +184,7 @@ using TaskOptions = std::variant<EmbedOptions, ClassifyOptions, RerankOptions, N
 struct Sequence {
   std::vector<int32_t> ids;
   std::vector<int32_t> type_ids;  ///< empty: 0 everywhere
-  /// Tokens whose rows a masked-word head computes; empty: all.
+  /// Tokens whose rows a head for masked words or given labels computes; empty: all.
   std::vector<int32_t> selected = {};
   /// The first so many tokens that all tokens see; 0: all.
   int32_t keys = 0;
@@ -182,7 +195,7 @@ struct Sequence {
 
 /// What decode() must know of a row's tokens; the vectors are empty where the task does not ask.
 struct Window {
-  std::vector<tokenizer::Span> offsets = {};
+  std::vector<tokenizer::Span> offsets = {};  ///< where labels come with the text, of its words
   std::vector<uint8_t> special_mask = {};
   std::vector<int32_t> word_ids = {};
   std::vector<int32_t> sequence_ids = {};
@@ -201,7 +214,7 @@ struct Encoded {
 };
 
 /// An output of the model, float32, rows of this request's sequences only and in their order:
-/// [sequences, n], [tokens, n], or [selected tokens, n] for masked words.
+/// [sequences, n], [tokens, n], or [selected tokens, n] for masked words and given labels.
 struct OutputView {
   std::string_view name;
   TensorView tensor;

@@ -76,12 +76,7 @@ void check_text(std::string_view text, bool& ascii) {
   }
   ascii = is_ascii(text);
   if (ascii) return;
-  const size_t bad = find_invalid_utf8(text);
-  if (bad != std::string_view::npos) {
-    fail(ErrorCode::kInvalidArgument, "text is not UTF-8: byte ", bad, " (value ",
-         static_cast<int>(static_cast<unsigned char>(text[bad])),
-         ") does not belong to a well-formed character");
-  }
+  require_utf8(text);
 }
 
 /// Gives every token its text.

@@ -1,5 +1,7 @@
 #include "tokenizer/utf8.h"
 
+#include "base/error.h"
+
 namespace tamis::tokenizer {
 
 namespace {
@@ -46,6 +48,14 @@ size_t find_invalid_utf8(std::string_view text) {
     at += size;
   }
   return std::string_view::npos;
+}
+
+void require_utf8(std::string_view text) {
+  const size_t bad = find_invalid_utf8(text);
+  if (bad == std::string_view::npos) return;
+  fail(ErrorCode::kInvalidArgument, "text is not UTF-8: byte ", bad, " (value ",
+       static_cast<int>(static_cast<unsigned char>(text[bad])),
+       ") does not belong to a well-formed character");
 }
 
 bool is_ascii(std::string_view text) {

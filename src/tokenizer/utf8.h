@@ -16,6 +16,8 @@ namespace tamis::tokenizer {
 
 /// Offset of the first byte that is not part of well-formed UTF-8; npos if there is none.
 [[nodiscard]] size_t find_invalid_utf8(std::string_view text);
+/// Throws Error{kInvalidArgument} naming the first byte that is none of UTF-8's.
+void require_utf8(std::string_view text);
 
 [[nodiscard]] bool is_ascii(std::string_view text);
 

@@ -152,6 +152,17 @@ def make_setfit(pattern: str) -> None:
         print(folder.relative_to(ROOT.parent))
 
 
+def make_gliner(pattern: str) -> None:
+    """GLiNER models and their golden.json.gz. Needs gliner."""
+    import gliner_folders
+
+    for name in gliner_folders.FOLDERS:
+        folder = ROOT / "gliner" / name
+        if fnmatch.fnmatch(name, pattern):
+            gliner_folders.make(name, folder)
+            print(folder.relative_to(ROOT.parent))
+
+
 def make_hostile() -> None:
     """Bad .bin files."""
     import hostile
@@ -196,7 +207,7 @@ def make_tokenizer_classes() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = ["models", "relative-keys", "pipelines", "variants", "sentence", "retrieval", "static", "setfit", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
+    kinds = ["models", "relative-keys", "pipelines", "variants", "sentence", "retrieval", "static", "setfit", "gliner", "hostile", "minilm", "tokenizer", "tokenizer-classes", "metrics"]
     parser.add_argument("--only", nargs="*", default=["models"], choices=kinds)
     parser.add_argument("--filter", default="*", help="glob over the names of folders")
     parser.add_argument("--minilm", type=Path, help="folder of the real all-MiniLM-L6-v2 checkpoint")
@@ -217,6 +228,8 @@ def main() -> int:
         make_static(arguments.filter)
     if "setfit" in arguments.only:
         make_setfit(arguments.filter)
+    if "gliner" in arguments.only:
+        make_gliner(arguments.filter)
     if "hostile" in arguments.only:
         make_hostile()
     if "tokenizer" in arguments.only:
