@@ -284,6 +284,12 @@ typedef struct tamis_ner_options {
   size_t ignore_label_count;
   int64_t stride; /* tokens that windows share; -1: one window */
   tamis_truncation truncation;
+  /* Of a model that reads labels with the text (GLiNER): what to look for. */
+  const tamis_string* labels; /* NULL: none */
+  size_t label_count;
+  float threshold;     /* least probability; negative: 0.5 */
+  int32_t nested;      /* entities may lie inside one another */
+  int32_t multi_label; /* words may be an entity under several labels */
 } tamis_ner_options;
 void tamis_ner_options_init(tamis_ner_options* options);
 

@@ -138,6 +138,11 @@ class NerOptions(c.Structure):
         ("ignore_label_count", c.c_size_t),
         ("stride", c.c_int64),
         ("truncation", Truncation),
+        ("labels", c.POINTER(String)),
+        ("label_count", c.c_size_t),
+        ("threshold", c.c_float),
+        ("nested", c.c_int32),
+        ("multi_label", c.c_int32),
     ]
 
 

@@ -438,19 +438,32 @@ class Model:
         aggregation: str = "simple",
         ignore_labels: Sequence[str] = ("O",),
         stride: Optional[int] = None,
+        labels: Optional[Sequence[str]] = None,
+        threshold: Optional[float] = None,
+        nested: bool = False,
+        multi_label: bool = False,
         max_length: Optional[int] = None,
         truncate: bool = True,
     ) -> Any:
         """The entities of each text. ``aggregation``: "none", "simple", "first", "average", "max".
         ``stride``: tokens that windows share; default: one window, a longer text is cut.
+
+        A model that reads labels with the text (GLiNER) takes ``labels``, and instead of the above
+        ``threshold`` (default 0.5), ``nested`` (entities inside one another) and ``multi_label``.
         """
         listed, alone = _listed(texts, "texts")
+        wanted = Texts([] if labels is None else _listed(labels, "labels")[0], "labels")
         ignored = Texts(_listed(ignore_labels, "ignore_labels")[0], "ignore_labels")
         options = options_of(_lib.NerOptions)
         options.aggregation = _named(_AGGREGATIONS, aggregation, "aggregation")
         options.ignore_labels = ignored.array
         options.ignore_label_count = ignored.count
         options.stride = -1 if stride is None else stride
+        options.labels = wanted.array
+        options.label_count = wanted.count
+        options.threshold = -1 if threshold is None else threshold
+        options.nested = int(nested)
+        options.multi_label = int(multi_label)
         options.truncation = _truncation(max_length, truncate, None)
         found = self._each(listed, self._entities, "tamis_ner", c.byref(options))
         return found[0] if alone else found

@@ -168,6 +168,32 @@ TEST(CAbi, Labels) {
   }
 }
 
+TEST(CAbi, SpansOverGivenLabels) {
+  size_t count = 0;
+  const Loaded model("../gliner/bert");
+  const tamis_string texts[] = {text_of("Ada Lovelace wrote in C++ and lived in London.")};
+  const tamis_string labels[] = {text_of("person"), text_of("city")};
+  tamis_ner_options options;
+  tamis_ner_options_init(&options);
+  options.labels = labels;
+  options.label_count = 2;
+  const auto found = [&] {
+    Results results;
+    EXPECT_EQ(tamis_ner(model.get(), texts, 1, &options, &results.results), TAMIS_OK);
+    const tamis_entity* entities = nullptr;
+    EXPECT_EQ(tamis_results_entities(results.results, 0, &entities, &count), TAMIS_OK);
+    return count;
+  };
+  const size_t flat = found();
+  EXPECT_GT(flat, 0U);
+  options.threshold = 0.3f;
+  options.nested = options.multi_label = 1;
+  EXPECT_GT(found(), flat);
+  options.labels = nullptr;
+  Results results;
+  EXPECT_EQ(tamis_ner(model.get(), texts, 1, &options, &results.results), TAMIS_INVALID_ARGUMENT);
+}
+
 TEST(CAbi, Spans) {
   size_t count = 0;
   {

@@ -159,6 +159,11 @@ NerOptions cpp_options(const tamis_ner_options& options) {
   }
   out.stride = unless(options.stride, -1);
   out.truncation = cpp_truncation(options.truncation);
+  if (options.labels != nullptr) out.labels = cpp_strings(options.labels, options.label_count);
+  // Not (threshold < 0), so that NaN is refused.
+  if (!(options.threshold < 0)) out.threshold = options.threshold;
+  out.nested = options.nested != 0;
+  out.multi_label = options.multi_label != 0;
   return out;
 }
 
@@ -236,6 +241,7 @@ void tamis_rerank_options_init(tamis_rerank_options* options) { clear(options); 
 void tamis_ner_options_init(tamis_ner_options* options) {
   clear(options);
   options->stride = -1;
+  options->threshold = -1;
 }
 
 void tamis_qa_options_init(tamis_qa_options* options) {

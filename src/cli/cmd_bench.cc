@@ -13,6 +13,7 @@
 #include "engine/timing.h"
 #include "kernels/cpu/peak/peak.h"
 #include "math/finite.h"
+#include "model/span_labels.h"
 #include "optimize/fit_costs.h"
 
 namespace tamis::cli {
@@ -102,6 +103,8 @@ void draw_ids(const Workload& work, Contestant& contestant) {
     tasks::Sequence sequence;
     for (int32_t i = 0; i < length; ++i) sequence.ids.push_back(uniform(engine));
     engine::end_as_required(sequence.ids, limits);
+    const auto& labels = contestant.model->task_model().span_labels;
+    if (labels) api::draw_labels(*labels, sequence);
     contestant.batch.append(sequence.view());
   }
 }
@@ -111,8 +114,8 @@ Workload encode_rows(std::span<const TextRow> rows, Contestant& contestant) {
   work.batch = static_cast<int64_t>(rows.size());
   contestant.batch.clear();
   for (const TextRow& row : rows) {
-    const tasks::Encoded encoded = contestant.model->encode(
-        text_input(row, ""), tasks::default_options(contestant.model->task()));
+    const tasks::Encoded encoded =
+        contestant.model->encode(text_input(row, ""), api::usual_options(*contestant.model));
     for (const tasks::Sequence& sequence : encoded.sequences) {
       contestant.batch.append(sequence.view());
       work.seq = std::max(work.seq, sequence.size());

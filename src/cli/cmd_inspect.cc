@@ -73,6 +73,10 @@ void print_json(const api::LoadedModel& model) {
   json.member("output_size", manifest.output_size).key("labels").begin_array();
   for (const std::string& label : manifest.labels) json.value(label);
   json.end_array();
+  if (const auto& given = manifest.span_labels) {
+    json.key("given_labels").begin_object().member("most", given->most_labels);
+    json.member("max_width", given->max_width).member("max_words", given->max_words).end_object();
+  }
   write_quantizers(model, json);
   std::puts(json.end_object().str().c_str());
 }
@@ -100,6 +104,12 @@ void print_text(const api::LoadedModel& model) {
               static_cast<long long>(manifest.output_size));
   for (size_t i = 0; i < manifest.labels.size(); ++i) {
     std::printf("label %-7zu %s\n", i, plain_text(manifest.labels[i]).c_str());
+  }
+  if (const auto& given = manifest.span_labels) {
+    std::printf(
+        "labels        given with the text, at most %lld; entities of %lld words, texts of %lld\n",
+        static_cast<long long>(given->most_labels), static_cast<long long>(given->max_width),
+        static_cast<long long>(given->max_words));
   }
   for (const passes::PassReport& report : model.pass_reports()) {
     std::printf("pass          %-24s %-9s %8.3f ms\n", std::string(report.name).c_str(),

@@ -259,6 +259,12 @@ void Options::option(std::string_view name, std::optional<int64_t>& target, std:
   });
 }
 
+void Options::option(std::string_view name, std::optional<double>& target, std::string_view help) {
+  impl_->add(name, "X", help, [&target](std::string_view given, std::string_view value) {
+    target = number(given, value);
+  });
+}
+
 void Options::option(std::string_view name, std::vector<std::string>& target,
                      std::string_view help) {
   impl_->add(name, "TEXT", help,

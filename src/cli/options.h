@@ -40,6 +40,7 @@ class Options {
   void option(std::string_view name, double& target, std::string_view help);
   void option(std::string_view name, std::optional<std::string>& target, std::string_view help);
   void option(std::string_view name, std::optional<int64_t>& target, std::string_view help);
+  void option(std::string_view name, std::optional<double>& target, std::string_view help);
   void option(std::string_view name, std::vector<std::string>& target, std::string_view help);
   /// Each --flag-name that the command line leaves out is read from the variable PREFIX_FLAG_NAME,
   /// if that is there and not empty. Call it after the flags are declared.

@@ -165,6 +165,18 @@ class Tasks(unittest.TestCase):
             self.assertLess(entity.start, entity.end)
             self.assertLessEqual(entity.end, len(text))
 
+    def test_ner_with_labels(self):
+        text = "Ada Lovelace wrote in C++ and lived in London."
+        model = load("../gliner/bert")
+        flat = model.ner(text, labels=["person", "city"])
+        self.assertTrue(flat)
+        for entity in flat:
+            self.assertEqual(entity.word, text[entity.start:entity.end])
+        more = model.ner(text, labels=["person", "city"], threshold=0.3, nested=True, multi_label=True)
+        self.assertGreater(len(more), len(flat))
+        with self.assertRaises(tamis.InvalidArgument):
+            model.ner(text)
+
     def test_answer(self):
         model = load("bert-question-answering")
         context = "Anna did it."
