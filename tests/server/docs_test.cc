@@ -59,6 +59,7 @@ TEST(ServingDocs, EveryCommandIsAnswered) {
                                      {"reranker", "bert-rerank"}}) {
     options.models.push_back({name, (models / folder).string()});
   }
+  options.models.push_back({"gliner", TAMIS_TESTDATA "/gliner/bert"});
   Server server(options);
   server.load();
   const std::vector<Command> commands =

@@ -68,8 +68,24 @@ Size result_of(const tasks::ZeroShotOptions&, const tasks::Encoded& encoded, con
   return {1, bytes};
 }
 
-// Entities are few of the tokens; token_bytes() has room for those of overlapping windows.
-Size result_of(const tasks::NerOptions&, const tasks::Encoded&, const LabelSizes&) { return {}; }
+// Entities are few of the tokens; token_bytes() has room for those of overlapping windows. Over
+// labels that come with the text there may be one for each word, nested ones for twice as many
+// spans, and several labels for each.
+Size result_of(const tasks::NerOptions& options, const tasks::Encoded& encoded, const LabelSizes&) {
+  if (options.labels.empty()) return {};
+  constexpr int64_t kNestedWords = 16;
+  int64_t words = 0;
+  for (const tasks::Window& window : encoded.windows) {
+    words += static_cast<int64_t>(window.offsets.size());
+  }
+  int64_t longest = 0;
+  for (const std::string& label : options.labels) longest = std::max(longest, size_of(label));
+  const int64_t text = 2 * size_of(encoded.input.text) / std::max<int64_t>(words, 1);
+  const auto labels = static_cast<int64_t>(options.labels.size());
+  const int64_t spans = times(words, options.nested ? 2 : 1);
+  return {times(spans, options.multi_label ? labels : 1),
+          kResultBytes + 2 * longest + (options.nested ? kNestedWords : 1) * text};
+}
 
 int64_t candidates_of(const tasks::QaOptions& options) {
   // As decoding takes them: words join candidates.
@@ -185,7 +201,10 @@ int64_t decode_steps(const tasks::Encoded& encoded) {
     }
     return steps + times(candidates_of(*qa), 100);
   }
-  if (std::holds_alternative<tasks::NerOptions>(encoded.options)) return 10 * tokens;
+  if (const auto* ner = std::get_if<tasks::NerOptions>(&encoded.options)) {
+    // Of a span of up to a dozen words each label's score is read.
+    return times(10 * tokens, std::max<int64_t>(1, static_cast<int64_t>(ner->labels.size())));
+  }
   if (const auto* mask = std::get_if<tasks::FillMaskOptions>(&encoded.options)) {
     // Each row of the answer decodes the whole text.
     int64_t masks = 0;

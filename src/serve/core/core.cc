@@ -24,6 +24,9 @@ constexpr int64_t kInlineReplyBytes = 8192 * kPrintedFloatBytes;
 // Steps of decoding there, about 0.2 ms: a question's 384 tokens with answers of up to 15.
 constexpr int64_t kInlineSteps = 16384;
 
+// Of text, that a label's mark stands for.
+constexpr int64_t kMarkBytes = 4;
+
 size_t bytes_of(const tasks::TaskInput& input) {
   size_t bytes = input.text.size() + (input.pair ? input.pair->size() : 0);
   // A query is read again with each text.
@@ -36,9 +39,15 @@ size_t bytes_of(const tasks::TaskInput& input) {
 int64_t estimate_tokens(const Request& request, int64_t max_length) {
   int64_t tokens = 0;
   for (const Row& row : request.rows) tokens += row.sequence.size();
+  int64_t label_bytes = 0;  // of labels that are read again with each text
+  if (request.options && std::holds_alternative<tasks::NerOptions>(*request.options)) {
+    for (const std::string& label : std::get<tasks::NerOptions>(*request.options).labels) {
+      label_bytes += static_cast<int64_t>(label.size()) + kMarkBytes;
+    }
+  }
   for (const tasks::TaskInput& input : request.inputs) {
     const auto sequences = std::max<int64_t>(1, static_cast<int64_t>(input.texts.size()));
-    const auto guess = static_cast<int64_t>(bytes_of(input)) / 4 + 2 * sequences;
+    const auto guess = (static_cast<int64_t>(bytes_of(input)) + label_bytes) / 4 + 2 * sequences;
     const bool cut = max_length > 0 && request.options &&
                      !std::holds_alternative<tasks::QaOptions>(*request.options) &&
                      !std::holds_alternative<tasks::NerOptions>(*request.options);

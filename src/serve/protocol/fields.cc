@@ -72,6 +72,7 @@ std::string_view wanted_by(FieldKind kind) {
     case FieldKind::kObject:
       return "an object";
     case FieldKind::kInt:
+    case FieldKind::kNumber:
     case FieldKind::kWord:
     case FieldKind::kSwitch:
     case FieldKind::kJson:
@@ -102,6 +103,7 @@ bool suits(const Field& field, JsonView value) {
     case FieldKind::kObject:
       return value.is_object();
     case FieldKind::kInt:
+    case FieldKind::kNumber:
     case FieldKind::kWord:
     case FieldKind::kSwitch:
     case FieldKind::kJson:
@@ -114,6 +116,16 @@ bool suits(const Field& field, JsonView value) {
 void check_bounds(const Field& field, std::optional<int64_t> value) {
   if (value && *value >= field.least && *value <= field.most) return;
   refuse(field, cat("a whole number in ", field.least, "..", field.most));
+}
+
+void check_number(const Field& field, JsonView value) {
+  if (value.is_number()) {
+    const double number = value.as_double(field.name);
+    const bool fits =
+        number >= static_cast<double>(field.least) && number <= static_cast<double>(field.most);
+    if (fits) return;
+  }
+  refuse(field, cat("a number in ", field.least, "..", field.most));
 }
 
 void check_word(const Field& field, JsonView value) {
@@ -143,6 +155,7 @@ void check_field(const Field& field, JsonView value) {
     return check_bounds(field,
                         value.is_int() ? std::optional(value.as_int(field.name)) : std::nullopt);
   }
+  if (field.kind == FieldKind::kNumber) return check_number(field, value);
   if (field.kind == FieldKind::kOnly) return check_only(field, value);
   if (field.kind == FieldKind::kWord || field.kind == FieldKind::kSwitch) {
     return check_word(field, value);
@@ -191,6 +204,9 @@ void write_type(const Field& field, JsonWriter& json) {
       break;
     case FieldKind::kInt:
       json.member("type", "integer").member("minimum", field.least).member("maximum", field.most);
+      break;
+    case FieldKind::kNumber:
+      json.member("type", "number").member("minimum", field.least).member("maximum", field.most);
       break;
     case FieldKind::kText:
       json.member("type", "string");
@@ -290,6 +306,11 @@ std::optional<bool> Fields::flag(std::string_view name) const {
 std::optional<int64_t> Fields::integer(std::string_view name) const {
   const JsonView value = json(name);
   return value.is_null() ? std::nullopt : std::optional(value.as_int(name));
+}
+
+std::optional<double> Fields::number(std::string_view name) const {
+  const JsonView value = json(name);
+  return value.is_null() ? std::nullopt : std::optional(value.as_double(name));
 }
 
 std::optional<std::string_view> Fields::text(std::string_view name) const {

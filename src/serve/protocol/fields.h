@@ -22,6 +22,7 @@ namespace tamis::serve {
 enum class FieldKind : uint8_t {
   kBool,
   kInt,         ///< a whole number in least..most
+  kNumber,      ///< any number in least..most
   kText,        ///< a string
   kWord,        ///< one of `words`, in letters of any case
   kSwitch,      ///< true, false, or one of `words`
@@ -72,6 +73,7 @@ class Fields {
   [[nodiscard]] bool has(std::string_view name) const { return !json(name).is_null(); }
   [[nodiscard]] std::optional<bool> flag(std::string_view name) const;
   [[nodiscard]] std::optional<int64_t> integer(std::string_view name) const;
+  [[nodiscard]] std::optional<double> number(std::string_view name) const;
   [[nodiscard]] std::optional<std::string_view> text(std::string_view name) const;
   /// Of kWord and of kSwitch where it is no bool: the word as the table has it.
   [[nodiscard]] std::optional<std::string_view> word(std::string_view name) const;

@@ -43,6 +43,7 @@ std::string good_value(const Field& field) {
     case FieldKind::kSwitch:
       return "true";
     case FieldKind::kInt:
+    case FieldKind::kNumber:
       return cat(field.most);
     case FieldKind::kText:
     case FieldKind::kJson:
@@ -116,6 +117,11 @@ TEST(FieldsTest, SaysWhatItWouldTake) {
             "`query` is missing; it must be a string");
   EXPECT_EQ(refusal("QaParameters", R"({"top_k":1001})"),
             "`top_k` must be a whole number in 1..1000");
+  for (const char* threshold : {"-0.1", "1.5", "\"0.5\""}) {
+    EXPECT_EQ(refusal("NerParameters", cat("{\"threshold\":", threshold, "}")),
+              "`threshold` must be a number in 0..1");
+  }
+  EXPECT_EQ(refusal("NerParameters", R"({"threshold":0.25})"), "");
   EXPECT_EQ(refusal("QaParameters", R"({"unknown":{"a":[]}})"), "") << "unknown fields are ignored";
 }
 

@@ -59,6 +59,12 @@ tasks::NerOptions read_ner_options(const Fields& parameters, const Call& call) {
   }
   if (parameters.has("ignore_labels")) options.ignore_labels = parameters.texts("ignore_labels");
   options.stride = parameters.integer("stride");
+  options.labels = parameters.texts("labels");
+  if (const auto threshold = parameters.number("threshold")) {
+    options.threshold = static_cast<float>(*threshold);
+  }
+  options.nested = !parameters.flag("flat_ner").value_or(true);
+  options.multi_label = parameters.flag("multi_label").value_or(false);
   options.truncation = read_pipeline_truncation(parameters, call);
   return options;
 }

@@ -21,7 +21,8 @@ namespace tamis::serve {
 /// `top_k`, `function_to_apply`.
 [[nodiscard]] tasks::ClassifyOptions read_classify_options(const Fields& parameters,
                                                            const Call& call);
-/// `aggregation_strategy`, `ignore_labels`, `stride`.
+/// `aggregation_strategy`, `ignore_labels`, `stride`, `labels`, `threshold`, `flat_ner`,
+/// `multi_label`.
 [[nodiscard]] tasks::NerOptions read_ner_options(const Fields& parameters, const Call& call);
 /// `top_k`, `max_answer_len`, `handle_impossible_answer`, `align_to_words`, `max_seq_len`,
 /// `doc_stride`, `max_question_len`.

@@ -27,6 +27,15 @@ constexpr Field count(std::string_view name, int64_t least, int64_t most, std::s
           .most = most,
           .fallback = fallback};
 }
+constexpr Field number(std::string_view name, int64_t least, int64_t most, std::string_view help,
+                       std::string_view fallback = {}) {
+  return {.name = name,
+          .kind = FieldKind::kNumber,
+          .help = help,
+          .least = least,
+          .most = most,
+          .fallback = fallback};
+}
 constexpr Field text(std::string_view name, std::string_view help) {
   return {.name = name, .kind = FieldKind::kText, .help = help};
 }
@@ -201,6 +210,10 @@ constexpr Field kNerOptions[] = {
     word("aggregation_strategy", "none|simple|first|average|max", "", "\"simple\""),
     list("ignore_labels", "Labels that are no entity; O by default"),
     count("stride", 0, kMostCount, "Tokens that windows of a long text share; none: it is cut"),
+    list("labels", "What to look for, of a model that reads labels with the text (GLiNER)"),
+    number("threshold", 0, 1, "With labels: least probability; 0.5 by default"),
+    flag("flat_ner", "With labels: no entity inside another (default: true)"),
+    flag("multi_label", "With labels: words may be an entity under several (default: false)"),
 };
 
 constexpr Field kQaOptions[] = {
