@@ -112,15 +112,15 @@ class PromptBuilder {
     }
   }
 
-  /// False if there is no room for the word. One without tokens is passed over.
-  bool add_word(const Word& word) {
+  enum class Added : uint8_t { kYes, kHasNoTokens, kHasNoRoom };
+  Added add_word(const Word& word) {
     const std::vector<int32_t>& ids = encode(word.text);
-    if (most_ > 0 && size() + static_cast<int64_t>(ids.size()) > most_) return false;
-    if (ids.empty()) return true;
+    if (most_ > 0 && size() + static_cast<int64_t>(ids.size()) > most_) return Added::kHasNoRoom;
+    if (ids.empty()) return Added::kHasNoTokens;
     select(0);
     window_.offsets.push_back(word.at);
     append(ids);
-    return true;
+    return Added::kYes;
   }
 
   void finish(Encoded& encoded) {
@@ -242,10 +242,12 @@ void encode_labels(const NerOptions& options, const TaskModel& model, Encoded& e
   prompt.end_labels(encode_options(options.truncation, model).max_length);
   tokenizer::require_utf8(encoded.input.text);
   const std::vector<Word> words = split_words(encoded.input.text);
+  // Of as many words as the package reads; one without tokens is passed over.
   int64_t read = 0;
-  for (const Word& word : words) {
-    if (read == own.max_words || !prompt.add_word(word)) break;
-    ++read;
+  for (int64_t i = 0; i < std::min<int64_t>(own.max_words, std::ssize(words)); ++i) {
+    const PromptBuilder::Added added = prompt.add_word(words[static_cast<size_t>(i)]);
+    if (added == PromptBuilder::Added::kHasNoRoom) break;
+    read += added == PromptBuilder::Added::kYes ? 1 : 0;
   }
   const auto count = static_cast<int64_t>(words.size());
   if (read < count) {
@@ -253,7 +255,8 @@ void encode_labels(const NerOptions& options, const TaskModel& model, Encoded& e
     if (!options.truncation.enabled) {
       fail(ErrorCode::kInvalidArgument, "the text has ", count, " words, of which ", read,
            " are taken beside the labels (at most ", own.max_words,
-           ", and as many as the model has tokens for), and truncation is off");
+           ", as many as the model has tokens for, and none that the tokenizer drops), and "
+           "truncation is off");
     }
   }
   prompt.finish(encoded);

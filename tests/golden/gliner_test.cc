@@ -203,6 +203,27 @@ TEST(GlinerText, IsCutAtTheWordsThatAreRead) {
   EXPECT_LT(cut.windows[0].offsets.size(), 16U);
 }
 
+// The package keeps zeros in its place: an answer without it is said to be cut.
+TEST(GlinerText, AWordWithoutTokensIsSaid) {
+  const auto model = load(kRoot / "bert");
+  const auto run = [&](const std::string& text, const NerOptions& options) {
+    return std::get<NerResult>(model->run({{text}}, options, 4096)[0]);
+  };
+  NerOptions options = labelled();
+  const NerResult plain = run("Ada lived in London.", options);
+  EXPECT_FALSE(plain.truncated);
+  const NerResult marked = run("Ada \x01 lived in London.", options);
+  EXPECT_TRUE(marked.truncated);
+  ASSERT_EQ(marked.entities.size(), plain.entities.size());
+  for (size_t i = 0; i < plain.entities.size(); ++i) {
+    EXPECT_EQ(marked.entities[i].score, plain.entities[i].score);
+  }
+  options.truncation.enabled = false;
+  EXPECT_FALSE(run("Ada lived in London.", options).truncated);
+  expect_error(ErrorCode::kInvalidArgument, "none that the tokenizer drops",
+               [&] { (void)run("Ada \x01 lived in London.", options); });
+}
+
 TEST(GlinerText, OptionsThatDoNotFitAreRefused) {
   const auto model = bert();
   const auto refused = [&model](const NerOptions& options, std::string_view message) {
