@@ -1,9 +1,10 @@
-"""Unpacks a wheel and holds its files against RECORD.
+"""Unpacks a wheel and holds its files against RECORD, its entry points against its modules.
 
     check_wheel.py WHEEL FOLDER
 """
 
 import base64
+import configparser
 import csv
 import hashlib
 import io
@@ -24,6 +25,14 @@ with zipfile.ZipFile(wheel) as archive:
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         if rows[name][1:] != [f"sha256={digest}", str(len(data))]:
             sys.exit(f"{wheel}: {name} is not what RECORD says")
+    points = configparser.ConfigParser()
+    points.read_string(archive.read(record.replace("RECORD", "entry_points.txt")).decode())
+    for target in (target for section in points.sections() for target in points[section].values()):
+        module, _, function = target.partition(":")
+        path = module.replace(".", "/")
+        found = next((name for name in (f"{path}.py", f"{path}/__init__.py") if name in names), None)
+        if found is None or f"\ndef {function}(" not in archive.read(found).decode():
+            sys.exit(f"{wheel}: the entry point {target} leads nowhere")
     server = "tamis_server/__init__.py" in names
     needed = {"tamis_server/tamis"} if server else {"tamis/py.typed", "tamis/libtamis.so"}
     if needed - names:

@@ -38,6 +38,12 @@ Description-Content-Type: text/markdown
 
 {readme}"""
 
+# By this spaCy finds the factory of a pipeline that it loads.
+ENTRY_POINTS = """\
+[spacy_factories]
+tamis_ner = tamis.spacy:make_ner
+"""
+
 SERVER_METADATA = """\
 Metadata-Version: 2.1
 Name: tamis-server
@@ -97,7 +103,8 @@ def library_files(build: Path) -> "dict[str, bytes]":
     files["tamis/libtamis.so"] = stripped((build / "libtamis.so").resolve(), "libtamis")
     metadata = METADATA.format(version=version(),
                                readme=(SOURCE / "python" / "README.md").read_text())
-    return {**files, f"{info_folder('tamis')}/METADATA": metadata.encode()}
+    return {**files, f"{info_folder('tamis')}/METADATA": metadata.encode(),
+            f"{info_folder('tamis')}/entry_points.txt": ENTRY_POINTS.encode()}
 
 
 def server_files(build: Path) -> "dict[str, bytes]":
