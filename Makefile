@@ -42,6 +42,7 @@ test-deploy: release  ## what deploy/ holds, and HTTP's framing stream by stream
 	tools/environment/make_environment.sh deploy
 	TAMIS_PROGRAM=build/release/tamis build/deploy/bin/python tests/deploy/deploy_test.py
 	TAMIS_PROGRAM=build/release/tamis build/deploy/bin/python tests/deploy/dashboard_test.py
+	TAMIS_PROGRAM=build/release/tamis build/deploy/bin/python tests/deploy/chart_test.py
 	tools/run/http_differential.py build/release/tamis
 
 test-image:  ## the steps of deploy/Dockerfile in bare Debian trees, and its server asked (root, debootstrap)
