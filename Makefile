@@ -137,11 +137,12 @@ wheel: release  ## the Python packages in build/wheel, repaired by auditwheel wh
 	tools/run/make_wheel.py --server build/server build/wheel
 	@if command -v auditwheel >/dev/null; then auditwheel repair -w build/wheel build/wheel/*-linux_x86_64.whl; fi
 
-package:  ## a Debian package in build/package
+package:  ## a Debian package in build/package, what it is made of (CycloneDX), their checksums
 	@tools/environment/setup.sh build package
 	cmake --preset release -DCMAKE_INSTALL_LIBDIR=lib
 	cmake --build --preset release --target tamis libtamis triton_tamis
 	cd build/release && cpack -B ../package
+	tools/run/make_sbom.py --documented SECURITY.md build/package/tamis_*.deb
 
 fuzz:  ## run each fuzz target for FUZZ_SECONDS=60
 	@tools/environment/setup.sh build sanitize
