@@ -31,6 +31,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
 else()
   set(TAMIS_ARCHITECTURE ${CMAKE_SYSTEM_PROCESSOR})
 endif()
+# A release has the same bytes wherever it is built (tools/check/check_reproducible.sh): __FILE__
+# begins at the source folder, whether the compiler got an absolute path or, from ccache, a relative one.
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  file(RELATIVE_PATH TAMIS_FROM_BUILD ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
+  add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -ffile-prefix-map=${TAMIS_FROM_BUILD}=)
+endif()
 if(TAMIS_WERROR)
   add_compile_options(-Werror)
 endif()
