@@ -32,6 +32,9 @@ class TamisNer(Pipe):
     ``aggregation``: "simple", "first", "average" or "max". ``stride``: tokens that the windows of a
     long text share; None cuts it. ``alignment_mode``: how an entity that begins or ends inside a
     token becomes a span, as Doc.char_span() takes it; one that becomes none is left out.
+
+    ``labels``: what a model that reads labels with the text (GLiNER) looks for, at ``threshold`` of
+    probability; ``aggregation`` and ``stride`` are for other models and play no part then.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class TamisNer(Pipe):
         stride: Optional[int] = 16,
         alignment_mode: str = "expand",
         overwrite_ents: bool = False,
+        labels: Optional[Sequence[str]] = None,
+        threshold: Optional[float] = None,
         options: Optional[Dict[str, Any]] = None,
     ) -> None:
         """``options`` are those of tamis.Model."""
@@ -57,6 +62,11 @@ class TamisNer(Pipe):
         self.native = Model(model, task="ner", **(options or {}))
         self.aggregation = aggregation
         self.stride = stride
+        self.wanted = None if labels is None else list(labels)
+        self.threshold = threshold
+        if labels is None and threshold is not None:
+            raise InvalidArgument("threshold: is for models that read labels with the text; give "
+                                  "`labels` too")
         self.alignment_mode = alignment_mode
         self.overwrite_ents = overwrite_ents
 
@@ -66,6 +76,8 @@ class TamisNer(Pipe):
     @property
     def labels(self) -> Tuple[str, ...]:
         """Types of entities, without the B- and I- of the model's labels."""
+        if self.wanted is not None:
+            return tuple(self.wanted)
         found = (label[2:] if label[:2] in ("B-", "I-") else label
                  for label in self.native.info.labels if label != "O")
         return tuple(dict.fromkeys(found))
@@ -78,14 +90,18 @@ class TamisNer(Pipe):
         """Documents in their order, ``batch_size`` of them run at once."""
         for docs in minibatch(stream, size=batch_size):
             try:
-                found = self.native.ner([doc.text for doc in docs], aggregation=self.aggregation,
-                                        stride=self.stride)
+                found = self.native.ner([doc.text for doc in docs], **self._options())
                 for doc, entities in zip(docs, found):
                     self._set(doc, entities)
             except Exception as error:
                 self.get_error_handler()(self.name, self, docs, error)
             else:
                 yield from docs
+
+    def _options(self) -> Dict[str, Any]:
+        if self.wanted is None:
+            return {"aggregation": self.aggregation, "stride": self.stride}
+        return {"labels": self.wanted, "threshold": self.threshold}
 
     def _set(self, doc: Doc, entities: Sequence[Entity]) -> None:
         kept: List[Span] = [] if self.overwrite_ents else list(doc.ents)
@@ -107,7 +123,7 @@ def _restore(state: Dict[str, Any], name: str) -> TamisNer:
     "tamis_ner",
     assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
     default_config={"aggregation": "simple", "stride": 16, "alignment_mode": "expand",
-                    "overwrite_ents": False, "options": None},
+                    "overwrite_ents": False, "labels": None, "threshold": None, "options": None},
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
 )
 def make_ner(
@@ -118,8 +134,11 @@ def make_ner(
     stride: Optional[int],
     alignment_mode: str,
     overwrite_ents: bool,
+    labels: Optional[List[str]],
+    threshold: Optional[float],
     options: Optional[Dict[str, Any]],
 ) -> TamisNer:
     """TamisNer of a pipeline's config."""
     return TamisNer(model, name, aggregation=aggregation, stride=stride,
-                    alignment_mode=alignment_mode, overwrite_ents=overwrite_ents, options=options)
+                    alignment_mode=alignment_mode, overwrite_ents=overwrite_ents, labels=labels,
+                    threshold=threshold, options=options)

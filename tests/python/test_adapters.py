@@ -390,6 +390,22 @@ class Spacy(unittest.TestCase):
         self.assertTrue(all(shifted.text[s:e] == span.text for (s, e, _), span in
                             zip(self.spans(shifted), shifted.ents)))
 
+    def test_labels(self):
+        import spacy
+
+        gliner = str(TESTDATA / "gliner/bert")
+        labels = ["person", "city"]
+        text = "Ada Lovelace lived in London."
+        found = tamis.Model(gliner, threads=2).ner(text, labels=labels, threshold=0.2)
+        self.assertTrue(found)
+        nlp = spacy.blank("en")
+        nlp.add_pipe("tamis_ner", config={"model": gliner, "labels": labels, "threshold": 0.2,
+                                          "alignment_mode": "strict"})
+        self.assertEqual(nlp.get_pipe("tamis_ner").labels, ("person", "city"))
+        self.assertEqual(self.spans(nlp(text)), [(e.start, e.end, e.label) for e in found])
+        with self.assertRaises(tamis.InvalidArgument):
+            self.pipeline(threshold=0.2)
+
     def test_batches(self):
         nlp = self.pipeline()
         texts = [self.TEXT, "", "A table.", "Lagos " * 9] * 5
@@ -428,8 +444,8 @@ class Spacy(unittest.TestCase):
             config = spacy.util.load_config(Path(folder) / "config.cfg")
             self.assertEqual(config["components"]["tamis_ner"], {
                 "factory": "tamis_ner", "model": model(self.FOLDER), "aggregation": "max",
-                "stride": 8, "alignment_mode": "expand", "overwrite_ents": False,
-                "options": {"threads": 2}})
+                "stride": 8, "alignment_mode": "expand", "overwrite_ents": False, "labels": None,
+                "threshold": None, "options": {"threads": 2}})
             again = spacy.load(folder)
             self.assertEqual(again.get_pipe("tamis_ner").stride, 8)
             self.assertEqual(self.spans(again(self.TEXT)), wanted)
