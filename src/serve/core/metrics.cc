@@ -61,7 +61,10 @@ struct ModelRow {
   double (*value)(ModelVersion& model, const ModelStatsView& stats);
 };
 
-double us(const StatDuration& stat) { return static_cast<double>(stat.ns / 1000); }
+double us(const StatDuration& stat) {
+  const int64_t whole = stat.ns / 1000;
+  return static_cast<double>(whole);
+}
 
 constexpr ModelRow kModelRows[] = {
     {"nv_inference_request_success", "counter", "",
