@@ -189,6 +189,8 @@ TEST(Experts, AnyThreadCountAndBatchGivesTheSameBits) {
       for (size_t s = 0; s + 1 < batch.cu_seqlens.size(); ++s) {
         const std::vector<float> alone = run(graph, options, batch.only(s).packed(), 2);
         ASSERT_LE(at + alone.size(), one.size());
+        // One of no tokens has no numbers, and no address.
+        if (alone.empty()) continue;
         EXPECT_EQ(std::memcmp(alone.data(), one.data() + at, alone.size() * sizeof(float)), 0);
         at += alone.size();
       }
