@@ -118,14 +118,24 @@ serve::ModelControl model_control(const std::string& text) {
   fail(ErrorCode::kInvalidArgument, "--model-control ", text, ": must be none or explicit");
 }
 
+// Where other machines reach the server; empty: nowhere.
+std::string open_door(const serve::ServerOptions& server) {
+  for (const auto& sockets : {server.http_sockets, server.grpc_sockets}) {
+    if (std::ranges::any_of(sockets, serve::is_open_to_others)) return "a socket of systemd";
+  }
+  const bool local = server.host.starts_with("127.") || server.host == "localhost" ||
+                     server.host == "::1" || server.host == "[::1]";
+  const bool http = server.uds.empty() && server.http_sockets.empty();
+  const bool grpc = server.grpc_port >= 0 && server.grpc_sockets.empty();
+  return !local && (http || grpc) ? cat("--host ", server.host) : "";
+}
+
 // Said once: whoever runs a container sees it in the first lines.
 void warn_of_open_doors(const serve::ServerOptions& server) {
-  const bool local = server.host.starts_with("127.") || server.host == "localhost" ||
-                     server.host == "::1" || server.host == "[::1]" || !server.uds.empty() ||
-                     !server.http_sockets.empty();
-  if (local || !server.api_key.empty() || !server.api_keys.empty()) return;
+  const std::string door = open_door(server);
+  if (door.empty() || !server.api_key.empty() || !server.api_keys.empty()) return;
   log(LogLevel::kWarning,
-      cat("--host ", server.host,
+      cat(door,
           " without --api-key: whoever reaches this address may ask the "
           "models; loading and unloading them is ",
           server.model_control == serve::ModelControl::kExplicit ? "open to this machine" : "off"));
@@ -248,6 +258,13 @@ void check(const serve::ServerOptions& server) {
   }
   if (server.cache_bytes < 0) {
     fail(ErrorCode::kInvalidArgument, "--cache ", server.cache_bytes, ": must be at least 0");
+  }
+  const serve::TraceOptions& traces = server.traces;
+  const serve::TraceOptions none;
+  if (traces.endpoint.empty() &&
+      (traces.service != none.service || !traces.headers.empty() || traces.share != none.share)) {
+    fail(ErrorCode::kInvalidArgument,
+         "--otlp-service-name, --otlp-headers and --trace-share are for --otlp-endpoint");
   }
   if (!(server.traces.share >= 0 && server.traces.share <= 1)) {
     fail(ErrorCode::kInvalidArgument, "--trace-share ", server.traces.share, ": must lie in 0..1");

@@ -4,7 +4,7 @@
 // the one of the number wanted fails and leaves a note. Is not: for a program of a sanitizer, which
 // has its own.
 //
-//   TAMIS_FAIL_UNDER  the folder; its own name ends the prefix of no other
+//   TAMIS_FAIL_UNDER  the folder; no other file's path may begin with it
 //   TAMIS_FAIL_AT     which call
 //   TAMIS_FAIL_ERRNO  what it says
 //   TAMIS_FAIL_NOTE   the file that names it; not under the folder

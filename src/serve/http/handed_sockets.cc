@@ -1,6 +1,8 @@
 #include "serve/http/handed_sockets.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,6 +54,18 @@ void check(int descriptor, bool grpc) {
 }
 
 }  // namespace
+
+bool is_open_to_others(int descriptor) {
+  sockaddr_storage address = {};
+  socklen_t size = sizeof(address);
+  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) return true;
+  if (address.ss_family == AF_INET) {
+    const auto& own = reinterpret_cast<const sockaddr_in&>(address).sin_addr;
+    return (ntohl(own.s_addr) >> 24) != IN_LOOPBACKNET;
+  }
+  return address.ss_family == AF_INET6 &&
+         !IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+}
 
 HandedSockets take_handed_sockets() {
   const std::string process = take_variable("LISTEN_PID");

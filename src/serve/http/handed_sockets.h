@@ -20,4 +20,7 @@ struct HandedSockets {
 /// environment is not.
 [[nodiscard]] HandedSockets take_handed_sockets();
 
+/// Whether it listens on an address that other machines reach.
+[[nodiscard]] bool is_open_to_others(int descriptor);
+
 }  // namespace tamis::serve

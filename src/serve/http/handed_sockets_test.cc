@@ -83,5 +83,15 @@ TEST_F(HandedSocketsTest, WhatDoesNotListenIsNamed) {
             std::string::npos);
 }
 
+TEST_F(HandedSocketsTest, SayWhetherOthersReachThem) {
+  EXPECT_FALSE(is_open_to_others(tcp_));
+  const int any = high(listen_on({"0.0.0.0", 0, "", {}}, "test").descriptors.front());
+  EXPECT_TRUE(is_open_to_others(any));
+  const int local = high(socket(AF_UNIX, SOCK_STREAM, 0));
+  EXPECT_FALSE(is_open_to_others(local));
+  close(any);
+  close(local);
+}
+
 }  // namespace
 }  // namespace tamis::serve

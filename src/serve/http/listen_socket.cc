@@ -110,16 +110,15 @@ int listen_on_all(const Addresses& addresses, uint16_t port, ListenSockets& sock
   return sockets.descriptors.empty() ? absent : 0;
 }
 
-// Whether somebody takes connections there.
-bool is_listened_on(const sockaddr_un& address) {
+// Whether nobody takes connections there any more; not where that cannot be told.
+bool is_left_behind(const sockaddr_un& address) {
   const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  const int error =
-      connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0
-          ? 0
-          : errno;
-  if (descriptor >= 0) close(descriptor);
-  // EAGAIN: its queue is full.
-  return error == 0 || error == EAGAIN;
+  if (descriptor < 0) return false;
+  const int done =
+      connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const bool refused = done != 0 && errno == ECONNREFUSED;
+  close(descriptor);
+  return refused;
 }
 
 sockaddr_un unix_address(const std::string& path) {
@@ -137,7 +136,7 @@ sockaddr_un unix_address(const std::string& path) {
 bool clear_path(const std::string& path, const sockaddr_un& address) {
   struct stat state = {};
   if (lstat(path.c_str(), &state) != 0) return true;
-  if (!S_ISSOCK(state.st_mode) || is_listened_on(address)) return false;
+  if (!S_ISSOCK(state.st_mode) || !is_left_behind(address)) return false;
   return unlink(path.c_str()) == 0 || errno == ENOENT;
 }
 

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "serve/batching/current_error.h"
 
 namespace tamis::serve {
 
@@ -151,17 +150,29 @@ void TraceExporter::work() noexcept {
 
 void TraceExporter::send(const std::vector<TraceSpan>& spans) noexcept {
   std::string failure;
+  size_t lost = spans.size();
   try {
-    const std::string body = otlp_json(spans, options_.service);
-    int64_t pause_ms = kFirstPauseMs;
-    for (int tries = 1;; ++tries, pause_ms *= 2) {
-      if (post(body, failure)) break;
-      if (tries == kTries || !wait_ms(pause_ms)) break;
-    }
+    failure = post_with_patience(spans);
+    if (failure.empty()) lost = 0;
   } catch (...) {
-    failure = current_error().what();
+    // There is no memory for the body.
   }
-  drop(failure.empty() ? 0 : spans.size(), failure);
+  if (!count_lost(lost)) return;
+  try {
+    log(LogLevel::kWarning,
+        cat("traces are lost: ", url_, ": ", failure.empty() ? "out of memory" : failure));
+  } catch (...) {
+    // Nor for the line.
+  }
+}
+
+std::string TraceExporter::post_with_patience(const std::vector<TraceSpan>& spans) {
+  const std::string body = otlp_json(spans, options_.service);
+  std::string failure;
+  int64_t pause_ms = kFirstPauseMs;
+  for (int tries = 1;; ++tries, pause_ms *= 2) {
+    if (post(body, failure) || tries == kTries || !wait_ms(pause_ms)) return failure;
+  }
 }
 
 bool TraceExporter::post(const std::string& body, std::string& failure) {
@@ -184,16 +195,13 @@ bool TraceExporter::wait_ms(int64_t ms) {
   return !wake_.wait_for(lock, std::chrono::milliseconds(ms), [this] { return ending_; });
 }
 
-// Said once, until something is sent again.
-void TraceExporter::drop(size_t count, const std::string& why) {
-  bool say = false;
-  {
-    const std::lock_guard lock(mutex_);
-    dropped_ += count;
-    say = count > 0 && !said_;
-    said_ = count > 0;
-  }
-  if (say) log(LogLevel::kWarning, cat("traces are lost: ", url_, ": ", why));
+// True: it is to be said, once until something is sent again.
+bool TraceExporter::count_lost(size_t count) {
+  const std::lock_guard lock(mutex_);
+  dropped_ += count;
+  const bool first = count > 0 && !said_;
+  said_ = count > 0;
+  return first;
 }
 
 }  // namespace tamis::serve

@@ -50,10 +50,12 @@ class TraceExporter {
   bool begin(const std::string& traceparent, TraceSpan& span);
   void work() noexcept;
   void send(const std::vector<TraceSpan>& spans) noexcept;
+  /// Why it was not taken; empty: it was.
+  std::string post_with_patience(const std::vector<TraceSpan>& spans);
   /// True: nothing more to do with it.
   bool post(const std::string& body, std::string& failure);
   bool wait_ms(int64_t ms);
-  void drop(size_t count, const std::string& why);
+  bool count_lost(size_t count);
 
   TraceOptions options_;
   std::string url_;
