@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "graph/graph.h"
 #include "onnx/known.h"
@@ -38,12 +40,25 @@ const NodeProto* maker_of(const ModelProto& model, const std::string& name) {
   return nullptr;
 }
 
+// The ids, perhaps of another type or with further axes.
+bool are_ids(const ModelProto& model, std::string name) {
+  constexpr std::string_view kSame[] = {"Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape"};
+  for (int steps = 0; steps < 8 && name != graph::kInputIds; ++steps) {
+    const NodeProto* maker = maker_of(model, name);
+    const bool same = maker != nullptr && !maker->inputs.empty() &&
+                      std::ranges::find(kSame, maker->op_type) != std::end(kSame);
+    if (!same) return false;
+    name = maker->inputs[0];
+  }
+  return name == graph::kInputIds;
+}
+
 }  // namespace
 
 int64_t compared_id(const ModelProto& model) {
   constexpr int64_t kNinth = 9;
   for (const NodeProto& node : model.graph.nodes) {
-    if (node.op_type != "Equal" || node.inputs.size() != 2 || node.inputs[0] != "input_ids") {
+    if (node.op_type != "Equal" || node.inputs.size() != 2 || !are_ids(model, node.inputs[0])) {
       continue;
     }
     const auto id = integer_of(model, node.inputs[1]);
@@ -56,7 +71,7 @@ std::vector<int64_t> compared_digits(const ModelProto& model) {
   std::vector<int64_t> ids;
   for (const NodeProto& node : model.graph.nodes) {
     const bool compares =
-        node.op_type == "Equal" && node.inputs.size() == 2 && node.inputs[0] == graph::kInputIds;
+        node.op_type == "Equal" && node.inputs.size() == 2 && are_ids(model, node.inputs[0]);
     const auto id = compares ? integer_of(model, node.inputs[1]) : std::nullopt;
     const bool digit = id && *id >= 0 && *id <= 9;
     if (digit && std::ranges::find(ids, *id) == ids.end()) ids.push_back(*id);

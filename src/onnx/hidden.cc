@@ -36,14 +36,19 @@ constexpr ActivationRow kActivations[] = {
     {Activation::kSqrtSoftplus, [](double x) { return std::sqrt(std::log1p(std::exp(x))); }},
 };
 
-// Farthest that two functions are from each other on [-16, 16], in parts of 1 + |value|.
+// Farthest that two functions are from each other on [-16, 16] and at places far from it, where
+// bounds show, in parts of 1 + |value|.
 double distance(const Function& a, double (*b)(double)) {
   double most = 0;
-  for (int i = -512; i <= 512; ++i) {
-    const double x = i / 32.0;
+  const auto look = [&](double x) {
     const double wanted = b(x);
     const double off = std::abs(a(x) - wanted) / (1 + std::abs(wanted));
-    if (!(off <= most)) most = off;
+    most = std::isnan(off) ? INFINITY : std::max(most, off);
+  };
+  for (int i = -512; i <= 512; ++i) look(i / 32.0);
+  for (const double x : {24.0, 60.0, 300.0}) {
+    look(x);
+    look(-x);
   }
   return most;
 }
@@ -108,9 +113,12 @@ bool same_columns(const Hidden& a, const Hidden& b) {
 std::optional<double> linear_factor(const Function& function) {
   if (!function) return 1.0;
   const double factor = function(1.0);
-  for (const double x : {-7.0, -1.0, -0.125, 0.0, 0.5, 3.0}) {
+  for (const double x :
+       {-6e4, -500.0, -40.0, -7.0, -1.0, -0.125, 0.0, 0.5, 3.0, 40.0, 500.0, 6e4}) {
     // Some rounding in double.
-    if (!(std::abs(function(x) - factor * x) <= 1e-12 * std::abs(factor))) return std::nullopt;
+    if (!(std::abs(function(x) - factor * x) <=
+          1e-12 * std::abs(factor) * std::max(1.0, std::abs(x))))
+      return std::nullopt;
   }
   return factor;
 }

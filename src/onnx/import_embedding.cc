@@ -191,6 +191,11 @@ ImportValue make_embedding(Importer& importer, const Step& step, const Known& ta
                    "\" is neither input_ids, in their places or one on, nor token_type_ids, nor "
                    "positions by BERT's or RoBERTa's rule");
   }
+  const bool shifted = rule->kind == IdsKind::kShifted || rule->kind == IdsKind::kShiftedFromEnd;
+  if (ids.ids_use() == IdsUse::kOther && !shifted) {
+    step.op.refuse("\"", ids.name(), "\" is made of ids otherwise than by comparing them with one");
+  }
+  importer.limit_to(ids.holds_for());
   if (rule->kind == IdsKind::kConstant && table.dims()[0] != 1) {
     return constant_row(importer, step, table, rule->offset);
   }

@@ -213,6 +213,7 @@ ImportedModel read_windows(const ModelProto& model, std::string_view source,
   Importer importer(model, source, plan, cache, options);
   importer.run();
   if (plan.one_window) importer.limit_positions(plan.window);
+  if (importer.horizon() != kAnyTokens) importer.limit_positions(importer.horizon());
   return collected(model, importer, options);
 }
 
@@ -265,6 +266,7 @@ ImportedModel import_onnx(const ModelProto& model, std::string_view source,
     merge_lengths(importer.graph(), of_long.graph(), importer.long_from(), source);
   }
   if (importer.limits_to_probes()) importer.limit_positions(longest);
+  if (importer.horizon() != kAnyTokens) importer.limit_positions(importer.horizon());
   return collected(model, importer, options);
 }
 

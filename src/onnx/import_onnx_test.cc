@@ -55,6 +55,42 @@ TEST(ImportOnnx, GivesAnEncoderAloneThePrefixOfItsClass) {
   EXPECT_EQ(imported.output_size, 32);
 }
 
+// Ids that the batches do not have would show it.
+TEST(ImportOnnx, RefusesMasksAndRowsOfOtherIds) {
+  EditableModel edit;
+  edit.set_integers("most", {110});
+  edit.model.graph.nodes.insert(edit.model.graph.nodes.begin(),
+                                make_node("Mod", {"input_ids", "most"}, "fewer"));
+  for (NodeProto& node : edit.model.graph.nodes) {
+    if (node.op_type == "Gather" && node.inputs[1] == "input_ids") node.inputs[1] = "fewer";
+  }
+  expect_refused(edit.model, "\"fewer\" is made of ids otherwise");
+
+  EditableModel masked;
+  masked.set_integers("most", {110});
+  masked.set_integers("axes", {1, 2});
+  masked.set_floats("low", {}, {-3.4e38f});
+  masked.insert("add_4", make_node("Greater", {"input_ids", "most"}, "rare"));
+  masked.insert("add_4", make_node("Unsqueeze", {"rare", "axes"}, "rare_keys"));
+  masked.insert("add_4", make_node("Where", {"rare_keys", "low", "where"}, "hidden_keys"));
+  for (std::string& input : masked.maker("add_4").inputs) {
+    if (input == "where") input = "hidden_keys";
+  }
+  expect_refused(masked.model, "a mask made of ids");
+}
+
+// Clipping shows where the bounds are.
+TEST(ImportOnnx, RefusesBoundsOfHiddenStates) {
+  for (const float most : {5.0f, 10.0f, 200.0f}) {
+    EditableModel edit;
+    edit.set_floats("least", {}, {-most});
+    edit.set_floats("most", {}, {most});
+    edit.insert("view", make_node("Clip", {"linear", "least", "most"}, "clipped"));
+    edit.maker("view").inputs[0] = "clipped";
+    expect_refused(edit.model, "function");
+  }
+}
+
 TEST(ImportOnnx, TakesAWholeAttentionOperator) {
   EditableModel edit;
   const std::string expected = graph::print(import_onnx(edit.model, "m.onnx").graph);

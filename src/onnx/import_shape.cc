@@ -124,6 +124,24 @@ ImportValue sliced(Importer& importer, const Step& step, Hidden& x, size_t axis,
   return columns_of(step, x, axis, range.first, range.count);
 }
 
+// Tokens up to a constant number: all of them in texts that are no longer.
+void limit_to_cut(Importer& importer, const Step& step, const Hidden& x) {
+  const size_t p = kProbes - 1;
+  const Array sized = {x.layout.dims(importer.probes()[p].sizes), ElementType::kFloat, nullptr};
+  for (const SliceRange& range : slice_ranges(step.op, sized.dims, known_inputs(step, sized, p))) {
+    if (!is_token_axis(x, range.axis)) continue;
+    const int64_t tokens = sized.dims[range.axis];
+    const bool one = range.count == 1;
+    if (range.first == 0 && !one && range.count < tokens) {
+      step.op.refuse("the first ", range.count, " tokens; the first alone or all are accepted");
+    }
+    if (one || !step.has(2) || !step.known(2).is_constant()) continue;
+    for (const int64_t end : step.known(2).at(0).integers()) {
+      if (end >= tokens) importer.limit_to(end);
+    }
+  }
+}
+
 // Heads that several queries' heads read, as copies of each; absent: another expansion.
 ImportValue repeated_heads(Importer& importer, const Step& step, Hidden& x) {
   if (x.form != Form::kRows && x.form != Form::kNormal) return {};
@@ -357,6 +375,7 @@ std::vector<ImportValue> import_slice(Importer& importer, const Step& step) {
                          nullptr};
     ranges[p] = slice_ranges(step.op, sized.dims, known_inputs(step, sized, p));
   }
+  limit_to_cut(importer, step, *x.hidden);
   for (size_t i = 0; i < ranges[0].size(); ++i) {
     if (ranges[1].size() != ranges[0].size() || ranges[1][i].axis != ranges[0][i].axis) {
       step.op.refuse("axes that depend on the batch");

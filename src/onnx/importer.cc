@@ -6,6 +6,7 @@
 #include "formats/stored_tensor.h"
 #include "onnx/compared_ids.h"
 #include "onnx/file_graph.h"
+#include "onnx/horizon.h"
 #include "onnx/ids_use.h"
 #include "onnx/import_lengths.h"
 #include "onnx/import_positions.h"
@@ -333,6 +334,15 @@ std::vector<ImportValue> Importer::run_branch(const Step& step) {
   return outputs;
 }
 
+// Of what meets hidden states. Ids that rows are looked up by have rules that say themselves how
+// far they hold.
+void Importer::limit_to_horizons(const Step& step) {
+  if (is_lookup(step) || step.op.type() == "GatherElements") return;
+  for (const ImportValue& input : step.inputs) {
+    if (input.known != nullptr) limit_to(input.known->holds_for());
+  }
+}
+
 std::vector<ImportValue> Importer::run_step(const Step& step) {
   const bool hidden = std::any_of(step.inputs.begin(), step.inputs.end(),
                                   [](const ImportValue& input) { return input.hidden != nullptr; });
@@ -342,6 +352,7 @@ std::vector<ImportValue> Importer::run_step(const Step& step) {
   const bool evaluated = !hidden && own && quantized == step.inputs.end() && !is_lookup(step) &&
                          step.op.type() != "DynamicQuantizeLinear";
   if (evaluated) return evaluate_known(step);
+  limit_to_horizons(step);
   if (needs_samples(*this, step)) return import_samples(*this, step);
   const HandlerRow* row = find_handler(step.op.node());
   if (row == nullptr) step.op.refuse("this operator is not understood on hidden states");
@@ -429,13 +440,14 @@ std::vector<ImportValue> Importer::evaluate_each(const Step& step, bool constant
       step.op.refuse("over ", most, " values computed from ids, sizes and constants");
     }
   }
+  const IdsUse use = constant ? IdsUse::kNone : ids_use_of(step, probes_);
+  const int64_t horizon = constant ? kAnyTokens : horizon_of(step, probes_);
   std::vector<ImportValue> values;
   for (size_t i = 0; i < results.size(); ++i) {
     const std::string& name = output_of(step.op.node(), i);
-    values.push_back(
-        {constant ? std::make_shared<Known>(name, results[i][0])
-                  : std::make_shared<Known>(name, std::move(results[i]), ids_use_of(step, probes_)),
-         nullptr});
+    values.push_back({constant ? std::make_shared<Known>(name, results[i][0])
+                               : std::make_shared<Known>(name, std::move(results[i]), use, horizon),
+                      nullptr});
   }
   return values;
 }

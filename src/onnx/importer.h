@@ -5,6 +5,7 @@
 // formats.
 #pragma once
 
+#include <algorithm>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -101,6 +102,9 @@ class Importer {
   /// Tokens that the tables of positions have rows for; 0: no table was read.
   [[nodiscard]] int64_t max_positions() const { return max_positions_; }
   void limit_positions(int64_t tokens);
+  /// Tokens up to which all that was told of the probes holds; kAnyTokens: any number.
+  [[nodiscard]] int64_t horizon() const { return horizon_; }
+  void limit_to(int64_t horizon) { horizon_ = std::min(horizon_, horizon); }
   /// What was told of the probes may not hold for longer sequences.
   void limit_to_probes() { limits_to_probes_ = true; }
   [[nodiscard]] bool limits_to_probes() const { return limits_to_probes_; }
@@ -180,6 +184,7 @@ class Importer {
   std::vector<ImportValue> evaluate_known(const Step& step);
   // In every probe, or once.
   std::vector<ImportValue> evaluate_each(const Step& step, bool constant);
+  void limit_to_horizons(const Step& step);
   void release_inputs(const NodeProto& node);
   std::shared_ptr<const Tensor> floats(const Step& step, const Known& known, bool turn);
   graph::ValueId cut(const Step& step, const Hidden& hidden, const ColumnPick& pick);
@@ -207,6 +212,7 @@ class Importer {
   bool as_long_ = false;
   int64_t long_from_ = 0;
   int64_t max_positions_ = 0;
+  int64_t horizon_ = kAnyTokens;
   int64_t activation_scales_ = 0;
   int64_t evaluated_ = 0;
   int64_t sampled_ = 0;

@@ -4,6 +4,7 @@
 // every probe. Is not: a weight of the graph under construction. May use: formats, onnx/probe.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,9 @@ enum class SizeKind : uint8_t {
   kTokens,     ///< of each sequence, padding included
 };
 
+/// What the probes show holds for sequences of any length.
+inline constexpr int64_t kAnyTokens = std::numeric_limits<int64_t>::max();
+
 /// Not thread-safe: values are decoded when they are first asked for.
 class Known {
  public:
@@ -58,14 +62,20 @@ class Known {
   /// Sizes, and what each is.
   Known(std::string name, ProbeArrays arrays, std::vector<SizeKind> kinds)
       : name_(std::move(name)), kinds_(std::move(kinds)), arrays_(arrays.begin(), arrays.end()) {}
-  Known(std::string name, ProbeArrays arrays, IdsUse ids_use = IdsUse::kNone)
-      : name_(std::move(name)), ids_use_(ids_use), arrays_(arrays.begin(), arrays.end()) {}
+  Known(std::string name, ProbeArrays arrays, IdsUse ids_use = IdsUse::kNone,
+        int64_t holds_for = kAnyTokens)
+      : name_(std::move(name)),
+        ids_use_(ids_use),
+        holds_for_(holds_for),
+        arrays_(arrays.begin(), arrays.end()) {}
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] bool is_constant() const { return arrays_.size() != kProbes; }
   [[nodiscard]] Dims dims(size_t probe = 0) const;
   [[nodiscard]] ElementType type() const;
   [[nodiscard]] IdsUse ids_use() const { return ids_use_; }
+  /// Tokens of a sequence up to which the value goes on as the probes show it (horizon.h).
+  [[nodiscard]] int64_t holds_for() const { return holds_for_; }
   [[nodiscard]] const Array& at(size_t probe) const;
   /// Of sizes: what each is; empty: these are others than a shape's.
   [[nodiscard]] const std::vector<SizeKind>& size_kinds() const { return kinds_; }
@@ -87,6 +97,7 @@ class Known {
   const TensorProto* tensor_ = nullptr;
   std::shared_ptr<const TensorProto> owned_;
   IdsUse ids_use_ = IdsUse::kNone;
+  int64_t holds_for_ = kAnyTokens;
   bool turned_ = false;
   std::vector<SizeKind> kinds_;
   mutable std::vector<Array> arrays_;  // one, or one a probe

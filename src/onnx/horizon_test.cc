@@ -1,0 +1,112 @@
+#include "onnx/horizon.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "onnx/test_util.h"
+
+namespace tamis::onnx {
+namespace {
+
+constexpr auto kModernBert = "modernbert-base-legacy-op14-eager-tf524-level2.onnx";
+constexpr auto kWindowed = "/m/LessOrEqual_output_0";
+
+// ModernBERT with another comparison in place of |query - key| <= 2.
+ModelProto compared(std::string op, int64_t number) {
+  EditableModel edit(kModernBert);
+  edit.set("number", {}, ElementType::kInt64, std::vector<int64_t>{number});
+  NodeProto& window = edit.maker(kWindowed);
+  window.op_type = std::move(op);
+  window.inputs[1] = "number";
+  return edit.model;
+}
+
+int64_t most_tokens(const ModelProto& model) { return import_onnx(model, "m.onnx").max_positions; }
+
+TEST(Horizon, HasNoEndWhereTheProbesShowTheWindow) {
+  EXPECT_EQ(most_tokens(EditableModel(kModernBert).model), 0);
+  EXPECT_EQ(most_tokens(compared("LessOrEqual", 510)), 0);
+}
+
+TEST(Horizon, EndsWhereAWindowBegins) {
+  EXPECT_EQ(most_tokens(compared("LessOrEqual", 511)), 512) << "nothing shows it";
+  EXPECT_EQ(most_tokens(compared("Less", 600)), 600);
+  EXPECT_EQ(most_tokens(compared("LessOrEqual", 4096)), 4096);
+}
+
+// Twice the distance is compared, which reaches the number earlier.
+TEST(Horizon, FollowsHowFastAValueGrows) {
+  EditableModel edit(kModernBert);
+  edit.set("two", {}, ElementType::kInt64, std::vector<int64_t>{2});
+  edit.set("number", {}, ElementType::kInt64, std::vector<int64_t>{1200});
+  edit.insert(kWindowed, make_node("Mul", {"/m/Abs_output_0", "two"}, "doubled"));
+  edit.maker(kWindowed).inputs = {"doubled", "number"};
+  EXPECT_EQ(most_tokens(edit.model), 600);
+}
+
+TEST(Horizon, IsThatOfBlocks) {
+  EditableModel edit(kModernBert);
+  edit.set("number", {}, ElementType::kInt64, std::vector<int64_t>{800});
+  edit.set("zero", {}, ElementType::kInt64, std::vector<int64_t>{0});
+  edit.insert(kWindowed, make_node("Div", {"/m/Abs_output_0", "number"}, "block"));
+  edit.maker(kWindowed).inputs = {"block", "zero"};
+  EXPECT_EQ(most_tokens(edit.model), 800);
+}
+
+TEST(Horizon, IsThatOfTriangles) {
+  EditableModel edit(kModernBert);
+  edit.set("number", {}, ElementType::kInt64, std::vector<int64_t>{700});
+  edit.set("least", {}, ElementType::kInt64, std::vector<int64_t>{-1});
+  edit.insert(kWindowed, make_node("Greater", {"/m/Abs_output_0", "least"}, "ones"));
+  NodeProto& window = edit.maker(kWindowed);
+  window.op_type = "Trilu";
+  window.inputs = {"ones", "number"};
+  window.attributes = {integer("upper", 0)};
+  EXPECT_EQ(most_tokens(edit.model), 700);
+}
+
+// A table of pairs, of which the batch's part is cut out.
+TEST(Horizon, OfATableOfPairsIsWhereItGoesOnOtherwise) {
+  const auto cut_from_table = [](int64_t window) {
+    constexpr int64_t kPlaces = 600;
+    std::vector<float> table;
+    for (int64_t i = 0; i < kPlaces * kPlaces; ++i) {
+      table.push_back(std::abs(i / kPlaces - i % kPlaces) <= window ? 1.0f : 0.0f);
+    }
+    EditableModel edit(kModernBert);
+    edit.set_floats("table", {kPlaces, kPlaces}, std::move(table));
+    edit.set_integers("zeros", {0, 0});
+    edit.set_integers("axes", {0, 1});
+    edit.set_integers("tokens_axis", {1});
+    for (NodeProto& node : std::vector<NodeProto>{
+             make_node("Shape", {"input_ids"}, "sizes"),
+             make_node("Gather", {"sizes", "tokens_axis"}, "tokens"),
+             make_node("Concat", {"tokens", "tokens"}, "ends", {integer("axis", 0)}),
+             make_node("Slice", {"table", "zeros", "ends", "axes"}, "part")}) {
+      edit.insert(kWindowed, std::move(node));
+    }
+    NodeProto& window_node = edit.maker(kWindowed);
+    window_node.op_type = "Cast";
+    window_node.inputs = {"part"};
+    window_node.attributes = {integer("to", static_cast<int64_t>(ElementType::kBool))};
+    return edit.model;
+  };
+  EXPECT_EQ(most_tokens(cut_from_table(3)), 600);
+  EXPECT_EQ(most_tokens(cut_from_table(1000)), 600);
+  EXPECT_EQ(most_tokens(cut_from_table(550)), 512);
+}
+
+TEST(Horizon, DoesNotComeFromMasks) {
+  EditableModel edit;
+  const int64_t before = most_tokens(edit.model);
+  edit.set_floats("low", {}, {-3.4e38f});
+  edit.insert("add_4", make_node("Max", {"where", "low"}, "clipped"));
+  for (std::string& input : edit.maker("add_4").inputs) {
+    if (input == "where") input = "clipped";
+  }
+  EXPECT_EQ(most_tokens(edit.model), before);
+}
+
+}  // namespace
+}  // namespace tamis::onnx
