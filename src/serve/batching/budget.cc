@@ -180,6 +180,35 @@ void check_texts(const Budget& budget, const tasks::TaskInput& input, int64_t in
   budget.check("pairs of texts", times(inputs, pairs.count), pairs.bytes_each);
 }
 
+void take_options(Budget& budget, const tasks::TaskOptions& options, int64_t inputs) {
+  const auto bytes_of = [](const std::vector<std::string>& texts) {
+    int64_t bytes = 0;
+    for (const std::string& text : texts) {
+      bytes += size_of(text) + static_cast<int64_t>(sizeof(std::string));
+    }
+    return bytes;
+  };
+  int64_t bytes = 0;
+  if (const auto* ner = std::get_if<tasks::NerOptions>(&options)) {
+    bytes = bytes_of(ner->ignore_labels) + bytes_of(ner->labels);
+  } else if (const auto* fill = std::get_if<tasks::FillMaskOptions>(&options)) {
+    bytes = bytes_of(fill->targets);
+  } else if (const auto* zero_shot = std::get_if<tasks::ZeroShotOptions>(&options)) {
+    bytes = size_of(zero_shot->hypothesis_template);
+  }
+  budget.take("options", inputs, bytes);
+}
+
+void take_hypotheses(Budget& budget, const tasks::ZeroShotOptions& options,
+                     const tasks::TaskInput& input) {
+  const std::string& text = options.hypothesis_template;
+  const auto places = static_cast<int64_t>(std::ranges::count(text, '{'));
+  int64_t bytes = 0;
+  for (const std::string& label : input.texts) bytes += times(places, size_of(label));
+  const auto labels = std::max<int64_t>(1, static_cast<int64_t>(input.texts.size()));
+  budget.take("hypotheses", labels, size_of(text) + bytes / labels);
+}
+
 void take_sequences(Budget& budget, int64_t count) {
   budget.take("sequences", count, kSequenceBytes);
 }

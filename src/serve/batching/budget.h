@@ -54,6 +54,11 @@ inline constexpr int64_t kRawFloatBytes = 16;
 void take_texts(Budget& budget, const tasks::TaskInput& input);
 /// Throws as Budget::check if so many inputs of these texts would cost too much.
 void check_texts(const Budget& budget, const tasks::TaskInput& input, int64_t inputs);
+/// Takes what options cost that each input has a copy of.
+void take_options(Budget& budget, const tasks::TaskOptions& options, int64_t inputs);
+/// Takes what the hypotheses cost that the input's labels are put into, all of them at once.
+void take_hypotheses(Budget& budget, const tasks::ZeroShotOptions& options,
+                     const tasks::TaskInput& input);
 /// Takes what sequences cost beside their tokens.
 void take_sequences(Budget& budget, int64_t count);
 

@@ -79,6 +79,31 @@ TEST(BudgetTest, PairsCostTheirTexts) {
   EXPECT_GT(budget.taken_bytes(), 100 * 1000);
 }
 
+TEST(BudgetTest, OptionsCostACopyForEachInput) {
+  tasks::NerOptions ner;
+  ner.ignore_labels.assign(100, "O");
+  Budget budget({4096, 100'000});
+  take_options(budget, ner, 10);
+  EXPECT_GE(budget.taken_bytes(), 10 * 100 * 32);
+  EXPECT_NE(refusal([&] { take_options(budget, ner, 200); }), "");
+  tasks::FillMaskOptions fill;
+  fill.targets.assign(2, std::string(1000, 'x'));
+  EXPECT_NE(refusal([&] { take_options(budget, fill, 50); }), "");
+  const int64_t before = budget.taken_bytes();
+  take_options(budget, tasks::EmbedOptions{}, 4096);
+  EXPECT_EQ(budget.taken_bytes(), before);
+}
+
+TEST(BudgetTest, HypothesesCostEachPlaceOfTheirLabel) {
+  tasks::ZeroShotOptions options;
+  for (int i = 0; i < 1000; ++i) options.hypothesis_template += "{0}";
+  Budget budget({4096, 1'000'000});
+  take_hypotheses(budget, options, {"", std::nullopt, {"a", "b"}});
+  EXPECT_GE(budget.taken_bytes(), 2 * (3000 + 1000));
+  const tasks::TaskInput longer = {"", std::nullopt, {std::string(2000, 'x')}};
+  EXPECT_NE(refusal([&] { take_hypotheses(budget, options, longer); }), "");
+}
+
 TEST(BudgetTest, ResultsCostWhatTheyPrint) {
   const auto cost = [](tasks::TaskOptions options, size_t selected) {
     Budget budget({1, std::numeric_limits<int64_t>::max()});

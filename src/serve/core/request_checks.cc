@@ -100,6 +100,13 @@ void price_request(Request& request, const BudgetLimits& limits) {
   if (request.budget == nullptr) request.budget = std::make_shared<Budget>(limits);
   Budget& budget = *request.budget;
   for (const tasks::TaskInput& input : request.inputs) take_texts(budget, input);
+  if (request.options) {
+    take_options(budget, *request.options, static_cast<int64_t>(request.inputs.size()));
+    if (const auto* zero_shot = std::get_if<tasks::ZeroShotOptions>(&*request.options)) {
+      for (const tasks::TaskInput& input : request.inputs)
+        take_hypotheses(budget, *zero_shot, input);
+    }
+  }
   int64_t tokens = 0;
   for (const Row& row : request.rows) tokens += row.sequence.size();
   take_sequences(budget, static_cast<int64_t>(request.rows.size()));

@@ -78,7 +78,18 @@ void GrpcStreams::end_all() {
 
 GrpcCaller::GrpcCaller(const GrpcHost& host, GrpcDialect dialect,
                        grpc::CallbackServerContext& context)
-    : host_(host), dialect_(dialect), context_(context) {}
+    : host_(host),
+      dialect_(dialect),
+      context_(context),
+      peer_(context.peer()),
+      deadline_(context.deadline()) {
+  const grpc::string_ref authority = context.ExperimentalGetAuthority();
+  authority_.assign(authority.data(), authority.size());
+  for (const auto& [name, value] : context.client_metadata()) {
+    metadata_.emplace_back(std::string(name.data(), name.size()),
+                           std::string(value.data(), value.size()));
+  }
+}
 
 grpc::Status GrpcCaller::admit() {
   key_ = host_.keys.admit(metadata("authorization"));
@@ -90,51 +101,55 @@ grpc::Status GrpcCaller::admit() {
 }
 
 std::string_view GrpcCaller::metadata(const char* key) const {
-  const auto& all = context_.client_metadata();
-  const auto at = all.find(key);
-  if (at == all.end()) return {};
-  return {at->second.data(), at->second.size()};
+  const auto at = std::ranges::find(metadata_, std::string_view(key), [](const auto& entry) {
+    return std::string_view(entry.first);
+  });
+  return at == metadata_.end() ? std::string_view() : std::string_view(at->second);
 }
 
 Request GrpcCaller::new_request() const {
   Request request;
   // A peer is an address and a port, so this tells connections apart, as over HTTP.
-  request.client = std::hash<std::string>()(context_.peer());
+  request.client = std::hash<std::string>()(peer_);
   request.cancelled = cancelled_;
   request.budget = std::make_shared<Budget>(core().limits());
   request.float_bytes = kRawFloatBytes;
   request.id = std::string(metadata("x-request-id"));
   request.traceparent = std::string(metadata("traceparent"));
-  const auto deadline = context_.deadline();
-  if (deadline != std::chrono::system_clock::time_point::max()) {
+  if (deadline_ != std::chrono::system_clock::time_point::max()) {
     const auto left = std::chrono::duration_cast<std::chrono::microseconds>(
-        deadline - std::chrono::system_clock::now());
+        deadline_ - std::chrono::system_clock::now());
     request.timeout_us = std::max<int64_t>(1, left.count());
   }
   return request;
 }
 
 AdminCaller GrpcCaller::admin_caller() const {
-  const std::string peer = context_.peer();
   AdminCaller caller;
   caller.key = key_;
-  caller.loopback = peer.starts_with("ipv4:127.") || peer.starts_with("ipv6:[::1]") ||
-                    peer.starts_with("ipv6:%5B::1%5D");
-  const grpc::string_ref authority = context_.ExperimentalGetAuthority();
-  caller.host.assign(authority.data(), authority.size());
-  for (const auto& [name, value] : context_.client_metadata()) {
-    caller.headers.emplace_back(std::string(name.data(), name.size()),
-                                std::string(value.data(), value.size()));
-  }
+  caller.loopback = peer_.starts_with("ipv4:127.") || peer_.starts_with("ipv6:[::1]") ||
+                    peer_.starts_with("ipv6:%5B::1%5D");
+  caller.host = authority_;
+  caller.headers = metadata_;
   return caller;
 }
 
 grpc::Status GrpcCaller::refusal(const Error& error, int64_t retry_after_ms) {
-  // What gRPC's own retry policies read.
-  if (error.code() == ErrorCode::kOverloaded && retry_after_ms > 0) {
-    context_.AddTrailingMetadata("grpc-retry-pushback-ms", cat(retry_after_ms));
-  }
+  if (error.code() == ErrorCode::kOverloaded) retry_after_ms_.store(retry_after_ms);
   return status(error);
+}
+
+void GrpcCaller::add_trailers(const grpc::Status& status) {
+  const int64_t retry_after_ms = retry_after_ms_.load();
+  const bool overloaded = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+                          status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
+  if (!overloaded || retry_after_ms <= 0) return;
+  try {
+    // What gRPC's own retry policies read.
+    context_.AddTrailingMetadata("grpc-retry-pushback-ms", cat(retry_after_ms));
+  } catch (const std::bad_alloc&) {
+    // The call ends without.
+  }
 }
 
 void GrpcCaller::cancel() { cancelled_->store(true); }

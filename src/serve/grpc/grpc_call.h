@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -61,7 +62,8 @@ struct GrpcHost {
   GrpcStreams& streams;
 };
 
-/// The part of a call that does not depend on its messages. Thread-safe.
+/// The part of a call that does not depend on its messages. Thread-safe, and what it says of the
+/// call is a copy: messages of a stream may be at work behind its end, when gRPC's own is gone.
 class GrpcCaller {
  public:
   GrpcCaller(const GrpcHost& host, GrpcDialect dialect, grpc::CallbackServerContext& context);
@@ -90,16 +92,23 @@ class GrpcCaller {
   [[nodiscard]] grpc::Status status(const Error& error) const {
     return grpc_status(dialect_, error);
   }
-  /// As status(), and tells the client when to come back.
+  /// As status(), and the end of the call will tell the client when to come back.
   [[nodiscard]] grpc::Status refusal(const Error& error, int64_t retry_after_ms);
+  /// Once, right before the call ends: what only its end says.
+  void add_trailers(const grpc::Status& status);
   /// The client has gone: what waits leaves the queue.
   void cancel();
 
  private:
   GrpcHost host_;
   GrpcDialect dialect_;
-  grpc::CallbackServerContext& context_;
+  grpc::CallbackServerContext& context_;  // until the call ends
+  std::string peer_;
+  std::string authority_;
+  std::vector<std::pair<std::string, std::string>> metadata_;
+  std::chrono::system_clock::time_point deadline_;
   KeyAnswer key_;
+  std::atomic<int64_t> retry_after_ms_{0};
   std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
 };
 
@@ -138,7 +147,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   [[nodiscard]] GrpcCaller& caller() { return caller_; }
   /// Ends the call; the first counts.
   void end(grpc::Status status) {
-    if (!ended_.exchange(true)) Finish(std::move(status));
+    if (ended_.exchange(true)) return;
+    caller_.add_trailers(status);
+    Finish(std::move(status));
   }
   void finish() { end(grpc::Status::OK); }
   void finish(const Error& error) { end(caller_.status(error)); }

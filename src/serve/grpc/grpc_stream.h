@@ -173,6 +173,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
       Steps steps = next_steps();
       if (!steps.any()) return;
       if (steps.end) {
+        caller_.add_trailers(*steps.end);
         this->Finish(std::move(*steps.end));
         return;
       }

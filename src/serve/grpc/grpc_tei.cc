@@ -275,7 +275,9 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
  private:
   // Ends the call; the first counts.
   void end(grpc::Status status) {
-    if (!ended_.exchange(true)) Finish(std::move(status));
+    if (ended_.exchange(true)) return;
+    caller_.add_trailers(status);
+    Finish(std::move(status));
   }
 
   void take_message() {

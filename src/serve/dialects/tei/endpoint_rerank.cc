@@ -23,12 +23,14 @@ void check_count(const CallPtr& call, std::string_view key, size_t count) {
 }
 
 // What of an object is ranked: its `rank_fields`, a line each, else its `text`.
-std::string text_of(JsonView document, const std::vector<std::string>& fields) {
+std::string text_of(JsonView document, const std::vector<std::string>& fields, Budget& budget) {
   if (fields.empty()) return std::string(required_string(document, "text"));
   std::string text;
   for (const std::string& field : fields) {
     const auto value = string_field(document, field);
     if (!value) continue;
+    // A field may be named more than once.
+    budget.take("ranked fields", static_cast<int64_t>(value->size()), 1);
     if (!text.empty()) text.push_back('\n');
     text.append(*value);
   }
@@ -40,6 +42,7 @@ std::vector<std::string> read_documents(const CallPtr& call, const Fields& body)
   if (!list.is_array()) fail(ErrorCode::kInvalidArgument, "`documents` must be a list");
   check_count(call, "documents", list.size());
   const std::vector<std::string> fields = body.texts("rank_fields");
+  call->budget()->check_items("rank_fields", fields.size());
   std::vector<std::string> texts;
   texts.reserve(list.size());
   for (size_t i = 0; i < list.size(); ++i) {
@@ -47,7 +50,7 @@ std::vector<std::string> read_documents(const CallPtr& call, const Fields& body)
     if (document.is_string()) {
       texts.emplace_back(document.as_string("documents"));
     } else if (document.is_object()) {
-      texts.push_back(text_of(document, fields));
+      texts.push_back(text_of(document, fields, *call->budget()));
     } else {
       fail(ErrorCode::kInvalidArgument, "`documents` must be a list of strings or of objects");
     }
