@@ -6,10 +6,10 @@
 #include "formats/stored_tensor.h"
 #include "onnx/compared_ids.h"
 #include "onnx/file_graph.h"
-#include "onnx/horizon.h"
 #include "onnx/ids_use.h"
 #include "onnx/import_lengths.h"
 #include "onnx/import_positions.h"
+#include "onnx/rules/horizon.h"
 #include "onnx/samples.h"
 
 namespace tamis::onnx {

@@ -74,7 +74,7 @@ class Known {
   [[nodiscard]] Dims dims(size_t probe = 0) const;
   [[nodiscard]] ElementType type() const;
   [[nodiscard]] IdsUse ids_use() const { return ids_use_; }
-  /// Tokens of a sequence up to which the value goes on as the probes show it (horizon.h).
+  /// Tokens of a sequence up to which the value goes on as the probes show it (rules/horizon.h).
   [[nodiscard]] int64_t holds_for() const { return holds_for_; }
   [[nodiscard]] const Array& at(size_t probe) const;
   /// Of sizes: what each is; empty: these are others than a shape's.

@@ -1,7 +1,7 @@
 // Up to how many tokens a value goes on as the probes show it.
 //
 // Is: numbers of a file that only longer sequences reach: a window's, a block's, the end of what is
-// clipped. Is not: what a value means (rules/). May use: onnx/known.
+// clipped. Is not: what a value means (the other rules). May use: onnx/importer.
 #pragma once
 
 #include <span>

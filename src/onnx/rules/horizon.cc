@@ -1,4 +1,4 @@
-#include "onnx/horizon.h"
+#include "onnx/rules/horizon.h"
 
 #include <algorithm>
 #include <array>
