@@ -161,6 +161,7 @@ ElementType Known::type() const { return arrays_.empty() ? tensor_->type : array
 
 const Array& Known::at(size_t probe) const {
   if (arrays_.empty()) {
+    if (tensor_ == nullptr) fail(ErrorCode::kInternal, name_, ": neither stored nor computed");
     const Array array = array_of(*tensor_);
     arrays_.push_back(turned_ ? turned_array(array) : array);
   }

@@ -74,6 +74,14 @@ class LoadedServable final : public Servable {
     const int32_t borders[] = {0, size};
     engine::check_batch({sequence.ids, sequence.type_ids, row.positions, borders, {}, size},
                         model_->runner().info().limits);
+    // Where no tokenizer has a limit of its own it is the model's, which may lie in no table: an
+    // imported window that longer texts reach.
+    const tasks::TaskModel* const task = task_model();
+    const bool ids_alone = task == nullptr || task->tokenizer == nullptr;
+    if (ids_alone && info_.max_length > 0 && size > info_.max_length) {
+      fail(ErrorCode::kInvalidArgument, "batch: sequence 0 has ", size,
+           " tokens, the model takes at most ", info_.max_length);
+    }
   }
 
   int32_t first_position() const override {
