@@ -53,15 +53,19 @@ bool are_ids(const ModelProto& model, std::string name) {
   return name == graph::kInputIds;
 }
 
+// The id that a node compares the ids with.
+std::optional<int64_t> id_compared_by(const ModelProto& model, const NodeProto& node) {
+  const bool compares =
+      node.op_type == "Equal" && node.inputs.size() == 2 && are_ids(model, node.inputs[0]);
+  return compares ? integer_of(model, node.inputs[1]) : std::nullopt;
+}
+
 }  // namespace
 
 int64_t compared_id(const ModelProto& model) {
   constexpr int64_t kNinth = 9;
   for (const NodeProto& node : model.graph.nodes) {
-    if (node.op_type != "Equal" || node.inputs.size() != 2 || !are_ids(model, node.inputs[0])) {
-      continue;
-    }
-    const auto id = integer_of(model, node.inputs[1]);
+    const auto id = id_compared_by(model, node);
     if (id && *id > kNinth && *id < (int64_t{1} << 31)) return *id;
   }
   return kNinth;
@@ -70,9 +74,7 @@ int64_t compared_id(const ModelProto& model) {
 std::vector<int64_t> compared_digits(const ModelProto& model) {
   std::vector<int64_t> ids;
   for (const NodeProto& node : model.graph.nodes) {
-    const bool compares =
-        node.op_type == "Equal" && node.inputs.size() == 2 && are_ids(model, node.inputs[0]);
-    const auto id = compares ? integer_of(model, node.inputs[1]) : std::nullopt;
+    const auto id = id_compared_by(model, node);
     const bool digit = id && *id >= 0 && *id <= 9;
     if (digit && std::ranges::find(ids, *id) == ids.end()) ids.push_back(*id);
   }
@@ -83,9 +85,7 @@ int64_t placed_id(const ModelProto& model) {
   for (const NodeProto& node : model.graph.nodes) {
     if (node.op_type != "NonZero" || node.inputs.size() != 1) continue;
     const NodeProto* equal = maker_of(model, node.inputs[0]);
-    const bool compares = equal != nullptr && equal->op_type == "Equal" &&
-                          equal->inputs.size() == 2 && equal->inputs[0] == graph::kInputIds;
-    const auto id = compares ? integer_of(model, equal->inputs[1]) : std::nullopt;
+    const auto id = equal != nullptr ? id_compared_by(model, *equal) : std::nullopt;
     if (id && *id >= 0 && *id <= INT32_MAX) return *id;
   }
   return -1;

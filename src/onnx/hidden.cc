@@ -115,9 +115,9 @@ std::optional<double> linear_factor(const Function& function) {
   const double factor = function(1.0);
   for (const double x :
        {-6e4, -500.0, -40.0, -7.0, -1.0, -0.125, 0.0, 0.5, 3.0, 40.0, 500.0, 6e4}) {
-    // Some rounding in double.
+    // Some rounding in double, which grows with x.
     if (!(std::abs(function(x) - factor * x) <=
-          1e-12 * std::abs(factor) * std::max(1.0, std::abs(x))))
+          1e-12 * std::abs(factor) * std::max(1.0, std::abs(x) / 16)))
       return std::nullopt;
   }
   return factor;

@@ -278,8 +278,9 @@ double factor_of(const Step& step, const Hidden& x) {
 
 MaskRule checked_mask(const Importer& importer, const Step& step, std::span<const Array> added,
                       IdsUse use) {
-  if (use == IdsUse::kOther)
-    step.op.refuse("a mask made of ids that the file does not compare with one id");
+  if (use == IdsUse::kOther) {
+    step.op.refuse("a mask that depends on ids, but not by comparing them with one id");
+  }
   std::string why;
   if (const auto rule = mask_rule(added, importer.probes(), why)) return *rule;
   if (const auto rule = global_mask_rule(added, importer.probes(), use)) return *rule;

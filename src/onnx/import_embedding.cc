@@ -193,7 +193,8 @@ ImportValue make_embedding(Importer& importer, const Step& step, const Known& ta
   }
   const bool shifted = rule->kind == IdsKind::kShifted || rule->kind == IdsKind::kShiftedFromEnd;
   if (ids.ids_use() == IdsUse::kOther && !shifted) {
-    step.op.refuse("\"", ids.name(), "\" is made of ids otherwise than by comparing them with one");
+    step.op.refuse("\"", ids.name(),
+                   "\" depends on ids, but is neither them nor made by comparing them with one id");
   }
   importer.limit_to(ids.holds_for());
   if (rule->kind == IdsKind::kConstant && table.dims()[0] != 1) {

@@ -195,6 +195,7 @@ int64_t hidden_columns(const graph::Graph& graph) {
 }
 
 ImportedModel collected(const ModelProto& model, Importer& importer, const ImportOptions& options) {
+  if (importer.horizon() != kAnyTokens) importer.limit_positions(importer.horizon());
   OutputCollector outputs(model, importer);
   ImportedModel result = outputs.collect();
   result.graph = tidy(importer.graph(), {options.prefix, outputs.vocabulary_logits()});
@@ -213,7 +214,6 @@ ImportedModel read_windows(const ModelProto& model, std::string_view source,
   Importer importer(model, source, plan, cache, options);
   importer.run();
   if (plan.one_window) importer.limit_positions(plan.window);
-  if (importer.horizon() != kAnyTokens) importer.limit_positions(importer.horizon());
   return collected(model, importer, options);
 }
 
@@ -265,8 +265,6 @@ ImportedModel import_onnx(const ModelProto& model, std::string_view source,
     of_long.run();
     merge_lengths(importer.graph(), of_long.graph(), importer.long_from(), source);
   }
-  if (importer.limits_to_probes()) importer.limit_positions(longest);
-  if (importer.horizon() != kAnyTokens) importer.limit_positions(importer.horizon());
   return collected(model, importer, options);
 }
 

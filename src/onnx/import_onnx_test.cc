@@ -64,7 +64,7 @@ TEST(ImportOnnx, RefusesMasksAndRowsOfOtherIds) {
   for (NodeProto& node : edit.model.graph.nodes) {
     if (node.op_type == "Gather" && node.inputs[1] == "input_ids") node.inputs[1] = "fewer";
   }
-  expect_refused(edit.model, "\"fewer\" is made of ids otherwise");
+  expect_refused(edit.model, "\"fewer\" depends on ids, but is neither them");
 
   EditableModel masked;
   masked.set_integers("most", {110});
@@ -76,7 +76,7 @@ TEST(ImportOnnx, RefusesMasksAndRowsOfOtherIds) {
   for (std::string& input : masked.maker("add_4").inputs) {
     if (input == "where") input = "hidden_keys";
   }
-  expect_refused(masked.model, "a mask made of ids");
+  expect_refused(masked.model, "a mask that depends on ids, but not by comparing");
 }
 
 // Clipping shows where the bounds are.

@@ -125,8 +125,7 @@ std::shared_ptr<const Known> for_both_halves(const Step& step, const Known& half
     dims.back() *= 2;
     arrays[p] = make_array(std::move(dims), array.type, std::move(values));
   }
-  return std::make_shared<const Known>(half.name(), std::move(arrays), half.ids_use(),
-                                       half.holds_for());
+  return std::make_shared<const Known>(half.name(), std::move(arrays));
 }
 
 std::vector<ImportValue> import_rotary_embedding(Importer& importer, const Step& step) {

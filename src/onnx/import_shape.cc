@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "onnx/import_rotary.h"
+#include "onnx/rules/horizon.h"
 
 namespace tamis::onnx {
 
@@ -97,8 +98,10 @@ ImportValue sliced(Importer& importer, const Step& step, Hidden& x, size_t axis,
                    std::span<const SliceRange> ranges) {
   bool whole = true;
   bool last = true;
-  for (size_t p = 0; p < kShapeProbes; ++p) {
+  bool same = true;
+  for (size_t p = 0; p < kProbes; ++p) {
     const int64_t size = x.layout.dims(importer.probes()[p].sizes)[axis];
+    same = same && ranges[p].first == ranges[0].first && ranges[p].count == ranges[0].count;
     whole = whole && ranges[p].first == 0 && ranges[p].count == size && ranges[p].step == 1;
     last = last && ranges[p].first == size - 1 && ranges[p].count == 1;
   }
@@ -107,7 +110,7 @@ ImportValue sliced(Importer& importer, const Step& step, Hidden& x, size_t axis,
     return last_of_token(importer, step, x, true);
   }
   const SliceRange& range = ranges[0];
-  if (range.step != 1 || range.first != ranges[1].first || range.count != ranges[1].count) {
+  if (range.step != 1 || !same) {
     step.op.refuse("a part of axis ", axis, " that depends on the batch");
   }
   if (is_token_axis(x, axis)) {
@@ -122,24 +125,6 @@ ImportValue sliced(Importer& importer, const Step& step, Hidden& x, size_t axis,
     return part;
   }
   return columns_of(step, x, axis, range.first, range.count);
-}
-
-// Tokens up to a constant number: all of them in texts that are no longer.
-void limit_to_cut(Importer& importer, const Step& step, const Hidden& x) {
-  const size_t p = kProbes - 1;
-  const Array sized = {x.layout.dims(importer.probes()[p].sizes), ElementType::kFloat, nullptr};
-  for (const SliceRange& range : slice_ranges(step.op, sized.dims, known_inputs(step, sized, p))) {
-    if (!is_token_axis(x, range.axis)) continue;
-    const int64_t tokens = sized.dims[range.axis];
-    const bool one = range.count == 1;
-    if (range.first == 0 && !one && range.count < tokens) {
-      step.op.refuse("the first ", range.count, " tokens; the first alone or all are accepted");
-    }
-    if (one || !step.has(2) || !step.known(2).is_constant()) continue;
-    for (const int64_t end : step.known(2).at(0).integers()) {
-      if (end >= tokens) importer.limit_to(end);
-    }
-  }
 }
 
 // Heads that several queries' heads read, as copies of each; absent: another expansion.
@@ -369,19 +354,21 @@ std::vector<ImportValue> import_slice(Importer& importer, const Step& step) {
   ImportValue x = step.input(0);
   (void)movable(step, 0);
   end_norm(importer, step);
-  std::array<std::vector<SliceRange>, kShapeProbes> ranges;
-  for (size_t p = 0; p < kShapeProbes; ++p) {
-    const Array sized = {x.hidden->layout.dims(importer.probes()[p].sizes), ElementType::kFloat,
-                         nullptr};
+  std::array<Dims, kProbes> dims;
+  std::array<std::vector<SliceRange>, kProbes> ranges;
+  for (size_t p = 0; p < kProbes; ++p) {
+    dims[p] = x.hidden->layout.dims(importer.probes()[p].sizes);
+    const Array sized = {dims[p], ElementType::kFloat, nullptr};
     ranges[p] = slice_ranges(step.op, sized.dims, known_inputs(step, sized, p));
-  }
-  limit_to_cut(importer, step, *x.hidden);
-  for (size_t i = 0; i < ranges[0].size(); ++i) {
-    if (ranges[1].size() != ranges[0].size() || ranges[1][i].axis != ranges[0][i].axis) {
+    if (!std::ranges::equal(ranges[p], ranges[0], {}, &SliceRange::axis, &SliceRange::axis)) {
       step.op.refuse("axes that depend on the batch");
     }
-    const SliceRange both[] = {ranges[0][i], ranges[1][i]};
-    x = sliced(importer, step, *x.hidden, both[0].axis, both);
+  }
+  importer.limit_to(horizon_of_cuts(step, dims, importer.probes()));
+  for (size_t i = 0; i < ranges[0].size(); ++i) {
+    std::array<SliceRange, kProbes> each;
+    for (size_t p = 0; p < kProbes; ++p) each[p] = ranges[p][i];
+    x = sliced(importer, step, *x.hidden, each[0].axis, each);
   }
   return {x};
 }

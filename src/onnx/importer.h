@@ -102,12 +102,12 @@ class Importer {
   /// Tokens that the tables of positions have rows for; 0: no table was read.
   [[nodiscard]] int64_t max_positions() const { return max_positions_; }
   void limit_positions(int64_t tokens);
-  /// Tokens up to which all that was told of the probes holds; kAnyTokens: any number.
+  /// Tokens up to which all that was told of the probes holds; kAnyTokens: any number. Apart from
+  /// max_positions(), by which the longest probe is made.
   [[nodiscard]] int64_t horizon() const { return horizon_; }
   void limit_to(int64_t horizon) { horizon_ = std::min(horizon_, horizon); }
   /// What was told of the probes may not hold for longer sequences.
-  void limit_to_probes() { limits_to_probes_ = true; }
-  [[nodiscard]] bool limits_to_probes() const { return limits_to_probes_; }
+  void limit_to_probes() { limit_to(probes_.back().sizes.tokens); }
   /// Whether texts are read as longer than `tokens`, which one number of a file says.
   [[nodiscard]] bool long_is(const Step& step, int64_t tokens);
   /// That number; 0: texts of all lengths are computed alike.
@@ -208,7 +208,6 @@ class Importer {
   std::map<std::string, graph::ValueId> own_constants_;
   std::map<std::array<int64_t, 4>, graph::ValueId> cuts_;
   const ImportOptions& options_;
-  bool limits_to_probes_ = false;
   bool as_long_ = false;
   int64_t long_from_ = 0;
   int64_t max_positions_ = 0;

@@ -40,8 +40,10 @@ int64_t tokens_below(double end, double in_short, double in_long, std::span<cons
   return most < kMost ? static_cast<int64_t>(most) : kAnyTokens;
 }
 
+// Of a value and a constant; a table is no number that it is held against.
 int64_t below_numbers(const Known& known, const Known& numbers, std::span<const Probe> probes) {
-  if (!numbers.is_constant() || count_of(numbers.dims()) > 16) return kAnyTokens;
+  constexpr int64_t kMostNumbers = 16;
+  if (count_of(numbers.dims()) > kMostNumbers) return kAnyTokens;
   int64_t least = kAnyTokens;
   const double in_short = greatest(known.at(kShort));
   const double in_long = greatest(known.at(kLong));
@@ -52,30 +54,18 @@ int64_t below_numbers(const Known& known, const Known& numbers, std::span<const 
   return least;
 }
 
-// Of the axis that grows, up to a number of it.
-int64_t below_place(const Known& known, size_t from_end, double place,
+// Of an axis, up to a place in it.
+int64_t below_place(std::span<const Dims> dims, size_t axis, double place,
                     std::span<const Probe> probes) {
-  const Dims of_short = known.dims(kShort);
-  const Dims of_long = known.dims(kLong);
-  if (of_long.size() < from_end || of_short.size() != of_long.size()) return kAnyTokens;
-  const auto size = [&](const Dims& dims) {
-    return static_cast<double>(dims[dims.size() - from_end]);
-  };
-  return tokens_below(std::abs(place) + 1, size(of_short), size(of_long), probes);
+  if (dims[kShort].size() != dims[kLong].size()) return kAnyTokens;
+  return tokens_below(std::abs(place) + 1, static_cast<double>(dims[kShort][axis]),
+                      static_cast<double>(dims[kLong][axis]), probes);
 }
 
-int64_t below_cuts(const Step& step, std::span<const Probe> probes) {
-  const Known& data = step.known(0);
-  int64_t least = kAnyTokens;
-  for (const size_t bound : {1, 2}) {
-    if (!step.has(bound) || !step.known(bound).is_constant()) continue;
-    for (const double place : *step.known(bound).at(0).data) {
-      for (size_t axis = 1; axis <= data.dims().size(); ++axis) {
-        least = std::min(least, below_place(data, axis, place, probes));
-      }
-    }
-  }
-  return least;
+std::array<Dims, kProbes> dims_of(const Known& known) {
+  std::array<Dims, kProbes> dims;
+  for (size_t p = 0; p < kProbes; ++p) dims[p] = known.dims(p);
+  return dims;
 }
 
 // Whether each number of the last two axes is the one beside its diagonal that the probes show, for
@@ -104,6 +94,22 @@ int64_t horizon_of_table(const Known& table, std::span<const Probe> probes) {
 
 }  // namespace
 
+int64_t horizon_of_cuts(const Step& step, std::span<const Dims> dims,
+                        std::span<const Probe> probes) {
+  int64_t least = kAnyTokens;
+  for (const size_t bound : {1, 2}) {
+    if (!step.has(bound) || !step.known(bound).is_constant()) continue;
+    const Array& places = step.known(bound).at(0);
+    const bool named = step.has(3) && step.known(3).at(kLong).elements() > 0;
+    for (int64_t i = 0; i < places.elements(); ++i) {
+      const int64_t axis = named ? step.known(3).at(kLong).integers()[static_cast<size_t>(i)] : i;
+      least =
+          std::min(least, below_place(dims, axis_of(axis, dims[kLong].size()), places[i], probes));
+    }
+  }
+  return least;
+}
+
 int64_t horizon_of(const Step& step, std::span<const Probe> probes) {
   const std::string_view type = step.op.type();
   int64_t least = kAnyTokens;
@@ -119,9 +125,10 @@ int64_t horizon_of(const Step& step, std::span<const Probe> probes) {
       }
     }
   } else if (type == "Trilu" && varies(step, 0) && step.has(1) && step.known(1).scalar()) {
-    own = below_place(step.known(0), 1, *step.known(1).scalar(), probes);
+    const auto dims = dims_of(step.known(0));
+    own = below_place(dims, dims[kLong].size() - 1, *step.known(1).scalar(), probes);
   } else if (type == "Slice" && varies(step, 0)) {
-    own = below_cuts(step, probes);
+    own = horizon_of_cuts(step, dims_of(step.known(0)), probes);
   } else if ((type == "Slice" || type == "Gather") && !varies(step, 0)) {
     own = horizon_of_table(step.known(0), probes);
   }

@@ -16,4 +16,8 @@ namespace tamis::onnx {
 /// it has or, where it does not go on as it begins, for the longest probe.
 [[nodiscard]] int64_t horizon_of(const Step& step, std::span<const Probe> probes);
 
+/// The same of a Slice's constant ends alone; `dims` are its input's in each probe.
+[[nodiscard]] int64_t horizon_of_cuts(const Step& step, std::span<const Dims> dims,
+                                      std::span<const Probe> probes);
+
 }  // namespace tamis::onnx

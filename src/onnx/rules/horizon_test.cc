@@ -35,24 +35,21 @@ TEST(Horizon, EndsWhereAWindowBegins) {
   EXPECT_EQ(most_tokens(compared("LessOrEqual", 4096)), 4096);
 }
 
-// Twice the distance is compared, which reaches the number earlier.
-TEST(Horizon, FollowsHowFastAValueGrows) {
+// What the node makes of the distance and a number is compared in place of the distance.
+ModelProto compared_after(std::string op, int64_t number, int64_t bound) {
   EditableModel edit(kModernBert);
-  edit.set("two", {}, ElementType::kInt64, std::vector<int64_t>{2});
-  edit.set("number", {}, ElementType::kInt64, std::vector<int64_t>{1200});
-  edit.insert(kWindowed, make_node("Mul", {"/m/Abs_output_0", "two"}, "doubled"));
-  edit.maker(kWindowed).inputs = {"doubled", "number"};
-  EXPECT_EQ(most_tokens(edit.model), 600);
+  edit.set("number", {}, ElementType::kInt64, std::vector<int64_t>{number});
+  edit.set("bound", {}, ElementType::kInt64, std::vector<int64_t>{bound});
+  edit.insert(kWindowed, make_node(std::move(op), {"/m/Abs_output_0", "number"}, "made"));
+  edit.maker(kWindowed).inputs = {"made", "bound"};
+  return edit.model;
 }
 
-TEST(Horizon, IsThatOfBlocks) {
-  EditableModel edit(kModernBert);
-  edit.set("number", {}, ElementType::kInt64, std::vector<int64_t>{800});
-  edit.set("zero", {}, ElementType::kInt64, std::vector<int64_t>{0});
-  edit.insert(kWindowed, make_node("Div", {"/m/Abs_output_0", "number"}, "block"));
-  edit.maker(kWindowed).inputs = {"block", "zero"};
-  EXPECT_EQ(most_tokens(edit.model), 800);
+TEST(Horizon, FollowsHowFastAValueGrows) {
+  EXPECT_EQ(most_tokens(compared_after("Mul", 2, 1200)), 600);
 }
+
+TEST(Horizon, IsThatOfBlocks) { EXPECT_EQ(most_tokens(compared_after("Div", 800, 0)), 800); }
 
 TEST(Horizon, IsThatOfTriangles) {
   EditableModel edit(kModernBert);
@@ -97,15 +94,46 @@ TEST(Horizon, OfATableOfPairsIsWhereItGoesOnOtherwise) {
   EXPECT_EQ(most_tokens(cut_from_table(550)), 512);
 }
 
+// No longer text makes more of them.
 TEST(Horizon, DoesNotComeFromMasks) {
-  EditableModel edit;
-  const int64_t before = most_tokens(edit.model);
-  edit.set_floats("low", {}, {-3.4e38f});
-  edit.insert("add_4", make_node("Max", {"where", "low"}, "clipped"));
-  for (std::string& input : edit.maker("add_4").inputs) {
-    if (input == "where") input = "clipped";
+  EditableModel edit(kModernBert);
+  edit.set("number", {}, ElementType::kInt64, std::vector<int64_t>{1000});
+  edit.set_integers("axes", {1, 2});
+  for (NodeProto& node :
+       std::vector<NodeProto>{make_node("Less", {"attention_mask", "number"}, "all"),
+                              make_node("Unsqueeze", {"all", "axes"}, "all_keys"),
+                              make_node("And", {kWindowed, "all_keys"}, "still")}) {
+    edit.insert("/m/And_2_output_0", std::move(node));
   }
-  EXPECT_EQ(most_tokens(edit.model), before);
+  for (std::string& input : edit.maker("/m/And_2_output_0").inputs) {
+    if (input == kWindowed) input = "still";
+  }
+  EXPECT_EQ(most_tokens(edit.model), 0);
+}
+
+// Columns have no part in it, however many they are.
+TEST(Horizon, OfCutsIsThatOfTokens) {
+  for (const int64_t tokens : {700, 100000}) {
+    EditableModel edit(kModernBert);
+    const std::string answer = edit.model.graph.outputs[0].name;
+    edit.set_integers("starts", {0, 0});
+    edit.set_integers("ends", {tokens, 900});
+    edit.set_integers("cut_axes", {1, 2});
+    edit.maker(answer).outputs[0] = "whole";
+    edit.append(make_node("Slice", {"whole", "starts", "ends", "cut_axes"}, answer));
+    EXPECT_EQ(most_tokens(edit.model), tokens);
+  }
+}
+
+TEST(Horizon, CutsThatTheProbesShowAreRefused) {
+  EditableModel edit(kModernBert);
+  const std::string answer = edit.model.graph.outputs[0].name;
+  edit.set_integers("starts", {0});
+  edit.set_integers("ends", {16});
+  edit.set_integers("cut_axes", {1});
+  edit.maker(answer).outputs[0] = "whole";
+  edit.append(make_node("Slice", {"whole", "starts", "ends", "cut_axes"}, answer));
+  expect_refused(edit.model, "a part of axis 1 that depends on the batch");
 }
 
 }  // namespace
