@@ -34,8 +34,8 @@ constexpr int64_t kMostMemory = int64_t{200} << 20;
 // What is read or printed at once where sockets are served: as core hands more to workers.
 constexpr int64_t kMostWork = 8192 * kPrintedFloatBytes;
 
-/// A body with places: @ a text of short words, & a text of masks, % a list of short texts, ~ a
-/// list of ids, each as long as the body lets it, and # a number of the form.
+/// A body with places: @ a text of short words, & a text of masks, ^ a template of labels, % a list
+/// of short texts, ~ a list of ids, each as long as the body lets it, and # a number of the form.
 struct Row {
   const char* path;
   const char* form;
@@ -52,6 +52,8 @@ constexpr Row kRows[] = {
     {"/v1/rerank", "RerankRequest", R"({"query":"@","documents":%})"},
     {"/v1/rerank", "RerankRequest", R"({"query":"a","documents":["@"]#})"},
     {"/v1/rerank", "RerankRequest", R"({"query":"a","return_documents":true,"documents":%#})"},
+    {"/v2/rerank", "RerankRequest",
+     R"({"model":"rank","query":"a","documents":[{"a b c d":"@"}],"rank_fields":%})"},
     {"/similarity", "SimilarityParameters",
      R"({"model":"emb","inputs":{"source_sentence":"@","sentences":%}})"},
     {"/tokenize", "TokenizeRequest", R"({"model":"emb","inputs":"@"#})"},
@@ -65,6 +67,7 @@ constexpr Row kRows[] = {
     {"/models/ner", "NerParameters", R"({"inputs":"@","parameters":{"x":0#}})"},
     {"/models/ner", "NerParameters",
      R"({"inputs":"@","parameters":{"aggregation_strategy":"max","stride":61#}})"},
+    {"/models/ner", "NerParameters", R"({"inputs":%,"parameters":{"ignore_labels":%}})"},
     {"/models/qa", "QaParameters",
      R"({"inputs":{"question":"a","context":"@"},"parameters":{"x":0#}})"},
     {"/models/qa", "QaParameters",
@@ -75,6 +78,10 @@ constexpr Row kRows[] = {
     {"/models/mlm", "FillMaskParameters", R"({"inputs":"& @","parameters":{"targets":%}})"},
     {"/models/nli", "ZeroShotParameters", R"({"inputs":"@","parameters":{"candidate_labels":%}})"},
     {"/models/nli", "ZeroShotParameters", R"({"inputs":%,"parameters":{"candidate_labels":%}})"},
+    {"/models/nli", "ZeroShotParameters",
+     R"({"inputs":"a","parameters":{"candidate_labels":["@"],"hypothesis_template":"^"}})"},
+    {"/models/nli", "ZeroShotParameters",
+     R"({"inputs":%,"parameters":{"candidate_labels":%,"hypothesis_template":"^"}})"},
     {"/v1/classify", "ClassifyRequest", R"({"model":"cls","input":%#})"},
     {"/v1/ner", "NerRequest", R"({"model":"ner","input":"@"#})"},
     {"/v1/qa", "QaRequest", R"({"model":"qa","question":"a","context":"@"#})"},
@@ -115,7 +122,7 @@ std::string list_of(std::string_view item, size_t bytes) {
 std::string fill(const Row& row, const std::string& number) {
   const std::string_view form = row.body;
   const auto places = std::count_if(form.begin(), form.end(), [](char c) {
-    return std::string_view("@&%~").find(c) != std::string_view::npos;
+    return std::string_view("@&^%~").find(c) != std::string_view::npos;
   });
   const size_t bytes = (kBodyBytes - form.size() - number.size()) / static_cast<size_t>(places);
   std::string body;
@@ -124,6 +131,8 @@ std::string fill(const Row& row, const std::string& number) {
       body += repeat("a ", bytes);
     } else if (c == '&') {
       body += repeat("[MASK] ", bytes);
+    } else if (c == '^') {
+      body += repeat("{0}", bytes);
     } else if (c == '%') {
       body += list_of(R"("a b c d")", bytes);
     } else if (c == '~') {

@@ -181,21 +181,26 @@ void check_texts(const Budget& budget, const tasks::TaskInput& input, int64_t in
 }
 
 void take_options(Budget& budget, const tasks::TaskOptions& options, int64_t inputs) {
-  const auto bytes_of = [](const std::vector<std::string>& texts) {
-    int64_t bytes = 0;
-    for (const std::string& text : texts) {
-      bytes += size_of(text) + static_cast<int64_t>(sizeof(std::string));
-    }
-    return bytes;
-  };
-  int64_t bytes = 0;
-  if (const auto* ner = std::get_if<tasks::NerOptions>(&options)) {
-    bytes = bytes_of(ner->ignore_labels) + bytes_of(ner->labels);
-  } else if (const auto* fill = std::get_if<tasks::FillMaskOptions>(&options)) {
-    bytes = bytes_of(fill->targets);
-  } else if (const auto* zero_shot = std::get_if<tasks::ZeroShotOptions>(&options)) {
-    bytes = size_of(zero_shot->hypothesis_template);
-  }
+  const int64_t bytes = std::visit(
+      [](const auto& own) {
+        int64_t sum = 0;
+        const auto add = [&sum](const std::string& text) {
+          sum += size_of(text) + static_cast<int64_t>(sizeof(std::string));
+        };
+        if constexpr (requires { own.prompt; }) {
+          if (own.prompt) add(*own.prompt);
+        }
+        if constexpr (requires { own.prompt_name; }) {
+          if (own.prompt_name) add(*own.prompt_name);
+        }
+        if constexpr (requires { own.ignore_labels; })
+          std::ranges::for_each(own.ignore_labels, add);
+        if constexpr (requires { own.labels; }) std::ranges::for_each(own.labels, add);
+        if constexpr (requires { own.targets; }) std::ranges::for_each(own.targets, add);
+        if constexpr (requires { own.hypothesis_template; }) add(own.hypothesis_template);
+        return sum;
+      },
+      options);
   budget.take("options", inputs, bytes);
 }
 

@@ -89,6 +89,9 @@ TEST(BudgetTest, OptionsCostACopyForEachInput) {
   tasks::FillMaskOptions fill;
   fill.targets.assign(2, std::string(1000, 'x'));
   EXPECT_NE(refusal([&] { take_options(budget, fill, 50); }), "");
+  tasks::EmbedOptions embed;
+  embed.prompt = std::string(1000, 'x');
+  EXPECT_NE(refusal([&] { take_options(budget, embed, 100); }), "");
   const int64_t before = budget.taken_bytes();
   take_options(budget, tasks::EmbedOptions{}, 4096);
   EXPECT_EQ(budget.taken_bytes(), before);

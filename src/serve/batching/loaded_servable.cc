@@ -72,16 +72,14 @@ class LoadedServable final : public Servable {
     const auto size = static_cast<int32_t>(sequence.ids.size());
     if (size == 0) fail(ErrorCode::kInvalidArgument, "a sequence has no tokens; one is the least");
     const int32_t borders[] = {0, size};
-    engine::check_batch({sequence.ids, sequence.type_ids, row.positions, borders, {}, size},
-                        model_->runner().info().limits);
+    auto limits = model_->runner().info().limits;
     // Where no tokenizer has a limit of its own it is the model's, which may lie in no table: an
     // imported window that longer texts reach.
-    const tasks::TaskModel* const task = task_model();
-    const bool ids_alone = task == nullptr || task->tokenizer == nullptr;
-    if (ids_alone && info_.max_length > 0 && size > info_.max_length) {
-      fail(ErrorCode::kInvalidArgument, "batch: sequence 0 has ", size,
-           " tokens, the model takes at most ", info_.max_length);
+    if (!model_->has_tokenizer() && info_.max_length > 0) {
+      limits.max_seqlen = std::min(limits.max_seqlen, info_.max_length);
     }
+    engine::check_batch({sequence.ids, sequence.type_ids, row.positions, borders, {}, size},
+                        limits);
   }
 
   int32_t first_position() const override {

@@ -103,8 +103,9 @@ void price_request(Request& request, const BudgetLimits& limits) {
   if (request.options) {
     take_options(budget, *request.options, static_cast<int64_t>(request.inputs.size()));
     if (const auto* zero_shot = std::get_if<tasks::ZeroShotOptions>(&*request.options)) {
-      for (const tasks::TaskInput& input : request.inputs)
+      for (const tasks::TaskInput& input : request.inputs) {
         take_hypotheses(budget, *zero_shot, input);
+      }
     }
   }
   int64_t tokens = 0;

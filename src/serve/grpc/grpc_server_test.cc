@@ -236,6 +236,32 @@ TEST_F(GrpcServerTest, AStreamAnswersInOrder) {
   EXPECT_TRUE(stream->Finish().ok());
 }
 
+// Of more than 4 KB they are read by workers, which the end of the stream does not wait for.
+TEST_F(GrpcServerTest, MessagesAtWorkOutliveTheirStream) {
+  ServerOptions options = grpc_options();
+  options.tokenizer_threads = 1;
+  start(options);
+  const auto embed = tei::v1::Embed::NewStub(channel_);
+  for (int round = 0; round < 20; ++round) {
+    grpc::ClientContext context;
+    context.AddMetadata("model", kModel);
+    context.AddMetadata("x-request-id", std::string(100, 'r'));
+    const auto stream = embed->EmbedStream(&context);
+    tei::v1::EmbedRequest message;
+    message.set_inputs(std::string(5000, 'a'));
+    message.set_dimensions(0);
+    stream->Write(message);
+    message.clear_dimensions();
+    for (int i = 0; i < 20 && stream->Write(message); ++i) continue;
+    stream->WritesDone();
+    tei::v1::EmbedResponse answer;
+    EXPECT_FALSE(stream->Read(&answer));
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  ModelInferResponse response;
+  EXPECT_TRUE(infer(request("ab"), response).ok());
+}
+
 TEST_F(GrpcServerTest, HealthAndKey) {
   ServerOptions options = grpc_options();
   options.api_key = "secret";

@@ -3,8 +3,10 @@
 // Cohere v1 and v2, Jina and Infinity ask alike and read different members: /v1/rerank answers the
 // union of them, and each client takes its own.
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "base/json.h"
 #include "serve/protocol/call.h"
 #include "serve/protocol/dialect_options.h"
 #include "serve/protocol/tei.h"
@@ -23,26 +25,36 @@ void check_count(const CallPtr& call, std::string_view key, size_t count) {
 }
 
 // What of an object is ranked: its `rank_fields`, a line each, else its `text`.
-std::string text_of(JsonView document, const std::vector<std::string>& fields, Budget& budget) {
+std::string text_of(JsonView document, const std::vector<std::string>& fields) {
   if (fields.empty()) return std::string(required_string(document, "text"));
   std::string text;
   for (const std::string& field : fields) {
     const auto value = string_field(document, field);
     if (!value) continue;
-    // A field may be named more than once.
-    budget.take("ranked fields", static_cast<int64_t>(value->size()), 1);
     if (!text.empty()) text.push_back('\n');
     text.append(*value);
   }
   return text;
 }
 
+// None of them twice: what is ranked is no longer than the body.
+std::vector<std::string> read_rank_fields(const CallPtr& call, const Fields& body) {
+  std::vector<std::string> fields = body.texts("rank_fields");
+  call->budget()->check_items("rank_fields", fields.size());
+  std::set<std::string_view> seen;
+  for (const std::string& field : fields) {
+    if (seen.insert(field).second) continue;
+    fail(ErrorCode::kInvalidArgument, "`rank_fields` has ", json_quote(field.substr(0, 100)),
+         " twice");
+  }
+  return fields;
+}
+
 std::vector<std::string> read_documents(const CallPtr& call, const Fields& body) {
   const JsonView list = body.json("documents");
   if (!list.is_array()) fail(ErrorCode::kInvalidArgument, "`documents` must be a list");
   check_count(call, "documents", list.size());
-  const std::vector<std::string> fields = body.texts("rank_fields");
-  call->budget()->check_items("rank_fields", fields.size());
+  const std::vector<std::string> fields = read_rank_fields(call, body);
   std::vector<std::string> texts;
   texts.reserve(list.size());
   for (size_t i = 0; i < list.size(); ++i) {
@@ -50,7 +62,7 @@ std::vector<std::string> read_documents(const CallPtr& call, const Fields& body)
     if (document.is_string()) {
       texts.emplace_back(document.as_string("documents"));
     } else if (document.is_object()) {
-      texts.push_back(text_of(document, fields, *call->budget()));
+      texts.push_back(text_of(document, fields));
     } else {
       fail(ErrorCode::kInvalidArgument, "`documents` must be a list of strings or of objects");
     }
