@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <system_error>
 
@@ -93,6 +94,13 @@ void write_file(const fs::path& path, std::span<const std::string_view> pieces) 
     if (fs::is_regular_file(path, ignored)) fs::remove(path, ignored);
     throw;
   }
+}
+
+void write_through(int descriptor, const fs::path& path) {
+  // Some file systems have nothing to write through, for folders above all, and say so.
+  if (::fsync(descriptor) == 0 || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) return;
+  fail(ErrorCode::kUnavailable, path.string(),
+       ": cannot be written through to the disk: ", errno_text());
 }
 
 fs::path path_inside(const fs::path& folder, std::string_view name, std::string_view source) {

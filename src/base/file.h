@@ -27,6 +27,10 @@ void write_file(const std::filesystem::path& path, std::string_view contents);
 /// The same for contents that lie in pieces, written one behind the other.
 void write_file(const std::filesystem::path& path, std::span<const std::string_view> pieces);
 
+/// Writes what was written to the open file or folder through to the disk, where its file system
+/// has such a thing. Throws Error{kUnavailable} naming `path`.
+void write_through(int descriptor, const std::filesystem::path& path);
+
 /// `folder`/`name` where name came from a file: refuses (kCorruptData, naming `source`) absolute
 /// names, "..", and anything that would leave the folder.
 [[nodiscard]] std::filesystem::path path_inside(const std::filesystem::path& folder,

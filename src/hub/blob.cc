@@ -79,8 +79,14 @@ class Download {
     begin_hash();
   }
 
-  // The file is whole and what its name says.
+  // The file is whole, what its name says, and on the disk.
   void run() {
+    receive_right();
+    write_through(fd_.get(), path_);
+  }
+
+ private:
+  void receive_right() {
     receive();
     if (hash_is_right()) return;
     if (resumed_) {
@@ -97,7 +103,6 @@ class Download {
          found_, ", but ", file_.etag, " was announced; nothing of it is kept");
   }
 
- private:
   std::string name() const {
     return cat(subject_.model, "@", subject_.revision, ": ", subject_.file);
   }
@@ -206,11 +211,17 @@ class Download {
 
 }  // namespace
 
+bool has_blob(const fs::path& blob, const RemoteFile& file) {
+  std::error_code error;
+  const uintmax_t size = fs::file_size(blob, error);
+  return !error && (file.size < 0 || size == static_cast<uintmax_t>(file.size));
+}
+
 void fetch_blob(Client& client, const RemoteFile& file, const BlobPlace& place,
                 const Subject& subject, const BlobProgress& progress) {
   const Descriptor lock = take_lock(place.lock, [&] { progress(0, true); });
   std::error_code error;
-  if (!fs::exists(place.blob, error)) {
+  if (!has_blob(place.blob, file)) {
     const fs::path incomplete = place.blob.string() + ".incomplete";
     Download(client, file, subject, incomplete, progress).run();
     fs::rename(incomplete, place.blob, error);

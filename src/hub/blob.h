@@ -27,6 +27,9 @@ struct BlobPlace {
 /// Bytes of the file that lie here now; `waiting` while another process downloads it.
 using BlobProgress = std::function<void(int64_t bytes, bool waiting)>;
 
+/// Whether the blob lies there with the size that was announced; one that was cut short is none.
+[[nodiscard]] bool has_blob(const std::filesystem::path& blob, const RemoteFile& file);
+
 /// Leaves the blob in its place. A process that ends before leaves blobs/ETAG.incomplete, from
 /// which the next goes on; one at a time holds the lock (flock, as huggingface_hub's). Throws
 /// Error: kCorruptData (size or hash), kUnavailable (no space, the network), as Client does.

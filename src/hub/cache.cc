@@ -1,9 +1,12 @@
 #include "hub/cache.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -35,8 +38,14 @@ void make_folders(const fs::path& folder) {
 
 // A reader sees the old contents or the new.
 void replace_file(const fs::path& path, std::string_view contents) {
-  const fs::path stage = cat(path.string(), ".", static_cast<int64_t>(::getpid()), ".tmp");
+  static std::atomic<int64_t> writes{0};
+  const fs::path stage =
+      cat(path.string(), ".", static_cast<int64_t>(::getpid()), "-", writes.fetch_add(1), ".tmp");
   write_file(stage, contents);
+  {
+    const Descriptor file(::open(stage.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file) write_through(file.get(), stage);
+  }
   std::error_code error;
   fs::rename(stage, path, error);
   if (error) {

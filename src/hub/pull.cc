@@ -146,7 +146,7 @@ class Puller {
       std::error_code ignored;
       if (fs::exists(folder_.snapshot(commit_) / name, ignored)) continue;
       Wanted file{name, describe(name)};
-      if (fs::exists(folder_.blob(file.remote.etag), ignored)) {
+      if (has_blob(folder_.blob(file.remote.etag), file.remote)) {
         folder_.write_pointer(commit_, name, file.remote.etag);
         continue;
       }

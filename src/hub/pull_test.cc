@@ -147,6 +147,16 @@ TEST_F(PullTest, ARevisionSharesBlobs) {
   EXPECT_EQ(read_file(folder() / "snapshots" / hub_.commit / "config.json"), "[]");
 }
 
+TEST_F(PullTest, ABlobThatWasCutShortIsBroughtAgain) {
+  const fs::path snapshot = pull_it();
+  const fs::path blob = folder() / "blobs" / sha(weights_);
+  fs::permissions(blob, fs::perms::owner_all);
+  fs::resize_file(blob, weights_.size() / 2);
+  fs::remove(snapshot / "model.safetensors");  // as of a revision that was not there yet
+  (void)pull_it();
+  EXPECT_EQ(read_file(snapshot / "model.safetensors"), weights_);
+}
+
 TEST_F(PullTest, ACommitIsNoRef) {
   (void)pull_it(hub_.commit);
   EXPECT_FALSE(fs::exists(folder() / "refs"));

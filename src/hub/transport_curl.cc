@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 #include <exception>
+#include <memory>
 
 #include "base/error.h"
 #include "base/version.h"
@@ -46,24 +47,34 @@ int status_of(std::string_view line) {
   return status;
 }
 
-size_t on_header(char* data, size_t, size_t size, void* user) {
-  auto& exchange = *static_cast<Exchange*>(user);
-  const std::string_view line(data, size);
-  exchange.header_bytes += size;
-  if (exchange.header_bytes > kMaxHeaderBytes) return 0;
+// False ends the exchange.
+bool take_header(Exchange& exchange, std::string_view line) {
+  exchange.header_bytes += line.size();
+  if (exchange.header_bytes > kMaxHeaderBytes) return false;
   exchange.answer.connected = true;
   if (line.starts_with("HTTP/")) {
     // 100 Continue, a proxy's own answer: the last block of headers counts.
     exchange.answer.headers.clear();
     exchange.answer.status = status_of(line);
-    return size;
+    return true;
   }
   const size_t colon = line.find(':');
   if (colon != line.npos) {
     exchange.answer.headers[lower(std::string(line.substr(0, colon)))] =
         trimmed(line.substr(colon + 1));
   }
-  return size;
+  return true;
+}
+
+// Nothing may be thrown through libcurl.
+size_t on_header(char* data, size_t, size_t size, void* user) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  try {
+    return take_header(exchange, {data, size}) ? size : 0;
+  } catch (...) {
+    exchange.thrown = std::current_exception();
+    return 0;
+  }
 }
 
 size_t on_body(char* data, size_t, size_t size, void* user) {
@@ -75,6 +86,11 @@ size_t on_body(char* data, size_t, size_t size, void* user) {
     return 0;
   }
 }
+
+struct FreeHeaders {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using HeaderList = std::unique_ptr<curl_slist, FreeHeaders>;
 
 class CurlTransport final : public Transport {
  public:
@@ -98,9 +114,12 @@ class CurlTransport final : public Transport {
   HttpAnswer send(const HttpRequest& request, const BodySink& body) override {
     Exchange exchange;
     exchange.body = &body;
-    curl_slist* headers = nullptr;
+    HeaderList headers;
     for (const std::string& header : request.headers) {
-      headers = curl_slist_append(headers, header.c_str());
+      curl_slist* const longer = curl_slist_append(headers.get(), header.c_str());
+      if (longer == nullptr) fail(ErrorCode::kOutOfMemory, "no memory for a request's headers");
+      (void)headers.release();
+      headers.reset(longer);
     }
     set(CURLOPT_NOBODY, request.method == HttpMethod::kHead ? 1L : 0L);
     if (request.method == HttpMethod::kGet) set(CURLOPT_HTTPGET, 1L);
@@ -110,12 +129,11 @@ class CurlTransport final : public Transport {
       set(CURLOPT_POSTFIELDS, request.body.data());
     }
     set(CURLOPT_URL, request.url.c_str());
-    set(CURLOPT_HTTPHEADER, headers);
+    set(CURLOPT_HTTPHEADER, headers.get());
     set(CURLOPT_HEADERDATA, &exchange);
     set(CURLOPT_WRITEDATA, &exchange);
     error_[0] = '\0';
     const CURLcode code = curl_easy_perform(curl_);
-    curl_slist_free_all(headers);
     if (exchange.thrown) std::rethrow_exception(exchange.thrown);
     // A server that takes the connection and says nothing was reached, too.
     exchange.answer.connected = exchange.answer.connected || was_connected();
@@ -135,7 +153,9 @@ class CurlTransport final : public Transport {
 
   template <typename Value>
   void set(CURLoption option, Value value) {
-    TAMIS_CHECK(curl_easy_setopt(curl_, option, value) == CURLE_OK);
+    const CURLcode code = curl_easy_setopt(curl_, option, value);
+    if (code == CURLE_OUT_OF_MEMORY) fail(ErrorCode::kOutOfMemory, "no memory for a request");
+    TAMIS_CHECK(code == CURLE_OK);
   }
 
   CURL* curl_;

@@ -104,6 +104,7 @@ std::optional<int64_t> length_of(const SentenceTransformerConfig& sentence) {
 void describe(const SourceModel& source, const SentenceTransformerConfig& sentence,
               Manifest& manifest) {
   const models::BuiltModel& built = source.built;
+  manifest.max_tokens = built.max_tokens;
   manifest.hidden_size = built.hidden_size;
   manifest.output_size = built.output_size;
   manifest.labels = built.labels;
@@ -425,7 +426,8 @@ std::unique_ptr<Runner> LoadedModel::start(engine::EngineSource source, engine::
   options.outputs = std::move(outputs);
   options.engine = engine_;
   options.onnx_runtime = onnx_runtime_;
-  return std::make_unique<Runner>(engine::make_engine(std::move(source), options), pool_);
+  return std::make_unique<Runner>(engine::make_engine(std::move(source), options), pool_,
+                                  manifest_.max_tokens);
 }
 
 std::unique_ptr<Runner> LoadedModel::make_runner(graph::Graph graph,

@@ -88,6 +88,14 @@ graph::Graph LoadedModel::read_graph_again() const {
   options.pool = pool_;
   options.tokenizer = false;
   options.warn_of_ranges = false;
+  const auto check_files = [this] {
+    const auto changed = source_->files.changed();
+    if (!changed) return;
+    fail(ErrorCode::kUnavailable, changed->string(),
+         ": changed since the model was loaded; load it again for outputs beside its task's");
+  };
+  // Whoever asks again after that waits for no more than this.
+  check_files();
   LoadedModel again;
   std::exception_ptr failure;
   try {
@@ -95,10 +103,7 @@ graph::Graph LoadedModel::read_graph_again() const {
   } catch (const Error&) {
     failure = std::current_exception();
   }
-  if (const auto changed = source_->files.changed()) {
-    fail(ErrorCode::kUnavailable, changed->string(),
-         ": changed since the model was loaded; load it again for outputs beside its task's");
-  }
+  check_files();
   if (failure) std::rethrow_exception(failure);
   return std::move(again.graph_);
 }

@@ -220,6 +220,7 @@ std::string write_manifest(const Manifest& manifest) {
   json.member("precision", engine::precision_name(manifest.precision));
   json.member("embeddings", quant::embedding_storage_name(manifest.embeddings));
   json.member("max_length", manifest.max_length);
+  if (manifest.max_tokens > 0) json.member("max_tokens", manifest.max_tokens);
   json.member("hidden_size", manifest.hidden_size).member("output_size", manifest.output_size);
   json.member("parameters", manifest.parameters);
   json.member("uses_type_ids", manifest.uses_type_ids).key("labels").begin_array();
@@ -277,6 +278,7 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
   manifest.precision = precision_of(fields);
   manifest.embeddings = embeddings_of(fields);
   manifest.max_length = fields.count("max_length");
+  if (fields.get("max_tokens")) manifest.max_tokens = fields.count("max_tokens");
   manifest.hidden_size = fields.count("hidden_size");
   manifest.output_size = fields.count("output_size");
   manifest.parameters = fields.count("parameters");

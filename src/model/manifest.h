@@ -33,6 +33,9 @@ struct Manifest {
   engine::Precision precision = engine::Precision::kFp32;
   quant::EmbeddingStorage embeddings = quant::EmbeddingStorage::kAsStored;  ///< of tables
   int64_t max_length = 0;
+  /// No sequence may be longer, of texts or of ids: what an imported graph is known to be right
+  /// for. 0: its tables alone limit it.
+  int64_t max_tokens = 0;
   int64_t hidden_size = 0;
   int64_t output_size = 0;  ///< of an embedding as it is answered, or the number of logits
   int64_t parameters = 0;

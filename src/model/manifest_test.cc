@@ -13,6 +13,7 @@ Manifest example() {
   manifest.task = tasks::TaskKind::kClassify;
   manifest.embeddings = quant::EmbeddingStorage::kInt8;
   manifest.max_length = 128;
+  manifest.max_tokens = 600;
   manifest.hidden_size = 384;
   manifest.output_size = 2;
   manifest.parameters = 22713216;

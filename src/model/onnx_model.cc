@@ -232,6 +232,7 @@ SourceModel read_onnx_model(const fs::path& file, const fs::path& folder,
   // Rotary positions have no table to read it from.
   built.max_positions = imported.max_positions == 0 && config ? models::max_positions(*config)
                                                               : imported.max_positions;
+  built.max_tokens = imported.max_positions;
   built.output_size = imported.output_size;
   const bool scores = has_score(built, options);
   if (!scores) refuse_modules(options, file);

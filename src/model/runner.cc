@@ -1,5 +1,7 @@
 #include "model/runner.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace tamis::api {
@@ -13,8 +15,12 @@ struct Runner::Worker {
   std::vector<tasks::OutputView> views;
 };
 
-Runner::Runner(std::shared_ptr<const engine::Engine> engine, std::shared_ptr<ThreadPool> pool)
-    : engine_(std::move(engine)), pool_(std::move(pool)) {}
+Runner::Runner(std::shared_ptr<const engine::Engine> engine, std::shared_ptr<ThreadPool> pool,
+               int64_t max_tokens)
+    : engine_(std::move(engine)), info_(engine_->info()), pool_(std::move(pool)) {
+  int64_t& most = info_.limits.max_seqlen;
+  if (max_tokens > 0) most = std::min(most, max_tokens);
+}
 
 Runner::~Runner() = default;
 
@@ -35,8 +41,14 @@ void Runner::give_back(std::unique_ptr<Worker> worker) {
   idle_.push_back(std::move(worker));
 }
 
+// The session knows the engine's own limits.
+void Runner::check(const engine::PackedBatch& batch) const {
+  if (batch.max_seqlen > info_.limits.max_seqlen) engine::check_batch(batch, info_.limits);
+}
+
 void Runner::run(const engine::PackedBatch& batch, engine::Outputs& outputs,
                  const engine::RunControl& control) {
+  check(batch);
   std::unique_ptr<Worker> worker = take();
   worker->session->run(batch, outputs, control);
   give_back(std::move(worker));
@@ -78,6 +90,7 @@ void Runner::run(std::span<const tasks::Encoded> requests, int64_t max_batch_tok
   for (size_t begin = 0; begin < requests.size();) {
     const size_t end = fill(requests, begin, max_batch_tokens, cost, worker->batch);
     const engine::PackedBatch batch = worker->batch.batch();
+    check(batch);
     if (batch.tokens() > 0) worker->session->run(batch, worker->outputs, control);
     const engine::RowMap rows(batch);
     int64_t sequence = 0;

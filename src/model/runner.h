@@ -19,7 +19,9 @@ namespace tamis::api {
 /// Thread-safe: each call takes a session of its own.
 class Runner {
  public:
-  Runner(std::shared_ptr<const engine::Engine> engine, std::shared_ptr<ThreadPool> pool);
+  /// `max_tokens`: a limit of sequences beside the engine's own; 0: none.
+  Runner(std::shared_ptr<const engine::Engine> engine, std::shared_ptr<ThreadPool> pool,
+         int64_t max_tokens = 0);
   ~Runner();
 
   /// Called once a request, in order; the views are valid during the call.
@@ -34,16 +36,18 @@ class Runner {
   void run(const engine::PackedBatch& batch, engine::Outputs& outputs,
            const engine::RunControl& control = {});
 
-  [[nodiscard]] const engine::EngineInfo& info() const { return engine_->info(); }
+  [[nodiscard]] const engine::EngineInfo& info() const { return info_; }
   [[nodiscard]] const engine::Engine& engine() const { return *engine_; }
   [[nodiscard]] ThreadPool& pool() const { return *pool_; }
 
  private:
   struct Worker;
+  void check(const engine::PackedBatch& batch) const;
   [[nodiscard]] std::unique_ptr<Worker> take();
   void give_back(std::unique_ptr<Worker> worker);
 
   std::shared_ptr<const engine::Engine> engine_;
+  engine::EngineInfo info_;
   std::shared_ptr<ThreadPool> pool_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Worker>> idle_;

@@ -95,6 +95,8 @@ struct BuiltModel {
   int64_t type_vocab_size = 0;  ///< 0: the graph takes no token_type_ids
   /// Tokens of the longest sequence the position table allows; 0: there is no such table.
   int64_t max_positions = 0;
+  /// Manifest::max_tokens.
+  int64_t max_tokens = 0;
   int64_t output_size = 0;      ///< columns of sentence_embedding or logits
   graph::TrainedRanges ranges;  ///< of quantizers; empty but for checkpoints saved with them
   /// What stands for a text without tokens; nothing: there is no answer to one.

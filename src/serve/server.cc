@@ -188,8 +188,8 @@ bool Server::drain() {
   models_->drain();
   const auto until =
       std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.drain_timeout_ms);
-  if (grpc_) grpc_->drain(options_.drain_timeout_ms);
-  while (core_->in_flight() != 0 || http_->counts().connections != 0) {
+  if (grpc_ && !grpc_->drain(options_.drain_timeout_ms)) return false;
+  while (core_->in_flight() != 0 || core_->loader().unfinished() != 0 || !http_->is_drained()) {
     if (std::chrono::steady_clock::now() >= until) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }

@@ -36,7 +36,7 @@ class Server {
   /// Loads the models. Throws Error as loading does; those that could be loaded serve on.
   void load();
   /// Readiness off, no new connections; what was accepted is answered. False: the time was not
-  /// enough.
+  /// enough, and the destructor waits for what is still under way.
   [[nodiscard]] bool drain();
 
   [[nodiscard]] uint16_t http_port() const { return http_->port(); }

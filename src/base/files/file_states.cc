@@ -13,8 +13,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kEndings[] = {".json", ".txt",  ".model",     ".safetensors",
-                                         ".bin",  ".onnx", ".onnx_data", ".data"};
+constexpr std::string_view kEndings[] = {".json",  ".txt",       ".model",   ".safetensors", ".bin",
+                                         ".onnx",  ".onnx_data", ".data",    ".pt",          ".pkl",
+                                         ".jinja", ".codes",     ".metadata"};
 
 int64_t nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/files/stage_registry.h"
 
 namespace tamis {
@@ -108,12 +109,6 @@ void remove_abandoned(const fs::path& destination) {
 
 bool is_not_supported() { return errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP; }
 
-// Some file systems have nothing to write through for folders and say so.
-void sync(int fd, const fs::path& path) {
-  if (::fsync(fd) == 0 || is_not_supported()) return;
-  fail_unavailable(path, "cannot be written through to the disk");
-}
-
 void sync_files(const fs::path& folder, const Descriptor& descriptor) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     if (entry.is_directory() && !entry.is_symlink()) {
@@ -122,9 +117,9 @@ void sync_files(const fs::path& folder, const Descriptor& descriptor) {
     if (!entry.is_regular_file()) continue;
     const Descriptor file(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) fail_unavailable(entry.path(), "cannot be opened");
-    sync(file.get(), entry.path());
+    write_through(file.get(), entry.path());
   }
-  sync(descriptor.get(), folder);
+  write_through(descriptor.get(), folder);
 }
 
 int rename_with(const fs::path& from, const fs::path& to, unsigned flags) {
@@ -243,7 +238,7 @@ void StagedFolder::commit() {
   const fs::path stage = stage_;
   const Placed placed = there ? exchange() : place_new();
   try {
-    sync(parent.get(), parent_);
+    write_through(parent.get(), parent_);
   } catch (...) {
     take_back(placed, stage);
     throw;

@@ -31,6 +31,7 @@ void WorkerPool::post(std::function<void()> task) {
   {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
+    unfinished_.fetch_add(1);
   }
   changed_.notify_one();
 }
@@ -51,6 +52,8 @@ void WorkerPool::work() {
     } catch (...) {
       // Out of memory: what the task holds sees to an answer when it goes.
     }
+    task = nullptr;
+    unfinished_.fetch_sub(1);
   }
 }
 

@@ -4,7 +4,9 @@
 // request.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -26,6 +28,8 @@ class WorkerPool final : public Executor {
   void post(std::function<void()> task) override;
   /// Runs what is queued and joins the threads; what is posted from then on never runs.
   void stop();
+  /// Tasks that are queued or run.
+  [[nodiscard]] int64_t unfinished() const { return unfinished_.load(); }
   /// True on one of its threads.
   [[nodiscard]] bool is_worker() const;
   [[nodiscard]] int threads() const { return static_cast<int>(threads_.size()); }
@@ -36,6 +40,7 @@ class WorkerPool final : public Executor {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> tasks_;
+  std::atomic<int64_t> unfinished_{0};
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

@@ -153,9 +153,12 @@ ModelLease ModelRepository::make(const std::string& name, const std::string& ver
   const auto weight = options_.weights.find(name);
   if (weight != options_.weights.end()) batcher.weight = weight->second;
   auto made = std::make_unique<ModelVersion>(name, version, std::move(model), share_, batcher);
-  const std::lock_guard lock(mutex_);
-  reaper_.make_room(live_ + 1);
-  ++live_;
+  {
+    const std::lock_guard lock(mutex_);
+    reaper_.make_room(live_ + 1);
+    ++live_;
+  }
+  // Without the lock: if there is no memory for the lease, its end is told at once.
   return {made.release(), [this](ModelVersion* last) {
             reaper_.take(last);
             gone();
@@ -296,6 +299,10 @@ std::vector<std::string> ModelRepository::aliases_of(std::string_view name) cons
 
 ModelLease ModelRepository::find(const std::string& name, const std::string& version) {
   const std::lock_guard lock(mutex_);
+  return find_locked(name, version);
+}
+
+ModelLease ModelRepository::find_locked(const std::string& name, const std::string& version) const {
   const auto at = entries_.find(own_name(name));
   if (at == entries_.end() || at->second.versions.empty()) return nullptr;
   if (version.empty()) return at->second.versions.rbegin()->second;
@@ -304,8 +311,8 @@ ModelLease ModelRepository::find(const std::string& name, const std::string& ver
 }
 
 ModelLease ModelRepository::lease(const std::string& name, const std::string& version) {
-  if (ModelLease found = find(name, version)) return found;
   const std::lock_guard lock(mutex_);
+  if (ModelLease found = find_locked(name, version)) return found;
   const auto at = entries_.find(own_name(name));
   if (at == entries_.end() || !at->second.versions.empty()) refuse_unknown(name, version);
   const Entry& entry = at->second;

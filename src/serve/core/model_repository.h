@@ -142,6 +142,7 @@ class ModelRepository {
   [[nodiscard]] std::map<int64_t, std::string> sources_of(const std::string& name,
                                                           const std::string& source) const;
   void gone();
+  [[nodiscard]] ModelLease find_locked(const std::string& name, const std::string& version) const;
 
   RepositoryOptions options_;
   CoreShare share_;

@@ -19,6 +19,7 @@
 #include "serve/batching/current_error.h"
 #include "serve/batching/server_options.h"
 #include "serve/core/core.h"
+#include "serve/grpc/grpc_received.h"
 #include "serve/protocol/admin_guard.h"
 #include "serve/protocol/api_key.h"
 
@@ -82,6 +83,11 @@ class GrpcCaller {
     } else {
       core().workers().post(std::move(work));
     }
+  }
+  /// What a message says; on the thread that `read` picked. Throws as read_message().
+  template <typename Message>
+  [[nodiscard]] Message& message(Received<Message>& received) const {
+    return received.read(message_limits(options()));
   }
   /// A request with this call's client, id, deadline and cancellation, to no model yet.
   [[nodiscard]] Request new_request() const;

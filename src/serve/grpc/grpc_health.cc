@@ -155,20 +155,29 @@ class Watchers {
   std::thread thread_;
 };
 
-class HealthService final : public health::Health::CallbackService {
+class HealthService final : public GrpcService {
  public:
-  explicit HealthService(const GrpcHost& host) : host_(host) {}
+  using Request = health::HealthCheckRequest;
 
-  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
-                                  const health::HealthCheckRequest* request,
-                                  Response* response) override {
-    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  explicit HealthService(const GrpcHost& host) : GrpcService(host) {
+    add_unary<Request, Response>("/grpc.health.v1.Health/Check",
+                                 [this](grpc::CallbackServerContext& context, Received<Request>& in,
+                                        Response& out) { return check(context, in, out); });
+    add_writer<Request, Response>("/grpc.health.v1.Health/Watch",
+                                  [this](Received<Request>& in) { return watch(in); });
+  }
+
+ private:
+  grpc::ServerUnaryReactor* check(grpc::CallbackServerContext& context, Received<Request>& in,
+                                  Response& response) {
+    grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
     grpc::Status end;
     try {
-      const auto status = status_of(host_.core, request->service());
-      response->set_status(status);
+      const Request& request = in.read(message_limits(host().options));
+      const auto status = status_of(host().core, request.service());
+      response.set_status(status);
       if (status == Response::SERVICE_UNKNOWN) {
-        end = {grpc::StatusCode::NOT_FOUND, cat("unknown service \"", request->service(), "\"")};
+        end = {grpc::StatusCode::NOT_FOUND, cat("unknown service \"", request.service(), "\"")};
       }
     } catch (...) {
       end = grpc_status(GrpcDialect::kKserve, current_error());
@@ -177,13 +186,13 @@ class HealthService final : public health::Health::CallbackService {
     return reactor;
   }
 
-  grpc::ServerWriteReactor<Response>* Watch(grpc::CallbackServerContext*,
-                                            const health::HealthCheckRequest* request) override {
+  grpc::ServerWriteReactor<Response>* watch(Received<Request>& in) {
     std::shared_ptr<HealthWatch> watch;
     try {
-      watch = std::make_shared<HealthWatch>(host_.core, request->service());
+      const Request& request = in.read(message_limits(host().options));
+      watch = std::make_shared<HealthWatch>(host().core, request.service());
       watchers_.add(watch);
-      host_.streams.add(watch);
+      host().streams.add(watch);
     } catch (...) {
       return refused_call<grpc::ServerWriteReactor<Response>>(
           grpc_status(GrpcDialect::kKserve, current_error()));
@@ -192,8 +201,6 @@ class HealthService final : public health::Health::CallbackService {
     return watch.get();
   }
 
- private:
-  GrpcHost host_;
   Watchers watchers_;
 };
 

@@ -69,25 +69,25 @@ void answer_in_stream(const InferStream::Ptr& stream, const inference::ModelInfe
   }
 }
 
-void stream_infer(const InferStream::Ptr& stream, inference::ModelInferRequest&& message,
+void stream_infer(const InferStream::Ptr& stream, Received<inference::ModelInferRequest>&& message,
                   size_t number) {
-  const auto kept = std::make_shared<inference::ModelInferRequest>(std::move(message));
-  stream->caller().read(kept->ByteSizeLong(), [stream, kept, number] {
-    stream->guard([&] { answer_in_stream(stream, *kept, number); });
+  const auto kept = std::make_shared<Received<inference::ModelInferRequest>>(std::move(message));
+  stream->caller().read(kept->bytes(), [stream, kept, number] {
+    stream->guard([&] { answer_in_stream(stream, stream->caller().message(*kept), number); });
   });
 }
 
 void answer_infer(const UnaryCallPtr& call, const inference::ModelInferRequest& request,
-                  inference::ModelInferResponse* response) {
+                  inference::ModelInferResponse& response) {
   infer(call->caller(), request,
-        [call, response](KserveResponse&& answer, const std::optional<Error>& error,
-                         int64_t retry_after_ms) {
+        [call, &response](KserveResponse&& answer, const std::optional<Error>& error,
+                          int64_t retry_after_ms) {
           if (error) {
             call->end(call->caller().refusal(*error, retry_after_ms));
             return;
           }
           call->guard([&] {
-            write_infer_response(std::move(answer), *response);
+            write_infer_response(std::move(answer), response);
             call->finish();
           });
         });
@@ -99,98 +99,126 @@ void check_repository(const Message& message) {
   fail(ErrorCode::kUnsupported, "there is one repository, and it has no name");
 }
 
-class KserveService final : public inference::GRPCInferenceService::CallbackService {
+class KserveService final : public GrpcService {
  public:
-  explicit KserveService(const GrpcHost& host) : host_(host) {}
-
-  ServerUnaryReactor* ServerLive(CallbackServerContext* context,
-                                 const inference::ServerLiveRequest*,
-                                 inference::ServerLiveResponse* response) override {
-    return answer_anyone(context, [&] { response->set_live(true); });
+  explicit KserveService(const GrpcHost& host) : GrpcService(host) {
+    add("/inference.GRPCInferenceService/ServerLive", &KserveService::server_live);
+    add("/inference.GRPCInferenceService/ServerReady", &KserveService::server_ready);
+    add("/inference.GRPCInferenceService/ModelReady", &KserveService::model_ready);
+    add("/inference.GRPCInferenceService/ServerMetadata", &KserveService::server_metadata);
+    add("/inference.GRPCInferenceService/ModelMetadata", &KserveService::model_metadata);
+    add("/inference.GRPCInferenceService/ModelConfig", &KserveService::model_config);
+    add("/inference.GRPCInferenceService/ModelStatistics", &KserveService::model_statistics);
+    add("/inference.GRPCInferenceService/ModelInfer", &KserveService::model_infer);
+    add("/inference.GRPCInferenceService/RepositoryIndex", &KserveService::repository_index);
+    add("/inference.GRPCInferenceService/RepositoryModelLoad",
+        &KserveService::repository_model_load);
+    add("/inference.GRPCInferenceService/RepositoryModelUnload",
+        &KserveService::repository_model_unload);
+    add_stream<inference::ModelInferRequest, inference::ModelStreamInferResponse>(
+        "/inference.GRPCInferenceService/ModelStreamInfer", [this](CallbackServerContext& context) {
+          return InferStream::start(this->host(), kDialect, context, stream_infer);
+        });
   }
 
-  ServerUnaryReactor* ServerReady(CallbackServerContext* context,
-                                  const inference::ServerReadyRequest*,
-                                  inference::ServerReadyResponse* response) override {
-    return answer_anyone(context, [&] { response->set_ready(host_.core.why_not_ready().empty()); });
+ private:
+  template <typename In, typename Out>
+  void add(const char* path, ServerUnaryReactor* (KserveService::*method)(CallbackServerContext&,
+                                                                          Received<In>&, Out&)) {
+    add_unary<In, Out>(path,
+                       [this, method](CallbackServerContext& context, Received<In>& in, Out& out) {
+                         return (this->*method)(context, in, out);
+                       });
   }
 
-  ServerUnaryReactor* ModelReady(CallbackServerContext* context,
-                                 const inference::ModelReadyRequest* request,
-                                 inference::ModelReadyResponse* response) override {
+  ServerUnaryReactor* server_live(CallbackServerContext& context,
+                                  Received<inference::ServerLiveRequest>&,
+                                  inference::ServerLiveResponse& response) {
+    return answer_anyone(context, [&] { response.set_live(true); });
+  }
+
+  ServerUnaryReactor* server_ready(CallbackServerContext& context,
+                                   Received<inference::ServerReadyRequest>&,
+                                   inference::ServerReadyResponse& response) {
+    return answer_anyone(context, [&] { response.set_ready(host().core.why_not_ready().empty()); });
+  }
+
+  ServerUnaryReactor* model_ready(CallbackServerContext& context,
+                                  Received<inference::ModelReadyRequest>& in,
+                                  inference::ModelReadyResponse& response) {
     return answer_anyone(context, [&] {
+      const auto& request = in.read(message_limits(host().options));
       bool ready = true;
       try {
-        (void)kserve_target(models(), request->name(), request->version());
+        (void)kserve_target(models(), request.name(), request.version());
       } catch (const Error&) {
         ready = false;
       }
-      response->set_ready(ready);
+      response.set_ready(ready);
     });
   }
 
-  ServerUnaryReactor* ServerMetadata(CallbackServerContext* context,
-                                     const inference::ServerMetadataRequest*,
-                                     inference::ServerMetadataResponse* response) override {
+  ServerUnaryReactor* server_metadata(CallbackServerContext& context,
+                                      Received<inference::ServerMetadataRequest>&,
+                                      inference::ServerMetadataResponse& response) {
     return answer(context, [&](UnaryCall&) {
-      response->set_name("tamis");
-      response->set_version(std::string(tamis::version()));
-      for (const std::string& name : kserve_extensions()) response->add_extensions(name);
+      response.set_name("tamis");
+      response.set_version(std::string(tamis::version()));
+      for (const std::string& name : kserve_extensions()) response.add_extensions(name);
     });
   }
 
-  ServerUnaryReactor* ModelMetadata(CallbackServerContext* context,
-                                    const inference::ModelMetadataRequest* request,
-                                    inference::ModelMetadataResponse* response) override {
-    return answer(context, [&](UnaryCall&) {
-      const KserveTarget target = kserve_target(models(), request->name(), request->version());
-      write_metadata(kserve_metadata(models(), target), *response);
+  ServerUnaryReactor* model_metadata(CallbackServerContext& context,
+                                     Received<inference::ModelMetadataRequest>& in,
+                                     inference::ModelMetadataResponse& response) {
+    return answer(context, [&](UnaryCall& call) {
+      const auto& request = call.caller().message(in);
+      const KserveTarget target = kserve_target(models(), request.name(), request.version());
+      write_metadata(kserve_metadata(models(), target), response);
     });
   }
 
-  ServerUnaryReactor* ModelConfig(CallbackServerContext* context,
-                                  const inference::ModelConfigRequest* request,
-                                  inference::ModelConfigResponse* response) override {
-    return answer(context, [&](UnaryCall&) {
-      const KserveTarget target = kserve_target(models(), request->name(), request->version());
-      write_config(kserve_metadata(models(), target), *response->mutable_config());
+  ServerUnaryReactor* model_config(CallbackServerContext& context,
+                                   Received<inference::ModelConfigRequest>& in,
+                                   inference::ModelConfigResponse& response) {
+    return answer(context, [&](UnaryCall& call) {
+      const auto& request = call.caller().message(in);
+      const KserveTarget target = kserve_target(models(), request.name(), request.version());
+      write_config(kserve_metadata(models(), target), *response.mutable_config());
     });
   }
 
-  ServerUnaryReactor* ModelStatistics(CallbackServerContext* context,
-                                      const inference::ModelStatisticsRequest* request,
-                                      inference::ModelStatisticsResponse* response) override {
-    return answer(context, [&](UnaryCall&) {
+  ServerUnaryReactor* model_statistics(CallbackServerContext& context,
+                                       Received<inference::ModelStatisticsRequest>& in,
+                                       inference::ModelStatisticsResponse& response) {
+    return answer(context, [&](UnaryCall& call) {
+      const auto& request = call.caller().message(in);
       for (const KserveTarget& target :
-           kserve_targets(models(), request->name(), request->version())) {
-        write_statistics(target, *response->add_model_stats());
+           kserve_targets(models(), request.name(), request.version())) {
+        write_statistics(target, *response.add_model_stats());
       }
     });
   }
 
-  ServerUnaryReactor* ModelInfer(CallbackServerContext* context,
-                                 const inference::ModelInferRequest* request,
-                                 inference::ModelInferResponse* response) override {
-    return UnaryCall::start(host_, kDialect, *context, [&](const UnaryCallPtr& call) {
-      call->caller().read(request->ByteSizeLong(), [call, request, response] {
-        call->guard([&] { answer_infer(call, *request, response); });
+  ServerUnaryReactor* model_infer(CallbackServerContext& context,
+                                  Received<inference::ModelInferRequest>& in,
+                                  inference::ModelInferResponse& response) {
+    return UnaryCall::start(host(), kDialect, context, [&](const UnaryCallPtr& call) {
+      call->caller().read(in.bytes(), [call, &in, &response] {
+        call->guard([&] { answer_infer(call, call->caller().message(in), response); });
       });
     });
   }
 
-  grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
-  ModelStreamInfer(CallbackServerContext* context) override {
-    return InferStream::start(host_, kDialect, *context, stream_infer);
-  }
-
-  ServerUnaryReactor* RepositoryIndex(CallbackServerContext* context,
-                                      const inference::RepositoryIndexRequest* request,
-                                      inference::RepositoryIndexResponse* response) override {
-    return answer(context, [&](UnaryCall&) {
-      check_repository(*request);
+  ServerUnaryReactor* repository_index(CallbackServerContext& context,
+                                       Received<inference::RepositoryIndexRequest>& in,
+                                       inference::RepositoryIndexResponse& response) {
+    return answer(context, [&](UnaryCall& call) {
+      const auto& request = call.caller().message(in);
+      check_repository(request);
       for (const IndexEntry& entry : models().index()) {
-        if (request->ready() && entry.state != ModelState::kReady) continue;
-        auto* model = response->add_models();
+        if (request.ready() && entry.state != ModelState::kReady) continue;
+        auto* model = response.add_models();
         model->set_name(entry.name);
         model->set_version(entry.version);
         model->set_state(std::string(model_state_name(entry.state)));
@@ -199,32 +227,32 @@ class KserveService final : public inference::GRPCInferenceService::CallbackServ
     });
   }
 
-  ServerUnaryReactor* RepositoryModelLoad(CallbackServerContext* context,
-                                          const inference::RepositoryModelLoadRequest* request,
-                                          inference::RepositoryModelLoadResponse*) override {
-    return manage(context, *request, [request](ModelRepository& models) {
-      if (!request->parameters().empty()) {
-        fail(ErrorCode::kUnsupported, "parameter \"", request->parameters().begin()->first,
+  ServerUnaryReactor* repository_model_load(CallbackServerContext& context,
+                                            Received<inference::RepositoryModelLoadRequest>& in,
+                                            inference::RepositoryModelLoadResponse&) {
+    return manage(context, in, [](ModelRepository& models, const auto& request) {
+      if (!request.parameters().empty()) {
+        fail(ErrorCode::kUnsupported, "parameter \"", request.parameters().begin()->first,
              "\": a model is loaded as it lies in the repository");
       }
-      models.load(request->model_name());
+      models.load(request.model_name());
     });
   }
 
-  ServerUnaryReactor* RepositoryModelUnload(CallbackServerContext* context,
-                                            const inference::RepositoryModelUnloadRequest* request,
-                                            inference::RepositoryModelUnloadResponse*) override {
-    return manage(context, *request,
-                  [request](ModelRepository& models) { models.unload(request->model_name()); });
+  ServerUnaryReactor* repository_model_unload(CallbackServerContext& context,
+                                              Received<inference::RepositoryModelUnloadRequest>& in,
+                                              inference::RepositoryModelUnloadResponse&) {
+    return manage(context, in, [](ModelRepository& models, const auto& request) {
+      models.unload(request.model_name());
+    });
   }
 
- private:
-  [[nodiscard]] ModelRepository& models() { return host_.core.models(); }
+  [[nodiscard]] ModelRepository& models() { return host().core.models(); }
 
   // Probes carry no key.
   template <typename Method>
-  static ServerUnaryReactor* answer_anyone(CallbackServerContext* context, const Method& method) {
-    ServerUnaryReactor* const reactor = context->DefaultReactor();
+  static ServerUnaryReactor* answer_anyone(CallbackServerContext& context, const Method& method) {
+    ServerUnaryReactor* const reactor = context.DefaultReactor();
     grpc::Status status;
     try {
       method();
@@ -236,32 +264,30 @@ class KserveService final : public inference::GRPCInferenceService::CallbackServ
   }
 
   template <typename Method>
-  ServerUnaryReactor* answer(CallbackServerContext* context, const Method& method) {
-    return UnaryCall::answer(host_, kDialect, *context, method);
+  ServerUnaryReactor* answer(CallbackServerContext& context, const Method& method) {
+    return UnaryCall::answer(host(), kDialect, context, method);
   }
 
   // Runs `change` on the loader: loading takes long.
   template <typename Message, typename Change>
-  ServerUnaryReactor* manage(CallbackServerContext* context, const Message& message,
-                             Change change) {
-    return UnaryCall::start(host_, kDialect, *context, [&](const UnaryCallPtr& call) {
+  ServerUnaryReactor* manage(CallbackServerContext& context, Received<Message>& in, Change change) {
+    return UnaryCall::start(host(), kDialect, context, [&](const UnaryCallPtr& call) {
       const std::string refusal =
           admin_refusal(call->caller().admin_caller(), call->caller().options());
       if (!refusal.empty()) {
         call->end({grpc::StatusCode::PERMISSION_DENIED, refusal});
         return;
       }
-      check_repository(message);
-      host_.core.loader().post([this, call, change] {
+      const Message& request = call->caller().message(in);
+      check_repository(request);
+      host().core.loader().post([this, call, change, &request] {
         call->guard([&] {
-          change(models());
+          change(models(), request);
           call->finish();
         });
       });
     });
   }
-
-  GrpcHost host_;
 };
 
 }  // namespace

@@ -17,6 +17,6 @@ bool GrpcServer::is_built() { return false; }
 
 uint16_t GrpcServer::port() const { return 0; }
 
-void GrpcServer::drain(int64_t /*timeout_ms*/) {}
+bool GrpcServer::drain(int64_t /*timeout_ms*/) { return true; }
 
 }  // namespace tamis::serve

@@ -91,22 +91,22 @@ Response respond(Request&& request) {
   return response;
 }
 
-template <typename Base, typename Request, typename Response>
-class ReflectionService final : public Base {
+class ReflectionService final : public GrpcService {
  public:
-  explicit ReflectionService(const GrpcHost& host) : host_(host) {}
+  explicit ReflectionService(const GrpcHost& host) : GrpcService(host) {}
 
-  grpc::ServerBidiReactor<Request, Response>* ServerReflectionInfo(
-      grpc::CallbackServerContext* context) override {
+  template <typename Request, typename Response>
+  void answer(const char* path) {
     using Stream = GrpcStream<Request, Response>;
-    return Stream::start(host_, GrpcDialect::kTei, *context,
-                         [](const typename Stream::Ptr& stream, Request&& request, size_t number) {
-                           stream->answer(number, respond<Request, Response>(std::move(request)));
-                         });
+    add_stream<Request, Response>(path, [this](grpc::CallbackServerContext& context) {
+      return Stream::start(
+          host(), GrpcDialect::kTei, context,
+          [](const typename Stream::Ptr& stream, Received<Request>&& message, size_t number) {
+            Request& request = stream->caller().message(message);
+            stream->answer(number, respond<Request, Response>(std::move(request)));
+          });
+    });
   }
-
- private:
-  GrpcHost host_;
 };
 
 namespace v1 = grpc::reflection::v1;
@@ -120,13 +120,14 @@ bool is_service(const std::string& name) {
 }
 
 void add_reflection_services(const GrpcHost& host, GrpcServices& services) {
-  services.push_back(
-      std::make_unique<
-          ReflectionService<v1::ServerReflection::CallbackService, v1::ServerReflectionRequest,
-                            v1::ServerReflectionResponse>>(host));
-  services.push_back(std::make_unique<ReflectionService<v1alpha::ServerReflection::CallbackService,
-                                                        v1alpha::ServerReflectionRequest,
-                                                        v1alpha::ServerReflectionResponse>>(host));
+  auto first = std::make_unique<ReflectionService>(host);
+  first->answer<v1::ServerReflectionRequest, v1::ServerReflectionResponse>(
+      "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+  services.push_back(std::move(first));
+  auto alpha = std::make_unique<ReflectionService>(host);
+  alpha->answer<v1alpha::ServerReflectionRequest, v1alpha::ServerReflectionResponse>(
+      "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo");
+  services.push_back(std::move(alpha));
 }
 
 }  // namespace tamis::serve

@@ -1,13 +1,16 @@
 #include "serve/grpc/grpc_server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/security/server_credentials.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <limits>
 #include <mutex>
+#include <thread>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -69,7 +72,10 @@ struct GrpcServer::Impl {
   GrpcServices services;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
   std::unique_ptr<grpc::Server> server;
-  std::once_flag ended;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::thread ending;  // gRPC's own shutdown, which waits for every call
+  bool ended = false;
 
   void take(int descriptor) {
     grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
@@ -78,18 +84,27 @@ struct GrpcServer::Impl {
     acceptor->HandleNewConnection(&connection);
   }
 
-  void end(std::chrono::milliseconds patience) {
-    std::call_once(ended, [&] {
+  // False: calls are still under way.
+  bool end(std::chrono::milliseconds patience) {
+    std::unique_lock lock(mutex);
+    if (!ending.joinable()) {
       listener.stop();
       streams.end_all();
-      server->Shutdown(std::chrono::system_clock::now() + patience);
-    });
+      ending = std::thread([this, until = std::chrono::system_clock::now() + patience] {
+        server->Shutdown(until);
+        const std::lock_guard own(mutex);
+        ended = true;
+        changed.notify_all();
+      });
+    }
+    return changed.wait_for(lock, patience, [&] { return ended; });
   }
 };
 
 GrpcServer::GrpcServer(Core& core, const ServerOptions& options, ApiKeys& keys) {
   gpr_set_log_function(forward_log);
   gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+  google::protobuf::SetLogHandler(nullptr);  // of messages that are none, whose sender is told
   impl_ = std::make_unique<Impl>(core, options, keys);
   add_health_service(impl_->host, impl_->services);
   add_tei_services(impl_->host, impl_->services);
@@ -111,6 +126,8 @@ GrpcServer::GrpcServer(Core& core, const ServerOptions& options, ApiKeys& keys) 
   // time; so much may be under way instead.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 << 20);
+  // See is_compressed().
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
   limit(options, builder);
   // Nobody can ask for its counters and traces of calls.
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
@@ -119,12 +136,17 @@ GrpcServer::GrpcServer(Core& core, const ServerOptions& options, ApiKeys& keys) 
   impl_->listener.start([impl = impl_.get()](int descriptor) { impl->take(descriptor); });
 }
 
-GrpcServer::~GrpcServer() { impl_->end(std::chrono::milliseconds(0)); }
+GrpcServer::~GrpcServer() {
+  (void)impl_->end(std::chrono::milliseconds(0));
+  impl_->ending.join();
+}
 
 bool GrpcServer::is_built() { return true; }
 
 uint16_t GrpcServer::port() const { return impl_->listener.port(); }
 
-void GrpcServer::drain(int64_t timeout_ms) { impl_->end(std::chrono::milliseconds(timeout_ms)); }
+bool GrpcServer::drain(int64_t timeout_ms) {
+  return impl_->end(std::chrono::milliseconds(timeout_ms));
+}
 
 }  // namespace tamis::serve

@@ -11,9 +11,9 @@
 
 namespace tamis::serve {
 
-/// Thread-safe.
 class ApiKeys;
 
+/// Thread-safe.
 class GrpcServer {
  public:
   /// Listens on options.host and options.grpc_port and answers from then on. Throws Error:
@@ -29,8 +29,9 @@ class GrpcServer {
   [[nodiscard]] static bool is_built();
 
   [[nodiscard]] uint16_t port() const;
-  /// Takes no new calls; returns once those under way have ended, or were ended at the deadline.
-  void drain(int64_t timeout_ms);
+  /// Takes no new calls, and returns once those under way have ended. False: the time was not
+  /// enough; those that wait for something are told to give up, and the destructor waits for all.
+  [[nodiscard]] bool drain(int64_t timeout_ms);
 
  private:
   struct Impl;

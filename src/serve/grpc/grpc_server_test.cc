@@ -212,6 +212,28 @@ TEST_F(GrpcServerTest, DrainAnswersWhatWaitsAndEndsIdleStreams) {
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
+// gRPC's own end waits for every call; the server's end does not wait longer than it may.
+TEST_F(GrpcServerTest, ALoadDoesNotHoldUpTheDrain) {
+  ServerOptions options = grpc_options();
+  options.model_control = ModelControl::kExplicit;
+  options.drain_timeout_ms = 100;
+  start(options);
+  std::promise<void> go_on;
+  server_->core().loader().post([&] { go_on.get_future().wait(); });
+  auto load = std::async(std::launch::async, [&] {
+    grpc::ClientContext context;
+    inference::RepositoryModelLoadRequest message;
+    message.set_model_name("nobody");
+    inference::RepositoryModelLoadResponse response;
+    return stub_->RepositoryModelLoad(&context, message, &response).error_code();
+  });
+  while (server_->core().loader().unfinished() != 2) std::this_thread::yield();
+  EXPECT_FALSE(server_->drain());
+  go_on.set_value();
+  EXPECT_NE(load.get(), grpc::StatusCode::OK);
+  EXPECT_TRUE(server_->drain());
+}
+
 TEST_F(GrpcServerTest, AStreamAnswersInOrder) {
   start();
   grpc::ClientContext context;

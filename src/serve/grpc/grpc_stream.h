@@ -18,22 +18,22 @@ namespace tamis::serve {
 
 /// Thread-safe. Lives until gRPC is done with it and nobody else holds it.
 template <typename In, typename Out>
-class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpenStream {
+class GrpcStream final : public grpc::ServerBidiReactor<Received<In>, Out>, public GrpcOpenStream {
  public:
   using Ptr = std::shared_ptr<GrpcStream>;
   /// Told of each message; answers it, now or later, with answer() or fail() under its number. If
   /// the last copy of `stream` goes without that, the stream ends: memory was lacking.
-  using Handler = std::function<void(const Ptr& stream, In&& message, size_t number)>;
+  using Handler = std::function<void(const Ptr& stream, Received<In>&& message, size_t number)>;
+  using Reactor = grpc::ServerBidiReactor<Received<In>, Out>;
 
-  static grpc::ServerBidiReactor<In, Out>* start(const GrpcHost& host, GrpcDialect dialect,
-                                                 grpc::CallbackServerContext& context,
-                                                 Handler handler) {
+  static Reactor* start(const GrpcHost& host, GrpcDialect dialect,
+                        grpc::CallbackServerContext& context, Handler handler) {
     Ptr stream;
     try {
       stream = std::make_shared<GrpcStream>(host, dialect, context, std::move(handler));
       host.streams.add(stream);
     } catch (...) {
-      return refused_call<grpc::ServerBidiReactor<In, Out>>(grpc_status(dialect, current_error()));
+      return refused_call<Reactor>(grpc_status(dialect, current_error()));
     }
     stream->self_ = stream;
     stream->guard([&] {
@@ -88,7 +88,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
 
   void OnReadDone(bool ok) override {
     size_t number = 0;
-    In message;
+    Received<In> message;
     {
       const std::lock_guard lock(mutex_);
       // From here on another thread may start the next read.
@@ -139,7 +139,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
     size_t number;
   };
 
-  void hand_on(In&& message, size_t number) {
+  void hand_on(Received<In>&& message, size_t number) {
     guard([&] {
       const Ptr debt = Debt::made(self_, number);
       // What it throws ends the stream before the debt is given up.
@@ -212,7 +212,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<In, Out>, public GrpcOpe
   GrpcCaller caller_;
   Handler handler_;
   Ptr self_;
-  In message_;
+  Received<In> message_;
   Out response_;
   std::mutex mutex_;
   std::deque<std::optional<Out>> waiting_;  ///< by number, from first_number_

@@ -188,15 +188,16 @@ struct Rerank {
 };
 
 template <typename Method>
-ServerUnaryReactor* unary(const GrpcHost& host, CallbackServerContext* context,
-                          const typename Method::In* in, typename Method::Out* out) {
-  return UnaryCall::start(host, kTeiDialect, *context, [&](const UnaryCallPtr& call) {
-    call->caller().read(in->ByteSizeLong(), [call, in, out] {
+ServerUnaryReactor* unary(const GrpcHost& host, CallbackServerContext& context,
+                          Received<typename Method::In>& in, typename Method::Out& out) {
+  return UnaryCall::start(host, kTeiDialect, context, [&](const UnaryCallPtr& call) {
+    call->caller().read(in.bytes(), [call, &in, &out] {
       call->guard([&] {
-        UnaryCall::submit(call, Method::request(call->caller(), *in),
-                          [in, out](const Reply& reply) {
-                            Method::print(*in, reply, *out);
-                            check_message_bytes(static_cast<int64_t>(out->ByteSizeLong()));
+        const typename Method::In& message = call->caller().message(in);
+        UnaryCall::submit(call, Method::request(call->caller(), message),
+                          [&message, &out](const Reply& reply) {
+                            Method::print(message, reply, out);
+                            check_message_bytes(static_cast<int64_t>(out.ByteSizeLong()));
                           });
       });
     });
@@ -204,39 +205,39 @@ ServerUnaryReactor* unary(const GrpcHost& host, CallbackServerContext* context,
 }
 
 template <typename Method>
-grpc::ServerBidiReactor<typename Method::In, typename Method::Out>* stream(
-    const GrpcHost& host, CallbackServerContext* context) {
+typename StreamOf<Method>::Reactor* stream(const GrpcHost& host, CallbackServerContext& context) {
   using Stream = StreamOf<Method>;
+  using In = Received<typename Method::In>;
   return Stream::start(
-      host, kTeiDialect, *context,
-      [](const typename Stream::Ptr& self, typename Method::In&& in, size_t number) {
-        const auto kept = std::make_shared<typename Method::In>(std::move(in));
-        const auto done = [self, number, kept](Reply&& reply) {
-          if (reply.error) {
-            self->fail(self->caller().refusal(*reply.error, reply.retry_after_ms));
-            return;
-          }
-          self->guard([&] {
-            typename Method::Out out;
-            Method::print(*kept, reply, out);
-            check_message_bytes(static_cast<int64_t>(out.ByteSizeLong()));
-            self->answer(number, std::move(out));
-          });
+      host, kTeiDialect, context, [](const typename Stream::Ptr& self, In&& in, size_t number) {
+        const auto kept = std::make_shared<In>(std::move(in));
+        const auto submit = [self, number, kept] {
+          const typename Method::In& message = self->caller().message(*kept);
+          const auto done = [self, number, kept, &message](Reply&& reply) {
+            if (reply.error) {
+              self->fail(self->caller().refusal(*reply.error, reply.retry_after_ms));
+              return;
+            }
+            self->guard([&] {
+              typename Method::Out out;
+              Method::print(message, reply, out);
+              check_message_bytes(static_cast<int64_t>(out.ByteSizeLong()));
+              self->answer(number, std::move(out));
+            });
+          };
+          self->caller().core().submit(Method::request(self->caller(), message), done);
         };
-        self->caller().read(kept->ByteSizeLong(), [self, kept, done] {
-          self->guard(
-              [&] { self->caller().core().submit(Method::request(self->caller(), *kept), done); });
-        });
+        self->caller().read(kept->bytes(), [self, submit] { self->guard(submit); });
       });
 }
 
 // RerankStream: texts one after the other, ranks once they have all come.
-class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamRequest> {
+class RerankReader final : public grpc::ServerReadReactor<Received<pb::RerankStreamRequest>> {
  public:
-  using Reactor = grpc::ServerReadReactor<pb::RerankStreamRequest>;
+  using Reactor = grpc::ServerReadReactor<Received<pb::RerankStreamRequest>>;
 
   static Reactor* start(const GrpcHost& host, CallbackServerContext& context,
-                        pb::RerankResponse* response) {
+                        pb::RerankResponse& response) {
     std::shared_ptr<RerankReader> reader;
     try {
       reader = std::make_shared<RerankReader>(host, context, response);
@@ -257,7 +258,7 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
     return reader.get();
   }
 
-  RerankReader(const GrpcHost& host, CallbackServerContext& context, pb::RerankResponse* response)
+  RerankReader(const GrpcHost& host, CallbackServerContext& context, pb::RerankResponse& response)
       : caller_(host, kTeiDialect, context), response_(response) {}
 
   void OnReadDone(bool ok) override {
@@ -281,12 +282,13 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
   }
 
   void take_message() {
+    pb::RerankStreamRequest& message = caller_.message(message_);
     if (request_.texts_size() == 0) {
-      request_.set_query(message_.query());
-      request_.set_truncate(message_.truncate());
-      request_.set_truncation_direction(message_.truncation_direction());
-      request_.set_raw_scores(message_.raw_scores());
-      request_.set_return_text(message_.return_text());
+      request_.set_query(message.query());
+      request_.set_truncate(message.truncate());
+      request_.set_truncation_direction(message.truncation_direction());
+      request_.set_raw_scores(message.raw_scores());
+      request_.set_return_text(message.return_text());
     }
     if (request_.texts_size() >= caller_.options().max_items) {
       end({grpc::StatusCode::INVALID_ARGUMENT,
@@ -294,14 +296,14 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
       return;
     }
     // All messages of the stream are one request, which is as long as one over HTTP may be.
-    text_bytes_ += static_cast<int64_t>(message_.text().size());
+    text_bytes_ += static_cast<int64_t>(message.text().size());
     if (text_bytes_ > caller_.options().max_body_bytes) {
       end({grpc::StatusCode::INVALID_ARGUMENT,
            cat("the texts are longer than ", caller_.options().max_body_bytes,
                " bytes (--max-body)")});
       return;
     }
-    request_.add_texts(std::move(*message_.mutable_text()));
+    request_.add_texts(std::move(*message.mutable_text()));
     StartRead(&message_);
   }
 
@@ -312,7 +314,7 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
         return;
       }
       try {
-        Rerank::print(self->request_, reply, *self->response_);
+        Rerank::print(self->request_, reply, self->response_);
         self->end(grpc::Status::OK);
       } catch (...) {
         self->end(self->caller_.status(current_error()));
@@ -321,59 +323,62 @@ class RerankReader final : public grpc::ServerReadReactor<pb::RerankStreamReques
   }
 
   GrpcCaller caller_;
-  pb::RerankResponse* response_;
+  pb::RerankResponse& response_;
   std::shared_ptr<RerankReader> self_;
-  pb::RerankStreamRequest message_;
+  Received<pb::RerankStreamRequest> message_;
   pb::RerankRequest request_;
   int64_t text_bytes_ = 0;
   std::atomic<bool> ended_{false};
 };
 
-class EmbedService final : public pb::Embed::CallbackService {
+// Embed, Predict and Rerank: a message at a time, and streams of them.
+class TaskService final : public GrpcService {
  public:
-  explicit EmbedService(const GrpcHost& host) : host_(host) {}
-  TAMIS_GRPC_UNARY(Embed, serve::Embed, unary)
-  TAMIS_GRPC_UNARY(EmbedSparse, serve::EmbedSparse, unary)
-  TAMIS_GRPC_UNARY(EmbedAll, serve::EmbedAll, unary)
-  TAMIS_GRPC_STREAM(EmbedStream, serve::Embed, stream)
-  TAMIS_GRPC_STREAM(EmbedSparseStream, serve::EmbedSparse, stream)
-  TAMIS_GRPC_STREAM(EmbedAllStream, serve::EmbedAll, stream)
+  explicit TaskService(const GrpcHost& host) : GrpcService(host) {}
 
- private:
-  GrpcHost host_;
-};
-
-class PredictService final : public pb::Predict::CallbackService {
- public:
-  explicit PredictService(const GrpcHost& host) : host_(host) {}
-  TAMIS_GRPC_UNARY(Predict, serve::Predict, unary)
-  TAMIS_GRPC_UNARY(PredictPair, serve::PredictPair, unary)
-  TAMIS_GRPC_STREAM(PredictStream, serve::Predict, stream)
-  TAMIS_GRPC_STREAM(PredictPairStream, serve::PredictPair, stream)
-
- private:
-  GrpcHost host_;
-};
-
-class RerankService final : public pb::Rerank::CallbackService {
- public:
-  explicit RerankService(const GrpcHost& host) : host_(host) {}
-  TAMIS_GRPC_UNARY(Rerank, serve::Rerank, unary)
-  grpc::ServerReadReactor<pb::RerankStreamRequest>* RerankStream(
-      CallbackServerContext* context, pb::RerankResponse* response) override {
-    return RerankReader::start(host_, *context, response);
+  template <typename Method>
+  TaskService& one(const char* path) {
+    using In = typename Method::In;
+    using Out = typename Method::Out;
+    add_unary<In, Out>(path, [this](CallbackServerContext& context, Received<In>& in, Out& out) {
+      return unary<Method>(host(), context, in, out);
+    });
+    return *this;
   }
-
- private:
-  GrpcHost host_;
+  template <typename Method>
+  TaskService& many(const char* path) {
+    add_stream<typename Method::In, typename Method::Out>(
+        path, [this](CallbackServerContext& context) { return stream<Method>(host(), context); });
+    return *this;
+  }
+  void ranks(const char* path) {
+    add_reader<pb::RerankStreamRequest, pb::RerankResponse>(
+        path, [this](CallbackServerContext& context, pb::RerankResponse& out) {
+          return RerankReader::start(host(), context, out);
+        });
+  }
 };
 
 }  // namespace
 
 void add_tei_services(const GrpcHost& host, GrpcServices& services) {
-  services.push_back(std::make_unique<EmbedService>(host));
-  services.push_back(std::make_unique<PredictService>(host));
-  services.push_back(std::make_unique<RerankService>(host));
+  auto embed = std::make_unique<TaskService>(host);
+  embed->one<Embed>("/tei.v1.Embed/Embed")
+      .one<EmbedSparse>("/tei.v1.Embed/EmbedSparse")
+      .one<EmbedAll>("/tei.v1.Embed/EmbedAll")
+      .many<Embed>("/tei.v1.Embed/EmbedStream")
+      .many<EmbedSparse>("/tei.v1.Embed/EmbedSparseStream")
+      .many<EmbedAll>("/tei.v1.Embed/EmbedAllStream");
+  services.push_back(std::move(embed));
+  auto predict = std::make_unique<TaskService>(host);
+  predict->one<Predict>("/tei.v1.Predict/Predict")
+      .one<PredictPair>("/tei.v1.Predict/PredictPair")
+      .many<Predict>("/tei.v1.Predict/PredictStream")
+      .many<PredictPair>("/tei.v1.Predict/PredictPairStream");
+  services.push_back(std::move(predict));
+  auto rerank = std::make_unique<TaskService>(host);
+  rerank->one<Rerank>("/tei.v1.Rerank/Rerank").ranks("/tei.v1.Rerank/RerankStream");
+  services.push_back(std::move(rerank));
   add_tei_tokenize_services(host, services);
 }
 

@@ -1,7 +1,7 @@
 // What the files of tei.v1's services share. Which model: metadata "model", else the only loaded
 // one that can do it.
 //
-// Is: routing, and one line a method. Is not: a method. May use: grpc_stream, model_route.
+// Is: routing. Is not: a method. May use: grpc_stream, model_route.
 #pragma once
 
 #include <initializer_list>
@@ -31,15 +31,3 @@ using StreamOf = GrpcStream<typename Method::In, typename Method::Out>;
 void add_tei_tokenize_services(const GrpcHost& host, GrpcServices& services);
 
 }  // namespace tamis::serve
-
-// One override a method: its name, its types' traits, and how it is answered.
-#define TAMIS_GRPC_UNARY(Name, Method, how)                                                        \
-  ServerUnaryReactor* Name(CallbackServerContext* context, const Method::In* in, Method::Out* out) \
-      override {                                                                                   \
-    return how<Method>(host_, context, in, out);                                                   \
-  }
-#define TAMIS_GRPC_STREAM(Name, Method, how)                                             \
-  grpc::ServerBidiReactor<Method::In, Method::Out>* Name(CallbackServerContext* context) \
-      override {                                                                         \
-    return how<Method>(host_, context);                                                  \
-  }

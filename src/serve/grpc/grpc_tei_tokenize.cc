@@ -79,12 +79,12 @@ struct Decode {
 
 // Answers on a worker: a text may be long.
 template <typename Method>
-ServerUnaryReactor* unary_run(const GrpcHost& host, CallbackServerContext* context,
-                              const typename Method::In* in, typename Method::Out* out) {
-  return UnaryCall::start(host, kTeiDialect, *context, [&](const UnaryCallPtr& call) {
-    host.core.workers().post([call, in, out] {
+ServerUnaryReactor* unary_run(const GrpcHost& host, CallbackServerContext& context,
+                              Received<typename Method::In>& in, typename Method::Out& out) {
+  return UnaryCall::start(host, kTeiDialect, context, [&](const UnaryCallPtr& call) {
+    host.core.workers().post([call, &in, &out] {
       call->guard([&] {
-        Method::run(call->caller(), *in, *out);
+        Method::run(call->caller(), call->caller().message(in), out);
         call->finish();
       });
     });
@@ -92,59 +92,72 @@ ServerUnaryReactor* unary_run(const GrpcHost& host, CallbackServerContext* conte
 }
 
 template <typename Method>
-grpc::ServerBidiReactor<typename Method::In, typename Method::Out>* stream_run(
-    const GrpcHost& host, CallbackServerContext* context) {
+typename StreamOf<Method>::Reactor* stream_run(const GrpcHost& host,
+                                               CallbackServerContext& context) {
   using Stream = StreamOf<Method>;
-  return Stream::start(
-      host, kTeiDialect, *context,
-      [](const typename Stream::Ptr& self, typename Method::In&& in, size_t number) {
-        self->caller().core().workers().post([self, number, in = std::move(in)] {
-          self->guard([&] {
-            typename Method::Out out;
-            Method::run(self->caller(), in, out);
-            self->answer(number, std::move(out));
-          });
-        });
-      });
+  using In = Received<typename Method::In>;
+  return Stream::start(host, kTeiDialect, context,
+                       [](const typename Stream::Ptr& self, In&& in, size_t number) {
+                         const auto kept = std::make_shared<In>(std::move(in));
+                         self->caller().core().workers().post([self, number, kept] {
+                           self->guard([&] {
+                             typename Method::Out out;
+                             Method::run(self->caller(), self->caller().message(*kept), out);
+                             self->answer(number, std::move(out));
+                           });
+                         });
+                       });
 }
 
-class TokenizeService final : public pb::Tokenize::CallbackService {
+class TokenizeService final : public GrpcService {
  public:
-  explicit TokenizeService(const GrpcHost& host) : host_(host) {}
-  TAMIS_GRPC_UNARY(Tokenize, Encode, unary_run)
-  TAMIS_GRPC_UNARY(Decode, serve::Decode, unary_run)
-  TAMIS_GRPC_STREAM(TokenizeStream, Encode, stream_run)
-  TAMIS_GRPC_STREAM(DecodeStream, serve::Decode, stream_run)
-
- private:
-  GrpcHost host_;
-};
-
-class InfoService final : public pb::Info::CallbackService {
- public:
-  explicit InfoService(const GrpcHost& host) : host_(host) {}
-
-  ServerUnaryReactor* Info(CallbackServerContext* context, const pb::InfoRequest*,
-                           pb::InfoResponse* response) override {
-    return UnaryCall::answer(host_, kTeiDialect, *context, [&](UnaryCall& call) {
-      const ModelLease model = first_model(call.caller());
-      const ServableInfo& info = model->info();
-      response->set_version(std::string(version()));
-      response->set_sha(std::string(commit()));
-      response->set_model_id(info.source);
-      response->set_model_dtype(info.precision == "fp32" ? "float32" : info.precision);
-      response->set_model_type(model_type(info.task));
-      response->set_max_concurrent_requests(static_cast<uint32_t>(host_.options.max_connections));
-      response->set_max_input_length(static_cast<uint32_t>(info.max_length));
-      const BatchBudget& budget = model->batcher().budget();
-      response->set_max_batch_tokens(static_cast<uint32_t>(budget.tokens));
-      response->set_max_batch_requests(static_cast<uint32_t>(budget.rows));
-      response->set_max_client_batch_size(static_cast<uint32_t>(host_.options.max_items));
-      response->set_tokenization_workers(static_cast<uint32_t>(host_.core.workers().threads()));
-    });
+  explicit TokenizeService(const GrpcHost& host) : GrpcService(host) {
+    run<Encode>("/tei.v1.Tokenize/Tokenize", "/tei.v1.Tokenize/TokenizeStream");
+    run<Decode>("/tei.v1.Tokenize/Decode", "/tei.v1.Tokenize/DecodeStream");
   }
 
  private:
+  template <typename Method>
+  void run(const char* one, const char* many) {
+    using In = typename Method::In;
+    using Out = typename Method::Out;
+    add_unary<In, Out>(one, [this](CallbackServerContext& context, Received<In>& in, Out& out) {
+      return unary_run<Method>(host(), context, in, out);
+    });
+    add_stream<In, Out>(many, [this](CallbackServerContext& context) {
+      return stream_run<Method>(host(), context);
+    });
+  }
+};
+
+class InfoService final : public GrpcService {
+ public:
+  explicit InfoService(const GrpcHost& host) : GrpcService(host) {
+    add_unary<pb::InfoRequest, pb::InfoResponse>(
+        "/tei.v1.Info/Info", [this](CallbackServerContext& context, Received<pb::InfoRequest>&,
+                                    pb::InfoResponse& out) { return answer(context, out); });
+  }
+
+ private:
+  ServerUnaryReactor* answer(CallbackServerContext& context, pb::InfoResponse& response) {
+    return UnaryCall::answer(host(), kTeiDialect, context, [&](UnaryCall& call) {
+      const ModelLease model = first_model(call.caller());
+      const ServableInfo& info = model->info();
+      response.set_version(std::string(version()));
+      response.set_sha(std::string(commit()));
+      response.set_model_id(info.source);
+      response.set_model_dtype(info.precision == "fp32" ? "float32" : info.precision);
+      response.set_model_type(model_type(info.task));
+      response.set_max_concurrent_requests(static_cast<uint32_t>(host().options.max_connections));
+      response.set_max_input_length(static_cast<uint32_t>(info.max_length));
+      const BatchBudget& budget = model->batcher().budget();
+      response.set_max_batch_tokens(static_cast<uint32_t>(budget.tokens));
+      response.set_max_batch_requests(static_cast<uint32_t>(budget.rows));
+      response.set_max_client_batch_size(static_cast<uint32_t>(host().options.max_items));
+      response.set_tokenization_workers(static_cast<uint32_t>(host().core.workers().threads()));
+    });
+  }
+
   static ModelLease first_model(const GrpcCaller& caller) {
     ModelRepository& models = caller.core().models();
     const std::string_view name = caller.metadata("model");
@@ -158,8 +171,6 @@ class InfoService final : public pb::Info::CallbackService {
     if (models::is_embedding(api::head_of(task))) return pb::MODEL_TYPE_EMBEDDING;
     return task == TaskKind::kRerank ? pb::MODEL_TYPE_RERANKER : pb::MODEL_TYPE_CLASSIFIER;
   }
-
-  GrpcHost host_;
 };
 
 }  // namespace

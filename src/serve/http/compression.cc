@@ -36,6 +36,18 @@ struct Inflater {
   ~Inflater() { inflateEnd(&stream); }
 };
 
+struct Deflater {
+  z_stream stream = {};
+  ~Deflater() { deflateEnd(&stream); }
+};
+
+// "; q=0", "; q=0.0": any quality but none is as good as another here.
+bool is_refused(std::string_view parameters) {
+  const size_t quality = parameters.find("q=");
+  return quality != parameters.npos &&
+         parameters.substr(quality + 2).find_first_not_of("0. \t") == parameters.npos;
+}
+
 // Makes room for `bytes`, charged before they are taken.
 void grow(std::string& out, size_t bytes, ByteBudget* budget, ByteCharge& charge) {
   if (bytes <= out.capacity()) return;
@@ -66,7 +78,12 @@ std::string decompress_body(std::string_view encoding, std::string_view body, si
   ByteCharge inflated;
   char buffer[16384];
   int status = Z_OK;
-  while (status != Z_STREAM_END) {
+  // Files of gzip may lie behind each other, and are one then.
+  while (status != Z_STREAM_END || inflater.stream.avail_in > 0) {
+    const bool next = status == Z_STREAM_END;
+    if (next && (bits != kGzipBits || inflateReset(&inflater.stream) != Z_OK)) {
+      fail(ErrorCode::kCorruptData, "the body goes on behind the end of its ", encoding);
+    }
     inflater.stream.next_out = reinterpret_cast<Bytef*>(buffer);
     inflater.stream.avail_out = sizeof(buffer);
     status = inflate(&inflater.stream, Z_NO_FLUSH);
@@ -93,7 +110,7 @@ std::string_view accepted_encoding(std::string_view accept) {
     std::string_view item = accept.substr(0, comma);
     accept.remove_prefix(std::min(comma + 1, accept.size()));
     const size_t semicolon = item.find(';');
-    const bool refused = semicolon != item.npos && item.substr(semicolon).ends_with("q=0");
+    const bool refused = semicolon != item.npos && is_refused(item.substr(semicolon));
     item = item.substr(0, semicolon);
     while (item.starts_with(' ')) item.remove_prefix(1);
     while (item.ends_with(' ')) item.remove_suffix(1);
@@ -105,7 +122,8 @@ std::string_view accepted_encoding(std::string_view accept) {
 }
 
 std::string compress_body(std::string_view encoding, std::string_view body) {
-  z_stream stream = {};
+  Deflater deflater;
+  z_stream& stream = deflater.stream;
   // Level 1: numbers hardly shrink further, and a server has better to do.
   const int ready = deflateInit2(&stream, 1, Z_DEFLATED, bits_of(encoding), 8, Z_DEFAULT_STRATEGY);
   if (ready != Z_OK) fail(ErrorCode::kOutOfMemory, "out of memory");
@@ -116,7 +134,6 @@ std::string compress_body(std::string_view encoding, std::string_view body) {
   stream.avail_out = static_cast<uInt>(out.size());
   deflate(&stream, Z_FINISH);
   out.resize(stream.total_out);
-  deflateEnd(&stream);
   return out;
 }
 

@@ -84,8 +84,9 @@ HttpRefusal read_target(std::string_view target, HttpHead& head,
   }
   if (head.method == "CONNECT") return {501, "this server is no proxy: CONNECT is not served"};
   const size_t colon = target.find("://");
-  const std::string_view scheme = target.substr(0, std::min(colon, target.size()));
-  if (!equal_ignoring_case(scheme, "http") && !equal_ignoring_case(scheme, "https")) {
+  const std::string_view scheme = target.substr(0, colon);
+  const bool known = equal_ignoring_case(scheme, "http") || equal_ignoring_case(scheme, "https");
+  if (colon == target.npos || !known) {
     return {400, "the request's target must be a path or an http URL"};
   }
   std::string_view rest = target.substr(colon + 3);

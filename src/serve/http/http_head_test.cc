@@ -63,6 +63,8 @@ TEST(HttpHead, RequestLines) {
       {with("OPTIONS * HTTP/1.1"), 0, ""},
       {with("CONNECT a:443 HTTP/1.1"), 501, "proxy"},
       {with("GET ftp://a/ HTTP/1.1"), 400, "target"},
+      {with("GET http HTTP/1.1"), 400, "a path or an http URL"},
+      {with("GET https HTTP/1.1"), 400, "a path or an http URL"},
       {with("GET http:///embed HTTP/1.1"), 400, "host"},
       {with("GET http://user@a/embed HTTP/1.1"), 400, "host"},
       {with("GET http://a:99999/embed HTTP/1.1"), 400, "host"},

@@ -2,6 +2,7 @@
 
 #include <openssl/ssl.h>
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -216,6 +217,7 @@ struct HttpServer::Impl {
       listener.acceptor.close(error);
     }
     file.remove();
+    listening.store(false);
   }
 
   void accept_waiting(Acceptor& acceptor) {
@@ -243,6 +245,7 @@ struct HttpServer::Impl {
   uint16_t port = 0;
   SocketFile file;
   int drain_ticks = 0;
+  std::atomic<bool> listening{true};  // until the end of drain()
   std::thread thread;
 };
 
@@ -278,5 +281,9 @@ HttpServerCounts HttpServer::counts() const {
 }
 
 ByteBudget& HttpServer::budget() { return impl_->hub.budget; }
+
+bool HttpServer::is_drained() const {
+  return !impl_->listening.load() && impl_->hub.open.load() == 0;
+}
 
 }  // namespace tamis::serve

@@ -60,9 +60,11 @@ class HttpServer {
   void start();
   /// 0: it listens on a path.
   [[nodiscard]] uint16_t port() const;
-  /// Stops listening, closes idle connections and lets the others end after the answers they wait
-  /// for.
+  /// Begins to stop listening, to close idle connections and to let the others end after the
+  /// answers they wait for; is_drained() says when.
   void drain();
+  /// Listens no more, and has no connection.
+  [[nodiscard]] bool is_drained() const;
   /// Ends the thread; what is answered from now on goes nowhere.
   void stop();
   [[nodiscard]] HttpServerCounts counts() const;

@@ -89,7 +89,7 @@ Request Call::new_request(const ModelLease& model) {
   return made;
 }
 
-const BudgetPtr& Call::budget() {
+const BudgetPtr& Call::budget() const {
   if (budget_ == nullptr) budget_ = std::make_shared<Budget>(core().limits());
   return budget_;
 }

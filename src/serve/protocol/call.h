@@ -79,7 +79,7 @@ class Call : public std::enable_shared_from_this<Call> {
   [[nodiscard]] Request new_request(const ModelLease& model);
 
   /// What this call's request may take.
-  [[nodiscard]] const BudgetPtr& budget();
+  [[nodiscard]] const BudgetPtr& budget() const;
 
   /// Set once the client has gone.
   [[nodiscard]] CancelFlag cancelled() const { return exchange_->cancelled(); }
@@ -99,7 +99,7 @@ class Call : public std::enable_shared_from_this<Call> {
   RequestLog log_;
   bool responded_ = false;
   std::optional<JsonDocument> document_;
-  BudgetPtr budget_;
+  mutable BudgetPtr budget_;
 };
 
 using CallPtr = std::shared_ptr<Call>;

@@ -329,9 +329,10 @@ std::optional<std::string> Fields::string(std::string_view name) const {
   return value ? std::optional<std::string>(*value) : std::nullopt;
 }
 
-std::vector<std::string> Fields::texts(std::string_view name) const {
+std::vector<std::string> Fields::texts(std::string_view name, const Budget& budget) const {
   const JsonView value = json(name);
   if (value.is_string()) return {std::string(value.as_string(name))};
+  budget.check_items(name, value.size());
   return value.is_null() ? std::vector<std::string>() : strings_of(value, name);
 }
 

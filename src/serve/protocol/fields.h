@@ -1,7 +1,8 @@
 // The fields of requests: one table that reads them, checks them and describes them.
 //
 // Is: rows of request_forms.cc, the reader of a JSON object by such rows, and their schemas for
-// /openapi.json. Is not: inputs (texts, ids), whose readers endpoints name. May use: json_fields.
+// /openapi.json. Is not: inputs (texts, ids), whose readers endpoints name. May use: json_fields,
+// budget.
 //
 // A member that no row names is ignored, in every dialect: clients send what their version knows.
 // What a dialect's clients know and this server cannot do has a row that names what it can.
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "serve/batching/budget.h"
 
 namespace tamis::serve {
 
@@ -78,8 +80,9 @@ class Fields {
   /// Of kWord and of kSwitch where it is no bool: the word as the table has it.
   [[nodiscard]] std::optional<std::string_view> word(std::string_view name) const;
   [[nodiscard]] std::optional<std::string> string(std::string_view name) const;
-  /// Of kTexts and kTextOrList; empty if it is absent.
-  [[nodiscard]] std::vector<std::string> texts(std::string_view name) const;
+  /// Of kTexts and kTextOrList; empty if it is absent. A list longer than one may be is refused
+  /// before it is copied.
+  [[nodiscard]] std::vector<std::string> texts(std::string_view name, const Budget& budget) const;
   /// Of kTexts with words: the words as the table has them.
   [[nodiscard]] std::vector<std::string_view> words(std::string_view name) const;
   /// The member as it came; absent if it is.

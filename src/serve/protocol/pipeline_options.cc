@@ -57,9 +57,10 @@ tasks::NerOptions read_ner_options(const Fields& parameters, const Call& call) {
   if (const auto name = parameters.word("aggregation_strategy")) {
     options.aggregation = tasks::aggregation_from_name(*name).value();
   }
-  if (parameters.has("ignore_labels")) options.ignore_labels = parameters.texts("ignore_labels");
+  if (parameters.has("ignore_labels"))
+    options.ignore_labels = parameters.texts("ignore_labels", *call.budget());
   options.stride = parameters.integer("stride");
-  options.labels = parameters.texts("labels");
+  options.labels = parameters.texts("labels", *call.budget());
   if (const auto threshold = parameters.number("threshold")) {
     options.threshold = static_cast<float>(*threshold);
   }
@@ -84,7 +85,7 @@ tasks::QaOptions read_qa_options(const Fields& parameters) {
 tasks::FillMaskOptions read_fill_mask_options(const Fields& parameters, const Call& call) {
   tasks::FillMaskOptions options;
   options.top_k = parameters.integer("top_k").value_or(options.top_k);
-  options.targets = parameters.texts("targets");
+  options.targets = parameters.texts("targets", *call.budget());
   options.truncation = read_pipeline_truncation(parameters, call);
   return options;
 }
@@ -99,7 +100,7 @@ tasks::ZeroShotOptions read_zero_shot_options(const Fields& parameters, const Ca
   return options;
 }
 
-std::vector<std::string> read_candidate_labels(const Fields& parameters) {
+std::vector<std::string> read_candidate_labels(const Fields& parameters, const Budget& budget) {
   constexpr std::string_view kKey = "candidate_labels";
   const JsonView field = parameters.json(kKey);
   std::vector<std::string> labels;
@@ -112,7 +113,7 @@ std::vector<std::string> read_candidate_labels(const Fields& parameters) {
       rest.remove_prefix(std::min(comma + 1, rest.size()));
     }
   } else {
-    labels = parameters.texts(kKey);
+    labels = parameters.texts(kKey, budget);
   }
   if (labels.empty()) fail(ErrorCode::kInvalidArgument, "`", kKey, "` cannot be empty");
   return labels;
@@ -120,7 +121,7 @@ std::vector<std::string> read_candidate_labels(const Fields& parameters) {
 
 void add_labels(JsonView parameters, Request& request) {
   const std::vector<std::string> labels =
-      read_candidate_labels(Fields("ZeroShotParameters", parameters));
+      read_candidate_labels(Fields("ZeroShotParameters", parameters), *request.budget);
   request.budget->check_items("candidate_labels", labels.size());
   tasks::TaskInput one{"", std::nullopt, labels};
   check_texts(*request.budget, one, static_cast<int64_t>(request.inputs.size()));

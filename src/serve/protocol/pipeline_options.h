@@ -34,7 +34,8 @@ namespace tamis::serve {
 [[nodiscard]] tasks::ZeroShotOptions read_zero_shot_options(const Fields& parameters,
                                                             const Call& call);
 /// `candidate_labels`: a list, or one string with commas.
-[[nodiscard]] std::vector<std::string> read_candidate_labels(const Fields& parameters);
+[[nodiscard]] std::vector<std::string> read_candidate_labels(const Fields& parameters,
+                                                             const Budget& budget);
 /// `candidate_labels` as those of each of the request's inputs, priced before they are copied.
 void add_labels(JsonView parameters, Request& request);
 

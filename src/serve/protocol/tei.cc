@@ -36,9 +36,8 @@ void read_inputs(JsonView inputs, std::string_view key, Request& request) {
 }
 
 void add_texts(const Fields& fields, std::string_view key, Request& request) {
-  std::vector<std::string> texts = fields.texts(key);
+  std::vector<std::string> texts = fields.texts(key, *request.budget);
   if (texts.empty()) throw EmptyInput(key);
-  request.budget->check_items(key, texts.size());
   for (std::string& text : texts) request.inputs.push_back({std::move(text)});
 }
 

@@ -29,7 +29,7 @@ std::string text_of(JsonView input) {
 
 std::vector<std::string> read_texts(const Fields& fields, const Budget& budget) {
   const JsonView inputs = fields.json("inputs");
-  std::vector<std::string> texts = fields.texts("texts");
+  std::vector<std::string> texts = fields.texts("texts", budget);
   if (!inputs.is_null()) {
     if (fields.has("texts")) {
       fail(ErrorCode::kInvalidArgument, "`texts` and `inputs` are two ways to say the same");
@@ -39,7 +39,6 @@ std::vector<std::string> read_texts(const Fields& fields, const Budget& budget) 
     for (size_t i = 0; i < inputs.size(); ++i) texts.push_back(text_of(inputs.at(i)));
   }
   if (texts.empty()) fail(ErrorCode::kInvalidArgument, "`texts` is missing or empty");
-  budget.check_items("texts", texts.size());
   return texts;
 }
 

@@ -12,11 +12,10 @@ void answer_similarity(const CallPtr& call, const ModelLease& model, JsonView in
   const Fields others("SimilarityParameters", parameters);
   Request request = call->new_request(model);
   request.inputs.push_back({fields.string("source_sentence").value()});
-  std::vector<std::string> sentences = fields.texts("sentences");
+  std::vector<std::string> sentences = fields.texts("sentences", *request.budget);
   if (sentences.empty()) {
     fail(ErrorCode::kInvalidArgument, "`inputs.sentences` cannot be empty");
   }
-  request.budget->check_items("inputs.sentences", sentences.size());
   for (std::string& text : sentences) request.inputs.push_back({std::move(text)});
   tasks::EmbedOptions options;
   options.truncation = read_truncation(others, *call);

@@ -43,9 +43,8 @@ std::vector<std::string> read_side(const Fields& fields, std::string_view name,
     fail(ErrorCode::kInvalidArgument, "`", name, "` and `", other, "` are two names of one side");
   }
   const std::string_view key = fields.has(other) ? other : name;
-  std::vector<std::string> texts = fields.texts(key);
+  std::vector<std::string> texts = fields.texts(key, budget);
   if (texts.empty()) fail(ErrorCode::kInvalidArgument, "`", name, "` is missing or empty");
-  budget.check_items(key, texts.size());
   return texts;
 }
 

@@ -39,8 +39,7 @@ std::string text_of(JsonView document, const std::vector<std::string>& fields) {
 
 // None of them twice: what is ranked is no longer than the body.
 std::vector<std::string> read_rank_fields(const CallPtr& call, const Fields& body) {
-  std::vector<std::string> fields = body.texts("rank_fields");
-  call->budget()->check_items("rank_fields", fields.size());
+  std::vector<std::string> fields = body.texts("rank_fields", *call->budget());
   std::set<std::string_view> seen;
   for (const std::string& field : fields) {
     if (seen.insert(field).second) continue;
@@ -258,8 +257,8 @@ void rank_documents(const CallPtr& call, Reader reader) {
 void rank_texts(const CallPtr& call) {
   const Fields fields("TeiRerankRequest", call->json());
   tasks::TaskInput input{fields.string("query").value()};
-  input.texts = fields.texts("texts");
-  check_count(call, "texts", input.texts.size());
+  input.texts = fields.texts("texts", *call->budget());
+  if (input.texts.empty()) throw EmptyInput("texts");
   tasks::RerankOptions options;
   options.raw_scores = fields.flag("raw_scores").value_or(false);
   options.truncation = read_truncation(fields, *call);

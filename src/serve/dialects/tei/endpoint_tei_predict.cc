@@ -11,11 +11,11 @@ namespace {
 
 tasks::TaskInput text_or_pair(JsonView item) {
   if (item.is_string()) return {std::string(item.as_string("inputs"))};
-  std::vector<std::string> texts = strings_of(item, "inputs");
-  if (texts.empty() || texts.size() > 2) {
-    fail(ErrorCode::kInvalidArgument, "`inputs`: an input is a text or a pair, not ", texts.size(),
+  if (item.is_array() && (item.size() == 0 || item.size() > 2)) {
+    fail(ErrorCode::kInvalidArgument, "`inputs`: an input is a text or a pair, not ", item.size(),
          " texts");
   }
+  std::vector<std::string> texts = strings_of(item, "inputs");
   tasks::TaskInput input{std::move(texts[0])};
   if (texts.size() == 2) input.pair = std::move(texts[1]);
   return input;

@@ -62,8 +62,7 @@ void answer_tokens(const CallPtr& call) {
     }
     prompt = at->second;
   }
-  std::vector<std::string> texts = fields.texts("inputs");
-  call->budget()->check_items("inputs", texts.size());
+  std::vector<std::string> texts = fields.texts("inputs", *call->budget());
   answer_on_worker(call,
                    [call, model, special, prompt, texts = std::move(texts)](JsonWriter& json) {
                      json.begin_array();
