@@ -6,13 +6,13 @@
 #include <string>
 #include <string_view>
 
-#include "serve/http/http_message.h"
+#include "base/percent.h"
 #include "serve/path_pattern.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   std::string path;
-  if (!tamis::serve::percent_decode(text, path)) return 0;
+  if (!tamis::percent_decode(text, path)) return 0;
   constexpr std::string_view kPatterns[] = {
 #define X(method, pattern, function, dialect, open) pattern,
 #include "serve/routes.inc"

@@ -231,13 +231,7 @@ void declare_limits(Options& options, serve::ServerOptions& server) {
                  "of requests whose client has no trace, 0 to 1");
 }
 
-void check(const serve::ServerOptions& server) {
-  if (server.port < 0 || server.port > 65535) {
-    fail(ErrorCode::kInvalidArgument, "--port ", server.port, ": must lie in 0..65535");
-  }
-  if (server.grpc_port < -1 || server.grpc_port > 65535) {
-    fail(ErrorCode::kInvalidArgument, "--grpc-port ", server.grpc_port, ": must lie in -1..65535");
-  }
+void check_limits(const serve::ServerOptions& server) {
   const std::pair<const char*, int64_t> positive[] = {
       {"--versions", server.versions},
       {"--max-queue-latency", server.max_queue_latency_ms},
@@ -256,19 +250,49 @@ void check(const serve::ServerOptions& server) {
       fail(ErrorCode::kInvalidArgument, std::string_view(name), " ", value, ": must be at least 1");
     }
   }
+  // Thirty years: what is counted in nanoseconds stays within 64 bits.
+  static constexpr int64_t kMostMs = 1'000'000'000'000;
+  const auto check_time = [](std::string_view name, int64_t value) {
+    if (value <= kMostMs) return;
+    fail(ErrorCode::kInvalidArgument, name, " ", value, ": must be at most ", kMostMs, " ms");
+  };
+  check_time("--default-timeout", server.default_timeout_ms);
+  for (const auto& [name, value] : positive) {
+    const std::string_view flag = name;
+    if (flag.ends_with("-timeout") || flag.ends_with("-latency")) check_time(flag, value);
+  }
+  if (server.max_held_bytes - server.max_held_bytes / 4 < server.max_body_bytes) {
+    fail(ErrorCode::kInvalidArgument, "--max-held-bytes ", server.max_held_bytes,
+         ": a quarter is kept for small bodies, and one of --max-body ", server.max_body_bytes,
+         " would never find room; must be at least ",
+         server.max_body_bytes + server.max_body_bytes / 3 + 1);
+  }
   if (server.cache_bytes < 0) {
     fail(ErrorCode::kInvalidArgument, "--cache ", server.cache_bytes, ": must be at least 0");
   }
-  const serve::TraceOptions& traces = server.traces;
+}
+
+void check_traces(const serve::TraceOptions& traces) {
   const serve::TraceOptions none;
   if (traces.endpoint.empty() &&
       (traces.service != none.service || !traces.headers.empty() || traces.share != none.share)) {
     fail(ErrorCode::kInvalidArgument,
          "--otlp-service-name, --otlp-headers and --trace-share are for --otlp-endpoint");
   }
-  if (!(server.traces.share >= 0 && server.traces.share <= 1)) {
-    fail(ErrorCode::kInvalidArgument, "--trace-share ", server.traces.share, ": must lie in 0..1");
+  if (!(traces.share >= 0 && traces.share <= 1)) {
+    fail(ErrorCode::kInvalidArgument, "--trace-share ", traces.share, ": must lie in 0..1");
   }
+}
+
+void check(const serve::ServerOptions& server) {
+  if (server.port < 0 || server.port > 65535) {
+    fail(ErrorCode::kInvalidArgument, "--port ", server.port, ": must lie in 0..65535");
+  }
+  if (server.grpc_port < -1 || server.grpc_port > 65535) {
+    fail(ErrorCode::kInvalidArgument, "--grpc-port ", server.grpc_port, ": must lie in -1..65535");
+  }
+  check_limits(server);
+  check_traces(server.traces);
   if (!server.uds.empty() && !server.http_sockets.empty()) {
     fail(ErrorCode::kInvalidArgument, "--uds ", server.uds,
          ": systemd has opened the sockets of HTTP already (LISTEN_FDS)");

@@ -31,7 +31,11 @@ void check_sizes(const fs::path& folder, const Manifest& manifest) {
     if (!file_exists(path)) {
       fail(ErrorCode::kNotFound, path.string(), ": missing, though ", kManifestName, " lists it");
     }
-    const auto bytes = static_cast<int64_t>(fs::file_size(path));
+    std::error_code error;
+    const auto bytes = static_cast<int64_t>(fs::file_size(path, error));
+    if (error) {
+      fail(ErrorCode::kUnavailable, path.string(), ": cannot be read: ", error.message());
+    }
     if (bytes != file.second.bytes) {
       fail(ErrorCode::kCorruptData, path.string(), ": ", bytes, " bytes, ", kManifestName, " says ",
            file.second.bytes);

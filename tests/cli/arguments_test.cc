@@ -160,6 +160,22 @@ TEST(CliArguments, ErrorsAreSaidOnce) {
   }
 }
 
+#ifdef TAMIS_SERVE
+// Before anything is listened on or loaded.
+TEST(CliArguments, WhatAServerCannotHoldToIsRefused) {
+  for (const auto& [flag, value, bound] : {std::tuple{"--drain-timeout", "0", "at least 1"},
+                                           {"--drain-timeout", "9000000000000000000", "at most"},
+                                           {"--default-timeout", "9000000000000000000", "at most"},
+                                           {"--max-body", "999999999999", "must be at least"},
+                                           {"--max-held-bytes", "22369620", "at least 22369622"},
+                                           {"--trace-share", "0.5", "--otlp-endpoint"}}) {
+    const Outcome outcome = tamis({"serve", "--identity-model", "id", flag, value});
+    EXPECT_EQ(outcome.status, 2) << flag;
+    EXPECT_NE(outcome.err.find(bound), std::string::npos) << outcome.err;
+  }
+}
+#endif
+
 // What one label says of one text, and of pairs.
 TEST(CliArguments, EvalFollowsTheRowsOfAOneLabelModel) {
   const TempFolder folder;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/percent.h"
+
 namespace tamis::serve {
 
 namespace {
@@ -12,12 +14,6 @@ constexpr HttpRefusal kTooLarge = {413, "the request's body is larger than --max
 constexpr HttpRefusal kTooMuchExtra = {431, "the body's trailers or chunk extensions are too long"};
 // What a body starts with; most need no more.
 constexpr size_t kFirstBytes = 4096;
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char small = static_cast<char>(c | 0x20);
-  return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
-}
 
 }  // namespace
 

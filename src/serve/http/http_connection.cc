@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "base/percent.h"
 #include "serve/batching/current_error.h"
 #include "serve/http/http_body.h"
 #include "serve/http/http_hub.h"

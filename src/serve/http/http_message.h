@@ -45,9 +45,6 @@ struct HttpResponse {
 /// ASCII letters of any case.
 [[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b);
 
-/// %XX as bytes; nothing where it is malformed or gives a NUL.
-[[nodiscard]] bool percent_decode(std::string_view text, std::string& out);
-
 /// "Not Found".
 [[nodiscard]] std::string_view http_reason(int status);
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/percent.h"
 
 namespace tamis::serve {
 
@@ -50,14 +51,21 @@ std::vector<std::string> otlp_headers(const std::string& text) {
   std::vector<std::string> headers;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find(',', at), text.size());
-    const std::string part = text.substr(at, end - at);
-    const size_t equals = part.find('=');
-    const bool control =
-        std::any_of(part.begin(), part.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
-    if (equals == part.npos || equals == 0 || control) {
-      fail(ErrorCode::kInvalidArgument, "--otlp-headers: must be NAME=VALUE, several with commas");
+    const std::string_view part = std::string_view(text).substr(at, end - at);
+    const size_t equals = std::min(part.find('='), part.size());
+    std::string header;
+    std::string value;
+    const bool whole = equals > 0 && equals < part.size() &&
+                       percent_decode(part.substr(0, equals), header) &&
+                       percent_decode(part.substr(equals + 1), value);
+    header += ": " + value;
+    const bool control = std::any_of(header.begin(), header.end(),
+                                     [](unsigned char c) { return c < ' ' || c == 0x7f; });
+    if (!whole || control) {
+      fail(ErrorCode::kInvalidArgument,
+           "--otlp-headers: must be NAME=VALUE, several with commas; %XX stands for a byte");
     }
-    headers.push_back(cat(part.substr(0, equals), ": ", part.substr(equals + 1)));
+    headers.push_back(std::move(header));
     at = end + 1;
   }
   return headers;

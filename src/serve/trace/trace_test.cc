@@ -42,7 +42,8 @@ TEST(OtlpHeaders, AreSplitAndChecked) {
   EXPECT_TRUE(otlp_headers("").empty());
   EXPECT_EQ(otlp_headers("api-key=a=b,x=").at(0), "api-key: a=b");
   EXPECT_EQ(otlp_headers("api-key=a=b,x=").at(1), "x: ");
-  for (const char* const text : {"a", "=b", "a=b,,c=d", "a=b\r\nc: d"}) {
+  EXPECT_EQ(otlp_headers("Authorization=Basic%20YWJj%3D").at(0), "Authorization: Basic YWJj=");
+  for (const char* const text : {"a", "=b", "a=b,,c=d", "a=b\r\nc: d", "a=%0d%0ac: d", "a=%g0"}) {
     EXPECT_THROW((void)otlp_headers(text), Error) << text;
   }
 }

@@ -33,7 +33,9 @@ std::vector<KserveTensorSpec> tensor_inputs(const Servable& model) {
   std::vector<KserveTensorSpec> specs = {{"input_ids", KserveType::kInt64, {-1, -1}},
                                          {"attention_mask", KserveType::kInt64, {-1, -1}, true}};
   const tasks::TaskModel* const task = model.task_model();
-  if (task != nullptr && task->uses_type_ids) {
+  const bool types =
+      task != nullptr ? task->uses_type_ids : model.info().limits.type_vocab_size > 0;
+  if (types) {
     specs.push_back({"token_type_ids", KserveType::kInt64, {-1, -1}, true});
   }
   return specs;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/percent.h"
 #include "base/version.h"
 #include "serve/protocol/call.h"
 
