@@ -45,6 +45,9 @@ class JsonView {
   [[nodiscard]] int64_t as_int(std::string_view what) const;
   [[nodiscard]] double as_double(std::string_view what) const;
   [[nodiscard]] std::string_view as_string(std::string_view what) const;
+  /// Itself, whose elements or members may be asked for.
+  [[nodiscard]] JsonView as_array(std::string_view what) const;
+  [[nodiscard]] JsonView as_object(std::string_view what) const;
 
   /// Elements of an array or members of an object; 0 for anything else.
   [[nodiscard]] size_t size() const;

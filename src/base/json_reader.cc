@@ -351,6 +351,16 @@ std::string_view JsonView::as_string(std::string_view what) const {
   return {node_->text, node_->size};
 }
 
+JsonView JsonView::as_array(std::string_view what) const {
+  if (!is_array()) wrong_kind(what, "an array", node_);
+  return *this;
+}
+
+JsonView JsonView::as_object(std::string_view what) const {
+  if (!is_object()) wrong_kind(what, "an object", node_);
+  return *this;
+}
+
 size_t JsonView::size() const { return is_array() || is_object() ? node_->size : 0; }
 
 JsonView JsonView::at(size_t i) const {

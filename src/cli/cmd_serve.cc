@@ -6,13 +6,16 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/plain_text.h"
+#include "base/thread_limit.h"
 #include "cli/command.h"
 #include "cli/end_signals.h"
 #include "device/device_option.h"
@@ -164,6 +167,7 @@ struct ServeFlags {
   std::vector<std::string> tasks;
   std::vector<std::string> served_names;
   std::optional<std::string> precision;
+  std::optional<std::string> api_key;
   std::string api_keys;
   std::string device = "cpu";
   std::string model_control = "none";
@@ -171,6 +175,27 @@ struct ServeFlags {
   int64_t max_length = 0;
   bool no_truncate = false;
 };
+
+// A secret that was to be filled in and was not would open the server to all.
+std::string checked_key(const std::optional<std::string>& given) {
+  const char* const variable = std::getenv("TAMIS_API_KEY");
+  const bool empty = given ? given->empty() : variable != nullptr && *variable == '\0';
+  if (empty) {
+    fail(ErrorCode::kInvalidArgument, given ? "--api-key" : "TAMIS_API_KEY",
+         ": is empty, and no key would be asked for; give one, or leave it out");
+  }
+  return given.value_or("");
+}
+
+void check_weights(const serve::ServerOptions& server) {
+  if (!server.model_repository.empty()) return;
+  for (const auto& [name, weight] : server.weights) {
+    const bool known =
+        name == server.identity_model ||
+        std::ranges::any_of(server.models, [&](const auto& model) { return model.name == name; });
+    if (!known) fail(ErrorCode::kInvalidArgument, "--weight ", name, ": no model has that name");
+  }
+}
 
 void declare_server(Options& options, ServeFlags& flags, serve::ServerOptions& server) {
   options.option("--host", server.host,
@@ -184,7 +209,7 @@ void declare_server(Options& options, ServeFlags& flags, serve::ServerOptions& s
   options.option("--versions", server.versions, "newest versions of a model that are loaded");
   options.option("--identity-model", server.identity_model,
                  "adds a model of this name that answers at no cost");
-  options.option("--api-key", server.api_key, "what clients must send as a bearer token");
+  options.option("--api-key", flags.api_key, "what clients must send as a bearer token");
   options.option("--api-keys", flags.api_keys,
                  "a JSON file of several keys, each with a name and maybe a limit");
   options.option("--tls-certificate", server.tls_certificate, "a PEM file; HTTP becomes HTTPS");
@@ -291,6 +316,11 @@ void check(const serve::ServerOptions& server) {
   if (server.grpc_port < -1 || server.grpc_port > 65535) {
     fail(ErrorCode::kInvalidArgument, "--grpc-port ", server.grpc_port, ": must lie in -1..65535");
   }
+  if (server.tokenizer_threads < 0 || server.tokenizer_threads > kMostThreads) {
+    fail(ErrorCode::kInvalidArgument, "--tokenizer-threads ", server.tokenizer_threads,
+         ": must lie in 0..", kMostThreads);
+  }
+  check_weights(server);
   check_limits(server);
   check_traces(server.traces);
   if (!server.uds.empty() && !server.http_sockets.empty()) {
@@ -445,6 +475,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
     server.models.push_back(model_argument(model));
     server.models.back().source = flags.common.with_revision(server.models.back().source);
   }
+  server.api_key = checked_key(flags.api_key);
   if (!flags.api_keys.empty()) server.api_keys = serve::read_api_keys(flags.api_keys);
   add_served_names(flags.served_names, server);
   add_weights(flags.weights, server);

@@ -269,10 +269,11 @@ bool is_honored(std::string_view key) {
 // The honored members of `arguments`, behind those of `text`.
 std::string with_members(const std::string& text, const ConfigObject& arguments) {
   const JsonDocument before = JsonDocument::parse(text.empty() ? "{}" : text, arguments.source());
+  const JsonView members = before.root().as_object(arguments.source());
   JsonWriter json;
   json.begin_object();
-  for (size_t i = 0; i < before.root().size(); ++i) {
-    const JsonView::Member member = before.root().member(i);
+  for (size_t i = 0; i < members.size(); ++i) {
+    const JsonView::Member member = members.member(i);
     if (!arguments.get(member.key).exists()) json.member(member.key, member.value);
   }
   for (size_t i = 0; i < arguments.view().size(); ++i) {

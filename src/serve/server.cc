@@ -5,8 +5,11 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/percent.h"
 #include "serve/batching/current_error.h"
 #include "serve/batching/status_error.h"
+#include "serve/http/http_head.h"
+#include "serve/protocol/http_filters.h"
 #include "serve/router.h"
 
 namespace tamis::serve {
@@ -99,6 +102,7 @@ ErrorCode code_of(int status) {
 // What the connection refuses is said in the form of the route that was asked, where it is known.
 HttpResponse refuse_in_dialect(const HttpRequest& request, const HttpRefusal& refusal) {
   const RouteMatch match = find_route(request.method, request.path);
+  if (refusal.status == 401) return key_refusal({KeyAnswer::Verdict::kUnknown}, match.dialect);
   return error_response(
       match.dialect,
       StatusError(refusal.status, code_of(refusal.status), std::string(refusal.reason)),
@@ -146,6 +150,16 @@ Server::Server(ServerOptions options) : options_(std::move(options)), keys_(opti
   for (const ModelArgument& model : options_.models) models_->declare(model.name, model.source);
   if (!options_.model_repository.empty()) models_->declare_folder();
   HttpServerOptions http = http_options(options_);
+  http.takes_body = [this](const HttpHead& head) {
+    if (keys_.knows(find_header(head.headers, "Authorization"),
+                    find_header(head.headers, "api-key"))) {
+      return true;
+    }
+    std::string path;
+    const bool known = percent_decode(head.path, path);
+    const RouteMatch match = find_route(head.method, known ? path : std::string());
+    return match.route != nullptr && match.route->open;
+  };
   http.freed = [this](int64_t bytes) { core_->memory().gave(bytes); };
   http_ = std::make_unique<HttpServer>(
       std::move(http), [this](const HttpExchangePtr& exchange) { handle(exchange); });

@@ -25,6 +25,37 @@ TEST(ServerKeys, AreAskedForWhereTheyShouldBe) {
   EXPECT_EQ(client.request("GET", "/metrics").status, 200);
 }
 
+// Long ones are refused at their heads, so that who has no key holds no memory with what never
+// ends.
+TEST(ServerKeys, BodiesOfStrangersAreNotHeld) {
+  ServerOptions options = identity_options();
+  options.api_key = "secret";
+  const auto server = start(options);
+  const std::string long_text = cat(R"({"inputs":")", std::string(10'000, 'a'), R"("})");
+  for (const char* const path : {"/embed", "/none"}) {
+    for (const char* const framing : {"Content-Length: 9000000\r\n\r\n",
+                                      "Content-Length: 4097\r\nExpect: 100-continue\r\n\r\n"}) {
+      TestClient client(server->http_port());
+      client.send(cat("POST ", path, " HTTP/1.1\r\nHost: a\r\n", framing));
+      const TestAnswer answer = client.read();
+      EXPECT_EQ(answer.status, 401);
+      EXPECT_EQ(answer.header("WWW-Authenticate"), "Bearer");
+      EXPECT_EQ(answer.header("Connection"), "close");
+    }
+    TestClient client(server->http_port());
+    client.send(cat("POST ", path,
+                    " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2000\r\n",
+                    long_text.substr(0, 0x1fff)));
+    EXPECT_EQ(client.read().status, 401);
+  }
+  EXPECT_EQ(TestClient(server->http_port())
+                .request("POST", "/embed", long_text, "Authorization: Bearer secret\r\n")
+                .status,
+            200);
+  // Whoever asks for the health may say much.
+  EXPECT_EQ(TestClient(server->http_port()).request("GET", "/health", long_text).status, 200);
+}
+
 TEST(ServerKeys, HaveNamesLimitsAndRights) {
   ServerOptions options = identity_options();
   options.api_keys = {{"search", "s", 2, false}, {"ops", "o", 0, true}};

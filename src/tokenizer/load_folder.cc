@@ -21,7 +21,9 @@ class OptionalJson {
   explicit OptionalJson(const fs::path& path) : path_(path.string()) {
     JsonLimits limits;
     limits.python_numbers = true;
-    if (file_exists(path)) document_.emplace(JsonDocument::parse(read_file(path), path_, limits));
+    if (!file_exists(path)) return;
+    document_.emplace(JsonDocument::parse(read_file(path), path_, limits));
+    (void)document_->root().as_object(path_);
   }
   [[nodiscard]] JsonView root() const { return document_ ? document_->root() : JsonView(); }
   [[nodiscard]] const std::string& path() const { return path_; }

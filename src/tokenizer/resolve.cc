@@ -53,7 +53,8 @@ class AddedList {
           in_vocab_[std::string(member.key)] = member.value.as_int(source);
         continue;
       }
-      const JsonView piece = vocab.at(i).is_array() ? vocab.at(i).at(0) : JsonView();
+      const JsonView piece =
+          vocab.at(i).is_array() && vocab.at(i).size() > 0 ? vocab.at(i).at(0) : JsonView();
       if (!piece.is_string() || !wanted.contains(piece.as_string(source))) continue;
       // Of equal pieces the last counts.
       in_vocab_[std::string(piece.as_string(source))] = static_cast<int64_t>(i);
@@ -206,6 +207,7 @@ class Resolver {
   /// tokenizer.json's own added tokens, which a class other than a generic one forgets.
   void read_existing() {
     const JsonView list = root_.get("added_tokens");
+    if (!list.is_null()) (void)list.as_array(cat(source_, ": added_tokens"));
     for (size_t i = 0; i < list.size(); ++i) {
       existing_.push_back(json_token(list.at(i), cat(source_, ": added_tokens[", i, "]")));
     }
@@ -261,7 +263,7 @@ class Resolver {
       return type.is_string() && type.as_string("type") == "Lowercase";
     };
     const JsonView list = normalizer.get("normalizers");
-    for (size_t i = 0; i < list.size(); ++i) {
+    for (size_t i = 0; list.is_array() && i < list.size(); ++i) {
       if (is_it(list.at(i))) return true;
     }
     return is_it(normalizer);
@@ -275,7 +277,7 @@ class Resolver {
     json.begin_object().member("type", "Sequence").key("normalizers").begin_array();
     json.begin_object().member("type", "Lowercase").end_object();
     const JsonView list = document.root().get("normalizers");
-    for (size_t i = 0; i < list.size(); ++i) json.value(list.at(i));
+    for (size_t i = 0; list.is_array() && i < list.size(); ++i) json.value(list.at(i));
     if (!list.is_array() && !document.root().is_null()) json.value(document.root());
     json.end_array().end_object();
     return json.take();

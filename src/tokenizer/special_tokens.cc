@@ -155,6 +155,7 @@ class Reader {
   }
 
   void read_decoder(const JsonView& decoder) {
+    if (!decoder.is_null()) (void)decoder.as_object(place("added_tokens_decoder"));
     for (size_t i = 0; i < decoder.size(); ++i) {
       const JsonView::Member member = decoder.member(i);
       const std::string where = cat(place("added_tokens_decoder"), ".", member.key);
@@ -221,6 +222,7 @@ class Reader {
 
   void read_json_added() {
     const JsonView list = files_.json_added_tokens;
+    if (!list.is_null()) (void)list.as_array(cat(files_.json_source, ": added_tokens"));
     for (size_t i = 0; i < list.size(); ++i) {
       const std::string where = cat(files_.json_source, ": added_tokens[", i, "]");
       // Ones without an id come first, in their order.

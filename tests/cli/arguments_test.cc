@@ -168,7 +168,10 @@ TEST(CliArguments, WhatAServerCannotHoldToIsRefused) {
                                            {"--default-timeout", "9000000000000000000", "at most"},
                                            {"--max-body", "999999999999", "must be at least"},
                                            {"--max-held-bytes", "22369620", "at least 22369622"},
-                                           {"--trace-share", "0.5", "--otlp-endpoint"}}) {
+                                           {"--trace-share", "0.5", "--otlp-endpoint"},
+                                           {"--api-key", "", "is empty"},
+                                           {"--tokenizer-threads", "100000", "0..1024"},
+                                           {"--weight", "di=2", "no model has that name"}}) {
     const Outcome outcome = tamis({"serve", "--identity-model", "id", flag, value});
     EXPECT_EQ(outcome.status, 2) << flag;
     EXPECT_NE(outcome.err.find(bound), std::string::npos) << outcome.err;

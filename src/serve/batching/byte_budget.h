@@ -53,7 +53,6 @@ class ByteBudget {
   /// A charge of 0 bytes: there is no room.
   [[nodiscard]] ByteCharge charge(size_t bytes);
   [[nodiscard]] size_t held() const { return held_.load(); }
-  [[nodiscard]] size_t limit() const { return limit_; }
   /// The most that was held since the last call.
   [[nodiscard]] size_t take_peak() { return peak_.exchange(held_.load()); }
 

@@ -1,5 +1,9 @@
 #include "serve/batching/worker_pool.h"
 
+#include <system_error>
+
+#include "base/error.h"
+
 namespace tamis::serve {
 
 namespace {
@@ -11,7 +15,16 @@ thread_local const WorkerPool* pool_of_thread = nullptr;
 bool WorkerPool::is_worker() const { return pool_of_thread == this; }
 
 WorkerPool::WorkerPool(int threads) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  try {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error& error) {
+    stop();
+    fail(ErrorCode::kUnavailable, "no more than ", threads_.size(), " of ", threads,
+         " threads can be started: ", error.what());
+  } catch (...) {
+    stop();
+    throw;
+  }
 }
 
 WorkerPool::~WorkerPool() { stop(); }

@@ -20,6 +20,7 @@ namespace tamis::serve {
 /// Thread-safe. The destructor stops.
 class WorkerPool final : public Executor {
  public:
+  /// Throws Error kUnavailable where the system has no more threads.
   explicit WorkerPool(int threads);
   ~WorkerPool() override;
   WorkerPool(const WorkerPool&) = delete;

@@ -40,7 +40,6 @@ class Metrics {
   void observe(const RequestReport& report);
   void observe(const BatchReport& report, const BatchBudget& budget);
   [[nodiscard]] std::string print(Core& core, const ServerCounts& counts) const;
-  [[nodiscard]] uint64_t tokens() const { return tokens_.load(); }
 
  private:
   static constexpr size_t kErrors = 10;  ///< as many as ErrorCode has

@@ -198,7 +198,10 @@ void ModelRepository::load(const std::string& name) {
   {
     const std::lock_guard lock(mutex_);
     Entry& entry = entries_[name];
-    if (entry.versions.empty()) entry.state = ModelState::kLoading;
+    if (entry.versions.empty()) {
+      entry.state = ModelState::kLoading;
+      entry.reason.clear();
+    }
   }
   std::map<int64_t, ModelLease> fresh;
   try {

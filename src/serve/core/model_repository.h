@@ -122,7 +122,6 @@ class ModelRepository {
   [[nodiscard]] std::string why_incomplete();
   /// Runs what waits in every queue, whatever hold_jobs says.
   void drain();
-  [[nodiscard]] CoreShare& share() { return share_; }
 
  private:
   [[nodiscard]] const std::string& own_name(const std::string& name) const;

@@ -1,6 +1,6 @@
 // What the system says of this process, under the names that Prometheus' own clients use.
 //
-// Is: six numbers from /proc. Is not: a metric of the server's (metrics). May use: base.
+// Is: numbers from /proc. Is not: a metric of the server's (metrics). May use: base.
 #pragma once
 
 #include <string_view>

@@ -114,8 +114,9 @@ HttpRefusal HttpBody::read_size(char c) {
   }
   if (state_ == State::kSize) {
     if (const int digit = hex_digit(c); digit >= 0) {
-      // Twelve digits are more than any body, and no sum of them overflows.
-      if (++digits_ > 12) return kMalformed;
+      // Zeros in front are extra; what is left is too large long before it overflows.
+      if (digits_ > 0 && left_ == 0 && ++extra_ > limits_.max_extra_bytes) return kTooMuchExtra;
+      digits_ = 1;
       left_ = left_ * 16 + static_cast<uint64_t>(digit);
       return left_ > limits_.max_bytes - bytes_.size() ? kTooLarge : kTaken;
     }

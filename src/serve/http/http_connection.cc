@@ -30,6 +30,10 @@ constexpr size_t kJoinBytes = 16384;
 constexpr size_t kReadBytes = 8192;
 // Empty lines before a request, which some clients send behind a body.
 constexpr int kMaxBlankLines = 8;
+// Of the body of a client that has no key: enough for what is sent by mistake, whose connection
+// goes on behind the answer.
+constexpr size_t kStrangersBytes = 4096;
+constexpr HttpRefusal kStranger = {401, "the API key is missing or wrong"};
 // How long the end of a refused connection is read and thrown away.
 constexpr int64_t kLingerNs = 2'000'000'000;
 // A client that has ended its side is asked after so long whether it is still there.
@@ -334,6 +338,7 @@ class Connection final : public HttpConnection {
       const HttpRefusal refusal = body_->read(bytes);
       begin_ = end_ - bytes.size();
       if (refusal) return refuse(refusal);
+      if (stranger_ && body_->size() > kStrangersBytes) return refuse(kStranger);
       if (!body_->done()) {
         say_continue();
         break;
@@ -372,6 +377,10 @@ class Connection final : public HttpConnection {
       body_.emplace(head_, HttpBodyLimits{hub_.options.max_body_bytes, most}, hub_.budget);
       continued_ = false;
       refusal = body_->check_length();
+      const bool long_body =
+          head_.body == HttpBodyKind::kChunked || head_.content_length > kStrangersBytes;
+      stranger_ = long_body && hub_.options.takes_body && !hub_.options.takes_body(head_);
+      if (stranger_ && head_.content_length > kStrangersBytes) refusal = kStranger;
     }
     if (refusal) refuse(refusal);
     return !refusal;
@@ -459,6 +468,7 @@ class Connection final : public HttpConnection {
   bool refused_ = false;    // the last answer is a refusal
   bool dropped_ = false;    // bytes behind the last request were thrown away
   bool lingering_ = false;  // everything is answered; the rest is thrown away
+  bool stranger_ = false;   // whose body is not taken
   bool continued_ = false;  // 100 Continue was looked at
   bool probed_ = false;
 };

@@ -18,6 +18,9 @@ namespace tamis::serve {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
+/// The first of that name, whatever its case; empty if there is none.
+[[nodiscard]] std::string_view find_header(const HttpHeaders& headers, std::string_view name);
+
 struct HttpRequest {
   std::string method;
   std::string path;   ///< percent-decoded, without the query
@@ -30,8 +33,9 @@ struct HttpRequest {
   uint64_t connection = 0;
   int64_t arrived_ns = 0;
 
-  /// The first header of that name, whatever its case; empty if there is none.
-  [[nodiscard]] std::string_view header(std::string_view name) const;
+  [[nodiscard]] std::string_view header(std::string_view name) const {
+    return find_header(headers, name);
+  }
   [[nodiscard]] bool has_header(std::string_view name) const;
 };
 

@@ -34,6 +34,10 @@ struct HttpServerOptions {
   int64_t write_timeout_ns = 60'000'000'000;    ///< for an answer to be taken
   std::string tls_certificate;                  ///< PEM file; empty: no TLS
   std::string tls_key;
+  /// Whether the body of a request that begins so is taken, if it is long; else the request is
+  /// refused with 401 before that is held. Null: of every one. On the server's thread; must not
+  /// block.
+  std::function<bool(const HttpHead& head)> takes_body;
   /// The answer to a request that is refused before it is whole: the path is percent-decoded as far
   /// as it can be, and empty where it is not known.
   std::function<HttpResponse(const HttpRequest&, const HttpRefusal&)> refuse;

@@ -135,19 +135,30 @@ ApiKeys::ApiKeys(const ServerOptions& options, const Clock& clock) : clock_(cloc
 
 ApiKeys::~ApiKeys() = default;
 
-KeyAnswer ApiKeys::admit(std::string_view authorization, std::string_view bare) {
-  if (holders_.empty()) return {};
+ApiKeys::Holder* ApiKeys::find_locked(std::string_view authorization, std::string_view bare) {
   constexpr std::string_view kScheme = "Bearer ";
   std::string_view given = bare;
   if (equal_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) {
     given = authorization.substr(kScheme.size());
   }
-  const std::lock_guard lock(mutex_);
   // All are looked at: the time says nothing of where one stands.
   Holder* found = nullptr;
   for (Holder& holder : holders_) {
     if (is_key(holder.key.key, given)) found = &holder;
   }
+  return found;
+}
+
+bool ApiKeys::knows(std::string_view authorization, std::string_view bare) {
+  if (holders_.empty()) return true;
+  const std::lock_guard lock(mutex_);
+  return find_locked(authorization, bare) != nullptr;
+}
+
+KeyAnswer ApiKeys::admit(std::string_view authorization, std::string_view bare) {
+  if (holders_.empty()) return {};
+  const std::lock_guard lock(mutex_);
+  Holder* const found = find_locked(authorization, bare);
   if (found == nullptr) return {KeyAnswer::Verdict::kUnknown};
   const int64_t wait_ms = found->take(clock_.now_ns());
   ++(wait_ms == 0 ? found->allowed : found->limited);

@@ -57,11 +57,15 @@ class ApiKeys {
   /// send it, with `bare` ("KEY") alone. Takes as long for a wrong key as for a right one of its
   /// length. A key with a limit has requests for a minute to begin with, and gets them back evenly.
   [[nodiscard]] KeyAnswer admit(std::string_view authorization, std::string_view bare = {});
+  /// Whether a request with these may go on to admit(): it has a key of this server's, or none is
+  /// asked for. Counts nothing.
+  [[nodiscard]] bool knows(std::string_view authorization, std::string_view bare = {});
   /// Of the keys that have a name, in the order of the file.
   [[nodiscard]] std::vector<KeyCount> counts() const;
 
  private:
   struct Holder;
+  [[nodiscard]] Holder* find_locked(std::string_view authorization, std::string_view bare);
 
   const Clock& clock_;
   mutable std::mutex mutex_;

@@ -69,7 +69,8 @@ std::string esm_post_processor(const PostInput& post) {
 
 /// Every token of the vocabulary is found in a text before it is cut at white space.
 void esm_tokens(const ClassInput& input, SpecialTokens& tokens) {
-  const JsonView vocab = input.root.get("model").get("vocab");
+  const JsonView vocab =
+      input.root.get("model").get("vocab").as_object(cat(input.source, ": model.vocab"));
   for (const auto& [id, token] : tokens.listed) {
     const JsonView own = vocab.get(token.content);
     if (!own.is_int() || own.as_int(input.source) != id) refuse_id(input, token, id);
