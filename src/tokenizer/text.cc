@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error.h"
+
 namespace tamis::tokenizer {
 
 void Text::assign(std::string_view original, bool ascii) {
   clear();
   bytes_.assign(original);
+  original_size_ = original.size();
   if (!ascii) {
     identity_ = false;
     align_.resize(bytes_.size());
@@ -26,6 +29,7 @@ void Text::clear() {
   align_.clear();
   pieces.clear();
   next_pieces.clear();
+  original_size_ = 0;
   base_ = 0;
   identity_ = true;
 }
@@ -59,6 +63,8 @@ Piece Text::append(const Text& from, const Piece& piece) {
   if (bytes_.empty() && identity_ && from.identity_) base_ = from.base_ + piece.begin;
   const bool stays = identity_ && from.identity_ && base_ + begin == from.base_ + piece.begin;
   if (!stays) materialize();
+  original_size_ += std::min<size_t>(size, from.original_size_);
+  if (bytes_.size() + size > most_bytes()) refuse_growth();
   bytes_.append(from.view(piece));
   if (!stays) {
     for (uint32_t i = 0; i < size; ++i) align_.push_back(from.align(piece.begin + i));
@@ -77,7 +83,12 @@ void Text::shrink() {
   std::swap(*this, empty);
 }
 
-Rewriter::Rewriter(Text& text) : text_(text) {
+void Text::refuse_growth() const {
+  fail(ErrorCode::kInvalidArgument, "a text of ", original_size_, " bytes becomes more than ",
+       most_bytes(), " when it is normalized");
+}
+
+Rewriter::Rewriter(Text& text) : text_(text), most_bytes_(text.most_bytes()) {
   text_.materialize();
   source_ = text_.bytes_;
   text_.spare_bytes_.clear();

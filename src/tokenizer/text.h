@@ -4,6 +4,7 @@
 // not: a view of anything; buffers are kept from text to text. May use: utf8.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -59,6 +60,16 @@ class Text {
   /// Leaves the identity state.
   void materialize();
 
+  /// Bytes that the text may become. Normal forms of real languages make three of one at most, and
+  /// bytes as characters twice that; a character that becomes a sentence is for short texts.
+  [[nodiscard]] size_t most_bytes() const {
+    constexpr size_t kShort = size_t{64} << 10;
+    constexpr size_t kLong = size_t{8} << 20;
+    return std::min(8 * original_size_ + kShort, 3 * original_size_ + kLong);
+  }
+  /// Throws Error kInvalidArgument: it would become more.
+  [[noreturn]] void refuse_growth() const;
+
   std::vector<Piece> pieces;
 
   /// Pieces being collected by a pre-tokenizer, exchanged with `pieces` by commit_pieces().
@@ -93,6 +104,7 @@ class Text {
 
   std::string bytes_;
   std::vector<Align> align_;
+  size_t original_size_ = 0;  ///< of what was taken in, before it was rewritten
   uint32_t base_ = 0;
   bool identity_ = true;
   std::string spare_bytes_;
@@ -160,6 +172,7 @@ class Rewriter {
     char buffer[4];
     const uint32_t size = encode_utf8(c, buffer);
     text_.spare_bytes_.append(buffer, size);
+    if (text_.spare_bytes_.size() > most_bytes_) text_.refuse_growth();
     for (uint32_t i = 0; i < size; ++i) text_.spare_align_.push_back(align);
   }
 
@@ -168,6 +181,7 @@ class Rewriter {
   Piece piece_{};
   size_t at_ = 0;
   size_t end_ = 0;
+  size_t most_bytes_ = 0;
   uint32_t out_begin_ = 0;
 };
 

@@ -65,6 +65,43 @@ TEST(Tokenizer, KeepsNothingOfALongText) {
   EXPECT_LE(used_bytes(), before + (size_t{2} << 20));
 }
 
+// One character that becomes eighteen, and one that becomes what a file says.
+TEST(Tokenizer, RefusesTextsThatGrowWithoutMeasure) {
+  constexpr std::string_view kNormalizer =
+      R"({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                 "strip_accents": null, "lowercase": true})";
+  const std::string long_word(1000, 'a');
+  const std::string steps[] = {
+      R"({"type":"NFKC"})", R"({"type":"NFKD"})",
+      R"({"type":"Replace","pattern":{"String":"b"},"content":")" + long_word + R"("})"};
+  for (const std::string& step : steps) {
+    std::string json(kBert);
+    const size_t at = json.find(kNormalizer);
+    ASSERT_NE(at, json.npos);
+    json.replace(at, kNormalizer.size(), step);
+    const Tokenizer tokenizer = Tokenizer::load_json(json, "test");
+    const bool replaces = step.find("Replace") != step.npos;
+    const std::string grows = replaces ? "b" : "\xef\xb7\xba";
+    const auto encode = [&](size_t count, std::string_view between) {
+      std::string text;
+      for (size_t i = 0; i < count; ++i) text.append(grows).append(i % 100 == 99 ? between : "");
+      (void)tokenizer.encode(text);
+    };
+    encode(50, "");
+    for (const char* const between : {"", "[SEP]"}) {
+      EXPECT_NE(message_of([&] { encode(200'000, between); }).find("when it is normalized"),
+                std::string::npos)
+          << step;
+    }
+  }
+  // Three of one, as of Korean, whatever the length.
+  std::string json(kBert);
+  json.replace(json.find(kNormalizer), kNormalizer.size(), R"({"type":"NFD"})");
+  std::string korean;
+  for (int i = 0; i < 200'000; ++i) korean += "\xea\xb0\x81 ";
+  EXPECT_GT(Tokenizer::load_json(json, "test").encode(korean).ids.size(), 200'000U);
+}
+
 TEST(Tokenizer, EncodesEmptyTextAndPairs) {
   const Tokenizer tokenizer = Tokenizer::load_json(kBert, "test");
   EXPECT_EQ(tokenizer.encode("").ids, (std::vector<int32_t>{1, 2}));

@@ -30,7 +30,9 @@ void apply_normal_form(Text& text, Scratch& scratch, NormalForm form) {
     scratch.code_points.push_back(decode_utf8(bytes.data() + i));
   }
   scratch.changes.clear();
-  normalize(scratch.code_points, form, scratch.changes);
+  if (!normalize(scratch.code_points, form, scratch.changes, text.most_bytes())) {
+    text.refuse_growth();
+  }
   apply_changes(text, scratch.changes, 0);
 }
 

@@ -31,7 +31,7 @@ class PrecompiledNormalizer : public Normalizer {
       scratch.code_points.push_back(decode_utf8(bytes.data() + i));
     }
     scratch.changes.clear();
-    if (collect(bytes, scratch.code_points, scratch.changes)) {
+    if (collect(text, scratch.code_points, scratch.changes)) {
       apply_changes(text, scratch.changes, 0);
     }
   }
@@ -44,8 +44,10 @@ class PrecompiledNormalizer : public Normalizer {
   }
 
   /// False if nothing changes.
-  bool collect(std::string_view bytes, std::u32string_view text,
+  bool collect(const Text& whole, std::u32string_view text,
                std::vector<ChangedCodePoint>& changes) const {
+    const std::string_view bytes = whole.bytes();
+    const size_t most = whole.most_bytes();
     bool changed = false;
     size_t byte = 0;
     for (size_t at = 0; at < text.size();) {
@@ -56,6 +58,7 @@ class PrecompiledNormalizer : public Normalizer {
         ++byte;
         continue;
       }
+      if (changes.size() > most) whole.refuse_growth();
       const size_t end = next_grapheme(text, at);
       size_t size = 0;
       for (size_t i = at; i < end; ++i) size += utf8_size(text[i]);

@@ -194,7 +194,8 @@ char32_t compose_pair(char32_t first, char32_t second) {
 namespace {
 
 // Decomposes `text` into canonical order.
-void decompose(std::u32string_view text, Decomposition kind, std::vector<ChangedCodePoint>& out) {
+bool decompose(std::u32string_view text, Decomposition kind, std::vector<ChangedCodePoint>& out,
+               size_t most) {
   std::u32string parts;
   size_t marks_begin = out.size();  // behind the last code point of class 0
   const auto sort_marks = [&] {
@@ -213,8 +214,10 @@ void decompose(std::u32string_view text, Decomposition kind, std::vector<Changed
       out.push_back({parts[i], i == 0 ? 0 : 1});
       if (starter) marks_begin = out.size();
     }
+    if (out.size() > most) return false;
   }
   sort_marks();
+  return true;
 }
 
 // Composes in place what stands decomposed and ordered behind `begin`.
@@ -247,11 +250,14 @@ void compose(std::vector<ChangedCodePoint>& out, size_t begin) {
 
 }  // namespace
 
-void normalize(std::u32string_view text, NormalForm form, std::vector<ChangedCodePoint>& out) {
+bool normalize(std::u32string_view text, NormalForm form, std::vector<ChangedCodePoint>& out,
+               size_t most) {
   const bool canonical = form == NormalForm::kNfd || form == NormalForm::kNfc;
   const size_t begin = out.size();
-  decompose(text, canonical ? Decomposition::kCanonical : Decomposition::kCompatibility, out);
+  const auto kind = canonical ? Decomposition::kCanonical : Decomposition::kCompatibility;
+  if (!decompose(text, kind, out, most)) return false;
   if (form == NormalForm::kNfc || form == NormalForm::kNfkc) compose(out, begin);
+  return true;
 }
 
 namespace {

@@ -95,8 +95,9 @@ struct ChangedCodePoint {
   int32_t change;
 };
 
-// The text in a normal form.
-void normalize(std::u32string_view text, NormalForm form, std::vector<ChangedCodePoint>& out);
+// The text in a normal form. False: on the way it would be more than `most` code points.
+bool normalize(std::u32string_view text, NormalForm form, std::vector<ChangedCodePoint>& out,
+               size_t most = SIZE_MAX);
 
 // --- Grapheme clusters ---------------------------------------------------------------------------
 
