@@ -177,6 +177,7 @@ Server::~Server() {
   // What they still do (a model that loads, texts to tokenize) answers exchanges and asks the core:
   // both go when nobody holds them any more.
   core_->loader().stop();
+  core_->long_texts().stop();
   workers_->stop();
   http_.reset();
   core_.reset();

@@ -152,7 +152,11 @@ void Core::start(const FlightPtr& flight) {
   flight->reply.model = flight->model->name();
   flight->reply.version = flight->model->version();
   size_t bytes = 0;
-  for (const tasks::TaskInput& input : request.inputs) bytes += bytes_of(input);
+  size_t longest = 0;
+  for (const tasks::TaskInput& input : request.inputs) {
+    bytes += bytes_of(input);
+    longest = std::max(longest, bytes_of(input));
+  }
   flight->reply.characters = static_cast<int64_t>(bytes);
   if (request.inputs.empty() && request.rows.empty()) {
     flight->tokenized_ns = flight->arrived_ns;
@@ -167,7 +171,8 @@ void Core::start(const FlightPtr& flight) {
   admit(*flight);
   flight->encoded.resize(request.inputs.size());
   // One worker's share of texts stays with the worker that has them.
-  const bool here = workers_.is_worker() && request.inputs.size() <= kChunk;
+  const WorkerPool& pool = workers_for(longest);
+  const bool here = pool.is_worker() && request.inputs.size() <= kChunk;
   if (bytes <= kInlineBytes || here) {
     note_work(static_cast<int64_t>(bytes));
     tokenize_range(flight, 0, request.inputs.size());
@@ -208,9 +213,12 @@ void Core::tokenize(const FlightPtr& flight) {
   flight->chunks_left.store(chunks);
   try {
     for (size_t begin = 0; begin < count; begin += kChunk, --chunks) {
-      workers_.post([this, flight, begin, end = std::min(count, begin + kChunk)] {
-        tokenize_range(flight, begin, end);
-      });
+      const size_t end = std::min(count, begin + kChunk);
+      size_t longest = 0;
+      for (size_t i = begin; i < end; ++i) {
+        longest = std::max(longest, bytes_of(flight->request.inputs[i]));
+      }
+      workers_for(longest).post([this, flight, begin, end] { tokenize_range(flight, begin, end); });
     }
   } catch (...) {
     {

@@ -57,6 +57,14 @@ class Core {
   [[nodiscard]] WorkerPool& workers() { return workers_; }
   /// One thread for loading models, which takes seconds that texts must not wait.
   [[nodiscard]] WorkerPool& loader() { return loader_; }
+  /// One thread for long texts: one of them at a time takes seconds and a hundred times its bytes,
+  /// and the workers are there for others.
+  [[nodiscard]] WorkerPool& long_texts() { return long_texts_; }
+  /// Who tokenizes a text of so many bytes.
+  [[nodiscard]] WorkerPool& workers_for(size_t text_bytes) {
+    constexpr size_t kLongText = size_t{256} << 10;
+    return text_bytes > kLongText ? long_texts_ : workers_;
+  }
   [[nodiscard]] const Clock& clock() const { return *options_.clock; }
   [[nodiscard]] const BudgetLimits& limits() const { return options_.limits; }
   /// Gives what large requests took back to the system.
@@ -114,6 +122,7 @@ class Core {
   std::atomic<bool> draining_{false};
   std::atomic<bool> closed_{false};
   WorkerPool loader_{1};
+  WorkerPool long_texts_{1};
   MemoryReturn memory_;
   std::atomic<std::thread::id> protocol_thread_{};
   std::atomic<int64_t> largest_work_{0};

@@ -82,7 +82,7 @@ template <typename Method>
 ServerUnaryReactor* unary_run(const GrpcHost& host, CallbackServerContext& context,
                               Received<typename Method::In>& in, typename Method::Out& out) {
   return UnaryCall::start(host, kTeiDialect, context, [&](const UnaryCallPtr& call) {
-    host.core.workers().post([call, &in, &out] {
+    host.core.workers_for(in.bytes()).post([call, &in, &out] {
       call->guard([&] {
         Method::run(call->caller(), call->caller().message(in), out);
         call->finish();
@@ -96,17 +96,17 @@ typename StreamOf<Method>::Reactor* stream_run(const GrpcHost& host,
                                                CallbackServerContext& context) {
   using Stream = StreamOf<Method>;
   using In = Received<typename Method::In>;
-  return Stream::start(host, kTeiDialect, context,
-                       [](const typename Stream::Ptr& self, In&& in, size_t number) {
-                         const auto kept = std::make_shared<In>(std::move(in));
-                         self->caller().core().workers().post([self, number, kept] {
-                           self->guard([&] {
-                             typename Method::Out out;
-                             Method::run(self->caller(), self->caller().message(*kept), out);
-                             self->answer(number, std::move(out));
-                           });
-                         });
-                       });
+  return Stream::start(
+      host, kTeiDialect, context, [](const typename Stream::Ptr& self, In&& in, size_t number) {
+        const auto kept = std::make_shared<In>(std::move(in));
+        self->caller().core().workers_for(kept->bytes()).post([self, number, kept] {
+          self->guard([&] {
+            typename Method::Out out;
+            Method::run(self->caller(), self->caller().message(*kept), out);
+            self->answer(number, std::move(out));
+          });
+        });
+      });
 }
 
 class TokenizeService final : public GrpcService {

@@ -27,7 +27,7 @@ tokenizer::Encoding tokens_of(const ModelLease& model, std::string_view text, bo
 }
 
 void answer_on_worker(const CallPtr& call, std::function<void(JsonWriter&)> print) {
-  call->core().workers().post([call, print = std::move(print)] {
+  call->core().workers_for(call->request().body.size()).post([call, print = std::move(print)] {
     try {
       JsonWriter json;
       print(json);
