@@ -160,6 +160,41 @@ TEST_F(Folder, TokensThatOnlySideFilesNameAreAdded) {
   }
 }
 
+// As transformers, which knows again only what tokenizer_config.json gives as a text: a token of
+// added_tokens.json is special then, and is found before a text is lowercased.
+TEST_F(Folder, AnExtraWithFlagsMakesNoAddedTokenSpecial) {
+  for (const auto& [extra, special] :
+       {std::pair{R"("<B>")", true},
+        {R"({"__type":"AddedToken","content":"<B>","special":true,"normalized":false})", false}}) {
+    fs::remove_all(path_);
+    fs::create_directories(path_);
+    write("tokenizer.json", kCasedJson);
+    write("config.json", R"({"model_type":"bert"})");
+    write("tokenizer_config.json", cat(R"({"additional_special_tokens":[)", extra, "]}"));
+    write("added_tokens.json", R"({"<B>":12})");
+    const Encoding encoding = Tokenizer::load(path_).encode("<b>");
+    EXPECT_EQ(encoding.ids == (std::vector<int32_t>{2, 12, 3}), !special) << extra;
+  }
+}
+
+TEST_F(Folder, WhatIsNoObjectOrListIsNamed) {
+  const std::pair<const char*, const char*> files[] = {
+      {"special_tokens_map.json", "[1]"},
+      {"added_tokens.json", "[\"<a>\"]"},
+      {"tokenizer_config.json", "[]"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder":[1]})"},
+  };
+  for (const auto& [name, content] : files) {
+    fs::remove_all(path_);
+    fs::create_directories(path_);
+    write("tokenizer.json", kCasedJson);
+    write("config.json", R"({"model_type":"bert"})");
+    write(name, content);
+    EXPECT_NE(message().find("must be an object, found an array"), std::string::npos) << message();
+    EXPECT_NE(message().find(name), std::string::npos) << message();
+  }
+}
+
 TEST_F(Folder, FlagsOfAddedTokensDecoderReplaceThoseOfTokenizerJson) {
   std::string json(kCasedJson);
   json.replace(json.find("\"added_tokens\":[]"), 17,

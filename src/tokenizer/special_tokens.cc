@@ -137,6 +137,7 @@ class Reader {
     if (!value.exists()) return;
     if (!value.is_object()) {
       out_.extras = token_list(value, from_map, where);
+      note_texts(value, from_map);
       return;
     }
     for (size_t i = 0; i < value.size(); ++i) {
@@ -197,6 +198,16 @@ class Reader {
       if (std::ranges::find(joined, token) == joined.end()) joined.push_back(std::move(token));
     }
     out_.extras = std::move(joined);
+    note_texts(value, true);
+  }
+
+  void note_texts(const JsonView& list, bool from_map) {
+    for (size_t i = 0; i < list.size(); ++i) {
+      const JsonView item = list.at(i);
+      const JsonView text = item.is_object() ? item.get("content") : item;
+      const bool counts = from_map || item.is_string();
+      if (counts && text.is_string()) extra_texts_.insert(text.as_string("content"));
+    }
   }
 
   void read_added() {
@@ -205,9 +216,7 @@ class Reader {
       // A token with flags in tokenizer_config.json is not recognized here.
       if (out_.roles[i] && text_[i]) special.insert(out_.roles[i]->content);
     }
-    if (out_.extras) {
-      for (const TokenValue& token : *out_.extras) special.insert(token.content);
-    }
+    special.insert(extra_texts_.begin(), extra_texts_.end());
     const JsonView added = files_.added_tokens;
     for (size_t i = 0; i < added.size(); ++i) {
       const JsonView::Member member = added.member(i);
@@ -237,6 +246,8 @@ class Reader {
   SpecialTokens out_;
   /// Roles whose token is a text, or comes from special_tokens_map.json.
   std::array<bool, kRoles.size()> text_{};
+  /// The same of extras.
+  std::set<std::string_view> extra_texts_;
 };
 
 }  // namespace
