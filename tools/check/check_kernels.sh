@@ -1,5 +1,5 @@
 #!/bin/sh
-# check_kernels.sh BUILD_FOLDER: holds the object code of per-ISA kernel files (*_avx*.cc.o, *_amx.cc.o) to two
+# check_kernels.sh BUILD_FOLDER [symbols]: holds the object code of per-ISA kernel files (*_avx*.cc.o, *_amx.cc.o) to two
 # rules.
 #
 # 1. No weak symbols. A template or inline function outside an anonymous namespace is emitted weak in
@@ -7,10 +7,13 @@
 # 2. No accumulator on the stack inside the loops of a product: an innermost loop with eight or more
 #    multiply-adds stores no vector register relative to the stack or frame pointer. Functions named
 #    finish_* come behind the product, an activation's polynomial may spill there.
+#
+# The second is of GCC, which releases are built with, and whose registers the tiles are cut for;
+# with "symbols" it is not asked.
 set -eu
 
-if [ $# -ne 1 ] || [ ! -d "$1" ]; then
-  echo "usage: check_kernels.sh BUILD_FOLDER" >&2
+if [ $# -lt 1 ] || [ $# -gt 2 ] || [ ! -d "$1" ]; then
+  echo "usage: check_kernels.sh BUILD_FOLDER [symbols]" >&2
   exit 2
 fi
 
@@ -60,6 +63,7 @@ for object in $(find "$1" \( -name '*_avx*.cc.o' -o -name '*_amx.cc.o' \) | sort
   if [ -n "$weak" ]; then
     echo "$object: weak symbols:" && echo "$weak" && failed=1
   fi
+  [ "${2:-}" = symbols ] && continue
   case $object in
     */gemm_* | */attention_*_avx512*) ;;
     *) continue ;;
@@ -71,5 +75,5 @@ done
 if [ "$checked" -eq 0 ]; then
   echo "check_kernels.sh: no object of a per-ISA kernel in $1" && exit 1
 fi
-[ "$failed" -eq 0 ] && echo "check_kernels.sh: $checked per-ISA objects, no weak symbols, no spills"
+[ "$failed" -eq 0 ] && echo "check_kernels.sh: $checked per-ISA objects, no weak symbols${2:+, spills not asked for}"
 exit "$failed"
