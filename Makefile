@@ -5,13 +5,14 @@ SHELL := /bin/sh
 prefix ?= /usr/local
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
+HOSTILE_FOLDERS ?= 100000
 REF ?= main
 # What stands on the arithmetic, and what stands below it.
 ARM_TESTS = base math tensor tokenizer formats graph kernels_reference kernels_cpu engine \
             engines_cpu passes quant golden
 
 .PHONY: help demo test test-arm test-deploy test-image test-web test-python model clients web setup release install package bench bench-peers bench-compare \
-        check-cuda interop ort triton wheel format asan tsan tidy fuzz soak clean
+        check-cuda interop ort triton wheel format asan tsan tidy fuzz hostile soak clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -147,6 +148,12 @@ package:  ## a Debian package in build/package, what it is made of (CycloneDX), 
 fuzz:  ## run each fuzz target for FUZZ_SECONDS=60
 	@tools/environment/setup.sh build sanitize
 	tools/run/fuzz.sh $(FUZZ_SECONDS)
+
+hostile:  ## HOSTILE_FOLDERS=100000 mutated folders of each format to one answer, under the sanitizers
+	@tools/environment/setup.sh build test sanitize
+	cmake --preset asan
+	cmake --build --preset asan --target hostile_authors
+	build/asan/tests/hostile/hostile_authors all $(HOSTILE_FOLDERS)
 
 soak: model  ## SOAK_SECONDS=600 of ragged batches, then load on a server that reloads: memory must stay flat
 	@tools/environment/setup.sh build test

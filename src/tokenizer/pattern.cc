@@ -13,6 +13,12 @@ namespace tamis::tokenizer {
 
 namespace {
 
+// Whoever sent a text is told the file, and not where it lies.
+std::string_view without_folder(std::string_view where) {
+  const size_t slash = where.substr(0, where.find(": ")).rfind('/');
+  return where.substr(slash == where.npos ? 0 : slash + 1);
+}
+
 // The library's Oniguruma gives up one match after 10,000,000 retries; the same here, and ten times
 // that for one search over all starting points.
 constexpr unsigned long kRetriesInMatch = 10'000'000;
@@ -92,7 +98,7 @@ struct Pattern::Regex {
           code == ONIGERR_RETRY_LIMIT_IN_MATCH_OVER || code == ONIGERR_RETRY_LIMIT_IN_SEARCH_OVER;
       if (!over || retries == kRetriesInSearch) return code;
       if (budget.retries == 0) {
-        fail(ErrorCode::kUnsupported, where,
+        fail(ErrorCode::kUnsupported, without_folder(where),
              ": the searches of this text together take too many steps");
       }
     }
@@ -108,7 +114,7 @@ struct Pattern::Regex {
       const int code = search(text, at, region.get(), param.get(), budget);
       if (code == ONIG_MISMATCH) return;
       if (code < 0) {
-        fail(ErrorCode::kUnsupported, where,
+        fail(ErrorCode::kUnsupported, without_folder(where),
              ": pattern takes too many steps on this text: ", reason_of(code, nullptr));
       }
       const int from = region->beg[0];
