@@ -206,7 +206,8 @@ int cmd_embed(const std::vector<std::string>& arguments) {
       "a .npy of vectors whose least and greatest numbers are the ends of int8 and uint8 "
       "(default: of built-in texts)");
   options.flag("--normalize", normalize, "unit length, whatever the model says");
-  options.flag("--no-normalize", no_normalize, "as the model gives them");
+  options.flag("--no-normalize", no_normalize,
+               "as they are pooled, without the Normalize that the model may have");
   options.flag("--sparse", ways.sparse, "weights of the vocabulary's tokens (SPLADE, BGE-M3)");
   options.flag("--multi", ways.multi, "a vector for each token (ColBERT, BGE-M3)");
   options.flag("--all", ways.all, "the three ways to embed in one run (BGE-M3)");

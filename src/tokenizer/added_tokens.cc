@@ -138,6 +138,8 @@ void AddedTokens::cut(const Matcher& matcher, const Text& text, const Piece& pie
     }
     if (token.lstrip) start = std::max(trailing_space_start(sentence.substr(0, start)), done);
     if (token.rstrip) stop += leading_space_end(sentence.substr(stop));
+    // White space that the token before has taken; the library fails there.
+    if (start > stop) continue;
     if (done < start) push(done, start, kNoToken);
     push(start, stop, match.value);
     done = stop;

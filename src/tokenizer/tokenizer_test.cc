@@ -102,6 +102,34 @@ TEST(Tokenizer, RefusesTextsThatGrowWithoutMeasure) {
   EXPECT_GT(Tokenizer::load_json(json, "test").encode(korean).ids.size(), 200'000U);
 }
 
+// Of every two that white space lies between, each with every flag.
+TEST(Tokenizer, AddedTokensOfWhiteSpaceStayInTheText) {
+  for (const char* const second : {" ", "  ", "hello", " hello"}) {
+    for (unsigned flags = 0; flags < 64; ++flags) {
+      const auto flag = [flags](unsigned bit) {
+        return (flags >> bit & 1U) != 0 ? "true" : "false";
+      };
+      const auto token = [&](const char* content, int id, unsigned first) {
+        return cat(R"({"id":)", id, R"(,"content":")", content,
+                   R"(","single_word":false,"lstrip":)", flag(first), R"(,"rstrip":)",
+                   flag(first + 1), R"(,"normalized":)", flag(first + 2), R"(,"special":true})");
+      };
+      std::string json(kBert);
+      const std::string_view list = R"("added_tokens": [)";
+      json.insert(json.find(list) + list.size(),
+                  token("x", 8, 0) + "," + token(second, 9, 3) + ",");
+      const Tokenizer tokenizer = Tokenizer::load_json(json, "test");
+      for (const std::string_view text : {"x   x", "x    hello", " x x  ", "   ", "hello  x   "}) {
+        const Encoding encoding = tokenizer.encode(text);
+        for (const Span& span : encoding.offsets) {
+          EXPECT_LE(span.start, span.end) << flags << text;
+          EXPECT_LE(span.end, static_cast<int64_t>(text.size())) << flags << text;
+        }
+      }
+    }
+  }
+}
+
 TEST(Tokenizer, EncodesEmptyTextAndPairs) {
   const Tokenizer tokenizer = Tokenizer::load_json(kBert, "test");
   EXPECT_EQ(tokenizer.encode("").ids, (std::vector<int32_t>{1, 2}));
