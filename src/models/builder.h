@@ -68,7 +68,9 @@ struct PackedRows {
 /// twice is one constant. Functions that read parameters throw what Weights::load() throws.
 class Builder {
  public:
+  /// All three outlive it.
   Builder(const Checkpoint& checkpoint, const Family& family, const BuildOptions& options);
+  Builder(const Checkpoint& checkpoint, const Family& family, BuildOptions&& options) = delete;
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] const Family& family() const { return family_; }

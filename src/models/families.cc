@@ -37,7 +37,8 @@ bool fits(const Checkpoint& checkpoint, const Family& family) {
   if (!knows_all_keys(family.model_type, checkpoint.config().fields)) return false;
   try {
     const Checkpoint other = checkpoint.read_as(family.model_type);
-    Builder b(other, family, {});
+    const BuildOptions options;
+    Builder b(other, family, options);
     (void)family.parts->encoder(b);
     return !b.used().empty() && reads_all(other, family.prefix, b.used());
   } catch (const Error&) {
