@@ -14,7 +14,7 @@ namespace tamis::models {
 namespace {
 
 constexpr Family kFamilies[] = {
-#define X(model_type, prefix, parts) {model_type, prefix, &parts},
+#define X(model_type, prefix, parts) {model_type, prefix, &(parts)},
 #include "models/families.inc"
 #undef X
 };
