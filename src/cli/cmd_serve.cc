@@ -189,7 +189,8 @@ std::string checked_key(const std::optional<std::string>& given) {
 
 void check_weights(const serve::ServerOptions& server) {
   if (!server.model_repository.empty()) return;
-  for (const auto& [name, weight] : server.weights) {
+  for (const auto& weight : server.weights) {
+    const std::string& name = weight.first;
     const bool known =
         name == server.identity_model ||
         std::ranges::any_of(server.models, [&](const auto& model) { return model.name == name; });

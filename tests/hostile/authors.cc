@@ -43,7 +43,9 @@ struct Format {
   std::vector<std::string> folders;
 };
 
-std::string models(const char* name) { return TAMIS_TESTDATA "/models/" + std::string(name); }
+std::string data(const char* name) { return std::string(TAMIS_TESTDATA) + "/" + name; }
+std::string unpacked(const char* name) { return std::string(TAMIS_UNPACKED_TESTDATA) + "/" + name; }
+std::string models(const char* name) { return data("models/") + name; }
 
 const std::array<Format, 5>& formats() {
   static const std::array<Format, 5> all = {{
@@ -51,16 +53,15 @@ const std::array<Format, 5>& formats() {
        {models("bert-base"), models("roberta-base"), models("modernbert-base"),
         models("deberta-v2-base"), models("qwen3-base"), models("t5-base"),
         models("bert-token-classification"), models("bert-rerank"),
-        TAMIS_TESTDATA "/sentence-transformers/dense-linear-bin", TAMIS_TESTDATA "/minilm"}},
+        data("sentence-transformers/dense-linear-bin"), data("minilm")}},
       {"pytorch",
        {models("variants/bin"), models("variants/bin-f16"), models("variants/bin-views"),
-        models("variants/bin-parameters"), TAMIS_TESTDATA "/gliner/bert"}},
-      {"bundle", {TAMIS_TESTDATA "/bundles/format-2"}},
-      {"onnx", {TAMIS_UNPACKED_TESTDATA "/onnx"}},
+        models("variants/bin-parameters"), data("gliner/bert")}},
+      {"bundle", {data("bundles/format-2")}},
+      {"onnx", {unpacked("onnx")}},
       {"tokenizer",
-       {TAMIS_UNPACKED_TESTDATA "/tokenizer/albert",
-        TAMIS_UNPACKED_TESTDATA "/tokenizer/bert-cased", models("roberta-base"), models("t5-base"),
-        models("deberta-v2-base")}},
+       {unpacked("tokenizer/albert"), unpacked("tokenizer/bert-cased"), models("roberta-base"),
+        models("t5-base"), models("deberta-v2-base")}},
   }};
   return all;
 }
