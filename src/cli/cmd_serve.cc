@@ -189,11 +189,10 @@ std::string checked_key(const std::optional<std::string>& given) {
 
 void check_weights(const serve::ServerOptions& server) {
   if (!server.model_repository.empty()) return;
-  for (const auto& weight : server.weights) {
-    const std::string& name = weight.first;
+  for (const auto& [name, weight] : server.weights) {
     const bool known =
         name == server.identity_model ||
-        std::ranges::any_of(server.models, [&](const auto& model) { return model.name == name; });
+        std::ranges::find(server.models, name, &serve::ModelArgument::name) != server.models.end();
     if (!known) fail(ErrorCode::kInvalidArgument, "--weight ", name, ": no model has that name");
   }
 }
@@ -394,8 +393,8 @@ bool load_unless_ended(EndSignals& signals, serve::Server& server) {
 
 void say_where(const serve::Server& server) {
   const std::string host = serve::host_in_url(server.options().host);
-  const bool tls = !server.options().tls_certificate.empty();
   const serve::ServerOptions& options = server.options();
+  const bool tls = !options.tls_certificate.empty();
   const std::string scheme = tls ? "https" : "http";
   if (!options.http_sockets.empty()) {
     print_lines(cat("tamis serves ", scheme, " on ", options.http_sockets.size(),
