@@ -160,6 +160,30 @@ TEST_F(Folder, TokensThatOnlySideFilesNameAreAdded) {
   }
 }
 
+// Classes that transformers has under a second name.
+TEST_F(Folder, ClassesOfOneKindReadAlike) {
+  struct Case {
+    const char* model;
+    const char* one;
+    const char* other;
+  };
+  for (const Case& c : {Case{"bert-base", "BertTokenizer", "BertTokenizerLegacy"},
+                        {"roberta-base", "GPT2Tokenizer", "CodeGenTokenizer"}}) {
+    std::vector<int32_t> ids;
+    for (const char* const name : {c.one, c.other}) {
+      fs::remove_all(path_);
+      fs::create_directories(path_);
+      copy(c.model, "tokenizer.json");
+      write("config.json", R"({"model_type":"roberta"})");
+      write("tokenizer_config.json",
+            cat(R"({"do_lower_case":false,"tokenizer_class":")", name, R"("})"));
+      const Encoding encoding = Tokenizer::load(path_).encode("Hello World it's  12345");
+      if (name == c.one) ids = encoding.ids;
+      EXPECT_EQ(encoding.ids, ids) << name;
+    }
+  }
+}
+
 // As transformers, which knows again only what tokenizer_config.json gives as a text: a token of
 // added_tokens.json is special then, and is found before a text is lowercased.
 TEST_F(Folder, AnExtraWithFlagsMakesNoAddedTokenSpecial) {
