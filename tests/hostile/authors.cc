@@ -203,7 +203,7 @@ void print(const Format& format, int64_t count, const Tally& tally) {
   std::fflush(stdout);
 }
 
-// Async-signal-safe, but for a number printed by hand.
+// Async-signal-safe: the number is written digit by digit.
 void say_seed() {
   char text[96] = "hostile_authors: fault at ";
   size_t at = std::string_view(text).size();

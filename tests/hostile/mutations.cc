@@ -228,6 +228,8 @@ uint64_t Random::next() {
   return value ^ (value >> 31);
 }
 
+namespace {
+
 std::string mutate_bytes(std::string_view bytes, Random& random) {
   std::string out(bytes);
   if (out.empty()) return std::string(1 + random.below(16), static_cast<char>(random.next()));
@@ -394,6 +396,8 @@ std::string mutate_zip(std::string_view bytes, Random& random) {
   put_le32(out, entry.directory + 16, sum);
   return out;
 }
+
+}  // namespace
 
 std::string mutated(std::string_view name, std::string_view bytes, Random& random) {
   if (random.one_in(16)) return mutate_bytes(bytes, random);

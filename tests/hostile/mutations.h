@@ -26,11 +26,4 @@ class Random {
 /// The file with one change, by what its name says it is.
 [[nodiscard]] std::string mutated(std::string_view name, std::string_view bytes, Random& random);
 
-[[nodiscard]] std::string mutate_json(std::string_view text, Random& random);
-[[nodiscard]] std::string mutate_lines(std::string_view text, Random& random);
-[[nodiscard]] std::string mutate_protobuf(std::string_view bytes, Random& random);
-[[nodiscard]] std::string mutate_safetensors(std::string_view bytes, Random& random);
-[[nodiscard]] std::string mutate_zip(std::string_view bytes, Random& random);
-[[nodiscard]] std::string mutate_bytes(std::string_view bytes, Random& random);
-
 }  // namespace tamis::hostile

@@ -75,5 +75,7 @@ done
 if [ "$checked" -eq 0 ]; then
   echo "check_kernels.sh: no object of a per-ISA kernel in $1" && exit 1
 fi
-[ "$failed" -eq 0 ] && echo "check_kernels.sh: $checked per-ISA objects, no weak symbols${2:+, spills not asked for}"
+spills="no spills"
+[ "${2:-}" = symbols ] && spills="spills not asked for"
+[ "$failed" -eq 0 ] && echo "check_kernels.sh: $checked per-ISA objects, no weak symbols, $spills"
 exit "$failed"

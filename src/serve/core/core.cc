@@ -154,8 +154,9 @@ void Core::start(const FlightPtr& flight) {
   size_t bytes = 0;
   size_t longest = 0;
   for (const tasks::TaskInput& input : request.inputs) {
-    bytes += bytes_of(input);
-    longest = std::max(longest, bytes_of(input));
+    const size_t own = bytes_of(input);
+    bytes += own;
+    longest = std::max(longest, own);
   }
   flight->reply.characters = static_cast<int64_t>(bytes);
   if (request.inputs.empty() && request.rows.empty()) {
