@@ -72,7 +72,7 @@ HttpRefusal HttpBody::grow(size_t bytes) {
   size_t wanted = std::max({bytes, 2 * charge_.bytes(), kFirstBytes});
   if (!chunked_) wanted = std::min<size_t>(wanted, bytes_.size() + left_);
   ByteCharge larger = budget_.charge(wanted);
-  if (larger.bytes() == 0) return {503, "the server holds as many bytes of requests as it may"};
+  if (larger.bytes() == 0) return kNoRoomForBody;
   bytes_.reserve(wanted);
   charge_ = std::move(larger);
   return kTaken;

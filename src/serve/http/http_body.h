@@ -13,6 +13,10 @@
 
 namespace tamis::serve {
 
+/// No other limit of a body is told with 503.
+inline constexpr HttpRefusal kNoRoomForBody = {
+    503, "the server holds as many bytes of requests as it may"};
+
 struct HttpBodyLimits {
   size_t max_bytes = 0;
   /// Of trailers, and of chunk extensions: they are read, checked and dropped.
@@ -27,7 +31,8 @@ class HttpBody {
 
   /// What can be said before the body: longer than is taken.
   [[nodiscard]] HttpRefusal check_length() const;
-  /// Takes from the front of `bytes` what belongs to the body.
+  /// Takes from the front of `bytes` what belongs to the body. Behind kNoRoomForBody it can be
+  /// called again with what is left.
   [[nodiscard]] HttpRefusal read(std::string_view& bytes);
   [[nodiscard]] bool done() const { return state_ == State::kDone; }
   /// Received so far.

@@ -36,6 +36,8 @@ constexpr size_t kStrangersBytes = 4096;
 constexpr HttpRefusal kStranger = {401, "the API key is missing or wrong"};
 // How long the end of a refused connection is read and thrown away.
 constexpr int64_t kLingerNs = 2'000'000'000;
+// A body that has been coming for so long gives way to one for which there is no room.
+constexpr int64_t kSlowBodyNs = 1'000'000'000;
 // A client that has ended its side is asked after so long whether it is still there.
 constexpr int64_t kProbeNs = 250'000'000;
 
@@ -115,6 +117,12 @@ class Connection final : public HttpConnection {
   void close_if_silent() override {
     error_code error;
     if (standing_ == HttpStanding::kIdle && stream_.lowest_layer().available(error) == 0) close();
+  }
+
+  bool give_up_body(int64_t begun_by_ns) noexcept override {
+    if (!body_ || body_->size() == 0 || begun_ns_ > begun_by_ns) return false;
+    or_close([this] { refuse(kNoRoomForBody); });
+    return true;
   }
 
  private:
@@ -335,7 +343,11 @@ class Connection final : public HttpConnection {
     while (!closed_ && !stopped_ && pending_.size() < hub_.options.max_pipelined) {
       if (!body_ && !read_head()) break;
       std::string_view bytes = unread_bytes();
-      const HttpRefusal refusal = body_->read(bytes);
+      HttpRefusal refusal = body_->read(bytes);
+      while (refusal.status == kNoRoomForBody.status &&
+             hub_.make_room_for_body(std::min(now() - kSlowBodyNs, begun_ns_ - 1))) {
+        refusal = body_->read(bytes);
+      }
       begin_ = end_ - bytes.size();
       if (refusal) return refuse(refusal);
       if (stranger_ && body_->size() > kStrangersBytes) return refuse(kStranger);

@@ -7,6 +7,13 @@
 
 namespace tamis::serve {
 
+namespace {
+
+// Heads that are not whole can stand before bodies, and do not for long.
+constexpr int kMostLooked = 256;
+
+}  // namespace
+
 void log_current(std::string_view what) noexcept {
   try {
     log(LogLevel::kError, cat(what, current_error().what()));
@@ -44,6 +51,19 @@ bool HttpHub::make_room() {
     // A copy: closing takes it out of the list.
     std::shared_ptr<HttpConnection>(list.front())->close();
     return true;
+  }
+  return false;
+}
+
+bool HttpHub::make_room_for_body(int64_t begun_by_ns) {
+  for (const HttpStanding standing : {HttpStanding::kUnfinished, HttpStanding::kOwed}) {
+    const HttpConnection::List& list = lists[static_cast<size_t>(standing)];
+    auto at = list.begin();
+    for (int looked = 0; looked < kMostLooked && at != list.end(); ++looked) {
+      // A copy: who gives up may leave the list.
+      const std::shared_ptr<HttpConnection> connection = *at++;
+      if (connection->give_up_body(begun_by_ns)) return true;
+    }
   }
   return false;
 }

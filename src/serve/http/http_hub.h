@@ -57,6 +57,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   virtual bool tick(int64_t now_ns) noexcept = 0;
   /// Closes it if it is idle with nothing in its socket.
   virtual void close_if_silent() = 0;
+  /// Refuses the request whose body is coming and lets that go, if the request began by then;
+  /// false: it is not so.
+  virtual bool give_up_body(int64_t begun_by_ns) noexcept = 0;
 
   /// Puts it at the end of the hub's list of that standing, where it is not there yet.
   void stand(HttpHub& hub, HttpStanding standing);
@@ -91,6 +94,9 @@ struct HttpHub {
   [[nodiscard]] size_t connections() const;
   /// Closes the connection that is missed least; false: answers are owed to all.
   bool make_room();
+  /// Has the request given up whose body has been coming for the longest, of those that began by
+  /// then; false: there is none.
+  bool make_room_for_body(int64_t begun_by_ns);
   /// Date's value, made once a second.
   [[nodiscard]] const std::string& date();
 
