@@ -120,7 +120,7 @@ class GrpcCaller {
 
 /// `call` for those who owe it its answer: once the last of them lets go, call->lost() is told,
 /// which ends it where nobody has. So a callback that is lost for lack of memory leaves no call
-/// open.
+/// open. Whoever makes it catches what is thrown before letting go: else that is lost, too.
 template <typename Owed>
 [[nodiscard]] std::shared_ptr<Owed> owed(const std::shared_ptr<Owed>& call) {
   struct Debt {
@@ -181,8 +181,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     call->self_ = call;
     call->guard([&] {
       grpc::Status refused = call->caller_.admit();
-      if (refused.ok()) return method(owed(call));
-      call->end(std::move(refused));
+      if (!refused.ok()) return call->end(std::move(refused));
+      const std::shared_ptr<UnaryCall> debt = owed(call);
+      call->guard([&] { method(debt); });
     });
     return call.get();
   }

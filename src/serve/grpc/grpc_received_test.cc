@@ -1,6 +1,7 @@
 #include "serve/grpc/grpc_received.h"
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -184,26 +185,63 @@ TEST_F(GenericCalls, CompressedMessagesAreReadWithinTheirLimit) {
   }
 }
 
-// gRPC itself says of a method that is not there: UNIMPLEMENTED, and no word.
-TEST_F(GenericCalls, EveryMethodOfTheProtocolIsThere) {
-  start("");
-  int methods = 0;
+struct Method {
+  std::string path;
+  std::string message;  ///< empty, but for a model that nobody has
+  bool names_model = false;
+};
+
+std::vector<Method> all_methods() {
+  std::vector<Method> all;
   for (const char* const name :
        {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection", "inference.GRPCInferenceService", "tei.v1.Info",
         "tei.v1.Embed", "tei.v1.Predict", "tei.v1.Rerank", "tei.v1.Tokenize"}) {
     const auto* const service =
         google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(name);
-    ASSERT_NE(service, nullptr) << name;
-    for (int i = 0; i < service->method_count(); ++i, ++methods) {
-      const grpc::Status status = call(cat("/", name, "/", service->method(i)->name()), "");
-      EXPECT_FALSE(status.error_code() == grpc::StatusCode::UNIMPLEMENTED &&
-                   status.error_message().empty())
-          << service->method(i)->full_name();
+    EXPECT_NE(service, nullptr) << name;
+    for (int i = 0; service != nullptr && i < service->method_count(); ++i) {
+      const google::protobuf::Descriptor& type = *service->method(i)->input_type();
+      const std::unique_ptr<google::protobuf::Message> message(
+          google::protobuf::MessageFactory::generated_factory()->GetPrototype(&type)->New());
+      const auto* field = type.FindFieldByName("model_name");
+      if (field == nullptr && type.name().starts_with("Model"))
+        field = type.FindFieldByName("name");
+      if (field != nullptr) message->GetReflection()->SetString(message.get(), field, "nobody");
+      all.push_back({cat("/", name, "/", service->method(i)->name()), message->SerializeAsString(),
+                     field != nullptr});
     }
   }
-  EXPECT_EQ(methods, 33);
+  return all;
+}
+
+// gRPC itself says of a method that is not there: UNIMPLEMENTED, and no word.
+TEST_F(GenericCalls, EveryMethodOfTheProtocolIsThere) {
+  start("");
+  const std::vector<Method> methods = all_methods();
+  EXPECT_EQ(methods.size(), 33U);
+  for (const Method& method : methods) {
+    const grpc::Status status = call(method.path, "");
+    EXPECT_FALSE(status.error_code() == grpc::StatusCode::UNIMPLEMENTED &&
+                 status.error_message().empty())
+        << method.path;
+  }
   EXPECT_EQ(call("/tei.v1.Embed/Embedded", "").error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+// What a method throws is what the client is told, whoever lets go of the call first.
+TEST_F(GenericCalls, EveryMethodTellsItsOwnError) {
+  start("");
+  std::string unknown;
+  for (const Method& method : all_methods()) {
+    const grpc::Status status = call(method.path, method.message);
+    EXPECT_EQ(status.error_message().find("out of memory"), std::string::npos) << method.path;
+    if (method.names_model && status.error_code() == grpc::StatusCode::NOT_FOUND) {
+      EXPECT_NE(status.error_message().find("nobody"), std::string::npos) << method.path;
+      unknown += method.path.substr(method.path.rfind('/'));
+    }
+  }
+  EXPECT_EQ(unknown, "/ModelMetadata/ModelInfer/ModelConfig/ModelStatistics");
 }
 
 }  // namespace

@@ -245,16 +245,11 @@ class RerankReader final : public grpc::ServerReadReactor<Received<pb::RerankStr
       return refused_call<Reactor>(grpc_status(kTeiDialect, current_error()));
     }
     reader->self_ = reader;
-    try {
+    reader->guard([&] {
       grpc::Status refused = reader->caller_.admit();
-      if (refused.ok()) {
-        reader->StartRead(&reader->message_);
-      } else {
-        reader->end(std::move(refused));
-      }
-    } catch (...) {
-      reader->end(reader->caller_.status(current_error()));
-    }
+      if (!refused.ok()) return reader->end(std::move(refused));
+      reader->StartRead(&reader->message_);
+    });
     return reader.get();
   }
 
@@ -262,11 +257,7 @@ class RerankReader final : public grpc::ServerReadReactor<Received<pb::RerankStr
       : caller_(host, kTeiDialect, context), response_(response) {}
 
   void OnReadDone(bool ok) override {
-    try {
-      ok ? take_message() : submit();
-    } catch (...) {
-      end(caller_.status(current_error()));
-    }
+    guard([&] { ok ? take_message() : submit(); });
   }
 
   void OnCancel() override { caller_.cancel(); }
@@ -279,6 +270,15 @@ class RerankReader final : public grpc::ServerReadReactor<Received<pb::RerankStr
     if (ended_.exchange(true)) return;
     caller_.add_trailers(status);
     Finish(std::move(status));
+  }
+
+  template <typename Body>
+  void guard(const Body& body) {
+    try {
+      body();
+    } catch (...) {
+      end(caller_.status(current_error()));
+    }
   }
 
   void take_message() {
@@ -308,18 +308,18 @@ class RerankReader final : public grpc::ServerReadReactor<Received<pb::RerankStr
   }
 
   void submit() {
-    caller_.core().submit(Rerank::request(caller_, request_), [self = owed(self_)](Reply&& reply) {
+    const std::shared_ptr<RerankReader> debt = owed(self_);
+    const auto done = [self = debt](Reply&& reply) {
       if (reply.error) {
         self->end(self->caller_.refusal(*reply.error, reply.retry_after_ms));
         return;
       }
-      try {
+      self->guard([&] {
         Rerank::print(self->request_, reply, self->response_);
         self->end(grpc::Status::OK);
-      } catch (...) {
-        self->end(self->caller_.status(current_error()));
-      }
-    });
+      });
+    };
+    guard([&] { caller_.core().submit(Rerank::request(caller_, request_), done); });
   }
 
   GrpcCaller caller_;
