@@ -22,6 +22,8 @@ struct HttpRequest {
   std::string url;
   std::vector<std::string> headers;  ///< "Name: value"
   std::string body = {};             ///< of kPost
+  /// Asked about once a second and with each piece; false breaks the exchange off. Null: goes on.
+  std::function<bool()> goes_on = {};
 };
 
 struct HttpAnswer {

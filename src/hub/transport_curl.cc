@@ -23,6 +23,7 @@ constexpr long kConnectTimeoutS = 10;
 struct Exchange {
   HttpAnswer answer;
   const BodySink* body = nullptr;
+  const std::function<bool()>* goes_on = nullptr;
   std::exception_ptr thrown;
   size_t header_bytes = 0;
 };
@@ -87,6 +88,16 @@ size_t on_body(char* data, size_t, size_t size, void* user) {
   }
 }
 
+int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  try {
+    return !*exchange.goes_on || (*exchange.goes_on)() ? 0 : 1;
+  } catch (...) {
+    exchange.thrown = std::current_exception();
+    return 1;
+  }
+}
+
 struct FreeHeaders {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
@@ -107,6 +118,8 @@ class CurlTransport final : public Transport {
     set(CURLOPT_BUFFERSIZE, kReceiveBytes);
     set(CURLOPT_HEADERFUNCTION, on_header);
     set(CURLOPT_WRITEFUNCTION, on_body);
+    set(CURLOPT_XFERINFOFUNCTION, on_progress);
+    set(CURLOPT_NOPROGRESS, 0L);
     set(CURLOPT_ERRORBUFFER, error_);
   }
   ~CurlTransport() override { curl_easy_cleanup(curl_); }
@@ -114,6 +127,7 @@ class CurlTransport final : public Transport {
   HttpAnswer send(const HttpRequest& request, const BodySink& body) override {
     Exchange exchange;
     exchange.body = &body;
+    exchange.goes_on = &request.goes_on;
     HeaderList headers;
     for (const std::string& header : request.headers) {
       curl_slist* const longer = curl_slist_append(headers.get(), header.c_str());
@@ -132,6 +146,7 @@ class CurlTransport final : public Transport {
     set(CURLOPT_HTTPHEADER, headers.get());
     set(CURLOPT_HEADERDATA, &exchange);
     set(CURLOPT_WRITEDATA, &exchange);
+    set(CURLOPT_XFERINFODATA, &exchange);
     error_[0] = '\0';
     const CURLcode code = curl_easy_perform(curl_);
     if (exchange.thrown) std::rethrow_exception(exchange.thrown);

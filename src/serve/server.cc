@@ -99,9 +99,16 @@ ErrorCode code_of(int status) {
   }
 }
 
+// Voyage's client reads Cohere's errors, of the route that it shares with OpenAI's as well.
+Dialect dialect_for(const HttpRequest& request, Dialect of_route) {
+  const bool voyage = request.header("User-Agent").starts_with("Voyage/");
+  return voyage && of_route == Dialect::kOpenAi ? Dialect::kCohere : of_route;
+}
+
 // What the connection refuses is said in the form of the route that was asked, where it is known.
 HttpResponse refuse_in_dialect(const HttpRequest& request, const HttpRefusal& refusal) {
-  const RouteMatch match = find_route(request.method, request.path);
+  RouteMatch match = find_route(request.method, request.path);
+  match.dialect = dialect_for(request, match.dialect);
   if (refusal.status == 401) return key_refusal({KeyAnswer::Verdict::kUnknown}, match.dialect);
   return error_response(
       match.dialect,
@@ -235,6 +242,7 @@ void Server::route(const HttpExchangePtr& exchange) {
   RouteMatch match = find_route(request.method, request.path, [this](std::string_view name) {
     return static_cast<bool>(models_->find(std::string(name)));
   });
+  match.dialect = dialect_for(request, match.dialect);
   const auto call = std::make_shared<Call>(*host_, exchange, match.dialect);
   const std::string_view given = request.header("X-Request-Id");
   call->id = given.empty() ? cat(request.connection, "-", request.arrived_ns) : std::string(given);

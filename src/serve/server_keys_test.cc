@@ -56,6 +56,22 @@ TEST(ServerKeys, BodiesOfStrangersAreNotHeld) {
   EXPECT_EQ(TestClient(server->http_port()).request("GET", "/health", long_text).status, 200);
 }
 
+// voyageai's client reads `detail`, and without it tells neither this from other errors.
+TEST(ServerKeys, VoyagesClientIsToldInItsOwnForm) {
+  ServerOptions options = identity_options();
+  options.api_key = "k";
+  const auto server = start(options);
+  TestClient client(server->http_port());
+  constexpr std::string_view kInput = R"({"input":"a"})";
+  const std::string voyage = "User-Agent: Voyage/v1 PythonBindings/0.3.7\r\n";
+  const TestAnswer own = client.request("POST", "/v1/embeddings", kInput, voyage);
+  EXPECT_EQ(own.status, 401);
+  EXPECT_NE(own.body.find(R"("detail":"the API key is)"), std::string::npos) << own.body;
+  const TestAnswer other = client.request("POST", "/v1/embeddings", kInput);
+  EXPECT_TRUE(other.body.starts_with(R"({"error":{)")) << other.body;
+  EXPECT_EQ(other.body.find("detail"), std::string::npos);
+}
+
 TEST(ServerKeys, HaveNamesLimitsAndRights) {
   ServerOptions options = identity_options();
   options.api_keys = {{"search", "s", 2, false}, {"ops", "o", 0, true}};

@@ -12,9 +12,10 @@ namespace {
 // A collector: keeps what is posted.
 class Collector {
  public:
-  Collector()
-      : server_({}, [this](const HttpExchangePtr& exchange) {
+  explicit Collector(bool answers = true)
+      : server_({}, [this, answers](const HttpExchangePtr& exchange) {
           const std::lock_guard lock(mutex_);
+          if (!answers) return waiting_.push_back(exchange);
           const HttpRequest& request = exchange->request();
           got_.push_back(cat(request.method, " ", request.path, " ", request.header("x-team"), "\n",
                              request.body));
@@ -33,6 +34,7 @@ class Collector {
  private:
   std::mutex mutex_;
   std::vector<std::string> got_;
+  std::vector<HttpExchangePtr> waiting_;
   HttpServer server_;
 };
 
@@ -68,6 +70,25 @@ TEST(ServerTrace, ACollectorGetsTheClientsTrace) {
         R"({"key":"tamis.request.inputs","value":{"intValue":"2"}})"}) {
     EXPECT_NE(got[0].find(part), std::string::npos) << part << " in " << got[0];
   }
+}
+
+// Nor does the end of the process wait for it.
+TEST(ServerTrace, ACollectorThatDoesNotAnswerIsLeft) {
+  Collector collector(false);
+  ServerOptions options = identity_options();
+  options.traces = {collector.url(), "search", "", 1};
+  std::unique_ptr<Server> server;
+  try {
+    server = start(options);
+  } catch (const Error& error) {
+    ASSERT_EQ(error.code(), ErrorCode::kUnsupported) << error.what();
+    GTEST_SKIP() << "this build has no HTTP client (TAMIS_HUB)";
+  }
+  EXPECT_EQ(TestClient(server->http_port()).request("POST", "/embed", R"({"inputs":"a"})").status,
+            200);
+  const auto begin = std::chrono::steady_clock::now();
+  server.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ THIRD_PARTY = {
     "curl/": ("src/hub/transport_curl.cc",),
     "zlib.h": ("src/formats/*.cc", "src/serve/http/compression.cc", "tests/support/gzip_file.h",
                "tests/hostile/mutations.cc"),
-    "boost/": ("src/serve/http/http_hub.*", "src/serve/http/http_connection.cc",
+    "boost/": ("src/serve/http/http_hub.*", "src/serve/http/http_exchange.h", "src/serve/http/http_connection.cc",
                "src/serve/http/http_server.cc"),
     "grpc": ("src/serve/grpc/*.cc", "src/serve/grpc/*.h", "bench/load/grpc_*.cc",
              "tests/server/grpc_*.cc"),

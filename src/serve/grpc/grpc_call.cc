@@ -154,4 +154,12 @@ void GrpcCaller::add_trailers(const grpc::Status& status) {
 
 void GrpcCaller::cancel() { cancelled_->store(true); }
 
+ByteCharge GrpcCaller::hold(size_t bytes) const {
+  ByteCharge charge = host_.held.charge(bytes);
+  if (bytes > 0 && charge.bytes() == 0) {
+    fail(ErrorCode::kOverloaded, "the server holds as many bytes of messages as it may");
+  }
+  return charge;
+}
+
 }  // namespace tamis::serve

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "serve/batching/byte_budget.h"
 #include "serve/batching/current_error.h"
 #include "serve/batching/server_options.h"
 #include "serve/core/core.h"
@@ -61,6 +62,7 @@ struct GrpcHost {
   const ServerOptions& options;
   ApiKeys& keys;
   GrpcStreams& streams;
+  ByteBudget& held;  ///< answers that are not taken yet, and messages that streams read ahead
 };
 
 /// The part of a call that does not depend on its messages. Thread-safe, and what it says of the
@@ -104,6 +106,16 @@ class GrpcCaller {
   void add_trailers(const grpc::Status& status);
   /// The client has gone: what waits leaves the queue.
   void cancel();
+  [[nodiscard]] bool cancelled() const { return cancelled_->load(); }
+  /// Takes room for so many bytes of an answer or of a message that waits, until the charge goes.
+  /// Throws kOverloaded where there is none.
+  [[nodiscard]] ByteCharge hold(size_t bytes) const;
+  /// As hold(), of an answer that is ready. Throws check_message_bytes()'s, too.
+  template <typename Message>
+  [[nodiscard]] ByteCharge hold_answer(const Message& message) const {
+    check_message_bytes(static_cast<int64_t>(message.ByteSizeLong()));
+    return hold(message.SpaceUsedLong());
+  }
 
  private:
   GrpcHost host_;
@@ -158,8 +170,14 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     Finish(std::move(status));
   }
   void finish() { end(grpc::Status::OK); }
-  void finish(const Error& error) { end(caller_.status(error)); }
-  void lost() { finish(out_of_memory()); }
+  /// Ends the call with the answer, which is held until it is taken. Throws as hold_answer().
+  template <typename Message>
+  void finish(const Message& answer) {
+    held_ = caller_.hold_answer(answer);
+    finish();
+  }
+  void fail(const Error& error) { end(caller_.status(error)); }
+  void lost() { fail(out_of_memory()); }
 
   void OnCancel() override { caller_.cancel(); }
   void OnDone() override { self_.reset(); }
@@ -199,7 +217,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     });
   }
 
-  /// Submits; `print` writes the response of a reply that is no error, and may throw Error.
+  /// Submits; `print` writes and returns the response of a reply that is no error, and may throw
+  /// Error.
   template <typename Print>
   static void submit(const std::shared_ptr<UnaryCall>& call, Request request, Print print) {
     call->caller_.core().submit(
@@ -208,10 +227,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
             call->end(call->caller_.refusal(*reply.error, reply.retry_after_ms));
             return;
           }
-          call->guard([&] {
-            print(reply);
-            call->finish();
-          });
+          call->guard([&] { call->finish(print(reply)); });
         });
   }
 
@@ -220,13 +236,14 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     try {
       body();
     } catch (...) {
-      finish(current_error());
+      fail(current_error());
     }
   }
 
  private:
   GrpcCaller caller_;
   std::atomic<bool> ended_{false};
+  ByteCharge held_;
   std::shared_ptr<UnaryCall> self_;
 };
 

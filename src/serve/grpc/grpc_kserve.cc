@@ -88,7 +88,7 @@ void answer_infer(const UnaryCallPtr& call, const inference::ModelInferRequest& 
           }
           call->guard([&] {
             write_infer_response(std::move(answer), response);
-            call->finish();
+            call->finish(response);
           });
         });
 }

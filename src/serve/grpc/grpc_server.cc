@@ -60,13 +60,15 @@ void limit(const ServerOptions& options, grpc::ServerBuilder& builder) {
 
 struct GrpcServer::Impl {
   Impl(Core& core, const ServerOptions& options, ApiKeys& keys)
-      : host{core, options, keys, streams},
+      : held(static_cast<size_t>(options.max_held_bytes)),
+        host{core, options, keys, streams, held},
         listener(
             {{options.host, static_cast<uint16_t>(options.grpc_port), "", options.grpc_sockets},
              static_cast<size_t>(options.max_connections),
              options.header_timeout_ms}) {}
 
   GrpcStreams streams;
+  ByteBudget held;
   GrpcHost host;
   SocketListener listener;
   GrpcServices services;

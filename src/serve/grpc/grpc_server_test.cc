@@ -258,6 +258,53 @@ TEST_F(GrpcServerTest, AStreamAnswersInOrder) {
   EXPECT_TRUE(stream->Finish().ok());
 }
 
+TEST_F(GrpcServerTest, WhatAStreamHoldsHasALimit) {
+  ServerOptions options = grpc_options();
+  options.max_held_bytes = 100'000;
+  options.hold_queue = 3;
+  start(options);
+  grpc::ClientContext context;
+  const auto stream = stub_->ModelStreamInfer(&context);
+  const ModelInferRequest message = request(std::string(60'000, 'a'));
+  EXPECT_TRUE(stream->Write(message));
+  while (queued() < 1) std::this_thread::yield();
+  EXPECT_TRUE(stream->Write(message));
+  inference::ModelStreamInferResponse answer;
+  EXPECT_FALSE(stream->Read(&answer));
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(status.error_message(), "the server holds as many bytes of messages as it may");
+}
+
+// Beyond 4 MiB of messages that wait, a stream reads no further, and goes on once some are gone.
+TEST_F(GrpcServerTest, AStreamReadsSoFarAhead) {
+  const ModelInferRequest message = request(std::string(1'500'000, 'a'));
+  for (const int64_t held : {0, 4}) {
+    ServerOptions options = grpc_options();
+    options.hold_queue = held;
+    start(options);
+    grpc::ClientContext context;
+    const auto stream = stub_->ModelStreamInfer(&context);
+    auto writer = std::async(std::launch::async, [&] {
+      for (int i = 0; i < 6; ++i) stream->Write(message);
+      stream->WritesDone();
+    });
+    int answers = 0;
+    if (held == 0) {
+      inference::ModelStreamInferResponse answer;
+      while (stream->Read(&answer)) ++answers;
+      EXPECT_EQ(answers, 6);
+    } else {
+      while (queued() < 3) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      EXPECT_EQ(queued(), 3);
+      context.TryCancel();
+    }
+    writer.get();
+    (void)stream->Finish();
+  }
+}
+
 // Of more than 4 KB they are read by workers, which the end of the stream does not wait for.
 TEST_F(GrpcServerTest, MessagesAtWorkOutliveTheirStream) {
   ServerOptions options = grpc_options();

@@ -51,11 +51,23 @@ class GrpcStream final : public grpc::ServerBidiReactor<Received<In>, Out>, publ
 
   [[nodiscard]] GrpcCaller& caller() { return caller_; }
 
+  /// Whether an answer would still be taken. False: what is at work for it need not go on.
+  [[nodiscard]] bool wanted() {
+    const std::lock_guard lock(mutex_);
+    return !ended_ && !failure_ && !caller_.cancelled();
+  }
+
+  /// Where there is no room for what waits, the stream ends.
   void answer(size_t number, Out&& response) {
-    {
+    guard([&] {
+      ByteCharge held = caller_.hold_answer(response);
       const std::lock_guard lock(mutex_);
-      waiting_[number - first_number_] = std::move(response);
-    }
+      if (ended_ || failure_) return;
+      Waiting& place = waiting_[number - first_number_];
+      waiting_bytes_ += held.bytes() - place.held.bytes();
+      place.answer = std::move(response);
+      place.held = std::move(held);
+    });
     advance();
   }
 
@@ -96,7 +108,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<Received<In>, Out>, publ
       reading_ = false;
       closed_ = closed_ || !ok;
       number = first_number_ + waiting_.size();
-      if (!closed_) ok = add_waiting();
+      if (!closed_) ok = add_waiting(message.bytes());
     }
     if (ok) hand_on(std::move(message), number);
     advance();
@@ -106,6 +118,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<Received<In>, Out>, publ
     {
       const std::lock_guard lock(mutex_);
       writing_ = false;
+      writing_held_.give_back();
       if (!ok && !failure_) failure_ = grpc::Status(grpc::StatusCode::CANCELLED, "not written");
     }
     advance();
@@ -115,13 +128,20 @@ class GrpcStream final : public grpc::ServerBidiReactor<Received<In>, Out>, publ
   void OnDone() override { self_.reset(); }
 
  private:
-  // A place for an answer; false: there is no memory for it, and the stream ends.
-  bool add_waiting() noexcept {
+  // A message that was read, and then its answer.
+  struct Waiting {
+    std::optional<Out> answer;
+    ByteCharge held;
+  };
+
+  // A place for an answer; false: there is no memory or room for it, and the stream ends.
+  bool add_waiting(size_t message_bytes) noexcept {
     try {
-      waiting_.emplace_back();
+      waiting_.push_back({std::nullopt, caller_.hold(message_bytes)});
+      waiting_bytes_ += message_bytes;
       return true;
     } catch (...) {
-      if (!failure_) failure_ = caller_.status(out_of_memory());
+      if (!failure_) failure_ = caller_.status(current_error());
       return false;
     }
   }
@@ -150,7 +170,8 @@ class GrpcStream final : public grpc::ServerBidiReactor<Received<In>, Out>, publ
   void lost(size_t number) {
     {
       const std::lock_guard lock(mutex_);
-      if (ended_ || failure_ || number < first_number_ || waiting_[number - first_number_]) return;
+      if (ended_ || failure_ || number < first_number_) return;
+      if (waiting_[number - first_number_].answer) return;
       failure_ = caller_.status(out_of_memory());
     }
     advance();
@@ -158,6 +179,8 @@ class GrpcStream final : public grpc::ServerBidiReactor<Received<In>, Out>, publ
 
   // Messages that one stream may have unanswered; it is not read further while they wait.
   static constexpr size_t kMostWaiting = 64;
+  // And bytes of them and of their answers, beyond one.
+  static constexpr size_t kMostWaitingBytes = size_t{4} << 20;
 
   struct Steps {
     bool read = false;
@@ -191,19 +214,24 @@ class GrpcStream final : public grpc::ServerBidiReactor<Received<In>, Out>, publ
     if (draining_ && waiting_.empty() && !writing_ && !failure_) {
       failure_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the server is shutting down");
     }
-    if (!writing_ && !failure_ && !waiting_.empty() && waiting_.front()) {
-      response_ = std::move(*waiting_.front());
+    if (!writing_ && !failure_ && !waiting_.empty() && waiting_.front().answer) {
+      response_ = std::move(*waiting_.front().answer);
+      waiting_bytes_ -= waiting_.front().held.bytes();
+      writing_held_ = std::move(waiting_.front().held);
       waiting_.pop_front();
       ++first_number_;
       writing_ = steps.write = true;
     }
-    if (!reading_ && !closed_ && !draining_ && !failure_ && waiting_.size() < kMostWaiting) {
+    const bool room =
+        waiting_.empty() || (waiting_.size() < kMostWaiting && waiting_bytes_ < kMostWaitingBytes);
+    if (!reading_ && !closed_ && !draining_ && !failure_ && room) {
       reading_ = steps.read = true;
     }
     if (steps.read || steps.write) {
       ++starting_;
     } else if (!writing_ && starting_ == 0 && (failure_ || (closed_ && waiting_.empty()))) {
       ended_ = true;
+      waiting_.clear();
       steps.end = std::move(failure_).value_or(grpc::Status());
     }
     return steps;
@@ -215,7 +243,9 @@ class GrpcStream final : public grpc::ServerBidiReactor<Received<In>, Out>, publ
   Received<In> message_;
   Out response_;
   std::mutex mutex_;
-  std::deque<std::optional<Out>> waiting_;  ///< by number, from first_number_
+  std::deque<Waiting> waiting_;  ///< by number, from first_number_
+  size_t waiting_bytes_ = 0;     ///< held for them
+  ByteCharge writing_held_;
   size_t first_number_ = 0;
   std::optional<grpc::Status> failure_;
   std::atomic<bool> started_{false};  ///< gRPC knows it, or will

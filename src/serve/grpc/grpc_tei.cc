@@ -194,11 +194,12 @@ ServerUnaryReactor* unary(const GrpcHost& host, CallbackServerContext& context,
     call->caller().read(in.bytes(), [call, &in, &out] {
       call->guard([&] {
         const typename Method::In& message = call->caller().message(in);
-        UnaryCall::submit(call, Method::request(call->caller(), message),
-                          [&message, &out](const Reply& reply) {
-                            Method::print(message, reply, out);
-                            check_message_bytes(static_cast<int64_t>(out.ByteSizeLong()));
-                          });
+        UnaryCall::submit(
+            call, Method::request(call->caller(), message),
+            [&message, &out ](const Reply& reply) -> const auto& {
+              Method::print(message, reply, out);
+              return out;
+            });
       });
     });
   });
@@ -221,7 +222,6 @@ typename StreamOf<Method>::Reactor* stream(const GrpcHost& host, CallbackServerC
             self->guard([&] {
               typename Method::Out out;
               Method::print(message, reply, out);
-              check_message_bytes(static_cast<int64_t>(out.ByteSizeLong()));
               self->answer(number, std::move(out));
             });
           };

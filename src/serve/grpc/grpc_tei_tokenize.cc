@@ -84,8 +84,9 @@ ServerUnaryReactor* unary_run(const GrpcHost& host, CallbackServerContext& conte
   return UnaryCall::start(host, kTeiDialect, context, [&](const UnaryCallPtr& call) {
     host.core.workers_for(in.bytes()).post([call, &in, &out] {
       call->guard([&] {
+        if (call->caller().cancelled()) return call->end(grpc::Status::CANCELLED);
         Method::run(call->caller(), call->caller().message(in), out);
-        call->finish();
+        call->finish(out);
       });
     });
   });
@@ -101,6 +102,7 @@ typename StreamOf<Method>::Reactor* stream_run(const GrpcHost& host,
         const auto kept = std::make_shared<In>(std::move(in));
         self->caller().core().workers_for(kept->bytes()).post([self, number, kept] {
           self->guard([&] {
+            if (!self->wanted()) return;
             typename Method::Out out;
             Method::run(self->caller(), self->caller().message(*kept), out);
             self->answer(number, std::move(out));

@@ -2,19 +2,19 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <atomic>
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <cstring>
 #include <deque>
 #include <optional>
 #include <type_traits>
+#include <vector>
 
 #include "base/error.h"
 #include "base/percent.h"
 #include "serve/batching/current_error.h"
 #include "serve/http/http_body.h"
+#include "serve/http/http_exchange.h"
 #include "serve/http/http_hub.h"
 
 namespace tamis::serve {
@@ -40,35 +40,6 @@ constexpr int64_t kLingerNs = 2'000'000'000;
 constexpr int64_t kSlowBodyNs = 1'000'000'000;
 // A client that has ended its side is asked after so long whether it is still there.
 constexpr int64_t kProbeNs = 250'000'000;
-
-class Exchange final : public HttpExchange {
- public:
-  Exchange(HttpHub& hub, std::weak_ptr<HttpConnection> connection)
-      : hub_(hub), connection_(std::move(connection)) {}
-
-  void respond(HttpResponse response) override {
-    net::dispatch(hub_.io, [response = std::move(response), self = shared_from_this()]() mutable {
-      auto& exchange = static_cast<Exchange&>(*self);
-      if (exchange.response_) return;
-      exchange.response_ = std::move(response);
-      const auto open = exchange.connection_.lock();
-      if (open) open->flush();
-    });
-  }
-  void abandon() noexcept override { abandoned_.store(true); }
-  Executor& executor() override { return hub_.executor; }
-
- private:
-  template <typename Stream>
-  friend class Connection;
-
-  HttpHub& hub_;
-  std::weak_ptr<HttpConnection> connection_;
-  std::optional<HttpResponse> response_;
-  std::atomic<bool> abandoned_{false};  // the next tick closes the connection
-  bool keep_alive_ = true;
-  bool http_1_0_ = false;
-};
 
 template <typename Stream>
 class Connection final : public HttpConnection {
@@ -96,7 +67,7 @@ class Connection final : public HttpConnection {
   void close() noexcept override {
     if (closed_) return;
     closed_ = true;
-    for (const auto& exchange : pending_) exchange->cancelled_->store(true);
+    for (const auto& exchange : pending_) exchange->cancel();
     pending_.clear();
     body_.reset();
     error_code ignored;
@@ -142,11 +113,11 @@ class Connection final : public HttpConnection {
     if (closed_ || writing_) return;
     out_.clear();
     bool last = false;
-    while (!pending_.empty() && pending_.front()->response_ && !last) {
-      const std::shared_ptr<Exchange> exchange = std::move(pending_.front());
+    while (!pending_.empty() && pending_.front()->response() != nullptr && !last) {
+      const std::shared_ptr<PendingExchange> exchange = std::move(pending_.front());
       pending_.pop_front();
       const bool nothing_follows = pending_.empty() && unread() == 0 && !body_;
-      last = !exchange->keep_alive_ || (nothing_follows && (hub_.draining || ended_ns_ != 0));
+      last = !exchange->keep_alive || (nothing_follows && (hub_.draining || ended_ns_ != 0));
       append(*exchange, last);
     }
     if (out_.empty()) return;
@@ -159,7 +130,7 @@ class Connection final : public HttpConnection {
 
   // True: it was closed for being slow or silent.
   bool look(int64_t now_ns) {
-    const auto abandoned = [](const auto& exchange) { return exchange->abandoned_.load(); };
+    const auto abandoned = [](const auto& exchange) { return exchange->abandoned(); };
     if (std::any_of(pending_.begin(), pending_.end(), abandoned)) {
       close();
       return false;
@@ -241,10 +212,10 @@ class Connection final : public HttpConnection {
     }
   }
 
-  void append(Exchange& exchange, bool last) {
-    HttpResponse& response = *exchange.response_;
+  void append(PendingExchange& exchange, bool last) {
+    HttpResponse& response = *exchange.response();
     ConnectionField field = ConnectionField::kNone;
-    if (exchange.http_1_0_) field = ConnectionField::kKeepAlive;
+    if (exchange.http_1_0) field = ConnectionField::kKeepAlive;
     if (last) field = ConnectionField::kClose;
     out_.push_back(response_head(response, field, hub_.date()));
     if (exchange.request().method == "HEAD" || response.body.empty()) return;
@@ -252,11 +223,13 @@ class Connection final : public HttpConnection {
       out_.back() += response.body;
     } else {
       out_.push_back(std::move(response.body));
+      out_held_.push_back(exchange.take_held());
     }
   }
 
   void after_write() {
     out_.clear();
+    out_held_.clear();
     flush();
     if (!writing_ && ended_ns_ != 0 && pending_.empty()) return close();
     if (!reading_ && !stopped_ && ended_ns_ == 0) {
@@ -321,7 +294,7 @@ class Connection final : public HttpConnection {
   void probe() {
     pollfd hangup = {stream_.lowest_layer().native_handle(), 0, 0};
     if (poll(&hangup, 1, 0) > 0) return close();
-    if (probed_ || writing_ || pending_.empty() || pending_.front()->http_1_0_) return;
+    if (probed_ || writing_ || pending_.empty() || pending_.front()->http_1_0) return;
     probed_ = true;
     write_continue();
   }
@@ -403,11 +376,11 @@ class Connection final : public HttpConnection {
     stopped_ = true;
     body_.reset();
     begin_ = end_ = 0;
-    const auto exchange = std::make_shared<Exchange>(hub_, weak_from_this());
+    const auto exchange = std::make_shared<PendingExchange>(hub_, weak_from_this());
     HttpRequest& request = exchange->request();
     fill(request);
-    exchange->keep_alive_ = false;
-    exchange->response_ = hub_.options.refuse(request, refusal);
+    exchange->keep_alive = false;
+    exchange->set_response(hub_.options.refuse(request, refusal));
     pending_.push_back(exchange);
     flush();
     settle();
@@ -427,13 +400,13 @@ class Connection final : public HttpConnection {
   }
 
   void dispatch() {
-    const auto exchange = std::make_shared<Exchange>(hub_, weak_from_this());
+    const auto exchange = std::make_shared<PendingExchange>(hub_, weak_from_this());
     HttpRequest& request = exchange->request();
     const bool decoded = fill(request);
     request.body = body_->take(request.body_charge);
     body_.reset();
-    exchange->http_1_0_ = head_.http_1_0;
-    exchange->keep_alive_ = head_.keep_alive;
+    exchange->http_1_0 = head_.http_1_0;
+    exchange->keep_alive = head_.keep_alive;
     stopped_ = !head_.keep_alive;
     dropped_ = dropped_ || (stopped_ && unread() > 0);
     pending_.push_back(exchange);
@@ -467,8 +440,9 @@ class Connection final : public HttpConnection {
   HttpHead head_;
   std::optional<HttpBody> body_;  // while a request's head is read and its body is not
 
-  std::deque<std::shared_ptr<Exchange>> pending_;  // in order of arrival
+  std::deque<std::shared_ptr<PendingExchange>> pending_;  // in order of arrival
   std::deque<std::string> out_;
+  std::vector<ByteCharge> out_held_;
   int64_t begun_ns_ = 0;           // when the first byte of the request under way came
   int64_t read_deadline_ns_ = 0;   // 0: it waits for us
   int64_t write_deadline_ns_ = 0;  // 0: nothing is being written

@@ -1,7 +1,7 @@
 // What the connections of one HTTP server share, and what it knows of each.
 //
-// Is: with http_connection.cc and http_server.cc the only place that sees Boost. Is not: for any
-// other file. May use: http_server.
+// Is: with http_exchange, http_connection.cc and http_server.cc the only place that sees Boost. Is
+// not: for any other file. May use: http_server.
 #pragma once
 
 #include <atomic>
@@ -87,7 +87,8 @@ struct HttpHub {
       : options(std::move(all)),
         handler(std::move(call)),
         executor(io),
-        budget(options.max_held_bytes) {}
+        budget(options.max_held_bytes),
+        answers(options.max_held_bytes) {}
 
   void add(std::shared_ptr<HttpConnection> connection);
   void remove(HttpConnection& connection);
@@ -105,7 +106,8 @@ struct HttpHub {
   boost::asio::io_context io{1};
   std::optional<boost::asio::ssl::context> tls;
   HttpExecutor executor;
-  ByteBudget budget;
+  ByteBudget budget;                           ///< of bodies
+  ByteBudget answers;                          ///< that are not sent yet
   HttpConnection::List lists[kHttpStandings];  ///< by standing, each longest first
   uint64_t next_connection = 1;
   bool draining = false;

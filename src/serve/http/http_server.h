@@ -22,7 +22,8 @@ struct HttpServerOptions {
   ListenAddress address;
   size_t max_body_bytes = size_t{16} << 20;
   size_t max_header_bytes = size_t{16} << 10;  ///< of a head; of a body's trailers; of extensions
-  size_t max_held_bytes = size_t{512} << 20;   ///< of bodies, over all connections
+  /// Of bodies over all connections, and as many of answers that are not sent yet.
+  size_t max_held_bytes = size_t{512} << 20;
   /// Requests of one connection that wait for answers; more are read once these are answered.
   size_t max_pipelined = 16;
   /// Open at once, whatever they do. For one more the longest idle is closed, else the one whose

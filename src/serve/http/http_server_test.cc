@@ -292,6 +292,23 @@ TEST(HttpServerTest, ABodyThatHasLongBeenComingGivesWay) {
   EXPECT_EQ(newer.read().body, kAnswer);
 }
 
+TEST(HttpServerTest, AnswersThatWaitHaveALimit) {
+  constexpr std::string_view kLong = "/openapi.json";
+  const size_t size =
+      TestClient(start(identity_options())->http_port()).request("GET", kLong).body.size();
+  ServerOptions options = identity_options();
+  options.max_held_bytes = static_cast<int64_t>(size);  // a quarter is kept for small ones
+  const auto little = start(options);
+  TestClient refused(little->http_port());
+  EXPECT_EQ(refused.request("GET", kLong).status, 503);
+  EXPECT_EQ(refused.request("POST", "/embed", kEmbed).body, kAnswer);
+  options.max_held_bytes *= 2;
+  const auto enough = start(options);
+  TestClient client(enough->http_port());
+  // Each is given back once it is sent.
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(client.request("GET", kLong).body.size(), size);
+}
+
 TEST(HttpServerTest, DrainAnswersWhatLiesInTheSockets) {
   const auto server = start(identity_options());
   std::vector<std::unique_ptr<TestClient>> clients;

@@ -15,6 +15,8 @@ constexpr size_t kCompressBytes = 1024;
 void add_origin(const HttpRequest& request, const ServerOptions& options, HttpResponse& response) {
   if (options.cors_origin.empty() || !request.has_header("Origin")) return;
   response.headers.emplace_back("Access-Control-Allow-Origin", options.cors_origin);
+  // Retry-After, X-Request-Id and others are read by clients in a page, too.
+  response.headers.emplace_back("Access-Control-Expose-Headers", "*");
   if (options.cors_origin != "*") response.headers.emplace_back("Vary", "Origin");
 }
 

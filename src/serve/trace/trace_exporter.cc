@@ -19,6 +19,11 @@ constexpr std::chrono::milliseconds kPatience{1000};
 // A collector that is away is asked again after 1, 2, 4 and 8 seconds.
 constexpr int kTries = 5;
 constexpr int64_t kFirstPauseMs = 1000;
+// A collector that takes longer, or says more, is left.
+constexpr std::chrono::seconds kPostTime{10};
+constexpr size_t kMaxAnswerBytes = size_t{64} << 10;
+// And once the exporter ends.
+constexpr std::chrono::seconds kEndTime{2};
 // Errors may quote what a client sent.
 constexpr size_t kMaxErrorBytes = 512;
 
@@ -89,6 +94,7 @@ TraceExporter::~TraceExporter() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
+    end_by_ = Clock::now() + kEndTime;
   }
   wake_.notify_all();
   thread_.join();
@@ -189,8 +195,16 @@ bool TraceExporter::post(const std::string& body, std::string& failure) {
   request.url = url_;
   request.headers = headers_;
   request.body = body;
-  const hub::HttpAnswer answer =
-      transport_->send(request, [](const hub::HttpAnswer&, std::string_view) { return true; });
+  const auto until = Clock::now() + kPostTime;
+  request.goes_on = [this, until] {
+    const std::lock_guard lock(mutex_);
+    return Clock::now() < (ending_ ? std::min(until, end_by_) : until);
+  };
+  size_t said = 0;
+  const auto listen = [&](const hub::HttpAnswer&, std::string_view piece) {
+    return (said += piece.size()) <= kMaxAnswerBytes;
+  };
+  const hub::HttpAnswer answer = transport_->send(request, listen);
   failure.clear();
   if (answer.status / 100 == 2) return true;
   failure = answer.status == 0 ? answer.failure : cat("status ", answer.status);

@@ -34,7 +34,7 @@ class TraceExporter {
   /// Sends to `options.endpoint` + "/v1/traces" over `transport`. Throws Error (kInvalidArgument):
   /// no URL of HTTP, headers as otlp_headers().
   TraceExporter(const TraceOptions& options, std::unique_ptr<hub::Transport> transport);
-  /// Sends what waits, once, and ends.
+  /// Sends what waits, once, and ends: within about three seconds, whatever the collector does.
   ~TraceExporter();
   TraceExporter(const TraceExporter&) = delete;
   TraceExporter& operator=(const TraceExporter&) = delete;
@@ -46,6 +46,8 @@ class TraceExporter {
   [[nodiscard]] uint64_t dropped() const;
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   /// False: it is not kept.
   bool begin(const std::string& traceparent, TraceSpan& span);
   void work() noexcept;
@@ -69,6 +71,7 @@ class TraceExporter {
   uint64_t dropped_ = 0;
   bool said_ = false;  ///< that something was dropped, since the last that was sent
   bool ending_ = false;
+  Clock::time_point end_by_;  ///< once ending_
   std::thread thread_;
 };
 
