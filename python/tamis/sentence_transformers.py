@@ -124,18 +124,18 @@ class SentenceTransformer:
         return tensor if convert_to_tensor or tensor.ndim == 1 else list(tensor)
 
     def encode_query(self, sentences: Union[str, Sequence[str]], **options: Any) -> Any:
-        """encode() with the prompt "query", where the model has one."""
+        """encode() with the prompt "query", where the model has one, else with none."""
         return self.encode(sentences, **self._role("query", options))
 
     def encode_document(self, sentences: Union[str, Sequence[str]], **options: Any) -> Any:
-        """encode() with the prompt "document", "passage" or "corpus", where the model has one."""
-        return self.encode(sentences, **self._role("document passage corpus", options))
+        """encode() with the prompt "document", where the model has one, else with none."""
+        return self.encode(sentences, **self._role("document", options))
 
-    def _role(self, names: str, options: Dict[str, Any]) -> Dict[str, Any]:
+    def _role(self, name: str, options: Dict[str, Any]) -> Dict[str, Any]:
         if options.get("prompt") is None and options.get("prompt_name") is None:
             known = (*self.prompts, *self.native.info.prompt_names)
-            found = next((name for name in names.split() if name in known), None)
-            options = {**options, "prompt_name": found}
+            found = {"prompt_name": name} if name in known else {"prompt": ""}
+            options = {**options, **found}
         return options
 
     def similarity(self, first: Any, second: Any) -> "Array":

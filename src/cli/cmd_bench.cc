@@ -179,6 +179,7 @@ const char* fault_of(Contestant& contestant) {
       sequence.type_ids = batch.token_type_ids.subspan(begin, count);
     }
     if (!batch.key_lengths.empty()) sequence.keys = batch.key_lengths[static_cast<size_t>(s)];
+    if (!batch.unpooled.empty()) sequence.unpooled = batch.unpooled[static_cast<size_t>(s)];
     std::vector<int32_t> chosen;
     if (!batch.selected_tokens.empty()) {
       for (const int32_t token : batch.selected_tokens.subspan(

@@ -40,6 +40,7 @@ void BatchBuilder::clear() {
   cu_seqlens_.assign(1, 0);
   selected_tokens_.clear();
   key_lengths_.clear();
+  unpooled_.clear();
   max_seqlen_ = 0;
 }
 
@@ -48,6 +49,10 @@ void BatchBuilder::append(const SequenceView& sequence) {
   append_positions(sequence);
   append_selection(sequence, first);
   append_keys(sequence);
+  if (sequence.unpooled != 0 || !unpooled_.empty()) {
+    unpooled_.resize(cu_seqlens_.size() - 1, 0);
+    unpooled_.push_back(sequence.unpooled);
+  }
   if (!sequence.type_ids.empty() || !token_type_ids_.empty()) {
     token_type_ids_.resize(input_ids_.size(), 0);
     token_type_ids_.insert(token_type_ids_.end(), sequence.type_ids.begin(),
@@ -105,7 +110,7 @@ void BatchBuilder::append_keys(const SequenceView& sequence) {
 
 PackedBatch BatchBuilder::batch() const {
   return {input_ids_, token_type_ids_, position_ids_, cu_seqlens_, selected_tokens_, max_seqlen_,
-          {},         key_lengths_};
+          {},         key_lengths_,    unpooled_};
 }
 
 }  // namespace tamis::engine

@@ -20,6 +20,7 @@ struct SequenceView {
   std::span<const int32_t> position_ids;  ///< as many as ids, or empty: the family's rule
   std::span<const int32_t> selected;      ///< rising indices into ids, or empty: all
   int32_t keys = 0;                       ///< the first tokens that tokens see; 0: all
+  int32_t unpooled = 0;                   ///< the first tokens that the pooling leaves out
 
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(ids.size()); }
 };
@@ -55,7 +56,8 @@ class RowMap {
 /// The arrays of a PackedBatch, reused from batch to batch. Not thread-safe.
 ///
 /// What some sequences bring and others leave out is filled in for those: type ids with 0,
-/// positions counted from `first_position`, a selection with all tokens, keys with all of them.
+/// positions counted from `first_position`, a selection with all tokens, keys with all of them,
+/// tokens that are not pooled with none.
 class BatchBuilder {
  public:
   /// `first_position` is BatchLimits::first_position of the engine.
@@ -83,6 +85,7 @@ class BatchBuilder {
   std::vector<int32_t> cu_seqlens_;
   std::vector<int32_t> selected_tokens_;
   std::vector<int32_t> key_lengths_;
+  std::vector<int32_t> unpooled_;
   int32_t max_seqlen_ = 0;
 };
 

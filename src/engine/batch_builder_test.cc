@@ -73,6 +73,18 @@ TEST(BatchBuilder, CountsKeysOnceAnySequenceHasFewer) {
   EXPECT_TRUE(builder.batch().key_lengths.empty());
 }
 
+TEST(BatchBuilder, CountsWhatIsNotPooledOnceThereIsSome) {
+  BatchBuilder builder;
+  builder.append({kThree, {}, {}, {}});
+  EXPECT_TRUE(builder.batch().unpooled.empty());
+  builder.append({kTwo, {}, {}, {}, 0, 1});
+  builder.append({kThree, {}, {}, {}});
+  EXPECT_EQ(copy(builder.batch().unpooled), (Ids{0, 1, 0}));
+  builder.clear();
+  builder.append({kTwo, {}, {}, {}});
+  EXPECT_TRUE(builder.batch().unpooled.empty());
+}
+
 TEST(RowMap, KnowsWhichRowsAreWhose) {
   const Ids first = {0, 2};
   const Ids last = {1};

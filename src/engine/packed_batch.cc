@@ -54,6 +54,27 @@ void check_key_lengths(const PackedBatch& batch, const BatchLimits& limits) {
   }
 }
 
+void check_unpooled(const PackedBatch& batch, const BatchLimits& limits) {
+  if (batch.unpooled.empty()) return;
+  if (static_cast<int64_t>(batch.unpooled.size()) != batch.sequences()) {
+    refuse("unpooled has ", batch.unpooled.size(), " entries for ", batch.sequences(),
+           " sequences");
+  }
+  for (size_t i = 0; i < batch.unpooled.size(); ++i) {
+    const int32_t length = batch.cu_seqlens[i + 1] - batch.cu_seqlens[i];
+    const int32_t unpooled = batch.unpooled[i];
+    if (unpooled < 0 || unpooled > length) {
+      refuse("unpooled[", i, "] is ", unpooled, ", must lie in 0..", length);
+    }
+    if (unpooled > 0 && !limits.leaves_out_tokens) {
+      fail(
+          ErrorCode::kUnsupported, "batch: ", unpooled, " tokens of sequence ", i,
+          " are left out of the pooling (include_prompt: false), but this model pools over all, or "
+          "takes the first");
+    }
+  }
+}
+
 void check_ids(std::span<const int32_t> ids, int64_t rows, std::string_view what) {
   // Branch-free over the whole array; the place is looked for only when something is wrong.
   uint32_t worst = 0;
@@ -88,6 +109,7 @@ void check_optional(std::span<const int32_t> array, int64_t tokens, std::string_
 void check_batch(const PackedBatch& batch, const BatchLimits& limits) {
   check_lengths(batch, limits);
   check_key_lengths(batch, limits);
+  check_unpooled(batch, limits);
   check_optional(batch.token_type_ids, batch.tokens(), "token_type_ids");
   check_optional(batch.position_ids, batch.tokens(), "position_ids");
   if (limits.vocab_size > 0) check_ids(batch.input_ids, limits.vocab_size, "input_ids");

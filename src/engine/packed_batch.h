@@ -31,6 +31,9 @@ struct PackedBatch {
   /// [B], or empty: of each sequence the first so many tokens are what its tokens attend to, and no
   /// token sees those behind them (ColBERT's filled up queries).
   std::span<const int32_t> key_lengths = {};
+  /// [B], or empty: of each sequence the first so many tokens are left out of the pooling (prompts,
+  /// where 1_Pooling says include_prompt: false).
+  std::span<const int32_t> unpooled = {};
 
   [[nodiscard]] int64_t sequences() const { return static_cast<int64_t>(cu_seqlens.size()) - 1; }
   [[nodiscard]] int64_t tokens() const { return static_cast<int64_t>(input_ids.size()); }
@@ -55,6 +58,7 @@ struct BatchLimits {
   int64_t max_seqlen = 1 << 20;  ///< the longest sequence a run takes
   /// Tokens of a sequence behind its key length at most; 0: the attention sees all.
   int64_t unseen_tokens = 1 << 20;
+  bool leaves_out_tokens = true;  ///< false: what it pools, it pools over all tokens
   /// A token that each sequence has, as the row of the last one answers for it; -1: none.
   int64_t required_token = -1;
 };

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/length_limit.h"
 #include "formats/hf_config.h"
 
 namespace tamis::api {
@@ -73,6 +74,23 @@ void drop_prompts(const std::filesystem::path& folder, Manifest& manifest) {
   }
 }
 
+// Lengths that a folder names for queries and documents win over the model's, which holds for the
+// side that none is named for.
+void set_lengths(int64_t positions, Manifest& manifest) {
+  const int64_t usual = manifest.max_length;
+  if (usual == 0) return;
+  int64_t longest = 0;
+  tasks::LateInteraction& late = *manifest.late_interaction;
+  for (tasks::LateSide* const side : {&late.query, &late.document}) {
+    longest = std::max(longest, side->length == 0 ? usual : side->length);
+  }
+  manifest.max_length = tighter_limit(longest, positions);
+  if (manifest.max_length <= usual) return;
+  for (tasks::LateSide* const side : {&late.query, &late.document}) {
+    if (side->length == 0) side->length = usual;
+  }
+}
+
 }  // namespace
 
 void set_late_interaction(const LateSource& source, const tokenizer::Tokenizer& tokenizer,
@@ -88,6 +106,7 @@ void set_late_interaction(const LateSource& source, const tokenizer::Tokenizer& 
                                            : read_artifact_metadata(source.weights);
   if (!config.query.marker.empty()) drop_prompts(source.folder, manifest);
   manifest.late_interaction = late_interaction(config, tokenizer, source.folder.string());
+  if (source.lengths_as_named) set_lengths(source.max_positions, manifest);
 }
 
 bool is_colbert(const std::filesystem::path& weights) {

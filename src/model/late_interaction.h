@@ -24,10 +24,12 @@ struct LateSource {
   const models::BuildOptions& build;
   const std::filesystem::path& weights;
   const std::filesystem::path& folder;  ///< the model's, for messages
+  bool lengths_as_named = true;  ///< the manifest's max_length follows those of both sides ...
+  int64_t max_positions = 0;     ///< ... up to this; 0: no limit
 };
 
-/// Sets the manifest's late_interaction. Throws Error{kUnsupported} naming a marker or filler that
-/// is no token, or a prompt beside markers.
+/// Sets the manifest's late_interaction, behind its max_length. Throws Error{kUnsupported} naming a
+/// marker or filler that is no token, or a prompt beside markers.
 void set_late_interaction(const LateSource& source, const tokenizer::Tokenizer& tokenizer,
                           Manifest& manifest);
 

@@ -92,14 +92,6 @@ int64_t longest_input(int64_t asked, std::optional<int64_t> sentence_bert,
   return tighter_limit(wanted, positions);
 }
 
-// max_seq_length, but for lengths of queries and documents that a folder of vectors of tokens
-// names.
-std::optional<int64_t> length_of(const SentenceTransformerConfig& sentence) {
-  const auto& late = sentence.late_interaction;
-  if (!late || late->document.length == 0) return sentence.max_seq_length;
-  return std::max(late->query.length, late->document.length);
-}
-
 // What the tasks must know of the checkpoint and of its folder.
 void describe(const SourceModel& source, const SentenceTransformerConfig& sentence,
               Manifest& manifest) {
@@ -263,15 +255,23 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   if (built.head == HeadKind::kMultiVector) manifest_.task = TaskKind::kEmbedMulti;
   const auto tokenizer_length =
       tokenizer_ == nullptr ? std::optional<int64_t>() : tokenizer_->model_max_length();
-  manifest_.max_length =
-      longest_input(options.max_length, length_of(sentence), tokenizer_length, built.max_positions);
+  manifest_.max_length = longest_input(options.max_length, sentence.max_seq_length,
+                                       tokenizer_length, built.max_positions);
+  if (options.max_length == 0 && built.max_positions > 0 &&
+      sentence.max_seq_length.value_or(0) > built.max_positions) {
+    log(LogLevel::kWarning,
+        cat(folder_.string(), ": max_seq_length ", *sentence.max_seq_length, " is above the ",
+            built.max_positions, " positions of the model, where texts end"));
+  }
   // model_input_names of tokenizer_config.json may leave segments out: then they are 0 everywhere.
   manifest_.uses_type_ids =
       built.type_vocab_size > 1 && (tokenizer_ == nullptr || tokenizer_->uses_type_ids());
   describe(source, sentence, manifest_);
   // How texts are made and scored; token ids need none of it.
   if (tokenizer_ != nullptr && has_token_vectors(built.head)) {
-    set_late_interaction({build, weights, folder_}, tokenizer(), manifest_);
+    const bool as_named = options.max_length == 0;
+    set_late_interaction({build, weights, folder_, as_named, built.max_positions}, tokenizer(),
+                         manifest_);
   }
   if (built.gliner) {
     manifest_.span_labels = span_labels(*built.gliner, tokenizer_.get(), folder_);

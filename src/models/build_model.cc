@@ -390,7 +390,7 @@ ValueId add_outputs(Builder& b, const BuildOptions& options, BuiltModel& model) 
     add(kSparseEmbedding, sparse_embedding(b, hidden, options));
   }
   if (all || model.head == HeadKind::kMultiVector) {
-    add(kTokenVectors, token_vectors(b, hidden, options));
+    add(kTokenVectors, token_vectors(b, hidden, options, model));
   }
   if (is_embedding(model.head)) return result;
   const LogitScoreConfig* score = logit_score_of(options);

@@ -197,7 +197,12 @@ ValueId Builder::decoder(ValueId x, std::string_view word_embeddings, std::strin
   const ValueId product =
       graph_.add_node(OpKind::kMatMul, {x, weight}, graph::MatMulAttributes{}, module);
   if (bias.empty()) return product;
-  return add(product, constant({bias, cat(module, ".bias")}, Shape{config_.vocab_size}), module);
+  // Where both are stored, transformers 5 adds the module's own if config.json unties it.
+  const std::string own = cat(module, ".bias");
+  const bool untied = !config_.tie_word_embeddings && weights_.has(own);
+  const ValueId added =
+      constant({untied ? std::string_view(own) : bias, own}, Shape{config_.vocab_size});
+  return add(product, added, module);
 }
 
 ValueId Builder::layer_norm(ValueId x, std::string_view module, double epsilon, Bias bias) {

@@ -144,10 +144,11 @@ ValueId sparse_embedding(Builder& b, ValueId hidden, const BuildOptions& options
   return vocabulary_weights(b, hidden);
 }
 
-ValueId token_vectors(Builder& b, ValueId hidden, const BuildOptions& options) {
+ValueId token_vectors(Builder& b, ValueId hidden, const BuildOptions& options, BuiltModel& model) {
   LateInteractionConfig late;
   if (options.sentence_transformer && options.sentence_transformer->late_interaction) {
     late = *options.sentence_transformer->late_interaction;
+    model.truncate_dim = options.sentence_transformer->truncate_dim;
   }
   if (options.token_heads) late.projection = {options.token_heads->colbert};
   for (const DenseConfig& layer : late.projection) hidden = add_module(b.graph(), hidden, layer);

@@ -26,6 +26,7 @@ graph::ValueId add_dense_outputs(Builder& b, graph::ValueId hidden, const BuildO
 graph::ValueId sparse_embedding(Builder& b, graph::ValueId hidden, const BuildOptions& options);
 
 /// Appends the projection of each token's vector; [T, n].
-graph::ValueId token_vectors(Builder& b, graph::ValueId hidden, const BuildOptions& options);
+graph::ValueId token_vectors(Builder& b, graph::ValueId hidden, const BuildOptions& options,
+                             BuiltModel& model);
 
 }  // namespace tamis::models

@@ -307,6 +307,23 @@ TEST(Spellings, DecoderOfItsOwnTiedOrNot) {
   EXPECT_NE(graph.find_value(decoder), graph::kNoValue);
 }
 
+// transformers 5 stores both, and trains the decoder's alone where config.json unties them.
+TEST(Spellings, DecoderBiasOfItsOwnCountsWhereItIsUntied) {
+  const std::string names[] = {"cls.predictions.bias", "cls.predictions.decoder.bias"};
+  for (const bool tied : {true, false}) {
+    EditableCheckpoint both =
+        with_key("bert-masked-lm", "tie_word_embeddings", tied ? "true" : "false");
+    both.set("cls.predictions.decoder.weight",
+             to_float32(both.at("bert.embeddings.word_embeddings.weight").tensor->view()));
+    Tensor other = to_float32(both.at(names[0]).tensor->view());
+    other.mutable_as<float>()[0] += 1.0f;
+    both.set(names[1], std::move(other));
+    const graph::Graph graph = graph_of(both);
+    EXPECT_EQ(graph.find_value(names[0]) != graph::kNoValue, tied);
+    EXPECT_EQ(graph.find_value(names[1]) != graph::kNoValue, !tied);
+  }
+}
+
 TEST(Spellings, ExtraTensorsAreIgnored) {
   EditableCheckpoint other("bert-question-answering");
   other.set("bert.embeddings.position_ids", Tensor(DType::kI64, Shape{1, 128}));

@@ -31,7 +31,8 @@ TokenSet::TokenSet(std::span<const engine::PackedBatch> batches, int64_t max_tok
                        part(batch.token_type_ids, begin, count),
                        part(batch.position_ids, begin, count),
                        {},
-                       batch.key_lengths.empty() ? 0 : batch.key_lengths[s]});
+                       batch.key_lengths.empty() ? 0 : batch.key_lengths[s],
+                       batch.unpooled.empty() ? 0 : batch.unpooled[s]});
     }
   }
 }

@@ -23,22 +23,33 @@ std::vector<float> cut(const EmbedOptions& options, const TaskModel& model,
   return vector;
 }
 
+// Tokens of the prompt alone, less a special one at the end: what sentence-transformers counts.
+int32_t prompt_tokens(std::string_view prompt, const tokenizer::EncodeOptions& options,
+                      const TaskModel& model) {
+  const std::vector<int32_t> ids = model.tokenizer->encode(prompt, options).ids;
+  const bool ends = !ids.empty() && model.tokenizer->is_special(ids.back());
+  return static_cast<int32_t>(ids.size()) - (ends ? 1 : 0);
+}
+
 }  // namespace
 
 void encode_task(const EmbedOptions& options, const TaskModel& model, Encoded& encoded) {
   check_single_text(encoded.input, TaskKind::kEmbed);
   check_least("dimensions", options.dimensions, 1);
-  const std::string& prompt =
-      options.prompt ? *options.prompt : prompt_named(options.prompt_name, model);
-  check_prompt(prompt, model);
+  std::string prompt = options.prompt ? *options.prompt : prompt_named(options.prompt_name, model);
   std::string text = prompt + encoded.input.text;
   auto encode = encode_options(options.truncation, model);
   if (model.do_lower_case) {
     // The tokenizer would refuse these bytes; lower_case() must not meet them before.
     static_cast<void>(model.tokenizer->encode(text, encode));
     text = lower_case(text);
+    prompt = lower_case(prompt);
   }
   append_sequence({text}, encode, options.truncation, model, encoded);
+  if (model.include_prompt || prompt.empty()) return;
+  Sequence& sequence = encoded.sequences.back();
+  sequence.unpooled =
+      std::min(prompt_tokens(prompt, encode, model), static_cast<int32_t>(sequence.size()));
 }
 
 EmbedResult decode_task(const EmbedOptions& options, const TaskModel& model, const Encoded& encoded,

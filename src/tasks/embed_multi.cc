@@ -4,6 +4,7 @@
 // (colbert_score) of https://github.com/stanford-futuredata/ColBERT
 #include <algorithm>
 
+#include "math/probabilities.h"
 #include "tasks/steps.h"
 
 #include "base/length_limit.h"
@@ -67,12 +68,14 @@ EmbedMultiResult token_vectors(const TensorView& rows, const Sequence& sequence,
   const LateInteraction& late = late_interaction(model);
   check_rows(rows, sequence.size());
   EmbedMultiResult result;
-  result.columns = rows.shape()[1];
+  const int64_t width = rows.shape()[1];
+  result.columns = std::min(model.truncate_dim.value_or(width), width);
   for (int64_t i = late.skip_first ? 1 : 0; i < sequence.size(); ++i) {
     const int32_t id = sequence.ids[static_cast<size_t>(i)];
     if (!query && std::binary_search(late.skiplist.begin(), late.skiplist.end(), id)) continue;
-    const std::span<const float> row = row_of(rows, i);
+    const auto row = row_of(rows, i).first(static_cast<size_t>(result.columns));
     result.vectors.insert(result.vectors.end(), row.begin(), row.end());
+    if (model.truncate_dim) math::l2_normalize(std::span(result.vectors).last(row.size()));
     result.token_ids.push_back(id);
   }
   return result;

@@ -71,7 +71,7 @@ TEST(EmbedSparse, NotFiniteIsNoAnswer) {
 
 TEST(EmbedSparse, SidesHaveTheirPrompts) {
   TaskModel model = test_model();
-  model.prompts = {{"query", "where "}, {"passage", "the "}, {"other", "in "}};
+  model.prompts = {{"query", "where "}, {"document", "the "}, {"other", "in "}};
   const auto second = [&model](const EmbedSparseOptions& options) {
     return model.tokenizer->id_to_token(encode({"anna"}, options, model).sequences[0].ids[1]);
   };
@@ -83,11 +83,10 @@ TEST(EmbedSparse, SidesHaveTheirPrompts) {
   EXPECT_EQ(second(options), "in");
   options.prompt = "";
   EXPECT_EQ(second(options), "anna");
-  model.prompts.clear();
+  // Neither another name nor the default stands in, as in sentence-transformers.
+  model.prompts = {{"passage", "the "}};
+  model.default_prompt_name = "passage";
   EXPECT_EQ(second({}), "anna");
-  model.include_prompt = false;
-  options.prompt = "in ";
-  EXPECT_ERROR(encode({"anna"}, options, model), ErrorCode::kUnsupported, "include_prompt");
 }
 
 // --- embed-multi and rerank ----------------------------------------------------------------------
@@ -123,6 +122,16 @@ TEST(EmbedMulti, QueriesAreFilledUp) {
   const Encoded full = encoded_side(late_model(), "anna sat in paris the cat sat", true);
   EXPECT_EQ(full.sequences[0].ids, (std::vector<int32_t>{2, 13, 5, 16, 9, 10, 15, 3}));
   EXPECT_TRUE(full.truncated);
+}
+
+TEST(EmbedMulti, CutsToTheModelsDimensionAndNormalizes) {
+  TaskModel model = late_model();
+  model.truncate_dim = 2;
+  const Encoded document = encoded_side(model, "", false);
+  const auto result =
+      std::get<EmbedMultiResult>(decode_rows(document, {3, 4, 12, 6, 8, 0, 1, 0, 5}, 3, model));
+  EXPECT_EQ(result.columns, 2);
+  EXPECT_EQ(result.vectors, (std::vector<float>{0.6F, 0.8F, 0.6F, 0.8F, 1, 0}));
 }
 
 TEST(EmbedMulti, DocumentsLoseWhatIsSkipped) {

@@ -166,32 +166,14 @@ const std::string& prompt_named(const std::optional<std::string>& name, const Ta
   return found->second;
 }
 
-void check_prompt(std::string_view prompt, const TaskModel& model) {
-  if (prompt.empty() || model.include_prompt) return;
-  fail(ErrorCode::kUnsupported,
-       "1_Pooling/config.json leaves the prompt out of the pooling (include_prompt: false), which "
-       "is not built; embed without a prompt");
-}
-
 const std::string& prompt_of_side(const std::optional<std::string>& prompt,
                                   const std::optional<std::string>& prompt_name, bool query,
                                   const TaskModel& model) {
-  if (prompt) {
-    check_prompt(*prompt, model);
-    return *prompt;
-  }
-  // The names that sentence-transformers' encode_query() and encode_document() look for.
-  constexpr std::string_view kDocuments[] = {"document", "passage", "corpus"};
-  constexpr std::string_view kQueries[] = {"query"};
-  const auto names = query ? std::span<const std::string_view>(kQueries)
-                           : std::span<const std::string_view>(kDocuments);
-  std::optional<std::string> name = prompt_name;
-  for (const std::string_view each : names) {
-    if (!name && model.prompts.contains(std::string(each))) name = each;
-  }
-  const std::string& found = prompt_named(name, model);
-  check_prompt(found, model);
-  return found;
+  static const std::string kNone;
+  if (prompt) return *prompt;
+  if (prompt_name) return prompt_named(prompt_name, model);
+  const auto found = model.prompts.find(query ? "query" : "document");
+  return found == model.prompts.end() ? kNone : found->second;
 }
 
 void check_single_text(const TaskInput& input, TaskKind kind) {

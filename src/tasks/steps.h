@@ -73,13 +73,11 @@ void check_labels(const TensorView& output, const TaskModel& model);
                                               const TaskModel& model);
 
 /// The prompt before the text of a query or a document: `prompt`, else that of `prompt_name`, else
-/// the one that the model names by the side, else its default. Throws as prompt_named(), and
-/// kUnsupported where the model's pooling leaves prompts out.
+/// the one called "query" or "document", as encode_query() and encode_document() of
+/// sentence-transformers: not the model's default. Throws as prompt_named().
 [[nodiscard]] const std::string& prompt_of_side(const std::optional<std::string>& prompt,
                                                 const std::optional<std::string>& prompt_name,
                                                 bool query, const TaskModel& model);
-/// Throws kUnsupported for a prompt where the model's pooling leaves it out.
-void check_prompt(std::string_view prompt, const TaskModel& model);
 
 /// The weights of a row of a vocabulary [1, V], or of the tokens [T, 1] of `sequence`.
 [[nodiscard]] std::vector<SparseWeight> sparse_weights(const TensorView& output,

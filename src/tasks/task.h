@@ -149,7 +149,7 @@ struct TaskModel {
   /// Of a reranker that reads query, document and instruction in one text; empty: pairs as they
   /// are.
   TextTemplate pair_template = {};
-  bool include_prompt = true;  ///< 1_Pooling; false makes a prompt kUnsupported
+  bool include_prompt = true;  ///< 1_Pooling; false: a prompt's tokens are not pooled
 
   bool sparse_log_twice = false;  ///< weights are log(1 + w) of what the model gives
   /// By id, of queries that no model reads; null: queries are read as documents are.
@@ -188,9 +188,13 @@ struct Sequence {
   std::vector<int32_t> selected = {};
   /// The first so many tokens that all tokens see; 0: all.
   int32_t keys = 0;
+  /// The first so many tokens that the pooling leaves out.
+  int32_t unpooled = 0;
 
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(ids.size()); }
-  [[nodiscard]] engine::SequenceView view() const { return {ids, type_ids, {}, selected, keys}; }
+  [[nodiscard]] engine::SequenceView view() const {
+    return {ids, type_ids, {}, selected, keys, unpooled};
+  }
 };
 
 /// What decode() must know of a row's tokens; the vectors are empty where the task does not ask.

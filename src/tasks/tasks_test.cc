@@ -114,8 +114,24 @@ TEST(Embed, PutsThePromptBeforeTheText) {
   options.prompt_name = "none";
   EXPECT_ERROR(ids(options), ErrorCode::kInvalidArgument,
                "unknown prompt \"none\"; this model has passage, query");
+}
+
+// [CLS] and the prompt; what the tokenizer puts behind it does not count.
+TEST(Embed, LeavesThePromptOutOfThePooling) {
+  TaskModel model = test_model();
+  EmbedOptions options;
+  options.prompt = "where the ";
+  const auto unpooled = [&](const std::string& text) {
+    return encode({text}, options, model).sequences[0].unpooled;
+  };
+  EXPECT_EQ(unpooled("cat"), 0);
   model.include_prompt = false;
-  EXPECT_ERROR(ids({}), ErrorCode::kUnsupported, "include_prompt");
+  EXPECT_EQ(unpooled("cat"), 3);
+  EXPECT_EQ(unpooled(""), 3);
+  options.truncation.max_length = 3;
+  EXPECT_EQ(unpooled("cat"), 2);
+  options.prompt = "";
+  EXPECT_EQ(unpooled("cat"), 0);
 }
 
 TEST(Embed, TruncatesAndSaysSo) {

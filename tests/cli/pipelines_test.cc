@@ -283,16 +283,8 @@ TEST_P(CliEmbed, EmbedsAsRecorded) {
     std::vector<std::string> arguments = {"embed", folder};
     arguments.insert(arguments.end(), group.first.begin(), group.first.end());
     SCOPED_TRACE(testing::PrintToString(arguments));
-    const bool left_out = GetParam() == "prompts-excluded" && !group.first.empty() &&
-                          group.first[0] == "--prompt-name" && group.first[1] != "empty";
     std::string rows;
     for (const JsonView row : group.second) rows += text_row(row.get("text")) + "\n";
-    if (left_out) {
-      const TempFolder temp;
-      arguments.insert(arguments.end(), {"--input", temp.write("rows.jsonl", rows)});
-      EXPECT_EQ(tamis(arguments).status, 5);  // pooling without the prompt's tokens is not built
-      continue;
-    }
     const auto results = answers(arguments, rows, group.second.size());
     ASSERT_EQ(results.size(), group.second.size());
     for (size_t i = 0; i < results.size(); ++i) {

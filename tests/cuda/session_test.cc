@@ -102,6 +102,22 @@ TEST(CudaSession, SeesTheFirstTokensAlone) {
   EXPECT_LE(difference(got, want), allowed(Precision::kFp32));
 }
 
+TEST(CudaSession, LeavesTokensOutOfThePooling) {
+  CudaDouble card;
+  const std::vector<int32_t> unpooled = {2, 0, 3};
+  const TestBatch tokens({4, 5, 3});
+  engine::PackedBatch batch = tokens.packed();
+  Outputs all;
+  engine::make_engine(encoder(Precision::kFp32), {})->make_session()->run(batch, all);
+  batch.unpooled = unpooled;
+  Outputs want;
+  Outputs got;
+  engine::make_engine(encoder(Precision::kFp32), {})->make_session()->run(batch, want);
+  on_card(Precision::kFp32)->make_session()->run(batch, got);
+  EXPECT_LE(difference(got, want), allowed(Precision::kFp32));
+  EXPECT_GT(difference(all, want), 0.01);
+}
+
 TEST(CudaSession, KeepsTwoRunsInFlight) {
   CudaDouble card;
   const auto session = on_card(Precision::kInt8)->make_session();

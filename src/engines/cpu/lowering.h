@@ -109,6 +109,7 @@ class Lowering {
   /// Notes that `ids` index a table of `rows` rows, for check_batch().
   void limit_ids(graph::ValueId ids, int64_t rows) { limits_.limit_ids(graph_, ids, rows); }
   /// See TableLimits.
+  void pool_over_all() { limits_.pool_over_all(); }
   void limit_unseen(const kernels::AttentionTerms& terms, bool any = true) {
     limits_.limit_unseen(terms, any);
   }

@@ -208,6 +208,8 @@ void Session::bind(const Run& run, const Block& block, WorkerState& state) {
       run.batch.position_ids.empty() ? nullptr : run.batch.position_ids.data() + block.token_begin;
   context.key_lengths =
       run.batch.key_lengths.empty() ? nullptr : run.batch.key_lengths.data() + block.sequence_begin;
+  context.unpooled =
+      run.batch.unpooled.empty() ? nullptr : run.batch.unpooled.data() + block.sequence_begin;
   context.max_seqlen = longest(run.batch);
   context.values = state.values.data();
   context.scratch = state.scratch.data();

@@ -17,6 +17,7 @@ struct StepContext {
   const int32_t* selected_tokens = nullptr;  ///< [selected] block-relative; null: all
   const int32_t* position_ids = nullptr;     ///< [tokens], or null: the family's rule
   const int32_t* key_lengths = nullptr;      ///< [sequences], or null: all tokens are seen
+  const int32_t* unpooled = nullptr;         ///< [sequences], or null: all tokens are pooled
   int64_t max_seqlen = 0;
   std::byte* const* values = nullptr;  ///< by value id; null where a graph input was left out
   std::byte* scratch = nullptr;        ///< this worker's own, as large as Step asked for

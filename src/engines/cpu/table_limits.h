@@ -17,6 +17,8 @@ class TableLimits {
   /// Notes that `ids` index a table of `rows` rows. Throws Error{kUnsupported} for ids that are
   /// neither a batch's nor positions.
   void limit_ids(const graph::Graph& graph, graph::ValueId ids, int64_t rows);
+  /// Notes that tokens cannot be left out of the pooling (BatchLimits::leaves_out_tokens).
+  void pool_over_all() { limits_.leaves_out_tokens = false; }
   /// Notes how many tokens that no token sees a sequence may have (BatchLimits::unseen_tokens), for
   /// an attention of these terms: none where positions add to scores or `any` is false, and in a
   /// window so few that each still sees a key.

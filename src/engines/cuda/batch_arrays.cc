@@ -43,6 +43,7 @@ int64_t elements(const ArrayKey& key, const Extent& extent) {
       return extent.tiles(key.symbol) * 4;
     case ArrayKind::kLastOf:
     case ArrayKind::kFilled:
+    case ArrayKind::kUnpooled:
       return extent.sequences;
     case ArrayKind::kFinished:
       return extent.rows(key.symbol) / kLeastTileRows + extent.sequences + 1;
@@ -72,7 +73,7 @@ class Filler {
                                              static_cast<int32_t>(key.shift.padding_idx),
                                              {to, static_cast<size_t>(batch_.tokens())});
       case ArrayKind::kTokenTypeIds:
-        return copy_or_zeros(batch_.token_type_ids, to);
+        return copy_or_zeros(batch_.token_type_ids, batch_.tokens(), to);
       case ArrayKind::kPositions:
         return positions(key.rule, to);
       case ArrayKind::kCuSeqlens:
@@ -101,6 +102,8 @@ class Filler {
           to[s] = length(s) == 0 ? -1 : static_cast<int32_t>(s);
         }
         return;
+      case ArrayKind::kUnpooled:
+        return copy_or_zeros(batch_.unpooled, batch_.sequences(), to);
       case ArrayKind::kFinished:
         std::fill_n(to, count, 0);
         return;
@@ -158,9 +161,9 @@ class Filler {
                                              key.token, key.padding_idx);
   }
 
-  void copy_or_zeros(std::span<const int32_t> from, int32_t* to) const {
+  static void copy_or_zeros(std::span<const int32_t> from, int64_t count, int32_t* to) {
     if (from.empty()) {
-      std::fill_n(to, batch_.tokens(), 0);
+      std::fill_n(to, count, 0);
     } else {
       std::ranges::copy(from, to);
     }

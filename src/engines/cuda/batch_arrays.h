@@ -45,6 +45,7 @@ enum class ArrayKind : uint8_t {
   kTiles,      ///< AttentionTile of the symbol's rows
   kTokenOf,    ///< of each row the token that it is; -1: none
   kLastOf,     ///< [B]: the last token that is not the padding, or is `token`; -1: none
+  kUnpooled,   ///< [B]: PackedBatch::unpooled, 0 where that is empty
   kFilled,     ///< [B]: the sequence's number, -1 where it is empty
   kFinished,   ///< [tiles of rows, at most]: zeros, to count finished blocks from
   kAround,     ///< [T, width]: the tokens around each, -1 outside its sequence

@@ -18,7 +18,8 @@ class PoolStep final : public Step {
         kinds_(cpu::pool_kinds(node)),
         width_(lowering.columns(x_)),
         sequences_(lowering.array(ArrayKind::kRows, Symbol::kSequences)),
-        cu_seqlens_(lowering.array(ArrayKind::kCuSeqlens)) {
+        cu_seqlens_(lowering.array(ArrayKind::kCuSeqlens)),
+        unpooled_(lowering.array(ArrayKind::kUnpooled)) {
     TAMIS_CHECK(lowering.stored(x_) == tamis::cuda::Stored::kF32);
   }
 
@@ -26,6 +27,7 @@ class PoolStep final : public Step {
     tamis::cuda::PoolingParams params;
     params.sequences = context.array(sequences_);
     params.cu_seqlens = context.array(cu_seqlens_);
+    params.unpooled = context.array(unpooled_);
     params.width = width_;
     params.x = context.value<const float>(x_);
     params.y = context.value<float>(y_);
@@ -46,6 +48,7 @@ class PoolStep final : public Step {
   int width_;
   int sequences_;
   int cu_seqlens_;
+  int unpooled_;
 };
 
 // Copies rows, of whatever type they are kept in, from the places that an array names.
@@ -87,6 +90,7 @@ class SelectStep final : public Step {
 
 std::unique_ptr<Step> lower_pool(const graph::Node& node, Lowering& lowering) {
   if (lowering.symbol(node.operand(Operand::kX)) == Symbol::kFirst) {
+    lowering.limits().pool_over_all();
     return std::make_unique<SelectStep>(node, lowering.array(ArrayKind::kFilled), 1, lowering);
   }
   if (node.has(Operand::kIds)) {

@@ -140,6 +140,9 @@ std::shared_ptr<const engine::Engine> make(engine::EngineSource source,
   model->outputs = wanted_outputs(opaque, options);
   model->parts = parts_of(model->outputs, *model->model, model->name);
   model->limits = opaque.limits;
+  model->limits.leaves_out_tokens = std::ranges::none_of(model->outputs, [](const auto& output) {
+    return output.output.unit == engine::RowUnit::kSequence && output.pooling.empty();
+  });
   model->limits.unseen_tokens = 0;  // the mask shows every token of a sequence
   model->masked = has_input(*model->model, "attention_mask");
   measure(model);

@@ -57,25 +57,26 @@ void pad_input(const PackedBatch& batch, const PadGroup& group, const OrtPort& p
   }
 }
 
-// The modes' results for one sequence's rows.
-void pool(const std::vector<Pooling>& modes, const float* rows, int64_t tokens, int64_t columns,
-          float* to) {
-  const int32_t borders[] = {0, static_cast<int32_t>(tokens)};
+int64_t length_of(const PackedBatch& batch, int32_t s) {
+  return batch.cu_seqlens[static_cast<size_t>(s) + 1] - batch.cu_seqlens[static_cast<size_t>(s)];
+}
+
+// The modes' results for the rows of sequence `s`.
+void pool(const std::vector<Pooling>& modes, const float* rows, const PackedBatch& batch, int32_t s,
+          int64_t columns, float* to) {
+  const int32_t borders[] = {0, static_cast<int32_t>(length_of(batch, s))};
   kernels::PoolingArgs args;
   args.cu_seqlens = borders;
   args.sequences = 1;
   args.width = args.ldx = args.ldy = columns;
   args.x = rows;
   args.y = to;
+  if (!batch.unpooled.empty()) args.unpooled = batch.unpooled.data() + s;
   for (const Pooling mode : modes) {
     args.kind = mode;
     kernels::reference::pooling(args);
     args.y += columns;
   }
-}
-
-int64_t length_of(const PackedBatch& batch, int32_t s) {
-  return batch.cu_seqlens[static_cast<size_t>(s) + 1] - batch.cu_seqlens[static_cast<size_t>(s)];
 }
 
 bool reads_tokens(const engine::OpaqueOutput& output) {
@@ -144,7 +145,7 @@ void PaddedSession::scatter(const PackedBatch& batch, const engine::RowMap& map,
       const int64_t stride = reads_tokens(wanted) ? group.longest : 1;
       const float* const from = rows_ + static_cast<int64_t>(row) * stride * columns_;
       if (!wanted.pooling.empty()) {
-        pool(wanted.pooling, from, length_of(batch, s), columns_, to);
+        pool(wanted.pooling, from, batch, s, columns_, to);
         continue;
       }
       const bool selects =

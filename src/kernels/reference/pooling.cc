@@ -7,16 +7,20 @@ namespace tamis::kernels::reference {
 
 namespace {
 
-// Pools one channel: x points at the first of `len` >= 1 values, `ldx` apart.
-double pool(Pooling kind, const float* x, int64_t ldx, int64_t len) {
+// Pools one channel: x points at the first of `tokens.count` >= 1 values, `ldx` apart.
+double pool(Pooling kind, const float* x, int64_t ldx, const PooledTokens& tokens) {
+  const int64_t len = tokens.count;
   double sum = 0;
   double weighted = 0;
+  double weights = 0;
   float greatest = x[0];
   double poison = 0;  // NaN where a token is not finite
   for (int64_t t = 0; t < len; ++t) {
     const float value = x[t * ldx];
     sum += value;
-    weighted += static_cast<double>(t + 1) * value;
+    const auto weight = static_cast<double>(tokens.place + t + 1);
+    weighted += weight * value;
+    weights += weight;
     greatest = std::max(greatest, value);
     poison += 0 * double{value};
   }
@@ -31,7 +35,7 @@ double pool(Pooling kind, const float* x, int64_t ldx, int64_t len) {
     case Pooling::kMeanSqrtLen:
       return sum / std::sqrt(count);
     case Pooling::kWeightedMean:
-      return weighted / (count * (count + 1) / 2);
+      return weighted / weights;
     case Pooling::kLastToken:
       return x[(len - 1) * ldx];
     case Pooling::kVocabulary:
@@ -44,11 +48,10 @@ double pool(Pooling kind, const float* x, int64_t ldx, int64_t len) {
 
 void pooling(const PoolingArgs& args) {
   for (int64_t s = 0; s < args.sequences; ++s) {
-    const int64_t begin = args.cu_seqlens[s];
-    const int64_t len = args.cu_seqlens[s + 1] - begin;
+    const PooledTokens tokens = pooled_tokens(args, s);
+    const float* const x = args.x + tokens.begin * args.ldx;
     for (int64_t j = 0; j < args.width; ++j) {
-      const double value =
-          len == 0 ? 0 : pool(args.kind, args.x + begin * args.ldx + j, args.ldx, len);
+      const double value = tokens.count == 0 ? 0 : pool(args.kind, x + j, args.ldx, tokens);
       args.y[s * args.ldy + j] = static_cast<float>(value);
     }
   }

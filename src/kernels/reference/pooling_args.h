@@ -11,7 +11,7 @@
 
 namespace tamis::kernels {
 
-/// Strides count elements. A sequence without tokens gives zeros. y overlaps nothing.
+/// Strides count elements. A sequence of which no token is pooled gives zeros. y overlaps nothing.
 struct PoolingArgs {
   Pooling kind = Pooling::kMean;
   const int32_t* cu_seqlens = nullptr;  // [sequences + 1]
@@ -21,6 +21,26 @@ struct PoolingArgs {
   int64_t ldx = 0;
   float* y = nullptr;  // [sequences, width]
   int64_t ldy = 0;
+  /// [sequences], or null: of each the first so many tokens are left out, but for their places.
+  /// kVocabulary leaves out none; kCls takes the first token where all are left out.
+  const int32_t* unpooled = nullptr;
 };
+
+/// The tokens of one sequence that are pooled.
+struct PooledTokens {
+  int64_t begin = 0;  ///< the first one's row in x
+  int64_t place = 0;  ///< and its place in the sequence
+  int64_t count = 0;
+};
+
+inline PooledTokens pooled_tokens(const PoolingArgs& args, int64_t sequence) {
+  const int64_t begin = args.cu_seqlens[sequence];
+  const int64_t length = args.cu_seqlens[sequence + 1] - begin;
+  int64_t place = 0;
+  if (args.unpooled != nullptr && args.kind != Pooling::kVocabulary)
+    place = args.unpooled[sequence];
+  if (place >= length && args.kind == Pooling::kCls) place = 0;
+  return {begin + place, place, place < length ? length - place : 0};
+}
 
 }  // namespace tamis::kernels

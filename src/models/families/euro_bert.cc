@@ -22,10 +22,12 @@ ValueId dense(Builder& b, ValueId x) {
   return b.linear(b.activation(x, Activation::kGelu, "activation"), "classifier", b.num_labels());
 }
 
-// "late" takes the mean of the tokens' logits; clf_pooling is the key's older name.
+// "late" takes the mean of the tokens' logits; clf_pooling is the key's older name, which
+// transformers keeps beside its own where it saves such a config again.
 ValueId classifier(Builder& b, ValueId hidden) {
   const ConfigFields& fields = b.config().fields;
-  const std::string_view key = fields.has("clf_pooling") ? "clf_pooling" : "classifier_pooling";
+  const std::string_view key =
+      fields.has("classifier_pooling") ? "classifier_pooling" : "clf_pooling";
   const std::string pooling = fields.text(key, "late");
   if (pooling == "bos") return dense(b, b.first_token(hidden, "pooling"));
   if (pooling == "mean") return dense(b, b.mean_of_tokens(hidden, "pooling"));

@@ -46,7 +46,7 @@ CachedRowsPtr rows_of(const Job& job, size_t r) {
 std::string AnswerCache::key_of(uint64_t version, OutputSet set, const RowRef& row) {
   const tasks::Sequence& sequence = *row.sequence;
   std::string key;
-  key.reserve(36 + sizeof(int32_t) * (sequence.ids.size() + sequence.type_ids.size() +
+  key.reserve(40 + sizeof(int32_t) * (sequence.ids.size() + sequence.type_ids.size() +
                                       row.positions.size() + sequence.selected.size()));
   append(key, version);
   append(key, set);
@@ -55,6 +55,7 @@ std::string AnswerCache::key_of(uint64_t version, OutputSet set, const RowRef& r
   append(key, row.positions);
   append(key, std::span<const int32_t>(sequence.selected));
   append(key, sequence.keys);
+  append(key, sequence.unpooled);
   return key;
 }
 

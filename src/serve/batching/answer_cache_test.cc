@@ -35,6 +35,9 @@ TEST(AnswerCache, AKeyIsAllThatAnAnswerDependsOn) {
   sequence.selected.clear();
   sequence.keys = 1;
   keys.push_back(AnswerCache::key_of(1, OutputSet::kTask, {&sequence, {}}));
+  sequence.keys = 0;
+  sequence.unpooled = 1;
+  keys.push_back(AnswerCache::key_of(1, OutputSet::kTask, {&sequence, {}}));
   const tasks::Sequence other = sequence_of({1, 3});
   keys.push_back(AnswerCache::key_of(1, OutputSet::kTask, {&other, {}}));
   for (size_t i = 0; i < keys.size(); ++i) {

@@ -57,14 +57,16 @@ size_t SameRun::operator()(const RowRef& row) const {
   hash = hash_of(view.type_ids, hash);
   hash = hash_of(view.position_ids, hash);
   hash = hash_of(view.selected, hash);
+  hash = hash_of(std::span(&view.unpooled, 1), hash);
   return hash_of(std::span(&view.keys, 1), hash);
 }
 
 bool SameRun::operator()(const RowRef& a, const RowRef& b) const {
   const engine::SequenceView x = view_of(a);
   const engine::SequenceView y = view_of(b);
-  return x.keys == y.keys && same(x.ids, y.ids) && same(x.type_ids, y.type_ids) &&
-         same(x.position_ids, y.position_ids) && same(x.selected, y.selected);
+  return x.keys == y.keys && x.unpooled == y.unpooled && same(x.ids, y.ids) &&
+         same(x.type_ids, y.type_ids) && same(x.position_ids, y.position_ids) &&
+         same(x.selected, y.selected);
 }
 
 void BatchRunner::scatter_one(const Piece& piece, size_t row, size_t output,

@@ -29,6 +29,7 @@ class PoolStep final : public Step {
     args.ldx = width_;
     args.ldy = width_ * static_cast<int64_t>(kinds_.size());
     args.y = context.value<float>(y_) + rows.begin * args.ldy;
+    if (context.unpooled != nullptr) args.unpooled = context.unpooled + rows.begin;
     for (const Pooling kind : kinds_) {
       args.kind = kind;
       kernel_->run(args);
@@ -98,6 +99,7 @@ std::unique_ptr<Step> lower_pool_of_first_tokens(const graph::Node& node, Loweri
 
 std::unique_ptr<Step> lower_sequence_pool(const graph::Node& node, Lowering& lowering) {
   if (lowering.shape(node.operand(graph::Operand::kX))[0].symbol == graph::Symbol::kFirst) {
+    lowering.pool_over_all();
     return lower_pool_of_first_tokens(node, lowering);
   }
   if (node.has(graph::Operand::kIds)) return std::make_unique<LastTokenStep>(node, lowering);

@@ -13,6 +13,7 @@ struct Channels {
   const float* x;
   int64_t ldx;
   int64_t tokens;
+  int64_t place;  // of the first of them in the sequence
   int64_t count;
 
   TAMIS_INLINE Vec token(int64_t t) const {
@@ -29,7 +30,7 @@ TAMIS_INLINE Vec sum_tokens(const Channels& channels) {
 TAMIS_INLINE Vec weighted_sum_tokens(const Channels& channels) {
   Vec sum = zero();
   for (int64_t t = 0; t < channels.tokens; ++t) {
-    sum = fma(set(static_cast<float>(t + 1)), channels.token(t), sum);
+    sum = fma(set(static_cast<float>(channels.place + t + 1)), channels.token(t), sum);
   }
   return sum;
 }
@@ -64,7 +65,8 @@ TAMIS_INLINE Vec pool(Pooling kind, const Channels& channels) {
     case Pooling::kMeanSqrtLen:
       return sum_tokens(channels) / set(__builtin_sqrtf(tokens));
     case Pooling::kWeightedMean:
-      return weighted_sum_tokens(channels) / set(tokens * (tokens + 1) * 0.5f);
+      return weighted_sum_tokens(channels) /
+             set(tokens * (static_cast<float>(2 * channels.place) + tokens + 1) * 0.5f);
     case Pooling::kLastToken:
       return channels.token(channels.tokens - 1);
     case Pooling::kVocabulary:
@@ -75,12 +77,12 @@ TAMIS_INLINE Vec pool(Pooling kind, const Channels& channels) {
 
 void pooling(const PoolingArgs& args) {
   for (int64_t s = 0; s < args.sequences; ++s) {
-    const int64_t begin = args.cu_seqlens[s];
-    const int64_t tokens = args.cu_seqlens[s + 1] - begin;
+    const PooledTokens tokens = pooled_tokens(args, s);
     for (int64_t j = 0; j < args.width; j += kLanes) {
       const int64_t count = args.width - j < kLanes ? args.width - j : kLanes;
-      const Channels channels = {args.x + begin * args.ldx + j, args.ldx, tokens, count};
-      const Vec value = tokens == 0 ? zero() : pool(args.kind, channels);
+      const Channels channels = {args.x + tokens.begin * args.ldx + j, args.ldx, tokens.count,
+                                 tokens.place, count};
+      const Vec value = tokens.count == 0 ? zero() : pool(args.kind, channels);
       store_first(args.y + s * args.ldy + j, value, count);
     }
     if (args.kind == Pooling::kVocabulary) log1p_values(args.width, args.y + s * args.ldy);

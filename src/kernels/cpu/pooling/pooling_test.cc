@@ -37,15 +37,18 @@ constexpr Pooling kKinds[] = {Pooling::kCls,         Pooling::kMean,         Poo
 
 TEST(Pooling, EveryRowAndKind) {
   const std::vector<int32_t> cu_seqlens = {0, 1, 1, 8, 40};
+  const std::vector<int32_t> unpooled = {1, 0, 3, 5};
   for (const int64_t width : {1, 15, 16, 17, 64}) {
     const Guarded<float> x = random_floats(40 * width, 1, 1);
-    for (const Pooling kind : kKinds) {
+    for (size_t i = 0; i < 2 * std::size(kKinds); ++i) {
+      const Pooling kind = kKinds[i / 2];
       PoolingArgs args;
       args.kind = kind;
       args.cu_seqlens = cu_seqlens.data();
       args.sequences = 4;
       args.width = args.ldx = args.ldy = width;
       args.x = x.data();
+      if (i % 2 == 1) args.unpooled = unpooled.data();
       Guarded<float> truth(4 * width);
       args.y = truth.data();
       reference::pooling(args);
@@ -61,9 +64,35 @@ TEST(Pooling, EveryRowAndKind) {
         // A sum of 32 values below 1 (weights add to 1, or the sum is divided by sqrt(32)) errs by
         // at most 32 eps of sum|x|, which is 32 / sqrt(32) at most.
         const double bound = 32 * kEps * 32 / std::sqrt(32.0);
-        for (int64_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], truth[i], bound) << i;
+        for (int64_t k = 0; k < y.size(); ++k) ASSERT_NEAR(y[k], truth[k], bound) << k;
         EXPECT_TRUE(row.isa == Isa::kReference || y.same_bits(first));
       }
+    }
+  }
+}
+
+// sentence-transformers' include_prompt: false.
+TEST(Pooling, TokensThatAreLeftOut) {
+  const std::vector<int32_t> cu_seqlens = {0, 4, 6, 7};
+  const std::vector<int32_t> unpooled = {2, 2, 0};
+  const std::vector<float> x = {9, 1, 3, 5, 8, 7, 4};
+  const auto root = static_cast<float>(std::sqrt(2.0));
+  const std::vector<std::vector<float>> wanted = {
+      {3, 8, 4}, {4, 0, 4}, {5, 0, 4}, {8 / root, 0, 4}, {(9 + 20) / 7.0f, 0, 4}, {5, 0, 4}};
+  for (const auto& row : rows_here(kRows)) {
+    SCOPED_TRACE(row.kernel->name);
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      PoolingArgs args;
+      args.kind = kKinds[i];
+      args.cu_seqlens = cu_seqlens.data();
+      args.unpooled = unpooled.data();
+      args.sequences = 3;
+      args.width = args.ldx = args.ldy = 1;
+      args.x = x.data();
+      std::vector<float> y(3, -1);
+      args.y = y.data();
+      row.kernel->run(args);
+      for (size_t s = 0; s < 3; ++s) EXPECT_NEAR(y[s], wanted[i][s], 8 * kEps) << i << " " << s;
     }
   }
 }

@@ -15,15 +15,18 @@ class PoolingKernel {
     const int sequence = block_x();
     if (sequence >= load_global(p.sequences) || column >= p.width) return;
     const int begin = load_global(p.cu_seqlens + sequence);
-    const int tokens = load_global(p.cu_seqlens + sequence + 1) - begin;
-    const PoolingKernel kernel{p, p.x + static_cast<int64_t>(begin) * p.width + column, tokens};
+    const int length = load_global(p.cu_seqlens + sequence + 1) - begin;
+    int place = p.kind == Pooling::kVocabulary ? 0 : load_global(p.unpooled + sequence);
+    if (place >= length && p.kind == Pooling::kCls) place = 0;
+    const float* const x = p.x + static_cast<int64_t>(begin + place) * p.width + column;
+    const PoolingKernel kernel{p, x, place, length - place};
     store_global(p.y + static_cast<int64_t>(sequence) * p.ldy + column,
-                 tokens == 0 ? 0.0f : kernel.pool());
+                 place >= length ? 0.0f : kernel.pool());
   }
 
  private:
-  TAMIS_DEVICE PoolingKernel(const PoolingParams& p, const float* x, int tokens)
-      : p_(p), x_(x), tokens_(tokens) {}
+  TAMIS_DEVICE PoolingKernel(const PoolingParams& p, const float* x, int place, int tokens)
+      : p_(p), x_(x), place_(place), tokens_(tokens) {}
 
   [[nodiscard]] TAMIS_DEVICE float token(int t) const {
     return load_global(x_ + static_cast<int64_t>(t) * p_.width);
@@ -41,7 +44,7 @@ class PoolingKernel {
       case Pooling::kMeanSqrtLen:
         return div_rn(sum(), sqrt_rn(count));
       case Pooling::kWeightedMean:
-        return div_rn(weighted_sum(), mul_rn(mul_rn(count, add_rn(count, 1.0f)), 0.5f));
+        return div_rn(weighted_sum(), weights(count));
       case Pooling::kLastToken:
         return token(tokens_ - 1);
       case Pooling::kVocabulary:
@@ -57,8 +60,12 @@ class PoolingKernel {
   }
   [[nodiscard]] TAMIS_DEVICE float weighted_sum() const {
     float all = 0;
-    for (int t = 0; t < tokens_; ++t) all = fma_rn(to_float(t + 1), token(t), all);
+    for (int t = 0; t < tokens_; ++t) all = fma_rn(to_float(place_ + t + 1), token(t), all);
     return all;
+  }
+  [[nodiscard]] TAMIS_DEVICE float weights(float count) const {
+    const float ends = add_rn(add_rn(to_float(2 * place_), count), 1.0f);
+    return mul_rn(mul_rn(count, ends), 0.5f);
   }
   [[nodiscard]] TAMIS_DEVICE float most() const {
     float greatest = token(0);
@@ -83,6 +90,7 @@ class PoolingKernel {
 
   const PoolingParams& p_;
   const float* x_;
+  int place_;  // of the first of them in the sequence
   int tokens_;
 };
 

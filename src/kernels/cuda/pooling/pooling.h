@@ -12,7 +12,7 @@
 
 namespace tamis::cuda {
 
-/// Device memory. A sequence without tokens gives zeros. Launch with kPoolingThreads and a grid of
+/// Device memory; the rules of PoolingArgs. Launch with kPoolingThreads and a grid of
 /// (sequences, width / kPoolingThreads rounded up).
 struct PoolingParams {
   Pooling kind = Pooling::kMean;
@@ -22,6 +22,7 @@ struct PoolingParams {
   const float* x = nullptr;  // [tokens, width]
   float* y = nullptr;        // [sequences, ldy]
   int ldy = 0;
+  const int32_t* unpooled = nullptr;  // [sequences]
 };
 
 inline constexpr int kPoolingThreads = 128;
