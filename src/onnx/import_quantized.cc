@@ -1,5 +1,7 @@
 // Quantized files: weights become the numbers they stand for, activations stay as they are.
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "onnx/importer.h"
 
@@ -27,6 +29,28 @@ const Known* optional_known(const Step& step, size_t i) {
   return step.has(i) ? &step.known(i) : nullptr;
 }
 
+// Whether the least of the integers stands for 0, so that none stands for what is below: ONNX
+// Runtime's quantizer takes a Relu before them out.
+bool begin_at_zero(const Step& step, const Known* zero) {
+  // Without a zero point it is 0, and the integers are UINT8 unless the operator says otherwise.
+  const int64_t said = step.op.integer("output_dtype", 0);
+  const ElementType type = zero != nullptr ? zero->type()
+                           : said != 0     ? static_cast<ElementType>(said)
+                                           : ElementType::kUint8;
+  const double place = zero != nullptr ? zero->scalar().value_or(NAN) : 0;
+  switch (type) {
+    case ElementType::kUint8:
+    case ElementType::kUint16:
+      return place == 0;
+    case ElementType::kInt8:
+      return place == INT8_MIN;
+    case ElementType::kInt16:
+      return place == INT16_MIN;
+    default:
+      return false;
+  }
+}
+
 // Hidden states as the integers that inputs `scale` and the one behind it say.
 ImportValue as_integers(const Step& step, ImportValue value, size_t scale) {
   (void)step.known(scale);
@@ -35,7 +59,10 @@ ImportValue as_integers(const Step& step, ImportValue value, size_t scale) {
     (void)step.known(scale + 1);
     value.integers->zero = step.inputs[scale + 1].known;
   }
-  return value;
+  if (!value.has(Form::kRows) || !begin_at_zero(step, value.integers->zero.get())) return value;
+  ImportValue bent = with_function(*value.hidden, [](double x) { return std::max(x, 0.0); });
+  bent.integers = value.integers;
+  return bent;
 }
 
 // The rows of an integer table, whose floats are `table`.

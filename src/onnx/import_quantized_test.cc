@@ -34,6 +34,26 @@ TEST(ImportQuantized, LeavesStaticScalesOut) {
             graph::print(import_onnx(EditableModel().model, "m.onnx").graph));
 }
 
+// ONNX Runtime's quantizer takes out a Relu before integers that begin at 0.
+TEST(ImportQuantized, IntegersThatBeginAtZeroCutOffWhatIsBelow) {
+  const auto relus = [](QdqModel edit, ElementType type, std::vector<uint8_t> zero) {
+    edit.set("zero", {}, type, std::move(zero));
+    const ImportedModel imported = import_onnx(edit.model, "m.onnx");
+    return std::ranges::count_if(imported.graph.nodes(), [](const graph::Node& node) {
+      const auto* const fields = std::get_if<graph::ActivationAttributes>(&node.attributes);
+      return fields != nullptr && fields->activation == Activation::kRelu;
+    });
+  };
+  EXPECT_EQ(relus({}, ElementType::kUint8, {0}), 1);
+  EXPECT_EQ(relus({}, ElementType::kInt8, {0x80}), 1);
+  EXPECT_EQ(relus({}, ElementType::kUint8, {1}), 0);
+  EXPECT_EQ(relus({}, ElementType::kInt8, {0}), 0);
+  EXPECT_EQ(relus({}, ElementType::kInt8, {0x7f}), 0);
+  QdqModel silent;
+  for (const char* const name : {"integers", "numbers"}) silent.maker(name).inputs.resize(2);
+  EXPECT_EQ(relus(silent, ElementType::kUint8, {100}), 1);
+}
+
 TEST(ImportQuantized, RefusesNumbersThatAreNotTheIntegersOwn) {
   constexpr std::string_view kOther = "another scale or zero point than hidden states were";
   QdqModel scale;
