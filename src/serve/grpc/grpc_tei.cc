@@ -194,12 +194,11 @@ ServerUnaryReactor* unary(const GrpcHost& host, CallbackServerContext& context,
     call->caller().read(in.bytes(), [call, &in, &out] {
       call->guard([&] {
         const typename Method::In& message = call->caller().message(in);
-        UnaryCall::submit(
-            call, Method::request(call->caller(), message),
-            [&message, &out ](const Reply& reply) -> const auto& {
-              Method::print(message, reply, out);
-              return out;
-            });
+        const auto print = [&message, &out](const Reply& reply) -> typename Method::Out& {
+          Method::print(message, reply, out);
+          return out;
+        };
+        UnaryCall::submit(call, Method::request(call->caller(), message), print);
       });
     });
   });
