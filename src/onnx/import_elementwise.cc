@@ -156,6 +156,10 @@ ImportValue add_known(Importer& importer, const Step& step, Hidden& x, const Kno
       return result;
     }
     case Form::kNormal: {
+      if (x.is_rms) {
+        importer.end_steps(step, x);
+        return add_known(importer, step, x, known);
+      }
       const Known beta = known;
       Hidden rows = x;
       rows.form = Form::kRows;

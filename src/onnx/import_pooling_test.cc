@@ -65,6 +65,20 @@ TEST(ImportPooling, TakesNormsInSteps) {
   EXPECT_EQ(count_of(imported.graph, graph::OpKind::kLayerNormalization), 6);
 }
 
+// A constant behind a norm makes no LayerNormalization of rows that are not centered.
+TEST(ImportPooling, TakesRmsNormsWithABias) {
+  SteppedModel edit;
+  edit.maker("centered") = make_node("Identity", {"layer_norm_4"}, "centered");
+  const std::string gamma = edit.maker("layer_norm_4").inputs[1];
+  const std::string beta = edit.maker("layer_norm_4").inputs[2];
+  edit.append(make_node("Mul", {"normal", gamma}, "scaled"));
+  edit.append(make_node("Add", {"scaled", beta}, "shifted_rows"));
+  edit.answer("shifted_rows");
+  const ImportedModel imported = import_onnx(edit.model, "m.onnx");
+  EXPECT_EQ(count_of(imported.graph, graph::OpKind::kLayerNormalization), 5);
+  EXPECT_EQ(count_of(imported.graph, graph::OpKind::kRMSNormalization), 1);
+}
+
 TEST(ImportPooling, RefusesNormsOfOtherSteps) {
   SteppedModel axis;
   axis.maker("variance").inputs[1] = "val_15";

@@ -51,6 +51,10 @@ bool begin_at_zero(const Step& step, const Known* zero) {
   }
 }
 
+bool is_wide(const Known& zero) {
+  return zero.type() == ElementType::kUint16 || zero.type() == ElementType::kInt16;
+}
+
 // Hidden states as the integers that inputs `scale` and the one behind it say.
 ImportValue as_integers(const Step& step, ImportValue value, size_t scale) {
   (void)step.known(scale);
@@ -60,7 +64,12 @@ ImportValue as_integers(const Step& step, ImportValue value, size_t scale) {
     value.integers->zero = step.inputs[scale + 1].known;
   }
   if (!value.has(Form::kRows) || !begin_at_zero(step, value.integers->zero.get())) return value;
-  ImportValue bent = with_function(*value.hidden, [](double x) { return std::max(x, 0.0); });
+  // A Clip at 6 goes the same way; what reaches that far was cut off there.
+  const double steps = step.has(scale + 1) && is_wide(step.known(scale + 1)) ? 65535 : 255;
+  const bool ends_at_6 = std::abs(step.known(scale).scalar().value_or(0) * steps - 6) < 1e-3;
+  const double most = ends_at_6 ? 6 : INFINITY;
+  ImportValue bent =
+      with_function(*value.hidden, [most](double x) { return std::clamp(x, 0.0, most); });
   bent.integers = value.integers;
   return bent;
 }
