@@ -25,6 +25,10 @@ class Collector {
         }) {
     server_.start();
   }
+  ~Collector() {
+    server_.stop();
+    waiting_.clear();
+  }
   [[nodiscard]] std::string url() const { return cat("http://127.0.0.1:", int{server_.port()}); }
   [[nodiscard]] std::vector<std::string> got() {
     const std::lock_guard lock(mutex_);

@@ -110,11 +110,13 @@ class GrpcCaller {
   /// Takes room for so many bytes of an answer or of a message that waits, until the charge goes.
   /// Throws kOverloaded where there is none.
   [[nodiscard]] ByteCharge hold(size_t bytes) const;
-  /// As hold(), of an answer that is ready. Throws check_message_bytes()'s, too.
+  /// As hold(), of an answer that is ready: what it will be on the wire, which is what it is in
+  /// memory but for `more`. Throws check_message_bytes()'s, too.
   template <typename Message>
-  [[nodiscard]] ByteCharge hold_answer(const Message& message) const {
-    check_message_bytes(static_cast<int64_t>(message.ByteSizeLong()));
-    return hold(message.SpaceUsedLong());
+  [[nodiscard]] ByteCharge hold_answer(const Message& message, size_t more) const {
+    const size_t bytes = message.ByteSizeLong();
+    check_message_bytes(static_cast<int64_t>(bytes));
+    return hold(bytes + more);
   }
 
  private:
@@ -172,8 +174,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   void finish() { end(grpc::Status::OK); }
   /// Ends the call with the answer, which is held until it is taken. Throws as hold_answer().
   template <typename Message>
-  void finish(const Message& answer) {
-    held_ = caller_.hold_answer(answer);
+  void finish(const Message& answer, size_t more = 0) {
+    held_ = caller_.hold_answer(answer, more);
     finish();
   }
   void fail(const Error& error) { end(caller_.status(error)); }

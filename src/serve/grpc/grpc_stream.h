@@ -57,10 +57,10 @@ class GrpcStream final : public grpc::ServerBidiReactor<Received<In>, Out>, publ
     return !ended_ && !failure_ && !caller_.cancelled();
   }
 
-  /// Where there is no room for what waits, the stream ends.
-  void answer(size_t number, Out&& response) {
+  /// Where there is no room for what waits, the stream ends. `more` as GrpcCaller::hold_answer().
+  void answer(size_t number, Out&& response, size_t more = 0) {
     guard([&] {
-      ByteCharge held = caller_.hold_answer(response);
+      ByteCharge held = caller_.hold_answer(response, more);
       const std::lock_guard lock(mutex_);
       if (ended_ || failure_) return;
       Waiting& place = waiting_[number - first_number_];

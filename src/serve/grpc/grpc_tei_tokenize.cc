@@ -58,6 +58,11 @@ struct Encode {
       token.set_stop(start + static_cast<uint32_t>(piece.size()));
     }
   }
+  // An object for each token, with a string of its own.
+  static size_t more_bytes(const Out& out) {
+    constexpr size_t kTokenBytes = sizeof(pb::SimpleToken) + sizeof(std::string) + sizeof(void*);
+    return static_cast<size_t>(out.tokens_size()) * kTokenBytes;
+  }
 };
 
 struct Decode {
@@ -75,6 +80,7 @@ struct Decode {
     }
     out.set_text(model_with_tokenizer(model).tokenizer->decode(ids, in.skip_special_tokens()));
   }
+  static size_t more_bytes(const Out&) { return 0; }
 };
 
 // Answers on a worker: a text may be long.
@@ -86,7 +92,7 @@ ServerUnaryReactor* unary_run(const GrpcHost& host, CallbackServerContext& conte
       call->guard([&] {
         if (call->caller().cancelled()) return call->end(grpc::Status::CANCELLED);
         Method::run(call->caller(), call->caller().message(in), out);
-        call->finish(out);
+        call->finish(out, Method::more_bytes(out));
       });
     });
   });
@@ -105,7 +111,8 @@ typename StreamOf<Method>::Reactor* stream_run(const GrpcHost& host,
             if (!self->wanted()) return;
             typename Method::Out out;
             Method::run(self->caller(), self->caller().message(*kept), out);
-            self->answer(number, std::move(out));
+            const size_t more = Method::more_bytes(out);
+            self->answer(number, std::move(out), more);
           });
         });
       });
