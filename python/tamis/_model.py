@@ -250,20 +250,31 @@ class Model:
 
         ``batch_size`` changes nothing: batches are ragged here and made by the engine.
         ``show_progress_bar`` draws with tqdm where that is installed. ``convert_to_numpy=False`` is
-        refused: ``torch.from_numpy(model.encode(...))`` shares the memory.
+        refused: ``torch.from_numpy(model.encode(...))`` shares the memory. ``truncate_dim`` cuts
+        behind all modules, Normalize too: what it leaves is shorter than 1 unless
+        ``normalize_embeddings`` is set.
         """
         if not convert_to_numpy:
             raise InvalidArgument("convert_to_numpy=False: use torch.from_numpy() on the array")
         if batch_size < 1:
             raise InvalidArgument(f"batch_size: {batch_size}; must be at least 1")
+        if truncate_dim is not None and truncate_dim < 1:
+            raise InvalidArgument(f"truncate_dim: {truncate_dim}; must be at least 1")
         bar = _Bar(len(sentences)) if show_progress_bar and not isinstance(sentences, str) else None
         try:
-            return self.embed(sentences, prompt_name=prompt_name, prompt=prompt,
-                              normalize=True if normalize_embeddings else None,
-                              dimensions=truncate_dim, progress=bar)
+            rows = self.embed(sentences, prompt_name=prompt_name, prompt=prompt,
+                              normalize=True if normalize_embeddings else None, progress=bar)
         finally:
             if bar is not None:
                 bar.close()
+        if truncate_dim is None:
+            return rows
+        cut: "Array" = rows[..., :truncate_dim]
+        if normalize_embeddings:
+            import numpy as np
+
+            cut = cut / np.maximum(np.linalg.norm(cut, axis=-1, keepdims=True), 1e-12)
+        return cut
 
     def embed_sparse(
         self,

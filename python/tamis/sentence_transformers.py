@@ -75,7 +75,8 @@ class SentenceTransformer:
 
     def get_sentence_embedding_dimension(self) -> int:
         """Floats of an embedding, truncate_dim if that is set."""
-        return self.truncate_dim or self.native.info.output_size
+        size = self.native.info.output_size
+        return min(self.truncate_dim or size, size)
 
     def _prompt(self, name: Optional[str], prompt: Optional[str]) -> Dict[str, Any]:
         if prompt is not None:
@@ -83,6 +84,9 @@ class SentenceTransformer:
         name = self.default_prompt_name if name is None else name
         if name is not None and name in self.prompts:
             return {"prompt": self.prompts[name]}
+        # These two every model of sentence-transformers has.
+        if name in ("query", "document") and name not in self.native.info.prompt_names:
+            return {"prompt": ""}
         return {"prompt_name": name}
 
     def encode(
@@ -131,11 +135,10 @@ class SentenceTransformer:
         """encode() with the prompt "document", where the model has one, else with none."""
         return self.encode(sentences, **self._role("document", options))
 
-    def _role(self, name: str, options: Dict[str, Any]) -> Dict[str, Any]:
+    @staticmethod
+    def _role(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
         if options.get("prompt") is None and options.get("prompt_name") is None:
-            known = (*self.prompts, *self.native.info.prompt_names)
-            found = {"prompt_name": name} if name in known else {"prompt": ""}
-            options = {**options, **found}
+            return {**options, "prompt_name": name}
         return options
 
     def similarity(self, first: Any, second: Any) -> "Array":

@@ -41,6 +41,8 @@ class SentenceTransformers(unittest.TestCase):
         np.testing.assert_array_equal(face.encode_query(["a"]), embedded(["q: a"]))
         np.testing.assert_array_equal(face.encode_document("a"), embedded("a"))
         self.assertEqual(face.encode(["a"], truncate_dim=4).shape, (1, 4))
+        np.testing.assert_array_equal(face.encode_query(["a"], prompt="x "), embedded(["x a"]))
+        np.testing.assert_array_equal(face.encode("a", prompt_name="document"), embedded("a"))
         scores = face.similarity(face.encode(["a", "b"]), face.encode(["a"]))
         self.assertAlmostEqual(float(scores[0, 0]), 1, places=5)
         with self.assertRaises(tamis.InvalidArgument):
@@ -55,6 +57,20 @@ class SentenceTransformers(unittest.TestCase):
         levels = face.encode(texts, precision="uint8")
         self.assertEqual((levels.dtype, levels.shape), (np.uint8, rows.shape))
         np.testing.assert_array_equal(levels.argmax(axis=0), rows.argmax(axis=0))
+
+    def test_truncate_dim_cuts_behind_normalize(self):
+        from tamis.sentence_transformers import SentenceTransformer
+
+        folder = TESTDATA / "sentence-transformers" / "mean"
+        face = SentenceTransformer(str(folder), threads=2)
+        whole = face.encode("a")
+        np.testing.assert_allclose(np.linalg.norm(whole), 1, rtol=1e-5)
+        np.testing.assert_array_equal(face.encode("a", truncate_dim=5), whole[:5])
+        unit = face.encode("a", truncate_dim=5, normalize_embeddings=True)
+        np.testing.assert_allclose(unit, whole[:5] / np.linalg.norm(whole[:5]), rtol=1e-5)
+        np.testing.assert_array_equal(face.encode("a", truncate_dim=10**6), whole)
+        with self.assertRaisesRegex(tamis.InvalidArgument, "must be at least 1"):
+            face.native.encode("a", truncate_dim=-1)
 
     @needs("sentence_transformers")
     def test_precisions_are_theirs(self):
