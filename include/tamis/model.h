@@ -102,7 +102,8 @@ class Model {
   /// kInvalidArgument if that is not texts.size() * embedding_size(options).
   void embed_into(const std::vector<std::string>& texts, const EmbedOptions& options, float* out,
                   size_t size) const;
-  /// Floats of an embedding: `dimensions` if given, else info().output_size.
+  /// Floats of an embedding: `dimensions` if given, else info().output_size. Throws
+  /// kInvalidArgument if they are fewer than one; what is too many is told with a text.
   [[nodiscard]] int64_t embedding_size(const EmbedOptions& options = {}) const;
   /// Weights of the vocabulary's tokens (SPLADE, BGE-M3); loaded for "embed-sparse" or "embed-all".
   [[nodiscard]] std::vector<EmbedSparseResult> embed_sparse(

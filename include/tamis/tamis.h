@@ -142,7 +142,7 @@ typedef struct tamis_embed_options {
 } tamis_embed_options;
 void tamis_embed_options_init(tamis_embed_options* options);
 
-/* Floats of an embedding. */
+/* Floats of an embedding: options->dimensions if they are given. */
 tamis_status tamis_embedding_size(const tamis_model* model, const tamis_embed_options* options,
                                   int64_t* size);
 /* Row i of `out`, [count, embedding size], is that of text i; out_size counts floats. */

@@ -21,7 +21,16 @@ class String(c.Structure):
     _fields_ = [("data", c.c_void_p), ("size", c.c_size_t)]
 
 
-class LoadOptions(c.Structure):
+class Options(c.Structure):
+    """Refuses numbers that its fields cannot hold, of which ctypes keeps the lowest bits."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if isinstance(value, int) and getattr(self, name) != value:
+            raise InvalidArgument(f"{name}: {value} is more than fits")
+
+
+class LoadOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("task", c.c_char_p),
@@ -51,11 +60,11 @@ class ModelInfoStruct(c.Structure):
     ]
 
 
-class Truncation(c.Structure):
+class Truncation(Options):
     _fields_ = [("max_length", c.c_int64), ("refuse", c.c_int32), ("side", c.c_int)]
 
 
-class EmbedOptions(c.Structure):
+class EmbedOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("normalize", c.c_int32),
@@ -66,7 +75,7 @@ class EmbedOptions(c.Structure):
     ]
 
 
-class EmbedSparseOptions(c.Structure):
+class EmbedSparseOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("query", c.c_int32),
@@ -77,7 +86,7 @@ class EmbedSparseOptions(c.Structure):
     ]
 
 
-class EmbedMultiOptions(c.Structure):
+class EmbedMultiOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("query", c.c_int32),
@@ -99,7 +108,7 @@ class LabelScore(c.Structure):
     _fields_ = [("label", String), ("score", c.c_float), ("id", c.c_int64)]
 
 
-class ClassifyOptions(c.Structure):
+class ClassifyOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("top_k", c.c_int64),
@@ -108,7 +117,7 @@ class ClassifyOptions(c.Structure):
     ]
 
 
-class ZeroShotOptions(c.Structure):
+class ZeroShotOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("hypothesis_template", c.c_char_p),
@@ -117,7 +126,7 @@ class ZeroShotOptions(c.Structure):
     ]
 
 
-class RerankOptions(c.Structure):
+class RerankOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("top_k", c.c_int64),
@@ -130,7 +139,7 @@ class RankedText(c.Structure):
     _fields_ = [("index", c.c_int64), ("score", c.c_float)]
 
 
-class NerOptions(c.Structure):
+class NerOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("aggregation", c.c_int),
@@ -157,7 +166,7 @@ class EntityStruct(c.Structure):
     ]
 
 
-class QaOptions(c.Structure):
+class QaOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("top_k", c.c_int64),
@@ -179,7 +188,7 @@ class AnswerSpan(c.Structure):
     ]
 
 
-class FillMaskOptions(c.Structure):
+class FillMaskOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("top_k", c.c_int64),
@@ -210,7 +219,7 @@ ProgressFunction = c.CFUNCTYPE(c.c_int32, c.c_void_p, String, c.c_double)
 LogFunction = c.CFUNCTYPE(None, c.c_void_p, c.c_int, String)
 
 
-class OptimizeOptions(c.Structure):
+class OptimizeOptions(Options):
     _fields_ = [
         ("struct_size", c.c_size_t),
         ("load", LoadOptions),
@@ -376,6 +385,14 @@ def optional_utf8(text: Optional[str], where: str) -> Optional[bytes]:
     if text is None:
         return None
     data = utf8(text, where)
+    if b"\0" in data:
+        raise InvalidArgument(f"{where}: holds a NUL")
+    return data
+
+
+def path_bytes(path: Any, where: str) -> bytes:
+    """Of a str, bytes or os.PathLike, for a C string: a NUL inside is refused."""
+    data = os.fsencode(path)
     if b"\0" in data:
         raise InvalidArgument(f"{where}: holds a NUL")
     return data

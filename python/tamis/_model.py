@@ -21,7 +21,7 @@ from typing import (
 
 from . import _lib
 from ._errors import Error, InvalidArgument
-from ._lib import Results, Texts, check, lib, optional_utf8, options_of, string
+from ._lib import Results, Texts, check, lib, optional_utf8, options_of, path_bytes, string
 from ._results import AllEmbeddings, Answer, Entity, Label, MaskedToken, Ranked, Token
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Model:
         options.threads = threads
         options.max_length = max_length
         pointer = c.c_void_p()
-        check(lib.tamis_model_load(os.fsencode(path), c.byref(options), c.byref(pointer)))
+        check(lib.tamis_model_load(path_bytes(path, "path"), c.byref(options), c.byref(pointer)))
         self._pointer = pointer.value
         self._process = os.getpid()
         self._info = self._read_info()
@@ -260,6 +260,8 @@ class Model:
             raise InvalidArgument(f"batch_size: {batch_size}; must be at least 1")
         if truncate_dim is not None and truncate_dim < 1:
             raise InvalidArgument(f"truncate_dim: {truncate_dim}; must be at least 1")
+        if not isinstance(sentences, str):
+            sentences = _listed(sentences, "sentences")[0]
         bar = _Bar(len(sentences)) if show_progress_bar and not isinstance(sentences, str) else None
         try:
             rows = self.embed(sentences, prompt_name=prompt_name, prompt=prompt,
@@ -566,10 +568,10 @@ class Model:
         held = []  # until the call is over
         array = (_lib.Ids * max(1, len(ids)))()
         for i, row in enumerate(ids):
-            given = np.ascontiguousarray(row, dtype=np.int32)
-            types = None if type_ids is None else np.ascontiguousarray(type_ids[i], dtype=np.int32)
-            if given.ndim != 1 or (types is not None and types.shape != given.shape):
-                raise InvalidArgument(f"ids {i}: expected a list of ints, and as many type_ids")
+            given = _whole_numbers(row, f"ids {i}")
+            types = None if type_ids is None else _whole_numbers(type_ids[i], f"type_ids {i}")
+            if types is not None and types.shape != given.shape:
+                raise InvalidArgument(f"type_ids {i}: {types.size} for {given.size} ids")
             held.append((given, types))
             array[i] = _lib.Ids(given.ctypes.data, None if types is None else types.ctypes.data,
                                 given.size)
@@ -692,6 +694,20 @@ def max_sim(query: "Array", document: "Array") -> float:
     if len(document) == 0:
         return 0.0
     return float((query @ document.T).max(axis=1).sum())
+
+
+def _whole_numbers(row: Any, where: str) -> Any:
+    """int32 [n] of a list or array of ints that fit; nothing else is made into one."""
+    import numpy as np
+
+    given = np.asarray(row)
+    if given.size == 0 and given.ndim == 1:
+        return np.empty(0, dtype=np.int32)
+    if given.ndim != 1 or given.dtype.kind not in "iu":
+        raise InvalidArgument(f"{where}: expected a list of ints")
+    if given.min() < -(2**31) or given.max() >= 2**31:
+        raise InvalidArgument(f"{where}: a number of more than 32 bits")
+    return np.ascontiguousarray(given, dtype=np.int32)
 
 
 class _Bar:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 
 from . import _lib
 from ._errors import InvalidArgument
-from ._lib import Results, String, check, lib, optional_utf8, options_of, string
+from ._lib import Results, String, check, lib, optional_utf8, options_of, path_bytes, string
 from ._model import _Inputs
 
 Progress = Callable[[str, float], object]
@@ -187,7 +187,7 @@ def optimize(
     options.embeddings = optional_utf8(embeddings, "embeddings")
     texts: Optional[_Inputs] = None
     if isinstance(calibration, (str, os.PathLike)):
-        options.calibration_file = os.fsencode(calibration)
+        options.calibration_file = path_bytes(calibration, "calibration")
     elif calibration is not None:
         texts = _Inputs(list(calibration))
         options.calibration = texts.array
@@ -201,8 +201,8 @@ def optimize(
     options.progress = watch.function
     results = Results()
     with _folder_of(model, tokenizer) as folder:
-        status = lib.tamis_optimize(os.fsencode(folder), os.fsencode(bundle), c.byref(options),
-                                    c.byref(results.pointer))
+        status = lib.tamis_optimize(path_bytes(folder, "model"), path_bytes(bundle, "bundle"),
+                                    c.byref(options), c.byref(results.pointer))
     if watch.raised is not None:
         raise watch.raised
     check(status)

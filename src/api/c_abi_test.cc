@@ -61,6 +61,10 @@ TEST(CAbi, EmbedsAsTheCppFaceDoes) {
   EXPECT_EQ(out, same.embed_matrix({"A text.", std::string("with\0zero", 9), ""}).values);
   EXPECT_EQ(tamis_embed(model.get(), texts, 3, nullptr, out.data(), 1), TAMIS_INVALID_ARGUMENT);
   EXPECT_NE(std::string(tamis_last_error()).find("room for 1"), std::string::npos);
+  tamis_embed_options options;
+  tamis_embed_options_init(&options);
+  options.dimensions = -4;
+  EXPECT_EQ(tamis_embedding_size(model.get(), &options, &width), TAMIS_INVALID_ARGUMENT);
 }
 
 TEST(CAbi, EmbedsInThreeWays) {

@@ -136,6 +136,9 @@ float max_sim(const EmbedMultiResult& query, const EmbedMultiResult& document) {
 }
 
 int64_t Model::embedding_size(const EmbedOptions& options) const {
+  if (options.dimensions.value_or(1) < 1) {
+    fail(ErrorCode::kInvalidArgument, "dimensions must be at least 1, not ", *options.dimensions);
+  }
   return options.dimensions.value_or(impl_->model->manifest().output_size);
 }
 

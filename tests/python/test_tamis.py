@@ -91,8 +91,23 @@ class Embedding(unittest.TestCase):
         self.assertEqual(rows.shape, (2, self.model.info.output_size))
         with self.assertRaises(tamis.InvalidArgument):
             self.model.run([[1 << 30]])
+        for wrong in ([[2.9, 3]], [["2", "3"]], [[True, False]], [2, 5, 3], np.array([2, 5, 3]),
+                      np.array([[2, 2**32 + 5, 3]]), [[2**70]], [[[2, 3]]], [None]):
+            with self.assertRaises(tamis.InvalidArgument):
+                self.model.run(wrong)
         with self.assertRaises(tamis.InvalidArgument):
             self.model.run([ids], type_ids=[])
+
+    def test_numbers_and_paths_are_taken_whole(self):
+        for options in ({"dimensions": 2**64 + 4}, {"max_length": 2**64 + 3}, {"normalize": 2**32}):
+            with self.assertRaises(tamis.InvalidArgument):
+                self.model.embed(["a"], **options)
+        with self.assertRaises(tamis.InvalidArgument):
+            tamis.Model(str(TESTDATA / "models" / "bert-base"), threads=2**32 + 1)
+        with self.assertRaisesRegex(tamis.InvalidArgument, "NUL"):
+            tamis.Model(str(TESTDATA / "models" / "bert-base") + "\0xyz")
+        np.testing.assert_array_equal(self.model.encode(str(i) for i in range(2)),
+                                      self.model.embed(["0", "1"]))
 
     def test_the_lock_is_let_go(self):
         ticks = []
