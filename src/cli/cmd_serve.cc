@@ -235,7 +235,7 @@ void declare_limits(Options& options, serve::ServerOptions& server) {
   options.option("--max-answer", server.max_answer_bytes,
                  "bytes that an answer and what it is made of may take");
   options.option("--max-held-bytes", server.max_held_bytes,
-                 "bytes of bodies that all HTTP connections hold together");
+                 "bytes that all bodies, all answers not sent yet and all of gRPC may hold, each");
   options.option("--max-connections", server.max_connections, "open at once, on each port");
   options.option("--idle-timeout", server.idle_timeout_ms, "ms between a connection's requests");
   options.option("--header-timeout", server.header_timeout_ms,

@@ -88,10 +88,11 @@ size_t on_body(char* data, size_t, size_t size, void* user) {
   }
 }
 
+// Only where the request has a goes_on().
 int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   auto& exchange = *static_cast<Exchange*>(user);
   try {
-    return !*exchange.goes_on || (*exchange.goes_on)() ? 0 : 1;
+    return (*exchange.goes_on)() ? 0 : 1;
   } catch (...) {
     exchange.thrown = std::current_exception();
     return 1;
@@ -119,7 +120,6 @@ class CurlTransport final : public Transport {
     set(CURLOPT_HEADERFUNCTION, on_header);
     set(CURLOPT_WRITEFUNCTION, on_body);
     set(CURLOPT_XFERINFOFUNCTION, on_progress);
-    set(CURLOPT_NOPROGRESS, 0L);
     set(CURLOPT_ERRORBUFFER, error_);
   }
   ~CurlTransport() override { curl_easy_cleanup(curl_); }
@@ -147,6 +147,7 @@ class CurlTransport final : public Transport {
     set(CURLOPT_HEADERDATA, &exchange);
     set(CURLOPT_WRITEDATA, &exchange);
     set(CURLOPT_XFERINFODATA, &exchange);
+    set(CURLOPT_NOPROGRESS, request.goes_on ? 0L : 1L);
     error_[0] = '\0';
     const CURLcode code = curl_easy_perform(curl_);
     if (exchange.thrown) std::rethrow_exception(exchange.thrown);

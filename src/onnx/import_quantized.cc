@@ -29,30 +29,26 @@ const Known* optional_known(const Step& step, size_t i) {
   return step.has(i) ? &step.known(i) : nullptr;
 }
 
-// Whether the least of the integers stands for 0, so that none stands for what is below: ONNX
-// Runtime's quantizer takes a Relu before them out.
-bool begin_at_zero(const Step& step, const Known* zero) {
-  // Without a zero point it is 0, and the integers are UINT8 unless the operator says otherwise.
-  const int64_t said = step.op.integer("output_dtype", 0);
-  const ElementType type = zero != nullptr ? zero->type()
-                           : said != 0     ? static_cast<ElementType>(said)
-                                           : ElementType::kUint8;
-  const double place = zero != nullptr ? zero->scalar().value_or(NAN) : 0;
-  switch (type) {
-    case ElementType::kUint8:
-    case ElementType::kUint16:
-      return place == 0;
-    case ElementType::kInt8:
-      return place == INT8_MIN;
-    case ElementType::kInt16:
-      return place == INT16_MIN;
-    default:
-      return false;
-  }
-}
+struct IntegerRange {
+  double least = 0;
+  double most = 0;
+};
 
-bool is_wide(const Known& zero) {
-  return zero.type() == ElementType::kUint16 || zero.type() == ElementType::kInt16;
+// Of the operator's integers, whose type is the zero point's. Without one they are UINT8, unless
+// the operator says otherwise. Nothing: of another type.
+std::optional<IntegerRange> integers_of(const Step& step, const Known* zero) {
+  const auto said = static_cast<ElementType>(step.op.integer("output_dtype", 0));
+  const ElementType unsaid = said == ElementType{} ? ElementType::kUint8 : said;
+  switch (zero != nullptr ? zero->type() : unsaid) {
+    case ElementType::kUint8:
+      return IntegerRange{0, UINT8_MAX};
+    case ElementType::kInt8:
+      return IntegerRange{INT8_MIN, INT8_MAX};
+    case ElementType::kUint16:
+      return IntegerRange{0, UINT16_MAX};
+    default:
+      return std::nullopt;
+  }
 }
 
 // Hidden states as the integers that inputs `scale` and the one behind it say.
@@ -63,11 +59,14 @@ ImportValue as_integers(const Step& step, ImportValue value, size_t scale) {
     (void)step.known(scale + 1);
     value.integers->zero = step.inputs[scale + 1].known;
   }
-  if (!value.has(Form::kRows) || !begin_at_zero(step, value.integers->zero.get())) return value;
-  // A Clip at 6 goes the same way; what reaches that far was cut off there.
-  const double steps = step.has(scale + 1) && is_wide(step.known(scale + 1)) ? 65535 : 255;
-  const bool ends_at_6 = std::abs(step.known(scale).scalar().value_or(0) * steps - 6) < 1e-3;
-  const double most = ends_at_6 ? 6 : INFINITY;
+  // Where the least of them stands for 0, ONNX Runtime's quantizer has taken out a Relu, which
+  // saturation stands in for; or a Clip, if the greatest stands for its 6.
+  const Known* const zero = value.integers->zero.get();
+  const auto range = integers_of(step, zero);
+  const std::optional<double> place = zero != nullptr ? zero->scalar() : 0;
+  if (!value.has(Form::kRows) || !range || place != range->least) return value;
+  const double top = step.known(scale).scalar().value_or(0) * (range->most - range->least);
+  const double most = std::abs(top - 6) < 1e-3 ? 6 : INFINITY;
   ImportValue bent =
       with_function(*value.hidden, [most](double x) { return std::clamp(x, 0.0, most); });
   bent.integers = value.integers;

@@ -36,13 +36,17 @@ TEST(ImportQuantized, LeavesStaticScalesOut) {
 
 // ONNX Runtime's quantizer takes out a Relu before integers that begin at 0.
 TEST(ImportQuantized, IntegersThatBeginAtZeroCutOffWhatIsBelow) {
-  const auto relus = [](QdqModel edit, ElementType type, std::vector<uint8_t> zero) {
+  const auto count = [](QdqModel edit, ElementType type, std::vector<uint8_t> zero,
+                        Activation activation) {
     edit.set("zero", {}, type, std::move(zero));
     const ImportedModel imported = import_onnx(edit.model, "m.onnx");
-    return std::ranges::count_if(imported.graph.nodes(), [](const graph::Node& node) {
+    return std::ranges::count_if(imported.graph.nodes(), [activation](const graph::Node& node) {
       const auto* const fields = std::get_if<graph::ActivationAttributes>(&node.attributes);
-      return fields != nullptr && fields->activation == Activation::kRelu;
+      return fields != nullptr && fields->activation == activation;
     });
+  };
+  const auto relus = [&](const QdqModel& edit, ElementType type, std::vector<uint8_t> zero) {
+    return count(edit, type, std::move(zero), Activation::kRelu);
   };
   EXPECT_EQ(relus({}, ElementType::kUint8, {0}), 1);
   EXPECT_EQ(relus({}, ElementType::kInt8, {0x80}), 1);
@@ -52,6 +56,15 @@ TEST(ImportQuantized, IntegersThatBeginAtZeroCutOffWhatIsBelow) {
   QdqModel silent;
   for (const char* const name : {"integers", "numbers"}) silent.maker(name).inputs.resize(2);
   EXPECT_EQ(relus(silent, ElementType::kUint8, {100}), 1);
+  QdqModel clipped;
+  clipped.set_floats("scale", {}, {6.0f / 255});
+  EXPECT_EQ(count(clipped, ElementType::kUint8, {0}, Activation::kRelu6), 1);
+  EXPECT_EQ(relus(clipped, ElementType::kUint8, {0}), 0);
+  silent.maker("integers").attributes = {integer("output_dtype", 3)};
+  EXPECT_EQ(relus(silent, ElementType::kUint8, {100}), 0);  // INT8
+  silent.maker("integers").attributes = {integer("output_dtype", 4)};
+  silent.set_floats("scale", {}, {6.0f / 65535});
+  EXPECT_EQ(count(silent, ElementType::kUint8, {100}, Activation::kRelu6), 1);  // UINT16
 }
 
 TEST(ImportQuantized, RefusesNumbersThatAreNotTheIntegersOwn) {

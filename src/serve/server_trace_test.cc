@@ -42,17 +42,24 @@ class Collector {
   HttpServer server_;
 };
 
+constexpr const char* kNoClient = "this build has no HTTP client (TAMIS_HUB)";
+
+// Null: kNoClient.
+std::unique_ptr<Server> start_traced(const TraceOptions& traces) {
+  ServerOptions options = identity_options();
+  options.traces = traces;
+  try {
+    return start(options);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported) << error.what();
+    return nullptr;
+  }
+}
+
 TEST(ServerTrace, ACollectorGetsTheClientsTrace) {
   Collector collector;
-  ServerOptions options = identity_options();
-  options.traces = {collector.url(), "search", "x-team=blue", 0};
-  std::unique_ptr<Server> server;
-  try {
-    server = start(options);
-  } catch (const Error& error) {
-    ASSERT_EQ(error.code(), ErrorCode::kUnsupported) << error.what();
-    GTEST_SKIP() << "this build has no HTTP client (TAMIS_HUB)";
-  }
+  std::unique_ptr<Server> server = start_traced({collector.url(), "search", "x-team=blue", 0});
+  if (!server) GTEST_SKIP() << kNoClient;
   {
     TestClient client(server->http_port());
     const std::string_view parent =
@@ -79,15 +86,8 @@ TEST(ServerTrace, ACollectorGetsTheClientsTrace) {
 // Nor does the end of the process wait for it.
 TEST(ServerTrace, ACollectorThatDoesNotAnswerIsLeft) {
   Collector collector(false);
-  ServerOptions options = identity_options();
-  options.traces = {collector.url(), "search", "", 1};
-  std::unique_ptr<Server> server;
-  try {
-    server = start(options);
-  } catch (const Error& error) {
-    ASSERT_EQ(error.code(), ErrorCode::kUnsupported) << error.what();
-    GTEST_SKIP() << "this build has no HTTP client (TAMIS_HUB)";
-  }
+  std::unique_ptr<Server> server = start_traced({collector.url(), "search", "", 1});
+  if (!server) GTEST_SKIP() << kNoClient;
   EXPECT_EQ(TestClient(server->http_port()).request("POST", "/embed", R"({"inputs":"a"})").status,
             200);
   const auto begin = std::chrono::steady_clock::now();

@@ -37,8 +37,8 @@ inline PooledTokens pooled_tokens(const PoolingArgs& args, int64_t sequence) {
   const int64_t begin = args.cu_seqlens[sequence];
   const int64_t length = args.cu_seqlens[sequence + 1] - begin;
   int64_t place = 0;
-  if (args.unpooled != nullptr && args.kind != Pooling::kVocabulary)
-    place = args.unpooled[sequence];
+  const bool leaves_out = args.unpooled != nullptr && args.kind != Pooling::kVocabulary;
+  if (leaves_out) place = args.unpooled[sequence];
   if (place >= length && args.kind == Pooling::kCls) place = 0;
   return {begin + place, place, place < length ? length - place : 0};
 }

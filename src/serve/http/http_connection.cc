@@ -24,8 +24,6 @@ using boost::system::error_code;
 
 namespace {
 
-// Bodies of this size are copied behind their heads: one buffer costs less than two.
-constexpr size_t kJoinBytes = 16384;
 // Free space that a read has at least, beside the longest head.
 constexpr size_t kReadBytes = 8192;
 // Empty lines before a request, which some clients send behind a body.

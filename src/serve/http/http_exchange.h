@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <boost/asio/dispatch.hpp>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -13,6 +14,10 @@
 #include "serve/http/http_hub.h"
 
 namespace tamis::serve {
+
+/// Bodies up to this size are copied behind their heads, as one buffer costs less than two, and are
+/// not counted while they wait.
+inline constexpr size_t kJoinBytes = 16384;
 
 /// Of the server's thread, but for what HttpExchange says.
 class PendingExchange final : public HttpExchange {
@@ -22,7 +27,7 @@ class PendingExchange final : public HttpExchange {
 
   void respond(HttpResponse response) override {
     ByteCharge held;
-    if (response.body.size() > kFreeBytes) {
+    if (response.body.size() > kJoinBytes) {
       held = hub_.answers.charge(response.body.size());
       if (held.bytes() == 0) response = hub_.options.refuse(request_, kNoRoom);
     }
@@ -52,8 +57,6 @@ class PendingExchange final : public HttpExchange {
   bool http_1_0 = false;
 
  private:
-  // Answers up to this size are not counted.
-  static constexpr size_t kFreeBytes = 16384;
   static constexpr HttpRefusal kNoRoom = {503,
                                           "the server holds as many bytes of answers as it may"};
 

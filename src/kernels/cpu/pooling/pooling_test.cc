@@ -71,6 +71,23 @@ TEST(Pooling, EveryRowAndKind) {
   }
 }
 
+// A vector of `width` numbers for each sequence of the rows x.
+std::vector<float> pooled(const PoolingKernel& kernel, Pooling kind,
+                          const std::vector<int32_t>& cu_seqlens, const std::vector<float>& x,
+                          int64_t width, const int32_t* unpooled = nullptr) {
+  std::vector<float> y((cu_seqlens.size() - 1) * static_cast<size_t>(width), -1);
+  PoolingArgs args;
+  args.kind = kind;
+  args.cu_seqlens = cu_seqlens.data();
+  args.sequences = static_cast<int64_t>(cu_seqlens.size()) - 1;
+  args.width = args.ldx = args.ldy = width;
+  args.x = x.data();
+  args.y = y.data();
+  args.unpooled = unpooled;
+  kernel.run(args);
+  return y;
+}
+
 // sentence-transformers' include_prompt: false.
 TEST(Pooling, TokensThatAreLeftOut) {
   const std::vector<int32_t> cu_seqlens = {0, 4, 6, 7};
@@ -82,16 +99,8 @@ TEST(Pooling, TokensThatAreLeftOut) {
   for (const auto& row : rows_here(kRows)) {
     SCOPED_TRACE(row.kernel->name);
     for (size_t i = 0; i < wanted.size(); ++i) {
-      PoolingArgs args;
-      args.kind = kKinds[i];
-      args.cu_seqlens = cu_seqlens.data();
-      args.unpooled = unpooled.data();
-      args.sequences = 3;
-      args.width = args.ldx = args.ldy = 1;
-      args.x = x.data();
-      std::vector<float> y(3, -1);
-      args.y = y.data();
-      row.kernel->run(args);
+      const std::vector<float> y =
+          pooled(*row.kernel, kKinds[i], cu_seqlens, x, 1, unpooled.data());
       for (size_t s = 0; s < 3; ++s) EXPECT_NEAR(y[s], wanted[i][s], 8 * kEps) << i << " " << s;
     }
   }
@@ -102,15 +111,7 @@ TEST(Pooling, VocabularyIsTheLogOfTheGreatest) {
   const std::vector<float> x = {-1, 2, 0, -3, 0.5f, 0, -2, 1, -0.0f};
   for (const auto& row : rows_here(kRows)) {
     SCOPED_TRACE(row.kernel->name);
-    PoolingArgs args;
-    args.kind = Pooling::kVocabulary;
-    args.cu_seqlens = cu_seqlens.data();
-    args.sequences = 1;
-    args.width = args.ldx = args.ldy = 3;
-    args.x = x.data();
-    std::vector<float> y(3, -1);
-    args.y = y.data();
-    row.kernel->run(args);
+    const std::vector<float> y = pooled(*row.kernel, Pooling::kVocabulary, cu_seqlens, x, 3);
     EXPECT_EQ(y[0], 0);
     EXPECT_NEAR(y[1], std::log1p(2.0), 2 * kEps);
     EXPECT_EQ(y[2], 0);
@@ -127,16 +128,8 @@ TEST(Pooling, VocabularyKeepsWhatIsNotFinite) {
       for (size_t at = 0; at < 3; ++at) {
         std::vector<float> x(3, 1.0f);
         x[at] = bad;
-        PoolingArgs args;
-        args.kind = Pooling::kVocabulary;
-        args.cu_seqlens = cu_seqlens.data();
-        args.sequences = 1;
-        args.width = args.ldx = args.ldy = 1;
-        args.x = x.data();
-        float y = 0;
-        args.y = &y;
-        row.kernel->run(args);
-        EXPECT_FALSE(std::isfinite(y)) << bad << " at " << at;
+        const std::vector<float> y = pooled(*row.kernel, Pooling::kVocabulary, cu_seqlens, x, 1);
+        EXPECT_FALSE(std::isfinite(y[0])) << bad << " at " << at;
       }
     }
   }
