@@ -26,6 +26,7 @@ constexpr int64_t kMaxVocab = 16 << 20;
 constexpr int64_t kMaxPositions = 1 << 20;
 constexpr int64_t kMaxTypes = 65536;
 constexpr int64_t kMaxLabels = 1 << 20;
+constexpr int64_t kUsualLabels = 2;                   // transformers', where a config says nothing
 constexpr int64_t kMaxParameters = int64_t{1} << 35;  // 128 GiB of float32
 
 // Configs from before model_type existed name only their class.
@@ -71,12 +72,14 @@ class ConfigReader {
     config_.fields = fields_;
     if (!as_.empty()) read_as();
     family_ = find_family_config(config_.model_type);
-    // Another family's fields mean other things: its name is what the caller refuses.
-    if (family_ == nullptr) return std::move(config_);
+    if (family_ == nullptr) {
+      read_other_family();
+      return std::move(config_);
+    }
     fields_.check(known_keys(*family_));
     read_sizes();
     read_details();
-    read_labels();
+    read_labels(family_->num_labels);
     read_cross_encoder();
     check();
     return std::move(config_);
@@ -95,6 +98,24 @@ class ConfigReader {
     if (find_family_config(as_) != nullptr) return;
     fail(ErrorCode::kInvalidArgument, "--family ", as_,
          " is not built; docs/models.md has the accepted ones");
+  }
+
+  // What transformers' base class gives every model; an ONNX file beside it is run all the same.
+  void read_other_family() {
+    config_.vocab_size = size_if_any("vocab_size", kMaxVocab);
+    config_.hidden_size = size_if_any("hidden_size", kMaxHidden);
+    config_.max_position_embeddings = size_if_any("max_position_embeddings", kMaxPositions);
+    config_.type_vocab_size = size_if_any("type_vocab_size", kMaxTypes);
+    const bool named = get("id2label") || get("num_labels") || get("_num_labels");
+    named ? read_labels(kUsualLabels) : read_problem_type();
+    read_cross_encoder();
+  }
+
+  // 0 where the key is absent, or means something else in that family.
+  int64_t size_if_any(std::string_view key, int64_t high) const {
+    const JsonView value = get(key);
+    const int64_t found = value && value.is_int() ? value.as_int(what(key)) : 0;
+    return found > 0 && found <= high ? found : 0;
   }
 
   template <typename... Parts>
@@ -203,14 +224,14 @@ class ConfigReader {
     config_.summary_activation = fields_.activation("summary_activation", "gelu");
   }
 
-  void read_labels() {
+  void read_labels(int64_t usual) {
     const JsonView names = get("id2label");
     if (names && !names.is_object()) {
       fail(ErrorCode::kCorruptData, what("id2label"), " must be an object from id to label");
     }
     // Old configs write _num_labels.
-    const int64_t fallback = size("_num_labels", family_->num_labels, 0, kMaxLabels);
-    const int64_t asked = size("num_labels", fallback, 0, kMaxLabels);
+    const int64_t fallback = fields_.integer("_num_labels", usual, 0, kMaxLabels);
+    const int64_t asked = fields_.integer("num_labels", fallback, 0, kMaxLabels);
     config_.num_labels = names ? static_cast<int64_t>(names.size()) : asked;
     if (names && get("num_labels") && asked != config_.num_labels) {
       log(LogLevel::kWarning, cat(what("num_labels"), " is ", asked, ", but id2label names ",

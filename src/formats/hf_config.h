@@ -23,7 +23,9 @@ enum class ProblemType : uint8_t { kRegression, kSingleLabel, kMultiLabel };
 /// n_heads num_attention_heads, hidden_dim intermediate_size, activation hidden_act. A value type.
 struct ModelConfig {
   /// "bert", "distilbert", "roberta", ...; any value is let through, but of a family that is not
-  /// built nothing else but `architectures` is read.
+  /// built nothing else is read but `architectures`, labels, problem type, the cross-encoder's
+  /// activation, and the sizes of vocabulary, hidden states, positions and segments where they are
+  /// whole numbers (else 0).
   std::string model_type;
   std::vector<std::string> architectures;  ///< ["BertForSequenceClassification"]; may be empty
 

@@ -107,11 +107,21 @@ TEST(ModelConfig, FindsTheTypeOfOldConfigs) {
   EXPECT_EQ(parse(R"({"model_type":"t5","architectures":["BertModel"]})").model_type, "t5");
 }
 
-TEST(ModelConfig, OfAnotherFamilyOnlyTheNameIsRead) {
+TEST(ModelConfig, OfAnotherFamilyOnlyWhatAllHaveIsRead) {
   const ModelConfig config = parse(
-      R"({"model_type":"fnet","hidden_act":"snake","hidden_size":"wide","auto_map":{"a":"b"}})");
+      R"({"model_type":"fnet","hidden_act":"snake","hidden_size":"wide","auto_map":{"a":"b"},)"
+      R"("vocab_size":99,"type_vocab_size":-4,"id2label":{"0":"no","1":"entail"},)"
+      R"("label2id":{"entail":1},"problem_type":"regression"})");
   EXPECT_EQ(config.model_type, "fnet");
   EXPECT_EQ(config.hidden_size, 0);
+  EXPECT_EQ(config.vocab_size, 99);
+  EXPECT_EQ(config.type_vocab_size, 0);
+  EXPECT_EQ(config.id2label, (std::vector<std::string>{"no", "entail"}));
+  EXPECT_EQ(config.entailment_id, 1);
+  EXPECT_EQ(config.problem_type, ProblemType::kRegression);
+  EXPECT_EQ(parse(R"({"model_type":"fnet"})").id2label, std::vector<std::string>());
+  EXPECT_EQ(parse(R"({"model_type":"fnet","num_labels":1})").id2label.size(), 1U);
+  EXPECT_ANY_THROW((void)parse(R"({"model_type":"fnet","problem_type":"guess"})"));
 }
 
 // What the program logs while the config is parsed.

@@ -310,6 +310,27 @@ TEST(OnnxModel, RefusesAConfigThatContradicts) {
   expect_error(ErrorCode::kCorruptData, "hidden_size is", [&] { (void)folder.load(); });
 }
 
+// A family is how a checkpoint's weights are read; labels mean the same in all of them.
+TEST(OnnxModel, TakesLabelsOfAFamilyThatIsNotBuilt) {
+  const OnnxFolder folder("models/bert-sequence-classification");
+  const auto built = [&folder](const std::string& members) {
+    write_file(folder.path() / "config.json", cat(R"({"model_type": "rembert")", members, "}"));
+    return read_onnx_model(folder.path() / "model.onnx", folder.path(), {}).built;
+  };
+  const std::string named =
+      R"(, "id2label": {"0": "toxic", "1": "spam", "2": "rude"}, "label2id": {"entailment": 1})";
+  const models::BuiltModel model =
+      built(named + R"(, "problem_type": "multi_label_classification")");
+  EXPECT_EQ(model.labels, (std::vector<std::string>{"toxic", "spam", "rude"}));
+  EXPECT_EQ(model.entailment_id, 1);
+  EXPECT_EQ(model.problem_type, ProblemType::kMultiLabel);
+  EXPECT_EQ(built("").labels[2], "LABEL_2");
+  expect_error(ErrorCode::kCorruptData, "config.json beside it names 1 labels",
+               [&] { (void)built(R"(, "id2label": {"0": "toxic"})"); });
+  expect_error(ErrorCode::kCorruptData, "vocab_size is",
+               [&] { (void)built(R"(, "vocab_size": 7)"); });
+}
+
 // Rotary positions have no table in the file; of a scaled config the family takes what was trained.
 TEST(OnnxModel, TakesTheLongestTextOfItsFamily) {
   const TempFolder folder;
