@@ -41,6 +41,11 @@ struct ModelInfo {
   int64_t output_size = 0;  ///< of an embedding, or the number of logits
   std::vector<std::string> labels;
   std::vector<std::string> prompt_names;
+  std::vector<std::string> prompts;  ///< their texts
+  std::string default_prompt_name;   ///< "" if there is none
+  /// Of a cross-encoder's scores: "sigmoid", "none", "tanh", ...; "" if the model names none.
+  std::string score_activation;
+  int64_t truncate_dim = 0;  ///< floats of an embedding that its modules leave; 0: all
   /// By which vectors are compared: sentence-transformers' similarity_fn_name; "" if not named.
   std::string similarity;
   /// An input of answer() or classify() must have `pair`: a question answerer, or a reranker that
@@ -119,6 +124,10 @@ class Model {
                                                      const ClassifyOptions& options = {}) const;
   [[nodiscard]] RerankResult rerank(const std::string& query, const std::vector<std::string>& texts,
                                     const RerankOptions& options = {}) const;
+  /// rerank()'s score of each pair, whose `text` is the query, in the order of the pairs. `top_k`
+  /// is kInvalidArgument.
+  [[nodiscard]] std::vector<float> score(const std::vector<TaskInput>& pairs,
+                                         const RerankOptions& options = {}) const;
   [[nodiscard]] std::vector<NerResult> ner(const std::vector<std::string>& texts,
                                            const NerOptions& options = {}) const;
   [[nodiscard]] QaResult answer(const std::string& question, const std::string& context,

@@ -34,7 +34,7 @@ extern "C" {
 
 /* Grows when functions or fields are added; a change that breaks programs changes the library's
  * soname instead. */
-#define TAMIS_ABI_VERSION 2
+#define TAMIS_ABI_VERSION 3
 
 /* The version that the library has, "0.1.0", and its TAMIS_ABI_VERSION. */
 const char* tamis_version(void);
@@ -112,7 +112,11 @@ typedef struct tamis_model_info {
   size_t label_count;
   const tamis_string* prompt_names;
   size_t prompt_name_count;
-  const char* similarity; /* "" if the model names none */
+  const char* similarity;          /* "" if the model names none */
+  const tamis_string* prompts;     /* the texts of prompt_names */
+  const char* default_prompt_name; /* "" if there is none */
+  const char* score_activation;    /* of a cross-encoder: "sigmoid", ...; "" if it names none */
+  int64_t truncate_dim;            /* floats of an embedding that its modules leave; 0: all */
 } tamis_model_info;
 /* Fills the fields that `info->struct_size` has room for; set it before. */
 tamis_status tamis_model_get_info(const tamis_model* model, tamis_model_info* info);
@@ -266,6 +270,9 @@ typedef struct tamis_ranked_text {
 tamis_status tamis_rerank(const tamis_model* model, tamis_string query, const tamis_string* texts,
                           size_t count, const tamis_rerank_options* options,
                           tamis_results** results);
+/* The score of each pair, whose text is the query: out[i] of pairs[i]; out_size counts floats. */
+tamis_status tamis_score(const tamis_model* model, const tamis_input* pairs, size_t count,
+                         const tamis_rerank_options* options, float* out, size_t out_size);
 tamis_status tamis_results_ranked(const tamis_results* results, const tamis_ranked_text** ranked,
                                   size_t* count);
 

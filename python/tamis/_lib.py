@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterable, Optional
 
 from ._errors import InvalidArgument, error_of
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 
 
 class String(c.Structure):
@@ -57,6 +57,10 @@ class ModelInfoStruct(c.Structure):
         ("prompt_names", c.POINTER(String)),
         ("prompt_name_count", c.c_size_t),
         ("similarity", c.c_char_p),
+        ("prompts", c.POINTER(String)),
+        ("default_prompt_name", c.c_char_p),
+        ("score_activation", c.c_char_p),
+        ("truncate_dim", c.c_int64),
     ]
 
 
@@ -263,6 +267,9 @@ _SIGNATURES: dict[str, list[Any]] = {
     "tamis_rerank": [
         _POINTER, String, _POINTER, c.c_size_t, c.POINTER(RerankOptions), _POINTER,
     ],
+    "tamis_score": [
+        _POINTER, _POINTER, c.c_size_t, c.POINTER(RerankOptions), _POINTER, c.c_size_t,
+    ],
     "tamis_ner": [_POINTER, _POINTER, c.c_size_t, c.POINTER(NerOptions), _POINTER],
     "tamis_answer": [_POINTER, String, String, c.POINTER(QaOptions), _POINTER],
     "tamis_fill_mask": [_POINTER, _POINTER, c.c_size_t, c.POINTER(FillMaskOptions), _POINTER],
@@ -448,6 +455,8 @@ def set_log_sink(sink: Optional[Callable[[str, str], None]]) -> None:
     levels = ("debug", "info", "warning", "error")
 
     function: Any = None
+    if sink is not None and not callable(sink):
+        raise TypeError(f"sink: expected a callable or None, found {type(sink).__name__}")
     if sink is not None:
         function = LogFunction(
             lambda _context, level, message: sink(levels[level], string(message)))

@@ -10,6 +10,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
+    Dict,
     Iterator,
     List,
     NamedTuple,
@@ -36,8 +37,10 @@ Progress = Callable[[int, int], object]
 _FUNCTIONS = {None: 0, "softmax": 1, "sigmoid": 2, "none": 3}
 _AGGREGATIONS = {"simple": 0, "none": 1, "first": 2, "average": 3, "max": 4}
 _SIDES = {None: 0, "left": 1, "right": 2}
-# Texts of one native call: between calls signals are handled and progress is told.
+# Most texts, and code points, of one native call: between calls signals are handled and progress is
+# told. A long text stands alone.
 _CHUNK = 1024
+_CHUNK_LENGTH = 1 << 17
 
 
 class ModelInfo(NamedTuple):
@@ -54,6 +57,13 @@ class ModelInfo(NamedTuple):
     prompt_names: Tuple[str, ...]
     similarity: str
     """By which vectors are compared: "cosine", "dot", ...; empty where the model names none."""
+    prompts: Dict[str, str]
+    default_prompt_name: str
+    """Empty where there is none."""
+    score_activation: str
+    """Of a cross-encoder's scores: "sigmoid", "none", ...; empty where the model names none."""
+    truncate_dim: int
+    """Floats of an embedding that the folder's modules leave; 0: all."""
 
 
 def _named(names: Any, value: Any, what: str) -> int:
@@ -79,6 +89,26 @@ def _listed(texts: Any, what: str) -> Tuple[List[Any], bool]:
     except TypeError:
         raise TypeError(
             f"{what}: expected str or a sequence of str, found {type(texts).__name__}") from None
+
+
+def _length(item: Any) -> int:
+    """Code points of a text or pair; what is neither is refused elsewhere."""
+    if isinstance(item, str):
+        return len(item)
+    return sum(map(_length, item)) if isinstance(item, (tuple, list)) else 0
+
+
+def _chunks(listed: Sequence[Any]) -> Iterator[Tuple[int, int]]:
+    """[first, end) of each native call."""
+    first = 0
+    length = 0
+    for i, item in enumerate(listed):
+        length += _length(item)
+        if i > first and (i - first == _CHUNK or length > _CHUNK_LENGTH):
+            yield first, i
+            first, length = i, _length(item)
+    if listed:
+        yield first, len(listed)
 
 
 @contextmanager
@@ -165,7 +195,9 @@ class Model:
             self.close()
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return _restore, self._arguments
+        own = {"_pointer", "_arguments", "_process", "_info"}
+        more = {name: value for name, value in self.__dict__.items() if name not in own}
+        return _restore, (type(self), self._arguments), more or None
 
     def __repr__(self) -> str:
         state = "closed" if self._pointer is None else f"{self._info.task}, {self._info.precision}"
@@ -185,7 +217,9 @@ class Model:
             text(struct.family), text(struct.task), text(struct.precision), struct.parameters,
             struct.max_length, struct.hidden_size, struct.output_size,
             tuple(string(label) for label in labels), tuple(string(name) for name in names),
-            text(struct.similarity))
+            text(struct.similarity),
+            dict(zip(map(string, names), map(string, struct.prompts[: len(names)] if names else ()))),
+            text(struct.default_prompt_name), text(struct.score_activation), struct.truncate_dim)
 
     @property
     def info(self) -> ModelInfo:
@@ -224,14 +258,14 @@ class Model:
         width = c.c_int64()
         check(lib.tamis_embedding_size(self._handle(), c.byref(options), c.byref(width)))
         out = np.empty((len(listed), width.value), dtype=np.float32)
-        for first in range(0, len(listed), _CHUNK):
-            rows = out[first:first + _CHUNK]
+        for first, end in _chunks(listed):
+            rows = out[first:end]
             with _counted_from(first):
-                part = Texts(listed[first:first + _CHUNK])
+                part = Texts(listed[first:end])
                 check(lib.tamis_embed(self._handle(), part.array, part.count, c.byref(options),
                                       rows.ctypes.data, rows.size))
             if progress is not None:
-                progress(min(first + _CHUNK, len(listed)), len(listed))
+                progress(end, len(listed))
         result: "Array" = out[0] if alone else out
         return result
 
@@ -245,6 +279,7 @@ class Model:
         convert_to_numpy: bool = True,
         normalize_embeddings: bool = False,
         truncate_dim: Optional[int] = None,
+        max_length: Optional[int] = None,
     ) -> "Array":
         """embed() with sentence-transformers' names.
 
@@ -261,11 +296,12 @@ class Model:
         if truncate_dim is not None and truncate_dim < 1:
             raise InvalidArgument(f"truncate_dim: {truncate_dim}; must be at least 1")
         if not isinstance(sentences, str):
-            sentences = _listed(sentences, "sentences")[0]
+            sentences, _ = _listed(sentences, "sentences")
         bar = _Bar(len(sentences)) if show_progress_bar and not isinstance(sentences, str) else None
         try:
             rows = self.embed(sentences, prompt_name=prompt_name, prompt=prompt,
-                              normalize=True if normalize_embeddings else None, progress=bar)
+                              normalize=True if normalize_embeddings else None,
+                              max_length=max_length, progress=bar)
         finally:
             if bar is not None:
                 bar.close()
@@ -431,16 +467,48 @@ class Model:
         truncate: bool = True,
     ) -> List[Ranked]:
         """The texts by how well they answer the query, best first."""
-        listed = _listed(texts, "texts")[0]
-        asked, part = Texts([query], "query"), Texts(listed)
+        listed, _ = _listed(texts, "texts")
+        asked = Texts([query], "query")
         options = options_of(_lib.RerankOptions)
-        options.top_k = self._count(top_k, "top_k")
         options.raw_scores = int(raw_scores)
         options.truncation = _truncation(max_length, truncate, None)
-        results = self._run("tamis_rerank", asked.array[0], part.array, part.count,
-                            c.byref(options))
-        return [Ranked(item.index, item.score)
-                for item in results.read("tamis_results_ranked", _lib.RankedText)]
+        most = self._count(top_k, "top_k") or len(listed)
+        ranked: List[Ranked] = []
+        for first, end in _chunks(listed):
+            with _counted_from(first):
+                part = Texts(listed[first:end])
+                results = self._run("tamis_rerank", asked.array[0], part.array, part.count,
+                                    c.byref(options))
+            ranked += (Ranked(first + item.index, item.score)
+                       for item in results.read("tamis_results_ranked", _lib.RankedText))
+        # Each call's are sorted; equals stay in the order of the texts.
+        return sorted(ranked, key=lambda item: (-item.score, item.index))[:most]
+
+    def score(
+        self,
+        pairs: Sequence[Tuple[str, str]],
+        *,
+        raw_scores: bool = False,
+        max_length: Optional[int] = None,
+        truncate: bool = True,
+    ) -> "Array":
+        """rerank()'s score of each (query, text): float32 [n], in their order."""
+        import numpy as np
+
+        listed, alone = _listed(pairs, "pairs")
+        if alone:
+            raise TypeError("pairs: expected a sequence of (query, text), found str")
+        options = options_of(_lib.RerankOptions)
+        options.raw_scores = int(raw_scores)
+        options.truncation = _truncation(max_length, truncate, None)
+        out = np.empty(len(listed), dtype=np.float32)
+        for first, end in _chunks(listed):
+            rows = out[first:end]
+            with _counted_from(first):
+                part = _Inputs(listed[first:end])
+                check(lib.tamis_score(self._handle(), part.array, part.count, c.byref(options),
+                                      rows.ctypes.data, rows.size))
+        return out
 
     # ---- Spans and words ------------------------------------------------------------------------
 
@@ -615,6 +683,10 @@ class Model:
         """rerank() beside the event loop."""
         return await asyncio.to_thread(self.rerank, query, texts, **options)
 
+    async def score_async(self, pairs: Sequence[Tuple[str, str]], **options: Any) -> "Array":
+        """score() beside the event loop."""
+        return await asyncio.to_thread(self.score, pairs, **options)
+
     async def ner_async(self, texts: Any, **options: Any) -> Any:
         """ner() beside the event loop."""
         return await asyncio.to_thread(self.ner, texts, **options)
@@ -633,9 +705,9 @@ class Model:
               *arguments: Any, array_of: Any = Texts) -> List[Any]:
         """What `read` makes of the results of each item, some items a native call."""
         found: List[Any] = []
-        for first in range(0, len(listed), _CHUNK):
+        for first, end in _chunks(listed):
             with _counted_from(first):
-                part = array_of(listed[first:first + _CHUNK])
+                part = array_of(listed[first:end])
                 results = self._run(function, part.array, part.count, *arguments)
             found += (read(results, i) for i in range(part.count))
         return found
@@ -655,10 +727,13 @@ class Model:
         return value
 
 
-def _restore(path: str, task: Optional[str], precision: Optional[str], threads: int,
-             isa: Optional[str], max_length: int, device: Optional[str] = None) -> Model:
-    return Model(path, task=task, precision=precision, threads=threads, isa=isa,
-                 max_length=max_length, device=device)
+def _restore(kind: Any, arguments: Tuple[Any, ...]) -> Model:
+    """A model of that class, whose own __init__() is not called."""
+    model: Model = kind.__new__(kind)
+    path, task, precision, threads, isa, max_length, device = arguments
+    Model.__init__(model, path, task=task, precision=precision, threads=threads, isa=isa,
+                   max_length=max_length, device=device)
+    return model
 
 
 class _Inputs:
@@ -688,6 +763,11 @@ def max_sim(query: "Array", document: "Array") -> float:
     """ColBERT's score of two results of embed_multi(): the sum, over the query's vectors, of the
     greatest product with one of the document's; 0 for a document without any.
     """
+    import numpy as np
+
+    query, document = np.asarray(query), np.asarray(document)
+    if query.ndim != 2 or document.ndim != 2:
+        raise InvalidArgument("max_sim: expected two arrays [tokens, d]")
     if query.shape[-1] != document.shape[-1]:
         raise InvalidArgument(f"max_sim: vectors of {query.shape[-1]} and of "
                               f"{document.shape[-1]} columns")

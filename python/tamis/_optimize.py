@@ -137,6 +137,8 @@ def _folder_of(model: Any, tokenizer: Any) -> Iterator[Union[str, "os.PathLike[s
 
 
 def _c_strings(texts: Sequence[str], what: str) -> Any:
+    if isinstance(texts, str):
+        raise TypeError(f"{what}: expected a sequence of str, found str")
     values: List[Optional[bytes]] = [optional_utf8(text, what) for text in texts]
     return (c.c_char_p * max(1, len(values)))(*values)
 
@@ -190,6 +192,8 @@ def optimize(
         options.calibration_file = path_bytes(calibration, "calibration")
     elif calibration is not None:
         texts = _Inputs(list(calibration))
+        if texts.count == 0:
+            raise InvalidArgument("calibration: no texts; None takes the built-in ones")
         options.calibration = texts.array
         options.calibration_count = texts.count
     enabled, disabled = _c_strings(enable, "enable"), _c_strings(disable, "disable")

@@ -73,7 +73,7 @@ class TamisEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def fit(self, X: Any, y: Any = None) -> "TamisEmbedder":
         """Checks the texts and loads the model."""
         _texts(X)
-        self._embed([])
+        self._embed(["a"])  # what cannot be embedded so is said before the transform
         return self
 
     def transform(self, X: Any) -> "Array":
@@ -87,7 +87,7 @@ class TamisEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     @property
     def _n_features_out(self) -> int:
         """Read by get_feature_names_out()."""
-        return int(self._embed([]).shape[1])
+        return int(self._embed(["a"]).shape[1])
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

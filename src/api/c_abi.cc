@@ -13,6 +13,7 @@ struct tamis_model {
   tamis::ModelInfo info;
   std::vector<tamis_string> labels;  // of info
   std::vector<tamis_string> prompt_names;
+  std::vector<tamis_string> prompts;
 };
 
 tamis_model::tamis_model(tamis::Model loaded) : model(std::move(loaded)), info(model.info()) {
@@ -20,6 +21,7 @@ tamis_model::tamis_model(tamis::Model loaded) : model(std::move(loaded)), info(m
   for (const std::string& name : info.prompt_names) {
     prompt_names.push_back(tamis::api::c_string(name));
   }
+  for (const std::string& text : info.prompts) prompts.push_back(tamis::api::c_string(text));
 }
 
 namespace tamis::api {
@@ -97,10 +99,10 @@ tamis_status answer_with(const tamis_model* model, tamis_results** results,
 }
 
 std::vector<TokenIds> token_ids(const tamis_ids* inputs, size_t count) {
-  if (count > 0) require(inputs, "inputs");
+  check_array(inputs, count, "inputs");
   std::vector<TokenIds> out;
   for (size_t i = 0; i < count; ++i) {
-    if (inputs[i].count > 0) require(inputs[i].ids, "ids");
+    check_array(inputs[i].ids, inputs[i].count, "ids");
     TokenIds item;
     item.ids.assign(inputs[i].ids, inputs[i].ids + inputs[i].count);
     if (inputs[i].type_ids != nullptr) {
@@ -125,6 +127,10 @@ tamis_model_info info_of(const tamis_model& model) {
   info.prompt_names = model.prompt_names.data();
   info.prompt_name_count = model.prompt_names.size();
   info.similarity = model.info.similarity.c_str();
+  info.prompts = model.prompts.data();
+  info.default_prompt_name = model.info.default_prompt_name.c_str();
+  info.score_activation = model.info.score_activation.c_str();
+  info.truncate_dim = model.info.truncate_dim;
   return info;
 }
 
@@ -246,6 +252,20 @@ tamis_status tamis_rerank(const tamis_model* model, tamis_string query, const ta
   return answer_with(model, results, [&](const tamis::Model& loaded) {
     const auto given = read_options(options, tamis_rerank_options_init);
     return loaded.rerank(cpp_string(query), cpp_strings(texts, count), cpp_options(given));
+  });
+}
+
+tamis_status tamis_score(const tamis_model* model, const tamis_input* pairs, size_t count,
+                         const tamis_rerank_options* options, float* out, size_t out_size) {
+  return guarded([&] {
+    require(model, "model");
+    if (out_size > 0) require(out, "out");
+    if (out_size != count) {
+      tamis::fail(tamis::ErrorCode::kInvalidArgument, "room for ", out_size, " scores, but ", count,
+                  " pairs are given");
+    }
+    const auto given = read_options(options, tamis_rerank_options_init);
+    std::ranges::copy(model->model.score(cpp_inputs(pairs, count), cpp_options(given)), out);
   });
 }
 

@@ -67,6 +67,57 @@ TEST(CAbi, EmbedsAsTheCppFaceDoes) {
   EXPECT_EQ(tamis_embedding_size(model.get(), &options, &width), TAMIS_INVALID_ARGUMENT);
 }
 
+TEST(CAbi, RefusesOptionsAndCountsThatAreNone) {
+  tamis_load_options_init(nullptr);
+  tamis_embed_options_init(nullptr);
+  tamis_ner_options_init(nullptr);
+  tamis_qa_options_init(nullptr);
+  tamis_fill_mask_options_init(nullptr);
+  tamis_optimize_options_init(nullptr);
+  const Loaded model("bert-base");
+  tamis_embed_options options;
+  tamis_embed_options_init(&options);
+  options.normalize = 7;
+  int64_t width = 0;
+  EXPECT_EQ(tamis_embedding_size(model.get(), &options, &width), TAMIS_INVALID_ARGUMENT);
+  const tamis_string text = text_of("a");
+  float out = 0;
+  EXPECT_EQ(tamis_embed(model.get(), &text, SIZE_MAX, nullptr, &out, 1), TAMIS_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(tamis_last_error()).find("no memory holds"), std::string::npos);
+  const tamis_string endless = {text.data, SIZE_MAX};
+  EXPECT_EQ(tamis_embed(model.get(), &endless, 1, nullptr, &out, 1), TAMIS_INVALID_ARGUMENT);
+  Results results;
+  const int32_t id = 1;
+  const tamis_ids ids = {&id, nullptr, SIZE_MAX};
+  EXPECT_EQ(tamis_run(model.get(), &ids, 1, &results.results), TAMIS_INVALID_ARGUMENT);
+}
+
+TEST(CAbi, ScoresPairsAsItRanksThem) {
+  const Loaded model("bert-rerank");
+  const tamis_string texts[] = {text_of("Anna."), text_of("A table.")};
+  const tamis_input pairs[] = {
+      {text_of("Who?"), texts[0]}, {text_of("What?"), texts[1]}, {text_of("Who?"), texts[1]}};
+  float scores[3] = {};
+  ASSERT_EQ(tamis_score(model.get(), pairs, 3, nullptr, scores, 3), TAMIS_OK) << tamis_last_error();
+  Results results;
+  ASSERT_EQ(tamis_rerank(model.get(), pairs[0].text, texts, 2, nullptr, &results.results),
+            TAMIS_OK);
+  const tamis_ranked_text* ranked = nullptr;
+  size_t count = 0;
+  ASSERT_EQ(tamis_results_ranked(results.results, &ranked, &count), TAMIS_OK);
+  ASSERT_EQ(count, 2U);
+  for (size_t i = 0; i < count; ++i) EXPECT_EQ(ranked[i].score, scores[2 * ranked[i].index]);
+  EXPECT_EQ(tamis_score(model.get(), pairs, 3, nullptr, scores, 2), TAMIS_INVALID_ARGUMENT);
+  const tamis_input alone = {texts[0], {nullptr, 0}};
+  EXPECT_EQ(tamis_score(model.get(), &alone, 1, nullptr, scores, 1), TAMIS_INVALID_ARGUMENT);
+  tamis_rerank_options options;
+  tamis_rerank_options_init(&options);
+  options.top_k = 1;
+  EXPECT_EQ(tamis_score(model.get(), pairs, 3, &options, scores, 3), TAMIS_INVALID_ARGUMENT);
+  const Loaded embedder("bert-base");
+  EXPECT_EQ(tamis_score(embedder.get(), pairs, 3, nullptr, scores, 3), TAMIS_UNSUPPORTED);
+}
+
 TEST(CAbi, EmbedsInThreeWays) {
   const Loaded model("retrieval/bge-m3", "embed-all");
   const tamis_string texts[] = {text_of("A lighthouse."), text_of("Rain.")};

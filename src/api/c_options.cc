@@ -30,12 +30,6 @@ std::optional<int64_t> unless(int64_t value, int64_t usual) {
   return value;
 }
 
-void check_array(const void* array, size_t count, std::string_view what) {
-  if (array == nullptr && count > 0) {
-    fail(ErrorCode::kInvalidArgument, what, " is NULL, but ", count, " are announced");
-  }
-}
-
 std::vector<std::string> c_list(const char* const* texts, size_t count, std::string_view what) {
   check_array(texts, count, what);
   std::vector<std::string> out;
@@ -98,6 +92,9 @@ LoadOptions cpp_options(const tamis_load_options& options) {
 
 EmbedOptions cpp_options(const tamis_embed_options& options) {
   EmbedOptions out;
+  if (options.normalize < -1 || options.normalize > 1) {
+    fail(ErrorCode::kInvalidArgument, "normalize is ", options.normalize, "; must be -1, 0 or 1");
+  }
   if (options.normalize >= 0) out.normalize = options.normalize != 0;
   out.dimensions = unless(options.dimensions, 0);
   if (options.prompt_name != nullptr) out.prompt_name = options.prompt_name;
@@ -214,49 +211,47 @@ OptimizeOptions cpp_options(const tamis_optimize_options& options) {
 
 namespace {
 
-// All fields 0 or NULL, which most defaults are.
+// All fields 0 or NULL, which most defaults are. Whether there is a struct.
 template <typename Options>
-void clear(Options* options) {
+bool clear(Options* options) {
+  if (options == nullptr) return false;
   *options = Options{};
   options->struct_size = sizeof(Options);
+  return true;
 }
 
 }  // namespace
 
 extern "C" {
 
-void tamis_load_options_init(tamis_load_options* options) { clear(options); }
+void tamis_load_options_init(tamis_load_options* options) { (void)clear(options); }
 
 void tamis_embed_options_init(tamis_embed_options* options) {
-  clear(options);
-  options->normalize = -1;
+  if (clear(options)) options->normalize = -1;
 }
 
-void tamis_embed_sparse_options_init(tamis_embed_sparse_options* options) { clear(options); }
-void tamis_embed_multi_options_init(tamis_embed_multi_options* options) { clear(options); }
-void tamis_classify_options_init(tamis_classify_options* options) { clear(options); }
-void tamis_zero_shot_options_init(tamis_zero_shot_options* options) { clear(options); }
-void tamis_rerank_options_init(tamis_rerank_options* options) { clear(options); }
+void tamis_embed_sparse_options_init(tamis_embed_sparse_options* options) { (void)clear(options); }
+void tamis_embed_multi_options_init(tamis_embed_multi_options* options) { (void)clear(options); }
+void tamis_classify_options_init(tamis_classify_options* options) { (void)clear(options); }
+void tamis_zero_shot_options_init(tamis_zero_shot_options* options) { (void)clear(options); }
+void tamis_rerank_options_init(tamis_rerank_options* options) { (void)clear(options); }
 
 void tamis_ner_options_init(tamis_ner_options* options) {
-  clear(options);
+  if (!clear(options)) return;
   options->stride = -1;
   options->threshold = -1;
 }
 
 void tamis_qa_options_init(tamis_qa_options* options) {
-  clear(options);
-  options->align_to_words = 1;
+  if (clear(options)) options->align_to_words = 1;
 }
 
 void tamis_fill_mask_options_init(tamis_fill_mask_options* options) {
-  clear(options);
-  options->top_k = tamis::FillMaskOptions{}.top_k;
+  if (clear(options)) options->top_k = tamis::FillMaskOptions{}.top_k;
 }
 
 void tamis_optimize_options_init(tamis_optimize_options* options) {
-  clear(options);
-  tamis_load_options_init(&options->load);
+  if (clear(options)) tamis_load_options_init(&options->load);
 }
 
 }  // extern "C"

@@ -31,6 +31,18 @@ template <typename Options>
   return options;
 }
 
+/// Throws Error{kInvalidArgument} naming `what`: a NULL that is said to hold something, or more
+/// than memory has addresses for (a -1).
+template <typename Item>
+void check_array(const Item* array, size_t count, std::string_view what) {
+  if (array == nullptr && count > 0) {
+    fail(ErrorCode::kInvalidArgument, what, " is NULL, but ", count, " are announced");
+  }
+  if (count > PTRDIFF_MAX / sizeof(Item)) {
+    fail(ErrorCode::kInvalidArgument, what, ": ", count, " are announced, which no memory holds");
+  }
+}
+
 [[nodiscard]] std::string cpp_string(const tamis_string& text);
 [[nodiscard]] std::vector<std::string> cpp_strings(const tamis_string* texts, size_t count);
 

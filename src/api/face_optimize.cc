@@ -56,10 +56,7 @@ api::OptimizeOptions optimize_options(const OptimizeOptions& options) {
   if (!options.budget.empty()) out.budget = api::parse_budget(options.budget);
   out.certify = options.certify;
   out.measure = options.measure;
-  if (options.seconds < 0) {
-    fail(ErrorCode::kInvalidArgument, options.seconds, " seconds: must not be negative");
-  }
-  if (options.seconds > 0) out.seconds = options.seconds;
+  if (options.seconds != 0) out.seconds = options.seconds;
   take_calibration(options, out);
   return out;
 }

@@ -101,7 +101,15 @@ ModelInfo Model::info() const {
   info.hidden_size = manifest.hidden_size;
   info.output_size = manifest.output_size;
   info.labels = manifest.labels;
-  for (const auto& prompt : manifest.prompts) info.prompt_names.push_back(prompt.first);
+  for (const auto& [name, text] : manifest.prompts) {
+    info.prompt_names.push_back(name);
+    info.prompts.push_back(text);
+  }
+  info.default_prompt_name = manifest.default_prompt_name.value_or("");
+  if (const auto activation = manifest.cross_encoder_activation) {
+    info.score_activation = activation_name(*activation);
+  }
+  info.truncate_dim = manifest.truncate_dim.value_or(0);
   info.similarity = manifest.similarity.value_or("");
   info.needs_pair = api::needs_pair(manifest, impl_->model->task());
   return info;
@@ -210,6 +218,29 @@ RerankResult Model::rerank(const std::string& query, const std::vector<std::stri
   input.text = query;
   input.texts = texts;
   return run_task<RerankResult>(*impl_->model, {input}, options).front();
+}
+
+std::vector<float> Model::score(const std::vector<TaskInput>& pairs,
+                                const RerankOptions& options) const {
+  if (options.top_k) {
+    fail(ErrorCode::kInvalidArgument, "top_k: every pair has its score; leave it out");
+  }
+  std::vector<TaskInput> inputs;
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    if (!pairs[i].pair) {
+      throw api::InputError(i, pairs.size(),
+                            Error(ErrorCode::kInvalidArgument, "score takes pairs, not one text"));
+    }
+    TaskInput input;
+    input.text = pairs[i].text;
+    input.texts = {*pairs[i].pair};
+    inputs.push_back(std::move(input));
+  }
+  std::vector<float> scores;
+  for (const auto& result : run_task<RerankResult>(*impl_->model, std::move(inputs), options)) {
+    scores.push_back(result.results.front().score);
+  }
+  return scores;
 }
 
 std::vector<NerResult> Model::ner(const std::vector<std::string>& texts,

@@ -153,11 +153,19 @@ int64_t folder_bytes(const fs::path& folder) {
   return bytes;
 }
 
+constexpr double kMostSeconds = 3600;  // of a shape; NaN is outside too
+
+void check_seconds(double seconds) {
+  if (seconds >= 0 && seconds <= kMostSeconds) return;
+  fail(ErrorCode::kInvalidArgument, seconds, " seconds for a shape: must be 0 to ", kMostSeconds);
+}
+
 void check_paths(const ModelPath& path, const fs::path& bundle, bool force) {
   if (path.kind == ModelKind::kBundle) {
     fail(ErrorCode::kUnsupported, path.folder.string(),
          ": is a bundle already; optimize takes the checkpoint it was made of");
   }
+  if (bundle.empty()) fail(ErrorCode::kInvalidArgument, "the bundle's path is empty");
   if (fs::is_directory(bundle) && !fs::is_empty(bundle) && !file_exists(bundle / "tamis.json") &&
       force) {
     fail(ErrorCode::kInvalidArgument, bundle.string(),
@@ -388,6 +396,7 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
          device::device_name(options.model.device), "; its bundle runs on any device");
   }
   check_paths(path, bundle, options.force);
+  check_seconds(options.seconds);
   const Clock& clock = Clock::steady();
   const int64_t start = clock.now_ns();
   const InputFiles inputs(path, options);

@@ -39,6 +39,10 @@ void check_options(const NerOptions& options, const SpanLabels& model) {
     fail(ErrorCode::kInvalidArgument, option,
          " is for models with labels of their own; this one reads labels with the text");
   };
+  if (options.labels.empty()) {
+    fail(ErrorCode::kInvalidArgument,
+         "ner: this model reads labels with the text; at least one is needed");
+  }
   if (options.aggregation != Aggregation::kSimple) refuse("aggregation");
   if (options.ignore_labels != NerOptions{}.ignore_labels) refuse("ignore_labels");
   if (options.stride) refuse("stride");
@@ -46,10 +50,6 @@ void check_options(const NerOptions& options, const SpanLabels& model) {
     fail(ErrorCode::kUnsupported,
          "truncation from the left is not built where labels stand in front of the text; accepted "
          "is from the right");
-  }
-  if (options.labels.empty()) {
-    fail(ErrorCode::kInvalidArgument,
-         "ner: this model reads labels with the text; at least one is needed");
   }
   const auto count = static_cast<int64_t>(distinct(options.labels).size());
   if (count > model.most_labels) {

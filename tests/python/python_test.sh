@@ -22,7 +22,9 @@ export TAMIS_TESTDATA="$source/testdata" PYTHONDONTWRITEBYTECODE=1
 TAMIS_LIBRARY="$build/libtamis.so" TAMIS_PROGRAM="$build/tamis" PYTHONPATH="$source/python" \
   "$python" "$here/test_tamis.py"
 # With the packages that are installed; those that are not are passed over.
-TAMIS_LIBRARY="$build/libtamis.so" PYTHONPATH="$source/python" "$python" "$here/test_adapters.py"
+for tests in test_adapters.py test_faces.py; do
+  TAMIS_LIBRARY="$build/libtamis.so" PYTHONPATH="$source/python" "$python" "$here/$tests"
+done
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT

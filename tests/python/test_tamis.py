@@ -68,6 +68,13 @@ class Embedding(unittest.TestCase):
         for i in (0, 1023, 1024, 2499):
             np.testing.assert_array_equal(rows[i], self.model.embed(texts[i]))
 
+    def test_chunks_are_short(self):
+        told = []
+        long = "word " * 20000
+        self.model.embed(["a", long, "b", "c", long, long],
+                         progress=lambda done, _of: told.append(done))
+        self.assertEqual(told, [4, 5, 6])
+
     def test_norms_and_names_of_sentence_transformers(self):
         rows = self.model.embed(TEXTS, normalize=True)
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
@@ -172,6 +179,30 @@ class Tasks(unittest.TestCase):
         self.assertEqual(sorted(item.index for item in ranked), [0, 1, 2])
         self.assertEqual([r.score for r in ranked], sorted((r.score for r in ranked), reverse=True))
 
+    def test_rerank_over_calls(self):
+        model = load("bert-rerank")
+        texts = [f"Text {i % 40}." for i in range(1100)]
+        ranked = model.rerank("Who?", texts, top_k=60)
+        scores = model.score([("Who?", text) for text in texts])
+        order = sorted(range(1100), key=lambda i: (-scores[i], i))[:60]
+        self.assertEqual([item.index for item in ranked], order)
+        self.assertEqual(model.rerank("Who?", []), [])
+
+    def test_score(self):
+        model = load("bert-rerank")
+        pairs = [("Who?", "Anna."), ("What?", "A table."), ("Who?", "No one.")]
+        scores = model.score(pairs)
+        self.assertEqual((scores.dtype, scores.shape), (np.float32, (3,)))
+        for (query, text), score in zip(pairs, scores):
+            self.assertEqual(model.rerank(query, [text])[0].score, score)
+        np.testing.assert_array_equal(asyncio.run(model.score_async(pairs)), scores)
+        logits = model.score(pairs, raw_scores=True)
+        np.testing.assert_allclose(1 / (1 + np.exp(-logits)), scores, rtol=1e-5)
+        self.assertEqual(model.score([]).shape, (0,))
+        for bad in ("Who?", ["Who?"], [("Who?",)]):
+            with self.assertRaises((TypeError, tamis.InvalidArgument)):
+                model.score(bad)
+
     def test_ner(self):
         text = "Anna lives in Lagos."
         entities = load("bert-token-classification").ner(text, aggregation="none", ignore_labels=[])
@@ -234,6 +265,9 @@ class Retrieval(unittest.TestCase):
         self.assertEqual(tamis.max_sim(query, documents[0][:0]), 0)
         with self.assertRaises(tamis.InvalidArgument):
             tamis.max_sim(query, documents[0][:, :3])
+        self.assertEqual(tamis.max_sim([[1, 0]], [[0.5, 2], [0.25, 0]]), 0.5)
+        with self.assertRaises(tamis.InvalidArgument):
+            tamis.max_sim(query[0], documents[0])
 
     def test_all_at_once(self):
         model = load("../retrieval/bge-m3", task="embed-all")
@@ -243,6 +277,14 @@ class Retrieval(unittest.TestCase):
         self.assertEqual(found.sparse, model.embed_sparse("A lighthouse."))
         self.assertEqual(asyncio.run(model.embed_all_async(["Rain."]))[0].sparse,
                          model.embed_sparse("Rain."))
+
+
+class Named(tamis.Model):
+    """A subclass with something of its own."""
+
+    def __init__(self, path, name):
+        super().__init__(path, threads=2)
+        self.name = name
 
 
 class Faults(unittest.TestCase):
@@ -283,6 +325,10 @@ class Faults(unittest.TestCase):
     def test_pickle(self):
         model = load("bert-base")
         again = pickle.loads(pickle.dumps(model))
+        np.testing.assert_array_equal(again.embed(TEXTS), model.embed(TEXTS))
+        mine = Named(model._arguments[0], name="mine")
+        again = pickle.loads(pickle.dumps(mine))
+        self.assertEqual((type(again), again.name), (Named, "mine"))
         np.testing.assert_array_equal(again.embed(TEXTS), model.embed(TEXTS))
 
     def test_fork(self):
