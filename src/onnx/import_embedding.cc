@@ -94,6 +94,13 @@ ValueId embedded(Importer& importer, const Step& step, size_t table, size_t ids)
   return rows.hidden->value;
 }
 
+// Of segments: one row for all tokens where the exporter had no token_type_ids.
+ValueId segments(Importer& importer, const Step& step) {
+  const ImportValue rows = make_embedding(importer, step, step.known(4), step.known(1));
+  return rows.hidden != nullptr ? rows.hidden->value
+                                : importer.vector(step, *rows.known, step.known(4).dims()[1]);
+}
+
 // The number of tokens of each sequence, ONNX Runtime's mask_index.
 ImportValue token_counts(const Step& step, const Known& mask) {
   ProbeArrays counts;
@@ -209,7 +216,7 @@ std::vector<ImportValue> import_embed_layer_norm(Importer& importer, const Step&
   const ValueId words = embedded(importer, step, 2, 0);
   ValueId sum = words;
   if (step.has(1) && step.has(4)) {
-    sum = importer.emit(step, OpKind::kAdd, {sum, embedded(importer, step, 4, 1)});
+    sum = importer.emit(step, OpKind::kAdd, {sum, segments(importer, step)});
   }
   const ValueId places = step.has(8)
                              ? embedded(importer, step, 3, 8)

@@ -198,6 +198,30 @@ TEST(ImportQuantized, CountsTheScaleOfAQuantizedAttention) {
   expect_refused(edit.model, "(com.microsoft.QAttention): another scale or zero point than");
 }
 
+// Of a model exported without token_type_ids the fused operator has zeros of its own.
+TEST(ImportQuantized, TakesOneSegmentForAllTokens) {
+  EditableModel edit{std::string(kFused)};
+  NodeProto& norm = edit.maker("EmbedLayerNormalization_0_output");
+  ASSERT_EQ(norm.op_type, "EmbedLayerNormalization");
+  norm.inputs[1] = "zeros";
+  const std::string mask = norm.inputs[7];
+  edit.insert("EmbedLayerNormalization_0_output", make_node("Sub", {mask, mask}, "zeros"));
+  const graph::Graph whole = import_onnx(EditableModel{std::string(kFused)}.model, "m.onnx").graph;
+  const graph::Graph graph = import_onnx(edit.model, "m.onnx").graph;
+  const auto segments = whole.find_value("bert.embeddings.token_type_embeddings.weight");
+  ASSERT_NE(segments, graph::kNoValue);
+  const auto table = whole.value(segments).constant->as<float>();
+  int rows = 0;
+  for (const graph::Node& node : graph.nodes()) {
+    if (node.op != graph::OpKind::kAdd) continue;
+    const auto& added = graph.value(node.operand(graph::Operand::kY)).constant;
+    if (!added || added->elements() > static_cast<int64_t>(table.size()) / 2) continue;
+    const auto row = added->as<float>();
+    if (std::equal(row.begin(), row.end(), table.begin())) ++rows;
+  }
+  EXPECT_EQ(rows, 1);
+}
+
 // One matrix of integers under two zero points is two matrices of numbers.
 TEST(ImportQuantized, KeepsWeightsOfOtherZeroPointsApart) {
   EditableModel edit;
