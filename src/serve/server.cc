@@ -99,23 +99,45 @@ ErrorCode code_of(int status) {
   }
 }
 
-// Voyage's client reads Cohere's errors, of the route that it shares with OpenAI's as well.
+// Voyage's client reads `detail`, also of the route that it shares with OpenAI's. It takes its name
+// off before it sends, which leaves that of the library under it.
 Dialect dialect_for(const HttpRequest& request, Dialect of_route) {
-  const bool voyage = request.header("User-Agent").starts_with("Voyage/");
-  return voyage && of_route == Dialect::kOpenAi ? Dialect::kCohere : of_route;
+  if (of_route != Dialect::kOpenAi) return of_route;
+  const std::string_view agent = request.header("User-Agent");
+  const bool asynchronous = agent.starts_with("Python/") && agent.find("aiohttp/") != agent.npos;
+  const bool voyage =
+      asynchronous || agent.starts_with("python-requests/") || agent.starts_with("Voyage/");
+  return voyage ? Dialect::kVoyage : of_route;
+}
+
+std::string id_of(const HttpRequest& request) {
+  const std::string_view given = request.header("X-Request-Id");
+  return given.empty() ? cat(request.connection, "-", request.arrived_ns) : std::string(given);
 }
 
 // What the connection refuses is said in the form of the route that was asked, where it is known.
-HttpResponse refuse_in_dialect(const HttpRequest& request, const HttpRefusal& refusal) {
-  RouteMatch match = find_route(request.method, request.path);
-  match.dialect = dialect_for(request, match.dialect);
-  if (refusal.status == 401) return key_refusal({KeyAnswer::Verdict::kUnknown}, match.dialect);
+HttpResponse refuse_in_dialect(const HttpRefusal& refusal, Dialect dialect) {
+  if (refusal.status == 401) return key_refusal({KeyAnswer::Verdict::kUnknown}, dialect);
   return error_response(
-      match.dialect,
-      StatusError(refusal.status, code_of(refusal.status), std::string(refusal.reason)),
+      dialect, StatusError(refusal.status, code_of(refusal.status), std::string(refusal.reason)),
       refusal.status == 503 ? kRetryMs : 0);
 }
 
+// An answer to a request of which no call is made.
+HttpResponse without_call(const HttpRequest& request, Dialect dialect, std::string error,
+                          const ServerOptions& options, HttpResponse response) {
+  RequestLog log;
+  log.id = id_of(request);
+  log.error = std::move(error);
+  finish_response(request, dialect, log.id, options, response);
+  if (options.log_requests) {
+    const int64_t total_us = (Clock::steady().now_ns() - request.arrived_ns) / 1000;
+    tamis::log(LogLevel::kInfo, log_line(request, log, response.status, total_us));
+  }
+  return response;
+}
+
+// `options` outlive the server.
 HttpServerOptions http_options(const ServerOptions& options) {
   HttpServerOptions http;
   http.address = {options.host, static_cast<uint16_t>(options.port), options.uds,
@@ -128,7 +150,11 @@ HttpServerOptions http_options(const ServerOptions& options) {
   http.request_timeout_ns = options.request_timeout_ms * kMillisecond;
   http.tls_certificate = options.tls_certificate;
   http.tls_key = options.tls_key;
-  http.refuse = refuse_in_dialect;
+  http.refuse = [&options](const HttpRequest& request, const HttpRefusal& refusal) {
+    const Dialect dialect = dialect_for(request, find_route(request.method, request.path).dialect);
+    return without_call(request, dialect, std::string(refusal.reason), options,
+                        refuse_in_dialect(refusal, dialect));
+  };
   return http;
 }
 
@@ -223,7 +249,9 @@ void Server::handle(const HttpExchangePtr& exchange) noexcept {
     try {
       route(exchange);
     } catch (...) {
-      exchange->respond(error_response(Dialect::kTei, current_error()));
+      const Error error = current_error();
+      exchange->respond(without_call(exchange->request(), Dialect::kTei, error.what(), options_,
+                                     error_response(Dialect::kTei, error)));
     }
   } catch (...) {
     exchange->abandon();
@@ -235,7 +263,8 @@ void Server::route(const HttpExchangePtr& exchange) {
   if (request.method == "OPTIONS") {
     const std::string allowed = allowed_methods(request.path);
     if (!allowed.empty()) {
-      exchange->respond(answer_options(request, allowed, options_));
+      exchange->respond(without_call(request, Dialect::kNative, "", options_,
+                                     answer_options(request, allowed, options_)));
       return;
     }
   }
@@ -244,8 +273,7 @@ void Server::route(const HttpExchangePtr& exchange) {
   });
   match.dialect = dialect_for(request, match.dialect);
   const auto call = std::make_shared<Call>(*host_, exchange, match.dialect);
-  const std::string_view given = request.header("X-Request-Id");
-  call->id = given.empty() ? cat(request.connection, "-", request.arrived_ns) : std::string(given);
+  call->id = id_of(request);
   if (match.route == nullptr) {
     HttpResponse response = error_response(
         match.dialect,

@@ -1,6 +1,10 @@
 // Callers by their API keys, over HTTP.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <mutex>
+
+#include "base/log.h"
 #include "serve/test_client.h"
 #include "serve/test_server.h"
 
@@ -63,13 +67,54 @@ TEST(ServerKeys, VoyagesClientIsToldInItsOwnForm) {
   const auto server = start(options);
   TestClient client(server->http_port());
   constexpr std::string_view kInput = R"({"input":"a"})";
-  const std::string voyage = "User-Agent: Voyage/v1 PythonBindings/0.3.7\r\n";
-  const TestAnswer own = client.request("POST", "/v1/embeddings", kInput, voyage);
-  EXPECT_EQ(own.status, 401);
-  EXPECT_NE(own.body.find(R"("detail":"the API key is)"), std::string::npos) << own.body;
+  for (const char* agent : {"python-requests/2.34.2", "Python/3.11 aiohttp/3.12.15",
+                            "Voyage/v1 PythonBindings/0.3.7"}) {
+    const std::string header = cat("User-Agent: ", agent, "\r\n");
+    const TestAnswer own = client.request("POST", "/v1/embeddings", kInput, header);
+    EXPECT_EQ(own.status, 401);
+    EXPECT_TRUE(own.body.starts_with(R"({"error":{)")) << own.body;
+    EXPECT_NE(own.body.find(R"("detail":"the API key is)"), std::string::npos) << own.body;
+  }
   const TestAnswer other = client.request("POST", "/v1/embeddings", kInput);
   EXPECT_TRUE(other.body.starts_with(R"({"error":{)")) << other.body;
   EXPECT_EQ(other.body.find("detail"), std::string::npos);
+}
+
+// What no endpoint sees has the headers of every answer, and its line in the log.
+TEST(ServerKeys, RefusalsAtTheHeadAreAnswersToo) {
+  ServerOptions options = identity_options();
+  options.api_key = "secret";
+  options.cors_origin = "https://a.example";
+  options.log_requests = true;
+  options.max_body_bytes = 20'000;
+  const auto server = start(options);
+  const std::pair<std::string, int> requests[] = {
+      {"POST /embed HTTP/1.1\r\nContent-Length: 9000\r\n", 401},
+      {"POST /embed HTTP/1.1\r\nAuthorization: Bearer secret\r\nContent-Length: 90000\r\n", 413},
+      {"POST /embed HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n", 400},
+      {"GET /em%0 HTTP/1.1\r\n", 400},
+      {"OPTIONS /embed HTTP/1.1\r\n", 204}};
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  set_log_sink([&](LogLevel, std::string_view line) {
+    const std::scoped_lock lock(mutex);
+    lines.emplace_back(line);
+  });
+  for (const auto& [head, status] : requests) {
+    TestClient client(server->http_port());
+    client.send(cat(head, "Host: a\r\nOrigin: https://a.example\r\nX-Request-Id: rid\r\n\r\n"));
+    const TestAnswer answer = client.read();
+    EXPECT_EQ(answer.status, status) << head;
+    EXPECT_EQ(answer.header("Access-Control-Allow-Origin"), "https://a.example") << head;
+    EXPECT_EQ(answer.header("X-Request-Id"), "rid") << head;
+    const std::scoped_lock lock(mutex);
+    EXPECT_TRUE(std::ranges::any_of(lines, [status](const std::string& line) {
+      return line.find(R"("id":"rid")") != line.npos &&
+             line.find(cat(R"("status":)", status)) != line.npos;
+    })) << head;
+    lines.clear();
+  }
+  set_log_sink({});
 }
 
 TEST(ServerKeys, HaveNamesLimitsAndRights) {

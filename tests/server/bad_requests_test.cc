@@ -66,6 +66,11 @@ std::string message_of(Dialect dialect, const TestAnswer& answer) {
       EXPECT_TRUE(root.get("error").get("code").is_string()) << answer.body;
       members = 1;
       break;
+    case Dialect::kVoyage:
+      message = root.get("error").get("message");
+      EXPECT_EQ(root.get("detail").as_string("detail"), message.as_string("message"));
+      members = 2;
+      break;
     case Dialect::kKserve:
     case Dialect::kOllama:
       message = root.get("error");

@@ -125,6 +125,10 @@ HttpResponse error_response(Dialect dialect, const Error& error, int64_t retry_a
     case Dialect::kOpenAi:
       write_open_ai(error, row, json);
       break;
+    case Dialect::kVoyage:
+      write_open_ai(error, row, json);
+      json.member("detail", error.what());
+      break;
     case Dialect::kKserve:
     case Dialect::kOllama:
       json.member("error", error.what());

@@ -10,7 +10,16 @@
 
 namespace tamis::serve {
 
-enum class Dialect : uint8_t { kTei, kOpenAi, kKserve, kHuggingFace, kCohere, kOllama, kNative };
+enum class Dialect : uint8_t {
+  kTei,
+  kOpenAi,
+  kVoyage,  ///< of no route: OpenAI's, for who may be Voyage's client
+  kKserve,
+  kHuggingFace,
+  kCohere,
+  kOllama,
+  kNative,
+};
 
 /// A request with nothing to do, for which text-embeddings-inference has an error of its own.
 class EmptyInput : public Error {

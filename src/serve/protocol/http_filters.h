@@ -14,8 +14,8 @@
 
 namespace tamis::serve {
 
-/// The answer to OPTIONS: the methods there are and, for a browser that asks whether it may ask,
-/// what `--cors-origin` lets it.
+/// The answer to OPTIONS, before finish_response(): the methods there are and, for a browser that
+/// asks whether it may ask, what `--cors-origin` lets it.
 [[nodiscard]] HttpResponse answer_options(const HttpRequest& request,
                                           const std::string& allowed_methods,
                                           const ServerOptions& options);

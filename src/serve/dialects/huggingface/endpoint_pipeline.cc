@@ -122,15 +122,20 @@ void endpoint_pipeline(const CallPtr& call) {
   const JsonView body = call->json();
   check_object(body);
   const auto name = string_field(body, "model");
-  const std::optional<TaskKind> task = task_of(pipeline_of(*call), body);
+  const Pipeline* const pipeline = pipeline_of(*call);
+  // No pipeline's inputs: text-embeddings-inference ranks at its root.
+  if (pipeline == nullptr && body.get("texts").exists()) return endpoint_rerank(call);
+  const std::optional<TaskKind> task = task_of(pipeline, body);
   if (task == TaskKind::kClassify) {
     answer_pipeline(call, call->route(name, {TaskKind::kClassify, TaskKind::kRerank}));
   } else if (task) {
     answer_pipeline(call, call->route(name, {*task}));
   } else {
-    answer_pipeline(call,
-                    call->route(name, {TaskKind::kEmbed, TaskKind::kClassify, TaskKind::kRerank,
-                                       TaskKind::kNer, TaskKind::kQa, TaskKind::kFillMask}));
+    const ModelLease model =
+        call->route(name, {TaskKind::kEmbed, TaskKind::kClassify, TaskKind::kRerank, TaskKind::kNer,
+                           TaskKind::kQa, TaskKind::kFillMask, TaskKind::kEmbedSparse});
+    if (model->info().task == TaskKind::kEmbedSparse) return endpoint_tei_embed_sparse(call);
+    answer_pipeline(call, model);
   }
 }
 
