@@ -146,6 +146,39 @@ std::vector<size_t> run_order(const GraphProto& graph) {
   return order;
 }
 
+namespace {
+
+// The nodes that these values follow from.
+std::vector<bool> nodes_behind(const GraphProto& graph, std::vector<std::string> names) {
+  std::unordered_map<std::string_view, size_t> makers;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    for (const std::string& name : graph.nodes[i].outputs) makers.try_emplace(name, i);
+  }
+  std::vector<bool> found(graph.nodes.size(), false);
+  while (!names.empty()) {
+    const auto maker = makers.find(names.back());
+    names.pop_back();
+    if (maker == makers.end() || found[maker->second]) continue;
+    found[maker->second] = true;
+    add_inputs(graph.nodes[maker->second], names);
+  }
+  return found;
+}
+
+}  // namespace
+
+std::vector<bool> nodes_of_other_outputs(const GraphProto& graph,
+                                         std::span<const std::string> answers) {
+  std::vector<std::string> others;
+  for (const ValueProto& output : graph.outputs) {
+    if (std::ranges::find(answers, output.name) == answers.end()) others.push_back(output.name);
+  }
+  std::vector<bool> found = nodes_behind(graph, std::move(others));
+  const std::vector<bool> needed = nodes_behind(graph, {answers.begin(), answers.end()});
+  for (size_t i = 0; i < found.size(); ++i) found[i] = found[i] && !needed[i];
+  return found;
+}
+
 FileGraph::FileGraph(const GraphProto& graph) {
   for (const TensorProto& tensor : graph.initializers) tensors_[tensor.name] = &tensor;
   for (const NodeProto& node : graph.nodes) {

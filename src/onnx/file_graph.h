@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,6 +25,11 @@ namespace tamis::onnx {
 /// reads. ONNX asks files to be so; ONNX Runtime's quantizers forget what branches read. Nodes that
 /// wait for each other come last.
 [[nodiscard]] std::vector<size_t> run_order(const GraphProto& graph);
+
+/// Of each node, whether it is made for outputs that are none of `answers` alone: nothing else
+/// needs it, so that it need not be understood.
+[[nodiscard]] std::vector<bool> nodes_of_other_outputs(const GraphProto& graph,
+                                                       std::span<const std::string> answers);
 
 class FileGraph {
  public:

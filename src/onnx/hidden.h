@@ -55,9 +55,9 @@ enum class Form : uint8_t {
   kOfToken,     ///< those of the rows `value` whose id is `token`, as if they were all
   kSampled,     ///< `samples` in place of what steps made that no other form tells
   // Quantization at run time
-  kScale,           ///< of `quantized`, times `known`
+  kScale,           ///< of `quantized`, times `known` or that of `multiplied`
   kZeroPoint,       ///< of `quantized`
-  kIntegerProduct,  ///< integers of `quantized` times those of `known`
+  kIntegerProduct,  ///< integers of `quantized` times those of `known` or `multiplied`
   kIntegerRows,     ///< rows of the integer table `known` that `ids` name, moved by `moves`
 };
 
@@ -118,7 +118,9 @@ struct Hidden {
   std::shared_ptr<const Known> ids;              ///< kIntegerRows
   std::shared_ptr<const Known> zero;             ///< kIntegerProduct: the weight's zero point
   std::shared_ptr<const ImportValue> quantized;  ///< kScale, kZeroPoint, kIntegerProduct
-  std::shared_ptr<const Samples> samples;        ///< kSampled
+  std::shared_ptr<const ImportValue>
+      multiplied;                          ///< kScale, kIntegerProduct: what stands for `known`
+  std::shared_ptr<const Samples> samples;  ///< kSampled
   /// kIntegerRows: what waits for their floats; kIntegerProduct: what multiplies them
   std::vector<std::shared_ptr<const Step>> moves;
 };

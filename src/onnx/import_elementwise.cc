@@ -195,7 +195,8 @@ ImportValue multiply_known(Importer& importer, const Step& step, Hidden& x, cons
     result.hidden->known = std::make_shared<Known>(known);
     return result;
   }
-  if (x.form == Form::kScale && x.known == nullptr && known.is_constant()) {
+  const bool scale = x.form == Form::kScale && x.known == nullptr && x.multiplied == nullptr;
+  if (scale && known.is_constant()) {
     ImportValue result = in_form(x, Form::kScale);
     result.hidden->known = std::make_shared<Known>(known);
     return result;
@@ -367,6 +368,11 @@ std::vector<ImportValue> import_mul(Importer& importer, const Step& step) {
     if (x->has(Form::kIntegerProduct) && y->has(Form::kScale)) {
       return {dequantized_product(importer, step, *x->hidden, *y->hidden)};
     }
+  }
+  if (a.has(Form::kScale) && b.has(Form::kScale)) {
+    const ImportValue scale = product_of_scales(*a.hidden, *b.hidden);
+    if (scale.absent()) refuse_pair(step);
+    return {scale};
   }
   if (is_square(a, b)) return {in_form(*a.hidden, Form::kCenteredSquare)};
   end_factor(importer, step, a, b);

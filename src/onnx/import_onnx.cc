@@ -29,6 +29,7 @@ constexpr int64_t kLeastWindow = 8;
 // Longformer's own are 512.
 constexpr int64_t kMostWindow = 1024;
 
+constexpr std::string_view kHiddenNames[] = {"token_embeddings", "last_hidden_state"};
 constexpr std::string_view kKnownOutputs =
     "logits, start_logits with end_logits, last_hidden_state, token_embeddings and "
     "sentence_embedding";
@@ -48,11 +49,10 @@ int64_t table_rows(const graph::Graph& graph, std::string_view input) {
 class OutputCollector {
  public:
   OutputCollector(const ModelProto& model, Importer& importer)
-      : model_(model), importer_(importer) {}
+      : model_(model), importer_(importer), answers_(answers_of(model.graph)) {}
 
   ImportedModel collect() {
-    const bool spans = has("start_logits") && has("end_logits");
-    if (spans) {
+    if (has("start_logits") && has("end_logits")) {
       collect_spans();
     } else if (has("logits")) {
       collect_logits("logits");
@@ -68,12 +68,11 @@ class OutputCollector {
 
  private:
   [[nodiscard]] bool has(std::string_view name) const {
-    return std::ranges::any_of(model_.graph.outputs,
-                               [name](const ValueProto& output) { return output.name == name; });
+    return std::ranges::find(answers_, name) != answers_.end();
   }
 
   [[nodiscard]] std::string_view hidden_name() const {
-    for (const std::string_view name : {"token_embeddings", "last_hidden_state"}) {
+    for (const std::string_view name : kHiddenNames) {
       if (has(name)) return name;
     }
     return "";
@@ -177,6 +176,7 @@ class OutputCollector {
 
   const ModelProto& model_;
   Importer& importer_;
+  std::vector<std::string> answers_;
   ImportedModel result_;
   ValueId vocabulary_logits_ = kNoValue;
 };
@@ -242,6 +242,23 @@ ImportedModel import_windows(const ModelProto& model, std::string_view source,
 }
 
 }  // namespace
+
+std::vector<std::string> answers_of(const GraphProto& graph) {
+  const auto has = [&graph](std::string_view name) {
+    return std::ranges::any_of(graph.outputs,
+                               [name](const ValueProto& output) { return output.name == name; });
+  };
+  if (has("start_logits") && has("end_logits")) return {"start_logits", "end_logits"};
+  if (has("logits")) return {"logits"};
+  std::vector<std::string> names;
+  for (const std::string_view name : kHiddenNames) {
+    if (names.empty() && has(name)) names.emplace_back(name);
+  }
+  if (has("sentence_embedding")) names.emplace_back("sentence_embedding");
+  if (!names.empty()) return names;
+  for (const ValueProto& output : graph.outputs) names.push_back(output.name);
+  return names;
+}
 
 ImportedModel import_onnx(const ModelProto& model, std::string_view source,
                           const ImportOptions& options) {

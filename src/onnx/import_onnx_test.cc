@@ -274,6 +274,17 @@ TEST(ImportOnnx, RefusesHalvesOfHeadsOneAboveTheOther) {
   expect_refused(edit.model, "(Concat): halves of heads that are not joined along the last axis");
 }
 
+TEST(ImportOnnx, PassesOverWhatOtherOutputsAloneAreMadeOf) {
+  EditableModel edit;
+  const std::string expected = graph::print(import_onnx(edit.model, "m.onnx").graph);
+  edit.append(make_node("Softmax", {"logits"}, "probabilities", {integer("axis", -1)}));
+  expect_refused(edit.model, "\"test_Softmax\" (Softmax): ");
+  edit.model.graph.outputs.push_back({"probabilities", ElementType::kFloat, {}, ""});
+  EXPECT_EQ(graph::print(import_onnx(edit.model, "m.onnx").graph), expected);
+  edit.answer("probabilities");
+  expect_refused(edit.model, "\"test_Softmax\" (Softmax): ");
+}
+
 TEST(ImportOnnx, RefusesANodeWithoutOutputs) {
   EditableModel edit;
   edit.append(make_node("Shape", {"layer_norm"}, ""));

@@ -126,14 +126,20 @@ ImportValue known_result(const Step& step) {
   return {std::make_shared<Known>(step.op.node().outputs[0], std::move(arrays)), nullptr};
 }
 
+// The step's node as one of a float operator.
+NodeProto renamed(const Step& step, std::string_view type) {
+  NodeProto node = step.op.node();
+  node.op_type = type;
+  node.domain.clear();
+  return node;
+}
+
 // The quantized operator as `handler` of the float one `type` takes it; inputs `scale` and the one
 // behind it say what integers become of it.
 std::vector<ImportValue> import_as(Importer& importer, const Step& step, std::string_view type,
                                    Handler handler, const std::vector<size_t>& places,
                                    size_t scale) {
-  NodeProto node = step.op.node();
-  node.op_type = type;
-  node.domain.clear();
+  const NodeProto node = renamed(step, type);
   Step floats = {Operation(node, step.op.index(), step.op.opset(), importer.source()), {}, places};
   for (const size_t i : places) floats.inputs.push_back(float_operand(importer, step, i));
   const ImportValue known = known_result(floats);
@@ -177,10 +183,11 @@ void check_quantized_by(const Step& step, const ImportValue& x, size_t scale, si
 
 std::vector<ImportValue> import_dynamic_quantize(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
-  const bool constant = x.known != nullptr && x.known->is_constant();
-  if (x.ends_as_rows()) {
+  const bool known = x.known != nullptr && is_float(x.known->type());
+  const bool heads = x.has(Form::kRows) && !x.hidden->layout.is_rows(x.hidden->columns);
+  if (x.ends_as_rows() && !heads) {
     importer.emit_rows(step, *x.hidden);
-  } else if (!constant && !x.has(Form::kTable)) {
+  } else if (!known && !heads && !x.has(Form::kTable) && !x.has(Form::kProbabilities)) {
     step.op.refuse("a quantization of something that is no hidden state");
   }
   const auto quantized = std::make_shared<const ImportValue>(x);
@@ -197,48 +204,92 @@ std::vector<ImportValue> import_dynamic_quantize(Importer& importer, const Step&
 
 namespace {
 
-// Of integers that DynamicQuantizeLinear made of x, moved or not, and a weight of `rank` axes; the
-// step runs once their scale is known.
-ImportValue integer_product(const Step& step, size_t rank) {
-  const ImportValue& x = step.input(0);
+// What DynamicQuantizeLinear made operand i of, moved or not, whose zero point stands two behind
+// it.
+std::shared_ptr<const ImportValue> dynamic_operand(const Step& step, size_t i) {
+  const ImportValue& x = step.input(i);
   const auto quantized = x.integers ? x.integers->at_run_time : nullptr;
-  const bool dynamic = quantized != nullptr && step.has(2) &&
-                       step.inputs[2].has(Form::kZeroPoint) &&
-                       step.inputs[2].hidden->quantized == quantized;
+  const bool dynamic = quantized != nullptr && step.has(i + 2) &&
+                       step.inputs[i + 2].has(Form::kZeroPoint) &&
+                       step.inputs[i + 2].hidden->quantized == quantized;
   if (!dynamic) {
     step.op.refuse("integers and their zero point do not come from one DynamicQuantizeLinear");
   }
+  return quantized;
+}
+
+ImportValue product_of_integers(const Step& step, std::shared_ptr<const ImportValue> quantized) {
+  ImportValue product = {nullptr, std::make_shared<Hidden>()};
+  product.hidden->form = Form::kIntegerProduct;
+  product.hidden->quantized = std::move(quantized);
+  product.hidden->moves = {std::make_shared<const Step>(step)};
+  return product;
+}
+
+// Of such integers and a weight of `rank` axes; the step runs once their scale is known.
+ImportValue integer_product(const Step& step, size_t rank) {
+  ImportValue product = product_of_integers(step, dynamic_operand(step, 0));
   const Known& weight = step.known(1);
   if (!weight.is_constant() || weight.dims().size() != rank) {
     step.op.refuse("a weight that is no constant of ", rank, " axes");
   }
-  ImportValue product = {nullptr, std::make_shared<Hidden>()};
-  product.hidden->form = Form::kIntegerProduct;
-  product.hidden->quantized = quantized;
   product.hidden->known = step.inputs[1].known;
   if (step.has(3)) {
     (void)step.known(3);
     product.hidden->zero = step.inputs[3].known;
   }
-  product.hidden->moves = {std::make_shared<const Step>(step)};
   return product;
+}
+
+// Of queries and keys, probabilities and values, rows and a weight, or positions and frequencies,
+// both quantized at run time.
+ImportValue dynamic_product(Importer& importer, const Step& step) {
+  const NodeProto node = renamed(step, "MatMul");
+  Step floats = {Operation(node, step.op.index(), step.op.opset(), importer.source()), {}, {}};
+  for (size_t i = 0; i < 2; ++i) {
+    floats.inputs.push_back({step.inputs[i].known, step.inputs[i].hidden});
+  }
+  const ImportValue known = known_result(floats);
+  return known.absent() ? import_matmul(importer, {step.op, floats.inputs, {}})[0] : known;
 }
 
 }  // namespace
 
 std::vector<ImportValue> import_integer_matmul(Importer&, const Step& step) {
-  return {integer_product(step, 2)};
+  const ImportValue& y = step.input(1);
+  // A weight that several layers share may be quantized at run time, too.
+  const bool dynamic = y.integers && y.integers->at_run_time != nullptr;
+  if (!dynamic && y.hidden == nullptr) return {integer_product(step, 2)};
+  ImportValue product = product_of_integers(step, dynamic_operand(step, 0));
+  product.hidden->multiplied = dynamic_operand(step, 1);
+  return {product};
 }
 
 std::vector<ImportValue> import_integer_convolution(Importer&, const Step& step) {
   return {integer_product(step, 3)};
 }
 
+ImportValue product_of_scales(const Hidden& a, const Hidden& b) {
+  if (a.known != nullptr || b.known != nullptr || a.multiplied != nullptr ||
+      b.multiplied != nullptr) {
+    return {};
+  }
+  ImportValue result = in_form(a, Form::kScale);
+  result.hidden->multiplied = b.quantized;
+  return result;
+}
+
 ImportValue dequantized_product(Importer& importer, const Step& step, const Hidden& product,
                                 const Hidden& scale) {
-  if (product.quantized != scale.quantized || scale.known == nullptr) {
+  const auto are = [&product](const auto& first, const auto& second) {
+    return product.quantized == first && product.multiplied == second;
+  };
+  const bool own = are(scale.quantized, scale.multiplied) ||
+                   (scale.multiplied != nullptr && are(scale.multiplied, scale.quantized));
+  if (!own || (product.multiplied == nullptr && scale.known == nullptr)) {
     step.op.refuse("the scale of other rows than those that were multiplied");
   }
+  if (product.multiplied != nullptr) return dynamic_product(importer, *product.moves[0]);
   const Step& integers = *product.moves[0];
   const bool convolves = integers.op.type() == "ConvInteger";
   // Behind a convolution the last axis counts tokens.

@@ -110,6 +110,54 @@ TEST(ImportQuantized, RefusesProductsOfIntegersWithoutTheirZeroPoint) {
   }
 }
 
+// Every product with both operands quantized at run time, as quantize_dynamic writes it without
+// MatMulConstBOnly, which is how Optimum calls it.
+void quantize_products(EditableModel& edit) {
+  std::vector<NodeProto> products;
+  for (const NodeProto& node : edit.model.graph.nodes) {
+    if (node.op_type == "MatMul") products.push_back(node);
+  }
+  ASSERT_FALSE(products.empty());
+  for (const NodeProto& product : products) {
+    const std::string& y = product.outputs[0];
+    for (const char* side : {"0", "1"}) {
+      const std::string x = cat(y, "_side", side);
+      NodeProto quantize =
+          make_node("DynamicQuantizeLinear", {product.inputs[side == std::string("1") ? 1 : 0]}, x);
+      quantize.outputs = {x, x + "_scale", x + "_zero"};
+      edit.insert(y, quantize);
+    }
+    edit.insert(y, make_node("Mul", {y + "_side0_scale", y + "_side1_scale"}, y + "_scale"));
+    edit.insert(y, make_node("MatMulInteger",
+                             {y + "_side0", y + "_side1", y + "_side0_zero", y + "_side1_zero"},
+                             y + "_integers"));
+    edit.insert(y, make_node("Cast", {y + "_integers"}, y + "_cast", {integer("to", 1)}));
+    edit.maker(y) = make_node("Mul", {y + "_cast", y + "_scale"}, y);
+  }
+}
+
+TEST(ImportQuantized, ReadsProductsOfWhatIsQuantizedAtRunTime) {
+  for (const char* file : {"bert-cls-dynamo-op18-eager-tf524.onnx",
+                           "modernbert-base-legacy-op14-eager-tf524-level2.onnx"}) {
+    EditableModel edit(file);
+    const std::string expected = graph::print(import_onnx(edit.model, "m.onnx").graph);
+    quantize_products(edit);
+    EXPECT_EQ(graph::print(import_onnx(edit.model, "m.onnx").graph), expected) << file;
+  }
+}
+
+TEST(ImportQuantized, RefusesProductsUnderAnotherScale) {
+  EditableModel edit;
+  quantize_products(edit);
+  for (NodeProto& node : edit.model.graph.nodes) {
+    if (node.op_type != "MatMulInteger") continue;
+    const std::string y = node.outputs[0].substr(0, node.outputs[0].find("_integers"));
+    edit.maker(y + "_scale").inputs[1] = y + "_side0_scale";
+    break;
+  }
+  expect_refused(edit.model, "(Mul): the scale of other rows than those that were multiplied");
+}
+
 constexpr std::string_view kConvolved = "/m/deberta/encoder/conv/conv/Conv_output_0";
 
 // The convolution of a large DeBERTa model as quantize_dynamic writes it.

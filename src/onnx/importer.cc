@@ -171,7 +171,12 @@ void Importer::run() {
   add_initializers(model_.graph);
   add_inputs();
   count_readers(model_.graph);
+  const std::vector<bool> idle = nodes_of_other_outputs(model_.graph, answers_of(model_.graph));
   for (const size_t i : run_order(model_.graph)) {
+    if (idle[i]) {
+      release_inputs(model_.graph.nodes[i]);
+      continue;
+    }
     run_node(model_.graph.nodes[i], i);
     if (pads_to_ > 1) return;
   }

@@ -269,9 +269,14 @@ struct Heads {
                                              const Hidden& scores);
 [[nodiscard]] ImportValue make_context(Importer& importer, const Step& step,
                                        const Hidden& probabilities, const Hidden& v);
+/// The outputs that a model of this graph answers with, by their names: both logits of spans, else
+/// logits, else embeddings; all of them where none is known.
+[[nodiscard]] std::vector<std::string> answers_of(const GraphProto& graph);
 /// The product of integers made into that of the numbers they stand for. Errors name the step.
 [[nodiscard]] ImportValue dequantized_product(Importer& importer, const Step& step,
                                               const Hidden& product, const Hidden& scale);
+/// The scale of a product of two that DynamicQuantizeLinear made; absent: they are more than that.
+[[nodiscard]] ImportValue product_of_scales(const Hidden& a, const Hidden& b);
 /// LayerNormalization of rows; gamma and beta may be null.
 [[nodiscard]] ImportValue make_norm(Importer& importer, const Step& step, Hidden& x,
                                     const Known* gamma, const Known* beta, double epsilon);
