@@ -290,6 +290,14 @@ TEST(Models, BertSaysWhatItsModelingFileComputes) {
        "output logits = %classifier.Add"});
 }
 
+// The first operand has the first of a sum's quantizers.
+TEST(Models, MegatronAddsToTheResidual) {
+  expect_lines(
+      text_of("megatron-bert-base"),
+      {"%bert.encoder.layer.1.output.Add = Add(x=%bert.encoder.layer.1.attention.output.Add, "
+       "y=%bert.encoder.layer.1.output.dense.Add) @bert.encoder.layer.1.output : F32[T, 16]"});
+}
+
 TEST(Models, TiedDecoderReadsTheWordEmbeddings) {
   for (const auto& [name, prefix] :
        std::map<std::string, std::string>{{"bert-masked-lm", "bert"},

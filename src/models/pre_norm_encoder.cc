@@ -9,6 +9,11 @@ using graph::ValueId;
 
 namespace {
 
+ValueId sum(Builder& b, ValueId residual, ValueId x, std::string_view module,
+            const PreNormPaths& paths) {
+  return paths.residual_first ? b.add(residual, x, module) : b.add(x, residual, module);
+}
+
 ValueId layer(Builder& b, ValueId x, const std::string& module, const PreNormPaths& paths) {
   const ModelConfig& config = b.config();
   const std::string attention = module + ".attention";
@@ -16,7 +21,7 @@ ValueId layer(Builder& b, ValueId x, const std::string& module, const PreNormPat
   const ValueId context = bert_self_attention(b, normed, attention);
   const std::string output = attention + ".output";
   const ValueId projected = b.linear(context, output + ".dense", config.hidden_size);
-  const ValueId attended = b.add(projected, x, output);
+  const ValueId attended = sum(b, x, projected, output, paths);
 
   const ValueId again =
       b.layer_norm(attended, cat(module, paths.feed_forward), config.layer_norm_eps);
@@ -25,7 +30,7 @@ ValueId layer(Builder& b, ValueId x, const std::string& module, const PreNormPat
   const ValueId active =
       b.activation(wide, config.hidden_act, intermediate + ".intermediate_act_fn");
   const ValueId narrow = b.linear(active, module + ".output.dense", config.hidden_size);
-  return b.add(narrow, attended, module + ".output");
+  return sum(b, attended, narrow, module + ".output", paths);
 }
 
 }  // namespace

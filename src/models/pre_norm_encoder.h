@@ -15,6 +15,8 @@ struct PreNormPaths {
   std::string_view attention;     ///< behind `encoder.layer.<i>`
   std::string_view feed_forward;  ///< behind `encoder.layer.<i>`
   std::string_view last;          ///< behind the family's prefix
+  /// The residual is the first operand of its sums, which names the sums' quantizers.
+  bool residual_first = false;
 };
 
 /// `encoder.layer.0` and on, applied to hidden [T, hidden], and the norm behind the last of them.

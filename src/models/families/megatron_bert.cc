@@ -7,7 +7,7 @@ namespace tamis::models {
 
 namespace {
 
-constexpr PreNormPaths kPaths = {".attention.ln", ".ln", "encoder.ln"};
+constexpr PreNormPaths kPaths = {".attention.ln", ".ln", "encoder.ln", true};
 
 graph::ValueId encoder(Builder& b) { return pre_norm_layers(b, bert_embedding_sum(b, {}), kPaths); }
 
