@@ -57,7 +57,8 @@ serve::ModelArgument& model_named(serve::ServerOptions& server, const std::strin
                                   const std::string& name) {
   std::string names;
   for (serve::ModelArgument& model : server.models) {
-    if (model.name == name || (name.empty() && server.models.size() == 1)) return model;
+    const bool any = name.empty() && server.models.size() == 1;
+    if (any || model.name == name || model.source == name) return model;
     names += cat(names.empty() ? "" : ", ", model.name);
   }
   fail(ErrorCode::kInvalidArgument, "--served-model-name ", text, ": ",
@@ -69,13 +70,11 @@ serve::ModelArgument& model_named(serve::ServerOptions& server, const std::strin
 void add_served_names(const std::vector<std::string>& all, serve::ServerOptions& server) {
   for (const std::string& text : all) {
     const size_t equals = text.find('=');
-    serve::ModelArgument& model =
-        model_named(server, text, equals == text.npos ? "" : text.substr(0, equals));
-    std::string rest = text.substr(equals == text.npos ? 0 : equals + 1);
+    const bool named = equals != text.npos;
+    serve::ModelArgument& model = model_named(server, text, named ? text.substr(0, equals) : "");
+    std::string rest = text.substr(named ? equals + 1 : 0);
     model.name = take_name(text, rest);
-    if (model.name == "*")
-      fail(ErrorCode::kInvalidArgument, "--served-model-name ", text,
-           ": \"*\" stands behind a name");
+    if (model.name == "*") fail(ErrorCode::kInvalidArgument, text, ": \"*\" stands behind a name");
     while (!rest.empty()) {
       const std::string alias = take_name(text, rest);
       if (!server.aliases.emplace(alias, model.name).second) {

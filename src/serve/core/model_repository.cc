@@ -265,6 +265,7 @@ void ModelRepository::load_all() {
     for (const auto& [name, entry] : entries_) {
       if (!entry.added) names.push_back(name);
     }
+    starting_ = true;
   }
   std::optional<Error> first;
   for (const std::string& name : names) {
@@ -279,7 +280,16 @@ void ModelRepository::load_all() {
       if (!first) first = named;
     }
   }
+  {
+    const std::lock_guard lock(mutex_);
+    starting_ = false;
+  }
   if (first) throw Error(*first);
+}
+
+bool ModelRepository::starting() {
+  const std::lock_guard lock(mutex_);
+  return starting_;
 }
 
 const std::string& ModelRepository::own_name(const std::string& name) const {

@@ -97,6 +97,8 @@ class ModelRepository {
   [[nodiscard]] std::string waiting_for();
   /// Loads all that is declared; the first error, after all were tried.
   void load_all();
+  /// Whether load_all() is at work, so that what the others can do is not known yet.
+  [[nodiscard]] bool starting();
 
   /// The version, or the newest ready one for an empty `version`, by the model's name or an alias.
   /// Throws kNotFound: "Request for unknown model: ..."; kUnavailable if it is known and not
@@ -150,6 +152,7 @@ class ModelRepository {
   std::condition_variable changed_;
   std::map<std::string, Entry> entries_;
   int64_t live_ = 0;
+  bool starting_ = false;
   ModelReaper reaper_;
 };
 

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "serve/batching/test_servable.h"
+#include "serve/core/model_route.h"
 
 namespace tamis::serve {
 namespace {
@@ -64,6 +65,31 @@ TEST_F(ModelRepositoryTest, LoadsTheNewestVersionOfEachFolder) {
   EXPECT_EQ(models.lease("a", "10")->version(), "10");
   EXPECT_EQ(thrown([&] { (void)models.lease("a", "2"); }),
             "kNotFound: Request for unknown model: 'a' version 2 is not found");
+}
+
+// Which model a request without a name means does not depend on which is loaded first.
+TEST_F(ModelRepositoryTest, NamesAreNeededWhileOthersAreLoaded) {
+  make_folder("a");
+  make_folder("b");
+  RepositoryOptions own = options();
+  ModelRepository* all = nullptr;
+  std::string unnamed;
+  std::string named;
+  own.load = [&](const std::string& name, const std::string&) -> std::unique_ptr<Servable> {
+    if (name == "b") {
+      unnamed = thrown([&] { (void)route_model(*all, "", "", {tasks::TaskKind::kEmbed}); });
+      named = route_model(*all, "a", "", {tasks::TaskKind::kEmbed})->name();
+      fail(ErrorCode::kCorruptData, "broken");
+    }
+    return std::make_unique<TestServable>();
+  };
+  ModelRepository models(std::move(own));
+  all = &models;
+  models.declare_folder();
+  EXPECT_EQ(thrown([&] { models.load_all(); }), "kCorruptData: b: broken");
+  EXPECT_EQ(unnamed, "kUnavailable: models are being loaded; until then name one as \"model\"");
+  EXPECT_EQ(named, "a");
+  EXPECT_EQ(route_model(models, "", "", {tasks::TaskKind::kEmbed})->name(), "a");
 }
 
 TEST_F(ModelRepositoryTest, SaysHowFarALoadIs) {

@@ -43,6 +43,10 @@ ModelLease route_model(ModelRepository& models, std::string_view name, const std
                                   [&](tasks::TaskKind asked) { return does(task, asked); });
     if (fits) fitting.push_back(model);
   }
+  // Else the answer would hang on which of them is loaded first.
+  if (fitting.size() == 1 && models.starting()) {
+    fail(ErrorCode::kUnavailable, models.waiting_for(), "; until then name one as \"model\"");
+  }
   if (fitting.size() == 1) return fitting.front();
   if (all.empty()) fail(ErrorCode::kUnavailable, "no model is loaded");
   if (fitting.size() > 1) {

@@ -13,9 +13,9 @@
 namespace tamis::serve {
 
 /// The model `name`, by its name, an alias or its MODEL argument, else the one that any name means,
-/// if there is one; for an empty name the only loaded one that
-/// does one of `tasks`. Throws kNotFound, kInvalidArgument (several could) or kUnavailable (none is
-/// loaded), with the names there are.
+/// if there is one; for an empty name the only loaded one that does one of `tasks`. Throws
+/// kNotFound, kInvalidArgument (several could) or kUnavailable (none is loaded, or for an empty
+/// name others are still to be loaded at the start), with the names there are.
 [[nodiscard]] ModelLease route_model(ModelRepository& models, std::string_view name,
                                      const std::string& version,
                                      std::initializer_list<tasks::TaskKind> tasks);

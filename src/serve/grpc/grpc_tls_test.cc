@@ -132,6 +132,22 @@ TEST_F(TlsTest, AnswersHttps) {
   EXPECT_TRUE(answer.ends_with("[20,97,97,1940]]")) << answer.size();
 }
 
+TEST_F(TlsTest, RefusesAKeyOfAnotherKind) {
+  const Owned<EVP_PKEY, EVP_PKEY_free> other(EVP_RSA_gen(2048));
+  (void)write_file("key.pem", pem_of([&](BIO* out) {
+                     return PEM_write_bio_PrivateKey(out, other.get(), nullptr, nullptr, 0, nullptr,
+                                                     nullptr);
+                   }));
+  try {
+    start();
+    FAIL() << "a server that can make no connection";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(std::string(error.what()).find("is not the key of"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST_F(TlsTest, ClosesWhoSpeaksNoTlsAndServesOn) {
   start();
   TestClient plain(server_->http_port());

@@ -59,6 +59,11 @@ void set_up_tls(HttpHub& hub) {
   if (error) fail(ErrorCode::kInvalidArgument, options.tls_certificate, ": ", error.message());
   tls.use_private_key_file(options.tls_key, net::ssl::context::pem, error);
   if (error) fail(ErrorCode::kInvalidArgument, options.tls_key, ": ", error.message());
+  // A key of another kind than the certificate's is taken until then.
+  if (SSL_CTX_check_private_key(tls.native_handle()) != 1) {
+    fail(ErrorCode::kInvalidArgument, options.tls_key, ": is not the key of ",
+         options.tls_certificate);
+  }
 }
 
 // Counts the handlers of a chain that wait, also where one is dropped uncalled: asio does so when
