@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 from haystack import Document, component, default_from_dict, default_to_dict
 
 from ._model import Model
 
+_Path = Union[str, "os.PathLike[str]"]
+
 
 class _Loaded:
-    """A model that warm_up() loads, and that goes into a pipeline's file by its path."""
+    """A model that warm_up() loads, and that goes into a pipeline's file by its path. Newer
+    ones are read with ``Pipeline.loads(text, allowed_modules=["tamis.haystack"])``.
+    """
 
-    def __init__(self, model: str, options: Optional[Dict[str, Any]]) -> None:
-        self.model = model
+    def __init__(self, model: _Path,
+                 options: Optional[Dict[str, Any]]) -> None:
+        self.model = os.fspath(model)
         self.options = dict(options or {})
         self._native: Optional[Model] = None
 
@@ -40,7 +46,7 @@ class _Loaded:
 class TamisTextEmbedder(_Loaded):
     """The embedding of a text: a query."""
 
-    def __init__(self, model: str, prefix: str = "", normalize: Optional[bool] = None,
+    def __init__(self, model: _Path, prefix: str = "", normalize: Optional[bool] = None,
                  options: Optional[Dict[str, Any]] = None) -> None:
         _Loaded.__init__(self, model, options)  # component() makes the class anew
         self.prefix = prefix
@@ -62,7 +68,7 @@ class TamisTextEmbedder(_Loaded):
 class TamisDocumentEmbedder(_Loaded):
     """Documents with their embeddings, of the contents with the named fields before them."""
 
-    def __init__(self, model: str, prefix: str = "", normalize: Optional[bool] = None,
+    def __init__(self, model: _Path, prefix: str = "", normalize: Optional[bool] = None,
                  meta_fields_to_embed: Optional[List[str]] = None,
                  embedding_separator: str = "\n",
                  options: Optional[Dict[str, Any]] = None) -> None:
@@ -97,7 +103,7 @@ class TamisDocumentEmbedder(_Loaded):
 class TamisRanker(_Loaded):
     """Documents by how well they answer the query, best first, with their scores."""
 
-    def __init__(self, model: str, top_k: int = 10,
+    def __init__(self, model: _Path, top_k: int = 10,
                  options: Optional[Dict[str, Any]] = None) -> None:
         _Loaded.__init__(self, model, options)  # component() makes the class anew
         self.top_k = top_k
@@ -122,7 +128,7 @@ class TamisRanker(_Loaded):
 class TamisNamedEntityExtractor(_Loaded):
     """Documents with meta["named_entities"]: entity, start, end, score."""
 
-    def __init__(self, model: str, aggregation: str = "simple",
+    def __init__(self, model: _Path, aggregation: str = "simple",
                  options: Optional[Dict[str, Any]] = None) -> None:
         _Loaded.__init__(self, model, options)  # component() makes the class anew
         self.aggregation = aggregation
@@ -148,7 +154,7 @@ class TamisNamedEntityExtractor(_Loaded):
 class TamisExtractiveReader(_Loaded):
     """The spans of documents that answer the query, best first."""
 
-    def __init__(self, model: str, top_k: int = 20,
+    def __init__(self, model: _Path, top_k: int = 20,
                  options: Optional[Dict[str, Any]] = None) -> None:
         _Loaded.__init__(self, model, options)  # component() makes the class anew
         self.top_k = top_k
@@ -166,7 +172,10 @@ class TamisExtractiveReader(_Loaded):
         most = top_k or self.top_k
         answers = []
         for document in documents:
-            for found in self.native.answer(query, document.content or "", top_k=most):
+            text = document.content or ""
+            if not text.strip():
+                continue  # a table or an image
+            for found in self.native.answer(query, text, top_k=most):
                 span = ExtractedAnswer.Span(found.start, found.end)
                 answers.append(ExtractedAnswer(query=query, score=found.score, data=found.answer,
                                                document=document, document_offset=span))

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
@@ -21,7 +22,7 @@ class TamisEmbeddings(Embeddings):
 
     def __init__(
         self,
-        model: str,
+        model: Union[str, Path],
         *,
         normalize: Optional[bool] = None,
         document_prompt_name: Optional[str] = None,
@@ -50,7 +51,7 @@ class TamisEmbeddings(Embeddings):
 class TamisReranker(BaseDocumentCompressor):
     """Keeps the documents that answer the query best, with relevance_score in their metadata."""
 
-    model: str
+    model: Union[str, Path]
     top_n: int = 3
     options: Dict[str, Any] = {}
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", protected_namespaces=())
@@ -69,7 +70,7 @@ class TamisReranker(BaseDocumentCompressor):
             return []
         ranked = self._native.rerank(query, [document.page_content for document in documents],
                                      top_k=self.top_n)
-        return [Document(page_content=documents[item.index].page_content,
-                         metadata={**documents[item.index].metadata,
-                                   "relevance_score": item.score})
+        return [documents[item.index].model_copy(
+                    update={"metadata": {**documents[item.index].metadata,
+                                         "relevance_score": item.score}})
                 for item in ranked]

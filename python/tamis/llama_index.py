@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+import os
+from typing import Any, Dict, List, Optional, Union
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
@@ -21,8 +22,8 @@ class TamisEmbedding(BaseEmbedding):
     text_prompt_name: Optional[str] = None
     _native: Model = PrivateAttr()
 
-    def __init__(self, model_name: str, **fields: Any) -> None:
-        super().__init__(model_name=model_name, **fields)
+    def __init__(self, model_name: Union[str, "os.PathLike[str]"], **fields: Any) -> None:
+        super().__init__(model_name=os.fspath(model_name), **fields)
         self._native = Model(model_name, **self.options)
 
     @classmethod
@@ -60,8 +61,9 @@ class TamisRerank(BaseNodePostprocessor):
     options: Dict[str, Any] = Field(default_factory=dict)
     _native: Model = PrivateAttr()
 
-    def __init__(self, model: str, top_n: int = 2, **fields: Any) -> None:
-        super().__init__(**{"model": model, "top_n": top_n, **fields})
+    def __init__(self, model: Union[str, "os.PathLike[str]"], top_n: int = 2,
+                 **fields: Any) -> None:
+        super().__init__(**{"model": os.fspath(model), "top_n": top_n, **fields})
         self._native = Model(model, **self.options)
 
     @classmethod

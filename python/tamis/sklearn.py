@@ -12,7 +12,12 @@ import os
 import reprlib
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
 
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+# scikit-learn has no types of its own.
+from sklearn.base import (  # type: ignore[import-untyped, unused-ignore]
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
 
 from ._errors import InvalidArgument
 from ._model import Model
@@ -24,7 +29,8 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 
-class TamisEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class TamisEmbedder(  # type: ignore[misc, unused-ignore]
+        ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Texts to float32 [n, d]. Nothing is learned: fit() checks the texts and loads the model, and
     transform() works without it.
 

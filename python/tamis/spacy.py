@@ -88,7 +88,7 @@ class TamisNer(Pipe):
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Documents in their order, ``batch_size`` of them run at once."""
-        for docs in minibatch(stream, size=batch_size):
+        for docs in minibatch(stream, batch_size):  # type: ignore[no-untyped-call, unused-ignore]
             try:
                 found = self.native.ner([doc.text for doc in docs], **self._options())
                 for doc, entities in zip(docs, found):

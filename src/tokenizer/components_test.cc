@@ -171,6 +171,22 @@ TEST(Loading, SearchesOfOneTextHaveOneBudget) {
       << error.what();
 }
 
+// Oniguruma's bracket has the nine symbols of ASCII, and all others; its property has none.
+TEST(Patterns, PunctuationInBracketsHasSymbols) {
+  const auto words = [](const std::string& pattern) {
+    const Tokenizer tokenizer = load(R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":")" +
+                                     pattern + R"("},"behavior":"Isolated","invert":false})");
+    return tokenizer
+        .encode(
+            "a$b\xe2\x82\xac"
+            "a!b")
+        .ids.size();
+  };
+  EXPECT_EQ(words("[[:punct:]]"), 7u);
+  EXPECT_EQ(words("[[:^punct:]]+"), 7u);
+  EXPECT_EQ(words(R"(\\p{Punct})"), 3u);
+}
+
 TEST(Metaspace, FirstMeansTheBeginningOfTheOriginal) {
   const Tokenizer tokenizer = Tokenizer::load_json(
       R"({"normalizer":{"type":"Strip","strip_left":true,"strip_right":false},

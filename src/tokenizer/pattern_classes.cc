@@ -93,7 +93,10 @@ class ClassRewriter {
   }
 
   void add_class(std::string_view name, bool negated) {
-    const std::string ranges = ranges_text(name, where_);
+    add_ranges(ranges_text(name, where_), negated);
+  }
+
+  void add_ranges(const std::string& ranges, bool negated) {
     if (depth_ > 0 && !negated) {
       out_ += ranges;
     } else if (ranges.empty()) {
@@ -177,7 +180,9 @@ class ClassRewriter {
       open_class();
       return;
     }
-    add_class(plain, negated);
+    // Oniguruma's bracket has symbols, too; its \p{punct} has not.
+    const std::string symbols = plain == "punct" ? ranges_text("symbol", where_) : "";
+    add_ranges(ranges_text(plain, where_) + symbols, negated);
     at_ = end + 2;
   }
 

@@ -44,13 +44,17 @@ class LangChain(unittest.TestCase):
                                       embedded(["a", "b"]))
         np.testing.assert_array_equal(np.float32(face.embed_query("a")), embedded("a"))
         reranker = TamisReranker(model=model("bert-rerank"), top_n=2, options={"threads": 2})
-        documents = [Document(page_content=text, metadata={"n": i})
+        documents = [Document(page_content=text, metadata={"n": i}, id=f"id{i}")
                      for i, text in enumerate(["Anna.", "A table.", "No one."])]
         kept = reranker.compress_documents(documents, "Who?")
         self.assertEqual(len(kept), 2)
         self.assertGreaterEqual(kept[0].metadata["relevance_score"],
                                 kept[1].metadata["relevance_score"])
+        for document in kept:
+            self.assertEqual(document.id, f"id{document.metadata['n']}")
+            self.assertNotIn("relevance_score", documents[document.metadata["n"]].metadata)
         self.assertEqual(reranker.compress_documents([], "Who?"), [])
+        TamisReranker(model=Path(model("bert-rerank")), options={"threads": 2})
 
 
 @needs("llama_index")
@@ -95,7 +99,7 @@ class Haystack(unittest.TestCase):
             documents)
         self.assertIn("named_entities", entities["documents"][0].meta)
         answers = haystack.TamisExtractiveReader(model("bert-question-answering"), top_k=2).run(
-            "Who?", documents)["answers"]
+            "Who?", [Document(content=None), *documents, Document(content=" ")])["answers"]
         self.assertEqual(len(answers), 2)
         pipeline = Pipeline()
         pipeline.add_component("embedder", texts)
