@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 
-class TamisEmbedder(  # type: ignore[misc, unused-ignore]
-        ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class TamisEmbedder(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc, unused-ignore]
+    TransformerMixin,  # type: ignore[misc, unused-ignore]
+    BaseEstimator,  # type: ignore[misc, unused-ignore]
+):
     """Texts to float32 [n, d]. Nothing is learned: fit() checks the texts and loads the model, and
     transform() works without it.
 
