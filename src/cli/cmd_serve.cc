@@ -18,6 +18,7 @@
 #include "base/thread_limit.h"
 #include "cli/command.h"
 #include "cli/end_signals.h"
+#include "cli/serve_checks.h"
 #include "device/device_option.h"
 #include "serve/batching/log_writer.h"
 #include "serve/http/handed_sockets.h"
@@ -186,16 +187,6 @@ std::string checked_key(const std::optional<std::string>& given) {
   return given.value_or("");
 }
 
-void check_weights(const serve::ServerOptions& server) {
-  if (!server.model_repository.empty()) return;
-  for (const auto& [name, weight] : server.weights) {
-    const bool known =
-        name == server.identity_model ||
-        std::ranges::find(server.models, name, &serve::ModelArgument::name) != server.models.end();
-    if (!known) fail(ErrorCode::kInvalidArgument, "--weight ", name, ": no model has that name");
-  }
-}
-
 void declare_server(Options& options, ServeFlags& flags, serve::ServerOptions& server) {
   options.option("--host", server.host,
                  "the address or name to listen on; 0.0.0.0 opens it to all");
@@ -253,85 +244,6 @@ void declare_limits(Options& options, serve::ServerOptions& server) {
                  "NAME=VALUE,...: sent to the collector, as a key");
   options.option("--trace-share", server.traces.share,
                  "of requests whose client has no trace, 0 to 1");
-}
-
-void check_limits(const serve::ServerOptions& server) {
-  const std::pair<const char*, int64_t> positive[] = {
-      {"--versions", server.versions},
-      {"--max-queue-latency", server.max_queue_latency_ms},
-      {"--max-body", server.max_body_bytes},
-      {"--max-items", server.max_items},
-      {"--max-answer", server.max_answer_bytes},
-      {"--max-held-bytes", server.max_held_bytes},
-      {"--max-connections", server.max_connections},
-      {"--idle-timeout", server.idle_timeout_ms},
-      {"--header-timeout", server.header_timeout_ms},
-      {"--request-timeout", server.request_timeout_ms},
-      {"--drain-timeout", server.drain_timeout_ms},
-      {"--stall-timeout", server.stall_timeout_ms}};
-  for (const auto& [name, value] : positive) {
-    if (value < 1) {
-      fail(ErrorCode::kInvalidArgument, std::string_view(name), " ", value, ": must be at least 1");
-    }
-  }
-  // Thirty years: what is counted in nanoseconds stays within 64 bits.
-  static constexpr int64_t kMostMs = 1'000'000'000'000;
-  const auto check_time = [](std::string_view name, int64_t value) {
-    if (value <= kMostMs) return;
-    fail(ErrorCode::kInvalidArgument, name, " ", value, ": must be at most ", kMostMs, " ms");
-  };
-  check_time("--default-timeout", server.default_timeout_ms);
-  for (const auto& [name, value] : positive) {
-    const std::string_view flag = name;
-    if (flag.ends_with("-timeout") || flag.ends_with("-latency")) check_time(flag, value);
-  }
-  if (server.max_held_bytes - server.max_held_bytes / 4 < server.max_body_bytes) {
-    fail(ErrorCode::kInvalidArgument, "--max-held-bytes ", server.max_held_bytes,
-         ": a quarter is kept for small bodies, and one of --max-body ", server.max_body_bytes,
-         " would never find room; must be at least ",
-         server.max_body_bytes + server.max_body_bytes / 3 + 1);
-  }
-  if (server.cache_bytes < 0) {
-    fail(ErrorCode::kInvalidArgument, "--cache ", server.cache_bytes, ": must be at least 0");
-  }
-}
-
-void check_traces(const serve::TraceOptions& traces) {
-  const serve::TraceOptions none;
-  if (traces.endpoint.empty() &&
-      (traces.service != none.service || !traces.headers.empty() || traces.share != none.share)) {
-    fail(ErrorCode::kInvalidArgument,
-         "--otlp-service-name, --otlp-headers and --trace-share are for --otlp-endpoint");
-  }
-  if (!(traces.share >= 0 && traces.share <= 1)) {
-    fail(ErrorCode::kInvalidArgument, "--trace-share ", traces.share, ": must lie in 0..1");
-  }
-}
-
-void check(const serve::ServerOptions& server) {
-  if (server.port < 0 || server.port > 65535) {
-    fail(ErrorCode::kInvalidArgument, "--port ", server.port, ": must lie in 0..65535");
-  }
-  if (server.grpc_port < -1 || server.grpc_port > 65535) {
-    fail(ErrorCode::kInvalidArgument, "--grpc-port ", server.grpc_port, ": must lie in -1..65535");
-  }
-  if (server.tokenizer_threads < 0 || server.tokenizer_threads > kMostThreads) {
-    fail(ErrorCode::kInvalidArgument, "--tokenizer-threads ", server.tokenizer_threads,
-         ": must lie in 0..", kMostThreads);
-  }
-  check_weights(server);
-  check_limits(server);
-  check_traces(server.traces);
-  if (!server.uds.empty() && !server.http_sockets.empty()) {
-    fail(ErrorCode::kInvalidArgument, "--uds ", server.uds,
-         ": systemd has opened the sockets of HTTP already (LISTEN_FDS)");
-  }
-  if (server.tls_certificate.empty() != server.tls_key.empty()) {
-    fail(ErrorCode::kInvalidArgument, "--tls-certificate and --tls-key go together");
-  }
-  if (server.models.empty() && server.model_repository.empty() && server.identity_model.empty()) {
-    fail(ErrorCode::kInvalidArgument, "no model; give MODEL or --model-repository FOLDER");
-  }
 }
 
 // A request's line is JSON as it stands; the rest is for a person. Whoever reads standard error may
@@ -492,7 +404,7 @@ int cmd_serve(const std::vector<std::string>& arguments) {
   serve::HandedSockets handed = serve::take_handed_sockets();
   server.http_sockets = std::move(handed.http);
   server.grpc_sockets = std::move(handed.grpc);
-  check(server);
+  check_server_options(server);
   return run(signals, std::move(server), flags.common.quiet);
 }
 

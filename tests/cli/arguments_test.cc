@@ -171,7 +171,12 @@ TEST(CliArguments, WhatAServerCannotHoldToIsRefused) {
                                            {"--trace-share", "0.5", "--otlp-endpoint"},
                                            {"--api-key", "", "is empty"},
                                            {"--tokenizer-threads", "100000", "0..1024"},
-                                           {"--weight", "di=2", "no model has that name"}}) {
+                                           {"--weight", "di=2", "no model has that name"},
+                                           {"--task", "di=rerank", "no model has that name"},
+                                           {"--hold-queue", "-1", "must be at least 0"},
+                                           {"--default-timeout", "-5", "must be at least 0"},
+                                           {"--cors-origin", "a.example", "scheme and host"},
+                                           {"--cors-origin", "https://a/", "nothing behind"}}) {
     const Outcome outcome = tamis({"serve", "--identity-model", "id", flag, value});
     EXPECT_EQ(outcome.status, 2) << flag;
     EXPECT_NE(outcome.err.find(bound), std::string::npos) << outcome.err;

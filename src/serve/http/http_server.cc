@@ -55,6 +55,8 @@ void set_up_tls(HttpHub& hub) {
   if (SSL_CTX_set_cipher_list(tls.native_handle(), kCiphers) != 1) {
     fail(ErrorCode::kInternal, "OpenSSL knows none of ", std::string_view(kCiphers));
   }
+  // OpenSSL would ask the terminal for the password of a key.
+  tls.set_password_callback([](size_t, net::ssl::context::password_purpose) { return ""; }, error);
   tls.use_certificate_chain_file(options.tls_certificate, error);
   if (error) fail(ErrorCode::kInvalidArgument, options.tls_certificate, ": ", error.message());
   tls.use_private_key_file(options.tls_key, net::ssl::context::pem, error);
