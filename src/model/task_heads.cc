@@ -20,6 +20,20 @@ bool ranks_by_vectors(const SentenceTransformerConfig& sentence,
          file_exists(weights / "colbert_linear.pt");
 }
 
+// The dense vector of BGE-M3, whose trainer writes no modules.json: FlagEmbedding's defaults, the
+// first token at unit length.
+std::optional<SentenceTransformerConfig> dense_of_m3(const SentenceTransformerConfig& sentence,
+                                                     const std::filesystem::path& weights) {
+  const bool m3 = !sentence.has_modules && file_exists(weights / "sparse_linear.pt") &&
+                  file_exists(weights / "colbert_linear.pt");
+  if (!m3) return std::nullopt;
+  SentenceTransformerConfig dense = sentence;
+  dense.has_modules = true;
+  dense.pooling.emplace().modes = {Pooling::kCls};
+  dense.normalize = true;
+  return dense;
+}
+
 // By the engine's own GEMM.
 void multiply(const models::Projection& p, ThreadPool& pool) {
   for (int64_t row = 0; row < p.m; ++row) {
@@ -43,6 +57,9 @@ models::BuildOptions build_options(const std::optional<TaskKind>& task,
     build.head = HeadKind::kMultiVector;
   }
   if (sentence.has_modules) build.sentence_transformer = sentence;
+  if (!task || task == TaskKind::kEmbed || task == TaskKind::kEmbedAll) {
+    if (auto dense = dense_of_m3(sentence, weights)) build.sentence_transformer = std::move(dense);
+  }
   if (build.head && *build.head != HeadKind::kEmbedding && models::is_embedding(*build.head)) {
     build.token_heads = read_token_heads(weights);
   }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "formats/test_util.h"
 #include "math/agreement.h"
 #include "model/loaded_model.h"
 #include "tests/support/gzip_file.h"
@@ -222,6 +223,29 @@ TEST(BgeM3, AnswersInThreeWays) {
         wanted);
     expect_vectors(answers<EmbedMultiResult>(*multi, {text_of(row)}, EmbedMultiOptions{})[0],
                    row.get("vectors"));
+  }
+}
+
+// FlagEmbedding's trainer writes no modules.json.
+TEST(BgeM3, EmbedsByItsFirstTokenWithoutModules) {
+  const TempFolder folder;
+  for (const auto& entry : std::filesystem::directory_iterator(kRoot / "bge-m3")) {
+    const std::filesystem::path& from = entry.path();
+    if (!entry.is_regular_file() || from.filename() == "modules.json") continue;
+    std::filesystem::copy_file(from, folder.path() / from.filename());
+  }
+  const Golden golden("bge-m3");
+  for (const auto task : {tasks::TaskKind::kEmbedAll, tasks::TaskKind::kEmbed}) {
+    api::ModelOptions options;
+    options.task = task;
+    const auto model = api::LoadedModel::load(api::resolve_model(folder.path().string()), options);
+    const JsonView row = golden.cases().at(0);
+    const JsonView dense = row.get("dense");
+    const auto found = answers<EmbedResult>(*model, {text_of(row)}, EmbedOptions{})[0];
+    ASSERT_EQ(found.embedding.size(), dense.size());
+    for (size_t j = 0; j < dense.size(); ++j) {
+      EXPECT_NEAR(found.embedding[j], dense.at(j).as_double("value"), kTolerance);
+    }
   }
 }
 
