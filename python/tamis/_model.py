@@ -38,7 +38,7 @@ _FUNCTIONS = {None: 0, "softmax": 1, "sigmoid": 2, "none": 3}
 _AGGREGATIONS = {"simple": 0, "none": 1, "first": 2, "average": 3, "max": 4}
 _SIDES = {None: 0, "left": 1, "right": 2}
 # Most texts, and code points, of one native call: between calls signals are handled and progress is
-# told. A long text stands alone.
+# told. A longer text stands alone.
 _CHUNK = 1024
 _CHUNK_LENGTH = 1 << 17
 
@@ -212,14 +212,14 @@ class Model:
             return value.decode() if value else ""
 
         labels = struct.labels[: struct.label_count] if struct.label_count else []
-        names = struct.prompt_names[: struct.prompt_name_count] if struct.prompt_name_count else []
+        count = struct.prompt_name_count
+        names = [string(name) for name in struct.prompt_names[:count]] if count else []
+        prompts = [string(prompt) for prompt in struct.prompts[:count]] if count else []
         return ModelInfo(
             text(struct.family), text(struct.task), text(struct.precision), struct.parameters,
             struct.max_length, struct.hidden_size, struct.output_size,
-            tuple(string(label) for label in labels), tuple(string(name) for name in names),
-            text(struct.similarity),
-            dict(zip(map(string, names), map(string, struct.prompts[: len(names)] if names else ()))),
-            text(struct.default_prompt_name), text(struct.score_activation), struct.truncate_dim)
+            tuple(string(label) for label in labels), tuple(names), text(struct.similarity),
+            dict(zip(names, prompts)), text(struct.default_prompt_name), text(struct.score_activation), struct.truncate_dim)
 
     @property
     def info(self) -> ModelInfo:

@@ -526,8 +526,13 @@ class CrossEncoder(_Face):
         if self.num_labels > 1:
             raise InvalidArgument(f"rank: needs a model with one label; this one has {self.num_labels}")
         listed = list(documents)
-        scores = self._activated([(query, text) for text in listed],
-                                 activation_fn or self.activation_fn)
-        order = sorted(range(len(listed)), key=lambda i: (-scores[i], i))
-        return [{"corpus_id": i, "score": float(scores[i]),
-                 **({"text": listed[i]} if return_documents else {})} for i in order[:top_k]]
+        function = activation_fn or self.activation_fn
+        if function is None:
+            ranked = [(item.index, item.score) for item in
+                      self.native.rerank(query, listed, top_k=top_k, max_length=self._max_length)]
+        else:
+            scores = self._activated([(query, text) for text in listed], function)
+            order = sorted(range(len(listed)), key=lambda i: (-scores[i], i))
+            ranked = [(i, float(scores[i])) for i in order[:top_k]]
+        return [{"corpus_id": i, "score": score,
+                 **({"text": listed[i]} if return_documents else {})} for i, score in ranked]

@@ -75,7 +75,10 @@ void add_served_names(const std::vector<std::string>& all, serve::ServerOptions&
     serve::ModelArgument& model = model_named(server, text, named ? text.substr(0, equals) : "");
     std::string rest = text.substr(named ? equals + 1 : 0);
     model.name = take_name(text, rest);
-    if (model.name == "*") fail(ErrorCode::kInvalidArgument, text, ": \"*\" stands behind a name");
+    if (model.name == "*") {
+      fail(ErrorCode::kInvalidArgument, "--served-model-name ", text,
+           ": \"*\" stands behind a name");
+    }
     while (!rest.empty()) {
       const std::string alias = take_name(text, rest);
       if (!server.aliases.emplace(alias, model.name).second) {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/thread_limit.h"
+#include "serve/dialects/kserve/kserve_model.h"
 
 namespace tamis::cli {
 
@@ -29,7 +30,7 @@ void check_names(const serve::ServerOptions& server) {
 // KServe serves a model's tensors and texts under names of their own.
 void check_kserve_names(const serve::ServerOptions& server) {
   for (const serve::ModelArgument& model : server.models) {
-    for (const std::string_view suffix : {"_model", "_inference"}) {
+    for (const std::string_view suffix : {serve::kTensorSuffix, serve::kTextSuffix}) {
       const std::string taken = cat(model.name, suffix);
       const auto other = std::ranges::find(server.models, taken, &serve::ModelArgument::name);
       if (other == server.models.end()) continue;

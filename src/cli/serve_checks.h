@@ -1,7 +1,7 @@
 // What of serve's options cannot be.
 //
 // Is: bounds, and options that need one another. Is not: the reading of a flag (cmd_serve.cc). May
-// use: the server's options.
+// use: the server's options, KServe's names.
 #pragma once
 
 #include "serve/batching/server_options.h"

@@ -26,7 +26,6 @@ constexpr int64_t kMaxVocab = 16 << 20;
 constexpr int64_t kMaxPositions = 1 << 20;
 constexpr int64_t kMaxTypes = 65536;
 constexpr int64_t kMaxLabels = 1 << 20;
-constexpr int64_t kUsualLabels = 2;                   // transformers', where a config says nothing
 constexpr int64_t kMaxParameters = int64_t{1} << 35;  // 128 GiB of float32
 
 // Configs from before model_type existed name only their class.
@@ -107,7 +106,7 @@ class ConfigReader {
     config_.max_position_embeddings = size_if_any("max_position_embeddings", kMaxPositions);
     config_.type_vocab_size = size_if_any("type_vocab_size", kMaxTypes);
     const bool named = get("id2label") || get("num_labels") || get("_num_labels");
-    named ? read_labels(kUsualLabels) : read_problem_type();
+    named ? read_labels(FamilyConfig{}.num_labels) : read_problem_type();
     read_cross_encoder();
   }
 

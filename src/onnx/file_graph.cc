@@ -97,6 +97,15 @@ void add_inputs(const NodeProto& node, std::vector<std::string>& names) {
   }
 }
 
+// Which node makes each value; the first, of several.
+std::unordered_map<std::string_view, size_t> makers_of(const GraphProto& graph) {
+  std::unordered_map<std::string_view, size_t> makers;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    for (const std::string& name : graph.nodes[i].outputs) makers.try_emplace(name, i);
+  }
+  return makers;
+}
+
 // Which nodes wait for which.
 struct Waiting {
   std::vector<std::vector<size_t>> behind;  // each node's readers
@@ -104,10 +113,7 @@ struct Waiting {
 };
 
 Waiting waiting_nodes(const GraphProto& graph) {
-  std::unordered_map<std::string, size_t> makers;
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    for (const std::string& name : graph.nodes[i].outputs) makers.try_emplace(name, i);
-  }
+  const auto makers = makers_of(graph);
   Waiting waiting = {std::vector<std::vector<size_t>>(graph.nodes.size()),
                      std::vector<int>(graph.nodes.size(), 0)};
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
@@ -150,10 +156,7 @@ namespace {
 
 // The nodes that these values follow from.
 std::vector<bool> nodes_behind(const GraphProto& graph, std::vector<std::string> names) {
-  std::unordered_map<std::string_view, size_t> makers;
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    for (const std::string& name : graph.nodes[i].outputs) makers.try_emplace(name, i);
-  }
+  const auto makers = makers_of(graph);
   std::vector<bool> found(graph.nodes.size(), false);
   while (!names.empty()) {
     const auto maker = makers.find(names.back());

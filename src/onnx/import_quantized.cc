@@ -281,11 +281,9 @@ ImportValue product_of_scales(const Hidden& a, const Hidden& b) {
 
 ImportValue dequantized_product(Importer& importer, const Step& step, const Hidden& product,
                                 const Hidden& scale) {
-  const auto are = [&product](const auto& first, const auto& second) {
-    return product.quantized == first && product.multiplied == second;
-  };
-  const bool own = are(scale.quantized, scale.multiplied) ||
-                   (scale.multiplied != nullptr && are(scale.multiplied, scale.quantized));
+  const bool own =
+      (product.quantized == scale.quantized && product.multiplied == scale.multiplied) ||
+      (product.quantized == scale.multiplied && product.multiplied == scale.quantized);
   if (!own || (product.multiplied == nullptr && scale.known == nullptr)) {
     step.op.refuse("the scale of other rows than those that were multiplied");
   }

@@ -3,33 +3,16 @@
     TAMIS_LIBRARY=... TAMIS_TESTDATA=testdata PYTHONPATH=python python3 tests/python/test_adapters.py
 """
 
-import importlib.util
-import json
 import os
 import pickle
-import shutil
 import tempfile
 import unittest
 from pathlib import Path
 
 import numpy as np
+from support import TESTDATA, embedded, model, needs
 
 import tamis
-
-TESTDATA = Path(os.environ["TAMIS_TESTDATA"])
-
-
-def model(name):
-    return str(TESTDATA / "models" / name)
-
-
-def needs(package):
-    found = importlib.util.find_spec(package.split(".")[0]) is not None
-    return unittest.skipUnless(found, f"needs {package}")
-
-
-def embedded(texts):
-    return tamis.Model(model("bert-base"), threads=2).embed(texts)
 
 
 @needs("langchain_core")

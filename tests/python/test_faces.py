@@ -4,7 +4,6 @@ installed.
     TAMIS_LIBRARY=... TAMIS_TESTDATA=testdata PYTHONPATH=python python3 tests/python/test_faces.py
 """
 
-import importlib.util
 import json
 import os
 import pickle
@@ -14,23 +13,9 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+from support import TESTDATA, embedded, model, needs
 
 import tamis
-
-TESTDATA = Path(os.environ["TAMIS_TESTDATA"])
-
-
-def model(name):
-    return str(TESTDATA / "models" / name)
-
-
-def needs(package):
-    found = importlib.util.find_spec(package.split(".")[0]) is not None
-    return unittest.skipUnless(found, f"needs {package}")
-
-
-def embedded(texts):
-    return tamis.Model(model("bert-base"), threads=2).embed(texts)
 
 
 class SentenceTransformers(unittest.TestCase):

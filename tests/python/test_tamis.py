@@ -396,6 +396,20 @@ class Optimizing(unittest.TestCase):
             with self.assertRaisesRegex(tamis.InvalidArgument, "exists"):
                 tamis.optimize(source, bundle)
 
+    def test_what_is_no_option(self):
+        source = TESTDATA / "models" / "bert-base"
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = os.path.join(folder, "bundle")
+            for refused in ({"seconds": float("inf")}, {"seconds": float("nan")}, {"seconds": -1},
+                            {"calibration": []}):
+                with self.assertRaises(tamis.InvalidArgument):
+                    tamis.optimize(source, bundle, **refused)
+            with self.assertRaises(TypeError):
+                tamis.optimize(source, bundle, enable="*")
+            with self.assertRaisesRegex(tamis.InvalidArgument, "path is empty"):
+                tamis.optimize(source, "")
+            self.assertEqual(os.listdir(folder), [])
+
     def test_a_callback_ends_it(self):
         source = TESTDATA / "models" / "bert-base"
         with tempfile.TemporaryDirectory() as folder:

@@ -396,7 +396,8 @@ constexpr Form kForms[] = {
     {"InstancesRequest", {kInstances}},
     {"PipelineRequest",
      {kPipeline},
-     "Of feature-extraction the parameters may stand at the top level too"},
+     "Of feature-extraction the parameters may stand at the top level too. `query` and `texts` in "
+     "place of `inputs` are AnyRerankRequest's"},
     {"EmbedParameters", {kEmbedOptions, kPipelineTruncation}},
     {"ClassifyParameters", {kClassifyOptions, kPipelineTruncation}},
     {"NerParameters", {kNerOptions, kPipelineTruncation}},

@@ -4,9 +4,6 @@ namespace tamis::serve {
 
 namespace {
 
-constexpr std::string_view kTextSuffix = "_inference";
-constexpr std::string_view kTensorSuffix = "_model";
-
 std::vector<KserveTensorSpec> text_inputs(tasks::TaskKind task) {
   std::vector<KserveTensorSpec> specs = {{"text", KserveType::kBytes, {-1}}};
   switch (task) {

@@ -14,6 +14,10 @@
 
 namespace tamis::serve {
 
+/// Behind the model's name, in its faces'.
+inline constexpr std::string_view kTextSuffix = "_inference";
+inline constexpr std::string_view kTensorSuffix = "_model";
+
 /// A face of a model.
 struct KserveTarget {
   ModelLease model;
