@@ -75,7 +75,7 @@ TEST(ModelConfig, RefusesOtherBlocksOfNomicBert) {
                                           {"ffn_div", "2"},
                                           {"moe_normalize_expert_weights", "true"},
                                           {"rotary_emb_scale_base", "512"}}) {
-    const std::string json = "{\"model_type\":\"nomic_bert\",\"" + key + "\":" + value + "}";
+    const std::string json = cat(R"({"model_type":"nomic_bert",")", key, R"(":)", value, "}");
     try {
       (void)parse(json);
       ADD_FAILURE() << json;
