@@ -1,7 +1,9 @@
 // JinaBERT (jina-embeddings-v2): BERT whose scores fall with the distance of two tokens (ALiBi) in
 // place of a table of positions, and whose feed-forward layers are gated. Checkpoints bring their
-// class with them and call themselves bert; transformers has none.
-// Source: https://huggingface.co/jinaai/jina-bert-implementation, modeling_bert.py
+// class with them and call themselves bert; transformers has none. There are two such classes: that
+// of v2-base-code has norms of queries and keys, and more sums and norms around its modules.
+// Source: https://huggingface.co/jinaai/jina-bert-implementation, modeling_bert.py, and
+// https://huggingface.co/jinaai/jina-bert-v2-qk-post-norm, modeling_bert.py
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -44,10 +46,23 @@ ValueId slopes(Builder& b) {
       kName, std::make_shared<const Tensor>(Tensor::from(shape, std::span<const float>(values))));
 }
 
+ValueId norm(Builder& b, ValueId x, const std::string& module) {
+  return b.layer_norm(x, module, b.config().layer_norm_eps);
+}
+
+// Whether the checkpoint is of the class with norms of queries and keys.
+bool norms_queries(Builder& b) {
+  return b.weights().has(b.path("encoder.layer.0.attention.self.layer_norm_q.weight"));
+}
+
 ValueId attention(Builder& b, ValueId x, const std::string& module) {
   const ModelConfig& config = b.config();
   const std::string self = module + ".self";
   AttentionOperands operands = bert_projections(b, x, self);
+  if (norms_queries(b)) {
+    operands.q = norm(b, operands.q, self + ".layer_norm_q");
+    operands.k = norm(b, operands.k, self + ".layer_norm_k");
+  }
   operands.bias = slopes(b);
   graph::AttentionAttributes attributes =
       b.attention_attributes(config.hidden_size / config.num_attention_heads);
@@ -63,23 +78,42 @@ Activation gate_activation(const ConfigFields& fields) {
   fields.refuse("feed_forward_type", json_quote(type.substr(0, 200)), "geglu and reglu");
 }
 
-ValueId feed_forward(Builder& b, ValueId x, const std::string& module) {
+// Where the halves of a gated layer lie: rows of `packed`, and the modules around it.
+struct GatedLayer {
+  std::string packed;
+  int64_t gate_row;
+  int64_t up_row;
+  std::string down;
+};
+
+ValueId gated(Builder& b, ValueId x, const GatedLayer& layer, const std::string& module) {
   const int64_t n = b.config().intermediate_size;
-  const std::string packed = module + ".gated_layers";
-  const ValueId gate = b.linear_rows(x, packed + ".gate", n, {packed, 0, 2 * n}, Bias::kNone);
-  const ValueId up = b.linear_rows(x, packed + ".up", n, {packed, n, 2 * n}, Bias::kNone);
+  const std::string& packed = layer.packed;
+  const ValueId gate =
+      b.linear_rows(x, packed + ".gate", n, {packed, layer.gate_row, 2 * n}, Bias::kNone);
+  const ValueId up =
+      b.linear_rows(x, packed + ".up", n, {packed, layer.up_row, 2 * n}, Bias::kNone);
   const ValueId active = b.activation(gate, gate_activation(b.config().fields), module + ".act");
-  const ValueId narrow =
-      b.linear(b.multiply(active, up, module), module + ".wo", b.config().hidden_size);
-  return b.layer_norm(b.add(narrow, x, module), module + ".layernorm", b.config().layer_norm_eps);
+  return b.linear(b.multiply(active, up, module), layer.down, b.config().hidden_size);
+}
+
+ValueId layer(Builder& b, ValueId x, const std::string& module) {
+  const int64_t n = b.config().intermediate_size;
+  const std::string mlp = module + ".mlp";
+  const ValueId attended = attention(b, x, module + ".attention");
+  if (!norms_queries(b)) {
+    const ValueId narrow = gated(b, attended, {mlp + ".gated_layers", 0, n, mlp + ".wo"}, mlp);
+    return norm(b, b.add(narrow, attended, mlp), mlp + ".layernorm");
+  }
+  const ValueId y = norm(b, b.add(attended, x, module), module + ".layer_norm_1");
+  const ValueId narrow = gated(b, y, {mlp + ".up_gated_layer", n, 0, mlp + ".down_layer"}, mlp);
+  return norm(b, b.add(narrow, y, mlp), module + ".layer_norm_2");
 }
 
 ValueId encoder(Builder& b) {
-  ValueId x = b.layer_norm(bert_words_and_segments(b), b.path("embeddings.LayerNorm"),
-                           b.config().layer_norm_eps);
+  ValueId x = norm(b, bert_words_and_segments(b), b.path("embeddings.LayerNorm"));
   for (int64_t i = 0; i < b.config().num_hidden_layers; ++i) {
-    const std::string module = b.path(cat("encoder.layer.", i));
-    x = feed_forward(b, attention(b, x, module + ".attention"), module + ".mlp");
+    x = layer(b, x, b.path(cat("encoder.layer.", i)));
   }
   return x;
 }

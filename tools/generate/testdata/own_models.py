@@ -155,10 +155,15 @@ class JinaBertAttention(nn.Module):
         norm = nn.LayerNorm(size, eps=config["layer_norm_eps"])
         self.output = nn.ModuleDict({"dense": nn.Linear(size, size), "LayerNorm": norm})
 
+    def projected(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        """Queries, keys or values."""
+        return self.self[name](x)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, length, size = x.shape
         q, k, v = (
-            self.self[name](x).view(batch, length, self.heads, -1).transpose(1, 2) for name in ("query", "key", "value")
+            self.projected(x, name).view(batch, length, self.heads, -1).transpose(1, 2)
+            for name in ("query", "key", "value")
         )
         slopes = torch.tensor([2.0 ** (-8.0 * (head + 1) / self.heads) for head in range(self.heads)])
         places = torch.arange(length)
@@ -182,10 +187,54 @@ class JinaBertUnit(nn.Module):
         return self.layernorm(self.wo(nn.functional.gelu(gate) * up) + x)
 
 
+class JinaBertLayer(nn.Module):
+    """Attention, then the gated unit."""
+
+    def __init__(self, config: dict):
+        super().__init__()
+        self.attention, self.mlp = JinaBertAttention(config), JinaBertUnit(config)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.mlp(self.attention(x))
+
+
+class JinaCodeAttention(JinaBertAttention):
+    """The same with norms of queries and keys, over all heads at once."""
+
+    def __init__(self, config: dict):
+        super().__init__(config)
+        for name in ("layer_norm_q", "layer_norm_k"):
+            self.self[name] = nn.LayerNorm(config["hidden_size"], eps=config["layer_norm_eps"])
+
+    def projected(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        norm = {"query": "layer_norm_q", "key": "layer_norm_k"}.get(name)
+        found = super().projected(x, name)
+        return self.self[norm](found) if norm else found
+
+
+class JinaCodeLayer(nn.Module):
+    """The layer of jina-bert-v2-qk-post-norm: attention's result has two norms, and GEGLU's gate comes last."""
+
+    def __init__(self, config: dict):
+        super().__init__()
+        size, inner = config["hidden_size"], config["intermediate_size"]
+        self.attention = JinaCodeAttention(config)
+        self.mlp = nn.ModuleDict({
+            "up_gated_layer": nn.Linear(size, 2 * inner, bias=False), "down_layer": nn.Linear(inner, size)
+        })
+        self.layer_norm_1 = nn.LayerNorm(size, eps=config["layer_norm_eps"])
+        self.layer_norm_2 = nn.LayerNorm(size, eps=config["layer_norm_eps"])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.layer_norm_1(x + self.attention(x))
+        up, gate = self.mlp["up_gated_layer"](x).chunk(2, -1)
+        return self.layer_norm_2(x + self.mlp["down_layer"](up * nn.functional.gelu(gate)))
+
+
 class JinaBertEncoder(nn.Module):
     """Words and segments, layers, pooler."""
 
-    def __init__(self, config: dict):
+    def __init__(self, config: dict, layer: type[nn.Module]):
         super().__init__()
         size = config["hidden_size"]
         self.embeddings = nn.ModuleDict({
@@ -193,10 +242,7 @@ class JinaBertEncoder(nn.Module):
             "token_type_embeddings": nn.Embedding(config["type_vocab_size"], size),
             "LayerNorm": nn.LayerNorm(size, eps=config["layer_norm_eps"]),
         })
-        layers = [
-            nn.ModuleDict({"attention": JinaBertAttention(config), "mlp": JinaBertUnit(config)})
-            for _ in range(config["num_hidden_layers"])
-        ]
+        layers = [layer(config) for _ in range(config["num_hidden_layers"])]
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(layers)})
         self.pooler = nn.ModuleDict({"dense": nn.Linear(size, size)})
 
@@ -204,7 +250,7 @@ class JinaBertEncoder(nn.Module):
         words = self.embeddings["word_embeddings"](input_ids)
         x = self.embeddings["LayerNorm"](words + self.embeddings["token_type_embeddings"](token_type_ids))
         for layer in self.encoder["layer"]:
-            x = layer["mlp"](layer["attention"](x))
+            x = layer(x)
         return x
 
 
@@ -212,31 +258,45 @@ class JinaBert(OwnModel):
     """JinaBERT, whose heads are BERT's."""
 
     prefix = "bert"
+    layer: type[nn.Module] = JinaBertLayer
 
     def __init__(self, config: dict, head: str):
         super().__init__(config, head)
-        self.bert = JinaBertEncoder(config)
+        self.bert = JinaBertEncoder(config, self.layer)
 
     def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor | None = None, **_) -> SimpleNamespace:
         types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
         return SimpleNamespace(last_hidden_state=self.bert(input_ids, types))
 
 
-MODELS = {"neobert": NeoBert, "jina_bert": JinaBert}
+class JinaCode(JinaBert):
+    """JinaBERT as jina-embeddings-v2-base-code has it."""
+
+    layer = JinaCodeLayer
+
+
+MODELS = {"neobert": NeoBert, "jina_bert": JinaBert, "jina_code": JinaCode}
 # Families with segments.
-WITH_TYPES = {"jina_bert"}
+WITH_TYPES = {"jina_bert", "jina_code"}
 ARCHITECTURES = {
     "neobert": {"base": "NeoBERT", "rerank": "NeoBERTForSequenceClassification", "masked-lm": "NeoBERTLMHead"},
     "jina_bert": {"base": "JinaBertModel"},
+    "jina_code": {"base": "JinaBertModel"},
 }
-CODE = {"neobert": "model.NeoBERT", "jina_bert": "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel"}
+CODE = {
+    "neobert": "model.NeoBERT",
+    "jina_bert": "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel",
+    "jina_code": "jinaai/jina-bert-v2-qk-post-norm--modeling_bert.JinaBertModel",
+}
+# JinaBERT calls itself bert.
+JINA = {
+    "model_type": "bert", "max_position_embeddings": 40, "layer_norm_eps": 1e-12, "type_vocab_size": 2,
+    "position_embedding_type": "alibi", "feed_forward_type": "geglu", "emb_pooler": "mean",
+}
 OPTIONS = {
     "neobert": {"model_type": "neobert", "max_length": 40, "norm_eps": 1e-5},
-    # It calls itself bert.
-    "jina_bert": {
-        "model_type": "bert", "max_position_embeddings": 40, "layer_norm_eps": 1e-12, "type_vocab_size": 2,
-        "position_embedding_type": "alibi", "feed_forward_type": "geglu", "emb_pooler": "mean",
-    },
+    "jina_bert": JINA,
+    "jina_code": JINA,
 }
 
 
