@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -168,9 +169,23 @@ class Download {
     return true;
   }
 
+  // Once: what lies here may be of another file. From the beginning on, its end is the file's.
+  void start_over_without_range() {
+    if (started_over_) {
+      std::error_code ignored;
+      fs::remove(path_, ignored);
+      fail(ErrorCode::kCorruptData, name(), ": ", client_.endpoint(), " has ", at_, " of the ",
+           file_.size, " bytes that it announced");
+    }
+    started_over_ = true;
+    restart();
+    begin_hash();
+  }
+
   void receive() {
+    farthest_ = at_;
+    started_over_ = false;
     for (Retry retry(client_.waiter()); file_.size < 0 || at_ < file_.size;) {
-      const int64_t before = at_;
       fresh_ = true;
       HttpAnswer answer = client_.get(
           file_.url, at_,
@@ -184,12 +199,14 @@ class Download {
       const bool good = answer.failure.empty() && (answer.status == 200 || answer.status == 206);
       if (good && (file_.size < 0 || at_ == file_.size)) return;
       if (good) answer.failure = cat("the answer ended after ", at_, " of ", file_.size, " bytes");
+      // What is brought again after a restart is no progress.
+      const bool progressed = at_ > farthest_;
+      farthest_ = std::max(farthest_, at_);
       if (answer.failure.empty() && answer.status == 416) {
-        restart();
-        begin_hash();
+        start_over_without_range();
         answer.failure = "the server has no such range";
       }
-      if (!retry.again(answer, at_ > before)) client_.refuse(answer, file_.url, subject_);
+      if (!retry.again(answer, progressed)) client_.refuse(answer, file_.url, subject_);
     }
     if (at_ == 0 && file_.size == 0) progress_(0, false);
   }
@@ -202,6 +219,8 @@ class Download {
   std::optional<HashKind> kind_;
   Descriptor fd_;
   int64_t at_ = 0;
+  int64_t farthest_ = 0;
+  bool started_over_ = false;
   bool resumed_ = false;
   bool fresh_ = true;
   bool over_ = false;

@@ -123,6 +123,10 @@ class FakeHub final : public Transport {
 
   std::string contents(const FakeFile& file, const HttpRequest& request, HttpAnswer& answer) const {
     const size_t offset = resumes ? offset_of(request) : 0;
+    if (offset > 0 && offset >= file.bytes.size()) {
+      answer.status = 416;
+      return {};
+    }
     if (offset > 0) {
       answer.status = 206;
       answer.headers["content-range"] =

@@ -118,6 +118,7 @@ class Choice {
       if (name.starts_with(prefix)) folders.insert(name.substr(0, name.rfind('/') + 1));
     }
     for (const std::string& folder : folders) {
+      if (parts_ != Parts::kTokenizer) add_adapter(folder);
       // Exports to other engines lie below a transformer's own folder too. A StaticEmbedding has no
       // config.json.
       const bool own = folder == prefix && has(folder + "tokenizer.json");
@@ -160,12 +161,30 @@ class Choice {
     return folders;
   }
 
-  void add_root_weights() {
+  // Of PEFT, in this folder.
+  void add_adapter(const std::string& prefix) {
+    if (!has(prefix + "adapter_config.json")) return;
     for (const char* name : {"adapter_model.safetensors", "adapter_model.bin"}) {
-      if (!has("adapter_config.json") || !has(name)) continue;
-      chosen_.insert(name);
-      break;
+      if (!has(prefix + name)) continue;
+      chosen_.insert(prefix + "adapter_config.json");
+      chosen_.insert(prefix + name);
+      return;
     }
+  }
+
+  // The model's own, and one in each folder beside it.
+  void add_adapters() {
+    constexpr std::string_view kName = "adapter_config.json";
+    for (const std::string& name : files_) {
+      const size_t folder_end = name.find('/') + 1;  // 0 in the root
+      if (std::string_view(name).substr(folder_end) == kName) {
+        add_adapter(name.substr(0, folder_end));
+      }
+    }
+  }
+
+  void add_root_weights() {
+    add_adapters();
     if (add_weights("")) return;
     // A folder that is refused by its marks is refused when it is read.
     const bool is_model = has("config.json") || has(std::string(kGlinerConfig));

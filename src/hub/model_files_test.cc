@@ -139,6 +139,24 @@ TEST_F(ModelFilesTest, AnAdapterBesideItsBase) {
                    "model.safetensors"}));
 }
 
+// As Jina v3 has one for each task.
+TEST_F(ModelFilesTest, AdaptersInTheirOwnFolders) {
+  const Names files{"config.json",
+                    "model.safetensors",
+                    "retrieval.query/adapter_config.json",
+                    "retrieval.query/adapter_model.safetensors",
+                    "separation/adapter_config.json",
+                    "separation/adapter_model.bin",
+                    "deep/er/adapter_config.json",
+                    "deep/er/adapter_model.bin",
+                    "unfinished/adapter_config.json"};
+  EXPECT_EQ(choose(files),
+            (Names{"config.json", "model.safetensors", "retrieval.query/adapter_config.json",
+                   "retrieval.query/adapter_model.safetensors", "separation/adapter_config.json",
+                   "separation/adapter_model.bin"}));
+  EXPECT_EQ(choose(files, Parts::kTokenizer), (Names{"config.json"}));
+}
+
 TEST_F(ModelFilesTest, OnlyTheTokenizer) {
   EXPECT_EQ(
       choose({"config.json", "merges.txt", "model.safetensors", "vocab.json"}, Parts::kTokenizer),

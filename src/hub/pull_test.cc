@@ -224,6 +224,23 @@ TEST_F(PullTest, ASizeThatIsNotWhatWasSaidIsAnError) {
   EXPECT_FALSE(fs::exists(incomplete()));
 }
 
+// A mirror that holds a part alone: not asked for it again and again.
+TEST_F(PullTest, AnObjectThatIsShorterThanAnnouncedEndsIt) {
+  hub_.fault = [](const HttpRequest& request, int) {
+    FakeHub::Fault fault;
+    if (request.method == HttpMethod::kHead && request.url.ends_with("safetensors"))
+      fault.headers["x-linked-size"] = "5000";
+    return fault;
+  };
+  expect_refusal(ErrorCode::kCorruptData, cat("has ", weights_.size(), " of the 5000 bytes"));
+  EXPECT_EQ(count("cdn.test"), 4);
+  EXPECT_FALSE(fs::exists(incomplete()));
+  hub_.requests.clear();
+  hub_.resumes = false;
+  expect_refusal(ErrorCode::kUnavailable, cat("the answer ended after ", weights_.size()));
+  EXPECT_EQ(count("cdn.test"), 8);
+}
+
 struct RetryRow {
   int status;
   const char* retry_after;
