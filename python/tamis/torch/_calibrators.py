@@ -15,6 +15,8 @@ from .._errors import InvalidArgument
 
 FIRST_BINS = 2048
 MOST_BINS = 1 << 24
+# torch.histc counts in float32, where 2^24 + 1 is 2^24.
+MOST_COUNTED = 1 << 24
 METHODS = ("histogram", "max", "mse")
 
 
@@ -71,7 +73,8 @@ class Histogram:
             counts = torch.zeros(bins, dtype=torch.float64, device=x.device)
             counts[0] = x.numel()
             return counts
-        return torch.histc(x.clamp(max=top), bins=bins, min=0, max=top).double()
+        parts = (part.clamp(max=top) for part in x.split(MOST_COUNTED))
+        return sum(torch.histc(part, bins=bins, min=0, max=top).double() for part in parts)
 
 
 class PercentileCalibrator(Histogram):
