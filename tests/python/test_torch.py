@@ -212,6 +212,21 @@ class Outputs(unittest.TestCase):
         with self.assertRaises(tamis.Unsupported):
             tq.insert(torch.nn.Linear(2, 2))
 
+    def test_a_live_model_in_half_precision(self):
+        # Angles that are no part of a state, and weights that transformers keeps in float32.
+        for name in ("gemma3_text-base", "t5-base"):
+            for dtype in (torch.bfloat16, torch.float16):
+                model_class = getattr(transformers, tq.load(folder_of(name)).__class__.__name__)
+                theirs = copy.deepcopy(model_class.from_pretrained(
+                    folder_of(name), attn_implementation="eager", dtype=dtype).eval())
+                theirs.config.use_cache = False
+                next(theirs.parameters()).requires_grad_(False)
+                ours = tq.insert(theirs)
+                self.assertFalse(next(ours.parameters()).requires_grad)
+                for batch in batches(name):
+                    with torch.no_grad():
+                        self.assertTrue(torch.equal(ours(**batch)[0], theirs(**batch)[0]), (name, dtype))
+
 
 class Calibration(unittest.TestCase):
     def test_counts_above_what_float32_holds(self):
@@ -222,6 +237,23 @@ class Calibration(unittest.TestCase):
         found.collect(values)
         self.assertEqual(found.counts[0].item(), values.numel() - 1)
         self.assertEqual(found.counts.sum().item(), values.numel())
+
+    def test_values_that_are_not_finite(self):
+        name = "bert-sequence-classification"
+        model, data = tq.load(folder_of(name)), batches(name)
+        for method in ("max", "mse", "histogram"):
+            tq.calibrate(model, data, method=method)
+            clean = tq.quantizers(model)["classifier._input_quantizer"].amax.item()
+            weight = model.classifier.weight.data.clone()
+            with tq.calibrating(model, method) as silent, torch.no_grad():
+                for batch in data:
+                    model(**batch)
+                model(inputs_embeds=torch.full((1, 3, model.config.hidden_size), math.nan))
+            self.assertEqual(silent, [], method)
+            self.assertEqual(tq.quantizers(model)["classifier._input_quantizer"].amax.item(), clean, method)
+            model.classifier.weight.data[0, 0] = math.inf
+            self.assertEqual(tq.calibrate(model, data, method=method), ["classifier._weight_quantizer"])
+            model.classifier.weight.data.copy_(weight)
 
     def test_methods_switches_and_states(self):
         name = "bert-sequence-classification"

@@ -27,8 +27,8 @@ def check_attention(model: torch.nn.Module) -> None:
 def calibrating(model: torch.nn.Module, method: str = "histogram", percentile: float = 99.99
                 ) -> Iterator[List[str]]:
     """Within it, quantizers watch and round nothing; after it they have their ranges and are on.
-    The list that it gives holds, after it, the names of those that saw nothing; they stay off. An
-    exception leaves the model as it was.
+    The list that it gives holds, after it, the names of those that saw nothing finite, and of those
+    whose weight is not; they stay off. An exception leaves the model as it was.
 
     ``method``: "histogram" (the magnitude that ``percentile`` percent of the values stay below),
     "max" or "mse". Weights take their greatest magnitude, row by row, whatever the method.
@@ -42,10 +42,10 @@ def calibrating(model: torch.nn.Module, method: str = "histogram", percentile: f
         yield silent
         for name, quantizer in every.items():
             amax = quantizer.calibrator.amax()
-            if amax is None:
-                silent.append(name)
             quantizer.set_range(torch.full_like(quantizer.amax, float("nan"))
                                 if amax is None else amax)
+            if not quantizer.enabled:
+                silent.append(name)
     finally:
         for quantizer in every.values():
             quantizer.calibrator = None
@@ -105,7 +105,8 @@ def calibrate(
     progress: Union[None, Callable[[int], object]] = None,
 ) -> List[str]:
     """Runs the batches (what the model's forward() takes, by name, on any device) and gives every
-    quantizer its range. Names of quantizers that saw nothing come back; they stay off.
+    quantizer its range. Values that are not finite do not count. Names of quantizers that saw nothing
+    else come back; they stay off.
     """
     count = 0
     with calibrating(model, method, percentile) as silent, evaluating(model):

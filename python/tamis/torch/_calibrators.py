@@ -21,16 +21,18 @@ METHODS = ("histogram", "max", "mse")
 
 
 class MaxCalibrator:
-    """The running greatest |x|; of each row for weights."""
+    """The running greatest |x| that is finite; of each row for weights, all of whose values count."""
 
     def __init__(self, by_row: bool = False) -> None:
         self._by_row = by_row
         self._most: Optional[torch.Tensor] = None
 
     def collect(self, x: torch.Tensor) -> None:
+        x = x.float().abs()
+        if not self._by_row:
+            x = x[torch.isfinite(x)]
         if x.numel() == 0:
             return
-        x = x.float().abs()
         most = x.amax(1, keepdim=True) if self._by_row else x.max()
         self._most = most if self._most is None else torch.maximum(self._most, most)
 

@@ -45,7 +45,8 @@ def load(folder: Folder, kind: Optional[str] = None, **options: Any) -> torch.nn
 
 
 def insert(model: torch.nn.Module) -> torch.nn.Module:
-    """A twin of a live model of transformers, with its weights and with quantizers, all off."""
+    """A twin of a live model of transformers, with its weights, types and devices tensor by tensor, and
+    with quantizers, all off."""
     config = copy.deepcopy(getattr(model, "config", None))
     if config is None:
         raise Unsupported(f"{type(model).__name__}: has no config; a model of transformers is "
@@ -58,9 +59,15 @@ def insert(model: torch.nn.Module) -> torch.nn.Module:
     config._attn_implementation = "eager"
     with patched(*families):
         twin: torch.nn.Module = getattr(sys.modules[module], type(model).__name__)(config)
-    weight = next(model.parameters())
     twin.load_state_dict(model.state_dict())
-    return twin.to(weight.device, weight.dtype).train(model.training)
+    twin.to(next(model.parameters()).device)
+    # A model in half precision has tables, and some weights, in float32, and not all are in its state.
+    theirs = dict([*model.named_parameters(), *model.named_buffers()])
+    for name, mine in [*twin.named_parameters(), *twin.named_buffers()]:
+        if name in theirs:
+            mine.data = theirs[name].detach().clone()
+            mine.requires_grad_(theirs[name].requires_grad)
+    return twin.train(model.training)
 
 
 def save(model: torch.nn.Module, folder: Folder, tokenizer: Any = None) -> None:

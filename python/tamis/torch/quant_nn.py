@@ -66,7 +66,7 @@ class TensorQuantizer(nn.Module):
     def __init__(self, rows: Optional[int] = None, unit: float = 1.0) -> None:
         super().__init__()
         shape = () if rows is None else (rows, 1)
-        self.register_buffer("_amax", torch.full(shape, float("nan")))
+        self.register_buffer("_amax", torch.full(shape, float("nan"), dtype=torch.float32))
         self.unit = float(unit)
         self._on: Optional[bool] = None  # not known before the range was looked at
         self.calibrator: Any = None
