@@ -64,20 +64,25 @@ void BatchBuilder::append(const SequenceView& sequence) {
   max_seqlen_ = std::max(max_seqlen_, static_cast<int32_t>(sequence.ids.size()));
 }
 
-void BatchBuilder::count_positions(int64_t tokens) {
-  const auto begin = static_cast<std::ptrdiff_t>(position_ids_.size());
-  position_ids_.resize(position_ids_.size() + static_cast<size_t>(tokens));
-  std::iota(position_ids_.begin() + begin, position_ids_.end(), first_position_);
+// Where they begin behind the padding's id, tokens of that id have its position, and do not count.
+void BatchBuilder::count_positions(std::span<const int32_t> ids) {
+  int32_t next = first_position_;
+  for (const int32_t id : ids) {
+    const bool padding = first_position_ > 0 && id == first_position_ - 1;
+    position_ids_.push_back(padding ? id : next++);
+  }
 }
 
 void BatchBuilder::append_positions(const SequenceView& sequence) {
   if (sequence.position_ids.empty()) {
-    if (!position_ids_.empty()) count_positions(sequence.size());
+    if (!position_ids_.empty()) count_positions(sequence.ids);
     return;
   }
   if (position_ids_.empty()) {
     for (size_t s = 1; s < cu_seqlens_.size(); ++s) {
-      count_positions(cu_seqlens_[s] - cu_seqlens_[s - 1]);
+      const auto begin = static_cast<size_t>(cu_seqlens_[s - 1]);
+      const auto end = static_cast<size_t>(cu_seqlens_[s]);
+      count_positions(std::span<const int32_t>(input_ids_).subspan(begin, end - begin));
     }
   }
   position_ids_.insert(position_ids_.end(), sequence.position_ids.begin(),

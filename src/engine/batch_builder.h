@@ -76,7 +76,7 @@ class BatchBuilder {
   void append_positions(const SequenceView& sequence);
   void append_selection(const SequenceView& sequence, int32_t first);
   void append_keys(const SequenceView& sequence);
-  void count_positions(int64_t tokens);
+  void count_positions(std::span<const int32_t> ids);
 
   int32_t first_position_;
   std::vector<int32_t> input_ids_;

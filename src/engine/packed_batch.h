@@ -59,6 +59,9 @@ struct BatchLimits {
   /// Tokens of a sequence behind its key length at most; 0: the attention sees all.
   int64_t unseen_tokens = 1 << 20;
   bool leaves_out_tokens = true;  ///< false: what it pools, it pools over all tokens
+  /// What a token sees of another depends on how far apart they stand in the sequence (biases by
+  /// distance, windows, convolutions), and not on their position ids alone.
+  bool counts_distances = false;
   /// A token that each sequence has, as the row of the last one answers for it; -1: none.
   int64_t required_token = -1;
 };

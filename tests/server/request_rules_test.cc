@@ -60,7 +60,8 @@ class RequestRules : public ::testing::Test {
                                        {"cls", "bert-sequence-classification"},
                                        {"ner", "bert-token-classification"},
                                        {"rank", "bert-rerank"},
-                                       {"roberta", "roberta-base"}}) {
+                                       {"roberta", "roberta-base"},
+                                       {"mpnet", "mpnet-base"}}) {
       options.models.push_back({name, (models / folder).string()});
     }
     auto server = std::make_unique<Server>(options);
@@ -260,6 +261,47 @@ TEST_F(RequestRules, CutIdsKeepTheirEnds) {
   const std::string same =
       post("/embed", cat(R"({"model":"org/emb","inputs":)", long_ids(62), "}")).body;
   EXPECT_EQ(cut, same);
+}
+
+// Options of embeddings under `parameters`, beside them, and both.
+TEST_F(RequestRules, PipelineOptionsInTwoPlaces) {
+  const auto answer = [](std::string_view members) {
+    return post("/models/org/emb", cat(R"({"inputs":"some text",)", members, "}"));
+  };
+  const std::string both = answer(R"("parameters":{"normalize":true,"dimensions":4})").body;
+  EXPECT_EQ(answer(R"("normalize":true,"dimensions":4)").body, both);
+  EXPECT_EQ(answer(R"("normalize":true,"parameters":{"dimensions":4})").body, both);
+  EXPECT_EQ(answer(R"("dimensions":4,"parameters":{"normalize":true,"truncate":true})").body, both);
+  const TestAnswer twice = answer(R"("normalize":true,"parameters":{"normalize":true})");
+  EXPECT_EQ(twice.status, 400);
+  EXPECT_NE(twice.body.find("`normalize` stands"), std::string::npos) << twice.body;
+  EXPECT_EQ(answer(R"("normalize":true,"parameters":null)").status, 200);
+}
+
+std::string masked_ids(std::string_view ids, std::string_view mask, int tokens) {
+  const auto input = [tokens](std::string_view name, std::string_view data) {
+    return cat(R"({"name":")", name, R"(","datatype":"INT64","shape":[1,)", tokens, R"(],"data":[)",
+               data, "]}");
+  };
+  return cat(R"({"inputs":[)", input("input_ids", ids), ",", input("attention_mask", mask), "]}");
+}
+
+// Tokens that are masked out between others leave these where they stood.
+TEST_F(RequestRules, HolesInAMask) {
+  const std::string mpnet = "/v2/models/mpnet_model/infer";
+  check({{mpnet, masked_ids("7,8,9,10", "0,1,1,0", 4)},
+         {mpnet, masked_ids("7,8,9,10", "1,0,1,1", 4), 400, "counts how far apart tokens stand"}});
+  const auto roberta = [](std::string_view ids, std::string_view mask, int tokens) {
+    const TestAnswer answer = post("/v2/models/roberta_model/infer", masked_ids(ids, mask, tokens));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    return answer.body;
+  };
+  // Positions of RoBERTa count ids that are not the padding's, 1, masked or not.
+  const std::string packed = roberta("0,7,9,2", "1,1,1,1", 4);
+  EXPECT_EQ(roberta("0,7,1,9,2", "1,1,0,1,1", 5), packed);
+  EXPECT_NE(roberta("0,7,8,9,2", "1,1,0,1,1", 5), packed);
+  EXPECT_EQ(roberta("1,1,0,7,9,2", "0,0,1,1,1,1", 6), packed);
+  EXPECT_NE(roberta("5,5,0,7,9,2", "0,0,1,1,1,1", 6), packed);
 }
 
 TEST_F(RequestRules, AModelsOwnIdWorksInKserveToo) {

@@ -103,6 +103,7 @@ std::shared_ptr<const Plan> Plan::make(graph::Graph graph, const PlanOptions& op
     if (constant != nullptr) plan->constants_.push_back(std::move(constant));
   }
   plan->limits_ = lowering.limits();
+  plan->limits_.counts_distances = counts_distances(graph);
   plan->packed_bytes_ = lowering.packed_bytes();
   return plan;
 }

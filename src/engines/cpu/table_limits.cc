@@ -31,7 +31,21 @@ void check_first(const graph::Graph& graph, graph::ValueId ids, int64_t rows) {
 // The smaller of two limits where 0 stands for none.
 int64_t tighter(int64_t limit, int64_t rows) { return limit == 0 ? rows : std::min(limit, rows); }
 
+bool counts_distances(const graph::Node& node) {
+  if (node.op == graph::OpKind::kUnfold || node.op == graph::OpKind::kShiftIds) return true;
+  const auto* attention = std::get_if<graph::AttentionAttributes>(&node.attributes);
+  return attention != nullptr &&
+         (attention->bias != graph::BiasRule::kNone || attention->max_relative_positions > 0 ||
+          attention->position_buckets > 0 || attention->left > 0 || attention->right > 0 ||
+          attention->global != graph::GlobalRule::kNone);
+}
+
 }  // namespace
+
+bool counts_distances(const graph::Graph& graph) {
+  return std::ranges::any_of(graph.nodes(),
+                             [](const graph::Node& node) { return counts_distances(node); });
+}
 
 void TableLimits::limit_places(int64_t places) {
   limits_.position_rows = tighter(limits_.position_rows, places);

@@ -9,6 +9,9 @@
 
 namespace tamis::engines::cpu {
 
+/// BatchLimits::counts_distances of a plan for this graph.
+[[nodiscard]] bool counts_distances(const graph::Graph& graph);
+
 /// Not thread-safe.
 class TableLimits {
  public:

@@ -117,6 +117,7 @@ std::shared_ptr<const Plan> Plan::make(graph::Graph graph, graph::FloatArithmeti
   plan->arrays_ = lowering.arrays();
   plan->angles_ = lowering.all_angles();
   plan->limits_ = lowering.limits().get();
+  plan->limits_.counts_distances = cpu::counts_distances(graph);
   plan->packed_bytes_ = lowering.packed_bytes();
   // Each weight goes as soon as it is copied: from here on its writer alone holds it.
   for (size_t i = 0; i < graph.value_count(); ++i) {

@@ -85,6 +85,7 @@ class LoadedServable final : public Servable {
   int32_t first_position() const override {
     return static_cast<int32_t>(model_->runner().info().limits.first_position);
   }
+  bool counts_distances() const override { return model_->runner().info().limits.counts_distances; }
 
  private:
   // The engine with token_embeddings costs memory for another copy of packed weights: it is made,

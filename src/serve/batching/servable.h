@@ -72,6 +72,8 @@ class Servable {
   virtual void check_row(const Row& row) const = 0;
   /// The position id of a sequence's first token.
   [[nodiscard]] virtual int32_t first_position() const = 0;
+  /// engine::BatchLimits::counts_distances.
+  [[nodiscard]] virtual bool counts_distances() const { return false; }
 };
 
 /// Loads a checkpoint or bundle, downloading it first if it must; runs its self-test and one

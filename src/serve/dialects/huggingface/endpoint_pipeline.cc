@@ -1,5 +1,6 @@
 // POST / and POST /models/{id}: what Hugging Face's InferenceClient sends. The model's task says
 // how `inputs` is read, and the answer is the pipeline's.
+#include "base/error.h"
 #include "serve/dialects/huggingface/endpoints.h"
 #include "serve/protocol/call.h"
 #include "serve/protocol/pipeline_options.h"
@@ -62,11 +63,34 @@ std::optional<TaskKind> task_of(const Pipeline* pipeline, JsonView body) {
   return std::nullopt;
 }
 
+// Options of embeddings stand at the top level, or under `parameters`: some clients' way each.
+tasks::EmbedOptions embed_options_of(const Call& call, JsonView body) {
+  const Fields above("EmbedParameters", body);
+  const Fields below("EmbedParameters", body.get("parameters"));
+  for (const std::string_view name : {"normalize", "dimensions", "prompt_name", "truncation",
+                                      "truncate", "truncation_direction", "max_length"}) {
+    if (!above.has(name) || !below.has(name)) continue;
+    fail(ErrorCode::kInvalidArgument, "`", name,
+         "` stands at the top level and under `parameters`; it is read from either");
+  }
+  tasks::EmbedOptions options = read_embed_options(below, call);
+  const tasks::EmbedOptions others = read_embed_options(above, call);
+  if (!options.normalize) options.normalize = others.normalize;
+  if (!options.dimensions) options.dimensions = others.dimensions;
+  if (!options.prompt_name) options.prompt_name = others.prompt_name;
+  if (!below.has("truncation") && !below.has("truncate")) {
+    options.truncation.enabled = others.truncation.enabled;
+  }
+  if (!options.truncation.side) options.truncation.side = others.truncation.side;
+  if (options.truncation.max_length == 0) {
+    options.truncation.max_length = others.truncation.max_length;
+  }
+  return options;
+}
+
 tasks::TaskOptions options_of(const Call& call, TaskKind task, JsonView body) {
-  const JsonView parameters = body.get("parameters");
-  // Those of embeddings stand at the top level; other clients put them under parameters.
-  const bool top = task == TaskKind::kEmbed && !(parameters.is_object() && parameters.size() > 0);
-  return read_task_options(task, top ? body : parameters, call);
+  if (task == TaskKind::kEmbed) return embed_options_of(call, body);
+  return read_task_options(task, body.get("parameters"), call);
 }
 
 /// How the answers of one call are put together.

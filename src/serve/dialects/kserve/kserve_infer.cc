@@ -102,12 +102,29 @@ Row read_row(const std::vector<int32_t>& ids, const std::vector<int32_t>& mask,
   return row;
 }
 
-// Hugging Face's BERT counts positions from the start of the padded row, masked or not.
-void set_positions(Row& row, const std::vector<int64_t>& places, int32_t first_position) {
-  const bool prefix = places.back() + 1 == static_cast<int64_t>(places.size());
-  // Families whose positions begin behind the padding id count the tokens that are there.
-  if (prefix || first_position != 0) return;
-  for (const int64_t place : places) row.positions.push_back(static_cast<int32_t>(place));
+// What takes masked tokens out must not change for the others: Hugging Face counts positions over
+// the padded row, masked or not, and from `first` on over those whose id is not the padding's.
+void set_positions(Row& row, std::span<const int32_t> ids, const std::vector<int64_t>& places,
+                   const Servable& model) {
+  const auto kept = static_cast<int64_t>(places.size());
+  if (places.back() + 1 == kept) return;
+  if (places.back() - places.front() + 1 != kept && model.counts_distances()) {
+    refuse(
+        "attention_mask has a 0 between 1s; this model counts how far apart tokens stand, and "
+        "takes 0 before and behind a text");
+  }
+  const int32_t first = model.first_position();
+  const int32_t padding = first - 1;
+  int32_t next = first;
+  size_t at = 0;
+  for (size_t t = 0; at < places.size(); ++t) {
+    const bool counted = first == 0 || ids[t] != padding;
+    if (static_cast<int64_t>(t) == places[at]) {
+      row.positions.push_back(counted ? next : padding);
+      ++at;
+    }
+    if (counted) ++next;
+  }
 }
 
 std::vector<int32_t> slice(const std::vector<int32_t>& values, int64_t row, int64_t length) {
@@ -156,9 +173,10 @@ void read_ids(const KserveRequest& request, Request& made, Plan& plan) {
   if (plan.batch == 0 || plan.length == 0) refuse("input_ids has no elements");
   for (int64_t r = 0; r < plan.batch; ++r) {
     plan.places.emplace_back();
-    Row row = read_row(slice(all_ids, r, plan.length), slice(masks, r, plan.length),
-                       slice(types, r, plan.length), plan.places.back());
-    set_positions(row, plan.places.back(), plan.target.model->model().first_position());
+    const std::vector<int32_t> row_ids = slice(all_ids, r, plan.length);
+    Row row = read_row(row_ids, slice(masks, r, plan.length), slice(types, r, plan.length),
+                       plan.places.back());
+    set_positions(row, row_ids, plan.places.back(), plan.target.model->model());
     made.rows.push_back(std::move(row));
   }
   made.raw = true;
