@@ -52,6 +52,7 @@ constexpr SideFile kSideFiles[] = {
     {"merges.txt", Use::kTokenizer},
     {"bpe.codes", Use::kTokenizer},
     {"sentencepiece.bpe.model", Use::kTokenizer},
+    {"sentencepiece.model", Use::kTokenizer},
     {"spiece.model", Use::kTokenizer},
     {"spm.model", Use::kTokenizer},
     {"tokenizer.model", Use::kTokenizer},
