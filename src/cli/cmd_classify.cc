@@ -13,7 +13,7 @@ int cmd_classify(const std::vector<std::string>& arguments) {
   tasks::ClassifyOptions classify;
   flags.add_to(options);
   options.positional("TEXT", texts, false, "texts to classify");
-  options.option("--pair", pair, "the second text of every pair");
+  options.text("--pair", pair, "the second text of every pair");
   options.option("--top-k", classify.top_k, "only the best labels");
   options.option("--function", function, "softmax, sigmoid or none (default: the model's own)");
   if (!options.parse(arguments)) return 0;

@@ -198,7 +198,7 @@ int cmd_embed(const std::vector<std::string>& arguments) {
   options.positional("TEXT", texts, false, "texts to embed");
   options.option("--prompt-name", embed.prompt_name,
                  "a prompt of the model to put before each text");
-  options.option("--prompt", embed.prompt, "a prompt as it stands");
+  options.text("--prompt", embed.prompt, "a prompt as it stands");
   options.option("--dimensions", embed.dimensions,
                  "keep the first so many, then normalize if the model does");
   options.option("--dtype", dtype, "float32, int8, uint8, or signs: binary, ubinary");

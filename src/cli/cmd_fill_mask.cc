@@ -11,7 +11,7 @@ int cmd_fill_mask(const std::vector<std::string>& arguments) {
   flags.add_to(options);
   options.positional("TEXT", texts, false, "texts with at least one mask token");
   options.option("--top-k", fill.top_k, "words a mask");
-  options.option("--target", fill.targets, "only these words (repeatable)");
+  options.text("--target", fill.targets, "only these words (repeatable)");
   if (!options.parse(arguments)) return 0;
 
   return run_task_to_json(flags, InputReader(flags.input, std::move(texts)), fill);

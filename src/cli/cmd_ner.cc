@@ -15,11 +15,11 @@ int cmd_ner(const std::vector<std::string>& arguments) {
   flags.add_to(options);
   options.positional("TEXT", texts, false, "texts to search");
   options.option("--aggregation", aggregation, "none, simple, first, average or max");
-  options.option("--ignore-label", ignore, "a label to leave out (repeatable; default O)");
+  options.text("--ignore-label", ignore, "a label to leave out (repeatable; default O)");
   options.option("--stride", ner.stride,
                  "tokens that windows of a long text share (default: one window)");
-  options.option("--label", ner.labels,
-                 "what to look for, with a model that reads labels (GLiNER; repeatable)");
+  options.text("--label", ner.labels,
+               "what to look for, with a model that reads labels (GLiNER; repeatable)");
   options.option("--threshold", threshold, "with --label: least probability (default 0.5)");
   options.flag("--nested", ner.nested, "with --label: entities may lie inside one another");
   options.flag("--multi-label", ner.multi_label,

@@ -12,8 +12,8 @@ int cmd_qa(const std::vector<std::string>& arguments) {
   tasks::QaOptions qa;
   bool no_align = false;
   flags.add_to(options);
-  options.option("--question", question, "the question");
-  options.option("--context", context, "the text that holds the answer");
+  options.text("--question", question, "the question");
+  options.text("--context", context, "the text that holds the answer");
   options.option("--top-k", qa.top_k, "so many answers, under \"answers\"");
   options.option("--max-answer-len", qa.max_answer_len, "longest answer in tokens");
   options.option("--max-seq-len", qa.max_seq_len, "longest window in tokens (default 384)");

@@ -12,7 +12,7 @@ int cmd_rerank(const std::vector<std::string>& arguments) {
   tasks::RerankOptions rerank;
   flags.add_to(options);
   options.positional("TEXT", texts, false, "texts to rank");
-  options.option("--query", query, "what they should answer");
+  options.text("--query", query, "what they should answer");
   options.option("--top-k", rerank.top_k, "only the best texts");
   options.flag("--raw-scores", rerank.raw_scores, "the model's logits as they are");
   if (!options.parse(arguments)) return 0;

@@ -180,14 +180,11 @@ struct ServeFlags {
 };
 
 // A secret that was to be filled in and was not would open the server to all.
-std::string checked_key(const std::optional<std::string>& given) {
-  const char* const variable = std::getenv("TAMIS_API_KEY");
-  const bool empty = given ? given->empty() : variable != nullptr && *variable == '\0';
-  if (empty) {
-    fail(ErrorCode::kInvalidArgument, given ? "--api-key" : "TAMIS_API_KEY",
-         ": is empty, and no key would be asked for; give one, or leave it out");
-  }
-  return given.value_or("");
+void check_secret(bool given, const char* name) {
+  const char* const variable = std::getenv(name);
+  if (given || variable == nullptr || *variable != '\0') return;
+  fail(ErrorCode::kInvalidArgument, name,
+       ": is empty, and no key would be asked for; give one, or leave it out");
 }
 
 void declare_server(Options& options, ServeFlags& flags, serve::ServerOptions& server) {
@@ -207,9 +204,8 @@ void declare_server(Options& options, ServeFlags& flags, serve::ServerOptions& s
                  "a JSON file of several keys, each with a name and maybe a limit");
   options.option("--tls-certificate", server.tls_certificate, "a PEM file; HTTP becomes HTTPS");
   options.option("--tls-key", server.tls_key, "its key, a PEM file");
-  options.option(
-      "--cors-origin", server.cors_origin,
-      "which pages of other origins may call from a browser: one, or '*' (default: none)");
+  options.text("--cors-origin", server.cors_origin,
+               "which pages of other origins may call from a browser: one, or '*' (default: none)");
 }
 
 void declare_limits(Options& options, serve::ServerOptions& server) {
@@ -267,7 +263,9 @@ void load(serve::Server& server) {
     server.load();
   } catch (const Error& error) {
     const bool others = !server.core().models().loaded().empty();
-    if (server.options().model_repository.empty() || !others) throw;
+    const bool all_or_none =
+        server.options().model_repository.empty() && server.options().ready_needs_all;
+    if (all_or_none || !others) throw;
     log(LogLevel::kError, error.what());
   }
 }
@@ -325,12 +323,27 @@ void say_where(const serve::Server& server) {
   std::fflush(stdout);
 }
 
+// False, and said: not everything was answered in time.
+bool drain(serve::Server& server) {
+  if (server.drain()) return true;
+  log(LogLevel::kError, cat("not everything was answered within --drain-timeout ",
+                            server.options().drain_timeout_ms));
+  return false;
+}
+
 int run(EndSignals& signals, serve::ServerOptions options, bool quiet) {
   raise_descriptor_limit();
   const auto log_writer = log_to_standard_error();
   warn_of_open_doors(options);
   serve::Server server(std::move(options));
-  const bool loaded = load_unless_ended(signals, server);
+  bool loaded = false;
+  try {
+    loaded = load_unless_ended(signals, server);
+  } catch (...) {
+    // Models that were there before are being asked.
+    (void)drain(server);
+    throw;
+  }
   if (loaded) {
     for (const serve::ModelLease& model : server.core().models().loaded()) {
       if (quiet || !model->info().checkpoint) continue;
@@ -342,11 +355,7 @@ int run(EndSignals& signals, serve::ServerOptions options, bool quiet) {
     say_where(server);
     signals.wait([] { return false; });
   }
-  const bool answered = server.drain();
-  if (!answered) {
-    log(LogLevel::kError, cat("not everything was answered within --drain-timeout ",
-                              server.options().drain_timeout_ms));
-  }
+  const bool answered = drain(server);
   if (!answered || !loaded) end_process(*log_writer, answered ? 0 : 1);
   return 0;
 }
@@ -389,7 +398,9 @@ int cmd_serve(const std::vector<std::string>& arguments) {
     server.models.push_back(model_argument(model));
     server.models.back().source = flags.common.with_revision(server.models.back().source);
   }
-  server.api_key = checked_key(flags.api_key);
+  check_secret(flags.api_key.has_value(), "TAMIS_API_KEY");
+  check_secret(!flags.api_keys.empty(), "TAMIS_API_KEYS");
+  server.api_key = flags.api_key.value_or("");
   if (!flags.api_keys.empty()) server.api_keys = serve::read_api_keys(flags.api_keys);
   add_served_names(flags.served_names, server);
   add_weights(flags.weights, server);

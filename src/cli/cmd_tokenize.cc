@@ -52,7 +52,7 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
   options.positional("TEXT", texts, false, "texts to tokenize");
   options.option("--input", input, "a .txt, .tsv or .jsonl file of inputs; - for standard input");
   options.option("--output", output, "where results go; - for standard output");
-  options.option("--pair", pair, "the second text of every pair");
+  options.text("--pair", pair, "the second text of every pair");
   options.option("--max-length", max_length, "cut to so many tokens (default: no cut)");
   options.flag("--no-special-tokens", no_special, "without [CLS], </s> and the like");
   common.add_to(options);

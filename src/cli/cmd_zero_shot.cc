@@ -12,8 +12,8 @@ int cmd_zero_shot(const std::vector<std::string>& arguments) {
   tasks::ZeroShotOptions zero_shot;
   flags.add_to(options);
   options.positional("TEXT", texts, false, "texts to label");
-  options.option("--label", labels, "a candidate label (repeatable)");
-  options.option("--template", zero_shot.hypothesis_template, "the hypothesis; {} is the label");
+  options.text("--label", labels, "a candidate label (repeatable)");
+  options.text("--template", zero_shot.hypothesis_template, "the hypothesis; {} is the label");
   options.flag("--multi-label", zero_shot.multi_label, "each label on its own");
   if (!options.parse(arguments)) return 0;
 

@@ -34,8 +34,11 @@ Source read_standard_input() {
   Source source;
   source.name = kStandardInput;
   source.owned.assign(std::istreambuf_iterator<char>(std::cin), {});
-  const size_t first = source.owned.find_first_not_of(" \t\r\n");
-  const bool json = first != std::string::npos && source.owned[first] == '{';
+  // Behind a byte order mark, which is no part of the first line.
+  std::string_view text = source.owned;
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  const bool json = first != text.npos && text[first] == '{';
   source.format = json ? TextFormat::kJsonl : TextFormat::kTxt;
   return source;
 }

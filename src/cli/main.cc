@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/plain_text.h"
@@ -82,7 +83,10 @@ void occupy_standard_streams() {
 
 // A result that did not reach standard output is no success.
 int checked(int status) {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+  if (std::fflush(stdout) != 0) {
+    fail(ErrorCode::kUnavailable, "standard output: cannot be written: ", errno_text());
+  }
+  if (std::ferror(stdout) != 0) {
     fail(ErrorCode::kUnavailable, "standard output: cannot be written");
   }
   return status;

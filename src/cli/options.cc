@@ -90,6 +90,11 @@ bool is_option(std::string_view word) {
   return !word.empty() && is_letter(word.front());
 }
 
+std::string_view not_empty(std::string_view name, std::string_view text) {
+  if (!text.empty()) return text;
+  fail(ErrorCode::kInvalidArgument, name, ": the value is empty; give one, or leave it out");
+}
+
 std::string column(std::string text) {
   constexpr size_t kWidth = 30;  // the longest option with its value has 29
   text.insert(0, "  ");
@@ -230,9 +235,26 @@ void Options::flag(std::string_view name, bool& target, std::string_view help) {
   });
 }
 
-void Options::option(std::string_view name, std::string& target, std::string_view help) {
+void Options::text(std::string_view name, std::string& target, std::string_view help) {
   impl_->add(name, "TEXT", help,
              [&target](std::string_view, std::string_view value) { target = value; });
+}
+
+void Options::text(std::string_view name, std::optional<std::string>& target,
+                   std::string_view help) {
+  impl_->add(name, "TEXT", help,
+             [&target](std::string_view, std::string_view value) { target = std::string(value); });
+}
+
+void Options::text(std::string_view name, std::vector<std::string>& target, std::string_view help) {
+  impl_->add(name, "TEXT", help,
+             [&target](std::string_view, std::string_view value) { target.emplace_back(value); });
+}
+
+void Options::option(std::string_view name, std::string& target, std::string_view help) {
+  impl_->add(name, "TEXT", help, [&target](std::string_view given, std::string_view value) {
+    target = not_empty(given, value);
+  });
 }
 
 void Options::option(std::string_view name, int64_t& target, std::string_view help) {
@@ -249,8 +271,9 @@ void Options::option(std::string_view name, double& target, std::string_view hel
 
 void Options::option(std::string_view name, std::optional<std::string>& target,
                      std::string_view help) {
-  impl_->add(name, "TEXT", help,
-             [&target](std::string_view, std::string_view value) { target = std::string(value); });
+  impl_->add(name, "TEXT", help, [&target](std::string_view given, std::string_view value) {
+    target = std::string(not_empty(given, value));
+  });
 }
 
 void Options::option(std::string_view name, std::optional<int64_t>& target, std::string_view help) {
@@ -267,8 +290,9 @@ void Options::option(std::string_view name, std::optional<double>& target, std::
 
 void Options::option(std::string_view name, std::vector<std::string>& target,
                      std::string_view help) {
-  impl_->add(name, "TEXT", help,
-             [&target](std::string_view, std::string_view value) { target.emplace_back(value); });
+  impl_->add(name, "TEXT", help, [&target](std::string_view given, std::string_view value) {
+    target.emplace_back(not_empty(given, value));
+  });
 }
 
 std::string Options::given_but(std::span<const std::string_view> left_out) const {

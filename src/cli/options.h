@@ -20,9 +20,11 @@ struct VersionAsked : std::exception {};
 
 /// One command's arguments. Targets are set by parse() and must outlive it. Not thread-safe.
 ///
-/// The grammar, and all of it: `--name VALUE`, `--name=VALUE` (VALUE may be empty), `--flag`,
-/// `--flag=true` and `=false`, `-o VALUE`, `-oVALUE`. The word behind an option that takes a value
-/// is its value, whatever it looks like. A word is an option if a letter follows its dashes: "-",
+/// The grammar, and all of it: `--name VALUE`, `--name=VALUE`, `--flag`, `--flag=true` and
+/// `=false`, `-o VALUE`, `-oVALUE`. VALUE may be empty where it is a text: of a file, a name or a
+/// key that would say nothing, and most often comes of a variable that is not set. The word behind
+/// an option that takes a value is its value, whatever it looks like. A word is an option if a
+/// letter follows its dashes: "-",
 /// "-5" and "- a text" are positional, and so is everything behind a word that is "--". An option
 /// given twice counts as the last says, a list has both. No value is unquoted, split or expanded.
 class Options {
@@ -42,6 +44,10 @@ class Options {
   void option(std::string_view name, std::optional<int64_t>& target, std::string_view help);
   void option(std::string_view name, std::optional<double>& target, std::string_view help);
   void option(std::string_view name, std::vector<std::string>& target, std::string_view help);
+  /// Options whose value is a text, which may be empty.
+  void text(std::string_view name, std::string& target, std::string_view help);
+  void text(std::string_view name, std::optional<std::string>& target, std::string_view help);
+  void text(std::string_view name, std::vector<std::string>& target, std::string_view help);
   /// Each --flag-name that the command line leaves out is read from the variable PREFIX_FLAG_NAME,
   /// if that is there and not empty. Call it after the flags are declared.
   void read_environment(std::string_view prefix);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/plain_text.h"
@@ -28,8 +29,9 @@ struct OutputSink::Impl {
   fs::path staging;  // its name until then; empty: it has none yet
   std::FILE* file = nullptr;
 
-  [[noreturn]] void refuse() const {
-    fail(ErrorCode::kUnavailable, path == "-" ? "standard output" : path, ": cannot be written");
+  [[noreturn]] void refuse(int error) const {
+    fail(ErrorCode::kUnavailable, path == "-" ? "standard output" : path,
+         ": cannot be written: ", std::generic_category().message(error));
   }
   [[nodiscard]] fs::path staging_name(int i) const {
     return cat(target.string(), ".tmp-", static_cast<int64_t>(::getpid()), "-", i);
@@ -73,9 +75,10 @@ void OutputSink::Impl::open() {
   }
   file = fd < 0 ? nullptr : ::fdopen(fd, "wb");
   if (file != nullptr) return;
+  const int why = errno;
   if (fd >= 0) ::close(fd);
   forget();
-  refuse();
+  refuse(why);
 }
 
 // Gives a file without a name one that rename() can move.
@@ -86,8 +89,9 @@ void OutputSink::Impl::name_file() {
     if (::linkat(AT_FDCWD, own.c_str(), AT_FDCWD, staging.c_str(), AT_SYMLINK_FOLLOW) == 0) return;
     if (errno != EEXIST) break;
   }
+  const int why = errno;
   staging.clear();
-  refuse();
+  refuse(why);
 }
 
 void OutputSink::Impl::forget() noexcept {
@@ -96,7 +100,6 @@ void OutputSink::Impl::forget() noexcept {
 }
 
 OutputSink::OutputSink(std::string path) : impl_(std::make_unique<Impl>()) {
-  if (path.empty()) fail(ErrorCode::kInvalidArgument, "--output: the path is empty");
   impl_->path = std::move(path);
   if (impl_->path == "-") {
     impl_->file = stdout;
@@ -113,21 +116,23 @@ OutputSink::~OutputSink() {
 
 void OutputSink::write(std::string_view bytes) {
   if (bytes.empty()) return;
-  if (std::fwrite(bytes.data(), 1, bytes.size(), impl_->file) != bytes.size()) impl_->refuse();
+  if (std::fwrite(bytes.data(), 1, bytes.size(), impl_->file) != bytes.size()) {
+    impl_->refuse(errno);
+  }
 }
 
 void OutputSink::finish() {
   Impl& impl = *impl_;
-  if (std::fflush(impl.file) != 0) impl.refuse();
+  if (std::fflush(impl.file) != 0) impl.refuse(errno);
   if (impl.file == stdout) return;
   if (!impl.target.empty() && impl.staging.empty()) impl.name_file();
-  const bool closed = std::fclose(impl.file) == 0;
-  impl.file = nullptr;
   std::error_code error;
-  if (closed && !impl.target.empty()) fs::rename(impl.staging, impl.target, error);
-  if (closed && !error) return;
+  if (std::fclose(impl.file) != 0) error.assign(errno, std::generic_category());
+  impl.file = nullptr;
+  if (!error && !impl.target.empty()) fs::rename(impl.staging, impl.target, error);
+  if (!error) return;
   impl.forget();
-  impl.refuse();
+  impl.refuse(error.value());
 }
 
 void print_lines(std::string_view text) {

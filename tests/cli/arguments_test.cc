@@ -170,6 +170,8 @@ TEST(CliArguments, WhatAServerCannotHoldToIsRefused) {
                                            {"--max-held-bytes", "22369620", "at least 22369622"},
                                            {"--trace-share", "0.5", "--otlp-endpoint"},
                                            {"--api-key", "", "is empty"},
+                                           {"--api-keys", "", "is empty"},
+                                           {"--tls-certificate", "", "is empty"},
                                            {"--tokenizer-threads", "100000", "0..1024"},
                                            {"--weight", "di=2", "no model has that name"},
                                            {"--task", "di=rerank", "no model has that name"},

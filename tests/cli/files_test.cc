@@ -41,7 +41,9 @@ TEST(CliFiles, TakeTheSameTextsInEveryForm) {
   for (const std::string& file : {txt, crlf, tsv, jsonl}) {
     EXPECT_EQ(good({"classify", kClassifier, "--input", file}), expected) << file;
   }
-  for (const std::string& file : {txt, jsonl}) {
+  const std::string marked =
+      folder.write("b.jsonl", cat("\xef\xbb\xbf", read_file(jsonl)));  // as PowerShell writes it
+  for (const std::string& file : {txt, jsonl, crlf, marked}) {
     Surroundings around;
     around.input = read_file(file);
     EXPECT_EQ(good({"classify", kClassifier, "--input", "-"}, around), expected) << file;

@@ -336,6 +336,19 @@ class ReadyTest(unittest.TestCase):
                 self.assertEqual(server.close(), 0)
 
 
+    def test_a_model_argument_that_cannot_be_loaded(self):
+        with tempfile.TemporaryDirectory() as bad:
+            server = Server({"good": "bert-base", "bad": bad}, "--ready", "any")
+            self.assertEqual(ask(server.http_port, request_bytes("/health"))[0], 200)
+            self.assertEqual(ask(server.http_port, EMBED)[0], 200)
+            self.assertEqual(server.close(), 0)
+            ended = subprocess.run(
+                [PROGRAM, "serve", f"good={MODELS / 'bert-base'}", f"bad={bad}", "--port", "0", "--grpc-port", "0"],
+                capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(ended.returncode, 4, ended.stderr)
+            self.assertIn(bad, ended.stderr)
+
+
 class GoneTest(IdentityTest):
     flags = (*IDENTITY, "--hold-queue", "2")
 
