@@ -139,8 +139,8 @@ class ClassifyMeasure final : public Measure {
 class NerMeasure final : public Measure {
  public:
   NerMeasure(const LoadedModel& model, std::span<const TextRow> rows)
-      : names_(model.manifest().labels) {
-    for (const std::string& name : names_) types_.insert(type_of(name));
+      : names_(model.manifest().labels), scheme_(names_) {
+    for (const std::string& name : names_) types_.insert(scheme_.type_of(name));
     for (const TextRow& row : rows) labelled_ |= row.has_entities;
   }
 
@@ -164,7 +164,8 @@ class NerMeasure final : public Measure {
     }
     if (!row.tokens.empty()) {
       for (const std::string& tag : row.tags) check_type(tag, where);
-      counts_ += tasks::count_entities(row.tags, predicted_tags(join(row.tokens), runs[0]));
+      counts_ +=
+          tasks::count_entities(row.tags, predicted_tags(join(row.tokens), runs[0]), scheme_);
       return;
     }
     score_spans(row, std::get<tasks::NerResult>(runs[0].result), where);
@@ -190,7 +191,7 @@ class NerMeasure final : public Measure {
 
  private:
   void check_type(std::string_view tag, std::string_view where) const {
-    if (tag == "O" || types_.contains(type_of(tag))) return;
+    if (tag == "O" || types_.contains(scheme_.type_of(tag))) return;
     fail(kInvalid, where, ": tag ", json_quote(tag.substr(0, 100)),
          " is of no type that this model knows; its labels are ", list_names(names_));
   }
@@ -216,18 +217,19 @@ class NerMeasure final : public Measure {
     std::set<std::tuple<int64_t, int64_t, std::string>> truth;
     for (const EntitySpan& span : row.entities) {
       check_type(span.label, where);
-      truth.emplace(span.start, span.end, type_of(span.label));
+      truth.emplace(span.start, span.end, scheme_.type_of(span.label));
     }
     counts_.truth += static_cast<int64_t>(truth.size());
     counts_.predicted += static_cast<int64_t>(result.entities.size());
     for (const tasks::Entity& entity : result.entities) {
       // Each true entity is found once.
       counts_.correct += static_cast<int64_t>(
-          truth.erase({entity.start, entity.end, std::string(type_of(entity.label))}));
+          truth.erase({entity.start, entity.end, std::string(scheme_.type_of(entity.label))}));
     }
   }
 
   const std::vector<std::string>& names_;
+  tasks::TagScheme scheme_;
   std::set<std::string_view> types_;
   bool labelled_ = false;
   tasks::EntityCounts counts_;

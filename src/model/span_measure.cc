@@ -21,13 +21,16 @@ class SpanMeasure final : public Measure {
  public:
   SpanMeasure(const LoadedModel& model, std::span<const TextRow> rows)
       : shape_(*model.task_model().span_labels) {
-    std::set<std::string> types;
+    std::set<std::string> tags;
     for (const TextRow& row : rows) {
       labelled_ |= row.has_entities;
-      for (const EntitySpan& span : row.entities) types.emplace(type_of(span.label));
-      for (const std::string& tag : row.tags) {
-        if (tag != "O") types.emplace(type_of(tag));
-      }
+      tags.insert(row.tags.begin(), row.tags.end());
+      for (const EntitySpan& span : row.entities) tags.insert(span.label);
+    }
+    scheme_ = tasks::TagScheme(std::vector<std::string>(tags.begin(), tags.end()));
+    std::set<std::string> types;
+    for (const std::string& tag : tags) {
+      if (tag != "O") types.emplace(scheme_.type_of(tag));
     }
     labels_.assign(types.begin(), types.end());
     if (labels_.empty()) labels_ = usual_labels();
@@ -52,12 +55,12 @@ class SpanMeasure final : public Measure {
     }
     const auto& found = std::get<tasks::NerResult>(runs[0].result).entities;
     if (!row.tokens.empty()) {
-      counts_ += tasks::count_entities(row.tags, tags_of(join(row.tokens), found));
+      counts_ += tasks::count_entities(row.tags, tags_of(join(row.tokens), found), scheme_);
       return;
     }
     std::set<std::tuple<int64_t, int64_t, std::string>> truth;
     for (const EntitySpan& span : row.entities) {
-      truth.emplace(span.start, span.end, type_of(span.label));
+      truth.emplace(span.start, span.end, scheme_.type_of(span.label));
     }
     counts_.truth += static_cast<int64_t>(truth.size());
     counts_.predicted += static_cast<int64_t>(found.size());
@@ -111,6 +114,7 @@ class SpanMeasure final : public Measure {
   }
 
   tasks::SpanLabels shape_;
+  tasks::TagScheme scheme_;
   std::vector<std::string> labels_;
   bool labelled_ = false;
   tasks::EntityCounts counts_;

@@ -13,11 +13,6 @@
 
 namespace tamis::api {
 
-/// "PER" of "B-PER" and "I-PER".
-[[nodiscard]] inline std::string_view type_of(std::string_view tag) {
-  return tag.starts_with("B-") || tag.starts_with("I-") ? tag.substr(2) : tag;
-}
-
 /// A text made of words, and where each stands in it, in code points.
 struct JoinedText {
   std::string text;

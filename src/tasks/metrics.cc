@@ -33,18 +33,6 @@ double f1_of(int64_t correct, int64_t predicted, int64_t truth) {
   return share(2 * correct, predicted + truth);
 }
 
-/// Type and whether the tag begins an entity by itself; nothing outside of entities.
-struct Tag {
-  std::string_view type;
-  bool begins = false;
-};
-
-std::optional<Tag> parse_tag(std::string_view tag) {
-  if (tag == "O") return std::nullopt;
-  const bool begins = tag.starts_with("B-");
-  return Tag{begins || tag.starts_with("I-") ? tag.substr(2) : tag, begins};
-}
-
 // Python's str.isspace() and \w, which SQuAD's script uses.
 bool is_space(char32_t c) { return tokenizer::is_whitespace(c) || (c >= 0x1C && c <= 0x1F); }
 
@@ -133,13 +121,39 @@ double macro_f1(std::span<const int64_t> truth, std::span<const int64_t> predict
   return sum / static_cast<double>(labels.size());
 }
 
-std::vector<TagSpan> entities_of_tags(std::span<const std::string> tags) {
+TagScheme::TagScheme(std::span<const std::string> tags) {
+  for (const std::string& tag : tags) {
+    if (tag.starts_with("B-") || tag.starts_with("I-")) types_.insert(tag.substr(2));
+  }
+}
+
+std::optional<Tag> TagScheme::read(std::string_view tag) const {
+  if (tag == "O") return std::nullopt;
+  if (tag.size() > 2 && tag[1] == '-') {
+    const std::string_view type = tag.substr(2);
+    const char place = tag[0];
+    if (place == 'B' || place == 'I') return Tag{type, place == 'B', false};
+    const bool alone = place == 'S' || place == 'U';
+    if ((alone || place == 'E' || place == 'L') && types_.contains(type)) {
+      return Tag{type, alone, true};
+    }
+  }
+  return Tag{tag, false, false};
+}
+
+std::string_view TagScheme::type_of(std::string_view tag) const {
+  const std::optional<Tag> read_tag = read(tag);
+  return read_tag ? read_tag->type : tag;
+}
+
+std::vector<TagSpan> entities_of_tags(std::span<const std::string> tags, const TagScheme& scheme) {
   std::vector<TagSpan> spans;
   std::optional<Tag> previous;
   for (size_t i = 0; i < tags.size(); ++i) {
-    const std::optional<Tag> tag = parse_tag(tags[i]);
+    const std::optional<Tag> tag = scheme.read(tags[i]);
     if (tag) {
-      const bool goes_on = previous && !tag->begins && tag->type == previous->type;
+      const bool goes_on =
+          previous && !previous->ends && !tag->begins && tag->type == previous->type;
       if (!goes_on) spans.push_back({std::string(tag->type), i, i});
       spans.back().end = i + 1;
     }
@@ -160,10 +174,10 @@ double EntityCounts::recall() const { return share(correct, truth); }
 double EntityCounts::f1() const { return f1_of(correct, predicted, truth); }
 
 EntityCounts count_entities(std::span<const std::string> truth,
-                            std::span<const std::string> predicted) {
+                            std::span<const std::string> predicted, const TagScheme& scheme) {
   check_sizes(truth.size(), predicted.size());
-  const auto right = entities_of_tags(truth);
-  const auto found = entities_of_tags(predicted);
+  const auto right = entities_of_tags(truth, scheme);
+  const auto found = entities_of_tags(predicted, scheme);
   EntityCounts counts;
   counts.truth = static_cast<int64_t>(right.size());
   counts.predicted = static_cast<int64_t>(found.size());

@@ -7,6 +7,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,10 +32,34 @@ struct TagSpan {
   friend bool operator==(const TagSpan&, const TagSpan&) = default;
 };
 
-/// Entities of IOB2 tags ("B-PER", "I-PER", "O"), read as conlleval and seqeval by default do: an
-/// "I-" that follows no tag of its type begins an entity too. A tag without "B-" or "I-" is its own
-/// type.
-[[nodiscard]] std::vector<TagSpan> entities_of_tags(std::span<const std::string> tags);
+/// What a tag says: its type, and whether an entity begins or ends with it by itself.
+struct Tag {
+  std::string_view type;
+  bool begins = false;
+  bool ends = false;
+};
+
+/// How tags say where entities are: by "B-" and "I-"; and, of types that have one of these among
+/// the tags that the scheme is made of, by "E-" or "L-" for the last of several and "S-" or "U-"
+/// for one alone (IOBES, BILOU). A tag of another form is its own type. Const access is
+/// thread-safe.
+class TagScheme {
+ public:
+  TagScheme() = default;
+  explicit TagScheme(std::span<const std::string> tags);
+  /// Nothing for "O". Borrows `tag`.
+  [[nodiscard]] std::optional<Tag> read(std::string_view tag) const;
+  /// "PER" of "B-PER".
+  [[nodiscard]] std::string_view type_of(std::string_view tag) const;
+
+ private:
+  std::set<std::string, std::less<>> types_;
+};
+
+/// Entities of tags, read as conlleval and seqeval by default do: an "I-" that follows no tag of
+/// its type begins an entity too.
+[[nodiscard]] std::vector<TagSpan> entities_of_tags(std::span<const std::string> tags,
+                                                    const TagScheme& scheme = {});
 
 /// Counts that add up over texts.
 struct EntityCounts {
@@ -49,7 +76,8 @@ struct EntityCounts {
 
 /// Entities of one text that agree in type and place. Throws kInvalidArgument for different sizes.
 [[nodiscard]] EntityCounts count_entities(std::span<const std::string> truth,
-                                          std::span<const std::string> predicted);
+                                          std::span<const std::string> predicted,
+                                          const TagScheme& scheme = {});
 
 /// SQuAD's form of an answer: lower case, without ASCII punctuation, articles and spare spaces.
 [[nodiscard]] std::string normalize_answer(std::string_view answer);

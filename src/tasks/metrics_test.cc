@@ -91,6 +91,25 @@ TEST(Metrics, EntitiesBeginAtBAndWhereTheTypeChanges) {
   EXPECT_EQ(EntityCounts{}.f1(), 0);
 }
 
+// IOBES and BILOU, as far as the labels say that a tag is of them.
+TEST(Metrics, EntitiesEndWhereTheSchemeSaysSo) {
+  const std::vector<std::string> tags = {"S-A", "S-A", "B-A", "I-A", "E-A", "E-A", "I-A", "S-B"};
+  const TagScheme iobes(std::vector<std::string>{"O", "B-A", "S-A", "E-A", "I-B", "E-MAIL"});
+  EXPECT_EQ(entities_of_tags(tags, iobes),
+            (std::vector<TagSpan>{
+                {"A", 0, 1}, {"A", 1, 2}, {"A", 2, 5}, {"A", 5, 6}, {"A", 6, 7}, {"B", 7, 8}}));
+  const std::vector<std::string> others = {"U-A", "B-A", "L-A", "L-A", "E-MAIL", "E-MAIL", "S-"};
+  EXPECT_EQ(entities_of_tags(others, iobes),
+            (std::vector<TagSpan>{
+                {"A", 0, 1}, {"A", 1, 3}, {"A", 3, 4}, {"E-MAIL", 4, 6}, {"S-", 6, 7}}));
+  EXPECT_EQ(iobes.type_of("E-MAIL"), "E-MAIL");
+  EXPECT_EQ(iobes.type_of("L-B"), "B");
+  EXPECT_EQ(TagScheme().type_of("E-A"), "E-A");
+  const EntityCounts counts = count_entities(
+      tags, std::vector<std::string>{"S-A", "B-A", "B-A", "I-A", "I-A", "S-A", "O", "O"}, iobes);
+  EXPECT_EQ(counts.correct, 4);
+}
+
 TEST(Metrics, AnswersAreHeldAgainstTheBestTruth) {
   const std::vector<std::string> truths = {"", "red cat", "black cat"};
   const AnswerScore score = score_answer("A black, black CAT", truths);

@@ -278,6 +278,20 @@ TEST_F(RequestRules, PipelineOptionsInTwoPlaces) {
   EXPECT_EQ(answer(R"("normalize":true,"parameters":null)").status, 200);
 }
 
+// Code points, of a query with each text, and ids.
+TEST_F(RequestRules, CharactersAreCountedAsTextEmbeddingsInferenceDoes) {
+  for (const auto& [path, body, count] :
+       {std::tuple{"/embed", R"({"model":"org/emb","inputs":["東京","a"]})", "3"},
+        {"/embed", R"({"model":"org/emb","inputs":[[2,7,3]]})", "3"},
+        {"/rerank", R"({"model":"rank","query":"éé","texts":["é","ab"]})", "7"},
+        {"/predict", R"({"model":"cls","inputs":[["éé","é"]]})", "3"}}) {
+    const TestAnswer answer = post(path, body);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    EXPECT_EQ(answer.header("x-compute-characters"), count) << body;
+  }
+  check({{"/tokenize", R"({"model":"cls","inputs":[]})", 400, "cannot be empty"}});
+}
+
 std::string masked_ids(std::string_view ids, std::string_view mask, int tokens) {
   const auto input = [tokens](std::string_view name, std::string_view data) {
     return cat(R"({"name":")", name, R"(","datatype":"INT64","shape":[1,)", tokens, R"(],"data":[)",

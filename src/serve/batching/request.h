@@ -69,6 +69,7 @@ struct Request {
   int64_t timeout_us = 0;  ///< from submit() to the reply; 0: the server's default
   uint64_t client = 0;     ///< whom to be fair to: a connection or a key
   CancelFlag cancelled;
+  bool is_ours = false;     ///< the server's own, and in no figure of requests
   std::string id;           ///< for the logs
   std::string traceparent;  ///< as the client sent it; empty: it did not
   /// Where small replies are decoded and handed over; null: on the server's worker threads, or on
@@ -97,7 +98,8 @@ struct Reply {
   std::vector<bool> truncated;  ///< one an input
   std::vector<int64_t> tokens_of_input;
   int64_t tokens = 0;
-  int64_t characters = 0;  ///< bytes of the texts
+  int64_t text_bytes = 0;
+  int64_t characters = 0;  ///< code points of the texts, a query's with each text, and ids
   Timings timings;
 };
 

@@ -16,7 +16,7 @@ namespace {
 
 // Texts of so many bytes are tokenized where they arrive: about 30 us, what two thread switches
 // cost under load.
-constexpr size_t kInlineBytes = 2048;
+constexpr int64_t kInlineBytes = 2048;
 // Texts that one worker tokenizes at a time.
 constexpr size_t kChunk = 32;
 // What may be decoded and printed on the protocol's own thread: 8,192 floats in JSON, about 0.2 ms.
@@ -151,14 +151,13 @@ void Core::start(const FlightPtr& flight) {
   flight->model = models_.lease(request.model, request.version);
   flight->reply.model = flight->model->name();
   flight->reply.version = flight->model->version();
-  size_t bytes = 0;
+  int64_t& bytes = flight->reply.text_bytes;
   size_t longest = 0;
   for (const tasks::TaskInput& input : request.inputs) {
-    const size_t own = bytes_of(input);
-    bytes += own;
-    longest = std::max(longest, own);
+    longest = std::max(longest, bytes_of(input));
+    bytes += static_cast<int64_t>(bytes_of(input));
   }
-  flight->reply.characters = static_cast<int64_t>(bytes);
+  flight->reply.characters = characters_of(request);
   if (request.inputs.empty() && request.rows.empty()) {
     flight->tokenized_ns = flight->arrived_ns;
     reply(flight);
@@ -175,7 +174,7 @@ void Core::start(const FlightPtr& flight) {
   const WorkerPool& pool = workers_for(longest);
   const bool here = pool.is_worker() && request.inputs.size() <= kChunk;
   if (bytes <= kInlineBytes || here) {
-    note_work(static_cast<int64_t>(bytes));
+    note_work(bytes);
     tokenize_range(flight, 0, request.inputs.size());
   } else {
     tokenize(flight);
@@ -454,6 +453,7 @@ void Core::fail_flight(const FlightPtr& flight, const Error& error) noexcept {
 }
 
 void Core::count(Flight& flight) noexcept {
+  if (flight.request.is_ours) return;
   const Reply& answer = flight.reply;
   const int64_t now = options_.clock->now_ns();
   const int64_t total = now - flight.arrived_ns;
@@ -486,7 +486,7 @@ void Core::reply(const FlightPtr& flight) noexcept {
   flight->ticket.leave();
   count(*flight);
   if (flight->request.budget != nullptr) {
-    memory_.gave(flight->request.budget->taken_bytes() + flight->reply.characters);
+    memory_.gave(flight->request.budget->taken_bytes() + flight->reply.text_bytes);
   }
   try {
     const ReplyCallback done = std::exchange(flight->done, nullptr);

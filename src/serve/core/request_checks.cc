@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/length_limit.h"
 #include "model/input_error.h"
+#include "tasks/code_points.h"
 
 namespace tamis::serve {
 
@@ -87,6 +88,18 @@ void check_rows(const Servable& model, Request& request) {
     }
   }
   for_each_row(request, [&](const Row& row) { model.check_row(row); });
+}
+
+int64_t characters_of(const Request& request) {
+  int64_t count = 0;
+  for (const Row& row : request.rows) count += row.sequence.size();
+  for (const tasks::TaskInput& input : request.inputs) {
+    const int64_t own = tasks::count_code_points(input.text);
+    if (input.texts.empty()) count += own;
+    if (input.pair) count += tasks::count_code_points(*input.pair);
+    for (const std::string& text : input.texts) count += own + tasks::count_code_points(text);
+  }
+  return count;
 }
 
 LabelSizes sizes_of(const std::vector<std::string>& labels) {

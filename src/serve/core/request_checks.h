@@ -1,4 +1,4 @@
-// What is checked and priced of a request before it waits, and before its model runs.
+// What is checked, counted and priced of a request before it waits, and before its model runs.
 //
 // Is: the steps that core takes for every protocol. Is not: prices (budget), protocols' fields. May
 // use: servable, job.
@@ -25,6 +25,10 @@ void price_request(Request& request, const BudgetLimits& limits);
 
 /// Takes what is known before the model runs: the rows of its outputs. Throws as Budget::take.
 void price_outputs(const Request& request, Servable& model, const Job& job);
+
+/// Code points of the texts, those of a query with each of its texts, and ids: what
+/// text-embeddings-inference counts for its callers' bills.
+[[nodiscard]] int64_t characters_of(const Request& request);
 
 [[nodiscard]] LabelSizes sizes_of(const std::vector<std::string>& labels);
 

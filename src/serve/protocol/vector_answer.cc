@@ -44,6 +44,7 @@ Request sample_request(const CallPtr& call, const ModelLease& model) {
   }
   request.options = tasks::EmbedOptions();
   request.raw = true;
+  request.is_ours = true;
   request.reply_on = &call->core().workers();
   return request;
 }

@@ -114,8 +114,9 @@ void endpoint_openai_models(const CallPtr& call) {
 
 void endpoint_openai_model(const CallPtr& call) {
   const ModelLease model = call->route(std::nullopt, {});
+  const std::string_view asked = call->path_model;
   JsonWriter json;
-  write_model(model->name(), *model, json);
+  write_model(asked.empty() ? std::string_view(model->name()) : asked, *model, json);
   call->respond_json(json);
 }
 

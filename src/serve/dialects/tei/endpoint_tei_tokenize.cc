@@ -63,6 +63,7 @@ void answer_tokens(const CallPtr& call) {
     prompt = at->second;
   }
   std::vector<std::string> texts = fields.texts("inputs", *call->budget());
+  if (texts.empty()) throw EmptyInput("inputs");
   answer_on_worker(call,
                    [call, model, special, prompt, texts = std::move(texts)](JsonWriter& json) {
                      json.begin_array();
