@@ -30,6 +30,10 @@ struct OptimizeOptions {
   /// .jsonl file, or neither for the built-in ones; both are kInvalidArgument.
   std::vector<TaskInput> calibration;
   std::string calibration_file;
+  /// Texts to measure and to certify on, in place of those held out; sets `certify`. As
+  /// `calibration`.
+  std::vector<TaskInput> certify_on;
+  std::string certify_on_file;
   /// How embedding tables are stored: "fp32" (as the checkpoint has them, the default of that
   /// precision and of checkpoints with trained ranges), "fp16" (else the default) or "int8" (the
   /// default where a budget is given and rows of 8 bits lose at most a tenth of it).
@@ -84,10 +88,11 @@ struct OptimizeReport {
   std::string embeddings;  ///< of its embedding tables: "fp32", "fp16" or "int8"
   /// False if no plan faster than fp32 keeps the budget; the bundle is fp32 then.
   bool succeeded = false;
-  bool certified = false;  ///< the 95 % bound of the chosen plan keeps the budget
-  std::string budget;      ///< "flips <= 0.5 %"; empty where nothing was quantized
-  int64_t held_out = 0;    ///< rows measured on
-  size_t chosen = 0;       ///< in plans
+  bool certified = false;   ///< the 95 % bound of the chosen plan keeps the budget
+  std::string budget;       ///< "flips <= 0.5 %"; empty where nothing was quantized
+  int64_t held_out = 0;     ///< rows measured on
+  std::string measured_on;  ///< what they are: the certificate is for such texts
+  size_t chosen = 0;        ///< in plans
   std::vector<PlanReport> plans;
   std::vector<QuantizerReport> quantizers;
   std::vector<ShapeReport> shapes;

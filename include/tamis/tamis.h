@@ -34,7 +34,7 @@ extern "C" {
 
 /* Grows when functions or fields are added; a change that breaks programs changes the library's
  * soname instead. */
-#define TAMIS_ABI_VERSION 3
+#define TAMIS_ABI_VERSION 4
 
 /* The version that the library has, "0.1.0", and its TAMIS_ABI_VERSION. */
 const char* tamis_version(void);
@@ -409,7 +409,10 @@ typedef struct tamis_optimize_options {
   /* Called on this thread; nonzero goes on, 0 ends with TAMIS_CANCELLED. May be NULL. */
   int32_t (*progress)(void* context, tamis_string stage, double fraction);
   void* progress_context;
-  const char* embeddings; /* how tables are stored: NULL, "fp32", "fp16" or "int8" */
+  const char* embeddings;        /* how tables are stored: NULL, "fp32", "fp16" or "int8" */
+  const tamis_input* certify_on; /* texts to measure and certify on; as calibration */
+  size_t certify_on_count;
+  const char* certify_on_file;
 } tamis_optimize_options;
 void tamis_optimize_options_init(tamis_optimize_options* options);
 

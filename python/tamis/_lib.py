@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterable, Optional
 
 from ._errors import InvalidArgument, error_of
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 
 
 class String(c.Structure):
@@ -243,6 +243,9 @@ class OptimizeOptions(Options):
         ("progress", ProgressFunction),
         ("progress_context", c.c_void_p),
         ("embeddings", c.c_char_p),
+        ("certify_on", c.POINTER(Input)),
+        ("certify_on_count", c.c_size_t),
+        ("certify_on_file", c.c_char_p),
     ]
 
 

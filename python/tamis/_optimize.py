@@ -143,6 +143,21 @@ def _c_strings(texts: Sequence[str], what: str) -> Any:
     return (c.c_char_p * max(1, len(values)))(*values)
 
 
+def _take_texts(options: Any, name: str,
+                texts: Union[None, str, "os.PathLike[str]", Sequence[Any]]) -> Optional[_Inputs]:
+    if isinstance(texts, (str, os.PathLike)):
+        setattr(options, f"{name}_file", path_bytes(texts, name))
+        return None
+    if texts is None:
+        return None
+    inputs = _Inputs(list(texts))
+    if inputs.count == 0:
+        raise InvalidArgument(f"{name}: no texts; None takes the built-in ones")
+    setattr(options, name, inputs.array)
+    setattr(options, f"{name}_count", inputs.count)
+    return inputs
+
+
 def optimize(
     model: Any,
     bundle: Union[str, "os.PathLike[str]"],
@@ -152,6 +167,7 @@ def optimize(
     budget: Optional[str] = None,
     certify: bool = False,
     calibration: Union[None, str, "os.PathLike[str]", Sequence[Any]] = None,
+    certify_on: Union[None, str, "os.PathLike[str]", Sequence[Any]] = None,
     scheme: Optional[str] = None,
     embeddings: Optional[str] = None,
     enable: Sequence[str] = (),
@@ -171,7 +187,9 @@ def optimize(
     ``tokenizer``.
 
     ``calibration``: a list of texts or (text, pair), or the path of a .txt, .tsv or .jsonl file;
-    default: built-in texts. ``precision``: None or "auto", "int8", "bf16", "fp32".
+    default: built-in texts, of which every second one is held out to measure on. ``certify_on``: the
+    same, to measure on in place of those; the 95 % bound must then keep the budget, as with
+    ``certify``. ``precision``: None or "auto", "int8", "bf16", "fp32".
     ``embeddings``: how embedding tables are stored, "fp16", "int8" or "fp32" (as the checkpoint has
     them); None: "fp16", with precision="fp32" and where the checkpoint has trained ranges "fp32".
     ``progress``: True writes to standard error; a
@@ -187,15 +205,8 @@ def optimize(
     options.certify = int(certify)
     options.scheme = optional_utf8(scheme, "scheme")
     options.embeddings = optional_utf8(embeddings, "embeddings")
-    texts: Optional[_Inputs] = None
-    if isinstance(calibration, (str, os.PathLike)):
-        options.calibration_file = path_bytes(calibration, "calibration")
-    elif calibration is not None:
-        texts = _Inputs(list(calibration))
-        if texts.count == 0:
-            raise InvalidArgument("calibration: no texts; None takes the built-in ones")
-        options.calibration = texts.array
-        options.calibration_count = texts.count
+    kept = [_take_texts(options, "calibration", calibration),  # alive as long as they are read
+            _take_texts(options, "certify_on", certify_on)]
     enabled, disabled = _c_strings(enable, "enable"), _c_strings(disable, "disable")
     options.enable, options.enable_count = enabled, len(enable)
     options.disable, options.disable_count = disabled, len(disable)
@@ -210,6 +221,7 @@ def optimize(
     if watch.raised is not None:
         raise watch.raised
     check(status)
+    del kept
     text = String()
     check(lib.tamis_results_text(results.pointer, c.byref(text)))
     return _report(os.fspath(bundle), string(text))

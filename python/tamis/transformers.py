@@ -81,7 +81,7 @@ def _text_or_pair(item: Any) -> Any:
             raise InvalidArgument(f"inputs: a dictionary has \"text\" and may have \"text_pair\", not "
                                   f"{', '.join(map(repr, item))}")
         pair = item.get("text_pair")
-        return item["text"] if pair is None else (item["text"], pair)
+        return (item["text"], pair) if pair else item["text"]
     if isinstance(item, list) and len(item) == 1 and isinstance(item[0], list):
         item = item[0]  # the old form of a pair
     elif not isinstance(item, str):

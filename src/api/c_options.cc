@@ -192,6 +192,8 @@ OptimizeOptions cpp_options(const tamis_optimize_options& options) {
   out.certify = options.certify != 0;
   out.calibration = cpp_inputs(options.calibration, options.calibration_count);
   out.calibration_file = optional_string(options.calibration_file);
+  out.certify_on = cpp_inputs(options.certify_on, options.certify_on_count);
+  out.certify_on_file = optional_string(options.certify_on_file);
   out.embeddings = optional_string(options.embeddings);
   out.scheme = optional_string(options.scheme);
   out.enable = c_list(options.enable, options.enable_count, "enable");

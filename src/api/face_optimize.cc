@@ -29,16 +29,17 @@ std::vector<TextRow> calibration_rows(const std::vector<TaskInput>& inputs) {
   return rows;
 }
 
-void take_calibration(const OptimizeOptions& options, api::OptimizeOptions& out) {
-  if (!options.calibration.empty() && !options.calibration_file.empty()) {
-    fail(ErrorCode::kInvalidArgument, "calibration: texts and a file; give one of them");
+void take_texts(const char* what, const std::vector<TaskInput>& texts, const std::string& file,
+                std::vector<TextRow>& rows, std::string& source) {
+  if (!texts.empty() && !file.empty()) {
+    fail(ErrorCode::kInvalidArgument, what, ": texts and a file; give one of them");
   }
-  if (!options.calibration.empty()) {
-    out.calibration_file = "the caller's texts";
-    out.calibration = calibration_rows(options.calibration);
-  } else if (!options.calibration_file.empty()) {
-    out.calibration_file = options.calibration_file;
-    out.calibration = read_text_data(options.calibration_file);
+  if (!texts.empty()) {
+    source = "the caller's texts";
+    rows = calibration_rows(texts);
+  } else if (!file.empty()) {
+    source = file;
+    rows = read_text_data(file);
   }
 }
 
@@ -57,7 +58,10 @@ api::OptimizeOptions optimize_options(const OptimizeOptions& options) {
   out.certify = options.certify;
   out.measure = options.measure;
   if (options.seconds != 0) out.seconds = options.seconds;
-  take_calibration(options, out);
+  take_texts("calibration", options.calibration, options.calibration_file, out.calibration,
+             out.calibration_file);
+  take_texts("certify_on", options.certify_on, options.certify_on_file, out.certify_on,
+             out.certify_on_file);
   return out;
 }
 
@@ -65,6 +69,7 @@ void take_plans(const api::PlanChoice& choice, OptimizeReport& out) {
   out.budget = api::budget_text(choice.budget);
   out.certified = choice.certified();
   out.held_out = choice.held_out;
+  out.measured_on = choice.measured_on;
   out.chosen = choice.chosen;
   for (const api::PlanRow& row : choice.rows) {
     PlanReport plan;

@@ -27,7 +27,7 @@ int cmd_classify(const std::vector<std::string>& arguments) {
   }
   const auto make = [&pair](const TextRow& row, std::string_view place) {
     tasks::TaskInput item = text_input(row, place);
-    if (pair) item.pair = pair;
+    add_pair(pair, place, item);
     return item;
   };
   return run_task_to_json(flags, InputReader(flags.input, std::move(texts), make), classify);

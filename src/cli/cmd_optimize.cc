@@ -20,6 +20,7 @@ struct OptimizeFlags {
   std::optional<std::string> task;
   std::optional<std::string> precision;
   std::optional<std::string> calibration;
+  std::optional<std::string> certify_on;
   std::optional<std::string> budget;
   std::optional<std::string> scheme;
   std::optional<std::string> embeddings;
@@ -37,6 +38,10 @@ struct OptimizeFlags {
                    "what may be lost: flips=0.5%, kl=1e-4, cosine=0.999, spearman=0.999 or "
                    "accuracy=0.1 (points; default: by the task)");
     options.flag("--certify", certify, "the 95 % bound must keep the budget, not the estimate");
+    options.option(
+        "--certify-on", certify_on,
+        "texts to measure and to certify on, as of --calibration, in place of those held "
+        "out; sets --certify");
     options.option("--calibration", calibration,
                    "texts for int8: .txt, .tsv or .jsonl (default: built-in ones); every second "
                    "one is held out to measure on");
@@ -97,6 +102,10 @@ void read_flags(const OptimizeFlags& flags, api::OptimizeOptions& optimize) {
   for (const std::string& name : flags.without) leave_out(name, optimize.quantize.treatments);
   if (flags.budget) optimize.budget = api::parse_budget(*flags.budget);
   optimize.certify = flags.certify;
+  if (flags.certify_on) {
+    optimize.certify_on_file = *flags.certify_on;
+    optimize.certify_on = read_rows(flags.certify_on, {});
+  }
   if (!flags.calibration) return;
   optimize.calibration_file = *flags.calibration;
   optimize.calibration = read_rows(flags.calibration, {});

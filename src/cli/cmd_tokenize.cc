@@ -71,7 +71,7 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
   for (TaskInputs chunk = inputs.next(kChunk); !chunk.items.empty(); chunk = inputs.next(kChunk)) {
     std::vector<tokenizer::TextInput> views;
     for (tasks::TaskInput& item : chunk.items) {
-      if (pair) item.pair = pair;
+      add_pair(pair, input.value_or(""), item);
       views.push_back(
           {item.text, item.pair ? std::optional<std::string_view>(*item.pair) : std::nullopt});
     }

@@ -91,6 +91,16 @@ tasks::TaskInput text_input(const TextRow& row, std::string_view place) {
   return input;
 }
 
+void add_pair(const std::optional<std::string>& pair, std::string_view place,
+              tasks::TaskInput& input) {
+  if (pair && input.pair) {
+    fail(ErrorCode::kInvalidArgument, place, place.empty() ? "" : ": ",
+         "has a \"text_pair\"; --pair is for texts without one");
+  }
+  if (pair) input.pair = pair;
+  if (input.pair && input.pair->empty()) input.pair.reset();
+}
+
 struct InputReader::Impl {
   std::vector<tasks::TaskInput> given;  // without a file
   Source source;

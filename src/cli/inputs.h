@@ -29,6 +29,11 @@ namespace tamis::cli {
 /// of row.
 [[nodiscard]] tasks::TaskInput text_input(const TextRow& row, std::string_view place);
 
+/// Gives the text the pair of --pair. An empty second text is none, as for a pipeline of
+/// transformers. Throws kInvalidArgument naming `place` where the text has one already.
+void add_pair(const std::optional<std::string>& pair, std::string_view place,
+              tasks::TaskInput& input);
+
 /// What to run, and the place_of() each for errors.
 struct TaskInputs {
   std::vector<tasks::TaskInput> items;

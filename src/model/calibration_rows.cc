@@ -114,8 +114,10 @@ std::string words_of(const TextRow& row) {
 
 void check_rows(const std::vector<TextRow>& rows, const std::string& source) {
   if (rows.size() < 2) {
-    fail(kInvalid, source, ": ", rows.empty() ? "no texts" : "one text",
-         "; at least two are needed, as every second one is held out to measure on");
+    fail(
+        kInvalid, source, ": ", rows.empty() ? "no texts" : "one text",
+        "; at least two are needed: every second one is held out, unless they are what is measured "
+        "on");
   }
   const std::string first = words_of(rows[0]);
   const bool same = std::all_of(rows.begin(), rows.end(),
@@ -139,18 +141,17 @@ bool keep_truth(const LoadedModel& model, const std::vector<TextRow>& rows) {
                      [task](const TextRow& row) { return row_has_truth(task, row); });
 }
 
-// Every second one is held out. A text that comes again goes where it went before: what was looked
-// at measures nothing, and a text that is measured twice would be counted as two. Gives for the
-// words of each whether it is held out.
-std::map<std::string, bool> divide(std::vector<TextRow> rows, CalibrationRows& parts) {
-  std::map<std::string, bool> held_out;
+// Every second one is held out, or of rows to calibrate on alone none. A text that comes again goes
+// where it went before: what was looked at measures nothing, and a text that is measured twice
+// would be counted as two. Notes for the words of each whether it is held out.
+void divide(std::vector<TextRow> rows, bool to_calibrate, std::map<std::string, bool>& held_out,
+            CalibrationRows& parts) {
   for (TextRow& row : rows) {
-    const bool holds = held_out.size() % 2 != 0;
+    const bool holds = !to_calibrate && held_out.size() % 2 != 0;
     const auto [place, is_new] = held_out.emplace(words_of(row), holds);
     if (place->second && !is_new) continue;
     (place->second ? parts.held_out : parts.used).push_back(std::move(row));
   }
-  return held_out;
 }
 
 void drop_truth(TextRow& row) {
@@ -162,6 +163,19 @@ void drop_truth(TextRow& row) {
   row.entities.clear();
   row.tags.clear();
   row.has_entities = false;
+}
+
+// Rows as the model takes them, with the truth that counts.
+void prepare(const LoadedModel& model, bool given, const std::string& source,
+             std::vector<TextRow>& rows) {
+  check_rows(rows, source);
+  if (given && keep_truth(model, rows)) {
+    check_truth(model, rows, source);
+  } else {
+    for (TextRow& row : rows) drop_truth(row);
+  }
+  if (model.task() != TaskKind::kFillMask) return;
+  for (TextRow& row : rows) add_mask(model, row);
 }
 
 }  // namespace
@@ -177,25 +191,28 @@ std::vector<TextRow> shaped_rows(const LoadedModel& model,
   return rows;
 }
 
-CalibrationRows split_rows(const LoadedModel& model, std::vector<TextRow> rows,
-                           const std::string& source) {
+CalibrationRows split_rows(const LoadedModel& model, SourcedRows calibration,
+                           SourcedRows certify_on) {
   CalibrationRows parts;
-  const TaskKind task = model.task();
-  parts.built_in = rows.empty() && source.empty();
+  std::vector<TextRow>& rows = calibration.rows;
+  parts.built_in = rows.empty() && calibration.source.empty();
   parts.source = parts.built_in ? cat(calibration_texts().size(), " built-in texts in 12 languages")
-                                : cat(rows.size(), " rows of ", source);
-  parts.held_source = parts.built_in ? "built-in text" : source;
+                                : cat(rows.size(), " rows of ", calibration.source);
+  parts.held_source = parts.built_in ? "built-in text" : calibration.source;
+  parts.measured_on = cat("every second of ", parts.source);
   if (parts.built_in) rows = built_in_rows(model);
-  check_rows(rows, parts.held_source);
-  if (!parts.built_in && keep_truth(model, rows)) {
-    check_truth(model, rows, parts.held_source);
-  } else {
-    for (TextRow& row : rows) drop_truth(row);
+  prepare(model, !parts.built_in, parts.held_source, rows);
+  const bool own = !certify_on.source.empty();
+  std::map<std::string, bool> held_out;
+  if (own) {
+    parts.held_source = certify_on.source;
+    parts.measured_on = cat(certify_on.rows.size(), " rows of ", certify_on.source);
+    prepare(model, true, certify_on.source, certify_on.rows);
+    for (TextRow& row : certify_on.rows) {
+      if (held_out.emplace(words_of(row), true).second) parts.held_out.push_back(std::move(row));
+    }
   }
-  if (task == TaskKind::kFillMask) {
-    for (TextRow& row : rows) add_mask(model, row);
-  }
-  const std::map<std::string, bool> held_out = divide(std::move(rows), parts);
+  divide(std::move(rows), own, held_out, parts);
   if (parts.used.size() < kFewTexts && !parts.built_in) {
     const std::vector<TextRow> more = built_in_rows(model);
     for (size_t i = 0; i < more.size(); i += 2) {
@@ -205,6 +222,10 @@ CalibrationRows split_rows(const LoadedModel& model, std::vector<TextRow> rows,
       ++parts.added;
     }
     parts.source += cat(", and ", parts.added, " built-in texts, as the file has few");
+  }
+  if (own && parts.used.empty()) {
+    fail(kInvalid, certify_on.source, ": has every text of ", calibration.source,
+         "; what is calibrated on measures nothing");
   }
   return parts;
 }

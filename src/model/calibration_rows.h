@@ -15,12 +15,19 @@
 
 namespace tamis::api {
 
+/// Rows and where they are from: a file's name; none and "": the built-in texts.
+struct SourcedRows {
+  std::vector<TextRow> rows = {};
+  std::string source = {};
+};
+
 /// Texts to calibrate on, and texts to measure on.
 struct CalibrationRows {
   std::vector<TextRow> used;
   std::vector<TextRow> held_out;
   std::string source;       ///< as reports say it: "312 built-in texts in 12 languages"
   std::string held_source;  ///< of the rows held out, for messages: the file's name
+  std::string measured_on;  ///< and for reports: "every second of 312 built-in texts"
   bool built_in = false;
   int64_t added = 0;  ///< built-in rows among `used` that fill up a file of few texts
 };
@@ -32,10 +39,13 @@ struct CalibrationRows {
 /// answers) is kept on the rows held out where every row has it and the task knows it; it is
 /// dropped elsewhere.
 ///
-/// `source` names the rows in messages. Throws Error{kInvalidArgument}: fewer than two texts, texts
-/// that are all the same, a label that the model does not have.
-[[nodiscard]] CalibrationRows split_rows(const LoadedModel& model, std::vector<TextRow> rows,
-                                         const std::string& source);
+/// With rows to measure on, `certify_on`, those are what is held out, and all others are calibrated
+/// on.
+///
+/// Throws Error{kInvalidArgument}: fewer than two texts, texts that are all the same, a label that
+/// the model does not have.
+[[nodiscard]] CalibrationRows split_rows(const LoadedModel& model, SourcedRows calibration,
+                                         SourcedRows certify_on = {});
 
 /// The texts in the shape that the model's task takes, without those that it has no room for.
 [[nodiscard]] std::vector<TextRow> shaped_rows(const LoadedModel& model,

@@ -154,7 +154,12 @@ class ScoreMeasure final : public Measure {
 
   [[nodiscard]] std::vector<tasks::TaskInput> inputs(const TextRow& row,
                                                      std::string_view where) const override {
-    if (!rerank_) return {text_input(row, where)};
+    if (!rerank_) {
+      tasks::TaskInput input = text_input(row, where);
+      // As transformers' pipeline reads it.
+      if (input.pair && input.pair->empty()) input.pair.reset();
+      return {std::move(input)};
+    }
     if (row.query) return {{*row.query, std::nullopt, row.texts}};
     if (!row.text || !row.text_pair) {
       fail(kInvalid, where,

@@ -55,8 +55,10 @@ struct PlanChoice {
   bool faster = false;     ///< ... and is faster than fp32
   bool gave_up = false;    ///< no plan was: the chosen one is the checkpoint in fp32, tables too
   Budget budget;
-  int64_t held_out = 0;    ///< rows measured on
-  std::string cost_table;  ///< the CPU that PlanRow::table_us was measured on
+  int64_t held_out = 0;     ///< rows measured on
+  std::string measured_on;  ///< what they are, which a certificate is for
+  bool own_texts = false;   ///< they were given to be measured on
+  std::string cost_table;   ///< the CPU that PlanRow::table_us was measured on
   std::vector<SensitivityRow> sensitivities;
 
   [[nodiscard]] const PlanRow& row() const { return rows[chosen]; }

@@ -23,7 +23,7 @@ OptimizeReport optimize_to(const std::filesystem::path& to, OptimizeOptions opti
 
 TEST(ChoosePlan, TakesTheFirstPlanAsItWasMeasured) {
   const auto model = load_checkpoint(kClassifier);
-  CalibrationRows rows = split_rows(*model, {}, "");
+  CalibrationRows rows = split_rows(*model, {});
   rows.used.resize(8);
   rows.held_out.resize(8);
   HeldOut held_out(*model, model->runner(), rows.held_out, rows.held_source);

@@ -108,6 +108,10 @@ void check_destination(const fs::path& folder) {
     fail(ErrorCode::kInvalidArgument, folder.string(), ": holds no ", kFile,
          "; only an exported or an empty folder is replaced");
   }
+  check_replaceable(folder, "export", [](const fs::directory_entry& entry) {
+    return entry.is_directory() ? is_module_folder(entry.path())
+                                : entry.path().filename() == kFile || is_side_file(entry.path());
+  });
 }
 
 // The files of a bundle that a model needs beside its weights. Where its modules cut texts, the
@@ -224,6 +228,7 @@ onnx::FloatType float_type_of(const ExportModelOptions& options) {
 ExportReport export_model(const ModelPath& path, const fs::path& folder,
                           const ExportModelOptions& options, const OptimizeProgress& progress) {
   check_overrides(path, options.optimize.model);
+  check_kept_apart(folder, path.folder);
   check_destination(folder);
   StagedFolder staged(folder, options.force);
   const onnx::FloatType float_type = float_type_of(options);

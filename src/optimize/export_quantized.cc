@@ -63,7 +63,7 @@ QuantizedSource quantized_source(const ModelPath& path, const ExportModelOptions
 
 void check_half_range(const LoadedModel& model, const graph::Graph& graph,
                       const OptimizeOptions& texts) {
-  const CalibrationRows rows = split_rows(model, texts.calibration, texts.calibration_file);
+  const CalibrationRows rows = split_rows(model, {texts.calibration, texts.calibration_file});
   const engine::BatchBuilder batch = encode_rows(model, rows.used);
   const auto overflow = quant::find_half_overflow(graph, batch.batch(), model.runner().pool());
   if (!overflow) return;

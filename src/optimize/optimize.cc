@@ -160,17 +160,29 @@ void check_seconds(double seconds) {
   fail(ErrorCode::kInvalidArgument, seconds, " seconds for a shape: must be 0 to ", kMostSeconds);
 }
 
-void check_paths(const ModelPath& path, const fs::path& bundle, bool force) {
+// What optimize writes into a bundle, of every format.
+bool is_bundle_file(const fs::directory_entry& entry) {
+  const std::string end = entry.path().extension().string();
+  return entry.is_regular_file() && (entry.path().filename() == "graph.txt" || end == ".json" ||
+                                     end == ".html" || end == ".safetensors");
+}
+
+void check_paths(const ModelPath& path, const OptimizeOptions& options, const fs::path& bundle) {
   if (path.kind == ModelKind::kBundle) {
     fail(ErrorCode::kUnsupported, path.folder.string(),
          ": is a bundle already; optimize takes the checkpoint it was made of");
   }
   if (bundle.empty()) fail(ErrorCode::kInvalidArgument, "the bundle's path is empty");
-  if (fs::is_directory(bundle) && !fs::is_empty(bundle) && !file_exists(bundle / "tamis.json") &&
-      force) {
+  check_kept_apart(bundle, path.folder);
+  for (const std::string& file : {options.calibration_file, options.certify_on_file}) {
+    if (!file.empty()) check_kept_apart(bundle, file);
+  }
+  if (!options.force) return;
+  if (fs::is_directory(bundle) && !fs::is_empty(bundle) && !file_exists(bundle / "tamis.json")) {
     fail(ErrorCode::kInvalidArgument, bundle.string(),
          ": is no bundle; only a bundle or an empty folder is replaced");
   }
+  check_replaceable(bundle, "optimize", is_bundle_file);
 }
 
 // What nobody looked at, so that a reader does not take it for good.
@@ -209,6 +221,7 @@ class InputFiles {
   InputFiles(const ModelPath& path, const OptimizeOptions& options) {
     states_.emplace_back(path.folder);
     if (!options.calibration_file.empty()) states_.emplace_back(options.calibration_file);
+    if (!options.certify_on_file.empty()) states_.emplace_back(options.certify_on_file);
   }
 
   void check() const {
@@ -243,7 +256,7 @@ class Optimization {
     stage("loading", 0);
     checkpoint_ = LoadedModel::load(path, fp32);
     // Where nothing can be quantized, a table can still be stored in fewer bytes.
-    tables_alone_ = automatic_ && !options_.budget && !options_.certify &&
+    tables_alone_ = automatic_ && !options_.budget && !options_.certify && !certifies_on_a_file() &&
                     quant::list_quantizers(checkpoint_->marked_graph()).empty();
     if (tables_alone_) {
       load_.precision = engine::Precision::kFp32;
@@ -259,6 +272,11 @@ class Optimization {
     graph::Graph graph;
     if (quantizes_) {
       graph = quantized_graph();
+    } else if (certifies_on_a_file()) {
+      fail(ErrorCode::kInvalidArgument, options_.certify_on_file, ": to be certified on, but in ",
+           engine::precision_name(*load_.precision),
+           " nothing is measured; accepted are auto and "
+           "int8");
     } else {
       // float32 is for those who want the checkpoint's bits.
       const bool exact = !tables_alone_ && *load_.precision == engine::Precision::kFp32;
@@ -288,11 +306,13 @@ class Optimization {
   }
 
  private:
+  [[nodiscard]] bool certifies_on_a_file() const { return !options_.certify_on_file.empty(); }
+
   graph::Graph quantized_graph() {
     const tasks::TaskKind task = checkpoint_->task();
     const tasks::Problem problem = checkpoint_->manifest().problem;
     Budget budget = options_.budget.value_or(default_budget(task, problem));
-    budget.certify = budget.certify || options_.certify;
+    budget.certify = budget.certify || options_.certify || certifies_on_a_file();
     check_budget(budget, task, problem);
     report_.scheme = name_of(quant::kSchemeForms, {load_.scheme, options_.quantize.tensorrt});
     if (options_.measure && quant::needs_simulation(checkpoint_->marked_graph())) {
@@ -301,7 +321,8 @@ class Optimization {
            "out");
     }
     const CalibrationRows rows =
-        split_rows(*checkpoint_, options_.calibration, options_.calibration_file);
+        split_rows(*checkpoint_, {options_.calibration, options_.calibration_file},
+                   {options_.certify_on, options_.certify_on_file});
     report_.calibration_source = rows.source;
     report_.calibrated_on = static_cast<int64_t>(rows.used.size());
     stage("running fp32", 0.02);
@@ -332,6 +353,8 @@ class Optimization {
     choose.keep_tables = asked.has_value();
     choose.progress = [&](double done) { stage("choosing", 0.6 + 0.25 * done); };
     report_.choice = choose_plan(*checkpoint_, tables, calibrated, held_out, choose);
+    report_.choice->measured_on = rows.measured_on;
+    report_.choice->own_texts = certifies_on_a_file();
     report_.manifest.precision = report_.choice->row().precision;
     return chosen_graph();
   }
@@ -395,7 +418,7 @@ OptimizeReport optimize(const ModelPath& path, const fs::path& bundle,
     fail(ErrorCode::kUnsupported, "optimize runs on the CPU, not on ",
          device::device_name(options.model.device), "; its bundle runs on any device");
   }
-  check_paths(path, bundle, options.force);
+  check_paths(path, options, bundle);
   check_seconds(options.seconds);
   const Clock& clock = Clock::steady();
   const int64_t start = clock.now_ns();

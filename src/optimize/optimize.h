@@ -31,6 +31,9 @@ struct OptimizeOptions {
   std::string calibration_file;
   std::optional<Budget> budget;  ///< nothing: the task's default
   bool certify = false;          ///< Budget::certify, of the default budget too
+  /// Texts to measure on and their file's name, in place of those held out; sets `certify`.
+  std::vector<TextRow> certify_on;
+  std::string certify_on_file;
   quant::QuantizeOptions quantize;
   /// How tables are stored; nothing: in half precision, in 8 bits where a budget is given and that
   /// alone loses at most a tenth of it on the held-out texts, and as they are in fp32.

@@ -44,7 +44,8 @@ std::string front_lines(const PlanChoice& choice) {
 std::string choice_lines(const OptimizeReport& report) {
   const PlanChoice& choice = *report.choice;
   std::string text = cat("  calibrated on ", report.calibrated_on, " of ",
-                         report.calibration_source, "; measured on ", choice.held_out, " others\n");
+                         report.calibration_source, "; measured on ", choice.held_out,
+                         choice.own_texts ? " of the " + choice.measured_on : " others", "\n");
   text += cat("  against fp32: ", agreement_text(choice.row().evaluation), "\n  budget ",
               budget_text(choice.budget), ": ", choice.met ? "kept" : "NOT kept", ", ",
               certificate_text(choice), "\n");

@@ -180,8 +180,9 @@ std::string choice_section(const OptimizeReport& report) {
   const PlanChoice& choice = *report.choice;
   const PlanRow& row = choice.row();
   std::string html = cat("<h2>Accuracy</h2>\n<p>", escape_html(row.name), " on ", choice.held_out,
-                         " held-out texts: ", escape_html(agreement_text(row.evaluation)),
-                         ".<br>Budget ", escape_html(budget_text(choice.budget)), ": <span class='",
+                         " held-out texts (", escape_html(choice.measured_on),
+                         "): ", escape_html(agreement_text(row.evaluation)), ".<br>Budget ",
+                         escape_html(budget_text(choice.budget)), ": <span class='",
                          choice.met ? "kept'>kept" : "broken'>not kept", "</span>, ",
                          certificate_text(choice), ".</p>\n");
   html +=

@@ -52,7 +52,8 @@ void write_choice(JsonWriter& json, const PlanChoice& choice) {
   json.member("metric_limit", choice.budget.limit).member("certify", choice.budget.certify);
   json.member("decides", choice.decides).member("kept", choice.met);
   json.member("certified", choice.certified());
-  json.member("held_out", choice.held_out).end_object();
+  json.member("held_out", choice.held_out);
+  json.member("measured_on", choice.measured_on).end_object();
   json.member("cost_table", choice.cost_table);
   json.member("chosen", static_cast<int64_t>(choice.chosen)).key("plans").begin_array();
   for (const PlanRow& row : choice.rows) write_plan(json, row);

@@ -67,6 +67,13 @@ TEST(ServerTrace, ACollectorGetsTheClientsTrace) {
         "X-Request-Id: r-7\r\n";
     EXPECT_EQ(client.request("POST", "/embed", R"({"inputs":["a","b"]})", parent).status, 200);
     EXPECT_EQ(client.request("POST", "/embed", R"({"inputs":"c"})").status, 200);
+    EXPECT_EQ(
+        client
+            .request("POST", "/v2/models/id/infer",
+                     R"({"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["k"]}]})",
+                     "traceparent: 00-1af7651916cd43dd8448eb211c80319c-c7ad6b7169203331-01\r\n")
+            .status,
+        200);
     EXPECT_NE(client.request("GET", "/metrics").body.find("tamis_traces_dropped_total 0"),
               std::string::npos);
   }
@@ -77,6 +84,7 @@ TEST(ServerTrace, ACollectorGetsTheClientsTrace) {
   EXPECT_TRUE(got[0].starts_with("POST /v1/traces blue\n")) << got[0];
   for (const char* const part :
        {R"("traceId":"0af7651916cd43dd8448eb211c80319c")", R"("parentSpanId":"b7ad6b7169203331")",
+        R"("traceId":"1af7651916cd43dd8448eb211c80319c")", R"("parentSpanId":"c7ad6b7169203331")",
         R"("name":"infer id")", R"("name":"tokenize")", R"({"stringValue":"r-7"})",
         R"({"key":"tamis.request.inputs","value":{"intValue":"2"}})"}) {
     EXPECT_NE(got[0].find(part), std::string::npos) << part << " in " << got[0];

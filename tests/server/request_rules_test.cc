@@ -64,6 +64,7 @@ class RequestRules : public ::testing::Test {
                                        {"mpnet", "mpnet-base"}}) {
       options.models.push_back({name, (models / folder).string()});
     }
+    options.models.push_back({"prompts", TAMIS_TESTDATA "/sentence-transformers/prompts"});
     auto server = std::make_unique<Server>(options);
     server->load();
     return server;
@@ -290,6 +291,49 @@ TEST_F(RequestRules, CharactersAreCountedAsTextEmbeddingsInferenceDoes) {
     EXPECT_EQ(answer.header("x-compute-characters"), count) << body;
   }
   check({{"/tokenize", R"({"model":"cls","inputs":[]})", 400, "cannot be empty"}});
+}
+
+// Before texts run, which would count as an inference.
+TEST_F(RequestRules, DimensionsAreCheckedFirst) {
+  const auto count = [] {
+    const std::string body = get("/v2/models/org/emb/stats");
+    return JsonDocument::parse(body, "stats")
+        .root()
+        .get("model_stats")
+        .at(0)
+        .get("execution_count")
+        .as_int("count");
+  };
+  const int64_t before = count();
+  check({{"/embed", R"({"model":"org/emb","inputs":["a","b"],"dimensions":33})", 422,
+          "dimensions must be at most the model's 32, not 33"},
+         {"/embed", R"({"model":"org/emb","inputs":[[2,7,3]],"dimensions":33})", 422, "not 33"}});
+  EXPECT_EQ(count(), before);
+}
+
+// Voyage's and Cohere's words for a prompt, whatever the model calls it.
+TEST_F(RequestRules, InputTypesAreThePromptsOfTheModel) {
+  const auto embedding = [](std::string_view path, std::string_view members) {
+    const TestAnswer answer = post(path, cat(R"({"model":"prompts",)", members, "}"));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    const size_t begin = answer.body.find("[-0.");
+    const size_t other = answer.body.find("[0.");
+    return answer.body.substr(std::min(begin, other), 60);
+  };
+  const auto openai = [&](std::string_view type) {
+    return embedding("/v1/embeddings", cat(R"("input":"a text","input_type":)", type));
+  };
+  const auto prompt = [&](std::string_view name) {
+    return embedding("/embed", cat(R"("inputs":"a text","prompt_name":")", name, "\""));
+  };
+  EXPECT_NE(prompt("query"), prompt("passage"));
+  EXPECT_EQ(openai("\"query\""), prompt("query"));
+  EXPECT_EQ(openai("\"search_query\""), prompt("query"));
+  EXPECT_EQ(openai("\"document\""), prompt("passage"));
+  EXPECT_EQ(openai("\"Passage\""), prompt("passage"));
+  EXPECT_EQ(openai("\"classification\""), openai("null"));
+  EXPECT_EQ(embedding("/v2/embed", R"("texts":["a text"],"input_type":"search_document")"),
+            prompt("passage"));
 }
 
 std::string masked_ids(std::string_view ids, std::string_view mask, int tokens) {

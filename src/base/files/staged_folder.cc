@@ -184,6 +184,28 @@ void settle_inside(const fs::path& parent) {
   for (const fs::path& folder : missing) (void)settled_folder(folder);
 }
 
+void check_kept_apart(const fs::path& destination, const fs::path& input) {
+  std::error_code error;
+  const fs::path from = fs::weakly_canonical(fs::absolute(input), error);
+  const fs::path to = fs::weakly_canonical(fs::absolute(destination), error);
+  const fs::path way = from.lexically_relative(to.filename().empty() ? to.parent_path() : to);
+  if (way.empty() || *way.begin() == "..") return;
+  fail(ErrorCode::kInvalidArgument, destination.string(), ": is or holds ", input.string(),
+       ", which is read; what is written must go elsewhere");
+}
+
+void check_replaceable(const fs::path& destination, std::string_view writer,
+                       const std::function<bool(const fs::directory_entry&)>& is_own) {
+  std::error_code error;
+  fs::directory_iterator items(destination, error);
+  for (const fs::directory_iterator end; !error && items != end; items.increment(error)) {
+    if (is_own(*items)) continue;
+    fail(ErrorCode::kInvalidArgument, destination.string(), ": holds ",
+         items->path().filename().string(), ", which ", writer,
+         " does not write and would remove; only a folder of its own files is replaced");
+  }
+}
+
 StagedFolder::StagedFolder(fs::path destination, bool replace)
     : destination_(plain(std::move(destination))),
       parent_(parent_of(destination_)),

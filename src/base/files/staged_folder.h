@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 
 #include "base/descriptor.h"
@@ -54,6 +55,15 @@ class StagedFolder {
   Descriptor lock_;
   bool replace_;
 };
+
+/// Throws Error{kInvalidArgument} if `input` is `destination` or lies in it: what is read would be
+/// replaced.
+void check_kept_apart(const std::filesystem::path& destination, const std::filesystem::path& input);
+
+/// Throws Error{kInvalidArgument} if `destination` is there and holds what `is_own` denies, as that
+/// would be lost. `writer` is who replaces it: "export".
+void check_replaceable(const std::filesystem::path& destination, std::string_view writer,
+                       const std::function<bool(const std::filesystem::directory_entry&)>& is_own);
 
 /// Removes the stages of this process; for a handler of signals that end it. Async-signal-safe. The
 /// thread that writes a stage must not go on meanwhile.

@@ -160,10 +160,10 @@ void Core::start(const FlightPtr& flight) {
   flight->reply.characters = characters_of(request);
   if (request.inputs.empty() && request.rows.empty()) {
     flight->tokenized_ns = flight->arrived_ns;
-    reply(flight);
-    return;
+    return reply(flight);
   }
   check_rows(flight->model->model(), request);
+  check_dimensions(flight->model->model(), request);
   price_request(request, options_.limits);
   if (request.outputs == OutputSet::kTokens && !flight->model->info().has_token_embeddings) {
     (void)flight->model->model().outputs(OutputSet::kTokens);  // throws

@@ -90,6 +90,19 @@ void check_rows(const Servable& model, Request& request) {
   for_each_row(request, [&](const Row& row) { model.check_row(row); });
 }
 
+void check_dimensions(Servable& model, const Request& request) {
+  const auto* const embed =
+      request.options ? std::get_if<tasks::EmbedOptions>(&*request.options) : nullptr;
+  if (embed == nullptr || !embed->dimensions) return;
+  for (const OutputInfo& output : model.outputs(OutputSet::kTask)) {
+    if (output.name != tasks::kSentenceEmbedding || output.row_elements >= *embed->dimensions) {
+      continue;
+    }
+    fail(ErrorCode::kInvalidArgument, "dimensions must be at most the model's ",
+         output.row_elements, ", not ", *embed->dimensions);
+  }
+}
+
 int64_t characters_of(const Request& request) {
   int64_t count = 0;
   for (const Row& row : request.rows) count += row.sequence.size();

@@ -19,6 +19,9 @@ namespace tamis::serve {
 /// kUnsupported.
 void check_rows(const Servable& model, Request& request);
 
+/// Throws kInvalidArgument for more dimensions than the model's vectors have.
+void check_dimensions(Servable& model, const Request& request);
+
 /// Takes what is known before a text is read; gives the request a budget if it has none. Throws as
 /// Budget::take.
 void price_request(Request& request, const BudgetLimits& limits);

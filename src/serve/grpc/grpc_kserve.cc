@@ -33,6 +33,7 @@ void infer(GrpcCaller& caller, const inference::ModelInferRequest& message, Kser
   who.client = call.client;
   who.cancelled = call.cancelled;
   who.log_id = call.id;
+  who.traceparent = call.traceparent;
   who.auto_truncate = caller.options().auto_truncate;
   who.float_bytes = kRawFloatBytes;
   kserve_infer(caller.core(), std::move(request), who, std::move(done));

@@ -98,14 +98,18 @@ Executor& Call::reply_on() {
   return packs_answers() ? static_cast<Executor&>(core().workers()) : exchange_->executor();
 }
 
+void Call::note(const Reply& reply) {
+  log_.model = reply.model;
+  log_.tokens = reply.tokens;
+  log_.tokenize_us = reply.timings.tokenize_us;
+  log_.queue_us = reply.timings.queue_us;
+  log_.run_us = reply.timings.run_us;
+}
+
 void Call::submit(Request request, std::function<HttpResponse(Call&, Reply&)> print) {
   core().submit(std::move(request),
                 [self = shared_from_this(), print = std::move(print)](Reply&& reply) {
-                  self->log_.model = reply.model;
-                  self->log_.tokens = reply.tokens;
-                  self->log_.tokenize_us = reply.timings.tokenize_us;
-                  self->log_.queue_us = reply.timings.queue_us;
-                  self->log_.run_us = reply.timings.run_us;
+                  self->note(reply);
                   if (reply.error) {
                     self->respond_error(*reply.error, reply.retry_after_ms);
                     return;

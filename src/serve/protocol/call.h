@@ -88,6 +88,8 @@ class Call : public std::enable_shared_from_this<Call> {
 
   /// Submits; `print` makes the answer of a reply that is no error, in which it may throw Error.
   void submit(Request request, std::function<HttpResponse(Call&, Reply&)> print);
+  /// What the log line says of the model's reply, for those that submit by themselves.
+  void note(const Reply& reply);
 
  private:
   [[nodiscard]] std::string_view model_name(std::optional<std::string_view> field) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 #include <vector>
 
 #include "serve/batching/batch_queue.h"
@@ -31,13 +32,21 @@ std::optional<std::string> prompt_of_type(const Fields& fields, const ModelLease
   const JsonView type = fields.json("input_type");
   const tasks::TaskModel* const known = model->model().task_model();
   if (!type.is_string() || known == nullptr) return std::nullopt;
-  // Where the form lists the words, their case does not matter.
-  std::vector<std::string> names = {
-      std::string(fields.word("input_type").value_or(type.as_string("input_type")))};
-  if (names[0] == "search_query") names.emplace_back("query");
-  if (names[0] == "search_document") names.insert(names.end(), {"document", "passage"});
-  for (std::string& name : names) {
-    if (known->prompts.contains(name)) return std::move(name);
+  std::string asked(type.as_string("input_type"));
+  for (char& c : asked) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  // Its own name first, then those that other models and sentence-transformers give the same.
+  constexpr std::string_view kQueries[] = {"query", "search_query"};
+  constexpr std::string_view kDocuments[] = {"document", "passage", "corpus", "search_document"};
+  std::vector<std::string_view> names = {type.as_string("input_type"), asked};
+  for (const auto group : {std::span<const std::string_view>(kQueries),
+                           std::span<const std::string_view>(kDocuments)}) {
+    const bool same = std::ranges::find(group, asked) != group.end();
+    if (same) names.insert(names.end(), group.begin(), group.end());
+  }
+  for (const std::string_view name : names) {
+    if (known->prompts.contains(std::string(name))) return std::string(name);
   }
   return std::nullopt;
 }

@@ -321,7 +321,9 @@ std::optional<std::string_view> Fields::text(std::string_view name) const {
 std::optional<std::string_view> Fields::word(std::string_view name) const {
   const JsonView value = json(name);
   if (!value.is_string()) return std::nullopt;
-  return word_of(*find_field(*form_, name), value.as_string(name));
+  const Field& field = *find_field(*form_, name);
+  TAMIS_CHECK(!field.words.empty());
+  return word_of(field, value.as_string(name));
 }
 
 std::optional<std::string> Fields::string(std::string_view name) const {

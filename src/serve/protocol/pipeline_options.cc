@@ -186,7 +186,9 @@ tasks::TaskInput read_text_or_pair(JsonView item, std::string_view key) {
          "` must be a string, {\"text\",\"text_pair\"}, or a list of them");
   }
   tasks::TaskInput input{std::string(required_string(item, "text"))};
-  if (const auto pair = string_field(item, "text_pair")) input.pair = *pair;
+  // An empty one is none, as for the pipeline itself.
+  const auto pair = string_field(item, "text_pair");
+  if (pair && !pair->empty()) input.pair = *pair;
   return input;
 }
 

@@ -7,13 +7,15 @@ namespace tamis::serve {
 
 namespace {
 
-KserveCaller caller_of(Call& call) {
+KserveCaller caller_of(const CallPtr& call) {
   KserveCaller caller;
-  caller.client = call.request().connection;
-  caller.cancelled = call.cancelled();
-  caller.reply_on = &call.reply_on();
-  caller.log_id = call.id;
-  caller.auto_truncate = call.options().auto_truncate;
+  caller.client = call->request().connection;
+  caller.cancelled = call->cancelled();
+  caller.reply_on = &call->reply_on();
+  caller.log_id = call->id;
+  caller.traceparent = call->request().header("traceparent");
+  caller.note = [call](const Reply& reply) { call->note(reply); };
+  caller.auto_truncate = call->options().auto_truncate;
   return caller;
 }
 
@@ -32,7 +34,7 @@ void endpoint_kserve_infer(const CallPtr& call) {
   const auto form = std::make_shared<KserveBody>();
   form->request.outputs = body->request.outputs;
   form->binary_by_default = body->binary_by_default;
-  kserve_infer(call->core(), std::move(body->request), caller_of(*call),
+  kserve_infer(call->core(), std::move(body->request), caller_of(call),
                [call, form](KserveResponse&& answer, const std::optional<Error>& error,
                             int64_t retry_after_ms) {
                  if (error) return call->respond_error(*error, retry_after_ms);

@@ -357,6 +357,7 @@ void kserve_infer(Core& core, KserveRequest request, const KserveCaller& caller,
     made.cancelled = caller.cancelled;
     made.reply_on = caller.reply_on;
     made.id = caller.log_id;
+    made.traceparent = caller.traceparent;
     plan->budget = std::make_shared<Budget>(core.limits());
     made.budget = plan->budget;
     made.float_bytes = caller.float_bytes;
@@ -365,7 +366,8 @@ void kserve_infer(Core& core, KserveRequest request, const KserveCaller& caller,
     } else {
       read_texts(request, made, *plan, metadata, request.truncate.value_or(caller.auto_truncate));
     }
-    core.submit(std::move(made), [plan, done](Reply&& reply) {
+    core.submit(std::move(made), [plan, done, note = caller.note](Reply&& reply) {
+      if (note) note(reply);
       if (reply.error) return done({}, reply.error, reply.retry_after_ms);
       std::optional<Error> error;
       KserveResponse response;

@@ -18,6 +18,9 @@ struct KserveCaller {
   CancelFlag cancelled;
   Executor* reply_on = nullptr;
   std::string log_id;
+  std::string traceparent;
+  /// Told of the model's reply before it is printed; may be empty.
+  std::function<void(const Reply& reply)> note;
   bool auto_truncate = true;  ///< for requests that do not say
   int64_t float_bytes = kPrintedFloatBytes;
 };

@@ -28,12 +28,15 @@ void check_count(const CallPtr& call, std::string_view key, size_t count) {
 std::string text_of(JsonView document, const std::vector<std::string>& fields) {
   if (fields.empty()) return std::string(required_string(document, "text"));
   std::string text;
+  bool found = false;
   for (const std::string& field : fields) {
     const auto value = string_field(document, field);
     if (!value) continue;
+    found = true;
     if (!text.empty()) text.push_back('\n');
     text.append(*value);
   }
+  if (!found) fail(ErrorCode::kInvalidArgument, "a document has none of `rank_fields`");
   return text;
 }
 
