@@ -22,9 +22,11 @@ int cmd_pull(const std::vector<std::string>& arguments) {
 
   for (const std::string& model : models) {
     PullBar bar(common.quiet);
-    const std::string id = common.revision && model.find('@') == model.npos
-                               ? cat(model, "@", *common.revision)
-                               : model;
+    if (common.revision && model.find('@') != model.npos) {
+      fail(ErrorCode::kInvalidArgument, "--revision ", *common.revision, ": \"", model,
+           "\" names a revision itself");
+    }
+    const std::string id = common.revision ? cat(model, "@", *common.revision) : model;
     const std::filesystem::path folder = hub::pull(id, bar.options(hub::Parts::kModel));
     if (common.json) {
       JsonWriter json;

@@ -21,7 +21,13 @@ int cmd_rerank(const std::vector<std::string>& arguments) {
     tasks::TaskInput item;
     item.text = *query;
     for (const TextRow& row : read_rows(flags.input, texts)) {
-      item.texts.push_back(text_input(row, place_of(flags.input, row)).text);
+      const std::string place = place_of(flags.input, row);
+      if (row.query || row.text_pair) {
+        fail(ErrorCode::kInvalidArgument, place, place.empty() ? "" : ": ", "has a ",
+             row.query ? "query" : "text_pair",
+             ", but the query is --query's; give rows of a text");
+      }
+      item.texts.push_back(text_input(row, place).text);
     }
     return run_task_to_json(flags, InputReader(std::move(item)), rerank);
   }

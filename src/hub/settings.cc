@@ -129,11 +129,12 @@ std::string checked_token(const std::string& text, const std::string& source) {
 }
 
 std::string read_token() {
+  // As huggingface_hub: none but a token given in code, which this program has not.
+  if (is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN")) return "";
   for (const char* variable : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
     std::string token = checked_token(environment(variable).value_or(""), variable);
     if (!token.empty()) return token;
   }
-  if (is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN")) return "";
   const fs::path file = first_place(kTokenFiles, "token").folder;
   if (!file_exists(file)) return "";
   return checked_token(read_file(file, kMaxTokenBytes), file.string());

@@ -70,10 +70,10 @@ TEST_F(SettingsTest, TokensComeFromTheVariableThenTheFile) {
   write_file(root_ / "elsewhere", " from_path \r\n");
   set("HF_TOKEN_PATH", "~/elsewhere");
   EXPECT_EQ(read_settings().token, "from_path");
-  set("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1");
-  EXPECT_EQ(read_settings().token, "");
   set("HF_TOKEN", "from_variable\n");
   EXPECT_EQ(read_settings().token, "from_variable");
+  set("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1");
+  EXPECT_EQ(read_settings().token, "");
 }
 
 TEST_F(SettingsTest, ATokenThatWouldBreakAHeaderIsRefusedUnseen) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+#include "base/json.h"
 #include "tokenizer/chars.h"
 
 namespace tamis::tokenizer {
@@ -86,6 +88,11 @@ void AddedTokens::finish(const Normalizer* normalizer, Scratch& scratch) {
       scratch.text.assign(token.content, is_ascii(token.content));
       normalizer->normalize(scratch.text, scratch);
       form.assign(scratch.text.bytes());
+    }
+    if (form.empty() && !token.content.empty()) {
+      fail(ErrorCode::kUnsupported, "the added token ", json_quote(token.content),
+           " is nothing once it is normalized, and so stands between all characters of every text: "
+           "the tokenizers library then reads no words; \"normalized\": false is accepted");
     }
     const std::string& kept = normalized_form_[id] = std::move(form);
     normalized.emplace_back(kept, id);

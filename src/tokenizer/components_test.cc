@@ -106,6 +106,10 @@ INSTANTIATE_TEST_SUITE_P(
                 R"({"type":"BertProcessing","sep":["a",1],"cls":["b",2]},)"
                 R"({"type":"BertProcessing","sep":["a",1],"cls":["b",2]}]})",
                 kNotBuilt, "processors[1]: a second post-processor"},
+        Refused{"added_nothing",
+                R"("normalizer":{"type":"Strip","strip_left":true,"strip_right":true},)"
+                R"("added_tokens":[{"id":0,"content":" ","normalized":true}])",
+                ErrorCode::kUnsupported, "the added token \" \" is nothing once it is normalized"},
         Refused{"added", R"("added_tokens":[{"id":3}])", kCorrupt,
                 "t.json: added_tokens[0]: no \"content\""}));
 

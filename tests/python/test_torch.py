@@ -451,6 +451,23 @@ class Files(unittest.TestCase):
             back = tq.fake_quantize(weight.weight, weight._weight_quantizer.amax)
             torch.testing.assert_close(integers * scale[:, None], back.detach())
 
+    def test_a_folder_with_another_save_in_it(self):
+        name = "bert-sequence-classification"
+        model, data = tq.load(folder_of(name)), batches(name)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder)
+            model.save_pretrained(path, max_shard_size="20KB")
+            self.assertTrue((path / "model.safetensors.index.json").is_file())
+            (path / "model_of_mine.safetensors").write_bytes(b"kept")
+            model = tq.load(path)
+            tq.calibrate(model, data[:1])
+            tq.save(model, path)
+            again = tq.load(path)
+            self.assertTrue(all(q.enabled for q in tq.quantizers(again).values()))
+            self.assertTrue(torch.equal(tq.logits_of(again, data)[0], tq.logits_of(model, data)[0]))
+            self.assertEqual([item.name for item in path.glob("model-*")], [])
+            self.assertEqual((path / "model_of_mine.safetensors").read_bytes(), b"kept")
+
     def test_refusals_of_tamis(self):
         name = "bert-sequence-classification"
         model = tq.load(folder_of(name))
@@ -526,6 +543,24 @@ class Training(unittest.TestCase):
         torch.testing.assert_close(layer._weight_quantizer.amax[:, 0], layer.weight.abs().amax(1),
                                    rtol=0, atol=0)
         self.assertTrue(torch.equal(tq.logits_of(teacher, data)[0], reference[0]))
+
+    def test_checkpoints_have_the_ranges_of_their_weights(self):
+        name = "bert-sequence-classification"
+        model, data = tq.load(folder_of(name)), batches(name)
+        tq.calibrate(model, data, method="max")
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = transformers.TrainingArguments(
+                folder, max_steps=2, learning_rate=1e-3, per_device_train_batch_size=1,
+                lr_scheduler_type="constant", report_to=[], save_strategy="steps", save_steps=1, use_cpu=True,
+                disable_tqdm=True, logging_strategy="no")
+            tq.QatTrainer(model, teacher=tq.float_twin(model), args=arguments, train_dataset=data,
+                          data_collator=lambda items: items[0]).train()
+            for step in (1, 2):
+                saved = tq.load(Path(folder) / f"checkpoint-{step}")
+                layer = saved.bert.encoder.layer[0].intermediate.dense
+                torch.testing.assert_close(layer._weight_quantizer.amax[:, 0], layer.weight.abs().amax(1),
+                                           rtol=0, atol=0)
+            self.assertTrue(torch.equal(tq.logits_of(saved, data)[0], tq.logits_of(model, data)[0]))
 
 
 class Onnx(unittest.TestCase):

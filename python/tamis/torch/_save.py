@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
@@ -17,6 +19,9 @@ from ._families import FAMILIES, families_of
 from ._patching import patched
 
 Folder = Union[str, "os.PathLike[str]"]
+
+
+_WEIGHTS = re.compile(r"model(-ranges|-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 
 
 def load(folder: Folder, kind: Optional[str] = None, **options: Any) -> torch.nn.Module:
@@ -82,8 +87,17 @@ def save(model: torch.nn.Module, folder: Folder, tokenizer: Any = None) -> None:
     ranges = {name: value.detach().cpu().contiguous() for name, value in state.items()
               if name.endswith("._amax")}
     weights = {name: value for name, value in state.items() if name not in ranges}
-    model.save_pretrained(os.fspath(path), state_dict=weights)  # type: ignore[operator]
-    _add_tensors(path, ranges)
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path, prefix=".tamis-") as made:
+        model.save_pretrained(made, state_dict=weights)  # type: ignore[operator]
+        _add_tensors(Path(made), ranges)
+        new = {item.name for item in Path(made).iterdir()}
+        for name in sorted(new):
+            os.replace(Path(made) / name, path / name)
+    # Of another save: a reader would take one of these for the weights, or for their index.
+    for old in path.glob("model*.safetensors*"):
+        if old.name not in new and _WEIGHTS.fullmatch(old.name):
+            old.unlink()
     if tokenizer is not None:
         tokenizer.save_pretrained(os.fspath(path))
 

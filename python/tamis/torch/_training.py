@@ -11,6 +11,7 @@ import transformers
 
 from ._calibrate import check_attention
 from ._measure import answer
+from ._save import save
 from ._switches import quantizers
 from .quant_nn import QuantConv1d, QuantLinear
 
@@ -27,11 +28,18 @@ def training_ranges(model: torch.nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for layer in layers:
+        follow_weights(model)  # the last step moved them once more
+        for quantizer in weights:
+            quantizer.follows = False
+
+
+def follow_weights(model: torch.nn.Module) -> None:
+    """Gives weights that are in training_ranges() their present maxima."""
+    for layer in model.modules():
+        if isinstance(layer, (QuantConv1d, QuantLinear)):
             for quantizer, rows in layer.weight_quantizers():
-                if quantizer.follows:  # the last step moved them once more
+                if quantizer.follows:
                     quantizer.follow(rows)
-                    quantizer.follows = False
 
 
 def without_dropout(model: torch.nn.Module) -> None:
@@ -78,6 +86,13 @@ class QatTrainer(transformers.Trainer):
             expected = answer(self._teacher(**inputs))
         loss = distillation_loss(answer(outputs), expected)
         return (loss, outputs) if return_outputs else loss
+
+    def _save(self, output_dir: Any = None, state_dict: Any = None) -> None:
+        """Checkpoints have the ranges of the weights that they hold: the optimizer has moved those."""
+        assert isinstance(self.model, torch.nn.Module)
+        follow_weights(self.model)
+        super()._save(output_dir, state_dict)
+        save(self.model, output_dir if output_dir is not None else self.args.output_dir)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         assert isinstance(self.model, torch.nn.Module)
