@@ -64,6 +64,7 @@ class RequestRules : public ::testing::Test {
                                        {"mpnet", "mpnet-base"}}) {
       options.models.push_back({name, (models / folder).string()});
     }
+    options.models.push_back({"gliner", TAMIS_TESTDATA "/gliner/bert"});
     options.models.push_back({"prompts", TAMIS_TESTDATA "/sentence-transformers/prompts"});
     auto server = std::make_unique<Server>(options);
     server->load();
@@ -334,6 +335,23 @@ TEST_F(RequestRules, InputTypesAreThePromptsOfTheModel) {
   EXPECT_EQ(openai("\"classification\""), openai("null"));
   EXPECT_EQ(embedding("/v2/embed", R"("texts":["a text"],"input_type":"search_document")"),
             prompt("passage"));
+}
+
+// A model that reads what to look for says so, and takes it.
+TEST_F(RequestRules, LabelsOfAModelThatReadsThem) {
+  EXPECT_NE(get("/v2/models/gliner").find(R"("name":"labels")"), std::string::npos);
+  EXPECT_EQ(get("/v2/models/ner").find(R"("name":"labels")"), std::string::npos);
+  EXPECT_NE(get("/v1/models/gliner").find(R"("reads_labels":true)"), std::string::npos);
+  EXPECT_EQ(get("/v1/models/ner").find("reads_labels"), std::string::npos);
+  const std::string_view text =
+      R"({"name":"text","shape":[1],"datatype":"BYTES","data":["Ada lives in Rome"]})";
+  const std::string_view labels =
+      R"({"name":"labels","shape":[2],"datatype":"BYTES","data":["person","city"]})";
+  const std::string path = "/v2/models/gliner/infer";
+  check({{path, cat(R"({"inputs":[)", text, "]}"), 400, "at least one is needed"},
+         {path, cat(R"({"inputs":[)", text, ",", labels, "]}"), 200, "entities"},
+         {"/v2/models/ner/infer", cat(R"({"inputs":[)", text, ",", labels, "]}"), 400,
+          "unexpected input"}});
 }
 
 std::string masked_ids(std::string_view ids, std::string_view mask, int tokens) {

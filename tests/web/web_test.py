@@ -52,6 +52,7 @@ class Served(unittest.TestCase):
         cls.own = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.own.cleanup)
         models.append(f"nli={entailment_model(cls.own.name)}")
+        models.append(f"gliner={ROOT / 'testdata/gliner/bert'}")
         cls.server = subprocess.Popen(
             [cls.tamis, "serve", *models, "--port", "0", "--quiet"],
             stdout=subprocess.PIPE, text=True)
@@ -92,7 +93,7 @@ class PageTest(Served):
 
     def test_lists_the_models_and_loads_nothing_from_elsewhere(self):
         names = self.page.locator("#models tr td:first-child").all_inner_texts()
-        self.assertEqual(sorted(names), sorted([*MODELS, "nli"]))
+        self.assertEqual(sorted(names), sorted([*MODELS, "nli", "gliner"]))
         self.page.wait_for_function(
             "() => document.querySelector('#health').textContent === 'ready'")
         for url in self.asked:
@@ -114,7 +115,8 @@ class PageTest(Served):
         drawn = {("classify", "classify"): ".bars", ("embed", "compare texts"): "table.heat",
                  ("fill", "fill masks"): ".bars", ("ner", "find entities"): "p",
                  ("qa", "answer a question"): ".bars", ("rerank", "rank documents"): ".bars",
-                 ("nli", "sort under labels of yours"): ".bars"}
+                 ("nli", "sort under labels of yours"): ".bars",
+                 ("gliner", "find what you name"): "p"}
         for (model, mode), shape in drawn.items():
             with self.subTest(model):
                 self.choose(model, mode)

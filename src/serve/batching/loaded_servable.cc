@@ -31,6 +31,7 @@ class LoadedServable final : public Servable {
         model_->is_opaque() ? model_->runner().info().memory_bytes : facts.constant_bytes;
     info_.pooling = facts.pooling;
     info_.labels = manifest.labels;
+    info_.reads_labels = model_->has_tokenizer() && model_->task_model().span_labels.has_value();
     info_.checkpoint = !model_->is_bundle();
     if (model_->int8_agreement() != nullptr) info_.int8_agreement = *model_->int8_agreement();
     info_.has_token_embeddings = std::find(facts.outputs.begin(), facts.outputs.end(),

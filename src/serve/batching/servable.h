@@ -31,7 +31,8 @@ struct ServableInfo {
   int64_t hidden_size = 0;
   int64_t weight_bytes = 0;
   std::vector<std::string> labels;
-  std::string pooling;  ///< of an embedding, "mean" for instance
+  bool reads_labels = false;  ///< what it looks for comes with the text (GLiNER)
+  std::string pooling;        ///< of an embedding, "mean" for instance
   bool has_token_embeddings = false;
   bool checkpoint = false;                           ///< not optimized
   std::optional<api::Int8Agreement> int8_agreement;  ///< of int8 made while loading

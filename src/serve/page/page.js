@@ -123,6 +123,8 @@ const ZERO_SHOT = {
   // A list of labels with scores, or an object of two lists.
   draw: (_, answer) => [bars(Array.isArray(answer) ? answer.map(r => [r.label, r.score])
     : answer.labels.map((label, i) => [label, answer.scores[i]]), 1)] };
+const ENTITIES = ([text], answer) => [marked(text, answer.results[0].entities.map(
+  e => [e.start, e.end, e.entity_group || e.entity, e.score]))];
 const SPARSE = {
   name: "weigh words", fields: [TEXT("Text", "A sieve separates grains.")],
   send: (model, [text]) => [`/models/${path(model)}/embed_sparse`, { inputs: text }],
@@ -148,9 +150,13 @@ const TASKS = {
   "rerank": [RERANK, TOKENS],
   "ner": [{
     name: "find entities", fields: [TEXT("Text", "Ada Lovelace lived in London.")],
-    send: (model, [text]) => ["/v1/ner", { model, input: text }],
-    draw: ([text], answer) => [marked(text, answer.results[0].entities.map(
-      e => [e.start, e.end, e.entity_group || e.entity, e.score]))] }, TOKENS],
+    send: (model, [text]) => ["/v1/ner", { model, input: text }], draw: ENTITIES }, TOKENS],
+  // Of a model that reads what to look for.
+  "ner of labels": [{
+    name: "find what you name", fields: [TEXT("Text", "Ada Lovelace lived in London."),
+      TEXT("Labels, a line each", "person\nplace")],
+    send: (model, [text, labels]) => ["/v1/ner", { model, input: text, labels: lines(labels) }],
+    draw: ENTITIES }, TOKENS],
   "qa": [{
     name: "answer a question", fields: [TEXT("Question", "Where did she live?"),
       TEXT("Context", "Ada Lovelace lived in London.")],
@@ -172,11 +178,12 @@ TASKS["zero-shot"] = [ZERO_SHOT, TOKENS];
 TASKS["embed-all"] = [...TASKS["embed"].slice(0, 1), SPARSE, RERANK, TOKENS];
 
 const model_now = () => models.get($("model").value);
-const mode_now = () => (TASKS[model_now()?.task] || [])[Number($("mode").value)];
+const modes_of = model => TASKS[model?.reads_labels ? `${model.task} of labels` : model?.task] || [];
+const mode_now = () => modes_of(model_now())[Number($("mode").value)];
 const values = () => [...$("fields").querySelectorAll("textarea")].map(area => area.value);
 
 function choose_model() {
-  $("mode").replaceChildren(...(TASKS[model_now()?.task] || []).map((mode, i) => {
+  $("mode").replaceChildren(...modes_of(model_now()).map((mode, i) => {
     const option = element("option", mode.name);
     option.value = i;
     return option;

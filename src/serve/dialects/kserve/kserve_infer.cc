@@ -82,6 +82,10 @@ void read_texts(const KserveRequest& request, Request& made, const Plan& plan,
     made.inputs.push_back(std::move(input));
   }
   made.options = text_options(plan.target.model->info().task, truncate);
+  const auto labels = inputs.find("labels");
+  if (labels == inputs.end()) return;
+  made.budget->check_items("labels", static_cast<size_t>(kserve_elements(*labels->second)));
+  std::get<tasks::NerOptions>(*made.options).labels = kserve_strings(*labels->second);
 }
 
 // One padded row to a sequence: tokens whose mask is 0 are left out, with their places kept.

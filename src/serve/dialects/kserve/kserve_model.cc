@@ -4,9 +4,10 @@ namespace tamis::serve {
 
 namespace {
 
-std::vector<KserveTensorSpec> text_inputs(tasks::TaskKind task) {
+std::vector<KserveTensorSpec> text_inputs(const ServableInfo& info) {
   std::vector<KserveTensorSpec> specs = {{"text", KserveType::kBytes, {-1}}};
-  switch (task) {
+  if (info.reads_labels) specs.push_back({"labels", KserveType::kBytes, {-1}});
+  switch (info.task) {
     case tasks::TaskKind::kClassify:
     case tasks::TaskKind::kRerank:
     case tasks::TaskKind::kZeroShot:
@@ -119,7 +120,7 @@ KserveMetadata kserve_metadata(ModelRepository& models, const KserveTarget& targ
     metadata.inputs = tensor_inputs(target.model->model());
     metadata.outputs = tensor_outputs(target);
   } else {
-    metadata.inputs = text_inputs(target.model->info().task);
+    metadata.inputs = text_inputs(target.model->info());
     metadata.outputs = text_outputs(target.model->info());
   }
   return metadata;

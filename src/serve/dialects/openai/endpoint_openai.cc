@@ -72,6 +72,7 @@ void write_model(std::string_view name, const ModelVersion& model, JsonWriter& j
   json.member("task", tasks::task_name(model.info().task));
   json.member("precision", model.info().precision);
   json.member("max_model_len", model.info().max_length);
+  if (model.info().reads_labels) json.member("reads_labels", true);
   if (const auto& int8 = model.info().int8_agreement) {
     json.key("int8_against_float").begin_object().member("texts", int8->texts);
     if (int8->cosine) json.member("cosine", *int8->cosine);
