@@ -52,7 +52,7 @@ class Served(unittest.TestCase):
         cls.own = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.own.cleanup)
         models.append(f"nli={entailment_model(cls.own.name)}")
-        models.append(f"gliner={ROOT / 'testdata/gliner/bert'}")
+        models.append(f"gliner={ROOT}/testdata/gliner/bert")
         cls.server = subprocess.Popen(
             [cls.tamis, "serve", *models, "--port", "0", "--quiet"],
             stdout=subprocess.PIPE, text=True)
