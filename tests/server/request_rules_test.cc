@@ -343,6 +343,7 @@ TEST_F(RequestRules, LabelsOfAModelThatReadsThem) {
   EXPECT_EQ(get("/v2/models/ner").find(R"("name":"labels")"), std::string::npos);
   EXPECT_NE(get("/v1/models/gliner").find(R"("reads_labels":true)"), std::string::npos);
   EXPECT_EQ(get("/v1/models/ner").find("reads_labels"), std::string::npos);
+  EXPECT_NE(get("/v1/models/ner").find(R"("name":"ner","ready":true)"), std::string::npos);
   const std::string_view text =
       R"({"name":"text","shape":[1],"datatype":"BYTES","data":["Ada lives in Rome"]})";
   const std::string_view labels =

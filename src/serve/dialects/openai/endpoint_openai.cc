@@ -67,6 +67,8 @@ void write_model(std::string_view name, const ModelVersion& model, JsonWriter& j
   json.begin_object().member("id", name).member("object", "model");
   json.member("created", model.loaded_at_s()).member("owned_by", "tamis");
   if (name != model.name()) json.member("root", model.name());
+  // Where KServe's first protocol asks whether a model is ready.
+  json.member("name", name).member("ready", true);
   // What else the page and curious users look at; OpenAI's own clients ignore it.
   json.member("version", model.version());
   json.member("task", tasks::task_name(model.info().task));
