@@ -7,8 +7,10 @@ import ctypes as c
 import html
 import json
 import os
+import signal
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
@@ -96,7 +98,28 @@ class _Watch:
         self.raised: Optional[BaseException] = None
         self.function = _lib.ProgressFunction(self._call)
 
+    @contextlib.contextmanager
+    def signals(self) -> Iterator[None]:
+        """Within it Ctrl-C ends the work at the next progress, and is raised by optimize(): Python's
+        own handler would run on entry of the callback, where ctypes drops what is raised."""
+        ours = (threading.current_thread() is threading.main_thread()
+                and signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+        if not ours:
+            yield
+            return
+
+        def interrupt(_number: int, _frame: Any) -> None:
+            self.raised = KeyboardInterrupt()
+
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def _call(self, _context: Any, stage: String, fraction: float) -> int:
+        if self.raised is not None:
+            return 0
         try:
             if callable(self._progress):
                 return 0 if self._progress(string(stage), fraction) is False else 1
@@ -215,7 +238,7 @@ def optimize(
     watch = _Watch(progress)
     options.progress = watch.function
     results = Results()
-    with _folder_of(model, tokenizer) as folder:
+    with _folder_of(model, tokenizer) as folder, watch.signals():
         status = lib.tamis_optimize(path_bytes(folder, "model"), path_bytes(bundle, "bundle"),
                                     c.byref(options), c.byref(results.pointer))
     if watch.raised is not None:

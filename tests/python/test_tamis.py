@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -422,6 +423,17 @@ class Optimizing(unittest.TestCase):
 
             with self.assertRaises(KeyboardInterrupt):
                 tamis.optimize(source, bundle, progress=interrupted)
+            # Ctrl-C itself, whose handler Python would run within the callback.
+            stages = []
+
+            def struck(stage, _done):
+                stages.append(stage)
+                os.kill(os.getpid(), signal.SIGINT)
+
+            with self.assertRaises(KeyboardInterrupt):
+                tamis.optimize(source, bundle, progress=struck)
+            self.assertEqual(len(stages), 1)
+            self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
             self.assertEqual(os.listdir(folder), [])
 
 

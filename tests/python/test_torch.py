@@ -238,6 +238,20 @@ class Calibration(unittest.TestCase):
         self.assertEqual(found.counts[0].item(), values.numel() - 1)
         self.assertEqual(found.counts.sum().item(), values.numel())
 
+    def test_attention_that_reaches_no_quantizer(self):
+        name = "bert-sequence-classification"
+        model, data = tq.load(folder_of(name)), batches(name)[:1]
+        tq.calibrate(model, data)
+        model.set_attn_implementation("sdpa")
+        with tempfile.TemporaryDirectory() as folder:
+            for use in (lambda: tq.logits_of(model, data), lambda: tq.sensitivity(model, data, by="operator"),
+                        lambda: tq.export_onnx(model, Path(folder) / "m.onnx", data[0])):
+                with self.assertRaisesRegex(tamis.Unsupported, "sdpa"):
+                    use()
+            self.assertEqual(os.listdir(folder), [])
+        with tq.only(model):  # all of them off
+            self.assertEqual(len(tq.logits_of(model, data)), 1)
+
     def test_values_that_are_not_finite(self):
         name = "bert-sequence-classification"
         model, data = tq.load(folder_of(name)), batches(name)

@@ -10,6 +10,7 @@ import torch
 from .._errors import InvalidArgument, Unsupported
 from ._calibrators import make_calibrator
 from ._switches import quantizers
+from .quant_nn import TensorQuantizer
 
 Batch = Mapping[str, torch.Tensor]
 
@@ -21,6 +22,13 @@ def check_attention(model: torch.nn.Module) -> None:
     if kind not in (None, "eager"):
         raise Unsupported(f'the model was loaded with attn_implementation="{kind}", whose attention '
                           'never reaches its quantizers; load it with "eager"')
+
+
+def check_reached(model: torch.nn.Module) -> None:
+    """As check_attention(), of a model whose quantizers are on: those of its products would be passed
+    over."""
+    if any(isinstance(module, TensorQuantizer) and module.enabled for module in model.modules()):
+        check_attention(model)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Tuple, Union
 import torch
 
 from .._errors import InvalidArgument
-from ._calibrate import evaluating
+from ._calibrate import check_reached, evaluating
 from ._switches import quantizers
 
 OPSET = 17
@@ -60,6 +60,7 @@ def export_onnx(
         raise InvalidArgument(f"opset {opset}: must be at least 13, where Q/DQ have an axis")
     if any(parameter.dtype != torch.float32 for parameter in model.parameters()):
         raise InvalidArgument("export: the model must be in float32")
+    check_reached(model)
     names = list(example)
     with evaluating(model):
         found = model(**example)

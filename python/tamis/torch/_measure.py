@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, List, Sequence, Tuple
 import torch
 
 from .._errors import InvalidArgument
-from ._calibrate import Batch, evaluating, on_device
+from ._calibrate import Batch, check_reached, evaluating, on_device
 from ._switches import only, quantizers
 
 Logits = List[torch.Tensor]
@@ -46,6 +46,7 @@ def answer(outputs: Any) -> torch.Tensor:
 
 def logits_of(model: torch.nn.Module, data: Iterable[Batch]) -> Logits:
     """answer() of the model for each batch, on the CPU."""
+    check_reached(model)
     with evaluating(model):
         return [answer(model(**on_device(model, batch))).float().cpu() for batch in data]
 
@@ -91,6 +92,7 @@ def sensitivity(
     kinds = {"layer": _layer_of, "operator": _operator_of}
     if by not in kinds:
         raise InvalidArgument(f'by "{by}": must be "layer" or "operator"')
+    check_reached(model)
     groups: Dict[str, List[str]] = {}
     for name, quantizer in quantizers(model).items():
         if quantizer.enabled:
