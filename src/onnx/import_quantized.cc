@@ -307,6 +307,26 @@ std::vector<ImportValue> import_quantize(Importer& importer, const Step& step) {
   return {as_integers(step, step.input(0), 1)};
 }
 
+// As import_embed_layer_norm, with tables and norms in integers of a scale each.
+std::vector<ImportValue> import_quantized_embed_layer_norm(Importer& importer, const Step& step) {
+  // input_ids, segment_ids?, words, positions, segments?, gamma, beta, mask?; the five's scales,
+  // then their zero points
+  constexpr size_t kFirst = 2;
+  constexpr size_t kLast = 6;
+  constexpr size_t kInputs = 8;
+  constexpr size_t kToScale = 6;
+  constexpr size_t kToZero = 11;
+  Step floats = {step.op, step.inputs};
+  floats.inputs.resize(kInputs);
+  for (size_t i = kFirst; i <= kLast; ++i) {
+    if (!step.has(i)) continue;
+    floats.inputs[i] = {importer.dequantized(step, step.known(i), step.known(i + kToScale),
+                                             optional_known(step, i + kToZero), -1),
+                        nullptr};
+  }
+  return import_embed_layer_norm(importer, floats);
+}
+
 std::vector<ImportValue> import_dequantize(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
   if (!x.has(Form::kIntegerRows)) {

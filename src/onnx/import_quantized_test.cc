@@ -246,6 +246,50 @@ TEST(ImportQuantized, CountsTheScaleOfAQuantizedAttention) {
   expect_refused(edit.model, "(com.microsoft.QAttention): another scale or zero point than");
 }
 
+// Tables and norm in integers, each with a scale and a zero point of its own.
+TEST(ImportQuantized, ReadsAQuantizedEmbedLayerNormalization) {
+  EditableModel integers{std::string(kFused)};
+  EditableModel floats{std::string(kFused)};
+  NodeProto& norm = integers.maker("EmbedLayerNormalization_0_output");
+  norm.op_type = "QEmbedLayerNormalization";
+  norm.inputs.resize(18);
+  for (size_t i = 2; i <= 6; ++i) {
+    const std::string name = norm.inputs[i];
+    const auto& all = integers.model.graph.initializers;
+    const auto tensor = std::ranges::find(all, name, &TensorProto::name);
+    ASSERT_NE(tensor, all.end());
+    const std::vector<int64_t> dims = tensor->dims;
+    const float scale = 0.01f * static_cast<float>(i);
+    const int zero = 90 + static_cast<int>(i);
+    std::vector<uint8_t> codes;
+    std::vector<float> values;
+    for (size_t k = 0; k < tensor->bytes.size() / sizeof(float); ++k) {
+      codes.push_back(static_cast<uint8_t>(k * 7 % 251));
+      values.push_back(static_cast<float>(codes.back() - zero) * scale);
+    }
+    norm.inputs[i + 6] = cat("scale_", i);
+    norm.inputs[i + 11] = cat("zero_", i);
+    integers.set_floats(norm.inputs[i + 6], {}, {scale});
+    integers.set(norm.inputs[i + 11], {}, ElementType::kUint8,
+                 std::vector<uint8_t>{static_cast<uint8_t>(zero)});
+    integers.set(name, dims, ElementType::kUint8, codes);
+    floats.set_floats(name, dims, values);
+  }
+  const graph::Graph expected = import_onnx(floats.model, "m.onnx").graph;
+  const graph::Graph graph = import_onnx(integers.model, "m.onnx").graph;
+  EXPECT_EQ(graph.nodes().size(), expected.nodes().size());
+  for (const char* const name :
+       {"bert.embeddings.word_embeddings.weight", "bert.embeddings.LayerNorm.bias"}) {
+    const auto read = graph.find_value(name);
+    const auto wanted = expected.find_value(name);
+    ASSERT_NE(read, graph::kNoValue) << name;
+    ASSERT_NE(wanted, graph::kNoValue) << name;
+    const auto a = graph.value(read).constant->as<float>();
+    const auto b = expected.value(wanted).constant->as<float>();
+    EXPECT_TRUE(std::ranges::equal(a, b)) << name;
+  }
+}
+
 // Of a model exported without token_type_ids the fused operator has zeros of its own.
 TEST(ImportQuantized, TakesOneSegmentForAllTokens) {
   EditableModel edit{std::string(kFused)};

@@ -71,12 +71,14 @@ class Histogram:
 
     def _count(self, x: torch.Tensor, bins: int) -> torch.Tensor:
         top = self.edges[-1].item()
+        counts = torch.zeros(bins, dtype=torch.float64, device=x.device)
         if top == 0:  # only zeros so far
-            counts = torch.zeros(bins, dtype=torch.float64, device=x.device)
             counts[0] = x.numel()
             return counts
-        parts = (part.clamp(max=top) for part in x.split(MOST_COUNTED))
-        return sum(torch.histc(part, bins=bins, min=0, max=top).double() for part in parts)
+        for begin in range(0, x.numel(), MOST_COUNTED):
+            part = x[begin : begin + MOST_COUNTED].clamp(max=top)
+            counts += torch.histc(part, bins=bins, min=0, max=top).double()
+        return counts
 
 
 class PercentileCalibrator(Histogram):

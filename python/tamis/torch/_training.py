@@ -92,7 +92,7 @@ class QatTrainer(transformers.Trainer):
         assert isinstance(self.model, torch.nn.Module)
         follow_weights(self.model)
         super()._save(output_dir, state_dict)
-        save(self.model, output_dir if output_dir is not None else self.args.output_dir)
+        save(self.model, str(output_dir if output_dir is not None else self.args.output_dir))
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         assert isinstance(self.model, torch.nn.Module)
