@@ -307,6 +307,34 @@ std::vector<ImportValue> import_quantize(Importer& importer, const Step& step) {
   return {as_integers(step, step.input(0), 1)};
 }
 
+// x times a weight of integers, plus a bias: what ONNX Runtime's optimizer makes of MatMulInteger
+// and the nodes around it.
+std::vector<ImportValue> fused_product(Importer& importer, const Step& step, const ImportValue& x,
+                                       size_t scale, size_t zero) {
+  const auto weight =
+      importer.dequantized(step, step.known(1), step.known(scale), optional_known(step, zero), -1);
+  const ImportValue y =
+      import_matmul(importer, {step.op, {{nullptr, x.hidden}, {weight, nullptr}}, {}})[0];
+  const size_t bias = zero + 1;
+  return step.has(bias) ? import_add(importer, {step.op, {y, step.input(bias)}, {}})
+                        : std::vector<ImportValue>{y};
+}
+
+std::vector<ImportValue> import_matmul_integer_to_float(Importer& importer, const Step& step) {
+  // x, weight, scales of both, zero points of both, bias
+  const ImportValue& x = step.input(0);
+  check_quantized_by(step, x, 2, 4);
+  if (x.integers->at_run_time == nullptr) importer.count_activation_scale();
+  return fused_product(importer, step, x, 3, 5);
+}
+
+std::vector<ImportValue> import_dynamic_quantize_matmul(Importer& importer, const Step& step) {
+  // x, weight, its scale and zero point, bias
+  const ImportValue& x = step.input(0);
+  if (x.hidden == nullptr || x.integers) step.op.refuse("hidden states in float are expected");
+  return fused_product(importer, step, x, 2, 3);
+}
+
 // As import_embed_layer_norm, with tables and norms in integers of a scale each.
 std::vector<ImportValue> import_quantized_embed_layer_norm(Importer& importer, const Step& step) {
   // input_ids, segment_ids?, words, positions, segments?, gamma, beta, mask?; the five's scales,
