@@ -238,6 +238,25 @@ class Calibration(unittest.TestCase):
         self.assertEqual(found.counts[0].item(), values.numel() - 1)
         self.assertEqual(found.counts.sum().item(), values.numel())
 
+    def test_a_first_batch_of_small_values(self):
+        found = PercentileCalibrator(100)
+        found.collect(torch.tensor([1.0, 0.5, 0.25]))
+        found.collect(torch.tensor([4096.0, 1024.25]))
+        self.assertEqual(found.counts.numel(), 1 << 20)
+        self.assertEqual(found.edges[1].item(), 1 / 256)
+        self.assertEqual([found.counts[i].item() for i in (64, 128, 255, 1024 * 256 + 64, -1)], [1] * 5)
+        self.assertEqual(found.amax().item(), 4096 - 1 / 256)
+
+    def test_layers_of_both_sides(self):
+        from tamis.torch._measure import _layer_of
+
+        for name, layer in (("encoder.block.3.layer.1.DenseReluDense.wi._input_quantizer", "layer 3"),
+                            ("model.decoder.layers.2.fc1._input_quantizer", "decoder layer 2"),
+                            ("model.encoder.layers.2.fc1._input_quantizer", "layer 2"),
+                            ("bert.encoder.layer.0.output.dense._input_quantizer", "layer 0"),
+                            ("classifier._input_quantizer", "outside the layers")):
+            self.assertEqual(_layer_of(name), layer)
+
     def test_attention_that_reaches_no_quantizer(self):
         name = "bert-sequence-classification"
         model, data = tq.load(folder_of(name)), batches(name)[:1]
@@ -586,6 +605,10 @@ class Onnx(unittest.TestCase):
             model, data = tq.load(folder_of(name)), batches(name)
             tq.calibrate(model, data, method="max")
             tq.disable(model, "*layernorm*")
+            weight = model.classifier.weight
+            with torch.no_grad():  # a row of zeros has a scale all the same
+                weight[0] = 0
+                tq.quantizers(model)["classifier._weight_quantizer"].follow(weight)
             with self.subTest(name), tempfile.TemporaryDirectory() as folder:
                 path = os.path.join(folder, "model.onnx")
                 tq.export_onnx(model, path, data[0])
@@ -593,6 +616,8 @@ class Onnx(unittest.TestCase):
                 onnx.checker.check_model(written, full_check=True)
                 count = sum(node.op_type == "QuantizeLinear" for node in written.graph.node)
                 self.assertEqual(count, sum(q.enabled for q in tq.quantizers(model).values()))
+                scales = [onnx.numpy_helper.to_array(x) for x in written.graph.initializer if "classifier" in x.name]
+                self.assertTrue(scales)
                 options = onnxruntime.SessionOptions()
                 level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
                 options.graph_optimization_level = level

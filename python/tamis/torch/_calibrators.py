@@ -14,7 +14,7 @@ import torch
 from .._errors import InvalidArgument
 
 FIRST_BINS = 2048
-MOST_BINS = 1 << 24
+MOST_BINS = 1 << 20
 # torch.histc counts in float32, where 2^24 + 1 is 2^24.
 MOST_COUNTED = 1 << 24
 METHODS = ("histogram", "max", "mse")
@@ -63,7 +63,10 @@ class Histogram:
         bins = self.counts.numel()
         if most > self.edges[-1]:
             width = self.edges[1] - self.edges[0]
-            bins = min(int((torch.tensor(most) / width).ceil().item()), MOST_BINS)
+            while (torch.tensor(most) / width).ceil().item() > MOST_BINS:  # each two bins become one
+                self.counts = torch.nn.functional.pad(self.counts, (0, bins % 2)).view(-1, 2).sum(1)
+                bins, width = self.counts.numel(), width * 2
+            bins = max(bins, int((torch.tensor(most) / width).ceil().item()))
             self.edges = (torch.arange(bins + 1).double() * width.item()).float()
         more = self._count(x, bins)
         more[: self.counts.numel()] += self.counts

@@ -67,7 +67,7 @@ def export_onnx(
     outputs = ["start_logits", "end_logits"] if "start_logits" in found else [next(iter(found))]
     axes: Dict[str, Any] = {name: {0: "batch_size", 1: "sequence_length"} for name in names}
     for name in outputs:
-        by_token = name != "logits" or found[name].ndim > 2
+        by_token = name in ("start_logits", "end_logits") or found[name].ndim > 2
         axes[name] = {0: "batch_size", **({1: "sequence_length"} if by_token else {})}
     wrapped = _Positional(model, names, outputs)
     with _native(model), torch.no_grad(), warnings.catch_warnings():

@@ -72,8 +72,11 @@ def agreement(reference: Logits, other: Logits) -> Agreement:
 
 
 def _layer_of(name: str) -> str:
-    found = re.search(r"\.(layers?|albert_layers|transformer_encoder)\.(\d+)\.", name)
-    return f"layer {found.group(2)}" if found else "outside the layers"
+    found = re.search(r"\.(block|layers?|albert_layers|transformer_encoder)\.(\d+)\.", name)
+    if not found:
+        return "outside the layers"
+    side = "decoder " if re.search(r"\bdecoder\.", name[: found.start() + 1]) else ""
+    return f"{side}layer {found.group(2)}"
 
 
 def _operator_of(name: str) -> str:

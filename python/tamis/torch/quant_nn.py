@@ -45,7 +45,7 @@ def fake_quantize(x: torch.Tensor, amax: torch.Tensor) -> torch.Tensor:
 
 def _native_fake_quantize(x: torch.Tensor, amax: torch.Tensor) -> torch.Tensor:
     """The same by PyTorch's own op, which exporters write as QuantizeLinear, DequantizeLinear."""
-    scale = (amax / LARGEST).detach()
+    scale = (amax.clamp(min=LEAST_AMAX) / LARGEST).detach()  # what is dead there is next to 0 here
     if amax.ndim == 0:
         zero = torch.zeros((), dtype=torch.int32, device=amax.device)
         return torch.fake_quantize_per_tensor_affine(x, scale, zero, -128, 127)

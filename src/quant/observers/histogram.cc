@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace tamis::quant {
 
@@ -29,7 +30,8 @@ void MagnitudeHistogram::add(std::span<const float> values) {
     last_edge_ = most;
     width_ = most / static_cast<float>(kFirstBins);
   } else if (most > last_edge_) {
-    const float bins = std::min(std::ceil(most / width_), static_cast<float>(kMostBins));
+    while (std::ceil(most / width_) > static_cast<float>(kMostBins)) join_pairs();
+    const float bins = std::ceil(most / width_);
     counts_.resize(std::max(counts_.size(), static_cast<size_t>(bins)));
     last_edge_ = static_cast<float>(counts_.size()) * width_;
     extended_ = true;
@@ -41,6 +43,15 @@ void MagnitudeHistogram::add(std::span<const float> values) {
     ++counts_[static_cast<size_t>(std::min(place, bins - 1))];
     ++total_;
   }
+}
+
+void MagnitudeHistogram::join_pairs() {
+  for (size_t i = 0; i < counts_.size(); ++i) {
+    const int64_t count = std::exchange(counts_[i], 0);
+    counts_[i / 2] += count;
+  }
+  counts_.resize((counts_.size() + 1) / 2);
+  width_ *= 2;
 }
 
 float MagnitudeHistogram::left_edge(size_t i) const {

@@ -17,7 +17,7 @@ namespace tamis::quant {
 class MagnitudeHistogram {
  public:
   static constexpr size_t kFirstBins = 2048;
-  // 512 times the first batch's largest value; above it everything counts into the last bin.
+  // 512 times the first batch's largest value; for what is above it bins get wider.
   static constexpr size_t kMostBins = size_t{1} << 20;
 
   /// Takes in |values|, one batch of them; those that are not finite are left out.
@@ -36,6 +36,9 @@ class MagnitudeHistogram {
   [[nodiscard]] Range clipped(float amax) const;
 
  private:
+  // Where values grow beyond kMostBins of the first ones' width: each two bins become one.
+  void join_pairs();
+
   std::vector<int64_t> counts_;
   int64_t total_ = 0;
   float width_ = 0;

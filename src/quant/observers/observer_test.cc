@@ -122,8 +122,26 @@ TEST(MagnitudeHistogram, DoesNotGrowWithoutLimit) {
   MagnitudeHistogram histogram;
   histogram.add(std::vector<float>{1e-6f});
   histogram.add(std::vector<float>{1e30f});
-  EXPECT_EQ(histogram.counts().size(), MagnitudeHistogram::kMostBins);
+  EXPECT_LE(histogram.counts().size(), MagnitudeHistogram::kMostBins);
+  EXPECT_GT(histogram.counts().size(), MagnitudeHistogram::kMostBins / 2);
   EXPECT_EQ(histogram.counts().back(), 1);
+  EXPECT_EQ(histogram.counts()[0], 1);
+  EXPECT_EQ(histogram.total(), 2);
+}
+
+// An operand that is near dead on the first texts does not bound what comes behind them.
+TEST(MagnitudeHistogram, WidensItsBinsForMuchLargerValues) {
+  MagnitudeHistogram histogram;
+  histogram.add(std::vector<float>{1.0f, 0.5f, 0.25f});
+  histogram.add(std::vector<float>{4096.0f, 1024.25f});
+  EXPECT_EQ(histogram.width(), 1.0f / 256);  // of 1/2048, joined three times
+  EXPECT_EQ(histogram.counts().size(), MagnitudeHistogram::kMostBins);
+  EXPECT_EQ(histogram.counts()[64], 1);
+  EXPECT_EQ(histogram.counts()[128], 1);
+  EXPECT_EQ(histogram.counts()[255], 1);  // the greatest of the first batch, in its last bin
+  EXPECT_EQ(histogram.counts()[1024 * 256 + 64], 1);
+  EXPECT_EQ(histogram.counts().back(), 1);
+  EXPECT_EQ(histogram.left_edge(1024 * 256), 1024.0f);
 }
 
 TEST(MseObserver, ClipsARareOutlier) {
