@@ -57,7 +57,7 @@ class Chooser {
   PlanChoice run() {
     measure_fp32();
     if (model_.isas().has(Isa::kAvx512Bf16)) {
-      measure(with_bf16_attention(graph::without_marks(source_)), "bf16", Precision::kBf16);
+      measure(with_bf16_attention(in_float()), "bf16", Precision::kBf16);
     }
     progress(0.05);
     if (!simulated_ && model_.trained_ranges().empty()) {
@@ -104,10 +104,11 @@ class Chooser {
     return decides;
   }
 
-  void measure_fp32() {
-    measure(graph::without_marks(tables_.marked), "fp32", Precision::kFp32,
-            tables_.choice.evaluation);
+  [[nodiscard]] Graph in_float() const {
+    return tables_.in_float ? *tables_.in_float : graph::without_marks(tables_.marked);
   }
+
+  void measure_fp32() { measure(in_float(), "fp32", Precision::kFp32, tables_.choice.evaluation); }
 
   // Nanoseconds of a token.
   [[nodiscard]] double table_price(const Graph& graph, const PlanRow& row) const {

@@ -26,6 +26,9 @@ struct EmbeddingChoice {
 struct StoredTables {
   graph::Graph marked;
   EmbeddingChoice choice;
+  /// The graph of plans in float, where that is another than `marked` without its marks: weights
+  /// that were trained alone are rounded there.
+  std::optional<graph::Graph> in_float = std::nullopt;
 };
 
 /// Stores the tables as `asked`, or `otherwise` if nobody asked. Throws Error{kUnsupported} for a

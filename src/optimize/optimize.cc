@@ -334,13 +334,19 @@ class Optimization {
     if (!asked && !checkpoint_->trained_ranges().empty()) {
       asked = quant::EmbeddingStorage::kAsStored;
     }
-    const StoredTables tables =
-        choose_tables(checkpoint_->marked_graph(), asked,
-                      options_.budget ? std::optional<Budget>(budget) : std::nullopt,
-                      [&](const graph::Graph& graph) {
-                        return held_out.compare(*checkpoint_->make_runner(
-                            graph::without_marks(graph), engine::Precision::kFp32));
-                      });
+    std::optional<graph::Graph> in_float;
+    if (!checkpoint_->trained_ranges().empty()) {
+      in_float = checkpoint_->graph();
+      (void)store_tables(*in_float, asked, quant::EmbeddingStorage::kAsStored);
+    }
+    StoredTables tables = choose_tables(
+        checkpoint_->marked_graph(), asked,
+        options_.budget ? std::optional<Budget>(budget) : std::nullopt,
+        [&](const graph::Graph& graph) {
+          return held_out.compare(*checkpoint_->make_runner(
+              in_float ? *in_float : graph::without_marks(graph), engine::Precision::kFp32));
+        });
+    tables.in_float = std::move(in_float);
     report_.embeddings = tables.choice;
     Calibrated calibrated =
         calibrate(*checkpoint_, tables.marked, rows.used, options_.quantize,

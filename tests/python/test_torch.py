@@ -484,6 +484,26 @@ class Files(unittest.TestCase):
             back = tq.fake_quantize(weight.weight, weight._weight_quantizer.amax)
             torch.testing.assert_close(integers * scale[:, None], back.detach())
 
+    def test_plans_in_float_have_the_float_weights(self):
+        # Ranges of weights alone round these in plans of integers, and in no other.
+        name = "bert-sequence-classification"
+        model, data = tq.load(folder_of(name)), batches(name)
+        tq.calibrate(model, data, method="max")
+        tq.disable(model, "*_input_quantizer", "*matmul*", "*layernorm*")
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint, bundle = Path(folder) / "checkpoint", Path(folder) / "bundle"
+            tq.save(model, checkpoint)
+            copy_tokenizer(name, checkpoint)
+            report = tamis.optimize(checkpoint, bundle, scheme="static", budget="flips=0.001%", seconds=1e-3,
+                                    threads=1)
+            self.assertEqual(report.precision, "fp32")
+            self.assertEqual(report.plans[0].loss, 0)
+            native = tamis.Model(bundle, threads=1)
+            for batch, logits in zip(data, tq.float_logits(model, data)):
+                types = [batch["token_type_ids"][0].tolist()] if "token_type_ids" in batch else None
+                found = native.run([batch["input_ids"][0].tolist()], type_ids=types)
+                np.testing.assert_allclose(found[0], logits[0].numpy(), atol=1e-4)
+
     def test_a_folder_with_another_save_in_it(self):
         name = "bert-sequence-classification"
         model, data = tq.load(folder_of(name)), batches(name)
