@@ -93,12 +93,12 @@ tasks::TaskInput text_input(const TextRow& row, std::string_view place) {
 
 void add_pair(const std::optional<std::string>& pair, std::string_view place,
               tasks::TaskInput& input) {
+  if (input.pair && input.pair->empty()) input.pair.reset();
   if (pair && input.pair) {
     fail(ErrorCode::kInvalidArgument, place, place.empty() ? "" : ": ",
          "has a \"text_pair\"; --pair is for texts without one");
   }
-  if (pair) input.pair = pair;
-  if (input.pair && input.pair->empty()) input.pair.reset();
+  if (pair && !pair->empty()) input.pair = pair;
 }
 
 struct InputReader::Impl {

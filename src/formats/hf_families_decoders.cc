@@ -36,6 +36,7 @@ constexpr KeyRow kMistralKeys[] = {
     honored("rope_scaling"),
     honored("rope_parameters"),
     honored("sliding_window"),
+    refused("layer_types", "transformers makes a Ministral of it, which is not built"),
 };
 static_assert(keys_are_distinct(kMistralKeys));
 

@@ -11,7 +11,7 @@ ValueId last_token_classifier(Builder& b, ValueId hidden) {
   return b.linear(b.last_token(hidden, "score"), "score", b.num_labels(), Bias::kNone);
 }
 
-ValueId decoder_embedding(Builder& b, ValueId hidden) {
+ValueId embedding_by_class(Builder& b, ValueId hidden) {
   const std::vector<std::string>& classes = b.config().architectures;
   const bool causal = !classes.empty() && classes.front().ends_with("ForCausalLM") &&
                       b.config().fields.flag("is_causal", true);

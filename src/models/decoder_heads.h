@@ -21,7 +21,7 @@ graph::ValueId last_token_classifier(Builder& b, graph::ValueId hidden);
 /// What sentence-transformers makes of a checkpoint without modules of its own: each sequence's
 /// last row where the class is for causal language modeling and config.json does not say that
 /// tokens see what is behind them, else the mean: [B, hidden].
-graph::ValueId decoder_embedding(Builder& b, graph::ValueId hidden);
+graph::ValueId embedding_by_class(Builder& b, graph::ValueId hidden);
 
 /// `classification_head` on each sequence's row of its last `end_of_text`, which each has: logits
 /// [B, num_labels].

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "models/decoder_heads.h"
 #include "models/outside_graphs.h"
 
 namespace tamis::models {
@@ -82,10 +83,9 @@ ValueId sentence_embedding(Builder& b, ValueId hidden, const SentenceTransformer
   const bool by_pooler = config.output == TransformerOutput::kPoolerOutput;
   if (by_pooler && parts.pooler == nullptr) refuse_pooler(b.config().model_type);
   if (by_pooler) return add_modules(b.graph(), parts.pooler(b, hidden), config);
-  if (named || parts.embedding == nullptr) {
-    return add_sentence_embedding(b.graph(), hidden, config);
-  }
-  return add_modules(b.graph(), parts.embedding(b, hidden), config);
+  if (named) return add_sentence_embedding(b.graph(), hidden, config);
+  const auto embedding = parts.embedding == nullptr ? embedding_by_class : parts.embedding;
+  return add_modules(b.graph(), embedding(b, hidden), config);
 }
 
 // Each word's greatest logit of a text's tokens, as SPLADE counts it.

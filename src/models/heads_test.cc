@@ -244,6 +244,29 @@ TEST(Heads, NextWordsOfADecoderFillNoMasks) {
   EXPECT_EQ(build_model(as("BertForMaskedLM", "true")).head, HeadKind::kMaskedLM);
 }
 
+// Whatever the family, as sentence-transformers without modules.json does.
+TEST(Heads, ClassesForNextWordsEmbedByTheLastToken) {
+  const auto pooling_of = [](const char* checkpoint, const char* architecture) {
+    EditableCheckpoint edited(checkpoint);
+    edited.config.architectures = {architecture};
+    BuildOptions options;
+    options.head = HeadKind::kEmbedding;
+    const BuiltModel model = build_model(edited.make(), options);
+    for (const graph::Node& node : model.graph.nodes()) {
+      if (node.op != graph::OpKind::kSequencePool) continue;
+      return std::get<graph::PoolAttributes>(node.attributes).modes;
+    }
+    return std::vector<Pooling>{};
+  };
+  const std::vector<Pooling> last = {Pooling::kLastToken};
+  const std::vector<Pooling> mean = {Pooling::kMean};
+  EXPECT_EQ(pooling_of("roberta-base", "RobertaForCausalLM"), last);
+  EXPECT_EQ(pooling_of("electra-base", "ElectraForCausalLM"), last);
+  EXPECT_EQ(pooling_of("roberta-base", "RobertaModel"), mean);
+  EXPECT_EQ(pooling_of("bert-base", "BertLMHeadModel"), mean);
+  EXPECT_EQ(pooling_of("llama-base", "LlamaForCausalLM"), last);
+}
+
 // Of transformers' generic class; elsewhere the key is read by none.
 TEST(Heads, LabelsOfTokensMayHaveNoBias) {
   EditableCheckpoint edited("llama-token-classification");

@@ -73,7 +73,7 @@ ValueId encoder(Builder& b) { return rms_encoder(b, read_gemma3(b.config())); }
 
 constinit const FamilyParts kGemma3 = {
     .encoder = encoder,
-    .embedding = decoder_embedding,
+    .embedding = embedding_by_class,
     .classifier = last_token_classifier,
     .classifier_weights = {"score.weight"},
     .token_classifier = "score",

@@ -79,7 +79,7 @@ ValueId qwen3_encoder(Builder& b) {
 
 constexpr FamilyParts parts_of(ValueId (*encoder)(Builder&)) {
   FamilyParts parts = {.encoder = encoder};
-  parts.embedding = decoder_embedding;
+  parts.embedding = embedding_by_class;
   parts.classifier = last_token_classifier;
   parts.classifier_weights = {"score.weight"};
   parts.token_classifier = "score";

@@ -62,13 +62,13 @@ std::string print(const Reply& reply, VectorForm form, const math::VectorRange& 
   return json.take();
 }
 
-// Under its own name, or an alias.
-void write_model(std::string_view name, const ModelVersion& model, JsonWriter& json) {
+// Under its own name, or an alias; what `more` writes stands at its end.
+template <typename More>
+void write_model(std::string_view name, const ModelVersion& model, JsonWriter& json,
+                 const More& more) {
   json.begin_object().member("id", name).member("object", "model");
   json.member("created", model.loaded_at_s()).member("owned_by", "tamis");
   if (name != model.name()) json.member("root", model.name());
-  // Where KServe's first protocol asks whether a model is ready.
-  json.member("name", name).member("ready", true);
   // What else the page and curious users look at; OpenAI's own clients ignore it.
   json.member("version", model.version());
   json.member("task", tasks::task_name(model.info().task));
@@ -81,7 +81,12 @@ void write_model(std::string_view name, const ModelVersion& model, JsonWriter& j
     if (int8->flip_share) json.member("flips", *int8->flip_share);
     json.member("good", int8->good()).end_object();
   }
+  more();
   json.end_object();
+}
+
+void write_model(std::string_view name, const ModelVersion& model, JsonWriter& json) {
+  write_model(name, model, json, [] {});
 }
 
 }  // namespace
@@ -119,7 +124,9 @@ void endpoint_openai_model(const CallPtr& call) {
   const ModelLease model = call->route(std::nullopt, {});
   const std::string_view asked = call->path_model;
   JsonWriter json;
-  write_model(asked.empty() ? std::string_view(model->name()) : asked, *model, json);
+  const std::string_view name = asked.empty() ? std::string_view(model->name()) : asked;
+  // Here KServe's first protocol asks whether a model is ready.
+  write_model(name, *model, json, [&] { json.member("name", name).member("ready", true); });
   call->respond_json(json);
 }
 
