@@ -144,7 +144,9 @@ TEST_F(GrpcServerTest, TeiReadsItsNumbersByTheTableOfFields) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << number;
     EXPECT_EQ(status.error_message(), "`dimensions` must be a whole number in 1..1073741824");
   }
-  EXPECT_TRUE(dimensions(1U << 30).ok());
+  EXPECT_EQ(dimensions(1U << 30).error_message(),
+            "dimensions must be at most the model's 4, not 1073741824");
+  EXPECT_TRUE(dimensions(2).ok());
 }
 
 TEST(GrpcMessages, TypedContentsMustFitTheirDatatype) {
