@@ -455,6 +455,7 @@ TritonReport export_triton(const ModelPath& path, const fs::path& folder,
                            const TritonOptions& options) {
   check_overrides(path, options.model);
   check_copied(options);
+  check_whole(path, "export");
   check_kept_apart(folder, path.folder);
   check_repository(folder, name_of(path, options));
   StagedFolder staged(folder, options.force);

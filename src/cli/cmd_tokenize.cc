@@ -1,5 +1,6 @@
 #include "base/json.h"
 #include "cli/command.h"
+#include "formats/adapter_base.h"
 #include "formats/sentence_transformers.h"
 
 namespace tamis::cli {
@@ -24,14 +25,15 @@ tokenizer::Tokenizer load_tokenizer(const std::string& model, const CommonFlags&
   const std::filesystem::path folder(model);
   std::error_code ignored;
   if (std::filesystem::is_directory(folder, ignored) &&
-      !std::filesystem::exists(folder / "modules.json", ignored)) {
+      !std::filesystem::exists(folder / "modules.json", ignored) && !is_adapter_alone(folder)) {
     return tokenizer::Tokenizer::load(folder);
   }
-  const std::filesystem::path resolved = find_model(model, common, hub::Parts::kTokenizer).folder;
-  const SentenceTransformerConfig sentence = read_sentence_transformer(resolved);
+  const api::ModelPath path = find_model(model, common, hub::Parts::kTokenizer);
+  const SentenceTransformerConfig sentence = read_sentence_transformer(path.folder);
   const std::filesystem::path& inner = sentence.transformer_folder;
-  return tokenizer::Tokenizer::load(inner.empty() ? resolved : inner,
-                                    {.bare = sentence.is_static()});
+  return tokenizer::Tokenizer::load(
+      api::tokenizer_folder(path, inner.empty() ? path.folder : inner),
+      {.bare = sentence.is_static()});
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "formats/adapter_base.h"
 #include "formats/peft_adapter.h"
 #include "formats/pytorch/pytorch_bin.h"
 #include "formats/safetensors.h"
@@ -43,8 +44,8 @@ struct ForeignFile {
 };
 constexpr ForeignFile kForeignFiles[] = {
     {"adapter_config.json",
-     "a PEFT adapter without its base; accepted is the adapter in the base's folder, beside "
-     "config.json and the weights, or what merge_and_unload() saves"},
+     "a PEFT adapter, read with the base that it names; here accepted are a checkpoint and what "
+     "merge_and_unload() saves"},
     {"model_index.json", "a diffusers pipeline, which is not built; accepted are text encoders"},
     {"open_clip_config.json", "an OpenCLIP model, which is not built; accepted are text encoders"},
 };
@@ -198,10 +199,12 @@ std::shared_ptr<const Checkpoint> Checkpoint::open(const fs::path& folder,
          "config.json and model.safetensors");
   }
   if (is_gliner(folder)) return open_gliner(folder, options);
-  if (!file_exists(folder / "config.json")) refuse_foreign_folder(folder);
-  ModelConfig config = ModelConfig::read(folder / "config.json", options.family);
-  std::vector<StoredTensor> tensors = read_weights(folder);
+  const fs::path& base = options.base.empty() ? folder : options.base;
+  if (!file_exists(base / "config.json")) refuse_foreign_folder(base);
+  ModelConfig config = ModelConfig::read(base / "config.json", options.family);
+  std::vector<StoredTensor> tensors = read_weights(base);
   apply_adapter(folder, options.adapter, tensors);
+  if (!options.base.empty()) take_adapter_class(folder, tensors, config);
   return std::make_shared<const Checkpoint>(folder, std::move(config), std::move(tensors));
 }
 

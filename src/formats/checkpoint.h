@@ -23,6 +23,8 @@ struct CheckpointOptions {
   std::string family = {};  ///< ModelConfig::parse()'s
   std::string adapter =
       {};  ///< the name of adapter_names() to apply; "": the one beside the weights
+  std::filesystem::path base =
+      {};  ///< config.json and weights of an adapter alone (adapter_base.h)
 };
 
 /// Thread-safe: immutable after open(). The tensors it hands out stay valid without it.
@@ -31,6 +33,7 @@ class Checkpoint {
   /// Reads config.json and the first that is there of model.safetensors,
   /// model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json, and adds a
   /// PEFT adapter that lies beside them (peft_adapter.h), or in the folder that the options name.
+  /// Of a folder that holds an adapter alone config.json and weights are those of `base`.
   /// Of a GLiNER model (gliner_config.h) the encoder's tensors have the names of a bare encoder.
   /// Warns of adapters in folders of their own if none is named. Throws Error: kNotFound (the
   /// folder, config.json or all of these), kCorruptData, kUnsupported.

@@ -17,9 +17,9 @@
 
 namespace tamis {
 
-/// A value type; copies share the parsed file. A key that is absent or null has its default. All
-/// readers throw Error{kCorruptData} naming file and key: another kind of value, a value outside
-/// the limits.
+/// A value type; copies share the parsed file. A key that is absent or null has its default, but
+/// a flag that is null is false. All readers throw Error{kCorruptData} naming file and key: another
+/// kind of value, a value outside the limits.
 class ConfigFields : public ConfigObject {
  public:
   /// A file without any key.

@@ -33,8 +33,9 @@ JsonView ConfigObject::get(std::string_view key) const {
 }
 
 bool ConfigObject::flag(std::string_view key, bool otherwise) const {
-  const JsonView value = get(key);
-  return value ? value.as_bool(what(key)) : otherwise;
+  const JsonView value = object_.get(key);
+  if (!value.exists()) return otherwise;
+  return !value.is_null() && value.as_bool(what(key));
 }
 
 std::optional<std::string> ConfigObject::text(std::string_view key) const {

@@ -30,6 +30,7 @@ class ConfigObject {
 
   /// Absent also where the file says null.
   [[nodiscard]] JsonView get(std::string_view key) const;
+  /// `otherwise` where the key is absent; null is false, as None is where Python asks `if`.
   [[nodiscard]] bool flag(std::string_view key, bool otherwise) const;
   [[nodiscard]] std::optional<std::string> text(std::string_view key) const;
   /// 1 to `most`.

@@ -183,6 +183,11 @@ TEST(ModelConfig, NullIsAbsent) {
   EXPECT_EQ(config.pad_token_id, std::nullopt);
 }
 
+TEST(ModelConfig, NullIsFalseOfAFlag) {
+  EXPECT_FALSE(parse(R"({"model_type":"bert","tie_word_embeddings":null})").tie_word_embeddings);
+  EXPECT_TRUE(parse(R"({"model_type":"bert"})").tie_word_embeddings);
+}
+
 TEST(ModelConfig, ReadsCrossEncoderActivation) {
   EXPECT_EQ(parse(R"({"model_type":"bert","sentence_transformers":)"
                   R"({"activation_fn":"torch.nn.modules.activation.Sigmoid"}})")

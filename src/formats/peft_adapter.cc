@@ -21,12 +21,17 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kConfigName = "adapter_config.json";
+// Parts of names that PEFT's modules around those of the base leave.
+constexpr std::string_view kWrapper = ".modules_to_save";
+constexpr std::string_view kBaseLayer = ".base_layer";
 constexpr std::string_view kOtherLora = "this kind of LoRA is not built";
 
 constexpr KeyRow kKeys[] = {
     honored("r"),
     honored("lora_alpha"),
     honored("use_rslora"),
+    honored("alpha_pattern"),
+    honored("use_dora"),
     refused("peft_type", "only LoRA is built", {"\"LORA\""}),
     // What of the base it was made for; the tensors' names say it again.
     harmless("target_modules"),
@@ -38,10 +43,11 @@ constexpr KeyRow kKeys[] = {
     harmless("bias"),
     honored("lora_bias"),
     harmless("fan_in_fan_out"),  // peft sets it to false for linear layers
-    harmless("task_type"),
-    harmless("auto_mapping"),
-    harmless("base_model_name_or_path"),
-    harmless("revision"),
+    // Of a base that lies elsewhere (adapter_base.h).
+    honored("task_type"),
+    honored("auto_mapping"),
+    honored("base_model_name_or_path"),
+    honored("revision"),
     harmless("peft_version"),
     harmless("inference_mode"),
     harmless("lora_dropout"),
@@ -53,8 +59,6 @@ constexpr KeyRow kKeys[] = {
     harmless("ensure_weight_tying"),
     refused("init_lora_weights", "an initialization that changes the base's weights is not built",
             {"true", "false", "\"gaussian\"", "\"eva\""}),
-    refused("alpha_pattern", kOtherLora, {"{}"}),
-    refused("use_dora", kOtherLora, {"false"}),
     refused("use_qalora", kOtherLora, {"false"}),
     refused("use_bdlora", kOtherLora, {"false"}),
     refused("layer_replication", kOtherLora),
@@ -74,9 +78,10 @@ static_assert(keys_are_distinct(kKeys));
 
 // The adapter's parts of one parameter of the base.
 struct Update {
-  const StoredTensor* a = nullptr;     // [r, in], of an embedding [r, rows]
-  const StoredTensor* b = nullptr;     // [out, r]
-  const StoredTensor* bias = nullptr;  // [out], lora_bias: of B, scaled as it is
+  const StoredTensor* a = nullptr;          // [r, in], of an embedding [r, rows]
+  const StoredTensor* b = nullptr;          // [out, r]
+  const StoredTensor* bias = nullptr;       // [out], lora_bias: of B, scaled as it is
+  const StoredTensor* magnitude = nullptr;  // [out], use_dora
   bool embedding = false;
 };
 
@@ -86,10 +91,32 @@ struct Part {
   bool embedding;
 };
 constexpr Part kParts[] = {
-    {".lora_A.weight", &Update::a, false},   {".lora_B.weight", &Update::b, false},
-    {".lora_B.bias", &Update::bias, false},  {".lora_embedding_A", &Update::a, true},
+    {".lora_A.weight", &Update::a, false},
+    {".lora_B.weight", &Update::b, false},
+    {".lora_B.bias", &Update::bias, false},
+    {".lora_embedding_A", &Update::a, true},
     {".lora_embedding_B", &Update::b, true},
+    {".lora_magnitude_vector", &Update::magnitude, false},
+    {".lora_magnitude_vector.weight", &Update::magnitude, false},
 };
+
+// alpha_pattern: an alpha of its own for the modules whose names end so.
+struct AlphaRow {
+  std::string
+      pattern;  // of letters, digits, _ and "-", a "." for any character, perhaps ^ in front
+  double alpha = 0;
+};
+
+// As Python's re.match(r"(.*\.)?(PATTERN)$", module) finds it.
+bool ends_with_pattern(std::string_view module, std::string_view pattern) {
+  const bool whole = pattern.starts_with('^');
+  if (whole) pattern.remove_prefix(1);
+  if (whole ? module.size() != pattern.size() : module.size() < pattern.size()) return false;
+  const size_t start = module.size() - pattern.size();
+  if (start > 0 && module[start - 1] != '.') return false;
+  return std::ranges::equal(module.substr(start), pattern,
+                            [](char have, char want) { return want == '.' || have == want; });
+}
 
 class Adapter {
  public:
@@ -98,7 +125,10 @@ class Adapter {
 
   void apply() {
     read_config();
-    const std::vector<StoredTensor> parts = read_parts();
+    std::vector<StoredTensor> parts = read_parts();
+    // What a module saved whole is called without its wrapper is what PEFT reads.
+    std::ranges::stable_partition(
+        parts, [](const StoredTensor& part) { return part.name.find(kWrapper) != part.name.npos; });
     std::map<std::string, Update> updates;
     for (const StoredTensor& part : parts) sort(part, updates);
     for (const auto& [module, update] : updates) add(module, update);
@@ -118,13 +148,41 @@ class Adapter {
       refuse(ErrorCode::kUnsupported, "no peft_type; accepted is \"LORA\"");
     }
     alpha_ = 8;  // peft's default
-    if (const JsonView alpha = file->get("lora_alpha")) {
-      alpha_ = alpha.as_double(file->what("lora_alpha"));
-    }
-    if (!std::isfinite(alpha_)) {
-      refuse(ErrorCode::kCorruptData, "lora_alpha must be a finite number");
-    }
+    if (const JsonView alpha = file->get("lora_alpha")) alpha_ = finite(alpha, "lora_alpha");
+    if (const auto patterns = file->object("alpha_pattern")) read_patterns(patterns->view());
     rslora_ = file->flag("use_rslora", false);
+    dora_ = file->flag("use_dora", false);
+  }
+
+  double finite(JsonView value, std::string_view key) const {
+    const double number = value.as_double(cat(source_, ": ", key));
+    if (!std::isfinite(number)) refuse(ErrorCode::kCorruptData, key, " must be a finite number");
+    return number;
+  }
+
+  void read_patterns(JsonView patterns) {
+    constexpr std::string_view kPlain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    for (size_t i = 0; i < patterns.size(); ++i) {
+      const JsonView::Member row = patterns.member(i);
+      std::string_view name = row.key;
+      if (name.starts_with('^')) name.remove_prefix(1);
+      const bool plain = !name.empty() && name.find_first_not_of(kPlain) == name.npos;
+      if (!plain) {
+        refuse(ErrorCode::kUnsupported, "alpha_pattern has the pattern ",
+               json_quote(row.key.substr(0, 200)),
+               "; accepted are names, or ends of names, of modules");
+      }
+      alphas_.push_back({std::string(row.key), finite(row.value, "alpha_pattern")});
+    }
+  }
+
+  // The first pattern decides.
+  double alpha_of(std::string_view module) const {
+    for (const AlphaRow& row : alphas_) {
+      if (ends_with_pattern(module, row.pattern)) return row.alpha;
+    }
+    return alpha_;
   }
 
   std::vector<StoredTensor> read_parts() const {
@@ -153,19 +211,21 @@ class Adapter {
       return;
     }
     if (name.find("lora_") != name.npos) not_understood(part);
-    // Older versions kept the wrapper's name.
-    constexpr std::string_view kWrapper = ".modules_to_save";
+    // bias "all" saves the unused original of a module that is saved whole.
+    if (name.find(".original_module.") != name.npos) return;
     std::string parameter(name);
-    if (const size_t at = parameter.find(kWrapper); at != parameter.npos) {
-      parameter.erase(at, kWrapper.size());
+    for (const std::string_view wrapper : {kWrapper, kBaseLayer}) {
+      if (const size_t at = parameter.find(wrapper); at != parameter.npos) {
+        parameter.erase(at, wrapper.size());
+      }
     }
     put(parameter, part);
   }
 
   [[noreturn]] void not_understood(const StoredTensor& part) const {
     refuse(ErrorCode::kUnsupported, "the adapter's tensor ", json_quote(part.name.substr(0, 200)),
-           " is not understood; accepted are lora_A, lora_B, lora_embedding_A, lora_embedding_B "
-           "and parameters of the base");
+           " is not understood; accepted are lora_A, lora_B, lora_embedding_A, lora_embedding_B, "
+           "lora_magnitude_vector and parameters of the base");
   }
 
   // The base's parameter of that name, with or without the prefix of a class with a head on either
@@ -206,9 +266,9 @@ class Adapter {
     }
   }
 
-  double scale(int64_t rank) const {
-    return rslora_ ? alpha_ / std::sqrt(static_cast<double>(rank))
-                   : alpha_ / static_cast<double>(rank);
+  double scale(std::string_view module, int64_t rank) const {
+    const auto r = static_cast<double>(rank);
+    return alpha_of(module) / (rslora_ ? std::sqrt(r) : r);
   }
 
   void replace(StoredTensor& base, Tensor tensor) const {
@@ -247,6 +307,7 @@ class Adapter {
     if (update.a == nullptr || update.b == nullptr) {
       refuse(ErrorCode::kCorruptData, json_quote(module), " has only one of the two parts of LoRA");
     }
+    check_magnitude(module, update);
     if (update.embedding) check_embedding(module);
     StoredTensor& base = base_of(module + ".weight");
     const Tensor a = to_float32(usable_tensor(*update.a)->view());
@@ -266,9 +327,40 @@ class Adapter {
              weight->shape().to_string());
     }
     Tensor sum = to_float32(weight->view());
-    add_product(a, b, update.embedding, scale(rank), sum);
+    add_product(a, b, update.embedding, scale(module, rank), sum);
+    if (dora_) set_magnitudes(module, update, sum);
     replace(base, std::move(sum));
-    if (update.bias != nullptr) add_bias(module, *update.bias, scale(rank));
+    if (update.bias != nullptr) add_bias(module, *update.bias, scale(module, rank));
+  }
+
+  // DoRA: each output's weights keep their direction and get the length that was trained; of a
+  // table [rows, width] an output is a column.
+  void set_magnitudes(const std::string& module, const Update& update, Tensor& sum) const {
+    const auto rows = static_cast<size_t>(sum.shape()[0]);
+    const auto width = static_cast<size_t>(sum.shape()[1]);
+    const size_t outputs = update.embedding ? width : rows;
+    const Tensor lengths = to_float32(usable_tensor(*update.magnitude)->view());
+    if (lengths.shape() != Shape{static_cast<int64_t>(outputs)}) {
+      refuse(ErrorCode::kCorruptData, json_quote(module), ": lora_magnitude_vector ",
+             lengths.shape().to_string(), " does not fit ", sum.shape().to_string());
+    }
+    const std::span<float> values = sum.mutable_as<float>();
+    std::vector<double> squares(outputs);
+    for (size_t i = 0; i < values.size(); ++i) {
+      squares[update.embedding ? i % width : i / width] += double{values[i]} * double{values[i]};
+    }
+    for (size_t i = 0; i < values.size(); ++i) {
+      const size_t output = update.embedding ? i % width : i / width;
+      const double length = double{lengths.as<float>()[output]};
+      values[i] = static_cast<float>(double{values[i]} * length / std::sqrt(squares[output]));
+    }
+  }
+
+  void check_magnitude(const std::string& module, const Update& update) const {
+    if ((update.magnitude != nullptr) == dora_) return;
+    refuse(ErrorCode::kCorruptData, json_quote(module),
+           dora_ ? " has no lora_magnitude_vector, but use_dora is true"
+                 : " has a lora_magnitude_vector, but use_dora is false");
   }
 
   // sum[i, j] += scale * (B A)[i, j], or (B A)[j, i] of an embedding.
@@ -300,7 +392,9 @@ class Adapter {
   std::string source_;
   std::vector<StoredTensor>& tensors_;
   double alpha_ = 0;
+  std::vector<AlphaRow> alphas_;
   bool rslora_ = false;
+  bool dora_ = false;
 };
 
 }  // namespace

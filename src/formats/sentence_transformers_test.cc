@@ -35,6 +35,8 @@ TEST(Pooling, ReadsBothSpellings) {
   EXPECT_EQ(bare.modes, Modes{Pooling::kMean});
   EXPECT_EQ(bare.embedding_dimension, 8);
   EXPECT_FALSE(bare.include_prompt);
+  // Python takes None where a flag belongs for false, whatever the flag's default is.
+  EXPECT_FALSE(pooling(R"({"embedding_dimension":8,"include_prompt":null})").include_prompt);
 }
 
 TEST(Pooling, NamesWhatIsWrong) {

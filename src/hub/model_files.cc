@@ -78,6 +78,8 @@ class Choice {
       return std::move(chosen_);
     }
     add_side_files("");
+    // An adapter alone may have its base's tokenizer.
+    if (!has("config.json") && has("adapter_config.json")) chosen_.insert("adapter_config.json");
     bool weights_in_root = true;
     if (has("modules.json")) {
       weights_in_root = false;
@@ -243,7 +245,8 @@ bool looks_complete(const fs::path& folder, Parts parts) {
   }
   if (files.contains("tamis.json")) return true;
   const bool is_model = std::ranges::any_of(
-      std::initializer_list<std::string>{"config.json", "modules.json", std::string(kGlinerConfig)},
+      std::initializer_list<std::string>{"config.json", "modules.json", "adapter_config.json",
+                                         std::string(kGlinerConfig)},
       [&files](const std::string& name) { return files.contains(name); });
   if (!is_model) return false;
   std::set<std::string> chosen;

@@ -139,6 +139,15 @@ TEST_F(ModelFilesTest, AnAdapterBesideItsBase) {
                    "model.safetensors"}));
 }
 
+TEST_F(ModelFilesTest, AnAdapterAlone) {
+  const Names files = {"README.md", "adapter_config.json", "adapter_model.safetensors",
+                       "tokenizer.json", "training_args.bin"};
+  EXPECT_EQ(choose(files),
+            (Names{"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"}));
+  // It says whose tokenizer it is where it has none.
+  EXPECT_EQ(choose(files, Parts::kTokenizer), (Names{"adapter_config.json", "tokenizer.json"}));
+}
+
 // As Jina v3 has one for each task.
 TEST_F(ModelFilesTest, AdaptersInTheirOwnFolders) {
   const Names files{"config.json",

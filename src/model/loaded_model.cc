@@ -184,7 +184,8 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(const ModelPath& path,
   // Files of two states of a folder must not make one model: a bundle that is replaced meanwhile is
   // read again, whole.
   for (int left = 3;; --left) {
-    const FileStates files(path.folder);
+    FileStates files(path.folder);
+    if (!path.base.empty()) files.add_all(path.base);
     std::exception_ptr failure;
     std::shared_ptr<const LoadedModel> model;
     try {
@@ -245,7 +246,7 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   SourceModel source = read_source(path, weights, build, options);
   models::BuiltModel& built = source.built;
   if (options.see_built) options.see_built(built);
-  if (options.tokenizer) load_tokenizer(weights, sentence, !is_onnx);
+  if (options.tokenizer) load_tokenizer(tokenizer_folder(path, weights), sentence, !is_onnx);
   if (tokenizer_ != nullptr && built.vocab_size > 0) {
     check_token_ids(*tokenizer_, built.vocab_size, weights);
   }

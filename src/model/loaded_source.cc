@@ -28,12 +28,12 @@ const SetFitHead* setfit_head(const models::BuildOptions& build) {
   return has && wanted ? &*build.sentence_transformer->setfit : nullptr;
 }
 
-SourceModel read_model(const std::filesystem::path& folder, const models::BuildOptions& build,
-                       const ModelOptions& options) {
+SourceModel read_model(const std::filesystem::path& folder, const std::filesystem::path& base,
+                       const models::BuildOptions& build, const ModelOptions& options) {
   if (build.sentence_transformer && build.sentence_transformer->is_static()) {
     return {read_static(folder, build, options), std::nullopt};
   }
-  const auto checkpoint = Checkpoint::open(folder, {options.family, options.adapter});
+  const auto checkpoint = Checkpoint::open(folder, {options.family, options.adapter, base});
   return {models::build_model(*checkpoint, build), checkpoint->config().cross_encoder_activation};
 }
 
@@ -42,13 +42,13 @@ SourceModel read_model(const std::filesystem::path& folder, const models::BuildO
        "; ONNX Runtime, where it might run whole: ", error.what());
 }
 
-SourceModel read_checkpoint(const std::filesystem::path& folder, const models::BuildOptions& build,
-                            const ModelOptions& options) {
+SourceModel read_checkpoint(const std::filesystem::path& folder, const std::filesystem::path& base,
+                            const models::BuildOptions& build, const ModelOptions& options) {
   const SetFitHead* const head = setfit_head(build);
-  if (head == nullptr) return read_model(folder, build, options);
+  if (head == nullptr) return read_model(folder, base, build, options);
   models::BuildOptions body = build;
   body.head = models::HeadKind::kEmbedding;
-  SourceModel source = read_model(folder, body, options);
+  SourceModel source = read_model(folder, base, body, options);
   source.built = models::with_setfit_head(std::move(source.built), *head);
   return source;
 }
@@ -113,7 +113,7 @@ SourceModel LoadedModel::read_source(const ModelPath& path, const std::filesyste
                                      const ModelOptions& options) {
   const bool asked = options.engine == kOnnxRuntime;
   if (path.kind != ModelKind::kOnnx) {
-    SourceModel source = read_checkpoint(weights, build, options);
+    SourceModel source = read_checkpoint(weights, path.base, build, options);
     if (asked && source.built.empty_text_id) {
       fail(ErrorCode::kUnsupported, "--engine ", options.engine, ": ", path.folder.string(),
            ": a StaticEmbedding runs on this program's own kernels alone");

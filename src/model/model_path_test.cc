@@ -142,6 +142,36 @@ TEST_F(ModelPathTest, SayWhatIsHalfThere) {
   EXPECT_NE(refusal("acme/tiny").find("has no refs/main"), std::string::npos);
 }
 
+TEST_F(ModelPathTest, AnAdapterAloneHasABase) {
+  const fs::path base = put("home/.cache/huggingface/hub", "acme--tiny");
+  const fs::path adapter = root_ / "adapter";
+  fs::create_directories(adapter);
+  const auto name = [&](const std::string& base_name) {
+    write_file(adapter / "adapter_config.json",
+               cat(R"({"peft_type":"LORA","base_model_name_or_path":")", base_name, R"("})"));
+    return resolve_model(adapter.string());
+  };
+  EXPECT_EQ(name("acme/tiny").base, base);
+  const ModelPath path = name(base.string());
+  EXPECT_EQ(path.base, base);
+  EXPECT_EQ(path.folder, adapter);
+  EXPECT_EQ(tokenizer_folder(path, adapter), base);
+  write_file(adapter / "tokenizer.json", "{}");
+  EXPECT_EQ(tokenizer_folder(path, adapter), adapter);
+  EXPECT_THROW(check_whole(path, "export"), Error);
+  check_whole(resolve_model("acme/tiny"), "export");
+  try {
+    (void)name("acme/none");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find(adapter.string() + "/adapter_config.json: base_model"),
+              0U);
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+  }
+  // Itself, for one.
+  EXPECT_THROW((void)name(adapter.string()), Error);
+}
+
 TEST_F(ModelPathTest, NamesAModelByItsLastPart) {
   const fs::path folder = put("hub", "a--b");
   EXPECT_EQ(model_name(folder.string()), "abc");

@@ -228,6 +228,7 @@ onnx::FloatType float_type_of(const ExportModelOptions& options) {
 ExportReport export_model(const ModelPath& path, const fs::path& folder,
                           const ExportModelOptions& options, const OptimizeProgress& progress) {
   check_overrides(path, options.optimize.model);
+  check_whole(path, "export");
   check_kept_apart(folder, path.folder);
   check_destination(folder);
   StagedFolder staged(folder, options.force);

@@ -174,6 +174,7 @@ void check_paths(const ModelPath& path, const OptimizeOptions& options, const fs
   }
   if (bundle.empty()) fail(ErrorCode::kInvalidArgument, "the bundle's path is empty");
   check_kept_apart(bundle, path.folder);
+  if (!path.base.empty()) check_kept_apart(bundle, path.base);
   for (const std::string& file : {options.calibration_file, options.certify_on_file}) {
     if (!file.empty()) check_kept_apart(bundle, file);
   }
@@ -220,6 +221,7 @@ class InputFiles {
  public:
   InputFiles(const ModelPath& path, const OptimizeOptions& options) {
     states_.emplace_back(path.folder);
+    if (!path.base.empty()) states_.emplace_back(path.base);
     if (!options.calibration_file.empty()) states_.emplace_back(options.calibration_file);
     if (!options.certify_on_file.empty()) states_.emplace_back(options.certify_on_file);
   }

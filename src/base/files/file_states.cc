@@ -28,7 +28,9 @@ bool can_be_part(const fs::path& file) {
 
 }  // namespace
 
-FileStates::FileStates(const fs::path& folder_or_file) {
+FileStates::FileStates(const fs::path& folder_or_file) { add_all(folder_or_file); }
+
+void FileStates::add_all(const fs::path& folder_or_file) {
   std::error_code ignored;
   if (!fs::is_directory(folder_or_file, ignored)) {
     add(folder_or_file);

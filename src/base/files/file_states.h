@@ -12,12 +12,15 @@
 
 namespace tamis {
 
-/// Copy freely. Thread-safe: immutable.
+/// Copy freely. Thread-safe once all is added.
 class FileStates {
  public:
   /// Of the files in a folder and in the folders right inside it that can be part of a model, by
   /// their endings; links are followed. Of a file: itself. What is not there has no state.
   explicit FileStates(const std::filesystem::path& folder_or_file);
+
+  /// Those of a second folder or file too; not thread-safe.
+  void add_all(const std::filesystem::path& folder_or_file);
 
   /// The first file, by name, that is no longer what it was: written, replaced or removed. Files
   /// that came later do not count.
