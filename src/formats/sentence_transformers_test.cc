@@ -281,6 +281,12 @@ TEST_F(SentenceTransformerFolder, TakesThePoolersOutput) {
   expect(ErrorCode::kUnsupported, "method_output_name is [\"hidden_states\",-2]; accepted are");
   folder_.write("sentence_bert_config.json", R"({"transformer_task":"retrieval"})");
   expect(ErrorCode::kUnsupported, "transformer_task \"retrieval\" is not built");
+  // What sentence-transformers saves of a base whose tokenizer has a chat template.
+  folder_.write("sentence_bert_config.json",
+                R"({"modality_config":{"text":{"method":"forward","method_output_name":)"
+                R"("last_hidden_state"},"message":{"method":"forward","method_output_name":)"
+                R"("last_hidden_state","format":"flat"}}})");
+  expect(ErrorCode::kUnsupported, "modality_config: message: texts go through the tokenizer's chat");
   folder_.write("sentence_bert_config.json", R"({"modality_config":{"image":{}}})");
   expect(ErrorCode::kUnsupported, "modality_config: has no \"text\"");
 }

@@ -44,6 +44,17 @@ constexpr KeyRow kKeys[] = {
 };
 static_assert(keys_are_distinct(kKeys));
 
+constexpr KeyRow kModalityKeys[] = {
+    honored("text"),
+    honored("message"),
+    // Inputs that are not texts.
+    harmless("image"),
+    harmless("audio"),
+    harmless("video"),
+    harmless("image+text"),
+};
+static_assert(keys_are_distinct(kModalityKeys));
+
 constexpr std::string_view kEachCall = "arguments of each tokenizer call are not built";
 
 constexpr KeyRow kCallKeys[] = {
@@ -236,6 +247,13 @@ TransformerOutput read_output(const ConfigObject& file, std::string_view usual) 
   const auto modalities = file.object("modality_config");
   if (row->output == TransformerOutput::kNextToken) check_messages(file, modalities);
   if (modalities) {
+    modalities->check(kModalityKeys);
+    if (row->output != TransformerOutput::kNextToken && modalities->get("message")) {
+      fail(ErrorCode::kUnsupported, modalities->what("message"),
+           ": texts go through the tokenizer's chat template, which is built for "
+           "\"transformer_task\""
+           ": \"text-generation\" alone; accepted is a modality_config of \"text\"");
+    }
     const auto text = modalities->object("text");
     if (!text) {
       fail(ErrorCode::kUnsupported, modalities->source(),
