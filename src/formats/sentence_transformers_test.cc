@@ -286,7 +286,8 @@ TEST_F(SentenceTransformerFolder, TakesThePoolersOutput) {
                 R"({"modality_config":{"text":{"method":"forward","method_output_name":)"
                 R"("last_hidden_state"},"message":{"method":"forward","method_output_name":)"
                 R"("last_hidden_state","format":"flat"}}})");
-  expect(ErrorCode::kUnsupported, "modality_config: message: texts go through the tokenizer's chat");
+  expect(ErrorCode::kUnsupported,
+         "modality_config: message: texts go through the tokenizer's chat");
   folder_.write("sentence_bert_config.json", R"({"modality_config":{"image":{}}})");
   expect(ErrorCode::kUnsupported, "modality_config: has no \"text\"");
 }

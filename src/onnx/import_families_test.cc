@@ -66,6 +66,31 @@ TEST(ImportFamilies, CountsMaskedTokens) {
   EXPECT_THROW((void)import_onnx(edit.model, "m.onnx"), Error);
 }
 
+// Below opset 17 a norm has eight nodes, and the first reads what the count of masks is still part
+// of.
+TEST(ImportFamilies, CountsMaskedTokensInFrontOfANormInSteps) {
+  EditableModel edit(kEsm);
+  const graph::Graph before = import_onnx(edit.model, "m.onnx").graph;
+  const NodeProto norm = first_of(edit, "LayerNormalization");
+  const std::string& out = norm.outputs[0];
+  edit.set_floats("square", {}, {2});
+  edit.set_floats("tiny", {}, {1e-5f});
+  edit.insert(out, make_node("ReduceMean", {norm.inputs[0]}, "mean", {ints("axes", {-1})}));
+  edit.insert(out, make_node("Sub", {norm.inputs[0], "mean"}, "centered"));
+  edit.insert(out, make_node("Pow", {"centered", "square"}, "squares"));
+  edit.insert(out, make_node("ReduceMean", {"squares"}, "variance", {ints("axes", {-1})}));
+  edit.insert(out, make_node("Add", {"variance", "tiny"}, "shifted"));
+  edit.insert(out, make_node("Sqrt", {"shifted"}, "deviation"));
+  edit.insert(out, make_node("Div", {"centered", "deviation"}, "normal"));
+  edit.insert(out, make_node("Mul", {"normal", norm.inputs[1]}, "scaled"));
+  edit.maker(out) = make_node("Add", {"scaled", norm.inputs[2]}, out);
+  const graph::Graph graph = import_onnx(edit.model, "m.onnx").graph;
+  EXPECT_EQ(count(graph, graph::OpKind::kTokenDropout), 1);
+  EXPECT_EQ(graph.nodes().size(), before.nodes().size());
+  EXPECT_EQ(count(graph, graph::OpKind::kLayerNormalization),
+            count(before, graph::OpKind::kLayerNormalization));
+}
+
 TEST(ImportFamilies, RefusesRowsThatDistancesDoNotTell) {
   EditableModel edit(kDebertaV2);
   NodeProto& gather = first_of(edit, "GatherElements");

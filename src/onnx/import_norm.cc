@@ -98,7 +98,7 @@ ImportValue make_rms_norm(Importer& importer, const Step& step, const Hidden& x,
 std::vector<ImportValue> import_mean(Importer& importer, const Step& step) {
   const ImportValue& x = step.input(0);
   const bool square = x.has(Form::kCenteredSquare);
-  if (!square && !x.has(Form::kRows)) {
+  if (!square && !x.ends_as_rows()) {
     step.op.refuse("a mean of something that is no hidden state");
   }
   Hidden& rows = *x.hidden;
