@@ -20,7 +20,7 @@ function(tamis_shipped_library)
     set(transport tamis_curl_transport)
     list(APPEND libraries CURL::libcurl)
   endif()
-  target_sources(libtamis PRIVATE $<TARGET_OBJECTS:${transport}>)
+  target_sources(libtamis PRIVATE $<TARGET_OBJECTS:${transport}> $<TARGET_OBJECTS:tamis_no_tables>)
   target_link_libraries(libtamis PRIVATE ${libraries} Threads::Threads)
   target_include_directories(libtamis INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>
                                                 $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

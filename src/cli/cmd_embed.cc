@@ -33,6 +33,10 @@ struct Numbers {
     }
     return DType::kF32;
   }
+  [[nodiscard]] ColumnKind column() const {
+    if (type == math::VectorType::kFloat) return ColumnKind::kFloat32;
+    return dtype() == DType::kI8 ? ColumnKind::kInt8 : ColumnKind::kUint8;
+  }
   /// How many there are of a vector.
   [[nodiscard]] int64_t width(int64_t dimensions) const {
     const bool bits = type == math::VectorType::kBinary || type == math::VectorType::kUbinary;
@@ -97,22 +101,30 @@ std::string json_line(std::span<const Number> numbers, bool truncated) {
 // One vector a text, as JSON lines or .npy.
 int embed_vectors(const ModelFlags& flags, InputReader&& inputs, const tasks::EmbedOptions& embed,
                   const Numbers& numbers) {
+  ResultForm form;
+  form.table = table_form(flags.output, {});
   const auto model = api::LoadedModel::load(find_model(flags.model, flags.common),
                                             flags.model_options(tasks::TaskKind::kEmbed));
   const int64_t width = embed.dimensions.value_or(model->manifest().output_size);
   const math::VectorRange range = range_for(*model, flags, embed, numbers, width);
   const bool npy = has_extension(flags.output, ".npy");
-  ResultForm form;
+  if (form.table) form.table->schema = vector_schema(numbers.column(), numbers.width(width));
+  const bool raw = npy || form.table;
   if (npy) form.header = npy_header({inputs.count(), numbers.width(width)}, numbers.dtype());
   form.print = [&](const tasks::TaskResult& result) {
     const auto& own = std::get<tasks::EmbedResult>(result);
     TAMIS_CHECK(static_cast<int64_t>(own.embedding.size()) == width);
+    if (!raw && numbers.type == math::VectorType::kFloat) return tasks::to_json(result) + "\n";
+    std::string bytes;
     if (numbers.type == math::VectorType::kFloat) {
-      return npy ? raw_bytes(own.embedding) : tasks::to_json(result) + "\n";
+      bytes = raw_bytes(own.embedding);
+    } else {
+      const auto quantized = math::quantize_vector(own.embedding, numbers.type, range);
+      if (!raw) return json_line<int32_t>(quantized, own.truncated);
+      bytes = math::bytes_of(quantized);
     }
-    const std::vector<int32_t> quantized =
-        math::quantize_vector(own.embedding, numbers.type, range);
-    return npy ? math::bytes_of(quantized) : json_line<int32_t>(quantized, own.truncated);
+    if (!npy) bytes += static_cast<char>(own.truncated);
+    return bytes;
   };
   return run_task(*model, flags, inputs, embed, form);
 }
@@ -147,8 +159,7 @@ tasks::TaskOptions options_of(const Ways& ways) {
   return sparse;
 }
 
-void check_ways(const Ways& ways, const tasks::EmbedOptions& dense, const Numbers& numbers,
-                const std::string& output) {
+void check_ways(const Ways& ways, const tasks::EmbedOptions& dense, const Numbers& numbers) {
   if (numbers.ranges && !numbers.of_8_bits()) {
     fail(ErrorCode::kInvalidArgument, "--ranges is for --dtype int8 and uint8");
   }
@@ -171,17 +182,15 @@ void check_ways(const Ways& ways, const tasks::EmbedOptions& dense, const Number
   if (numbers.type != math::VectorType::kFloat || numbers.ranges) {
     fail(ErrorCode::kInvalidArgument, "--dtype and --ranges are for a text's one vector");
   }
-  if (has_extension(output, ".npy")) {
-    fail(ErrorCode::kInvalidArgument, "--output ", output,
-         ": .npy holds one vector for each text; other ways to embed are written as JSON lines");
-  }
 }
 
 }  // namespace
 
 int cmd_embed(const std::vector<std::string>& arguments) {
   Options options(
-      "embed", "A vector for each text, as JSON lines or .npy.",
+      "embed",
+      "A vector for each text, as JSON lines, .npy, or .parquet and .arrow where they are built "
+      "in.",
       "tamis embed build/models/minilm \"A text.\" --output vectors.npy\n  "
       "tamis embed my-model --input texts.jsonl --output vectors.npy --dtype int8 --resume\n  "
       "tamis embed my-splade \"A text.\" --sparse --top-k 20\n  "
@@ -221,7 +230,7 @@ int cmd_embed(const std::vector<std::string>& arguments) {
   }
   if (normalize || no_normalize) embed.normalize = normalize;
   numbers.type = dtype_flag(dtype);
-  check_ways(ways, embed, numbers, flags.output);
+  check_ways(ways, embed, numbers);
   ways.prompt_name = embed.prompt_name;
   ways.prompt = embed.prompt;
   InputReader inputs(flags.input, std::move(texts));

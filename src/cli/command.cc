@@ -14,6 +14,7 @@
 #include "cli/pull_bar.h"
 #include "cli/resumable_output.h"
 #include "device/device_option.h"
+#include "formats/text_reader.h"
 #include "model/input_error.h"
 #include "tasks/task_json.h"
 
@@ -97,8 +98,12 @@ void add_device_option(Options& options, std::string& device) {
 void ModelFlags::add_to(Options& options) {
   options.positional("MODEL", model, true,
                      "a Hugging Face folder, a hub id (org/name), or a bundle");
-  options.option("--input", input, "a .txt, .tsv or .jsonl file of inputs; - for standard input");
-  options.option("--output", output, "where results go; - for standard output");
+  options.option("--input", input,
+                 "a .txt, .tsv or .jsonl file of inputs, or .parquet or .arrow where they are "
+                 "built in; - for standard input");
+  options.option(
+      "--output", output,
+      "where results go: JSON lines, or by its end .parquet or .arrow; - for standard output");
   options.flag("--resume", resume,
                "keep what a killed run left of --output FILE, and go on behind it");
   options.option("--precision", precision, "fp32, bf16 or int8; a bundle runs as it was made");
@@ -218,7 +223,11 @@ std::unique_ptr<ResumableOutput> resume_output(const api::LoadedModel& model,
                                                const ResultForm& form) {
   constexpr int64_t kCompared = 4;
   auto output = std::make_unique<ResumableOutput>(
-      flags.output, ResumableOutput::MadeFrom{inputs.sha256(), sha256_of(flags.given())});
+      flags.output, ResumableOutput::MadeFrom{inputs.sha256(), sha256_of(flags.given())},
+      form.table
+          ? [table = *form.table](const std::filesystem::path& rows,
+                                  const std::string& file) { write_table(rows, file, table); }
+          : ResumableOutput::Make());
   if (output->rows() == 0) return output;
   if (output->rows() > inputs.count()) {
     fail(ErrorCode::kCorruptData, flags.output, ".partial.json: answers ", output->rows(),
@@ -249,6 +258,7 @@ int run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader
     sink = std::move(resumed);
   } else {
     sink = std::make_unique<OutputSink>(flags.output);
+    if (form.table) sink = std::make_unique<TableSink>(std::move(sink), *form.table, flags.output);
   }
   if (done == 0) sink->write(form.header);
   Progress progress("running", flags.common.quiet);
@@ -269,11 +279,15 @@ int run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader
 
 int run_task_to_json(const ModelFlags& flags, InputReader&& inputs,
                      const tasks::TaskOptions& options) {
+  if (has_extension(flags.output, ".npy")) {
+    fail(ErrorCode::kInvalidArgument, "--output ", flags.output,
+         ": .npy holds one vector for each text; other results are written as JSON lines");
+  }
+  auto table = table_form(flags.output, result_schema(options));
   const auto model = api::LoadedModel::load(find_model(flags.model, flags.common),
                                             flags.model_options(tasks::kind_of(options)));
-  return run_task(*model, flags, inputs, options, {"", [](const tasks::TaskResult& result) {
-                                                     return tasks::to_json(result) + "\n";
-                                                   }});
+  const auto print = [](const tasks::TaskResult& result) { return tasks::to_json(result) + "\n"; };
+  return run_task(*model, flags, inputs, options, {"", print, std::move(table)});
 }
 
 }  // namespace tamis::cli

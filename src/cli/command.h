@@ -12,6 +12,7 @@
 #include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/table_output.h"
 #include "model/loaded_model.h"
 
 namespace tamis::cli {
@@ -110,8 +111,9 @@ class Progress {
 /// How results are written.
 struct ResultForm {
   std::string header;  ///< before all of them
-  /// A result's bytes.
+  /// A result's bytes, or its row of `table`.
   std::function<std::string(const tasks::TaskResult& result)> print;
+  std::optional<TableForm> table = {};
 };
 
 /// Runs the task on the inputs in chunks, in order, and writes each result to --output; with
@@ -120,7 +122,8 @@ struct ResultForm {
 int run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader& inputs,
              const tasks::TaskOptions& options, const ResultForm& form);
 
-/// run_task with one JSON line a result.
+/// run_task with one JSON line a result, or a table of the same members. Throws kInvalidArgument
+/// for an --output that holds vectors alone (.npy).
 int run_task_to_json(const ModelFlags& flags, InputReader&& inputs,
                      const tasks::TaskOptions& options);
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mapped_file.h"
 #include "base/sha256.h"
+#include "formats/tables/table_reader.h"
 #include "formats/text_reader.h"
 
 namespace tamis::cli {
@@ -29,11 +30,15 @@ struct Source {
   }
 };
 
-// Lines of JSON objects if the first line is one, else lines of text.
+// A table by how it begins; lines of JSON objects if the first line is one, else lines of text.
 Source read_standard_input() {
   Source source;
   source.name = kStandardInput;
   source.owned.assign(std::istreambuf_iterator<char>(std::cin), {});
+  if (looks_like_table(source.owned)) {
+    source.format = TextFormat::kTable;
+    return source;
+  }
   // Behind a byte order mark, which is no part of the first line.
   std::string_view text = source.owned;
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);

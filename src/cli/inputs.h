@@ -17,8 +17,8 @@
 
 namespace tamis::cli {
 
-/// The rows of --input FILE ("-": standard input, lines of text or of JSON objects), or one row a
-/// positional text.
+/// The rows of --input FILE ("-": standard input, lines of text or of JSON objects, or a table), or
+/// one row a positional text.
 [[nodiscard]] std::vector<TextRow> read_rows(const std::optional<std::string>& input,
                                              const std::vector<std::string>& texts);
 

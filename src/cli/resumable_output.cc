@@ -49,6 +49,7 @@ struct ResumableOutput::Impl {
   fs::path partial;
   fs::path journal;
   MadeFrom made_from;
+  Make make;
   Descriptor file;
   std::string waiting;
   int64_t bytes = 0;  // in the file
@@ -124,7 +125,7 @@ void ResumableOutput::Impl::write_journal() const {
   if (error) fail(ErrorCode::kUnavailable, journal.string(), ": ", error.message());
 }
 
-ResumableOutput::ResumableOutput(const std::string& path, MadeFrom made_from)
+ResumableOutput::ResumableOutput(const std::string& path, MadeFrom made_from, Make make)
     : impl_(std::make_unique<Impl>()) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -138,6 +139,7 @@ ResumableOutput::ResumableOutput(const std::string& path, MadeFrom made_from)
   impl.partial = impl.target.string() + ".partial";
   impl.journal = impl.partial.string() + ".json";
   impl.made_from = std::move(made_from);
+  impl.make = std::move(make);
   impl.open();
   if (fs::exists(impl.journal)) {
     impl.read_journal();
@@ -193,6 +195,14 @@ void ResumableOutput::finish() {
   Impl& impl = *impl_;
   impl.sync();
   std::error_code error;
+  if (impl.make) {
+    // All rows are answered: a run that is killed from here on leaves that only FILE is to be made.
+    impl.write_journal();
+    impl.make(impl.partial, impl.target.string());
+    fs::remove(impl.partial, error);
+    fs::remove(impl.journal, error);
+    return;
+  }
   fs::rename(impl.partial, impl.target, error);
   if (error) {
     fail(ErrorCode::kUnavailable, impl.target.string(), ": cannot be written: ", error.message());

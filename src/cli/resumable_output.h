@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,9 +15,9 @@
 
 namespace tamis::cli {
 
-/// Results as they come go to FILE.partial, which is FILE after finish(). About once a second they
-/// are put on the disk and FILE.partial.json says how many rows they answer; a run that is killed
-/// loses what came after.
+/// Results as they come go to FILE.partial, which is FILE after finish(), or what FILE is made of.
+/// About once a second they are put on the disk and FILE.partial.json says how many rows they
+/// answer; a run that is killed loses what came after.
 class ResumableOutput : public Sink {
  public:
   /// Hashes of what decides over the results beside the model.
@@ -23,10 +25,12 @@ class ResumableOutput : public Sink {
     std::string inputs;
     std::string options;
   };
+  /// Makes FILE of what was written, where that is not FILE itself but what it is made of.
+  using Make = std::function<void(const std::filesystem::path& written, const std::string& file)>;
   /// Throws Error: kInvalidArgument (a path that is no file; what is there was made from other
   /// inputs or with other options), kUnavailable (another process writes it),
   /// kCorruptData (FILE.partial.json cannot be understood).
-  ResumableOutput(const std::string& path, MadeFrom made_from);
+  ResumableOutput(const std::string& path, MadeFrom made_from, Make make = {});
   ~ResumableOutput() override;
 
   /// Rows that are answered already; what is written comes behind them.

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/plain_text.h"
+#include "formats/tables/table_writer.h"
 #include "formats/text_data_json.h"
 #include "formats/text_reader.h"
 
@@ -162,6 +163,22 @@ struct FormatRow {
 constexpr FormatRow kFormats[] = {
     {".txt", TextFormat::kTxt}, {".tsv", TextFormat::kTsv}, {".jsonl", TextFormat::kJsonl}};
 
+// That a table's columns make rows.
+void check_columns(const std::vector<std::string>& names, std::string_view source) {
+  const auto has = [&names](std::string_view name) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  if (has("text") || has("tokens") || (has("question") && has("context")) ||
+      (has("query") && has("texts"))) {
+    return;
+  }
+  std::string own;
+  for (const std::string& name : names) own += cat(own.empty() ? "" : ", ", name);
+  fail(ErrorCode::kCorruptData, source, ": has the columns ", json_quote(own.substr(0, 200)),
+       "; accepted are text (with text_pair, label, score, entities), question and context (with "
+       "answers), query and texts, tokens (with tags)");
+}
+
 }  // namespace
 
 bool has_extension(const std::filesystem::path& path, std::string_view extension) {
@@ -175,6 +192,7 @@ std::optional<TextFormat> text_format_of(const std::filesystem::path& path) {
   for (const FormatRow& row : kFormats) {
     if (has_extension(path, row.extension)) return row.format;
   }
+  if (table_format_of(path)) return TextFormat::kTable;
   return std::nullopt;
 }
 
@@ -182,22 +200,41 @@ TextFormat require_text_format(const std::filesystem::path& path) {
   const auto format = text_format_of(path);
   if (!format) {
     fail(ErrorCode::kInvalidArgument, path.string(),
-         ": unknown kind of file; accepted are .txt, .tsv and .jsonl");
+         ": unknown kind of file; accepted are .txt, .tsv, .jsonl",
+         tables_are_built_in() ? ", .parquet, .arrow, .feather and .arrows" : "");
   }
+  if (*format == TextFormat::kTable) require_tables(path.string());
   return *format;
 }
 
 struct TextReader::Impl {
   Impl(std::string_view bytes, TextFormat text_format, std::string_view name)
-      : format(text_format), source(name), lines(bytes, source) {
+      : format(text_format), source(name) {
+    if (format == TextFormat::kTable) {
+      table = open_table(bytes, source, json_row_keys());
+      check_columns(table->columns(), source);
+      return;
+    }
+    lines.emplace(bytes, source);
     if (format != TextFormat::kTsv) return;
-    if (const auto line = lines.next()) header.emplace(line->text, source);
+    if (const auto line = lines->next()) header.emplace(line->text, source);
+  }
+
+  std::optional<TextRow> next_of_table() {
+    const auto json = table->next();
+    if (!json) return std::nullopt;
+    ++table_row;
+    TextRow row = parse_json_row(*json, cat(source, ":", table_row));
+    row.line = table_row;
+    return row;
   }
 
   TextFormat format;
   std::string source;
-  LineReader lines;
+  std::optional<LineReader> lines;  // of all but kTable
   std::optional<TsvHeader> header;
+  std::unique_ptr<TableReader> table;
+  int64_t table_row = 0;
 };
 
 TextReader::TextReader(std::string_view bytes, TextFormat format, std::string_view source)
@@ -206,9 +243,12 @@ TextReader::TextReader(std::string_view bytes, TextFormat format, std::string_vi
 TextReader::~TextReader() = default;
 
 std::optional<TextRow> TextReader::next() {
-  while (const auto line = impl_->lines.next()) {
+  if (impl_->table != nullptr) return impl_->next_of_table();
+  while (const auto line = impl_->lines->next()) {
     TextRow row;
     switch (impl_->format) {
+      case TextFormat::kTable:
+        break;
       case TextFormat::kTxt:
         row.text = line->text;
         break;

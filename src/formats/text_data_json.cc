@@ -7,6 +7,12 @@ namespace tamis {
 
 namespace {
 
+constexpr TableKey kKeys[] = {
+    {"text", true},   {"text_pair", true}, {"question", true}, {"context", true},
+    {"query", true},  {"texts", false},    {"tokens", false},  {"tags", false},
+    {"score", false}, {"label", false},    {"answers", false}, {"entities", false},
+};
+
 class RowReader {
  public:
   RowReader(JsonView object, std::string_view where) : object_(object), where_(where) {}
@@ -143,6 +149,11 @@ class RowReader {
     const bool known = row_.text || get("tokens") || (row_.question && row_.context) ||
                        (row_.query && get("texts"));
     if (!known) {
+      // Of a table, or as pandas writes what it does not have.
+      for (const std::string_view key :
+           {"text", "question", "context", "query", "texts", "tokens"}) {
+        if (object_.get(key).exists() && object_.get(key).is_null()) corrupt(key, " is null");
+      }
       corrupt(
           "accepted are the keys text (with text_pair, label, score, entities), question and "
           "context (with answers), query and texts, tokens (with tags)");
@@ -155,6 +166,8 @@ class RowReader {
 };
 
 }  // namespace
+
+std::span<const TableKey> json_row_keys() { return kKeys; }
 
 TextRow parse_json_row(std::string_view json, std::string_view where) {
   const JsonDocument document = JsonDocument::parse(json, where, {.max_depth = 16});

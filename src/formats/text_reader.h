@@ -16,7 +16,8 @@ namespace tamis {
 /// Whether the file's name ends with the extension (".npy"), in letters of either case.
 [[nodiscard]] bool has_extension(const std::filesystem::path& path, std::string_view extension);
 
-/// text_format_of(); throws Error{kInvalidArgument} naming the file if it is another.
+/// text_format_of(). Throws Error naming the file: kInvalidArgument if it is another, kUnsupported
+/// for a table where these are not built in.
 [[nodiscard]] TextFormat require_text_format(const std::filesystem::path& path);
 
 /// The rows of a text one after the other, in memory that does not grow with their number. Borrows

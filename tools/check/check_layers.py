@@ -32,6 +32,8 @@ THIRD_PARTY = {
                "tests/hostile/mutations.cc"),
     "boost/": ("src/serve/http/http_hub.*", "src/serve/http/http_exchange.h",
                "src/serve/http/http_connection.cc", "src/serve/http/http_server.cc"),
+    "arrow/": ("src/formats/tables/arrow_*",),
+    "parquet/": ("src/formats/tables/arrow_*",),
     "grpc": ("src/serve/grpc/*.cc", "src/serve/grpc/*.h", "bench/load/grpc_*.cc",
              "tests/server/grpc_*.cc"),
     "google/protobuf/": ("src/serve/grpc/*.cc", "src/onnx/*.cc"),
