@@ -49,7 +49,8 @@ test-deploy: release  ## what deploy/ holds, and HTTP's framing stream by stream
 test-image:  ## the steps of deploy/Dockerfile in bare Debian trees, and its server asked (root, debootstrap)
 	tools/environment/dockerfile_test.sh
 
-test-python: setup clients  ## the PyTorch bridge, its demo, adapters and Ray, with their own packages
+test-python: setup clients  ## the PyTorch bridge, its demo, adapters, Ray and Spark, with their own packages
+	@tools/environment/setup.sh spark
 	cmake --preset dev
 	cmake --build --preset dev --target tamis libtamis
 	tests/python/full_test.sh build/dev build/clients/bin/python

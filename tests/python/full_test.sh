@@ -1,6 +1,6 @@
 #!/bin/sh
-# The tests of the Python package that need torch, transformers, Ray and a kernel for notebooks, with
-# the packages of tools/environment/clients.txt (`make clients`).
+# The tests of the Python package that need torch, transformers, Ray, Spark and a kernel for notebooks,
+# with the packages of tools/environment/clients.txt (`make clients`).
 #
 #   full_test.sh BUILD_FOLDER PYTHON
 set -eu
@@ -17,5 +17,7 @@ for test in test_torch_rules test_torch test_adapters test_faces test_demo; do
   "$python" "$here/$test.py"
 done
 # A network of its own: Ray binds the machine's address whatever it is told.
-echo test_ray >&2
-unshare --user --map-root-user --net sh -c 'ip link set lo up && exec "$@"' - "$python" "$here/test_ray.py"
+for test in test_ray test_spark; do
+  echo "$test" >&2
+  unshare --user --map-root-user --net sh -c 'ip link set lo up && exec "$@"' - "$python" "$here/$test.py"
+done

@@ -7,6 +7,7 @@
 # Groups: build    compiler and libraries, and what fetches the model
 #         test     the checks of `make test`
 #         clients  virtual environments: `make clients`, `make web`, `make triton`, `make test-deploy`
+#         spark    what Ray and Spark need in `make test-python`
 #         deploy   what reads the files of deploy/ in `make test-deploy`
 #         package  what `make package` needs
 #         sanitize clang for `make fuzz`
@@ -55,6 +56,11 @@ LIST
 python3-venv        virtual environments
 LIST
       ;;
+    spark) cat <<'LIST'
+openjdk-17-jre-headless  Java for Spark
+iproute2            a network with loopback alone
+LIST
+      ;;
     deploy) cat <<'LIST'
 nginx-light         two servers behind it
 apache2-bin         HTTP framing is held against it and nginx
@@ -82,7 +88,7 @@ qemu-user           runs what it makes
 LIST
       ;;
     *)
-      echo "setup: unknown group '$1'; known: build test clients deploy package sanitize tidy arm" >&2
+      echo "setup: unknown group '$1'; known: build test clients spark deploy package sanitize tidy arm" >&2
       exit 2
       ;;
   esac
