@@ -9,6 +9,7 @@ import torch
 
 from .._errors import InvalidArgument, Unsupported
 from ._calibrators import make_calibrator
+from ._exported import Exported
 from ._switches import quantizers
 from .quant_nn import TensorQuantizer
 
@@ -17,6 +18,8 @@ Batch = Mapping[str, torch.Tensor]
 
 def check_attention(model: torch.nn.Module) -> None:
     """Refuses attention that never reaches the quantizers of its products (rule A4)."""
+    if isinstance(model, Exported):
+        return  # whose products are those of its graph
     config = getattr(model, "config", None)
     kind = getattr(config, "_attn_implementation", None)
     if kind not in (None, "eager"):

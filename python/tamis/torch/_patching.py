@@ -53,9 +53,22 @@ class _Attributes:
         self._before.clear()
 
 
-def _source(module: types.ModuleType) -> str:
+def _source_or_none(module: types.ModuleType) -> Optional[str]:
     loader: Any = module.__spec__.loader if module.__spec__ else None
-    source: Optional[str] = loader.get_source(module.__name__) if hasattr(loader, "get_source") else None
+    try:
+        source: Optional[str] = loader.get_source(module.__name__)
+    except (AttributeError, OSError):  # a loader of something else, or a file that is not there
+        return None
+    return source
+
+
+def has_source(name: str) -> bool:
+    """Whether the module of that name has a text that can be rewritten."""
+    return _source_or_none(importlib.import_module(name)) is not None
+
+
+def _source(module: types.ModuleType) -> str:
+    source = _source_or_none(module)
     if source is None:
         raise NotFound(f"{module.__name__}: has no source text to rewrite")
     return source
