@@ -17,13 +17,38 @@ constexpr size_t kMaxParts = 1000;
 constexpr std::string_view kSpaces = " \t\r\n\f\v";
 constexpr std::string_view kRoles[] = {"query", "document", "system"};
 
+// What Python strips as well: separators of files to units, and Unicode's white space.
+constexpr std::string_view kWideSpaces[] = {
+    "\x1c",         "\x1d",         "\x1e",         "\x1f",         "\xc2\x85",     "\xc2\xa0",
+    "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81", "\xe2\x80\x82", "\xe2\x80\x83", "\xe2\x80\x84",
+    "\xe2\x80\x85", "\xe2\x80\x86", "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a",
+    "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80"};
+
+// Bytes of the white space that the text begins or ends with, 0 without any.
+size_t space_in_front(std::string_view text) {
+  if (!text.empty() && kSpaces.find(text.front()) != kSpaces.npos) return 1;
+  for (const std::string_view space : kWideSpaces) {
+    if (text.starts_with(space)) return space.size();
+  }
+  return 0;
+}
+
+size_t space_behind(std::string_view text) {
+  if (!text.empty() && kSpaces.find(text.back()) != kSpaces.npos) return 1;
+  for (const std::string_view space : kWideSpaces) {
+    if (text.ends_with(space)) return space.size();
+  }
+  return 0;
+}
+
 std::string_view without_spaces_before(std::string_view text) {
-  const size_t first = text.find_first_not_of(kSpaces);
-  return first == text.npos ? std::string_view() : text.substr(first);
+  while (const size_t space = space_in_front(text)) text.remove_prefix(space);
+  return text;
 }
 
 std::string_view without_spaces_behind(std::string_view text) {
-  return text.substr(0, text.find_last_not_of(kSpaces) + 1);
+  while (const size_t space = space_behind(text)) text.remove_suffix(space);
+  return text;
 }
 
 /// What stands inside a tag, taken word by word. A taker leaves the rest as it is if it fails.
@@ -213,13 +238,15 @@ class TemplateReader {
     if (tag.kind == '{') return data;
     const size_t line = data.rfind('\n') + 1;
     const bool starts_line = line > 0 || at == 0 || text_[at - 1] == '\n';
-    const bool blank = data.find_first_not_of(kSpaces, line) == data.npos;
+    const bool blank = without_spaces_before(data.substr(line)).empty();
     return starts_line && blank ? data.substr(0, line) : data;
   }
 
   // Where the text behind the tag begins: a statement takes the end of its line with it.
   [[nodiscard]] size_t end_of(const TagPlace& tag) const {
-    if (tag.strips_behind) return std::min(text_.find_first_not_of(kSpaces, tag.end), text_.size());
+    if (tag.strips_behind) {
+      return text_.size() - without_spaces_before(std::string_view(text_).substr(tag.end)).size();
+    }
     const bool newline = tag.kind != '{' && tag.end < text_.size() && text_[tag.end] == '\n';
     return tag.end + (newline ? 1 : 0);
   }
@@ -315,6 +342,12 @@ ChatTemplateText read_chat_template(const std::filesystem::path& folder) {
   fail(ErrorCode::kNotFound, folder.string(),
        ": no chat template, which a reranker of next words needs; looked for chat_template.jinja "
        "and chat_template in tokenizer_config.json");
+}
+
+bool has_chat_template(const std::filesystem::path& folder) {
+  if (file_exists(folder / "chat_template.jinja")) return true;
+  const std::filesystem::path config = folder / "tokenizer_config.json";
+  return file_exists(config) && ConfigFile(config)->get("chat_template").exists();
 }
 
 }  // namespace tamis

@@ -34,5 +34,7 @@ struct ChatTemplateText {
   std::string source;
 };
 [[nodiscard]] ChatTemplateText read_chat_template(const std::filesystem::path& folder);
+/// Whether a folder has one or several.
+[[nodiscard]] bool has_chat_template(const std::filesystem::path& folder);
 
 }  // namespace tamis

@@ -42,6 +42,8 @@ TEST(ChatTemplate, SpacesAsJinjaWithTrimmedBlocks) {
   EXPECT_EQ(flat(cat("a {# note #} b", pair())), "a  b" + body);
   EXPECT_EQ(flat(cat("  {{ \"x\\n\" }}\n", pair())), "  x\n\n" + body);
   EXPECT_EQ(flat(cat("a \n {{- \"x\" -}} \n b", pair())), "axb" + body);
+  EXPECT_EQ(flat(cat("a\xc2\xa0\xe3\x80\x80{{- \"x\" -}}\x1f\xe2\x80\x83 b", pair())),
+            "axb" + body);
   EXPECT_EQ(flat(cat("a\r\nb\r", pair())), "a\nb\n" + body);
   EXPECT_EQ(flat(cat("{ % { ", pair(), "\n\n")), "{ % { " + body + "\n");
   EXPECT_EQ(flat(cat(pair(), "{{ '}}' }}")), body + "}}");

@@ -223,19 +223,6 @@ std::shared_ptr<const LoadedModel> LoadedModel::load_once(const ModelPath& path,
   return model;
 }
 
-void LoadedModel::load_tokenizer(const std::filesystem::path& folder,
-                                 const SentenceTransformerConfig& sentence, bool required) {
-  try {
-    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(
-        tokenizer::Tokenizer::load(folder, {.overrides = sentence.tokenizer_overrides,
-                                            .lowercase_first = sentence.do_lower_case,
-                                            .bare = sentence.is_static()}));
-  } catch (const Error& error) {
-    if (required || error.code() != ErrorCode::kNotFound) throw;
-    log(LogLevel::kWarning, cat(error.what(), "; the model takes token ids alone"));
-  }
-}
-
 void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& options) {
   const std::filesystem::path& folder = path.folder;
   const SentenceTransformerConfig sentence = read_sentence_transformer(folder);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "formats/chat_template.h"
 #include "model/loaded_model.h"
 #include "model/opaque_model.h"
 
@@ -67,6 +68,24 @@ void check_overrides(const ModelPath& path, const ModelOptions& options) {
        path.folder.string(),
        path.kind == ModelKind::kOnnx ? " holds an .onnx file, which is read as what it is"
                                      : " is a bundle, which keeps what it was made with");
+}
+
+void LoadedModel::load_tokenizer(const std::filesystem::path& folder,
+                                 const SentenceTransformerConfig& sentence, bool required) {
+  try {
+    tokenizer_ = std::make_unique<tokenizer::Tokenizer>(
+        tokenizer::Tokenizer::load(folder, {.overrides = sentence.tokenizer_overrides,
+                                            .lowercase_first = sentence.do_lower_case,
+                                            .bare = sentence.is_static()}));
+  } catch (const Error& error) {
+    if (required || error.code() != ErrorCode::kNotFound) throw;
+    log(LogLevel::kWarning, cat(error.what(), "; the model takes token ids alone"));
+  }
+  if (tokenizer_ == nullptr || sentence.has_modules || !has_chat_template(folder)) return;
+  log(LogLevel::kWarning,
+      cat(folder.string(),
+          ": texts are read as they are, as transformers reads them; sentence-transformers puts "
+          "them into the tokenizer's chat template where a folder has no modules.json"));
 }
 
 void LoadedModel::read(const ModelPath& path, const ModelOptions& options) {

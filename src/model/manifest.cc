@@ -345,6 +345,7 @@ tasks::TaskModel task_model(const Manifest& manifest) {
   model.pair_template = manifest.pair_template;
   model.sparse_log_twice = manifest.sparse_log_twice;
   model.late_interaction = manifest.late_interaction;
+  model.mean_max_sim = manifest.similarity == "meanmaxsim";
   model.span_labels = manifest.span_labels;
   return model;
 }

@@ -67,7 +67,9 @@ std::string_view default_similarity(TaskKind task) {
 // What a pair of vectors is compared by.
 double similarity(const Run& a, const Run& b, std::string_view name) {
   if (const auto* query = std::get_if<tasks::EmbedMultiResult>(&a.result)) {
-    return tasks::max_sim(*query, std::get<tasks::EmbedMultiResult>(b.result));
+    const auto& document = std::get<tasks::EmbedMultiResult>(b.result);
+    return name == "meanmaxsim" ? tasks::mean_max_sim(*query, document)
+                                : tasks::max_sim(*query, document);
   }
   if (const auto* words = std::get_if<tasks::EmbedSparseResult>(&a.result)) {
     return sparse_similarity(name, *words, std::get<tasks::EmbedSparseResult>(b.result));

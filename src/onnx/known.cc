@@ -21,7 +21,8 @@ Array turned_array(const Array& array) {
   return make_array({columns, rows}, array.type, std::move(values));
 }
 
-// In blocks that stay in the cache: a weight of 4 MB is read and written once.
+// In blocks that stay in the cache, written line by line: a weight of 4 MB is read and written once,
+// and columns a power of two apart do not push each other out.
 std::shared_ptr<const Tensor> turned_tensor(const Tensor& tensor) {
   constexpr int64_t kBlock = 32;
   const int64_t rows = tensor.shape()[0];
@@ -31,8 +32,8 @@ std::shared_ptr<const Tensor> turned_tensor(const Tensor& tensor) {
   const auto to = result->mutable_as<float>();
   for (int64_t r0 = 0; r0 < rows; r0 += kBlock) {
     for (int64_t c0 = 0; c0 < columns; c0 += kBlock) {
-      for (int64_t r = r0; r < std::min(rows, r0 + kBlock); ++r) {
-        for (int64_t c = c0; c < std::min(columns, c0 + kBlock); ++c) {
+      for (int64_t c = c0; c < std::min(columns, c0 + kBlock); ++c) {
+        for (int64_t r = r0; r < std::min(rows, r0 + kBlock); ++r) {
           to[static_cast<size_t>(c * rows + r)] = from[static_cast<size_t>(r * columns + c)];
         }
       }

@@ -97,6 +97,11 @@ float max_sim(const EmbedMultiResult& query, const EmbedMultiResult& document) {
   return score;
 }
 
+float mean_max_sim(const EmbedMultiResult& query, const EmbedMultiResult& document) {
+  if (query.token_ids.empty()) return 0;
+  return max_sim(query, document) / static_cast<float>(query.token_ids.size());
+}
+
 void encode_task(const EmbedMultiOptions& options, const TaskModel& model, Encoded& encoded) {
   check_single_text(encoded.input, TaskKind::kEmbedMulti);
   const std::string text =

@@ -190,6 +190,10 @@ TEST(Rerank, ByMaxSimWhereTheModelHasVectors) {
   EXPECT_EQ(result.results[1].index, 1);
   EXPECT_EQ(result.results[1].score, 3);
   EXPECT_EQ(result.results[2].score, 2);
+  model.mean_max_sim = true;  // of the query's four tokens
+  const auto mean = std::get<RerankResult>(decode(encoded, {&view, 1}, model));
+  EXPECT_EQ(mean.results[0].score, 2);
+  EXPECT_EQ(mean.results[2].score, 0.5f);
 }
 
 TEST(Rerank, OfNoTextsByMaxSimIsNone) {

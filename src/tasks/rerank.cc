@@ -34,7 +34,7 @@ std::vector<float> late_scores(const TaskModel& model, const Encoded& encoded,
     if (i == 0) {
       query = std::move(vectors);
     } else {
-      scores.push_back(max_sim(query, vectors));
+      scores.push_back(model.mean_max_sim ? mean_max_sim(query, vectors) : max_sim(query, vectors));
     }
     row += sequence.size();
   }

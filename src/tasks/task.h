@@ -155,6 +155,7 @@ struct TaskModel {
   /// By id, of queries that no model reads; null: queries are read as documents are.
   std::shared_ptr<const std::vector<float>> query_weights = nullptr;
   std::optional<LateInteraction> late_interaction;
+  bool mean_max_sim = false;  ///< rerank scores by mean_max_sim(), else by max_sim()
   /// Entities are found over labels that come with the text; nothing: over the model's own.
   std::optional<SpanLabels> span_labels;
 };
@@ -233,6 +234,9 @@ struct OutputView {
 
 /// The sum, over the query's vectors, of the greatest product with one of the document's.
 [[nodiscard]] float max_sim(const EmbedMultiResult& query, const EmbedMultiResult& document);
+/// The mean in place of the sum (sentence-transformers' "meanmaxsim"); 0 of a query without
+/// vectors.
+[[nodiscard]] float mean_max_sim(const EmbedMultiResult& query, const EmbedMultiResult& document);
 
 /// Turns outputs into the answer; result and options hold the same task. Throws Error: kInternal if
 /// an output that the task reads is absent or has other rows than were encoded, kUnsupported if
