@@ -12,7 +12,7 @@ ARM_TESTS = base math tensor tokenizer formats graph kernels_reference kernels_c
             engines_cpu passes quant golden
 
 .PHONY: help demo test test-arm test-deploy test-image test-web test-python model clients web setup release install package bench bench-peers bench-compare \
-        check-cuda interop ort triton wheel format asan tsan tidy fuzz hostile soak clean
+        check-cuda interop ort arrow triton wheel format asan tsan tidy fuzz hostile soak clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -113,6 +113,15 @@ ort:  ## fetch ONNX Runtime's shared library (20 MB) and hold the engine onnxrun
 	TAMIS_ORT=$$(tools/environment/fetch_ort.sh) && export TAMIS_ORT && \
 	  build/dev/src/engines/onnxruntime/engines_onnxruntime_test && \
 	  build/dev/src/model/model_test --gtest_filter='*OpaqueModel*:*OnnxRuntime*'
+
+arrow:  ## fetch Arrow C++ (55 MB), build with it in build/arrow-dev and hold Parquet and Arrow files to pyarrow
+	@tools/environment/setup.sh build test
+	cmake --preset dev -B build/arrow-dev -DTAMIS_BENCHMARKS=OFF -DTAMIS_ARROW=on \
+	  -DTAMIS_ARROW_ROOT=$$(tools/environment/fetch_arrow.sh)
+	cmake --build build/arrow-dev --target tamis cli_test formats_test
+	ctest --test-dir build/arrow-dev --output-on-failure -R '^tables_test$$'
+	build/arrow-dev/src/formats/formats_test --gtest_filter='*Table*'
+	build/arrow-dev/tests/cli/cli_test --gtest_filter='CliTables*:*CliTablesResume*'
 
 triton: model  ## fetch a tritonserver (100 MB) and ONNX Runtime, and hold the backend and exported repositories in it
 	@tools/environment/setup.sh build test

@@ -6,8 +6,8 @@
 # and libraries in it (tools/environment/fetch_arrow.sh).
 set(TAMIS_ARROW off CACHE STRING "Read and write Parquet and Arrow files: auto, on or off")
 set(TAMIS_ARROW_ROOT "" CACHE PATH "Where Arrow C++ is: a prefix, or the folder of the package pyarrow")
-# The first whose readers and writers of Parquet are made as here; 26.0 is what is tested.
-set(TAMIS_ARROW_OLDEST 21)
+# What is tested; it refuses a schema of Parquet that is nested too deep for the stack.
+set(TAMIS_ARROW_OLDEST 26)
 
 set(TAMIS_ARROW_LIBRARIES)
 if(NOT TAMIS_ARROW MATCHES "^(auto|on|off|ON|OFF)$")

@@ -82,8 +82,9 @@ int cmd_eval(const std::vector<std::string>& arguments) {
   api::EvaluateOptions evaluate;
   options.positional("MODEL", path, true,
                      "a Hugging Face folder, a hub id (org/name), or a bundle");
-  options.option("--data", data,
-                 "a .tsv or .jsonl file of rows with the truth; see docs/formats.md");
+  options.option(
+      "--data", data,
+      "a .tsv, .jsonl, .parquet or .arrow file of rows with the truth; see docs/formats.md");
   options.option("--against", against,
                  "a model to compare with, text by text, on the engine that it has by default");
   options.option("--task", task,

@@ -52,14 +52,19 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
   bool no_special = false;
   options.positional("MODEL", model, true, "a folder with a tokenizer");
   options.positional("TEXT", texts, false, "texts to tokenize");
-  options.option("--input", input, "a .txt, .tsv or .jsonl file of inputs; - for standard input");
-  options.option("--output", output, "where results go; - for standard output");
+  options.option("--input", input,
+                 "a .txt, .tsv or .jsonl file of inputs, or .parquet or .arrow where they are "
+                 "built in; - for standard input");
+  options.option(
+      "--output", output,
+      "where results go: JSON lines, or by its end .parquet or .arrow; - for standard output");
   options.text("--pair", pair, "the second text of every pair");
   options.option("--max-length", max_length, "cut to so many tokens (default: no cut)");
   options.flag("--no-special-tokens", no_special, "without [CLS], </s> and the like");
   common.add_to(options);
   if (!options.parse(arguments)) return 0;
 
+  const auto table = lines_or_table(output, encoding_schema());
   const tokenizer::Tokenizer tokenizer = load_tokenizer(model, common);
   InputReader inputs(input, std::move(texts));
   tokenizer::EncodeOptions encode;
@@ -68,7 +73,7 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
   encode.add_special_tokens = !no_special;
   encode.truncation_side = tokenizer.truncation_side();
   const auto pool = common.make_pool();
-  OutputSink sink(output);
+  const auto sink = open_output(output, table);
   constexpr size_t kChunk = 4096;
   for (TaskInputs chunk = inputs.next(kChunk); !chunk.items.empty(); chunk = inputs.next(kChunk)) {
     std::vector<tokenizer::TextInput> views;
@@ -78,10 +83,10 @@ int cmd_tokenize(const std::vector<std::string>& arguments) {
           {item.text, item.pair ? std::optional<std::string_view>(*item.pair) : std::nullopt});
     }
     for (const tokenizer::Encoding& encoding : tokenizer.encode_batch(views, encode, pool.get())) {
-      sink.write(to_json(encoding) + "\n");
+      sink->write(to_json(encoding) + "\n");
     }
   }
-  sink.finish();
+  sink->finish();
   return 0;
 }
 

@@ -14,7 +14,6 @@
 #include "cli/pull_bar.h"
 #include "cli/resumable_output.h"
 #include "device/device_option.h"
-#include "formats/text_reader.h"
 #include "model/input_error.h"
 #include "tasks/task_json.h"
 
@@ -257,8 +256,7 @@ int run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader
     done = resumed->rows();
     sink = std::move(resumed);
   } else {
-    sink = std::make_unique<OutputSink>(flags.output);
-    if (form.table) sink = std::make_unique<TableSink>(std::move(sink), *form.table, flags.output);
+    sink = open_output(flags.output, form.table);
   }
   if (done == 0) sink->write(form.header);
   Progress progress("running", flags.common.quiet);
@@ -279,11 +277,7 @@ int run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader
 
 int run_task_to_json(const ModelFlags& flags, InputReader&& inputs,
                      const tasks::TaskOptions& options) {
-  if (has_extension(flags.output, ".npy")) {
-    fail(ErrorCode::kInvalidArgument, "--output ", flags.output,
-         ": .npy holds one vector for each text; other results are written as JSON lines");
-  }
-  auto table = table_form(flags.output, result_schema(options));
+  auto table = lines_or_table(flags.output, result_schema(options));
   const auto model = api::LoadedModel::load(find_model(flags.model, flags.common),
                                             flags.model_options(tasks::kind_of(options)));
   const auto print = [](const tasks::TaskResult& result) { return tasks::to_json(result) + "\n"; };

@@ -6,6 +6,7 @@
 #include "base/descriptor.h"
 #include "base/error.h"
 #include "formats/tables/table_reader.h"
+#include "formats/text_reader.h"
 
 namespace tamis::cli {
 
@@ -124,6 +125,21 @@ std::optional<TableForm> table_form(const std::string& output, TableSchema schem
   return TableForm{*format, std::move(schema)};
 }
 
+std::optional<TableForm> lines_or_table(const std::string& output, TableSchema schema) {
+  if (has_extension(output, ".npy")) {
+    fail(ErrorCode::kInvalidArgument, "--output ", output,
+         ": .npy holds one vector for each text; other results are written as JSON lines");
+  }
+  return table_form(output, std::move(schema));
+}
+
+TableSchema encoding_schema() {
+  return {{list("input_ids", column("", Kind::kInt32)), list("tokens", column("", Kind::kText)),
+           list("offsets", list("", column("", Kind::kInt64))),
+           list("token_type_ids", column("", Kind::kInt32)), column("truncated", Kind::kBool)},
+          RowEncoding::kJson};
+}
+
 TableSchema result_schema(const tasks::TaskOptions& options) {
   TableSchema schema{std::visit(Columns(), options), RowEncoding::kJson};
   // Windows cover the whole context of a question.
@@ -147,6 +163,13 @@ TableSink::TableSink(std::unique_ptr<Sink> inner, const TableForm& form, std::st
 void TableSink::finish() {
   writer_->finish();
   inner_->finish();
+}
+
+std::unique_ptr<Sink> open_output(const std::string& output,
+                                  const std::optional<TableForm>& table) {
+  std::unique_ptr<Sink> sink = std::make_unique<OutputSink>(output);
+  if (table) sink = std::make_unique<TableSink>(std::move(sink), *table, output);
+  return sink;
 }
 
 void write_table(const std::filesystem::path& rows, const std::string& target,

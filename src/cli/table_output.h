@@ -26,10 +26,18 @@ struct TableForm {
 /// where tables are not built in.
 [[nodiscard]] std::optional<TableForm> table_form(const std::string& output, TableSchema schema);
 
+/// The same for results that are JSON lines otherwise: throws Error{kInvalidArgument} for .npy,
+/// which holds vectors alone.
+[[nodiscard]] std::optional<TableForm> lines_or_table(const std::string& output,
+                                                      TableSchema schema);
+
 /// The columns of the task's results: the members of their JSON objects (tasks/task_json.h), a
 /// member that is written only where it is true as a column of bools. JSON objects by token or
 /// label are lists of {token, weight} and {label, score}.
 [[nodiscard]] TableSchema result_schema(const tasks::TaskOptions& options);
+
+/// What `tokenize` writes.
+[[nodiscard]] TableSchema encoding_schema();
 
 /// One vector a text, RowEncoding::kRaw: `width` numbers, and whether the text was truncated.
 [[nodiscard]] TableSchema vector_schema(ColumnKind number, int64_t width);
@@ -46,6 +54,10 @@ class TableSink : public Sink {
   std::unique_ptr<Sink> inner_;
   std::unique_ptr<TableWriter> writer_;
 };
+
+/// OutputSink, or a TableSink into one.
+[[nodiscard]] std::unique_ptr<Sink> open_output(const std::string& output,
+                                                const std::optional<TableForm>& table);
 
 /// Writes the table of the rows that lie in the file `rows` one behind the other, so that `target`
 /// appears whole. Memory does not grow with their number. Throws Error: kUnavailable (a file that

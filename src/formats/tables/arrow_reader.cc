@@ -30,9 +30,6 @@ constexpr int64_t kParquetRows = 256;
 // Rows of a record batch that are validated at once, so that the pages of a large one can be let go
 // of in between.
 constexpr int64_t kValidatedRows = 16384;
-// Elements of a list in Parquet's footer. The schema's tree is read by recursion, a level of which
-// takes some 300 bytes of the stack of 8 MiB.
-constexpr int32_t kMostThriftElements = 1'000'000;
 
 using Batch = std::shared_ptr<arrow::RecordBatch>;
 
@@ -127,7 +124,6 @@ class ArrowTable final : public TableReader {
 
   void open_parquet() {
     parquet::ReaderProperties properties(&pool_);
-    properties.set_thrift_container_size_limit(kMostThriftElements);
     properties.set_page_checksum_verification(true);
     parquet::ArrowReaderProperties options(/*use_threads=*/false);
     options.set_batch_size(kParquetRows);
