@@ -85,6 +85,11 @@ TAMIS_DEVICE uint32_t load_shared32(uint32_t address) {
   std::memcpy(&value, emulator::shared_at(address, 4, false), 4);
   return value;
 }
+TAMIS_DEVICE Vec2 load_shared64(uint32_t address) {
+  Vec2 value;
+  std::memcpy(&value, emulator::shared_at(address, 8, false), 8);
+  return value;
+}
 TAMIS_DEVICE Vec4 load_shared128(uint32_t address) {
   Vec4 value;
   std::memcpy(&value, emulator::shared_at(address, 16, false), 16);

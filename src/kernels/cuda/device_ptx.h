@@ -97,6 +97,11 @@ TAMIS_DEVICE uint32_t load_shared32(uint32_t address) {
   asm volatile("ld.shared.b32 %0, [%1];" : "=r"(value) : "r"(address) : "memory");
   return value;
 }
+TAMIS_DEVICE Vec2 load_shared64(uint32_t address) {
+  Vec2 v;
+  asm volatile("ld.shared.v2.b32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(address) : "memory");
+  return v;
+}
 TAMIS_DEVICE Vec4 load_shared128(uint32_t address) {
   Vec4 v;
   asm volatile("ld.shared.v4.b32 {%0,%1,%2,%3}, [%4];"

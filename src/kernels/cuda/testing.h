@@ -29,6 +29,15 @@ emulator::Counters run(const Params& params, unsigned columns, unsigned rows, in
       [&] { Kernel::run(params); }, options);
 }
 
+/// A card of compute capability 9.0.
+inline emulator::Options on_hopper(uint64_t seed = 1) {
+  emulator::Options options;
+  options.seed = seed;
+  options.architecture = 90;
+  options.shared_limit = size_t{227} * 1024;
+  return options;
+}
+
 constexpr unsigned blocks(int n, int size) { return static_cast<unsigned>((n + size - 1) / size); }
 
 }  // namespace tamis::cuda::testing

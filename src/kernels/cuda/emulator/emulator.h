@@ -42,7 +42,8 @@ struct Options {
   uint64_t seed = 1;  ///< draws the order of warps
   bool check = true;  ///< races, unwritten reads, bank conflicts, sectors; twice the time
   size_t shared_limit = 99 * 1024;
-  /// 75: the bodies for Turing, whose copies are at once and whose 16-bit floats are f16; else 80.
+  /// 75: the bodies for Turing, whose copies are at once and whose 16-bit floats are f16. 90: the
+  /// words of device_hopper.h too. Else 80.
   int architecture = 80;
   /// False for kernels without barriers, shuffles and products: their threads run one after the
   /// other without a fiber each, and a collective is a Fault.
@@ -63,6 +64,8 @@ struct Counters {
   uint64_t global_requests = 0;
   uint64_t global_sectors = 0;  ///< of 32 bytes
   uint64_t global_bytes = 0;    ///< that threads asked for
+  uint64_t wgmma = 0;           ///< warps' parts of products of warpgroups
+  uint64_t boxes = 0;
   uint64_t block_barriers = 0;
   uint64_t collectives = 0;
 };

@@ -14,6 +14,7 @@ struct Stopped {};
 
 constexpr int kNamedBarriers = 16;
 constexpr unsigned kMostThreads = 1024;
+constexpr int kHopper = 90;
 
 }  // namespace
 
@@ -27,6 +28,7 @@ Machine::Machine(const Launch& launch, const std::function<void()>& body, const 
       warps_((launch.block.count() + kLanes - 1) / kLanes),
       named_(kNamedBarriers),
       shared_(launch.shared_bytes, options.check),
+      hopper_(launch.shared_bytes, warps_.size(), options.check),
       stacks_(options.collectives ? launch.block.count() : 0),
       random_(options.seed) {
   const auto threads = static_cast<int>(threads_.size());
@@ -101,6 +103,7 @@ void Machine::start_threads() {
   for (Warp& warp : warps_) warp.waiting = 0;
   std::fill(named_.begin(), named_.end(), NamedBarrier{});
   shared_.clear();
+  if (options_.architecture >= kHopper) hopper_.start_block();
   ++epoch_;
 }
 
@@ -129,20 +132,32 @@ void Machine::run_block() {
   std::iota(order.begin(), order.end(), size_t{0});
   while (count(State::kDone) < static_cast<int>(threads_.size())) {
     std::shuffle(order.begin(), order.end(), random_);
-    bool progress = false;
+    bool progress = hopper_.land_one(*this, random_, false);
+    progress = release_mbarriers() || progress;
     for (const size_t w : order) {
       progress = run_warp(warps_[w]) || progress;
       check_progress(warps_[w]);
     }
     progress = release_barrier() || progress;
-    if (progress) continue;
-    running_ = 0;
-    for (int t = 0; t < static_cast<int>(threads_.size()); ++t) {
-      if (thread(t).state != State::kDone) running_ = t;
-    }
-    fault(std::string("deadlock: some threads left or wait elsewhere, others wait at ") +
-          self().at);
+    if (progress || hopper_.land_one(*this, random_, true)) continue;
+    report_deadlock();
   }
+  if (options_.architecture >= kHopper) hopper_.end_block(*this);
+}
+
+// Who waits for an mbarrier is named first: others wait for it.
+void Machine::report_deadlock() {
+  running_ = -1;
+  for (int t = 0; t < static_cast<int>(threads_.size()); ++t) {
+    const State state = thread(t).state;
+    const bool first = running_ < 0 || thread(running_).state != State::kMbarrier;
+    if (state != State::kDone && first) running_ = t;
+  }
+  std::string at = self().at;
+  if (self().state == State::kMbarrier) {
+    at = "the " + hopper_.describe(self().barrier) + " for parity " + std::to_string(self().parity);
+  }
+  fault("deadlock: some threads left or wait elsewhere, others wait at " + at);
 }
 
 // Runs the warp until none of its lanes is ready. True if any ran.
@@ -165,6 +180,9 @@ bool Machine::run_warp(Warp& warp) {
 // Lanes that wait for lanes which are gone or at a barrier will wait for ever.
 void Machine::check_progress(const Warp& warp) {
   if (warp.waiting == 0) return;
+  for (int t = warp.first; t < warp.first + warp.size; ++t) {
+    if (thread(t).state == State::kMbarrier) return;  // it may come yet
+  }
   std::string text = "lanes diverge or are gone: they are at";
   for (int t = warp.first; t < warp.first + warp.size; ++t) {
     if (thread(t).state == State::kWarp) running_ = t;
@@ -181,10 +199,36 @@ bool Machine::release_barrier() {
   if (waiting == 0 || waiting + count(State::kDone) < threads) return false;
   ++epoch_;
   ++counters_.block_barriers;
+  join(State::kBlock, -1);
   for (Thread& thread : threads_) {
     if (thread.state == State::kBlock) thread.state = State::kReady;
   }
   return true;
+}
+
+// Warps that met at a barrier know what each of them knew.
+void Machine::join(State state, int barrier) {
+  if (options_.architecture < kHopper) return;
+  std::vector<int> met;
+  for (const Warp& warp : warps_) {
+    const Thread& first = thread(warp.first);
+    const bool here = first.state == state && (barrier < 0 || first.barrier == barrier);
+    if (here) met.push_back(warp.first / kLanes);
+  }
+  hopper_.join(met);
+}
+
+// Lets go who waits for a phase that is complete. True if any did.
+bool Machine::release_mbarriers() {
+  bool any = false;
+  for (Thread& thread : threads_) {
+    if (thread.state != State::kMbarrier || !hopper_.passed(thread.barrier, thread.parity)) {
+      continue;
+    }
+    thread.state = State::kReady;
+    any = true;
+  }
+  return any;
 }
 
 // Ends the fibers that are in the middle, so that what lies on their stacks is destroyed.
@@ -262,9 +306,26 @@ void Machine::named_barrier(int id, int threads) {
   // go unseen, and none is invented.
   barrier = {};
   ++epoch_;
+  thread.state = State::kNamed;
+  join(State::kNamed, id);
+  thread.state = State::kReady;
   for (Thread& other : threads_) {
     if (other.state == State::kNamed && other.barrier == id) other.state = State::kReady;
   }
+}
+
+void Machine::wait_for_mbarrier(int number, uint32_t parity) {
+  Thread& thread = self();
+  thread.at = "mbarrier";
+  thread.barrier = number;
+  thread.parity = parity;
+  thread.state = State::kMbarrier;
+  suspend();
+}
+
+Hopper& Machine::hopper() {
+  if (options_.architecture < kHopper) fault("a word of compute capability 9.0 on an older card");
+  return hopper_;
 }
 
 unsigned char* Machine::shared(uint32_t address, uint32_t bytes) {
@@ -276,8 +337,18 @@ unsigned char* Machine::shared(uint32_t address, uint32_t bytes) {
 
 void Machine::note_shared(int thread, uint32_t address, uint32_t bytes, bool write) {
   if (!options_.check) return;
-  const Access access = {epoch_, warp_of(thread).syncs, thread, thread / kLanes};
-  const std::string wrong = shared_.note(address, bytes, write, access);
+  const int warp = thread / kLanes;
+  Access access = {epoch_, warp_of(thread).syncs, thread, warp, 0};
+  const Clock* clock = nullptr;
+  if (options_.architecture >= kHopper) {
+    clock = &hopper_.clock(warp);
+    access.moment = clock->of_warp(warp);
+    const std::string wrong = hopper_.note_access(warp, address, bytes, write);
+    if (!wrong.empty()) {
+      throw Fault(wrong + ", byte " + std::to_string(address) + ", " + where(thread));
+    }
+  }
+  const std::string wrong = shared_.note(address, bytes, write, access, clock);
   if (wrong.empty()) return;
   std::string text = wrong + ", byte " + std::to_string(shared_.fault_byte());
   if (shared_.fault_thread() >= 0) {

@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "kernels/cuda/emulator/fiber.h"
+#include "kernels/cuda/emulator/hopper.h"
 #include "kernels/cuda/emulator/shared_memory.h"
 #include "kernels/cuda/emulator/words.h"
 
 namespace tamis::cuda::emulator {
 
-enum class State : uint8_t { kReady, kWarp, kBlock, kNamed, kDone };
+enum class State : uint8_t { kReady, kWarp, kBlock, kNamed, kMbarrier, kDone };
 
 /// A cp.async on its way.
 struct Copy {
@@ -35,7 +36,8 @@ struct Thread {
   const char* at = "";  ///< what it waits at
   Collective run = nullptr;
   void* args = nullptr;
-  int barrier = 0;                        ///< kNamed: which
+  int barrier = 0;                        ///< kNamed and kMbarrier: which, and
+  uint32_t parity = 0;                    ///< of which phase
   std::vector<Copy> open;                 ///< not committed
   std::vector<std::vector<Copy>> groups;  ///< oldest first
   // Since the warp's last collective.
@@ -73,8 +75,13 @@ class Machine {
   void block_barrier();
   void note_warp_barrier() { ++warp_of(running_).syncs; }
   void named_barrier(int id, int threads);
+  void wait_for_mbarrier(int number, uint32_t parity);
+  /// A Fault where the architecture has none of its words.
+  [[nodiscard]] Hopper& hopper();
   [[nodiscard]] unsigned char* shared(uint32_t address, uint32_t bytes);
   void note_shared(int thread, uint32_t address, uint32_t bytes, bool write);
+  /// A box is there: no thread's write, which races with none.
+  void note_landed(uint32_t address, uint32_t bytes) { shared_.note_landed(address, bytes); }
   void log_shared(uint32_t address, uint32_t bytes);
   void log_global(const void* address, uint32_t bytes);
   void order_global(const void* address, uint32_t bytes, GlobalAccess access);
@@ -95,6 +102,9 @@ class Machine {
   void start_threads();
   bool run_warp(Warp& warp);
   bool release_barrier();
+  bool release_mbarriers();
+  void join(State state, int barrier);
+  [[noreturn]] void report_deadlock();
   void check_progress(const Warp& warp);
   void unwind();
   void resume(int thread);
@@ -116,6 +126,7 @@ class Machine {
   std::vector<Warp> warps_;
   std::vector<NamedBarrier> named_;
   SharedMemory shared_;
+  Hopper hopper_;
   StackMemory stacks_;
   Fiber scheduler_;
   int running_ = 0;

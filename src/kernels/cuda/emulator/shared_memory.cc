@@ -7,11 +7,12 @@ namespace tamis::cuda::emulator {
 namespace {
 
 // Whether nothing orders an earlier access before this one. Inside a warp a warp barrier does.
-bool unordered(const Access& earlier, const Access& now) {
+bool unordered(const Access& earlier, const Access& now, const Clock* clock) {
   if (earlier.thread < 0 || earlier.epoch != now.epoch || earlier.thread == now.thread) {
     return false;
   }
-  return earlier.warp != now.warp || earlier.sync == now.sync;
+  if (earlier.warp == now.warp) return earlier.sync == now.sync;
+  return clock == nullptr || clock->of_warp(earlier.warp) < earlier.moment;
 }
 
 }  // namespace
@@ -32,10 +33,11 @@ unsigned char* SharedMemory::at(uint32_t address, uint32_t bytes, const char** f
   return nullptr;
 }
 
-const char* SharedMemory::note(uint32_t address, uint32_t bytes, bool write, const Access& access) {
+const char* SharedMemory::note(uint32_t address, uint32_t bytes, bool write, const Access& access,
+                               const Clock* clock) {
   if (shadow_.empty()) return "";
   for (uint32_t unit = address / 2; unit < (address + bytes + 1) / 2; ++unit) {
-    const char* fault = note_unit(shadow_[unit], write, access);
+    const char* fault = note_unit(shadow_[unit], write, access, clock);
     if (*fault == '\0') continue;
     fault_byte_ = unit * 2;
     return fault;
@@ -43,8 +45,17 @@ const char* SharedMemory::note(uint32_t address, uint32_t bytes, bool write, con
   return "";
 }
 
-const char* SharedMemory::note_unit(Shadow& unit, bool write, const Access& access) {
-  if (unordered(unit.write, access)) {
+void SharedMemory::note_landed(uint32_t address, uint32_t bytes) {
+  if (shadow_.empty()) return;
+  for (uint32_t unit = address / 2; unit < (address + bytes + 1) / 2; ++unit) {
+    shadow_[unit] = {};
+    shadow_[unit].written = true;
+  }
+}
+
+const char* SharedMemory::note_unit(Shadow& unit, bool write, const Access& access,
+                                    const Clock* clock) {
+  if (unordered(unit.write, access, clock)) {
     fault_thread_ = unit.write.thread;
     return write ? "race: write after a write since the last barrier"
                  : "race: read after a write since the last barrier";
@@ -56,8 +67,12 @@ const char* SharedMemory::note_unit(Shadow& unit, bool write, const Access& acce
     return "";
   }
   const bool same_epoch = unit.read.thread >= 0 && unit.read.epoch == access.epoch;
-  const bool by_others = unit.read_by_many_warps || unordered(unit.read, access) ||
-                         (unit.read_by_many && unit.read.sync == access.sync);
+  // Of many readers the last alone is known, which is all that a clock is asked about.
+  const bool by_many = unit.read_by_many_warps
+                           ? clock == nullptr
+                           : unit.read_by_many && unit.read.sync == access.sync &&
+                                 (clock == nullptr || unit.read.warp == access.warp);
+  const bool by_others = by_many || unordered(unit.read, access, clock);
   if (same_epoch && by_others) {
     fault_thread_ = unit.read.thread;
     return "race: write after a read since the last barrier";

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/cuda/emulator/clock.h"
+
 namespace tamis::cuda::emulator {
 
 /// When and by whom an access was made.
@@ -13,6 +15,7 @@ struct Access {
   uint32_t sync = 0;   ///< warp barriers of its warp before it
   int thread = -1;
   int warp = -1;
+  uint32_t moment = 0;  ///< of its warp's clock
 };
 
 class SharedMemory {
@@ -22,8 +25,11 @@ class SharedMemory {
   /// Bytes at an offset, or a Fault's text in `fault`.
   [[nodiscard]] unsigned char* at(uint32_t address, uint32_t bytes, const char** fault);
   /// Notes an access; a Fault's text if it races with another or reads what nothing wrote, "" else.
-  [[nodiscard]] const char* note(uint32_t address, uint32_t bytes, bool write,
-                                 const Access& access);
+  /// `clock`, of its warp, says what mbarriers ordered before it; null: barriers alone do.
+  [[nodiscard]] const char* note(uint32_t address, uint32_t bytes, bool write, const Access& access,
+                                 const Clock* clock);
+  /// Bytes that no thread wrote are there: ordered before whatever comes.
+  void note_landed(uint32_t address, uint32_t bytes);
   /// The byte and the other thread of the last fault that note() gave.
   [[nodiscard]] uint32_t fault_byte() const { return fault_byte_; }
   [[nodiscard]] int fault_thread() const { return fault_thread_; }
@@ -40,7 +46,8 @@ class SharedMemory {
     bool read_by_many_warps = false;
   };
 
-  [[nodiscard]] const char* note_unit(Shadow& unit, bool write, const Access& access);
+  [[nodiscard]] const char* note_unit(Shadow& unit, bool write, const Access& access,
+                                      const Clock* clock);
   static void remember_read(Shadow& unit, const Access& access);
 
   std::vector<unsigned char> memory_;

@@ -90,6 +90,7 @@ TEST(Words, VectorsMoveWhole) {
   launch({{1}, {1}, 64}, [&] {
     const auto words = device::load_global(reinterpret_cast<const device::Vec4*>(from + 4));
     device::store_shared128(16, words);
+    EXPECT_EQ(device::load_shared64(24).y, 8U);
     const device::Vec4 back = device::load_shared128(16);
     device::store_global(reinterpret_cast<device::Vec4*>(to), back);
     const auto pair = device::load_global(reinterpret_cast<const device::Vec2*>(from + 2));
