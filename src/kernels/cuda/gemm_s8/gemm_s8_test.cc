@@ -8,6 +8,8 @@
 
 #include "base/cpu.h"
 #include "kernels/cpu/gemm_s8/gemm_s8.h"
+#include "kernels/cuda/emulator/boxed_rows.h"
+#include "kernels/cuda/gemm_s8/gemm_s8_hopper-inl.h"
 #include "kernels/cuda/testing.h"
 #include "kernels/reference/short_gelu.h"
 #include "tensor/arena.h"
@@ -122,6 +124,23 @@ emulator::Counters launch(const Product& product, const GemmS8Params& p,
       kTile.threads(), kTile.shared_bytes(), options);
 }
 
+template <HopperTile kTile, GemmActivation kActivation>
+emulator::Counters launch_hopper(const Product& product, const GemmS8Params& p,
+                                 const emulator::Options& options) {
+  const auto map = [&](const void* data, int rows, int box_rows) {
+    const auto stride = static_cast<uint64_t>(product.lda);
+    return *emulator::make_map({static_cast<const unsigned char*>(data), stride,
+                                static_cast<uint64_t>(rows), stride, HopperTile::depth,
+                                static_cast<uint32_t>(box_rows), true});
+  };
+  const GemmS8HopperParams params = {map(p.a, product.m[0], HopperTile::rows),
+                                     map(p.w, product.n, kTile.columns), p};
+  return testing::run<device::GemmS8Hopper<kTile, kActivation>>(
+      params, testing::blocks(product.n, kTile.columns),
+      testing::blocks(product.m[0], HopperTile::rows), kTile.threads(), kTile.shared_bytes(),
+      testing::on_hopper(options.seed));
+}
+
 /// What is launched, and its tile's name.
 using LaunchFn = emulator::Counters (*)(const Product&, const GemmS8Params&,
                                         const emulator::Options&);
@@ -135,8 +154,14 @@ struct Kernel {
       {#tile, GemmActivation::kShortGelu, launch<tile, GemmActivation::kShortGelu>}, { \
 #tile, GemmActivation::kAny, launch < tile, GemmActivation::kAny>                  \
   }
-constexpr Kernel kKernels[] = {TAMIS_TILE(kLargeTile), TAMIS_TILE(kMiddleTile),
-                               TAMIS_TILE(kSmallTile), TAMIS_TILE(kLargeFewTile)};
+constexpr Kernel kKernels[] = {
+    TAMIS_TILE(kLargeTile),
+    TAMIS_TILE(kMiddleTile),
+    TAMIS_TILE(kSmallTile),
+    TAMIS_TILE(kLargeFewTile),
+    {"kHopperTile", GemmActivation::kNone, launch_hopper<kHopperTile, GemmActivation::kNone>},
+    {"kHopperTile", GemmActivation::kShortGelu,
+     launch_hopper<kHopperTile, GemmActivation::kShortGelu>}};
 #undef TAMIS_TILE
 
 std::vector<Activation> activations_of(GemmActivation kind) {
@@ -177,9 +202,10 @@ void expect_the_cpus_bits(Product& product, const Kernel& kernel, Activation act
   }
 }
 
-constexpr Shape kShapes[] = {
-    {1, 8, 16, 1, true}, {37, 72, 312, 3, true}, {129, 136, 200, 0, false}, {64, 64, 64, 8, false},
-    {3, 2, 7, 0, true},  {17, 9, 48, 2, true},   {65, 130, 20, 0, false}};
+constexpr Shape kShapes[] = {{1, 8, 16, 1, true},       {37, 72, 312, 3, true},
+                             {129, 136, 200, 0, false}, {64, 64, 64, 8, false},
+                             {3, 2, 7, 0, true},        {17, 9, 48, 2, true},
+                             {65, 130, 20, 0, false},   {130, 132, 900, 1, true}};
 
 TEST(GemmS8, HasTheCpusBits) {
   if (detected_isas() == isas_up_to("reference"))
@@ -263,7 +289,7 @@ TEST(GemmS8, LaysItsStagesWithoutConflicts) {
     const emulator::Counters counters =
         kernel.launch(product, product.params(Activation::kNone, {c.data(), Stored::kF32}), {});
     EXPECT_EQ(counters.ldmatrix_cycles, counters.ldmatrix) << kernel.name;
-    EXPECT_GT(counters.mma, 0U);
+    EXPECT_GT(counters.mma + counters.wgmma, 0U);
     EXPECT_LE(static_cast<double>(counters.global_sectors) * 32,
               1.1 * static_cast<double>(counters.global_bytes))
         << kernel.name;

@@ -1,0 +1,132 @@
+// Sums of products of a tile on wgmma, with a ring of boxes. For gemm_s8_hopper-inl.h.
+//
+// A thread fetches boxes of both operands into the stages, as far ahead as it has room; multiplying
+// warps wait until a stage is full, and say when they have read it.
+#pragma once
+
+#include "kernels/cuda/device_hopper.h"
+#include "kernels/cuda/gemm_s8/gemm_s8_hopper.h"
+
+namespace tamis::cuda::device {
+
+/// What lies in shared memory: stages, two barriers of each (full, and read by all warps), and what
+/// else the kernel has.
+template <HopperTile kTile>
+class HopperRing {
+ public:
+  static constexpr int kStageBytes = kTile.stage_bytes();
+
+  TAMIS_DEVICE HopperRing() : shared_(shared_base()) {}
+
+  /// One thread's; a block barrier follows.
+  TAMIS_DEVICE void init() const {
+    for (int s = 0; s < kTile.stages; ++s) {
+      mbarrier_init(full(s), 1);
+      mbarrier_init(read(s), kTile.multiplying_threads / 32);
+    }
+    fence_mbarrier_init();
+  }
+  [[nodiscard]] TAMIS_DEVICE uint32_t a(int stage) const {
+    return shared_ + static_cast<uint32_t>(stage * kStageBytes);
+  }
+  [[nodiscard]] TAMIS_DEVICE uint32_t w(int stage) const {
+    return a(stage) + static_cast<uint32_t>(kTile.rows * kTile.depth);
+  }
+  [[nodiscard]] TAMIS_DEVICE uint32_t full(int stage) const {
+    return a(kTile.stages) + static_cast<uint32_t>(stage * 8);
+  }
+  [[nodiscard]] TAMIS_DEVICE uint32_t read(int stage) const {
+    return full(kTile.stages) + static_cast<uint32_t>(stage * 8);
+  }
+  [[nodiscard]] TAMIS_DEVICE uint32_t end() const { return read(kTile.stages); }
+
+ private:
+  uint32_t shared_;
+};
+
+/// A place in the ring, and the parity of its barriers' phase: how often it went round.
+template <int kStages>
+struct HopperPlace {
+  int stage = 0;
+  uint32_t parity = 0;
+
+  TAMIS_DEVICE void next() {
+    if (++stage < kStages) return;
+    stage = 0;
+    parity ^= 1;
+  }
+};
+
+/// One thread's.
+template <HopperTile kTile>
+class HopperFetcher {
+ public:
+  TAMIS_DEVICE HopperFetcher(const GemmS8HopperParams& p, const HopperRing<kTile>& ring, int steps)
+      : p_(p), ring_(ring), left_(steps) {}
+
+  /// Fetches the next step, if there is one, when its stage was read; at once in the first round.
+  TAMIS_DEVICE void fetch() {
+    if (left_-- <= 0) return;
+    const uint32_t full = ring_.full(place_.stage);
+    mbarrier_wait(ring_.read(place_.stage), place_.parity ^ 1);
+    mbarrier_arrive_expecting(full, HopperRing<kTile>::kStageBytes);
+    copy_box(ring_.a(place_.stage), p_.a, byte_, block_y() * kTile.rows, full);
+    copy_box(ring_.w(place_.stage), p_.w, byte_, block_x() * kTile.columns, full);
+    byte_ += kTile.depth;
+    place_.next();
+  }
+
+ private:
+  const GemmS8HopperParams& p_;
+  const HopperRing<kTile>& ring_;
+  HopperPlace<kTile.stages> place_;
+  int byte_ = 0;
+  int left_;
+};
+
+/// Sums of 64 rows of a warpgroup, of which a warp has 16.
+template <HopperTile kTile>
+class HopperSums {
+  static constexpr int kSums = kTile.columns / 2;  // a lane
+
+ public:
+  TAMIS_DEVICE HopperSums() {
+    TAMIS_UNROLL
+    for (int i = 0; i < kSums; ++i) sums_[i] = 0;
+  }
+
+  /// All multiplying warps come. Calls read_stage() in their first thread when they read one.
+  template <typename ReadStage>
+  TAMIS_DEVICE void multiply(const HopperRing<kTile>& ring, int steps,
+                             const ReadStage& read_stage) {
+    HopperPlace<kTile.stages> place;
+    for (int step = 0; step < steps; ++step, place.next()) {
+      mbarrier_wait(ring.full(place.stage), place.parity);
+      multiply_stage(ring.a(place.stage) + group() * 64 * kTile.depth, ring.w(place.stage));
+      if (thread_x() % 32 == 0) mbarrier_arrive(ring.read(place.stage));
+      if (thread_x() == 0) read_stage();
+    }
+  }
+
+  [[nodiscard]] TAMIS_DEVICE int32_t sum(int /*i*/, int j, int r) const { return sums_[j * 4 + r]; }
+  /// Row and column of sum(0, 0, 0) in the tile.
+  static TAMIS_DEVICE int row() { return thread_x() / 32 * 16 + thread_x() % 32 / 4; }
+  static TAMIS_DEVICE int column() { return thread_x() % 4 * 2; }
+
+ private:
+  static TAMIS_DEVICE uint32_t group() { return static_cast<uint32_t>(thread_x() / 128); }
+
+  TAMIS_DEVICE void multiply_stage(uint32_t a, uint32_t w) {
+    wgmma_fence();
+    TAMIS_UNROLL
+    for (uint32_t k = 0; k < kTile.depth; k += 32) {
+      wgmma_u8s8(sums_, swizzled_operand(a + k), swizzled_operand(w + k));
+    }
+    wgmma_commit();
+    wgmma_wait<0>();
+  }
+
+  int32_t sums_[kSums];
+};
+
+}  // namespace tamis::cuda::device
