@@ -165,12 +165,15 @@ hostile:  ## HOSTILE_FOLDERS=100000 mutated folders of each format to one answer
 	cmake --build --preset asan --target hostile_authors
 	build/asan/tests/hostile/hostile_authors all $(HOSTILE_FOLDERS)
 
-soak: model  ## SOAK_SECONDS=600 of ragged batches, then load on a server that reloads: memory must stay flat
+soak: model  ## SOAK_SECONDS=600 of ragged batches, then load on a server that reloads: memory must stay flat; mistakes in CUDA kernels must be noticed
 	@tools/environment/setup.sh build test
 	cmake --preset release
 	cmake --build --preset release --target tamis tamis_load soak_test
 	TAMIS_SOAK_SECONDS=$(SOAK_SECONDS) build/release/tests/engines/soak_test
 	tools/run/soak.py --build build/release
+	cmake --preset dev
+	cmake --build --preset dev --target kernels_cuda_test
+	tools/run/mutate_cuda.py --build build/dev
 
 format:  ## lay out every C++ file with clang-format
 	@tools/environment/setup.sh test

@@ -11,7 +11,7 @@ A prediction, not a measurement: the engine has not run on a card. The model, fo
   * u is what a product of this kind was seen to hold, but no more than the machine code lets it: a
     scheduler issues one instruction a clock, so many of the loop's are no tensor instructions, and
     the epilogue has its own (both from the table that tools/check/cuda/check_cuda.py holds the code
-    to); and ldmatrix and cp.async share 128 bytes a clock of shared memory;
+    to); and what reads and fills shared memory (ldmatrix, wgmma, copies) has 128 bytes a clock of it;
   * where the last block of some rows quantizes or normalizes them (RowTail), those of the last row
     tile come behind the product, from the second-level cache at 64 bytes a clock;
   * attention takes its operations at a share of the 16-bit rate with float32 sums, or its bytes;
@@ -57,13 +57,15 @@ CARDS = {
     "A100": Card("80", 624, 312, 1555, 108, 512, .70, .50, 2.5, 1.5),
     "L4": Card("86", 242, 121, 300, 58, 256, .55, .45, 2.5, 1.5),
     "RTX 4090": Card("86", 660, 165, 1008, 128, 256, .75, .55, 2.5, 1.5),
-    # mma.sync: wgmma, which reads shared memory itself, would hold .62 of it.
+    # The share of mma.sync, for few rows; wgmma, which reads shared memory itself, holds more of it.
     "H100": Card("90a", 1979, 989, 3350, 132, 1024, .42, .25, 2.5, 1.3),
     "H200": Card("90a", 1979, 989, 4800, 132, 1024, .42, .25, 2.5, 1.3),
 }
 WGMMA_SHARE = .62
-# Targets whose cards run the tile with few warps (src/engines/cuda/lower_matmul.cc).
+# Targets whose cards run the tile with few warps, and that with wgmma from how many rows on
+# (src/engines/cuda/lower_matmul.cc).
 FEW_WARPS = ("80", "90a")
+WGMMA_TARGET, WGMMA_ROWS = "90a", 257
 
 
 class Shape(NamedTuple):
@@ -87,7 +89,7 @@ class Plan(NamedTuple):
     tails: bool = True            # rows of contexts and inner layers leave their kernels quantized,
     norms_in_tails: bool = True   # and of the norms behind products
     whole_waves: bool = False     # tiles that fill the multiprocessors evenly: a persistent grid
-    wgmma: bool = False
+    wgmma: bool = True            # where the card has it
 
 
 class Kernel(NamedTuple):
@@ -99,6 +101,7 @@ class Kernel(NamedTuple):
     split: int
     tensor_share: float  # of the main loop's instructions
     epilogue: float      # instructions a result
+    wgmma: bool = False  # then a warp tile is a warpgroup's
 
 
 # As src/engines/cuda/lower_matmul.cc chooses: rows up to, name, tile, warp tile, warps that share k.
@@ -107,12 +110,18 @@ KERNELS = [(64, "small", 16, 64, 16, 64, 4), (512, "middle", 64, 64, 32, 32, 1),
 FEW = ("large_few", 128, 128, 64, 64, 1)
 
 
-def kernel_of(card, tokens, table):
+HOPPER = ("hopper", 128, 128, 64, 128, 1)
+
+
+def kernel_of(card, tokens, table, plan):
     name, *tile = next(k[1:] for k in KERNELS if tokens <= k[0])
-    if name == "large" and card.target in FEW_WARPS:
+    wgmma = plan.wgmma and card.target == WGMMA_TARGET and tokens >= WGMMA_ROWS
+    if wgmma:
+        name, *tile = HOPPER
+    elif name == "large" and card.target in FEW_WARPS:
         name, *tile = FEW
     row = table[card.target, f"gemm_s8_{name}_gelu"]
-    return Kernel(*tile, row.tensor_share, row.epilogue)
+    return Kernel(*tile, row.tensor_share, row.epilogue, wgmma)
 
 
 def cycles_a_step(card, kernel, bytes_of_k=32):
@@ -120,8 +129,10 @@ def cycles_a_step(card, kernel, bytes_of_k=32):
     multiprocessor's clocks of shared memory."""
     products = kernel.rows * kernel.columns * bytes_of_k / 4
     tensor = products / card.products_a_clock
-    # m16n8k32 is one instruction; on Turing m8n8k16, a quarter of it.
-    instructions = products / (1024 if card.target == "75" else 4096) / kernel.tensor_share
+    # m16n8k32 is one instruction of a warp; on Turing m8n8k16, a quarter of it; of wgmma a warp has
+    # 16 rows by all columns.
+    by_one = 16 * kernel.columns * 32 if kernel.wgmma else 1024 if card.target == "75" else 4096
+    instructions = products / by_one / kernel.tensor_share
     warps = kernel.rows * kernel.columns // (kernel.warp_rows * kernel.warp_columns)
     read = warps * (kernel.warp_rows + kernel.warp_columns) * bytes_of_k
     written = (kernel.rows + kernel.columns) * bytes_of_k
@@ -149,9 +160,9 @@ def product_ms(card, shape, plan, kernel, product):
     tiles = -(-shape.tokens // kernel.rows) * -(-columns // kernel.columns)
     turns = tiles / card.processors if plan.whole_waves else -(-tiles // card.processors)
     tensor = cycles_a_step(card, kernel)[0] * depth / 32
-    published = WGMMA_SHARE if plan.wgmma and card.target == "90a" else card.product_share
-    limit = 1.0 if plan.wgmma and card.target == "90a" else ceiling(card, kernel, depth)[0]
-    compute = (max(turns, 1) * tensor / min(published, limit) + epilogue_cycles(kernel)) / card.clock
+    share = min(WGMMA_SHARE if kernel.wgmma else card.product_share,
+                ceiling(card, kernel, depth)[0])
+    compute = (max(turns, 1) * tensor / share + epilogue_cycles(kernel)) / card.clock
     memory = (columns * depth + shape.tokens * bytes_a_row) / (card.gigabytes * .85e9)
     return 1e3 * max(compute, memory, card.floor_us * 1e-6)
 
@@ -168,7 +179,7 @@ def memory_ms(card, shape, bytes_a_row):
 def predict(card, shape, plan, table):
     """Milliseconds of products, attention, rows and gaps."""
     h, f, r = shape.hidden, shape.inner, plan.residual_bytes
-    kernel = kernel_of(card, shape.tokens, table)
+    kernel = kernel_of(card, shape.tokens, table, plan)
     last = min(shape.tokens, kernel.rows)
     inner = 3 * f if plan.tails else 2 * f
     normed = 2 * r * h + (r * h + h if plan.norms_in_tails else 0)
@@ -200,7 +211,7 @@ OTHERS = {
     "norms apart": NOW._replace(norms_in_tails=False),
     "16-bit residual": NOW._replace(residual_bytes=2),
     "whole waves": NOW._replace(whole_waves=True),
-    "wgmma": NOW._replace(wgmma=True),
+    "without wgmma": NOW._replace(wgmma=False),
 }
 
 
@@ -208,7 +219,7 @@ def what_moves_most(card, shape, table):
     """Changes by what they save, most first, those that save nothing left out."""
     now = sum(predict(card, shape, NOW, table))
     saved = {name: now - sum(predict(card, shape, plan, table)) for name, plan in OTHERS.items()
-             if name != "without tails"}
+             if not name.startswith("without")}
     return sorted(((ms, name) for name, ms in saved.items() if ms > .004 * now), reverse=True)
 
 
@@ -228,7 +239,7 @@ def print_shape(shape, table):
     for name, card in CARDS.items():
         moves = ", ".join(f"{change} {ms:.2f} ms" for ms, change in
                           what_moves_most(card, shape, table)[:3])
-        limit, which = ceiling(card, kernel_of(card, shape.tokens, table), shape.hidden)
+        limit, which = ceiling(card, kernel_of(card, shape.tokens, table, NOW), shape.hidden)
         code = f"; the code lets products hold {limit:.2f} ({which})" if which else ""
         print(f"  {name}: would save most: {moves or 'nothing of these'}{code}")
     print()

@@ -22,6 +22,7 @@ CudaDouble::CudaDouble() {
   TAMIS_CHECK(library != nullptr);
   look_up(library, "tamis_cuda_double_set", set_);
   look_up(library, "tamis_cuda_double_get", get_);
+  look_up(library, "tamis_cuda_double_launches", launches_);
   look_up(library, "tamis_cuda_double_fault", fault_);
 }
 
@@ -35,6 +36,8 @@ void CudaDouble::set(const std::string& name, int64_t value) {
 }
 
 int64_t CudaDouble::get(const std::string& name) const { return get_(name.c_str()); }
+
+int64_t CudaDouble::launches(const std::string& kernel) const { return launches_(kernel.c_str()); }
 
 std::string CudaDouble::fault() const { return fault_(); }
 

@@ -22,12 +22,15 @@ class CudaDouble {
 
   void set(const std::string& name, int64_t value);
   [[nodiscard]] int64_t get(const std::string& name) const;
+  /// How often a kernel of kernels.inc was launched in this process.
+  [[nodiscard]] int64_t launches(const std::string& kernel) const;
   /// The last fault that the emulator reported.
   [[nodiscard]] std::string fault() const;
 
  private:
   void (*set_)(const char*, long long) = nullptr;
   long long (*get_)(const char*) = nullptr;
+  long long (*launches_)(const char*) = nullptr;
   const char* (*fault_)() = nullptr;
   std::map<std::string, int64_t> before_;
 };

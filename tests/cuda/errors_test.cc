@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "device/cuda/cuda_device.h"
+#include "device/cuda/tensor_map.h"
 #include "engines/cpu/test_encoder.h"
 #include "tests/cuda/cuda_double.h"
 
@@ -75,6 +76,16 @@ TEST(CudaErrors, ADeviceThatIsNotThere) {
   expect_error(ErrorCode::kUnavailable, "cuda:5: there is 1 device, counted from cuda:0",
                [] { make(5); });
   expect_error(ErrorCode::kUnavailable, "cuda:-1", [] { make(-1); });
+}
+
+TEST(CudaErrors, AMatrixThatTheDriverDoesNotTake) {
+  const CudaDouble card;
+  const auto device = device::cuda::CudaDevice::open(0);
+  const device::cuda::DeviceBuffer rows(device, 4096);
+  EXPECT_NO_THROW((void)device::cuda::map_boxes(*device, {rows.data(), 3, 128, 128, 64}));
+  expect_error(ErrorCode::kUnavailable, "describing a matrix", [&] {
+    (void)device::cuda::map_boxes(*device, {rows.data(), 3, 128, 136, 64});
+  });
 }
 
 TEST(CudaErrors, ACardThatIsTooOld) {

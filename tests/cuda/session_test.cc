@@ -164,6 +164,49 @@ TEST(CudaSession, TuringMultipliesInHalfPrecision) {
   EXPECT_FALSE(same_bits(turing, ampere)) << "f16 keeps three bits more than bf16";
 }
 
+// All linear layers in integers, those too whose marks are off by default.
+std::shared_ptr<const engine::Engine> all_in_integers() {
+  graph::Graph graph = encoder(Precision::kInt8);
+  for (graph::Node& node : graph.nodes()) {
+    if (!graph::is_matmul(node)) continue;
+    for (graph::Quantizer& mark : node.quantizers) mark.enabled = true;
+  }
+  return engine::make_engine(std::move(graph), on_cuda(Precision::kInt8));
+}
+
+// Cards of compute capability 9.0 multiply batches of more than 256 rows on wgmma.
+TEST(CudaSession, HopperHasTheBitsOfOtherCards) {
+  CudaDouble card;
+  const std::string kernels[] = {"tamis_gemm_s8_hopper", "tamis_gemm_s8_hopper_gelu"};
+  const TestBatch batch({130, 1, 70, 99});
+  Outputs ampere;
+  all_in_integers()->make_session()->run(batch.packed(), ampere);
+  card.set("capability", 90);
+  card.set("check", 1);
+  const int64_t before[] = {card.launches(kernels[0]), card.launches(kernels[1])};
+  Outputs hopper;
+  all_in_integers()->make_session()->run(batch.packed(), hopper);
+  EXPECT_TRUE(same_bits(hopper, ampere));
+  EXPECT_EQ(card.launches(kernels[0]) - before[0], 2 * 3) << "q, k and v, contexts, outer layer";
+  EXPECT_EQ(card.launches(kernels[1]) - before[1], 2) << "the inner layer";
+}
+
+TEST(CudaSession, HopperKeepsOtherTilesForFewRowsAndCodeOfPtx) {
+  CudaDouble card;
+  const TestBatch long_batch({257});
+  Outputs ampere;
+  on_card(Precision::kInt8)->make_session()->run(long_batch.packed(), ampere);
+  card.set("capability", 90);
+  const int64_t before = card.launches("tamis_gemm_s8_hopper");
+  Outputs outputs;
+  on_card(Precision::kInt8)->make_session()->run(TestBatch({256}).packed(), outputs);
+  EXPECT_EQ(card.launches("tamis_gemm_s8_hopper"), before);
+  card.set("ptx", 1);
+  on_card(Precision::kInt8)->make_session()->run(long_batch.packed(), outputs);
+  EXPECT_EQ(card.launches("tamis_gemm_s8_hopper"), before);
+  EXPECT_TRUE(same_bits(outputs, ampere));
+}
+
 TEST(CudaSession, StopsBeforeARunAndRefusesBadBatches) {
   CudaDouble card;
   const auto session = on_card(Precision::kFp32)->make_session();

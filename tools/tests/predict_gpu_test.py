@@ -13,6 +13,8 @@ TABLE = check_cuda.read_table(check_cuda.TABLE.read_text())
 ROBERTA, MINILM_SHORT = predict.SHAPES[0], predict.SHAPES[3]
 # A tile of 128 x 128 in warp tiles of 64 x 32; half the loop tensor instructions.
 LARGE = predict.Kernel(128, 128, 64, 32, 1, .5, 20)
+# The same by two warpgroups on wgmma.
+HOPPER = predict.Kernel(128, 128, 64, 128, 1, .05, 20, True)
 
 
 class Ceiling(unittest.TestCase):
@@ -22,7 +24,22 @@ class Ceiling(unittest.TestCase):
         # read 96 rows of 32 bytes, 256 rows are written.
         self.assertEqual((tensor, instructions, shared), (512, 64, 256))
 
-    def test_what_limits_hopper_is_shared_memory(self):
+    def test_cycles_of_a_step_on_wgmma(self):
+        tensor, instructions, shared = predict.cycles_a_step(predict.CARDS["H200"], HOPPER)
+        # Two warps a scheduler, each with one IGMMA among 20 instructions; two warpgroups read 192 rows
+        # of 32 bytes, 256 rows are written.
+        self.assertEqual((tensor, shared), (128, 160))
+        self.assertAlmostEqual(instructions, 40)
+
+    def test_hopper_multiplies_on_wgmma_from_257_rows_on(self):
+        card = predict.CARDS["H200"]
+        self.assertTrue(predict.kernel_of(card, 257, TABLE, predict.NOW).wgmma)
+        self.assertFalse(predict.kernel_of(card, 256, TABLE, predict.NOW).wgmma)
+        without = predict.NOW._replace(wgmma=False)
+        self.assertFalse(predict.kernel_of(card, 257, TABLE, without).wgmma)
+        self.assertFalse(predict.kernel_of(predict.CARDS["A100"], 257, TABLE, predict.NOW).wgmma)
+
+    def test_what_limits_mma_sync_on_hopper_is_shared_memory(self):
         limit, which = predict.ceiling(predict.CARDS["H200"], LARGE, 1 << 20)
         self.assertEqual((limit, which), (.5, "shared memory"))
 
@@ -51,7 +68,8 @@ class Prediction(unittest.TestCase):
 
     def test_what_moves_most_comes_first(self):
         changes = predict.what_moves_most(predict.CARDS["H200"], ROBERTA, TABLE)
-        self.assertEqual(changes[0][1], "wgmma")
+        self.assertEqual(changes[0][1], "16-bit residual")
+        self.assertNotIn("without wgmma", [name for _, name in changes])
         self.assertEqual([ms for ms, _ in changes], sorted((ms for ms, _ in changes), reverse=True))
 
 

@@ -12,6 +12,7 @@ namespace {
 
 // Of CUresult, CUdevice_attribute, CUfunction_attribute and CU_MEMHOSTALLOC_*.
 constexpr int kErrorOutOfMemory = 2;
+constexpr int kErrorNotFound = 500;
 constexpr int kMultiprocessorCount = 16;
 constexpr int kCapabilityMajor = 75;
 constexpr int kCapabilityMinor = 76;
@@ -205,9 +206,17 @@ Module::~Module() {
 }
 
 void* Module::function(const char* name, int shared_bytes) const {
+  void* found = find_function(name, shared_bytes);
+  if (found == nullptr) device_->check(kErrorNotFound, name);
+  return found;
+}
+
+void* Module::find_function(const char* name, int shared_bytes) const {
   device_->make_current();
   void* function = nullptr;
-  device_->check(device_->driver().module_function(&function, module_, name), name);
+  const int result = device_->driver().module_function(&function, module_, name);
+  if (result == kErrorNotFound) return nullptr;
+  device_->check(result, name);
   if (shared_bytes > kStaticSharedBytes) {
     device_->check(device_->driver().function_set(function, kMostDynamicSharedBytes, shared_bytes),
                    name);

@@ -113,6 +113,8 @@ class Module {
 
   /// A kernel by name, allowed so many bytes of shared memory.
   [[nodiscard]] void* function(const char* name, int shared_bytes) const;
+  /// The same; null where the module's code for this card has no such kernel.
+  [[nodiscard]] void* find_function(const char* name, int shared_bytes) const;
 
  private:
   std::shared_ptr<CudaDevice> device_;

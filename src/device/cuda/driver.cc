@@ -23,9 +23,9 @@ void* open_library() {
 }
 
 template <typename Function>
-void look_up(void* library, const char* symbol, Function& function) {
+void look_up(void* library, const char* symbol, bool optional, Function& function) {
   void* found = ::dlsym(library, symbol);
-  if (found == nullptr) {
+  if (found == nullptr && !optional) {
     fail(ErrorCode::kUnavailable, "CUDA: the NVIDIA driver has no ", symbol,
          "; it is older than this program needs");
   }
@@ -36,7 +36,8 @@ void look_up(void* library, const char* symbol, Function& function) {
 
 Driver::Driver() {
   void* library = open_library();
-#define X(member, symbol, ...) look_up(library, symbol, member);
+#define X(member, symbol, ...) look_up(library, symbol, false, member);
+#define OPTIONAL(member, symbol, ...) look_up(library, symbol, true, member);
 #include "device/cuda/driver_functions.inc"
 #undef X
   if (void* found = ::dlsym(library, "tamis_emulated_kernels"); found != nullptr) {

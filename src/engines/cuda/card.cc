@@ -51,7 +51,12 @@ Card::Card(std::shared_ptr<CudaDevice> device)
     : device_(std::move(device)),
       module_(std::make_unique<device::cuda::Module>(device_, image_for(device_->driver()))) {
   for (const tamis::cuda::KernelRow& kernel : tamis::cuda::kernel_rows()) {
-    functions_.push_back(module_->function(kernel.name, kernel.shared_bytes));
+    const bool elsewhere =
+        kernel.capability != 0 && kernel.capability != device_->properties().capability;
+    functions_.push_back(elsewhere ? nullptr
+                         : kernel.capability == 0
+                             ? module_->function(kernel.name, kernel.shared_bytes)
+                             : module_->find_function(kernel.name, kernel.shared_bytes));
   }
 }
 

@@ -19,6 +19,8 @@ class Card {
   [[nodiscard]] static std::shared_ptr<const Card> open(int index);
 
   [[nodiscard]] const std::shared_ptr<device::cuda::CudaDevice>& device() const { return device_; }
+  /// False of kernels for cards of another capability, and where the driver made the code of PTX.
+  [[nodiscard]] bool has(tamis::cuda::KernelId id) const { return function(id) != nullptr; }
   [[nodiscard]] void* function(tamis::cuda::KernelId id) const {
     return functions_[static_cast<size_t>(id)];
   }

@@ -1,8 +1,10 @@
 // Linear layers in integers, in 16-bit floats and in float32.
+#include <algorithm>
 #include <cstring>
 
 #include "base/bf16.h"
 #include "base/error.h"
+#include "device/cuda/tensor_map.h"
 #include "engines/cuda/lower_rows.h"
 #include "kernels/reference/quantize.h"
 
@@ -171,25 +173,45 @@ WeightS8::WeightS8(const graph::Node& node, Lowering& lowering) {
 /// A tile's kernels by activation.
 struct S8Kernels {
   int64_t most_rows;
-  GemmTile tile;
+  int tile_rows;
+  int tile_columns;
   KernelId none;
   KernelId gelu;
   KernelId any;
 };
 // Where products would wait for shared memory; the rare activations keep the other tile.
-constexpr S8Kernels kFewKernels = {0, tamis::cuda::kLargeFewTile, KernelId::k_gemm_s8_large_few,
+constexpr S8Kernels kFewKernels = {0,
+                                   tamis::cuda::kLargeFewTile.rows,
+                                   tamis::cuda::kLargeFewTile.columns,
+                                   KernelId::k_gemm_s8_large_few,
                                    KernelId::k_gemm_s8_large_few_gelu,
                                    KernelId::k_gemm_s8_large_any};
 static_assert(tamis::cuda::kLargeFewTile.rows == tamis::cuda::kLargeTile.rows &&
               tamis::cuda::kLargeFewTile.columns == tamis::cuda::kLargeTile.columns);
 constexpr S8Kernels kS8Kernels[] = {
-    {64, tamis::cuda::kSmallTile, KernelId::k_gemm_s8_small, KernelId::k_gemm_s8_small_gelu,
-     KernelId::k_gemm_s8_small_any},
-    {512, tamis::cuda::kMiddleTile, KernelId::k_gemm_s8_middle, KernelId::k_gemm_s8_middle_gelu,
-     KernelId::k_gemm_s8_middle_any},
-    {int64_t{1} << 40, tamis::cuda::kLargeTile, KernelId::k_gemm_s8_large,
-     KernelId::k_gemm_s8_large_gelu, KernelId::k_gemm_s8_large_any},
+    {64, tamis::cuda::kSmallTile.rows, tamis::cuda::kSmallTile.columns, KernelId::k_gemm_s8_small,
+     KernelId::k_gemm_s8_small_gelu, KernelId::k_gemm_s8_small_any},
+    {512, tamis::cuda::kMiddleTile.rows, tamis::cuda::kMiddleTile.columns,
+     KernelId::k_gemm_s8_middle, KernelId::k_gemm_s8_middle_gelu, KernelId::k_gemm_s8_middle_any},
+    {int64_t{1} << 40, tamis::cuda::kLargeTile.rows, tamis::cuda::kLargeTile.columns,
+     KernelId::k_gemm_s8_large, KernelId::k_gemm_s8_large_gelu, KernelId::k_gemm_s8_large_any},
 };
+// On wgmma, from more than kLeastHopperRows rows on.
+constexpr S8Kernels kHopperKernels = {
+    int64_t{1} << 40,           tamis::cuda::HopperTile::rows,   tamis::cuda::kHopperTile.columns,
+    KernelId::k_gemm_s8_hopper, KernelId::k_gemm_s8_hopper_gelu, KernelId::k_gemm_s8_hopper_any};
+constexpr int64_t kLeastHopperRows = 256;
+
+// Boxes of whole rows of an operand.
+tamis::cuda::TensorMap map_of(const StepContext& context, const void* bytes, int64_t rows,
+                              int64_t stride, int box_rows) {
+  tamis::cuda::TensorMap map;
+  const auto words = device::cuda::map_boxes(
+      *context.card->device(),
+      {static_cast<const std::byte*>(bytes), rows, stride, stride, box_rows});
+  std::copy(words.begin(), words.end(), map.words);
+  return map;
+}
 
 // Multiplies the quantized copy of its input, which an earlier step made.
 class MatMulS8Step final : public Step {
@@ -221,9 +243,15 @@ class MatMulS8Step final : public Step {
     params.outlier_weights = context.constant(weight_.outlier_weights);
     params.epilogue = product_.epilogue(context);
     params.tail = tail_.tail(context, params.epilogue.c);
-    const S8Kernels& kernels = kernels_for(rows);
-    context.launch(kernel_of(kernels), blocks(product_.n(), kernels.tile.columns),
-                   blocks(rows, kernels.tile.rows), params);
+    const bool hopper = rows > kLeastHopperRows && context.card->has(kernel_of(kHopperKernels));
+    const S8Kernels& kernels = hopper ? kHopperKernels : kernels_for(rows);
+    const int64_t columns = blocks(product_.n(), kernels.tile_columns);
+    const int64_t row_tiles = blocks(rows, kernels.tile_rows);
+    if (!hopper) return context.launch(kernel_of(kernels), columns, row_tiles, params);
+    const tamis::cuda::GemmS8HopperParams mapped = {
+        map_of(context, params.a, rows, stride_, kernels.tile_rows),
+        map_of(context, params.w, product_.n(), weight_.stride, kernels.tile_columns), params};
+    context.launch(kernel_of(kernels), columns, row_tiles, mapped);
   }
   [[nodiscard]] double operations(const engine::PackedBatch& batch) const override {
     return product_.operations(batch);
@@ -233,7 +261,7 @@ class MatMulS8Step final : public Step {
   [[nodiscard]] const S8Kernels& kernels_for(int64_t rows) const {
     const S8Kernels* kernels = kS8Kernels;
     while (rows > kernels->most_rows) ++kernels;
-    return few_ && kernels->tile.rows == kFewKernels.tile.rows ? kFewKernels : *kernels;
+    return few_ && kernels->tile_rows == kFewKernels.tile_rows ? kFewKernels : *kernels;
   }
   // What the kernels of gemm_tile.h's kNone and kShortGelu take.
   [[nodiscard]] KernelId kernel_of(const S8Kernels& kernels) const {

@@ -47,6 +47,18 @@ TAMIS_DEVICE T shuffle_xor(T value, int mask) {
   return args.out;
 }
 
+/// The value of lane 0, of which the compiler then knows that it is the whole warp's.
+TAMIS_DEVICE uint32_t uniform(uint32_t value) {
+  emulator::warp_collective(
+      [](void* const* lanes) {
+        for (int lane = 1; lane < emulator::kLanes; ++lane) {
+          *static_cast<uint32_t*>(lanes[lane]) = *static_cast<const uint32_t*>(lanes[0]);
+        }
+      },
+      &value, "uniform");
+  return value;
+}
+
 /// Global memory: p is aligned to T, and what load_global() reads no kernel writes meanwhile.
 template <typename T>
 TAMIS_DEVICE T load_global(const T* p) {

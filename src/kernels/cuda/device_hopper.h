@@ -29,4 +29,7 @@ TAMIS_DEVICE uint64_t swizzled_operand(uint32_t address) {
          uint64_t{1} << 62;
 }
 
+/// The operand so many bytes further on, a multiple of 16; addresses have 18 bits.
+TAMIS_DEVICE uint64_t advanced(uint64_t operand, uint32_t bytes) { return operand + bytes / 16; }
+
 }  // namespace tamis::cuda::device

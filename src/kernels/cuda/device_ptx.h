@@ -27,6 +27,8 @@ TAMIS_DEVICE T shuffle_xor(T value, int mask) {
   return __shfl_xor_sync(0xffffffffu, value, mask);
 }
 
+TAMIS_DEVICE uint32_t uniform(uint32_t value) { return __shfl_sync(0xffffffffu, value, 0); }
+
 template <typename T>
 TAMIS_DEVICE T load_global(const T* p) {
   return __ldg(p);

@@ -14,6 +14,7 @@
 #include "kernels/cuda/gemm_b16/gemm_b16.h"
 #include "kernels/cuda/gemm_f32/gemm_f32.h"
 #include "kernels/cuda/gemm_s8/gemm_s8.h"
+#include "kernels/cuda/gemm_s8/gemm_s8_hopper.h"
 #include "kernels/cuda/pooling/pooling.h"
 #include "kernels/cuda/rotary/rotary.h"
 #include "kernels/cuda/rows/rows.h"
@@ -32,6 +33,8 @@ struct KernelRow {
   const char* name;
   int threads;
   int shared_bytes;
+  /// Of cards that have it, 10 * major + minor; 0: all. The image's PTX has none of the others.
+  int capability;
 };
 
 /// In the order of KernelId.

@@ -1,5 +1,10 @@
 // The kernels of kernels.inc for cards; the only file that nvcc sees.
 #include "kernels/cuda/kernels-inl.h"
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#include "kernels/cuda/gemm_s8/gemm_s8_hopper-inl.h"
+#else
+#define HOPPER(...)
+#endif
 
 namespace tamis::cuda::device {
 

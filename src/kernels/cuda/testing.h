@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/testing/guarded.h"
+#include "kernels/cuda/emulator/boxed_rows.h"
 #include "kernels/cuda/emulator/emulator.h"
 
 namespace tamis::cuda::testing {
@@ -36,6 +37,14 @@ inline emulator::Options on_hopper(uint64_t seed = 1) {
   options.architecture = 90;
   options.shared_limit = size_t{227} * 1024;
   return options;
+}
+
+/// Rows of `stride` bytes in boxes of so many rows of 128, swizzled.
+inline TensorMap map_rows(const void* data, int rows, int stride, int box_rows) {
+  const auto bytes = static_cast<uint64_t>(stride);
+  return *emulator::make_map({static_cast<const unsigned char*>(data), bytes,
+                              static_cast<uint64_t>(rows), bytes, 128,
+                              static_cast<uint32_t>(box_rows), true});
 }
 
 constexpr unsigned blocks(int n, int size) { return static_cast<unsigned>((n + size - 1) / size); }

@@ -8,8 +8,9 @@ Compiles src/kernels/cuda/kernels.cu with nvcc (PATH or /usr/local/cuda/bin) and
 is:
 
   * a spill: bytes that ptxas reports, or an LDL or STL in the code;
+  * a product of warpgroups that ptxas waits for before the next (C7510 and others);
   * more registers than the table has for the kernel, or fewer blocks of it a multiprocessor;
-  * a product without tensor instructions (IMMA, HMMA) in a loop, or with a smaller share of them;
+  * a product without tensor instructions (IMMA, HMMA, IGMMA) in a loop, or with a smaller share of them;
   * more instructions a result behind the loop of a product with GELU;
   * a goal of GOALS that is missed; a kernel without a row, or a row without a kernel.
 
@@ -48,22 +49,22 @@ class Tile(NamedTuple):
 
 
 TILES = {"large_few": Tile(128, 128, 128), "large": Tile(128, 128, 256),
-         "middle": Tile(64, 64, 128), "small": Tile(16, 64, 128)}
+         "middle": Tile(64, 64, 128), "small": Tile(16, 64, 128), "hopper": Tile(128, 128, 256)}
 THREADS = {"attention_b16": 128}
 
 
 class Goal(NamedTuple):
-    """What sm_86 must reach, whatever the table says."""
+    """What a kernel must reach for a target, whatever the table says."""
     blocks: int = 0             # a multiprocessor's registers hold
     tensor_share: float = 0     # of the main loop
     epilogue: float = 0         # instructions a result at most
 
 
 GOALS = {
-    "gemm_s8_large": Goal(2, .27), "gemm_s8_large_gelu": Goal(2, .27, 27),
-    "gemm_s8_large_few": Goal(2, .33), "gemm_s8_large_few_gelu": Goal(2, .33, 27),
+    ("86", "gemm_s8_large"): Goal(2, .27), ("86", "gemm_s8_large_gelu"): Goal(2, .27, 27),
+    ("86", "gemm_s8_large_few"): Goal(2, .33), ("86", "gemm_s8_large_few_gelu"): Goal(2, .33, 27),
+    ("90a", "gemm_s8_hopper"): Goal(2), ("90a", "gemm_s8_hopper_gelu"): Goal(2, 0, 28),
 }
-GOAL_TARGET = "86"
 
 
 class Row(NamedTuple):
@@ -87,7 +88,7 @@ class Row(NamedTuple):
 
 
 def tile_of(kernel):
-    match = re.match(r"gemm_(?:s8|b16)_(large_few|large|middle|small)", kernel)
+    match = re.match(r"gemm_(?:s8|b16)_(large_few|large|middle|small|hopper)", kernel)
     return TILES[match.group(1)] if match else None
 
 
@@ -101,6 +102,7 @@ def threads_of(kernel):
 def measure(target, report, disassembly):
     """A Row for each kernel of a cubin."""
     resources = sass.read_report(report)
+    serialized = sass.read_serialized(report)
     rows = []
     for name, function in sorted(sass.read_disassembly(disassembly).items()):
         kernel = name.removeprefix("tamis_")
@@ -113,10 +115,12 @@ def measure(target, report, disassembly):
             faults.append("ptxas reports nothing of it")
         elif resources[name].spill_bytes:
             faults.append(f"{resources[name].spill_bytes} bytes spilled")
+        if name in serialized:
+            faults.append(f"ptxas: {serialized[name]}")
         if local:
             faults.append(f"{local} LDL and STL")
         if (tile or kernel.startswith("attention_b16")) and loop is None:
-            faults.append("no loop with IMMA or HMMA")
+            faults.append("no loop with IMMA, HMMA or IGMMA")
         epilogue = None
         if loop and tile and kernel.endswith("_gelu"):
             epilogue = round(sass.longest_way(function, loop.end) / tile.results, 1)
@@ -177,8 +181,8 @@ def faults_of(rows, table, targets):
 def missed_goals(rows):
     faults = []
     for row in rows:
-        goal = GOALS.get(row.kernel)
-        if row.target != GOAL_TARGET or goal is None:
+        goal = GOALS.get((row.target, row.kernel))
+        if goal is None:
             continue
         if row.blocks < goal.blocks:
             faults.append(f"goal: {row.kernel}: {row.blocks} blocks a multiprocessor, "

@@ -68,6 +68,12 @@ def read_report(text):
     return found
 
 
+def read_serialized(text):
+    """Kernel -> why ptxas lets each of its wgmma wait for the one before, from the same report."""
+    return {match.group(2): match.group(1) for match in
+            re.finditer(r"(\(C75\d\d\).*) in (?:the )?function '(\w+)'", text)}
+
+
 def read_instruction(line):
     """The instruction of a line of disassembly; None where there is none."""
     match = re.match(r"\s*/\*[0-9a-f]{4,}\*/\s+(@!?U?P\w+\s+)?([A-Z][A-Z0-9_]*)(.*)", line)

@@ -14,6 +14,7 @@ namespace {
 constexpr uint32_t kSwizzleBytes = 1024;
 constexpr uint32_t kBoxAlignment = 128;
 constexpr uint32_t kChunkBytes = 16;
+constexpr uint32_t kSectorBytes = 32;
 constexpr int kPoison = 0xA5;  // what a box's place holds until it lands
 constexpr int kRegisters = 65536;
 constexpr int kLeastRegisters = 24;
@@ -118,8 +119,25 @@ void Hopper::copy_box(Machine& machine, uint32_t to, const TensorMap& map, int b
                                                actor(running_warp(machine)), box.number);
     if (!wrong.empty()) machine.fault(wrong + ", byte " + std::to_string(to));
   }
+  note_rows(machine, *rows, byte, row);
   ++machine.counters().boxes;
   flying_.push_back(box);
+}
+
+// The bytes that are copied of the rows that are there.
+void Hopper::note_rows(Machine& machine, const BoxedRows& rows, int64_t byte, int64_t row) {
+  const int64_t first = std::max<int64_t>(byte, 0);
+  const int64_t end =
+      std::min<int64_t>(byte + rows.box_bytes, static_cast<int64_t>(rows.row_bytes));
+  if (first >= end) return;
+  const auto bytes = static_cast<uint32_t>(end - first);
+  for (int64_t r = std::max<int64_t>(row, 0);
+       r < std::min<int64_t>(row + rows.box_rows, static_cast<int64_t>(rows.rows)); ++r) {
+    const unsigned char* from = rows.data + r * static_cast<int64_t>(rows.stride) + first;
+    machine.order_global(from, bytes, GlobalAccess::kConstant);
+    machine.counters().global_bytes += bytes;
+    machine.counters().global_sectors += (bytes + kSectorBytes - 1) / kSectorBytes;
+  }
 }
 
 bool Hopper::land_one(Machine& machine, std::mt19937_64& random, bool always) {
@@ -131,21 +149,11 @@ bool Hopper::land_one(Machine& machine, std::mt19937_64& random, bool always) {
   return true;
 }
 
-// Of a row that is there, the bytes that are copied.
-void Hopper::count_row(Machine& machine, const BoxedRows& rows, int64_t byte) {
-  const int64_t end =
-      std::min<int64_t>(byte + rows.box_bytes, static_cast<int64_t>(rows.row_bytes));
-  const int64_t bytes = std::max<int64_t>(end - std::max<int64_t>(byte, 0), 0);
-  machine.counters().global_bytes += static_cast<uint64_t>(bytes);
-  machine.counters().global_sectors += static_cast<uint64_t>((bytes + 31) / 32);
-}
-
 void Hopper::land(Machine& machine, const FlyingBox& box) {
   const BoxedRows& rows = box.rows;
   for (uint32_t r = 0; r < rows.box_rows; ++r) {
     const int64_t row = box.row + r;
     const bool there = row >= 0 && row < static_cast<int64_t>(rows.rows);
-    if (there) count_row(machine, rows, box.byte);
     for (uint32_t chunk = 0; chunk < rows.box_bytes / kChunkBytes; ++chunk) {
       const uint32_t place = rows.swizzled ? chunk ^ r % 8 : chunk;
       unsigned char* to =

@@ -99,7 +99,7 @@ class Hopper {
   [[nodiscard]] Actor actor(int number) { return {number, &warp(number).clock}; }
   [[nodiscard]] int known_mbarrier(Machine& machine, uint32_t address);
   void land(Machine& machine, const FlyingBox& box);
-  static void count_row(Machine& machine, const BoxedRows& rows, int64_t byte);
+  static void note_rows(Machine& machine, const BoxedRows& rows, int64_t byte, int64_t row);
   void check_operand(Machine& machine, uint64_t descriptor) const;
   void check_group(Machine& machine, int number, const Product& product);
   template <typename Each>

@@ -44,6 +44,13 @@ TEST(Words, ShufflesExchangeLanes) {
   });
 }
 
+TEST(Words, UniformIsTheFirstLanesValue) {
+  launch({{1}, {64}, 0}, [] {
+    const auto own = static_cast<uint32_t>(device::thread_x());
+    EXPECT_EQ(device::uniform(own + 5), own / 32 * 32 + 5);
+  });
+}
+
 TEST(Words, BarriersOrderSharedMemory) {
   std::vector<uint32_t> got(256);
   for (uint64_t seed = 1; seed < 20; ++seed) {

@@ -29,7 +29,8 @@ struct GemmTile {
 };
 inline constexpr GemmTile kLargeTile = {128, 128, 64, 64, 32, 3, 1};
 /// The same with half as many warps, each of which reads a third less of shared memory for as many
-/// products: for cards whose products would wait for it, those of capability 8.0 and 9.0.
+/// products: for cards whose products would wait for it, those of capability 8.0, and 9.0 where the
+/// driver makes the code of PTX (gemm_s8_hopper.h).
 inline constexpr GemmTile kLargeFewTile = {128, 128, 64, 64, 64, 4, 1};
 inline constexpr GemmTile kMiddleTile = {64, 64, 128, 32, 32, 3, 1};
 /// For a few rows. Sums of integers may be split along k without changing a bit; others may not.

@@ -49,8 +49,8 @@ class GemmS8Hopper {
   using OfSums = ResultsS8<1, kTile.columns / 8, kActivation>;
   using Results = typename OfSums::Results;
   using Columns = SharedColumns<Results, kTile.columns>;
-  static constexpr bool kFetchesApart = kTile.fetching_threads != 0;
-  static_assert(kTile.columns <= kTile.multiplying_threads);
+  static constexpr int kThreads = kTile.threads();
+  static_assert(kTile.columns <= kThreads);
 
  public:
   static TAMIS_DEVICE void run(const GemmS8HopperParams& p) {
@@ -61,16 +61,6 @@ class GemmS8Hopper {
     if (thread_x() == 0) ring.init();
     sync_block();
     const int steps = (p.product.k + kTile.depth - 1) / kTile.depth;
-    if constexpr (kFetchesApart) {
-      if (thread_x() >= kTile.multiplying_threads) {
-        give_registers<40>();
-        if (thread_x() > kTile.multiplying_threads) return;
-        HopperFetcher<kTile> fetcher(p, ring, steps);
-        for (int step = 0; step < steps; ++step) fetcher.fetch();
-        return;
-      }
-      take_registers<232>();
-    }
     multiply(p, ring, steps);
     if (p.product.tail.finished != nullptr) finish(p.product, first);
   }
@@ -79,16 +69,13 @@ class GemmS8Hopper {
   static TAMIS_DEVICE void multiply(const GemmS8HopperParams& p, const HopperRing<kTile>& ring,
                                     int steps) {
     HopperSums<kTile> sums;
-    if constexpr (kFetchesApart) {
-      sums.multiply(ring, steps, [] {});
-    } else {
-      HopperFetcher<kTile> fetcher(p, ring, steps);
-      if (thread_x() == 0) {
-        for (int s = 0; s < kTile.stages; ++s) fetcher.fetch();
-      }
-      sums.multiply(ring, steps, [&] { fetcher.fetch(); });
+    HopperFetcher<kTile> fetcher(p, ring, steps);
+    if (thread_x() == 0) {
+      TAMIS_UNROLL
+      for (int s = 0; s < kTile.stages; ++s) fetcher.fetch(s);
     }
-    sync_block();  // stages are read no more; a thread that fetched apart has left
+    sums.multiply(ring, steps, [&](int s, uint32_t parity) { fetcher.fetch_again(s, parity); });
+    sync_block();  // stages are read no more
     const GemmS8Params& product = p.product;
     Results results(product.epilogue, product.m, block_y() * kTile.rows + sums.row(),
                     block_x() * kTile.columns + sums.column());
@@ -101,7 +88,7 @@ class GemmS8Hopper {
     const int end = first + kTile.rows < m ? first + kTile.rows : m;
     const int blocks = (p.epilogue.n + kTile.columns - 1) / kTile.columns;
     constexpr bool kNorms = kActivation == GemmActivation::kNone;
-    finish_rows<kTile.multiplying_threads, kNorms>(p.tail, block_y(), blocks, first, end);
+    finish_rows<kThreads, kNorms>(p.tail, block_y(), blocks, first, end);
   }
 };
 

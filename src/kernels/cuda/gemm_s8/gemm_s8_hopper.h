@@ -11,17 +11,14 @@
 namespace tamis::cuda {
 
 /// A block's tile of `rows` x `columns` in steps of `depth` bytes of k, and stages of the ring. Two
-/// warpgroups multiply 64 rows each; one of their threads fetches, or one of a third warpgroup,
-/// which then gives its registers to them.
+/// warpgroups multiply 64 rows each; one of their threads fetches.
 struct HopperTile {
   int columns;
   int stages;
-  int fetching_threads;
 
   static constexpr int rows = 128;
   static constexpr int depth = 128;
-  static constexpr int multiplying_threads = 256;
-  [[nodiscard]] constexpr int threads() const { return multiplying_threads + fetching_threads; }
+  [[nodiscard]] constexpr int threads() const { return 256; }
   [[nodiscard]] constexpr int stage_bytes() const { return (rows + columns) * depth; }
   /// Stages, two barriers of each, and three numbers of each column.
   [[nodiscard]] constexpr int shared_bytes() const {
@@ -29,9 +26,7 @@ struct HopperTile {
   }
 };
 /// Two blocks a multiprocessor, so that one's epilogue hides behind the other's products.
-inline constexpr HopperTile kHopperTile = {128, 3, 0};
-/// One block, whose operands come from the second-level cache a quarter less often.
-inline constexpr HopperTile kHopperWideTile = {256, 4, 128};
+inline constexpr HopperTile kHopperTile = {128, 3};
 
 /// `a` is a map of product.a's rows in boxes of HopperTile::rows rows, `w` one of product.w's n
 /// rows in boxes of the tile's columns; both of lda, or ldw, bytes in boxes of HopperTile::depth

@@ -8,7 +8,6 @@
 
 #include "base/cpu.h"
 #include "kernels/cpu/gemm_s8/gemm_s8.h"
-#include "kernels/cuda/emulator/boxed_rows.h"
 #include "kernels/cuda/gemm_s8/gemm_s8_hopper-inl.h"
 #include "kernels/cuda/testing.h"
 #include "kernels/reference/short_gelu.h"
@@ -127,14 +126,8 @@ emulator::Counters launch(const Product& product, const GemmS8Params& p,
 template <HopperTile kTile, GemmActivation kActivation>
 emulator::Counters launch_hopper(const Product& product, const GemmS8Params& p,
                                  const emulator::Options& options) {
-  const auto map = [&](const void* data, int rows, int box_rows) {
-    const auto stride = static_cast<uint64_t>(product.lda);
-    return *emulator::make_map({static_cast<const unsigned char*>(data), stride,
-                                static_cast<uint64_t>(rows), stride, HopperTile::depth,
-                                static_cast<uint32_t>(box_rows), true});
-  };
-  const GemmS8HopperParams params = {map(p.a, product.m[0], HopperTile::rows),
-                                     map(p.w, product.n, kTile.columns), p};
+  const GemmS8HopperParams params = {testing::map_rows(p.a, product.m[0], p.lda, HopperTile::rows),
+                                     testing::map_rows(p.w, product.n, p.ldw, kTile.columns), p};
   return testing::run<device::GemmS8Hopper<kTile, kActivation>>(
       params, testing::blocks(product.n, kTile.columns),
       testing::blocks(product.m[0], HopperTile::rows), kTile.threads(), kTile.shared_bytes(),
@@ -161,7 +154,8 @@ constexpr Kernel kKernels[] = {
     TAMIS_TILE(kLargeFewTile),
     {"kHopperTile", GemmActivation::kNone, launch_hopper<kHopperTile, GemmActivation::kNone>},
     {"kHopperTile", GemmActivation::kShortGelu,
-     launch_hopper<kHopperTile, GemmActivation::kShortGelu>}};
+     launch_hopper<kHopperTile, GemmActivation::kShortGelu>},
+    {"kHopperTile", GemmActivation::kAny, launch_hopper<kHopperTile, GemmActivation::kAny>}};
 #undef TAMIS_TILE
 
 std::vector<Activation> activations_of(GemmActivation kind) {

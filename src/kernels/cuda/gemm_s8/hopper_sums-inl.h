@@ -15,6 +15,7 @@ template <HopperTile kTile>
 class HopperRing {
  public:
   static constexpr int kStageBytes = kTile.stage_bytes();
+  static constexpr int kThreads = kTile.threads();
 
   TAMIS_DEVICE HopperRing() : shared_(shared_base()) {}
 
@@ -22,7 +23,7 @@ class HopperRing {
   TAMIS_DEVICE void init() const {
     for (int s = 0; s < kTile.stages; ++s) {
       mbarrier_init(full(s), 1);
-      mbarrier_init(read(s), kTile.multiplying_threads / 32);
+      mbarrier_init(read(s), kThreads / 32);
     }
     fence_mbarrier_init();
   }
@@ -44,19 +45,6 @@ class HopperRing {
   uint32_t shared_;
 };
 
-/// A place in the ring, and the parity of its barriers' phase: how often it went round.
-template <int kStages>
-struct HopperPlace {
-  int stage = 0;
-  uint32_t parity = 0;
-
-  TAMIS_DEVICE void next() {
-    if (++stage < kStages) return;
-    stage = 0;
-    parity ^= 1;
-  }
-};
-
 /// One thread's.
 template <HopperTile kTile>
 class HopperFetcher {
@@ -64,22 +52,24 @@ class HopperFetcher {
   TAMIS_DEVICE HopperFetcher(const GemmS8HopperParams& p, const HopperRing<kTile>& ring, int steps)
       : p_(p), ring_(ring), left_(steps) {}
 
-  /// Fetches the next step, if there is one, when its stage was read; at once in the first round.
-  TAMIS_DEVICE void fetch() {
+  /// Fetches the next step, if there is one, into a stage that is free.
+  TAMIS_DEVICE void fetch(int stage) {
     if (left_-- <= 0) return;
-    const uint32_t full = ring_.full(place_.stage);
-    mbarrier_wait(ring_.read(place_.stage), place_.parity ^ 1);
+    const uint32_t full = ring_.full(stage);
     mbarrier_arrive_expecting(full, HopperRing<kTile>::kStageBytes);
-    copy_box(ring_.a(place_.stage), p_.a, byte_, block_y() * kTile.rows, full);
-    copy_box(ring_.w(place_.stage), p_.w, byte_, block_x() * kTile.columns, full);
+    copy_box(ring_.a(stage), p_.a, byte_, block_y() * kTile.rows, full);
+    copy_box(ring_.w(stage), p_.w, byte_, block_x() * kTile.columns, full);
     byte_ += kTile.depth;
-    place_.next();
+  }
+  /// The same when the stage was read, in a phase of that parity.
+  TAMIS_DEVICE void fetch_again(int stage, uint32_t parity) {
+    if (left_ > 0) mbarrier_wait(ring_.read(stage), parity);
+    fetch(stage);
   }
 
  private:
   const GemmS8HopperParams& p_;
   const HopperRing<kTile>& ring_;
-  HopperPlace<kTile.stages> place_;
   int byte_ = 0;
   int left_;
 };
@@ -99,12 +89,19 @@ class HopperSums {
   template <typename ReadStage>
   TAMIS_DEVICE void multiply(const HopperRing<kTile>& ring, int steps,
                              const ReadStage& read_stage) {
-    HopperPlace<kTile.stages> place;
-    for (int step = 0; step < steps; ++step, place.next()) {
-      mbarrier_wait(ring.full(place.stage), place.parity);
-      multiply_stage(ring.a(place.stage) + group() * 64 * kTile.depth, ring.w(place.stage));
-      if (thread_x() % 32 == 0) mbarrier_arrive(ring.read(place.stage));
-      if (thread_x() == 0) read_stage();
+    const uint64_t a = swizzled_operand(ring.a(0) + uniform(group()) * 64 * kTile.depth);
+    const uint64_t w = swizzled_operand(ring.w(0));
+    uint32_t parity = 0;
+    for (int left = steps;; parity ^= 1) {
+      TAMIS_UNROLL
+      for (int s = 0; s < kTile.stages; ++s) {
+        mbarrier_wait(ring.full(s), parity);
+        const auto stage = static_cast<uint32_t>(s * HopperRing<kTile>::kStageBytes);
+        multiply_stage(advanced(a, stage), advanced(w, stage));
+        if (thread_x() % 32 == 0) mbarrier_arrive(ring.read(s));
+        if (thread_x() == 0) read_stage(s, parity);
+        if (--left == 0) return;
+      }
     }
   }
 
@@ -116,11 +113,11 @@ class HopperSums {
  private:
   static TAMIS_DEVICE uint32_t group() { return static_cast<uint32_t>(thread_x() / 128); }
 
-  TAMIS_DEVICE void multiply_stage(uint32_t a, uint32_t w) {
+  TAMIS_DEVICE void multiply_stage(uint64_t a, uint64_t w) {
     wgmma_fence();
     TAMIS_UNROLL
     for (uint32_t k = 0; k < kTile.depth; k += 32) {
-      wgmma_u8s8(sums_, swizzled_operand(a + k), swizzled_operand(w + k));
+      wgmma_u8s8(sums_, advanced(a, k), advanced(w, k));
     }
     wgmma_commit();
     wgmma_wait<0>();

@@ -11,6 +11,7 @@
 
 #include "kernels/cuda/emulator/global_order.h"
 #include "kernels/cuda/gemm_s8/gemm_s8-inl.h"
+#include "kernels/cuda/gemm_s8/gemm_s8_hopper-inl.h"
 #include "kernels/cuda/testing.h"
 
 namespace tamis::cuda {
@@ -123,19 +124,51 @@ struct Layer {
   bool normed = false;
 };
 
+/// A product's tile and kernel.
 template <GemmTile kTile, GemmActivation kActivation>
-void launch_part(const GemmS8Params& params, unsigned first, unsigned end, int rows,
+struct OnTile {
+  static constexpr int kRows = kTile.rows;
+  static constexpr int kColumns = kTile.columns;
+  static constexpr int kThreads = kTile.threads();
+  static constexpr int kSharedBytes = kTile.shared_bytes();
+  static constexpr int kArchitecture = 80;
+
+  explicit OnTile(const GemmS8Params& given) : params(given) {}
+  void run() const { device::GemmS8<kTile, kActivation>::run(params); }
+  [[nodiscard]] int rows() const { return *params.m; }
+
+  GemmS8Params params;
+};
+template <GemmActivation kActivation>
+struct OnHopper {
+  static constexpr int kRows = HopperTile::rows;
+  static constexpr int kColumns = kHopperTile.columns;
+  static constexpr int kThreads = kHopperTile.threads();
+  static constexpr int kSharedBytes = kHopperTile.shared_bytes();
+  static constexpr int kArchitecture = 90;
+
+  explicit OnHopper(const GemmS8Params& given)
+      : params{testing::map_rows(given.a, *given.m, given.lda, kRows),
+               testing::map_rows(given.w, given.epilogue.n, given.ldw, kColumns), given} {}
+  void run() const { device::GemmS8Hopper<kHopperTile, kActivation>::run(params); }
+  [[nodiscard]] int rows() const { return *params.product.m; }
+
+  GemmS8HopperParams params;
+};
+
+template <typename Kernel>
+void launch_part(const Kernel& kernel, unsigned first, unsigned end, int columns,
                  const emulator::Options& options) {
-  const emulator::Dim grid = {testing::blocks(params.epilogue.n, kTile.columns),
-                              testing::blocks(rows, kTile.rows)};
-  emulator::Launch launch = {grid,
-                             {static_cast<unsigned>(kTile.threads())},
-                             static_cast<size_t>(kTile.shared_bytes()),
-                             first,
-                             end};
+  const emulator::Dim grid = {testing::blocks(columns, Kernel::kColumns),
+                              testing::blocks(kernel.rows(), Kernel::kRows)};
+  const emulator::Launch launch = {grid,
+                                   {static_cast<unsigned>(Kernel::kThreads)},
+                                   static_cast<size_t>(Kernel::kSharedBytes),
+                                   first,
+                                   end};
   try {
     emulator::launch(
-        launch, [&] { device::GemmS8<kTile, kActivation>::run(params); }, options);
+        launch, [&] { kernel.run(); }, options);
   } catch (const emulator::Fault& fault) {  // out of a thread of its own it would end the test
     ADD_FAILURE() << fault.what();
   }
@@ -154,24 +187,23 @@ void run_alone(Layer& layer, Copy& copy) {
 }
 
 // The grid at once, then its blocks on three threads, which share out the row tiles' blocks.
-template <GemmTile kTile, GemmActivation kActivation>
+template <typename Kernel>
 void expect_same_as_alone(Layer& layer, const char* tile) {
   const int rows = layer.m[0];
   const unsigned blocks =
-      testing::blocks(layer.n, kTile.columns) * testing::blocks(rows, kTile.rows);
+      testing::blocks(layer.n, Kernel::kColumns) * testing::blocks(rows, Kernel::kRows);
   for (const unsigned threads : {1u, 3u}) {
     emulator::GlobalOrder order;
-    emulator::Options options;
+    emulator::Options options = testing::on_hopper(threads);
+    options.architecture = Kernel::kArchitecture;
     options.order = &order;
-    options.seed = threads;
     Copy fused(rows, layer.n, layer.ldq);
     Copy alone(rows, layer.n, layer.ldq);
-    const GemmS8Params params = layer.product(fused);
+    const Kernel kernel(layer.product(fused));
     std::vector<std::thread> running;
     for (unsigned t = 0; t < threads; ++t) {
       running.emplace_back([&, t] {
-        launch_part<kTile, kActivation>(params, blocks * t / threads, blocks * (t + 1) / threads,
-                                        rows, options);
+        launch_part(kernel, blocks * t / threads, blocks * (t + 1) / threads, layer.n, options);
       });
     }
     for (std::thread& thread : running) thread.join();
@@ -184,11 +216,13 @@ void expect_same_as_alone(Layer& layer, const char* tile) {
 
 void expect_same_on_every_tile(Layer& layer) {
   constexpr auto kGelu = GemmActivation::kShortGelu;
-  expect_same_as_alone<kLargeTile, kGelu>(layer, "large");
-  expect_same_as_alone<kLargeFewTile, kGelu>(layer, "large, few warps");
-  expect_same_as_alone<kMiddleTile, kGelu>(layer, "middle");
-  expect_same_as_alone<kSmallTile, kGelu>(layer, "small");
-  expect_same_as_alone<kMiddleTile, GemmActivation::kAny>(layer, "middle, any");
+  expect_same_as_alone<OnTile<kLargeTile, kGelu>>(layer, "large");
+  expect_same_as_alone<OnTile<kLargeFewTile, kGelu>>(layer, "large, few warps");
+  expect_same_as_alone<OnTile<kMiddleTile, kGelu>>(layer, "middle");
+  expect_same_as_alone<OnTile<kSmallTile, kGelu>>(layer, "small");
+  expect_same_as_alone<OnTile<kMiddleTile, GemmActivation::kAny>>(layer, "middle, any");
+  expect_same_as_alone<OnHopper<kGelu>>(layer, "hopper");
+  expect_same_as_alone<OnHopper<GemmActivation::kAny>>(layer, "hopper, any");
 }
 
 TEST(RowTail, HasTheBitsOfARowKernel) {
@@ -214,10 +248,11 @@ TEST(RowTail, NormalizesAsARowKernel) {
     for (const int columns : {70, 200}) {
       Layer layer(rows, columns, rows == 37, rows == 1 ? Stored::kF16 : Stored::kF32);
       layer.normed = true;
-      expect_same_as_alone<kLargeTile, kNone>(layer, "large");
-      expect_same_as_alone<kLargeFewTile, kNone>(layer, "large, few warps");
-      expect_same_as_alone<kMiddleTile, kNone>(layer, "middle");
-      expect_same_as_alone<kSmallTile, kNone>(layer, "small");
+      expect_same_as_alone<OnTile<kLargeTile, kNone>>(layer, "large");
+      expect_same_as_alone<OnTile<kLargeFewTile, kNone>>(layer, "large, few warps");
+      expect_same_as_alone<OnTile<kMiddleTile, kNone>>(layer, "middle");
+      expect_same_as_alone<OnTile<kSmallTile, kNone>>(layer, "small");
+      expect_same_as_alone<OnHopper<kNone>>(layer, "hopper");
     }
   }
 }

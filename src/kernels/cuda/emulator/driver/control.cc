@@ -27,6 +27,7 @@ constexpr Setting kSettings[] = {
     {"check", "TAMIS_CUDA_DOUBLE_CHECK", &DoubleSettings::check},
     {"threads", "TAMIS_CUDA_DOUBLE_THREADS", &DoubleSettings::threads},
     {"kernels", "TAMIS_CUDA_DOUBLE_KERNELS", &DoubleSettings::kernels},
+    {"ptx", "TAMIS_CUDA_DOUBLE_PTX", &DoubleSettings::ptx},
     {"launches", "", &DoubleSettings::launches},
     {"allocated_bytes", "", &DoubleSettings::allocated_bytes},
 };
@@ -67,6 +68,14 @@ void tamis_cuda_double_set(const char* name, long long value) {
 long long tamis_cuda_double_get(const char* name) {
   const std::lock_guard lock(DoubleState::get().mutex);
   return *field_of(name);
+}
+
+/// How often a kernel was launched.
+long long tamis_cuda_double_launches(const char* kernel) {
+  const std::lock_guard lock(DoubleState::get().mutex);
+  const tamis::cuda::emulator::DoubleKernel* found = tamis::cuda::emulator::find_kernel(kernel);
+  if (found == nullptr) std::abort();
+  return found->launches;
 }
 
 /// The last fault that the emulator reported, "" if there was none.

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "kernels/cuda/emulator/boxed_rows.h"
 #include "kernels/cuda/emulator/driver/state.h"
 
 namespace tamis::cuda::emulator {
@@ -88,12 +89,36 @@ int cuModuleLoadData(void** module, const void* image) {
 }
 int cuModuleUnload(void*) { return kOk; }
 int cuModuleGetFunction(void** function, void*, const char* name) {
-  *function = find_kernel(name);
-  return *function == nullptr ? kNotFound : kOk;
+  DoubleKernel* kernel = find_kernel(name);
+  const DoubleSettings& card = state().settings;
+  const bool there =
+      kernel != nullptr &&
+      (kernel->capability == 0 || (kernel->capability == card.capability && card.ptx == 0));
+  *function = there ? kernel : nullptr;
+  return there ? kOk : kNotFound;
 }
 int cuFuncSetAttribute(void* function, int attribute, int value) {
   if (attribute != kMostSharedBytes || value < 0) return kInvalidValue;
   static_cast<DoubleKernel*>(function)->most_shared_bytes = static_cast<unsigned>(value);
+  return kOk;
+}
+
+// Boxes of rows of bytes alone, as they lie or with the 128-byte swizzle.
+int cuTensorMapEncodeTiled(void* map, int type, unsigned rank, void* address,
+                           const unsigned long long* sizes, const unsigned long long* strides,
+                           const unsigned* box, const unsigned* steps, int interleave, int swizzle,
+                           int /*promotion*/, int fill) {
+  constexpr int kBytes = 0;  // CU_TENSOR_MAP_DATA_TYPE_UINT8
+  constexpr int kSwizzle128 = 3;
+  if (type != kBytes || rank != 2 || steps[0] != 1 || steps[1] != 1 || interleave != 0 ||
+      (swizzle != 0 && swizzle != kSwizzle128) || fill != 0 ||
+      reinterpret_cast<uint64_t>(map) % alignof(tamis::cuda::TensorMap) != 0) {
+    return kInvalidValue;
+  }
+  const auto made = make_map({static_cast<const unsigned char*>(address), sizes[0], sizes[1],
+                              strides[0], box[0], box[1], swizzle == kSwizzle128});
+  if (!made) return kInvalidValue;
+  std::memcpy(map, &*made, sizeof(*made));
   return kOk;
 }
 

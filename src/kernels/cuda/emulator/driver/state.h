@@ -33,8 +33,10 @@ struct DoubleKernel {
   size_t params_bytes = 0;
   unsigned threads = 0;
   bool collectives = true;  // false: see emulator::Options
+  int capability = 0;       // that alone has it; 0: all have
   void (*run)(const void* params) = nullptr;
   unsigned most_shared_bytes = 48 * 1024;  // until cuFuncSetAttribute() says more
+  int64_t launches = 0;                    // counted
 };
 [[nodiscard]] DoubleKernel* find_kernel(const std::string& name);
 
@@ -62,6 +64,7 @@ struct DoubleSettings {
   int64_t check = 0;            ///< the emulator's checks
   int64_t threads = 2;          ///< that share a launch
   int64_t kernels = 1;          ///< 0: it brings none
+  int64_t ptx = 0;              ///< 1: makes them of PTX, which has none of one capability alone
   int64_t launches = 0;         ///< counted
   int64_t allocated_bytes = 0;  ///< counted
 };
@@ -92,7 +95,7 @@ class DoubleState {
   [[nodiscard]] int finish_all();
   /// Does it now, or later, or keeps it for a graph.
   [[nodiscard]] int enqueue(DoubleStream& stream, Work work);
-  [[nodiscard]] int launch(const DoubleKernel& kernel, const Launch& launch,
+  [[nodiscard]] int launch(DoubleKernel& kernel, const Launch& launch,
                            const std::vector<unsigned char>& params);
 
  private:

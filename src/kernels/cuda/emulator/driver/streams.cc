@@ -1,6 +1,7 @@
 // Work of streams, which the double does as late as it may: when something waits for it. So a host
 // that does not wait reads what was there before.
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <thread>
 
@@ -15,6 +16,11 @@ size_t shared_limit(int64_t capability) {
   if (capability == 80) return 163 * 1024;
   return capability >= 90 && capability < 120 ? 227 * 1024 : 99 * 1024;
 }
+
+/// What a card aligns a kernel's parameters to.
+struct alignas(64) ParamLine {
+  unsigned char bytes[64];
+};
 
 // Blocks [first, end) of the launch, each part in a thread of its own.
 void run_in_parts(const Launch& whole, int64_t threads, const std::function<void()>& body,
@@ -49,7 +55,7 @@ int DoubleState::enqueue(DoubleStream& stream, Work work) {
   return kOk;
 }
 
-int DoubleState::launch(const DoubleKernel& kernel, const Launch& launch,
+int DoubleState::launch(DoubleKernel& kernel, const Launch& launch,
                         const std::vector<unsigned char>& params) {
   if (settings.launches_until_failure == 0) {
     settings.launches_until_failure = -1;
@@ -58,15 +64,18 @@ int DoubleState::launch(const DoubleKernel& kernel, const Launch& launch,
   }
   if (settings.launches_until_failure > 0) --settings.launches_until_failure;
   ++settings.launches;
+  ++kernel.launches;
   Options options;
   options.seed = static_cast<uint64_t>(settings.launches);
   options.check = settings.check != 0;
   options.shared_limit = shared_limit(settings.capability);
   options.collectives = kernel.collectives;
-  options.architecture = settings.capability < 80 ? 75 : 80;
+  options.architecture = settings.capability < 80 ? 75 : settings.capability == 90 ? 90 : 80;
+  std::vector<ParamLine> aligned(params.size() / sizeof(ParamLine) + 1);
+  std::memcpy(aligned.data(), params.data(), params.size());
   try {
     run_in_parts(
-        launch, settings.threads, [&] { kernel.run(params.data()); }, options);
+        launch, settings.threads, [&] { kernel.run(aligned.data()); }, options);
   } catch (const std::exception& error) {
     fault = std::string(kernel.name) + ": " + error.what();
     std::fprintf(stderr, "emulated card: %s\n", fault.c_str());
