@@ -21,8 +21,8 @@ Array turned_array(const Array& array) {
   return make_array({columns, rows}, array.type, std::move(values));
 }
 
-// In blocks that stay in the cache, written line by line: a weight of 4 MB is read and written once,
-// and columns a power of two apart do not push each other out.
+// In blocks that stay in the cache, written line by line: a weight of 4 MB is read and written
+// once, and columns a power of two apart do not push each other out.
 std::shared_ptr<const Tensor> turned_tensor(const Tensor& tensor) {
   constexpr int64_t kBlock = 32;
   const int64_t rows = tensor.shape()[0];
