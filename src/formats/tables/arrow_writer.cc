@@ -46,6 +46,11 @@ class OutStream final : public arrow::io::OutputStream {
     if (thrown_) std::rethrow_exception(thrown_);
     check_arrow(status, name);
   }
+  template <typename T>
+  T take(arrow::Result<T>&& result, std::string_view name) const {
+    check(result.status(), name);
+    return std::move(result).ValueUnsafe();
+  }
 
  private:
   Out out_;
@@ -89,14 +94,14 @@ std::shared_ptr<parquet::WriterProperties> parquet_properties(const TableSchema&
 class ParquetBatches final : public BatchWriter {
  public:
   ParquetBatches(const arrow::Schema& schema, const TableSchema& columns,
-                 std::shared_ptr<OutStream> out, std::string_view name) {
+                 const std::shared_ptr<OutStream>& out, std::string_view name) {
     parquet::ArrowWriterProperties::Builder options;
     // So that a vector is read as one and not as a list.
     options.store_schema();
-    writer_ = take_arrow(
-        parquet::arrow::FileWriter::Open(schema, arrow::default_memory_pool(), std::move(out),
-                                         parquet_properties(columns), options.build()),
-        name);
+    writer_ =
+        out->take(parquet::arrow::FileWriter::Open(schema, arrow::default_memory_pool(), out,
+                                                   parquet_properties(columns), options.build()),
+                  name);
   }
   arrow::Status write(const std::shared_ptr<arrow::RecordBatch>& batch) override {
     ARROW_ASSIGN_OR_RAISE(const auto table, arrow::Table::FromRecordBatches({batch}));
@@ -114,10 +119,10 @@ class ArrowBatches final : public BatchWriter {
                const std::shared_ptr<OutStream>& out, std::string_view name) {
     auto options = arrow::ipc::IpcWriteOptions::Defaults();
     options.use_threads = false;
-    writer_ = take_arrow(format == TableFormat::kArrowFile
-                             ? arrow::ipc::MakeFileWriter(out, schema, options)
-                             : arrow::ipc::MakeStreamWriter(out, schema, options),
-                         name);
+    writer_ = out->take(format == TableFormat::kArrowFile
+                            ? arrow::ipc::MakeFileWriter(out, schema, options)
+                            : arrow::ipc::MakeStreamWriter(out, schema, options),
+                        name);
   }
   arrow::Status write(const std::shared_ptr<arrow::RecordBatch>& batch) override {
     return writer_->WriteRecordBatch(*batch);
