@@ -10,7 +10,7 @@ import ctypes as c
 import os
 import threading
 from pathlib import Path
-from typing import Any, Callable, Iterable, Optional
+from typing import Any, Callable, Iterable, Optional, Union
 
 from ._errors import InvalidArgument, error_of
 
@@ -421,6 +421,41 @@ class Texts:
         for i, part in enumerate(parts):
             self.array[i] = String(at, len(part))
             at += len(part)
+
+
+def is_arrow(texts: object) -> bool:
+    """Whether these are an array of PyArrow's, which may not be installed."""
+    kinds = [f"{kind.__module__}.{kind.__name__}" for kind in type(texts).__mro__]
+    return "pyarrow.lib.Array" in kinds or "pyarrow.lib.ChunkedArray" in kinds
+
+
+class ArrowTexts:
+    """As Texts, over the buffers of a PyArrow array of strings, of which nothing is copied."""
+
+    def __init__(self, texts: Any, where: str = "text") -> None:
+        import numpy as np
+
+        sizes = {"string": np.int32, "large_string": np.int64}
+        if str(texts.type) not in sizes:
+            raise TypeError(f"{where}: expected an array of strings, found one of {texts.type}")
+        if texts.null_count:
+            place = texts.is_valid().index(False).as_py()
+            raise TypeError(f"{where} {place}: expected a string, found a null")
+        self._texts = texts
+        self.count = len(texts)
+        _, offsets, data = texts.buffers()
+        strings = np.zeros((max(1, self.count), 2), np.uintp)  # data and size of each String
+        if self.count:
+            ends = np.frombuffer(offsets, sizes[str(texts.type)])[texts.offset:][:self.count + 1]
+            begin = np.uintp(0 if data is None else data.address)
+            strings[:, 0] = begin + ends[:-1].astype(np.uintp)
+            strings[:, 1] = np.diff(ends)
+        self.array = (String * len(strings)).from_buffer(strings.data)
+
+
+def texts_of(texts: Any, where: str = "text") -> Union[Texts, ArrowTexts]:
+    """The array of tamis_string of a list of str, or of an array of PyArrow's."""
+    return ArrowTexts(texts, where) if is_arrow(texts) else Texts(texts, where)
 
 
 def string(item: String) -> str:

@@ -22,7 +22,18 @@ from typing import (
 
 from . import _lib
 from ._errors import Error, InvalidArgument
-from ._lib import Results, Texts, check, lib, optional_utf8, options_of, path_bytes, string
+from ._lib import (
+    Results,
+    Texts,
+    check,
+    is_arrow,
+    lib,
+    optional_utf8,
+    options_of,
+    path_bytes,
+    string,
+    texts_of,
+)
 from ._results import AllEmbeddings, Answer, Entity, Label, MaskedToken, Ranked, Token
 
 if TYPE_CHECKING:
@@ -78,10 +89,13 @@ def _truncation(max_length: Optional[int], truncate: bool, side: Optional[str]) 
                            _named(_SIDES, side, "truncation_side"))
 
 
-def _listed(texts: Any, what: str) -> Tuple[List[Any], bool]:
-    """The texts, and whether it was one alone."""
+def _listed(texts: Any, what: str) -> Tuple[Any, bool]:
+    """The texts, as a list or an array of PyArrow's, and whether it was one alone."""
     if isinstance(texts, str):
         return [texts], True
+    if is_arrow(texts):
+        whole = hasattr(texts, "chunks")
+        return texts.combine_chunks() if whole else texts, False
     if isinstance(texts, (bytes, bytearray)):
         raise TypeError(f"{what}: expected str or a sequence of str, found bytes")
     try:
@@ -92,9 +106,12 @@ def _listed(texts: Any, what: str) -> Tuple[List[Any], bool]:
 
 
 def _length(item: Any) -> int:
-    """Code points of a text or pair; what is neither is refused elsewhere."""
+    """Code points of a text or pair, at least; what is neither is refused elsewhere."""
     if isinstance(item, str):
         return len(item)
+    if hasattr(item, "as_buffer"):  # PyArrow's: its bytes
+        data = item.as_buffer()
+        return 0 if data is None else int(data.size)
     return sum(map(_length, item)) if isinstance(item, (tuple, list)) else 0
 
 
@@ -127,7 +144,7 @@ class Model:
 
     Calls may run in several threads at once; each lets go of the interpreter's lock. A model can be
     pickled: it is loaded again from its path. After a fork it is loaded again at its first use in
-    the child.
+    the child. Texts may be a PyArrow array of strings, which is read where it lies.
 
         >>> model = tamis.Model("build/models/minilm", threads=2)
         >>> model.embed("A text.").shape
@@ -261,7 +278,7 @@ class Model:
         for first, end in _chunks(listed):
             rows = out[first:end]
             with _counted_from(first):
-                part = Texts(listed[first:end])
+                part = texts_of(listed[first:end])
                 check(lib.tamis_embed(self._handle(), part.array, part.count, c.byref(options),
                                       rows.ctypes.data, rows.size))
             if progress is not None:
@@ -442,7 +459,7 @@ class Model:
     ) -> Any:
         """The caller's labels for each text, best first."""
         listed, alone = _listed(texts, "texts")
-        wanted = Texts(_listed(labels, "labels")[0], "label")
+        wanted = texts_of(_listed(labels, "labels")[0], "label")
         options = options_of(_lib.ZeroShotOptions)
         options.hypothesis_template = optional_utf8(hypothesis_template, "hypothesis_template")
         options.multi_label = int(multi_label)
@@ -476,7 +493,7 @@ class Model:
         ranked: List[Ranked] = []
         for first, end in _chunks(listed):
             with _counted_from(first):
-                part = Texts(listed[first:end])
+                part = texts_of(listed[first:end])
                 results = self._run("tamis_rerank", asked.array[0], part.array, part.count,
                                     c.byref(options))
             ranked += (Ranked(first + item.index, item.score)
@@ -533,8 +550,8 @@ class Model:
         ``threshold`` (default 0.5), ``nested`` (entities inside one another) and ``multi_label``.
         """
         listed, alone = _listed(texts, "texts")
-        wanted = Texts([] if labels is None else _listed(labels, "labels")[0], "labels")
-        ignored = Texts(_listed(ignore_labels, "ignore_labels")[0], "ignore_labels")
+        wanted = texts_of([] if labels is None else _listed(labels, "labels")[0], "labels")
+        ignored = texts_of(_listed(ignore_labels, "ignore_labels")[0], "ignore_labels")
         options = options_of(_lib.NerOptions)
         options.aggregation = _named(_AGGREGATIONS, aggregation, "aggregation")
         options.ignore_labels = ignored.array
@@ -594,7 +611,7 @@ class Model:
     ) -> Any:
         """For each text a list for each of its mask tokens: what may stand there, best first."""
         listed, alone = _listed(texts, "texts")
-        wanted = Texts(_listed(targets, "targets")[0], "target")
+        wanted = texts_of(_listed(targets, "targets")[0], "target")
         options = options_of(_lib.FillMaskOptions)
         options.top_k = top_k
         options.targets = wanted.array
@@ -702,7 +719,7 @@ class Model:
     # ---------------------------------------------------------------------------------------------
 
     def _each(self, listed: List[Any], read: Callable[[Results, int], Any], function: str,
-              *arguments: Any, array_of: Any = Texts) -> List[Any]:
+              *arguments: Any, array_of: Any = texts_of) -> List[Any]:
         """What `read` makes of the results of each item, some items a native call."""
         found: List[Any] = []
         for first, end in _chunks(listed):
@@ -739,10 +756,10 @@ def _restore(kind: Any, arguments: Tuple[Any, ...]) -> Model:
 class _Inputs:
     """An array of tamis_input of texts and pairs."""
 
-    def __init__(self, inputs: Sequence[Any]) -> None:
+    def __init__(self, inputs: Any) -> None:
         flat: List[Any] = []
         pairs = []
-        for i, item in enumerate(inputs):
+        for i, item in enumerate(inputs.to_pylist() if is_arrow(inputs) else inputs):
             if isinstance(item, str):
                 flat += (item, "")
             elif isinstance(item, (tuple, list)) and len(item) == 2:

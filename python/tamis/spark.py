@@ -129,20 +129,20 @@ def ship(spark: "SparkSession", model: Union[str, "os.PathLike[str]"]) -> SparkF
 # ---- Tasks: what they take, give, and run -------------------------------------------------------
 
 
-def _embed(model: Model, texts: List[Any], options: Dict[str, Any]) -> Any:
+def _embed(model: Model, texts: Any, options: Dict[str, Any]) -> Any:
     return model.embed(texts, **options)
 
 
-def _embed_sparse(model: Model, texts: List[Any], options: Dict[str, Any]) -> Sequence[Any]:
+def _embed_sparse(model: Model, texts: Any, options: Dict[str, Any]) -> Sequence[Any]:
     rows: Sequence[Any] = model.embed_sparse(texts, **options)
     return rows
 
 
-def _embed_multi(model: Model, texts: List[Any], options: Dict[str, Any]) -> Sequence[Any]:
+def _embed_multi(model: Model, texts: Any, options: Dict[str, Any]) -> Sequence[Any]:
     return [list(rows) for rows in model.embed_multi(texts, **options)]
 
 
-def _embed_all(model: Model, texts: List[Any], options: Dict[str, Any]) -> Sequence[Any]:
+def _embed_all(model: Model, texts: Any, options: Dict[str, Any]) -> Sequence[Any]:
     return [{"embedding": found.embedding, "sparse": found.sparse, "vectors": list(found.vectors)}
             for found in model.embed_all(texts, **options)]
 
@@ -151,13 +151,13 @@ def _scored(labels: Sequence[Any]) -> List[Dict[str, Any]]:
     return [{"label": label.label, "score": label.score} for label in labels]
 
 
-def _classify(model: Model, inputs: List[Any], options: Dict[str, Any]) -> Sequence[Any]:
+def _classify(model: Model, inputs: Any, options: Dict[str, Any]) -> Sequence[Any]:
     if "top_k" in options:
         return [_scored(labels) for labels in model.classify(inputs, **options)]
     return [_scored(labels)[0] for labels in model.classify(inputs, top_k=1, **options)]
 
 
-def _zero_shot(model: Model, texts: List[Any], options: Dict[str, Any]) -> Sequence[Any]:
+def _zero_shot(model: Model, texts: Any, options: Dict[str, Any]) -> Sequence[Any]:
     return [_scored(labels) for labels in model.zero_shot(texts, **options)]
 
 
@@ -174,7 +174,7 @@ def _rerank(model: Model, asked: List[Any], options: Dict[str, Any]) -> Sequence
     return found
 
 
-def _ner(model: Model, texts: List[Any], options: Dict[str, Any]) -> Sequence[Any]:
+def _ner(model: Model, texts: Any, options: Dict[str, Any]) -> Sequence[Any]:
     fields = _entity(options).names
     return [[{name: getattr(entity, name) for name in fields} for entity in entities]
             for entities in model.ner(texts, **options)]
@@ -189,7 +189,7 @@ def _answer(model: Model, asked: List[Any], options: Dict[str, Any]) -> Sequence
     return [none if span is None else span._asdict() for span in found]
 
 
-def _fill_mask(model: Model, texts: List[Any], options: Dict[str, Any]) -> Sequence[Any]:
+def _fill_mask(model: Model, texts: Any, options: Dict[str, Any]) -> Sequence[Any]:
     return [[[token._asdict() for token in mask] for mask in masks]
             for masks in model.fill_mask(texts, **options)]
 
@@ -227,7 +227,7 @@ class _Row(NamedTuple):
     native: str
     columns: Tuple[str, ...]
     type_of: Callable[[Dict[str, Any]], DataType]
-    answer: Callable[[Model, List[Any], Dict[str, Any]], Sequence[Any]]
+    answer: Callable[[Model, Any, Dict[str, Any]], Sequence[Any]]
     optional: int = 0
 
 
@@ -311,8 +311,8 @@ class Task:
             >>> made = frame.mapInArrow(embed.in_arrow("text", output="embedding"),
             ...                         embed.schema(frame.schema, output="embedding"))
 
-        The batches are cut to 1024 rows. Columns that are there already and float arrays of answers
-        are handed over without a copy.
+        The batches are cut to 1024 rows. Texts are read where they lie in Arrow, vectors handed
+        over as the model made them, and other columns handed on: without a copy.
         """
         self._check_count(columns)
         task = self
@@ -422,13 +422,25 @@ class _Answers:
         for name, column in zip(self._names, columns):
             for i in kept:
                 self._check(name, column[i])
-        if not kept:
-            return [], kept
-        inputs: List[Any] = [columns[0][i] if len(columns) == 1 else
-                             tuple(column[i] for column in columns) for i in kept]
+        return self._answers([columns[0][i] if len(columns) == 1 else
+                              tuple(column[i] for column in columns) for i in kept]), kept
+
+    def of_arrow(self, columns: Sequence[Any]) -> Tuple[Sequence[Any], List[int]]:
+        """As with lists, for arrays of PyArrow's: one of texts alone is read where it lies."""
+        texts = columns[0]
+        if len(columns) > 1 or str(texts.type) not in ("string", "large_string"):
+            return self([column.to_pylist() for column in columns])
+        if texts.null_count == 0:
+            return self._answers(texts), list(range(len(texts)))
+        kept = [i for i, there in enumerate(texts.is_valid().to_pylist()) if there]
+        return self._answers(texts.drop_null()), kept
+
+    def _answers(self, inputs: Any) -> Sequence[Any]:
+        if len(inputs) == 0:
+            return []
         if self._model is None:
             self._model = _loaded(self._task)
-        return self._row.answer(self._model, inputs, self._task.options), kept
+        return self._row.answer(self._model, inputs, self._task.options)
 
     def _check(self, name: str, value: Any) -> None:
         """A text, or a list of texts and nulls in the column that has lists."""
@@ -486,7 +498,7 @@ def _arrow_answers(task: Task, batches: "Batches", columns: Sequence[str],
         kind = _arrow_type(task.type)
         for first in range(0, whole.num_rows, _ROWS):
             batch = whole.slice(first, _ROWS)
-            found, kept = answers([batch.column(i).to_pylist() for i in read])
+            found, kept = answers.of_arrow([batch.column(i) for i in read])
             made = _in_arrow(kind, batch.num_rows, found, kept)
             at = _only(names, output, "the batch") if output in names else len(names)
             yield pyarrow.RecordBatch.from_arrays(

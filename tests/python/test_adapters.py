@@ -15,6 +15,43 @@ from support import TESTDATA, embedded, model, needs
 import tamis
 
 
+@needs("pyarrow")
+class Arrow(unittest.TestCase):
+    TEXTS = ["A cat sleeps.", "", "Ada wrote it \u2713", "A dog."]
+
+    def test_arrays_are_read_as_lists_are(self):
+        import pyarrow
+
+        expected = embedded(self.TEXTS)
+        native = tamis.Model(model("bert-base"), threads=2)
+        around = pyarrow.array(["before", *self.TEXTS, "behind"])
+        for array in (pyarrow.array(self.TEXTS), around[1:-1],
+                      pyarrow.array(self.TEXTS, pyarrow.large_string()),
+                      pyarrow.chunked_array([self.TEXTS[:1], self.TEXTS[1:]])):
+            np.testing.assert_array_equal(native.embed(array), expected)
+        many = self.TEXTS * 300  # over one native call
+        np.testing.assert_array_equal(native.embed(pyarrow.array(many)), native.embed(many))
+        self.assertEqual(native.embed(pyarrow.array([], pyarrow.string())).shape, (0, 32))
+        self.assertEqual(native.embed(pyarrow.array([""])).shape, (1, 32))
+        classifier = tamis.Model(model("bert-sequence-classification"))
+        self.assertEqual(classifier.classify(pyarrow.array(self.TEXTS)),
+                         classifier.classify(self.TEXTS))
+        gliner = tamis.Model(TESTDATA / "gliner" / "bert")
+        self.assertEqual(gliner.ner(pyarrow.array(self.TEXTS), labels=pyarrow.array(["person"])),
+                         gliner.ner(self.TEXTS, labels=["person"]))
+
+    def test_nulls_and_other_types_are_refused(self):
+        import pyarrow
+
+        native = tamis.Model(model("bert-base"), threads=1)
+        for array, message in (
+                (pyarrow.array(["a", None]), "text 1: expected a string, found a null"),
+                (pyarrow.array([1]), "text: expected an array of strings, found one of int64"),
+                (pyarrow.array([b"a"]), "found one of binary")):
+            with self.assertRaisesRegex(TypeError, message):
+                native.embed(array)
+
+
 @needs("langchain_core")
 class LangChain(unittest.TestCase):
     def test_embeddings_and_reranker(self):
