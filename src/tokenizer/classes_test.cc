@@ -85,6 +85,23 @@ TEST_F(Classes, GiveTheIdsOfTransformers) {
   }
 }
 
+// Of one token in two roles the flags that came last count: without tokenizer.json those of the
+// SentencePiece model's own piece.
+TEST_F(Classes, OneTokenMayHaveTwoRoles) {
+  const auto ids = [&](const char* source, const char* file) {
+    fs::remove_all(path_);
+    fs::create_directories(path_);
+    fs::copy_file(root() / "unigram" / source, path_ / file);
+    write_file(path_ / "tokenizer_config.json",
+               R"({"tokenizer_class":"BigBirdTokenizer","bos_token":"<s>",
+                   "sep_token":{"__type":"AddedToken","content":"<s>","lstrip":true,
+                                "normalized":true,"rstrip":true,"single_word":false}})");
+    return Tokenizer::load(path_).encode("a <s> b").ids;
+  };
+  EXPECT_EQ(ids("pieces.model", "spiece.model"), (std::vector<int32_t>{3, 27, 15, 8, 68, 8}));
+  EXPECT_EQ(ids("tokenizer.json", "tokenizer.json"), (std::vector<int32_t>{3, 27, 8, 68, 8}));
+}
+
 TEST_F(Classes, ModelTypeDecidesOverTheClassWhereTransformersDoes) {
   struct Case {
     const char* model_type;

@@ -136,6 +136,7 @@ void add_class_tokens(const ClassInput& input, SpecialTokens& tokens) {
     if (!token || !token->plain) continue;
     if (row.flagged == Flagged::kNone || (row.flagged == Flagged::kMask && !mask)) continue;
     token->plain = false;
+    token->special = false;  // until it is added as one with a role
     token->lstrip = mask;
   }
   if (row.further_tokens != nullptr) row.further_tokens(input, tokens);
