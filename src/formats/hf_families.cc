@@ -77,6 +77,13 @@ constexpr KeyRow kLongformerKeys[] = {
 };
 static_assert(keys_are_distinct(kLongformerKeys));
 
+constexpr KeyRow kBigBirdKeys[] = {
+    honored("attention_type"),     honored("block_size"), honored("num_random_blocks"),
+    honored("rescale_embeddings"), honored("use_bias"),   honored("is_decoder"),
+    honored("sep_token_id"),
+};
+static_assert(keys_are_distinct(kBigBirdKeys));
+
 constexpr FamilyConfig kFamilies[] = {
     {.model_type = "bert", .keys = kBertKeys},
     {.model_type = "distilbert",
@@ -148,6 +155,11 @@ constexpr FamilyConfig kFamilies[] = {
     {.model_type = "data2vec-text", .pad_token_id = 1, .keys = kBertKeys},
     {.model_type = "dpr", .keys = kDprKeys},
     {.model_type = "longformer", .pad_token_id = 1, .keys = kLongformerKeys},
+    {.model_type = "big_bird",
+     .vocab_size = 50358,
+     .max_position_embeddings = 4096,
+     .hidden_act = "gelu_new",
+     .keys = kBigBirdKeys},
 };
 
 }  // namespace

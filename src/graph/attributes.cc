@@ -15,7 +15,7 @@ constexpr std::string_view kRuleNames[] = {"absolute", "roberta"};
 constexpr std::string_view kArithmeticNames[] = {"fp32", "bf16"};
 constexpr std::string_view kBiasRuleNames[] = {"none", "t5", "alibi"};
 constexpr std::string_view kGlobalRuleNames[] = {"none", "first", "before_separator",
-                                                 "behind_separator"};
+                                                 "behind_separator", "through_separator"};
 constexpr std::string_view kBoolNames[] = {"false", "true"};
 
 template <typename Enum, size_t kCount>

@@ -250,9 +250,10 @@ enum class BiasRule : uint8_t {
 /// Which tokens of a sequence all queries see beside their window's, by its ids.
 enum class GlobalRule : uint8_t {
   kNone,
-  kFirst,            ///< the first token
-  kBeforeSeparator,  ///< those before the first separator; none where there is no separator
-  kBehindSeparator,  ///< those from the second behind the first separator on; likewise
+  kFirst,             ///< the first token
+  kBeforeSeparator,   ///< those before the first separator; none where there is no separator
+  kBehindSeparator,   ///< those from the second behind the first separator on; likewise
+  kThroughSeparator,  ///< those up to the first separator, and it; the first token without one
 };
 
 /// Of two rows y's where the token is one of those that all see.
@@ -291,6 +292,11 @@ struct AttentionAttributes {
   int64_t max_relative_positions = 0;
   GlobalRule global = GlobalRule::kNone;  ///< reads ids; of windows without anything else
   int64_t separator = 0;                  ///< of the rules that have one
+  /// BigBird's blocks of so many tokens, of sequences longer than 5 + 2 * random_blocks of them:
+  /// the first and the last see all and are seen by all, others their own and both neighbors; keys
+  /// of the first count 1 + random_blocks times to these. 0: none.
+  int64_t block_size = 0;
+  int64_t random_blocks = 0;
 
   [[nodiscard]] int64_t key_heads() const { return kv_heads == 0 ? heads : kv_heads; }
 
@@ -308,6 +314,8 @@ struct AttentionAttributes {
     visitor("max_relative_positions", self.max_relative_positions, int64_t{0});
     visitor("global", self.global, GlobalRule::kNone);
     visitor("separator", self.separator, int64_t{0});
+    visitor("block_size", self.block_size, int64_t{0});
+    visitor("random_blocks", self.random_blocks, int64_t{0});
   }
   friend bool operator==(const AttentionAttributes&, const AttentionAttributes&) = default;
 };

@@ -236,6 +236,20 @@ void check_global(const Rule& rule, const AttentionAttributes& fields) {
   }
 }
 
+void check_blocks(const Rule& rule, const AttentionAttributes& fields) {
+  constexpr int64_t kMost = 1 << 20;  // of either: their product stays far from int64's end
+  const bool fits = fields.block_size >= 0 && fields.block_size <= kMost &&
+                    fields.random_blocks >= 0 && fields.random_blocks <= kMost;
+  if (!fits || (fields.block_size == 0 && fields.random_blocks != 0)) {
+    rule.refuse("blocks of ", fields.block_size, " tokens, ", fields.random_blocks,
+                " of them random; expected both from 0 to ", kMost);
+  }
+  if (fields.block_size == 0) return;
+  const bool plain = fields.left < 0 && fields.right < 0 && fields.bias == BiasRule::kNone &&
+                     fields.max_relative_positions == 0;
+  if (!plain) rule.refuse("blocks have neither a window nor bias nor position tables");
+}
+
 SymbolicShape infer_attention_scores(const Rule& rule, const Node& node) {
   const auto& fields = node.attribute<AttentionAttributes>();
   check_attention(rule, fields);
@@ -245,6 +259,7 @@ SymbolicShape infer_attention_scores(const Rule& rule, const Node& node) {
   check_bias(rule, fields);
   check_position_tables(rule, fields, width);
   check_global(rule, fields);
+  check_blocks(rule, fields);
   return {Dim::of(fields.heads), Dim::of(Symbol::kPairs)};
 }
 
@@ -290,6 +305,7 @@ SymbolicShape infer_attention(const Rule& rule, const Node& node) {
   check_bias(rule, fields);
   check_position_tables(rule, fields, q[1].size);
   check_global(rule, fields);
+  check_blocks(rule, fields);
   return q;
 }
 

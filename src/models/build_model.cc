@@ -262,6 +262,12 @@ Bias token_bias(const Builder& b) {
   return added ? Bias::kAdded : Bias::kNone;
 }
 
+ValueId answer_logits(Builder& b, ValueId hidden) {
+  const FamilyParts& parts = *b.family().parts;
+  const ValueId logits = b.linear(token_head(b, hidden), parts.question_answering, 2);
+  return parts.answers == nullptr ? logits : parts.answers(b, logits);
+}
+
 // The value of the output "logits".
 ValueId logits(Builder& b, HeadKind head, ValueId hidden) {
   switch (head) {
@@ -271,7 +277,7 @@ ValueId logits(Builder& b, HeadKind head, ValueId hidden) {
       return b.linear(token_head(b, hidden), b.family().parts->token_classifier,
                       b.config().num_labels, token_bias(b));
     case HeadKind::kQuestionAnswering:
-      return b.linear(token_head(b, hidden), b.family().parts->question_answering, 2);
+      return answer_logits(b, hidden);
     case HeadKind::kMaskedLM:
       return masked_lm(b, hidden);
     case HeadKind::kEmbedding:
@@ -432,6 +438,7 @@ BuiltModel build_model(const Checkpoint& checkpoint, const BuildOptions& options
   const ValueId result = add_outputs(b, options, model);
   check_unused_weights(checkpoint, b.family().prefix, head, b.used());
   model.ranges = read_trained_ranges(checkpoint, b.family().prefix, b.used());
+  if (b.graph().find_value(graph::kTokenTypeIds) == graph::kNoValue) model.type_vocab_size = 0;
   model.output_size = b.graph().value(result).shape[1].size;
   model.graph = std::move(b.graph());
   graph::verify(model.graph);

@@ -34,6 +34,9 @@ struct FamilyParts {
   /// Appends what stands before the last layer of the heads for tokens, [T, hidden] of both; null:
   /// nothing.
   graph::ValueId (*token_head)(Builder&, graph::ValueId hidden) = nullptr;
+  /// Appends what the class does to the logits of question answering, [T, 2] of both; null:
+  /// nothing.
+  graph::ValueId (*answers)(Builder&, graph::ValueId logits) = nullptr;
   /// Tokens of the longest sequence; null: max_position_embeddings.
   int64_t (*max_positions)(const ModelConfig&) = nullptr;
   /// Tensors by which a checkpoint shows that it has the head.
@@ -85,5 +88,6 @@ extern const FamilyParts kT5;
 extern const FamilyParts kT5Classes;
 extern const FamilyParts kBart;
 extern const FamilyParts kLongformer;
+extern const FamilyParts kBigBird;
 
 }  // namespace tamis::models

@@ -117,6 +117,9 @@ constexpr Deviation kDeviations[] = {
     {.prefix = "dpr-base", .matmuls = 1, .adds = 1},  // encode_proj
     {.prefix = "mpnet", .muls = -1},
     {.prefix = "longformer", .muls = -1},
+    // Biases of three products, and the factor of the words.
+    {.prefix = "big_bird-token-classification", .adds = -3, .muls = 1},
+    {.prefix = "big_bird", .muls = -1},
     {.prefix = "deberta-token-classification", .muls = -1},
     {.prefix = "deberta-question-answering", .adds = -1, .muls = -1},  // embed_proj has no bias
     {.prefix = "deberta-v2-sequence-classification",
@@ -432,7 +435,7 @@ TEST(Models, UnknownFamiliesAreRefused) {
             "memory/config.json: model_type \"xlnet\" is not built; accepted are bert, distilbert, "
             "roberta, camembert, xlm-roberta, albert, electra, mpnet, deberta, deberta-v2, ernie, "
             "megatron-bert, roberta-prelayernorm, xlm-roberta-xl, data2vec-text, dpr, longformer, "
-            "modernbert, "
+            "big_bird, modernbert, "
             "nomic_bert, gte, new, eurobert, neobert, jina_bert, jina_embeddings_v3, esm, llama, "
             "mistral, qwen2, qwen3, gemma3_text, t5, mt5, bart, mbart");
 }

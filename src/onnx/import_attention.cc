@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "onnx/importer.h"
+#include "onnx/rules/block_rule.h"
 #include "onnx/rules/global_rule.h"
 
 namespace tamis::onnx {
@@ -132,6 +133,8 @@ graph::AttentionAttributes attributes_of(const Importer& importer, const Hidden&
   attributes.right = mask.right;
   attributes.global = mask.global.rule;
   attributes.separator = mask.global.separator;
+  attributes.block_size = mask.block_size;
+  attributes.random_blocks = mask.random_blocks;
   attributes.scale = scale_value(scores.factor, scores.head_size, importer.tolerance());
   if (scores.bias != graph::kNoValue) {
     attributes.bias = scores.bias_rule;
@@ -284,6 +287,7 @@ MaskRule checked_mask(const Importer& importer, const Step& step, std::span<cons
   std::string why;
   if (const auto rule = mask_rule(added, importer.probes(), why)) return *rule;
   if (const auto rule = global_mask_rule(added, importer.probes(), use)) return *rule;
+  if (const auto rule = block_mask_rule(added, importer.probes())) return *rule;
   step.op.refuse("what is added to attention's scores is no mask: ", why);
 }
 

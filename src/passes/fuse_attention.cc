@@ -44,7 +44,8 @@ bool match(const graph::Graph& graph, const Uses& uses, const graph::Node& score
   chain.context = uses.only_consumer(chain.softmax->output, graph::OpKind::kAttentionContext);
   if (chain.context == nullptr || !agree(graph, scores, *chain.context)) return false;
   // The kernels take factors above zero only: a score's order must not turn.
-  const bool plain = scores.attribute<graph::AttentionAttributes>().bias == graph::BiasRule::kNone;
+  const auto& fields = scores.attribute<graph::AttentionAttributes>();
+  const bool plain = fields.bias == graph::BiasRule::kNone && fields.block_size == 0;
   return chain.factor > 0 && (plain || chain.scale == nullptr);
 }
 

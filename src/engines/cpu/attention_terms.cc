@@ -69,6 +69,8 @@ kernels::GlobalRule global_rule(graph::GlobalRule rule) {
       return kernels::GlobalRule::kBeforeSeparator;
     case graph::GlobalRule::kBehindSeparator:
       return kernels::GlobalRule::kBehindSeparator;
+    case graph::GlobalRule::kThroughSeparator:
+      return kernels::GlobalRule::kThroughSeparator;
   }
   return kernels::GlobalRule::kNone;
 }
@@ -88,6 +90,8 @@ NodeTerms::NodeTerms(const graph::Node& node, Lowering& lowering) {
   terms_.global = global_rule(fields.global);
   terms_.separator = static_cast<int32_t>(fields.separator);
   ids_ = node.operand(Operand::kIds);
+  terms_.block_size = fields.block_size;
+  terms_.random_blocks = fields.random_blocks;
 }
 
 void NodeTerms::read_position_tables(const graph::Node& node, Lowering& lowering) {

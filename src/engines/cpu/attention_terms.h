@@ -1,7 +1,7 @@
 // What positions add to the scores of an attention node, as its kernel takes it.
 //
-// Is: windows, and biases and slots by distance expanded from the graph's small tables, once for a
-// plan. Is not: a kernel. May use: graph, kernels.
+// Is: windows and blocks, and biases and slots by distance expanded from the graph's small tables,
+// once for a plan. Is not: a kernel. May use: graph, kernels.
 #pragma once
 
 #include <memory>

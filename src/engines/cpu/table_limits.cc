@@ -37,7 +37,7 @@ bool counts_distances(const graph::Node& node) {
   return attention != nullptr &&
          (attention->bias != graph::BiasRule::kNone || attention->max_relative_positions > 0 ||
           attention->position_buckets > 0 || attention->left > 0 || attention->right > 0 ||
-          attention->global != graph::GlobalRule::kNone);
+          attention->global != graph::GlobalRule::kNone || attention->block_size > 0);
 }
 
 }  // namespace
@@ -53,8 +53,7 @@ void TableLimits::limit_places(int64_t places) {
 }
 
 void TableLimits::limit_unseen(const kernels::AttentionTerms& terms, bool any) {
-  const bool positions =
-      terms.bias != nullptr || terms.disentangled() || terms.global != kernels::GlobalRule::kNone;
+  const bool positions = terms.bias != nullptr || terms.by_pair();
   limits_.unseen_tokens = std::min(limits_.unseen_tokens, any && !positions ? terms.left : 0);
 }
 

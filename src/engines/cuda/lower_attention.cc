@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "engines/cpu/attention_terms.h"
@@ -78,6 +79,7 @@ class AttentionStep final : public Step {
       seen_by_all_ = lowering.seen_by_all({fields.global, fields.separator});
     }
     take_terms(node, fields, lowering);
+    take_blocks(fields);
     limit_unseen(fields, lowering);
     if (runs_in_tiles(lowering.graph(), node, lowering.linear())) {
       kernel_ = kB16Kernels[(params_.head_size - 1) / 16];
@@ -115,6 +117,14 @@ class AttentionStep final : public Step {
   }
 
  private:
+  void take_blocks(const graph::AttentionAttributes& fields) {
+    constexpr int64_t kMost = 1 << 30;
+    params_.block_size = static_cast<int>(fields.block_size);
+    params_.block_tokens =
+        static_cast<int>(std::min(kMost, (5 + 2 * fields.random_blocks) * fields.block_size));
+    params_.block_gain = std::log1p(static_cast<float>(fields.random_blocks));
+  }
+
   void take_terms(const graph::Node& node, const graph::AttentionAttributes& fields,
                   Lowering& lowering) {
     if (fields.bias != graph::BiasRule::kNone) {
@@ -142,7 +152,9 @@ class AttentionStep final : public Step {
   void limit_unseen(const graph::AttentionAttributes& fields, Lowering& lowering) const {
     kernels::AttentionTerms terms;
     if (fields.left >= 0) terms.left = params_.left;
-    lowering.limits().limit_unseen(terms, !bias_.there() && !slots_.there() && seen_by_all_ < 0);
+    const bool by_distance =
+        !bias_.there() && !slots_.there() && seen_by_all_ < 0 && fields.block_size == 0;
+    lowering.limits().limit_unseen(terms, by_distance);
   }
 
   Part q_;
@@ -172,7 +184,8 @@ bool runs_in_tiles(const graph::Graph& graph, const graph::Node& attention,
   return cpu::arithmetic_of(graph, attention, linear) == cpu::Arithmetic::kBf16 &&
          graph.value(attention.output).shape[1].size <=
              fields.heads * tamis::cuda::kMostHeadSizeB16 &&
-         fields.max_relative_positions == 0 && fields.global == graph::GlobalRule::kNone;
+         fields.max_relative_positions == 0 && fields.global == graph::GlobalRule::kNone &&
+         fields.block_size == 0;
 }
 
 std::unique_ptr<Step> lower_attention(const graph::Node& node, Lowering& lowering) {

@@ -46,11 +46,12 @@ double score(const AttentionArgs& args, int64_t head, const AttentionPair& pair)
 // One output row straight from q, k, v, keeping nothing: scores are computed three times so that
 // no memory is needed. `pair` holds the query and the sequence's first key.
 void attend_row(const AttentionArgs& args, int64_t head, const AttentionPair& pair, int64_t len) {
-  const TokenRange global = global_keys(args.terms, pair.key_row, len);
+  const SequenceRules rules = sequence_rules(args.terms, pair.key_row, len);
   const auto for_each_seen = [&](const auto& body) {
     for (int64_t j = 0; j < len; ++j) {
       const AttentionPair at = {pair.query_row, pair.key_row + j, pair.query_place, j};
-      if (sees(args.terms, global, at)) body(at, score(args, head, at));
+      if (!sees(args.terms, rules, at)) continue;
+      body(at, score(args, head, at) + rules.blocks.bias(at.query_place, at.key_place));
     }
   };
   double greatest = -std::numeric_limits<double>::infinity();
@@ -94,12 +95,13 @@ void attention_rows(const AttentionArgs& args, const AttentionWork& work) {
 
 void attention_scores(const AttentionArgs& args, float* scores) {
   for_each_head_and_sequence(args, [&](int64_t head, int64_t begin, int64_t len, int64_t pairs) {
-    const TokenRange global = global_keys(args.terms, begin, len);
+    const SequenceRules rules = sequence_rules(args.terms, begin, len);
     for (int64_t i = 0; i < len; ++i) {
       for (int64_t j = 0; j < len; ++j) {
         const AttentionPair pair = {begin + i, begin + j, i, j};
-        scores[pairs + i * len + j] = sees(args.terms, global, pair)
-                                          ? static_cast<float>(score(args, head, pair))
+        const double x = score(args, head, pair) + rules.blocks.bias(i, j);
+        scores[pairs + i * len + j] = sees(args.terms, rules, pair)
+                                          ? static_cast<float>(x)
                                           : -std::numeric_limits<float>::infinity();
       }
     }

@@ -14,9 +14,10 @@ namespace tamis::kernels {
 /// follow from the ids: what Longformer's classes put in global_attention_mask.
 enum class GlobalRule : uint8_t {
   kNone,
-  kFirst,            ///< the first token
-  kBeforeSeparator,  ///< those before the first separator; none where there is no separator
-  kBehindSeparator,  ///< those from the second behind the first separator on; likewise
+  kFirst,             ///< the first token
+  kBeforeSeparator,   ///< those before the first separator; none where there is no separator
+  kBehindSeparator,   ///< those from the second behind the first separator on; likewise
+  kThroughSeparator,  ///< those up to the first separator, and it; the first token without one
 };
 
 /// What positions do to scores. A distance is a key's place in its sequence less the query's.
@@ -42,7 +43,11 @@ struct AttentionTerms {
   /// Of windows without a bias or position tables.
   GlobalRule global = GlobalRule::kNone;
   int32_t separator = 0;
-  const int32_t* ids = nullptr;  ///< of the batch's tokens; read by the last two rules
+  const int32_t* ids = nullptr;  ///< of the batch's tokens; read by the rules with a separator
+  /// Long sequences in blocks of so many tokens (reference/attention_blocks.h), without windows,
+  /// biases and position tables; 0: none.
+  int64_t block_size = 0;
+  int64_t random_blocks = 0;
 
   [[nodiscard]] constexpr bool windowed() const { return left < kAll || right < kAll; }
   /// True: a query sees keys around it alone, so that long sequences cost less than all pairs.
@@ -50,9 +55,13 @@ struct AttentionTerms {
   [[nodiscard]] constexpr bool disentangled() const {
     return position_keys != nullptr || position_queries != nullptr;
   }
+  /// True: what is added to a score may depend on more than the distance.
+  [[nodiscard]] constexpr bool by_pair() const {
+    return disentangled() || global != GlobalRule::kNone || block_size != 0;
+  }
   /// False: scores are scale * q k over all keys.
   [[nodiscard]] constexpr bool any() const {
-    return windowed() || bias != nullptr || disentangled();
+    return windowed() || bias != nullptr || disentangled() || block_size != 0;
   }
 };
 

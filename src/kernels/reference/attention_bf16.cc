@@ -41,11 +41,12 @@ double score(const AttentionBf16Args& args, int64_t head, const AttentionPair& p
 void attend_row(const AttentionBf16Args& args, int64_t head, const AttentionPair& pair,
                 int64_t len) {
   const int64_t column = head * args.head_size;
-  const TokenRange global = global_keys(args.terms, pair.key_row, len);
+  const SequenceRules rules = sequence_rules(args.terms, pair.key_row, len);
   const auto for_each_seen = [&](const auto& body) {
     for (int64_t j = 0; j < len; ++j) {
       const AttentionPair at = {pair.query_row, pair.key_row + j, pair.query_place, j};
-      if (sees(args.terms, global, at)) body(at, score(args, head, at));
+      if (!sees(args.terms, rules, at)) continue;
+      body(at, score(args, head, at) + rules.blocks.bias(at.query_place, at.key_place));
     }
   };
   double greatest = -std::numeric_limits<double>::infinity();

@@ -1,12 +1,13 @@
 // What positions add to a score, for the two reference attentions.
 //
 // Is: the definition of AttentionTerms, key by key. May use:
-// attention_args.h, global_tokens.h.
+// attention_args.h, attention_blocks.h, global_tokens.h.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/reference/attention_blocks.h"
 #include "kernels/reference/global_tokens.h"
 
 namespace tamis::kernels::reference {
@@ -21,11 +22,24 @@ struct AttentionPair {
   [[nodiscard]] int64_t distance() const { return key_place - query_place; }
 };
 
-/// `global` are those of the pair's sequence.
-[[nodiscard]] inline bool sees(const AttentionTerms& terms, TokenRange global,
+/// What a sequence's length and ids decide for its pairs.
+struct SequenceRules {
+  TokenRange global;
+  SequenceBlocks blocks;
+};
+
+/// Of the sequence of `count` tokens whose first is `row` of the batch.
+[[nodiscard]] inline SequenceRules sequence_rules(const AttentionTerms& terms, int64_t row,
+                                                  int64_t count) {
+  return {global_keys(terms, row, count), sequence_blocks(terms, count)};
+}
+
+/// `rules` are those of the pair's sequence.
+[[nodiscard]] inline bool sees(const AttentionTerms& terms, const SequenceRules& rules,
                                const AttentionPair& pair) {
   const bool in_window = pair.distance() >= -terms.left && pair.distance() <= terms.right;
-  return in_window || (pair.key_place >= global.begin && pair.key_place < global.end);
+  if (in_window) return rules.blocks.sees(pair.query_place, pair.key_place);
+  return pair.key_place >= rules.global.begin && pair.key_place < rules.global.end;
 }
 
 /// Index of the pair's distance in a table from -reach to reach.

@@ -8,6 +8,7 @@ TokenRange global_tokens(GlobalRule rule, int32_t separator, const int32_t* ids,
   if (rule == GlobalRule::kNone || count == 0) return {};
   if (rule == GlobalRule::kFirst) return {0, 1};
   const int64_t place = std::find(ids, ids + count, separator) - ids;
+  if (rule == GlobalRule::kThroughSeparator) return {0, place == count ? 1 : place + 1};
   if (place == count) return {};
   if (rule == GlobalRule::kBeforeSeparator) return {0, place};
   return {std::min(place + 2, count), count};

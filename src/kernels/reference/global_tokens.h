@@ -1,7 +1,8 @@
 // The tokens of a sequence that all of its queries see.
 //
 // Is: the rules of AttentionTerms::global. Is not: an attention. May use: attention_args.h.
-// Source: transformers, models/longformer/modeling_longformer.py (_compute_global_attention_mask)
+// Source: transformers, models/longformer/modeling_longformer.py (_compute_global_attention_mask);
+// models/big_bird/modeling_big_bird.py (prepare_question_mask)
 #pragma once
 
 #include <cstdint>

@@ -60,6 +60,8 @@ TEST(ReferenceGlobalTokens, FollowTheIds) {
   EXPECT_EQ(range(GlobalRule::kBeforeSeparator, 3), (Range{0, 0}));
   EXPECT_EQ(range(GlobalRule::kBehindSeparator, 8), (Range{5, 8}));
   EXPECT_EQ(range(GlobalRule::kBehindSeparator, 4), (Range{4, 4}));
+  EXPECT_EQ(range(GlobalRule::kThroughSeparator, 8), (Range{0, 4}));
+  EXPECT_EQ(range(GlobalRule::kThroughSeparator, 3), (Range{0, 1}));
 }
 
 TEST(ReferenceTokenDropout, CountsTheMasksOfEachSequence) {

@@ -37,6 +37,18 @@ std::string before_first(ExportContext& c, const GlobalTokens& tokens) {
   return c.add("", "And", {before, c.out().cast("", any, ElementType::kBool)});
 }
 
+// No separator before the place; where there is none, the first place alone.
+std::string through_first(ExportContext& c, const GlobalTokens& tokens) {
+  const std::string separators = separators_of(c, tokens);
+  const std::string any = c.out().reduce("", "ReduceMax", separators, 1, true);
+  const std::string before =
+      c.add("", "CumSum", {separators, c.out().integer(1)}, {integer_attribute("exclusive", 1)});
+  const std::string none_before = c.add("", "Equal", {before, c.out().integer(0)});
+  const std::string within =
+      c.add("", "Or", {c.out().cast("", any, ElementType::kBool), first_token(c)});
+  return c.add("", "And", {none_before, within});
+}
+
 // From the second place behind the first separator on; where there is none, that is behind all.
 std::string behind_first(ExportContext& c, const GlobalTokens& tokens) {
   const std::string before = before_separator(c, separators_of(c, tokens));
@@ -55,6 +67,8 @@ std::string rule_of(ExportContext& c, const GlobalTokens& tokens) {
       return before_first(c, tokens);
     case GlobalRule::kBehindSeparator:
       return behind_first(c, tokens);
+    case GlobalRule::kThroughSeparator:
+      return through_first(c, tokens);
     case GlobalRule::kNone:
       break;
   }

@@ -22,6 +22,8 @@ kernels::GlobalRule kernel_rule(GlobalRule rule) {
       return kernels::GlobalRule::kBeforeSeparator;
     case GlobalRule::kBehindSeparator:
       return kernels::GlobalRule::kBehindSeparator;
+    case GlobalRule::kThroughSeparator:
+      return kernels::GlobalRule::kThroughSeparator;
   }
   return kernels::GlobalRule::kNone;
 }
@@ -143,7 +145,8 @@ std::vector<GlobalTokenRule> global_candidates(std::span<const Probe> probes, Id
   if (use != IdsUse::kCompared) return {};
   std::vector<GlobalTokenRule> candidates;
   for (const double id : ids_of(probes)) {
-    for (const GlobalRule rule : {GlobalRule::kBeforeSeparator, GlobalRule::kBehindSeparator}) {
+    for (const GlobalRule rule : {GlobalRule::kBeforeSeparator, GlobalRule::kBehindSeparator,
+                                  GlobalRule::kThroughSeparator}) {
       candidates.push_back({rule, static_cast<int64_t>(id)});
     }
   }

@@ -53,6 +53,8 @@ struct MaskRule {
   int64_t left = -1;
   int64_t right = -1;
   GlobalTokenRule global = {};  ///< and these, wherever they are
+  int64_t block_size = 0;       ///< graph::AttentionAttributes' of both
+  int64_t random_blocks = 0;
   friend bool operator==(const MaskRule&, const MaskRule&) = default;
 };
 

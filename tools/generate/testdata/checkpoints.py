@@ -182,7 +182,7 @@ def _spread_answers(model: torch.nn.Module, spec: Spec, tokenizer: small_tokeniz
     """
     if spec.head not in SPREAD:
         return
-    head = next(getattr(model, name) for name in ("qa_outputs", "score", "classification_head", "classifier") if hasattr(model, name))
+    head = next(getattr(model, name) for name in ("qa_outputs", "qa_classifier", "score", "classification_head", "classifier") if hasattr(model, name))
     last = [module for module in head.modules() if isinstance(module, torch.nn.Linear)][-1]
     rows = []
     last.register_forward_hook(lambda module, inputs, output: rows.append(output[0]))

@@ -79,6 +79,10 @@ def encode(tokenizer, case: dict, max_length: int) -> dict[str, list[int]]:
 def forward(model: torch.nn.Module, head: str, ids: dict[str, list[int]]) -> dict[str, np.ndarray]:
     """The raw outputs of one sequence, by the names of the output schema."""
     batch = {key: torch.tensor([value]) for key, value in ids.items()}
+    body = getattr(model, "bert", model)
+    if hasattr(body, "set_attention_type"):
+        # BigBird's leaves its blocks for good at the first short text.
+        body.set_attention_type(model.config.attention_type)
     if head == "multiple-choice":
         batch = {key: value[None] for key, value in batch.items()}
     with torch.no_grad():

@@ -17,7 +17,7 @@ HEADS = {
     "xlm-roberta-xl": ["base", "masked-lm"], "data2vec-text": ["base", "masked-lm"], "dpr": ["base"],
     "modernbert": ALL_HEADS, "nomic_bert": NO_ANSWERS, "gte": NO_ANSWERS, "eurobert": NO_ANSWERS,
     "jina_embeddings_v3": ["base", "sequence-classification", "masked-lm"], "esm": NO_ANSWERS,
-    "longformer": [*ALL_HEADS, "multiple-choice"],
+    "longformer": [*ALL_HEADS, "multiple-choice"], "big_bird": [*ALL_HEADS, "multiple-choice"],
     **{family: list(heads) for family, heads in own_models.ARCHITECTURES.items()}, **decoders.HEADS,
     **encoder_decoders.HEADS, "mt5": [],
 }
@@ -39,6 +39,8 @@ OPTIONS = {
     "deberta": DEBERTA, "deberta-v2": DEBERTA_V3, "dpr": {"projection_dim": 12}, "xlm-roberta-xl": {"layer_norm_eps": 1e-5},
     # One that many texts are longer than, and one of a few tokens.
     "longformer": {"attention_window": [16, 4], "type_vocab_size": 1, "sep_token_id": 2},
+    # Blocks from 15 tokens on; [SEP] of the small tokenizer. Smaller than the others, for its six heads.
+    "big_bird": {"hidden_size": 8, "intermediate_size": 12, "block_size": 2, "num_random_blocks": 1, "sep_token_id": 3},
     # A window of 4 tokens on either side in the second layer.
     # A mask behind all pieces, so that none of the texts has it.
     "esm": {"position_embedding_type": "rotary", "token_dropout": True, "vocab_size": 121, "mask_token_id": 120},
@@ -55,6 +57,13 @@ OF_FOLDER = {
     },
     "longformer-token-classification": {"attention_window": 8},
     "longformer-multiple-choice": {"num_labels": 1},
+    "big_bird-sequence-classification": {"num_hidden_layers": 1, "block_size": 4},
+    "big_bird-token-classification": {
+        "num_hidden_layers": 1, "attention_type": "original_full", "use_bias": False, "rescale_embeddings": True,
+    },
+    "big_bird-question-answering": {"num_hidden_layers": 1},
+    "big_bird-masked-lm": {"num_hidden_layers": 1, "num_random_blocks": 2},
+    "big_bird-multiple-choice": {"num_hidden_layers": 1, "num_labels": 1},
     "ernie-multiple-choice": {"num_labels": 1, "use_task_id": False},
     "deberta-sequence-classification": {"pos_att_type": ["p2c"], "max_relative_positions": 12},
     "deberta-token-classification": {"pos_att_type": ["c2p"], "position_biased_input": True, "type_vocab_size": 2},
@@ -122,7 +131,7 @@ def tokenizer_for(spec) -> small_tokenizers.SmallTokenizer:
         return tokenizer
     xl = spec.family == "xlm-roberta-xl"
     tokenizer = small_tokenizers.byte_bpe(280) if xl else small_tokenizers.wordpiece(lowercase=True, vocab_size=120)
-    if xl or spec.family.startswith("deberta"):
+    if xl or spec.family == "big_bird" or spec.family.startswith("deberta"):
         tokenizer.tokenizer_config["tokenizer_class"] = "PreTrainedTokenizerFast"
     return tokenizer
 

@@ -66,8 +66,8 @@ class SimulatedAttentionStep final : public Step {
     const int64_t size = width_ / attributes_.heads;
     kernels::AttentionTerms terms = terms_.get();
     terms.ids = terms_.ids(context);
-    const kernels::reference::TokenRange global =
-        kernels::reference::global_keys(terms, begin, length);
+    const kernels::reference::SequenceRules rules =
+        kernels::reference::sequence_rules(terms, begin, length);
     const auto rows_of = [&](size_t i, int64_t part) {
       const float* rows = context.value<const float>(qkv_[i].value);
       return HeadRows{rows + begin * stride_[i] + qkv_[i].first_column + part * size, stride_[i]};
@@ -77,7 +77,7 @@ class SimulatedAttentionStep final : public Step {
     auto* p = reinterpret_cast<float*>(context.scratch);
     std::byte* levels = context.scratch + static_cast<size_t>(length) * sizeof(float);
     for (int64_t i = 0; i < length; ++i) {
-      probabilities(in, head, {i, global}, {p, static_cast<size_t>(length)});
+      probabilities(in, head, {i, rules}, {p, static_cast<size_t>(length)});
       quantizer_.run_probabilities({p, static_cast<size_t>(length)}, levels);
       float* out = context.value<float>(y_) + (begin + i) * width_ + head * size;
       std::fill_n(out, size, 0.0f);
@@ -87,10 +87,10 @@ class SimulatedAttentionStep final : public Step {
     }
   }
 
-  // A query's place, and the tokens of its sequence that all see.
+  // A query's place, and what its sequence decides.
   struct Query {
     int64_t place;
-    kernels::reference::TokenRange global;
+    kernels::reference::SequenceRules rules;
   };
 
   float score(const float* q, const float* k, int64_t head, const Query& query,
@@ -103,14 +103,15 @@ class SimulatedAttentionStep final : public Step {
     };
     const kernels::AttentionTerms& terms = terms_.get();
     if (!terms.any()) return dot(q, k) * attributes_.scale;
-    if (!kernels::reference::sees(terms, query.global, pair)) {
+    if (!kernels::reference::sees(terms, query.rules, pair)) {
       return -std::numeric_limits<float>::infinity();
     }
-    return static_cast<float>(kernels::reference::score_with_terms(
+    const double sum = kernels::reference::score_with_terms(
         terms, head, attributes_.scale, pair, dot(q, k),
         [&](kernels::reference::AttentionSide side, const float* row) {
           return dot(side == kernels::reference::AttentionSide::kQuery ? q : k, row + head * size);
-        }));
+        });
+    return static_cast<float>(sum + query.rules.blocks.bias(pair.query_place, pair.key_place));
   }
 
   void probabilities(const Operands& in, int64_t head, const Query& query,

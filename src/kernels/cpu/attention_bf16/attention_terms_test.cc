@@ -53,6 +53,8 @@ struct Case {
   bool falling = false;  // slots, with the distance
   int64_t group = 1;     // heads that share keys and values
   GlobalRule global = GlobalRule::kNone;
+  int64_t block_size = 0;
+  int64_t random_blocks = 0;
 };
 
 const Case kCases[] = {
@@ -81,6 +83,9 @@ const Case kCases[] = {
      .left = 0,
      .right = 1,
      .global = GlobalRule::kBehindSeparator},
+    {.name = "blocks of one", .block_size = 1, .random_blocks = 1},
+    {.name = "blocks", .block_size = 4, .random_blocks = 2},
+    {.name = "blocks, grouped", .group = 2, .block_size = 7, .random_blocks = 1},
     {.name = "grouped", .group = 2},
     {.name = "one for all heads", .group = 4},
     {.name = "grouped causal", .right = 0, .group = 2},
@@ -106,6 +111,8 @@ struct Problem {
       for (int64_t t = 0; t < length(s); ++t) ids.push_back(t == length(s) / 3 ? kSeparator : 7);
     }
     terms.global = which.global;
+    terms.block_size = which.block_size;
+    terms.random_blocks = which.random_blocks;
     terms.separator = kSeparator;
     terms.ids = ids.data();
     if (which.bias_reach >= 0) {

@@ -335,15 +335,16 @@ struct Attention {
     const int64_t group = args.kv_heads == 0 ? 1 : args.heads / args.kv_heads;
     const reference::TokenRange range =
         reference::global_keys(args.terms, args.cu_seqlens[work.sequence], length);
-    const KeyRange global = {range.begin, range.end};
+    const KeyRules rules = {{range.begin, range.end},
+                            reference::sequence_blocks(args.terms, length)};
     Tiles run_tile;
     for (int64_t head = work.head_begin; head < work.head_end;) {
       // Heads that share keys and values.
       AttentionWork part = work;
       part.head_begin = head;
       head = part.head_end = at_most((head / group + 1) * group, work.head_end);
-      if (!args.terms.windowed() || global.begin < global.end) {
-        run_rows_and_keys(args, part, {0, length}, global, memory, run_tile);
+      if (!args.terms.windowed() || rules.any()) {
+        run_rows_and_keys(args, part, {{0, length}, rules}, memory, run_tile);
         continue;
       }
       // So many rows at once that the keys around them stay in the L2.
@@ -354,16 +355,23 @@ struct Attention {
                                         part.row_end - 1 + work.shift, length);
         // Blocks stay where they are for all rows.
         const KeyRange keys = {seen.begin / kKeyBlock * kKeyBlock, seen.end};
-        run_rows_and_keys(args, part, keys, global, memory, run_tile);
+        run_rows_and_keys(args, part, {keys, rules}, memory, run_tile);
       }
     }
   }
 
  private:
+  // Keys of a sequence that a piece of work looks at.
+  struct WorkKeys {
+    KeyRange keys;
+    KeyRules rules;
+  };
+
   // All heads of `work` read the same keys and values.
   template <typename Tiles>
   static void run_rows_and_keys(const AttentionBf16Args& args, const AttentionWork& work,
-                                KeyRange keys, KeyRange global, void* memory, Tiles& run_tile) {
+                                const WorkKeys& seen, void* memory, Tiles& run_tile) {
+    const KeyRange keys = seen.keys;
     const int64_t count = keys.end - keys.begin;
     const typename Pack::Scratch scratch(count, args.head_size, args.terms);
     auto* packed = static_cast<char*>(memory);
@@ -380,7 +388,7 @@ struct Attention {
     tile.scale = args.scale * kLog2E;
     tile.terms = &args.terms;
     tile.place = work.row_begin + work.shift - keys.begin;
-    tile.all_keys = global.begin < global.end;
+    tile.all_keys = seen.rules.any();
     const int64_t group = args.kv_heads == 0 ? 1 : args.heads / args.kv_heads;
     const int64_t begin = args.cu_seqlens[work.sequence] + keys.begin;
     const int64_t kv_column = work.head_begin / group * args.head_size;
@@ -390,8 +398,8 @@ struct Attention {
     Pack::pack_values(v, count, args.head_size, packed + scratch.v);
     const int64_t last_place = tile.place + work.row_end - work.row_begin - 1;
     for (int64_t head = work.head_begin; head < work.head_end; ++head) {
-      const Terms terms = args.terms.any() ? Terms::make(args, head, {k, count, global}, last_place,
-                                                         scratch, packed)
+      const Terms terms = args.terms.any() ? Terms::make(args, head, {k, count, seen.rules},
+                                                         last_place, scratch, packed)
                                            : Terms{};
       run_rows(args, work, {head * args.head_size, packed + scratch.q}, terms, tile, run_tile);
     }

@@ -59,9 +59,7 @@ struct AttentionPack {
           line_bytes(terms.any() ? round_up(2 * keys + 2 * kColumns, kLanes) * kWordBytes : 0),
           slot_line(line + line_bytes),
           ld_slots(terms.disentangled() ? round_up(terms.position_rows, kPadding) : 0),
-          ld_matrix(terms.disentangled() || terms.global != GlobalRule::kNone
-                        ? round_up(keys, kPadding)
-                        : 0),
+          ld_matrix(terms.by_pair() ? round_up(keys, kPadding) : 0),
           position_keys(slot_line + (terms.disentangled() ? line_bytes : 0)),
           position_queries(position_keys + ld_slots * ldq),
           of_query(position_queries + ld_slots * ldq),

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/cpu/simd/attention_pack-inl.h"
+#include "kernels/reference/attention_blocks.h"
 #include "kernels/reference/global_tokens.h"
 
 namespace tamis::kernels {
@@ -131,11 +132,38 @@ TAMIS_INLINE void fill_window_row(const float* line, KeyRange global, int64_t ke
   for (int64_t key = global.begin; key < global.end; ++key) out[key] = 0;
 }
 
+inline void fill(float* out, KeyRange keys, float value) {
+  for (int64_t key = keys.begin; key < keys.end; ++key) out[key] = value;
+}
+
+// One query row's sums where keys are seen by their blocks.
+inline void fill_block_row(const reference::SequenceBlocks& blocks, int64_t place, int64_t keys,
+                           float* out) {
+  if (place < blocks.size || place / blocks.size == blocks.last) {
+    fill(out, {0, keys}, 0);
+    return;
+  }
+  const int64_t around = place / blocks.size * blocks.size;
+  fill(out, {0, keys}, kOutside);
+  fill(out, {around - blocks.size, at_most(keys, around + 2 * blocks.size)}, 0);
+  fill(out, {blocks.last * blocks.size, keys}, 0);
+  fill(out, {0, blocks.size}, blocks.gain * kLog2E);
+}
+
+// What a sequence's ids and length decide.
+struct KeyRules {
+  KeyRange global;  // keys that all queries see
+  reference::SequenceBlocks blocks;
+
+  // Whether rows see some keys far from them.
+  bool any() const { return global.begin < global.end || blocks.size != 0; }
+};
+
 // A head's keys, from key 0 on.
 struct HeadKeys {
   AttentionOperand operand;
   int64_t keys;
-  KeyRange global;  // which all queries see
+  KeyRules rules;
 };
 
 // Slots [first, first + count).
@@ -172,7 +200,7 @@ struct HeadTerms {
   const float* of_keys;  // [keys, ld_slots], or null
   float* matrix;         // [kMaxRows, ld_matrix]
   int64_t ld_slots, ld_matrix;
-  KeyRange global;  // which all queries see; then key 0 is the sequence's first
+  KeyRules rules;  // with any, key 0 is the sequence's first
 
   // For the head's keys k and query rows up to `last_place`.
   static HeadTerms make(const AttentionBf16Args& args, int64_t head, const HeadKeys& k,
@@ -184,7 +212,7 @@ struct HeadTerms {
     fill_bias_line(terms, head, last_place, count, line);
     HeadTerms result = {};
     result.line = line + last_place;
-    result.global = k.global;
+    result.rules = k.rules;
     result.ld_matrix = scratch.ld_matrix;
     result.matrix = reinterpret_cast<float*>(memory + scratch.matrix);
     if (!terms.disentangled()) return result;
@@ -212,9 +240,15 @@ struct HeadTerms {
 
   // For the rows of one tile; what it points at holds until the next call.
   TileBias bias_of(const TileRows& tile) const {
-    if (global.begin < global.end) {
+    if (rules.any()) {
       for (int64_t i = 0; i < tile.rows; ++i) {
-        fill_window_row(line - (tile.place + i), global, tile.keys, matrix + i * ld_matrix);
+        const int64_t place = tile.place + i;
+        float* row = matrix + i * ld_matrix;
+        if (rules.blocks.size != 0) {
+          fill_block_row(rules.blocks, place, tile.keys, row);
+        } else {
+          fill_window_row(line - place, rules.global, tile.keys, row);
+        }
       }
       return {matrix, ld_matrix};
     }

@@ -56,6 +56,11 @@ struct AttentionParams {
   /// Of each row of keys 1 where all queries see it, whatever their window; or null. Of
   /// attention_plain alone.
   const int32_t* seen_by_all = nullptr;
+  /// Sequences longer than block_tokens in blocks (kernels/reference/attention_blocks.h), likewise;
+  /// 0: none.
+  int block_size = 0;
+  int block_tokens = 0;
+  float block_gain = 0;  // ln(1 + random blocks)
   bool rounded = false;  // operands and probabilities go through 16 bits
   Values q;              // [rows, ldq] from the first head's column on
   Values k;

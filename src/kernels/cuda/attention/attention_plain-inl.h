@@ -42,13 +42,14 @@ class AttentionPlain {
     TAMIS_UNROLL
     for (int c = 0; c < kChannels; ++c) o_[c] = 0;
     KeyRange keys = seen_keys(p_, tile_.keys, place, place);
-    if (p_.seen_by_all != nullptr) keys = {0, tile_.keys};
+    const bool some = p_.seen_by_all != nullptr || in_blocks();
+    if (some) keys = {0, tile_.keys};
     for (int begin = keys.begin; begin < keys.end; begin += 32) {
       const int key = begin + lane_;
-      const bool seen = key < keys.end && sees(key, key - place);
-      // Outside the window few keys are seen, if any: most steps of a long text end here.
-      if (p_.seen_by_all != nullptr && warp_max(seen ? 1.0f : 0.0f) == 0) continue;
-      const float score = seen ? score_of(key, key - place) : float_of(0xff800000u);
+      const bool seen = key < keys.end && sees(key, place);
+      // Outside the window or block few keys are seen, if any: most steps of a long text end here.
+      if (some && warp_max(seen ? 1.0f : 0.0f) == 0) continue;
+      const float score = seen ? score_of(key, place) : float_of(0xff800000u);
       const float high = max_of(most, warp_max(score));
       float probability = seen ? exp_of(sub_rn(score, high)) : 0.0f;
       if (p_.rounded) probability = float_of_b16(b16_of(probability));
@@ -72,13 +73,29 @@ class AttentionPlain {
   }
 
   /// Of keys that are looked at.
-  [[nodiscard]] TAMIS_DEVICE bool sees(int key, int distance) const {
+  [[nodiscard]] TAMIS_DEVICE bool sees(int key, int place) const {
+    if (in_blocks()) return shares_block(key, place);
     if (p_.seen_by_all == nullptr) return true;
+    const int distance = key - place;
     if (distance >= -p_.left && distance <= p_.right) return true;
     return load_global(p_.seen_by_all + tile_.key_row + key) != 0;
   }
 
-  [[nodiscard]] TAMIS_DEVICE float score_of(int key, int distance) const {
+  [[nodiscard]] TAMIS_DEVICE bool in_blocks() const {
+    return p_.block_size != 0 && tile_.keys > p_.block_tokens;
+  }
+  /// Neither of the first block nor of the last.
+  [[nodiscard]] TAMIS_DEVICE bool between(int place) const {
+    return place >= p_.block_size && place / p_.block_size != (tile_.keys - 1) / p_.block_size;
+  }
+  [[nodiscard]] TAMIS_DEVICE bool shares_block(int key, int place) const {
+    if (!between(place) || !between(key)) return true;
+    const int apart = key / p_.block_size - place / p_.block_size;
+    return apart >= -1 && apart <= 1;
+  }
+
+  [[nodiscard]] TAMIS_DEVICE float score_of(int key, int place) const {
+    const int distance = key - place;
     const int64_t at = static_cast<int64_t>(tile_.key_row + key) * p_.ldk + kv_column_;
     float sum = 0;
     for (int c = 0; c < p_.head_size; ++c) {
@@ -88,6 +105,7 @@ class AttentionPlain {
       sum = add_rn(sum, position_score(at, distance));
     }
     sum = mul_rn(sum, p_.scale);
+    if (in_blocks() && key < p_.block_size && between(place)) sum = add_rn(sum, p_.block_gain);
     return p_.bias == nullptr ? sum : add_rn(sum, bias_of(p_, head_, distance));
   }
 

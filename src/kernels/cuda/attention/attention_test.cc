@@ -29,6 +29,8 @@ struct Setting {
   bool bias = false;
   bool disentangled = false;
   bool global = false;  // the first token of each sequence is seen by all
+  int block_size = 0;
+  int random_blocks = 0;
   bool rounded = true;
   Stored stored = Stored::kB16;  // of q, k and v
 };
@@ -78,6 +80,8 @@ struct Attention {
     terms.left = setting.left;
     terms.right = setting.right;
     if (setting.global) terms.global = kernels::GlobalRule::kFirst;
+    terms.block_size = setting.block_size;
+    terms.random_blocks = setting.random_blocks;
     if (setting.bias) {
       terms.bias = bias.data();
       terms.bias_reach = kReach;
@@ -160,6 +164,9 @@ struct Attention {
     p.slots = slots.data();
     p.slot_reach = kReach;
     if (setting.global) p.seen_by_all = seen_by_all.data();
+    p.block_size = setting.block_size;
+    p.block_tokens = (5 + 2 * setting.random_blocks) * setting.block_size;
+    p.block_gain = std::log1p(static_cast<float>(setting.random_blocks));
     p.rounded = setting.rounded;
     p.q = operand(0);
     p.k = operand(width);
@@ -282,6 +289,18 @@ TEST(AttentionPlain, SeesTokensOutsideTheWindow) {
   setting.left = 3;
   setting.right = 2;
   setting.global = true;
+  for (const bool rounded : {true, false}) {
+    setting.rounded = rounded;
+    setting.stored = rounded ? Stored::kB16 : Stored::kF32;
+    expect_near<device::AttentionPlain>(setting, kAttentionPlainSharedBytes);
+  }
+}
+
+TEST(AttentionPlain, SeesKeysByTheirBlocks) {
+  Setting setting;
+  setting.lengths = {150, 1, 0, 35, 36, 9};
+  setting.block_size = 5;
+  setting.random_blocks = 1;
   for (const bool rounded : {true, false}) {
     setting.rounded = rounded;
     setting.stored = rounded ? Stored::kB16 : Stored::kF32;
