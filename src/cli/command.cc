@@ -258,7 +258,7 @@ int run_task(const api::LoadedModel& model, const ModelFlags& flags, InputReader
   } else {
     sink = open_output(flags.output, form.table);
   }
-  if (done == 0) sink->write(form.header);
+  if (done == 0 && !form.header.empty()) sink->write(form.header);
   Progress progress("running", flags.common.quiet);
   const int64_t before = done;
   for (;;) {

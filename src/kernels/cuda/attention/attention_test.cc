@@ -269,6 +269,14 @@ TEST(AttentionB16, AddsWhatPositionsAdd) {
   }
 }
 
+void expect_near_in_both_types(Setting setting) {
+  for (const bool rounded : {true, false}) {
+    setting.rounded = rounded;
+    setting.stored = rounded ? Stored::kB16 : Stored::kF32;
+    expect_near<device::AttentionPlain>(setting, kAttentionPlainSharedBytes);
+  }
+}
+
 TEST(AttentionPlain, AddsWhatPositionsAdd) {
   for (Setting setting : settings()) {
     for (const bool rounded : {true, false}) {
@@ -289,23 +297,12 @@ TEST(AttentionPlain, SeesTokensOutsideTheWindow) {
   setting.left = 3;
   setting.right = 2;
   setting.global = true;
-  for (const bool rounded : {true, false}) {
-    setting.rounded = rounded;
-    setting.stored = rounded ? Stored::kB16 : Stored::kF32;
-    expect_near<device::AttentionPlain>(setting, kAttentionPlainSharedBytes);
-  }
-}
-
-TEST(AttentionPlain, SeesKeysByTheirBlocks) {
-  Setting setting;
-  setting.lengths = {150, 1, 0, 35, 36, 9};
-  setting.block_size = 5;
-  setting.random_blocks = 1;
-  for (const bool rounded : {true, false}) {
-    setting.rounded = rounded;
-    setting.stored = rounded ? Stored::kB16 : Stored::kF32;
-    expect_near<device::AttentionPlain>(setting, kAttentionPlainSharedBytes);
-  }
+  expect_near_in_both_types(setting);
+  Setting blocks;
+  blocks.lengths = {150, 1, 0, 35, 36, 9};
+  blocks.block_size = 5;
+  blocks.random_blocks = 1;
+  expect_near_in_both_types(blocks);
 }
 
 // Keys that are not seen are not read where none of their 32 is: a NaN among them stays there.
