@@ -16,7 +16,7 @@ import torch
 
 from .._errors import InvalidArgument, Unsupported
 from ._families import FAMILIES
-from ._graphs import MOST_GRAPHS, Program, make_program, names_at
+from ._graphs import MOST_GRAPHS, Program, example_of, make_program, names_at
 from ._points import Point
 from ._rewrite import Rules
 from .quant_nn import QuantConv1d, QuantLinear, TensorQuantizer
@@ -57,9 +57,9 @@ class Graphs:
         """The places of the graph that the example takes."""
         given = self._given(module, (), dict(example))
         program, points = self._export(module, given, exact=False)
-        first = program.sizes.get(_main(given), ())
+        first = program.sizes[_main(given)]
         for dimension, size in enumerate(first[:2]):
-            if size is not None:
+            if size is not None and not (dimension == 0 and size == 1):
                 raise Unsupported(
                     f"{type(module).__name__}: the exported graph takes {_main(given)} only with {size} for "
                     f"its dimension {dimension}; batch and sequence must stay free")
@@ -112,8 +112,18 @@ class Graphs:
     def _export(self, module: torch.nn.Module, given: Mapping[str, Any], exact: bool
                 ) -> Tuple[Program, List[Point]]:
         self._exporting = True
+        main = _main(given)
         try:
-            made = make_program(module, given, _main(given), self._rules, exact)
+            made = make_program(module, example_of(given, main, exact), self._rules)
+        except Unsupported:
+            if exact or given[main].shape[0] != 1:
+                raise
+            try:  # a decoder without padding, which takes one text at a time
+                made = make_program(module, example_of(given, main, exact, rows=1), self._rules)
+            except Unsupported:
+                made = None
+            if made is None:
+                raise
         finally:
             self._exporting = False
         return made.program, made.points
@@ -171,7 +181,7 @@ def _default_example(model: torch.nn.Module) -> Dict[str, torch.Tensor]:
                           "example of what it takes")
     device = next(model.parameters()).device
     names = [name for name in ("input_ids", "attention_mask") if name in accepted]
-    return {name: torch.ones(2, 5, dtype=torch.int64, device=device) for name in names}
+    return {name: torch.ones(1, 5, dtype=torch.int64, device=device) for name in names}
 
 
 def _rules_of(model: torch.nn.Module) -> List[Rules]:

@@ -162,8 +162,10 @@ class _Writer:
         return self._new.call_function(attend, (*arguments[:3], mask, settings, quantizers, units))
 
 
-def _example(given: Mapping[str, Any], main: str, exact: bool) -> Dict[str, Any]:
-    """Tensors like the given, whose batch and sequence have sizes that export leaves free."""
+def example_of(given: Mapping[str, Any], main: str, exact: bool, rows: int = BATCH) -> Dict[str, Any]:
+    """Tensors like the given, whose batch and sequence have sizes that export leaves free. ``main`` is the
+    tensor whose sizes are those; ``exact``: theirs stay as they are, and with them the branches taken.
+    """
     first = given[main]
     length = first.shape[1] if first.ndim > 1 else 0
     made: Dict[str, Any] = {}
@@ -177,7 +179,7 @@ def _example(given: Mapping[str, Any], main: str, exact: bool) -> Dict[str, Any]
             if exact and size > 1:
                 continue
             if place == 0 and size == first.shape[0]:
-                sizes[place] = BATCH
+                sizes[place] = rows
             elif place > 0 and of_tokens and size == length and not exact:
                 sizes[place] = SEQUENCE
         made[name] = torch.zeros(sizes, dtype=value.dtype, device=value.device)
@@ -196,26 +198,29 @@ class _Never:
 
 @contextlib.contextmanager
 def _as_written(module: torch.nn.Module) -> Iterator[None]:
-    """Within it, quantizers let everything pass, and no layer is dropped."""
+    """Within it, quantizers let everything pass, and no layer is dropped. After it, modules have the
+    attributes that they had: what forward() sets meanwhile is none of real tensors.
+    """
+    before = [(part, dict(vars(part)), dict(part._buffers)) for part in module.modules()]
     quantizers = [part for part in module.modules() if isinstance(part, TensorQuantizer)]
-    states = [(q, q._on, q.calibrator) for q in quantizers]
-    dropping = [(part, part.layerdrop) for part in module.modules()
-                if isinstance(getattr(part, "layerdrop", None), (int, float))]
-    for path, part in module.named_modules():
-        if module.training and isinstance(getattr(part, "layerdrop", None), (int, float)) and part.layerdrop:
-            raise Unsupported(f"{path}.layerdrop: is {part.layerdrop}; layers that are dropped at random cannot be "
-                              "exported, 0 is accepted")
+    dropping = {path: part for path, part in module.named_modules()
+                if isinstance(vars(part).get("layerdrop"), (int, float))} if module.training else {}
+    for path, part in dropping.items():
+        if part.layerdrop != 0:
+            raise Unsupported(f"{path}.layerdrop: is {part.layerdrop}; layers that are dropped at random cannot "
+                              "be exported, 0 is accepted")
     try:
         for q in quantizers:
             q._on, q.calibrator = False, None
-        for part, _ in dropping:
-            setattr(part, "layerdrop", _Never() if module.training else 0.0)
+        for part in dropping.values():
+            part.layerdrop = _Never()  # type: ignore[assignment]
         yield
     finally:
-        for q, on, calibrator in states:
-            q._on, q.calibrator = on, calibrator
-        for part, value in dropping:
-            setattr(part, "layerdrop", value)
+        for part, attributes, buffers in before:
+            vars(part).clear()
+            vars(part).update(attributes)
+            part._buffers.clear()
+            part._buffers.update(buffers)
 
 
 @contextlib.contextmanager
@@ -264,13 +269,11 @@ class Made:
     points: List[Point] = field(default_factory=list)
 
 
-def make_program(module: torch.nn.Module, given: Mapping[str, Any], main: str, rules: Sequence[Rules],
-                 exact: bool) -> Made:
-    """Exports the module, as it was written, for a call with ``given``; quantizers that the graph
-    needs may not be there yet. ``exact``: of the sizes that are given, and those that take the same
-    branches.
+def make_program(module: torch.nn.Module, example: Mapping[str, Any], rules: Sequence[Rules]) -> Made:
+    """Exports the module, as it was written, for calls like the example; quantizers that the graph needs
+    may not be there yet.
     """
-    found = _exported(module, _example(given, main, exact))
+    found = _exported(module, example)
     weights: Dict[str, str] = {}
     constants: Dict[str, Any] = {}
     inputs: List[str] = []
@@ -285,11 +288,6 @@ def make_program(module: torch.nn.Module, given: Mapping[str, Any], main: str, r
         else:
             raise Unsupported(f"{type(module).__name__}: the exported graph reads {spec.target}, which is "
                               "neither a tensor nor a weight")
-    changed = [*found.graph_signature.buffers_to_mutate.values(),
-               *found.graph_signature.user_inputs_to_mutate.values()]
-    if changed:
-        raise Unsupported(f"{type(module).__name__}: its forward() changes {', '.join(changed)}; one that "
-                          "changes nothing is accepted")
     values = Values(found.graph, set(weights), set(inputs), constants)
     points = Points(found.graph, module, values, weights, rules).find()
     return Made(_program(found, points, weights, constants, inputs), points)

@@ -244,6 +244,8 @@ class QuantConv1d(nn.Conv1d):
         yield self._weight_quantizer, self.weight.flatten(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight = self._weight_quantizer(self.weight.flatten(1)).view_as(self.weight)
+        weight = self.weight
+        if self._weight_quantizer.calibrator is not None or self._weight_quantizer.enabled:
+            weight = self._weight_quantizer(weight.flatten(1)).view_as(weight)
         y: torch.Tensor = self._conv_forward(self._input_quantizer(x), weight, self.bias)
         return y
