@@ -12,7 +12,7 @@ python=$2
 export TAMIS_LIBRARY="$build/libtamis.so" TAMIS_PROGRAM="$build/tamis" PYTHONDONTWRITEBYTECODE=1
 export TAMIS_TESTDATA="$source/testdata" PYTHONPATH="$source/python"
 "$source/tools/generate/make_notebook.py" --check "$source/examples/python/quantize_and_train.py"
-for test in test_torch_rules test_torch test_adapters test_faces test_demo; do
+for test in test_torch_rules test_torch test_torch_export test_adapters test_faces test_demo; do
   echo "$test" >&2
   "$python" "$here/$test.py"
 done

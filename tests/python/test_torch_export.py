@@ -139,7 +139,8 @@ def padded(model, sizes=((1, 6), (2, 9), (4, 5))):
             mask[row, length - row:] = 0
         if config.pad_token_id is not None:
             ids[mask == 0] = config.pad_token_id
-        if config.model_type in ("bart", "mbart"):  # heads ask for one end in each text
+        # Heads of encoders with decoders ask for one end in each text.
+        if config.model_type in ("bart", "mbart", "t5", "mt5"):
             end = config.eos_token_id
             ids[ids == end] = end + 1
             ids[torch.arange(rows), mask.sum(1) - 1] = end
