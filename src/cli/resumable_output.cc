@@ -52,8 +52,9 @@ struct ResumableOutput::Impl {
   Make make;
   Descriptor file;
   std::string waiting;
-  int64_t bytes = 0;  // in the file
-  int64_t rows = 0;
+  int64_t bytes = 0;     // in the file
+  int64_t rows = 0;      // that the journal counts
+  int64_t answered = 0;  // that were handed over
   int64_t last_ns = 0;
 
   void open();
@@ -151,6 +152,7 @@ ResumableOutput::ResumableOutput(const std::string& path, MadeFrom made_from, Ma
       ::lseek(impl.file.get(), impl.bytes, SEEK_SET) < 0) {
     fail(ErrorCode::kUnavailable, impl.partial.string(), ": cannot be written: ", errno_text());
   }
+  impl.answered = impl.rows;
   // Before the first byte, so that no part is ever without one.
   impl.write_journal();
   impl.last_ns = Clock::steady().now_ns();
@@ -183,6 +185,7 @@ void ResumableOutput::write(std::string_view bytes) {
 
 void ResumableOutput::rows_done(int64_t rows) {
   Impl& impl = *impl_;
+  impl.answered = rows;
   const int64_t now = Clock::steady().now_ns();
   if (now - impl.last_ns < kNsBetweenJournals) return;
   impl.sync();
@@ -197,6 +200,7 @@ void ResumableOutput::finish() {
   std::error_code error;
   if (impl.make) {
     // All rows are answered: a run that is killed from here on leaves that only FILE is to be made.
+    impl.rows = impl.answered;
     impl.write_journal();
     impl.make(impl.partial, impl.target.string());
     fs::remove(impl.partial, error);

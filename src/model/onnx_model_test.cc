@@ -54,9 +54,10 @@ bool is_spelled_otherwise(const std::string& name) {
   const bool second_version = name.starts_with("models/deberta-v2");
   return (name.starts_with("models/deberta-") && !second_version) ||
          starts_with_one_of(
-             name, {"models/albert-relative-key-query", "models/t5-", "models/mt5-",
-                    "models/bart-base", "models/mbart-sequence", "models/esm-absolute",
-                    "models/jina_bert-base", "models/jina_code-base", "models/dpr-base-context"});
+             name,
+             {"models/albert-relative-key-query", "models/big_bird-token", "models/t5-",
+              "models/mt5-", "models/bart-base", "models/mbart-sequence", "models/esm-absolute",
+              "models/jina_bert-base", "models/jina_code-base", "models/dpr-base-context"});
 }
 
 std::vector<std::string> names() {

@@ -30,7 +30,8 @@ TEST(OptimizeAuto, CertifiesOnTextsOfTheirOwn) {
   ASSERT_TRUE(report.choice.has_value());
   EXPECT_TRUE(report.choice->budget.certify);
   EXPECT_EQ(report.choice->held_out, 40);
-  EXPECT_TRUE(report.succeeded());
+  // By some CPUs' cost tables integers of so small a model are not faster.
+  EXPECT_EQ(report.succeeded(), report.choice->row().precision != engine::Precision::kFp32);
   const std::string text = report_text(report);
   EXPECT_NE(text.find("measured on 40 of the 40 rows of mine.txt"), std::string::npos) << text;
   EXPECT_NE(report_json(report).find("\"40 rows of mine.txt\""), std::string::npos);

@@ -78,7 +78,7 @@ TEST(CliErrors, FilesThatAreNotRowsOfText) {
   refuse({"classify", kClassifier, "--input", "-"}, kCorrupt,
          "standard input:2: ", "{\"text\":\"a\"}\n{\"text\":3}\n");
   refuse({"classify", kClassifier, "--input", folder.write("a.csv", "a")}, kInvalid,
-         "accepted are .txt, .tsv and .jsonl");
+         "accepted are .txt, .tsv, .jsonl");
 }
 
 TEST(CliErrors, RowsThatTheTaskCannotRun) {

@@ -358,9 +358,8 @@ std::vector<Array> evaluate_argmax(const Operation& op, const Inputs& inputs) {
 std::vector<Array> evaluate_cumsum(const Operation& op, const Inputs& inputs) {
   const Array& x = *inputs[0];
   if (inputs[1]->elements() != 1) op.refuse("an axis that is no single value");
-  if (op.integer("exclusive", 0) != 0 || op.integer("reverse", 0) != 0) {
-    op.refuse("an exclusive or reversed sum");
-  }
+  if (op.integer("reverse", 0) != 0) op.refuse("a reversed sum");
+  const bool exclusive = op.integer("exclusive", 0) != 0;
   const size_t axis = axis_of(inputs[1]->integers()[0], x.dims.size());
   const Around parts = around(x.dims, axis);
   std::vector<double> values = *x.data;
@@ -372,6 +371,7 @@ std::vector<Array> evaluate_cumsum(const Operation& op, const Inputs& inputs) {
       }
     }
   }
+  for (size_t i = 0; exclusive && i < values.size(); ++i) values[i] -= (*x.data)[i];
   return {make_array(x.dims, x.type, std::move(values))};
 }
 
