@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 import torch
 
@@ -126,6 +126,7 @@ class Graphs:
                 raise
         finally:
             self._exporting = False
+        assert made is not None
         return made.program, made.points
 
 
@@ -226,7 +227,7 @@ def _split(twin: torch.nn.Module, rules: Sequence[Rules]) -> None:
             layer = getattr(module, attribute, None)
             if isinstance(layer, QuantLinear):
                 count = functools.reduce(getattr, heads.split(".")[1:], module) if heads else 0
-                layer.split(names, int(count))  # type: ignore[call-overload]
+                layer.split(names, int(cast(Any, count)))
 
 
 def insert_in_graph(model: torch.nn.Module, example: Optional[Mapping[str, Any]]) -> torch.nn.Module:

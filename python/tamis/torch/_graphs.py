@@ -11,7 +11,7 @@ import contextlib
 import logging
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, cast
 
 import torch
 from torch import fx
@@ -20,10 +20,10 @@ from torch.export.graph_signature import InputKind
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from .._errors import InvalidArgument, Unsupported
+from .._errors import Unsupported
 from ._points import ATTENTION, PROBABILITIES, Point, Points, Values, aten
 from ._rewrite import Rules
-from .quant_nn import QuantConv1d, QuantLinear, TensorQuantizer
+from .quant_nn import TensorQuantizer
 
 BATCH, SEQUENCE = 3, 7
 """Sizes that a graph is exported with: not 0 or 1, which export would take for constants, and not each
@@ -140,7 +140,7 @@ class _Writer:
         if node.target is ATTENTION:
             return self._attention(node, point, arguments)
         of_list = node.target is aten.einsum.default
-        operands = list(arguments[1]) if of_list else arguments
+        operands: List[Any] = list(cast(Any, arguments[1])) if of_list else arguments
         for operand in point.operands:
             extra = () if operand.unit == 1.0 else (operand.unit,)
             operands[operand.place] = self._new.call_module(
@@ -148,10 +148,11 @@ class _Writer:
         if of_list:
             arguments[1] = operands
         keywords = fx.node.map_arg(node.kwargs, lambda old: self._map[old])
-        return self._new.call_function(node.target, tuple(arguments), keywords)
+        return self._new.call_function(cast(Any, node.target), tuple(arguments), keywords)
 
     def _attention(self, node: fx.Node, point: Point, arguments: List[Any]) -> fx.Node:
-        mask, dropout, causal = [*arguments[3:], *(None, 0.0, False)[len(arguments) - 3:]]
+        defaults: List[Any] = [None, 0.0, False]
+        mask, dropout, causal = [*arguments[3:], *defaults[len(arguments) - 3:]]
         keywords = fx.node.map_arg(node.kwargs, lambda old: self._map[old])
         mask = keywords.get("attn_mask", mask)
         settings = (keywords.get("dropout_p", dropout), keywords.get("is_causal", causal),
@@ -213,7 +214,7 @@ def _as_written(module: torch.nn.Module) -> Iterator[None]:
         for q in quantizers:
             q._on, q.calibrator = False, None
         for part in dropping.values():
-            part.layerdrop = _Never()  # type: ignore[assignment]
+            part.layerdrop = _Never()
         yield
     finally:
         for part, attributes, buffers in before:
@@ -245,7 +246,7 @@ def _why(error: BaseException) -> str:
 
 
 def _exported(module: torch.nn.Module, example: Mapping[str, Any]) -> ExportedProgram:
-    shapes = ShapesCollection()
+    shapes = ShapesCollection()  # type: ignore[no-untyped-call]
     for value in example.values():
         if isinstance(value, torch.Tensor):
             shapes[value] = {place: Dim.AUTO for place in range(value.ndim)}

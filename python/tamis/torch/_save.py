@@ -10,7 +10,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Union, cast
 
 import torch
 import transformers
@@ -56,7 +56,7 @@ def load(folder: Folder, kind: Optional[str] = None, *, front: str = "source", *
     if front == "export":
         return _load_plain(folder, kind, options, hub).eval()
     with patched(*families_of(config.model_type)):
-        return _class_of(folder, kind).from_pretrained(folder, **options).eval()
+        return cast(torch.nn.Module, _class_of(folder, kind).from_pretrained(folder, **options).eval())
 
 
 def _class_of(folder: str, kind: str) -> Any:
@@ -84,7 +84,7 @@ def _load_plain(folder: str, kind: str, options: Dict[str, Any], hub: Dict[str, 
 
 def _ranges_of(folder: str, hub: Dict[str, Any]) -> Dict[str, torch.Tensor]:
     from safetensors import safe_open
-    from transformers.utils import cached_file
+    from transformers.utils import cached_file  # type: ignore[attr-defined]
 
     where = {name: value for name, value in hub.items() if name != "trust_remote_code"}
 
