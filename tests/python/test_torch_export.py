@@ -140,7 +140,7 @@ def padded(model, sizes=((1, 6), (2, 9), (4, 5))):
         if config.pad_token_id is not None:
             ids[mask == 0] = config.pad_token_id
         # Heads of encoders with decoders ask for one end in each text.
-        if config.model_type in ("bart", "mbart", "t5", "mt5"):
+        if config.model_type in ("bart", "mbart", "t5", "mt5") and config.eos_token_id is not None:
             end = config.eos_token_id
             ids[ids == end] = end + 1
             ids[torch.arange(rows), mask.sum(1) - 1] = end
