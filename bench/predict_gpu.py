@@ -10,8 +10,9 @@ A prediction, not a measurement: the engine has not run on a card. The model, fo
     dense INT8 rate, and the last tile's epilogue hides behind nothing;
   * u is what a product of this kind was seen to hold, but no more than the machine code lets it: a
     scheduler issues one instruction a clock, so many of the loop's are no tensor instructions, and
-    the epilogue has its own (both from the table that tools/check/cuda/check_cuda.py holds the code
-    to); and what reads and fills shared memory (ldmatrix, wgmma, copies) has 128 bytes a clock of it;
+    the epilogue has its own, with GELU and without (all from the table that
+    tools/check/cuda/check_cuda.py holds the code to); and what reads and fills shared memory
+    (ldmatrix, wgmma, copies) has 128 bytes a clock of it;
   * where the last block of some rows quantizes or normalizes them (RowTail), those of the last row
     tile come behind the product, from the second-level cache at 64 bytes a clock;
   * attention takes its operations at a share of the 16-bit rate with float32 sums, or its bytes;
@@ -113,14 +114,14 @@ FEW = ("large_few", 128, 128, 64, 64, 1)
 HOPPER = ("hopper", 128, 128, 64, 128, 1)
 
 
-def kernel_of(card, tokens, table, plan):
+def kernel_of(card, tokens, table, plan, activation="_gelu"):
     name, *tile = next(k[1:] for k in KERNELS if tokens <= k[0])
     wgmma = plan.wgmma and card.target == WGMMA_TARGET and tokens >= WGMMA_ROWS
     if wgmma:
         name, *tile = HOPPER
     elif name == "large" and card.target in FEW_WARPS:
         name, *tile = FEW
-    row = table[card.target, f"gemm_s8_{name}_gelu"]
+    row = table[card.target, f"gemm_s8_{name}{activation}"]
     return Kernel(*tile, row.tensor_share, row.epilogue, wgmma)
 
 
@@ -179,12 +180,13 @@ def memory_ms(card, shape, bytes_a_row):
 def predict(card, shape, plan, table):
     """Milliseconds of products, attention, rows and gaps."""
     h, f, r = shape.hidden, shape.inner, plan.residual_bytes
-    kernel = kernel_of(card, shape.tokens, table, plan)
-    last = min(shape.tokens, kernel.rows)
+    gelu, none = (kernel_of(card, shape.tokens, table, plan, of) for of in ("_gelu", ""))
+    last = min(shape.tokens, gelu.rows)
     inner = 3 * f if plan.tails else 2 * f
     normed = 2 * r * h + (r * h + h if plan.norms_in_tails else 0)
-    products = sum(product_ms(card, shape, plan, kernel, of) for of in (
-        (3 * h, h, h + 6 * h), (h, h, h + normed), (f, h, h + inner), (h, f, f + normed)))
+    products = sum(product_ms(card, shape, plan, kernel, of) for kernel, of in (
+        (none, (3 * h, h, h + 6 * h)), (none, (h, h, h + normed)),
+        (gelu, (f, h, h + inner)), (none, (h, f, f + normed))))
     attention = max(memory_ms(card, shape, 9 * h if plan.tails else 8 * h),
                     1e3 * 4 * shape.tokens * shape.length * h /
                     (card.half_tflops * 1e12 * card.attention_share))

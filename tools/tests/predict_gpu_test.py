@@ -60,6 +60,19 @@ class Prediction(unittest.TestCase):
                 self.assertLessEqual(sum(predict.predict(card, shape, predict.NOW, TABLE)),
                                      sum(predict.predict(card, shape, predict.NOW, worse)))
 
+    def test_only_the_inner_layer_pays_for_gelu(self):
+        card = predict.CARDS["H200"]
+        now = sum(predict.predict(card, ROBERTA, predict.NOW, TABLE))
+
+        def with_epilogue(kernel):
+            row = TABLE["90a", kernel]
+            table = {**TABLE, ("90a", kernel): row._replace(epilogue=row.epilogue + 20)}
+            return sum(predict.predict(card, ROBERTA, predict.NOW, table)) - now
+
+        # Columns: 3072 with GELU against 2304 + 768 + 768 without.
+        self.assertGreater(with_epilogue("gemm_s8_hopper_gelu"), 0)
+        self.assertGreater(with_epilogue("gemm_s8_hopper"), 0)
+
     def test_each_fusion_saves_its_launches_at_batch_1(self):
         card = predict.CARDS["T4"]
         parts = predict.predict(card, MINILM_SHORT, predict.NOW._replace(tails=False), TABLE)

@@ -11,7 +11,7 @@ is:
   * a product of warpgroups that ptxas waits for before the next (C7510 and others);
   * more registers than the table has for the kernel, or fewer blocks of it a multiprocessor;
   * a product without tensor instructions (IMMA, HMMA, IGMMA) in a loop, or with a smaller share of them;
-  * more instructions a result behind the loop of a product with GELU;
+  * more instructions a result behind the loop of an INT8 product, with GELU or without;
   * a goal of GOALS that is missed; a kernel without a row, or a row without a kernel.
 
 kernels.txt is the table; --write writes the targets' rows anew. Exit status: 0, 1 with faults, 77
@@ -122,7 +122,7 @@ def measure(target, report, disassembly):
         if (tile or kernel.startswith("attention_b16")) and loop is None:
             faults.append("no loop with IMMA, HMMA or IGMMA")
         epilogue = None
-        if loop and tile and kernel.endswith("_gelu"):
+        if loop and kernel.startswith("gemm_s8") and not kernel.endswith("_any"):
             epilogue = round(sass.longest_way(function, loop.end) / tile.results, 1)
         rows.append(Row(target, kernel, resources[name].registers if name in resources else 0,
                         loop.counts if loop else None,
