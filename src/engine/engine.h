@@ -77,6 +77,9 @@ struct EngineOptions {
   /// Runs all marks that are on in float, also those that integer kernels could run: operands go to
   /// integers and back, and integer weights are multiplied out.
   bool simulate = false;
+  /// For a few rows once: float weights are laid out for the kernels while they run, a panel at a
+  /// time in the level-2 cache, and not kept. Same bits. An engine may pass over it.
+  bool once = false;
   /// A row of engines.inc; empty: the first that can.
   std::string engine;
   OnnxRuntimeOptions onnx_runtime;

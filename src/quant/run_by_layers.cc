@@ -47,6 +47,7 @@ std::vector<float> run_by_layers(Graph graph, const std::string& output,
   graph::set_attention_arithmetic(graph, graph::FloatArithmetic::kF32);
   engine::EngineOptions options;
   options.isas = isas;
+  options.once = true;
   PartialRun run(graph, batch, pool, options);
   for (const Cut& cut : cuts_of(graph)) {
     (void)run.get(cut.name);

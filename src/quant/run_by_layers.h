@@ -14,9 +14,9 @@
 
 namespace tamis::quant {
 
-/// The rows of an output. Marks do not count, and attention computes in fp32. Memory: the packed
-/// weights between two places where a single value carries the model on (a LayerNormalization), and
-/// the activations.
+/// The rows of an output. Marks do not count, and attention computes in fp32. Linear layers pack a
+/// panel of their weight at a time (EngineOptions::once). Memory: what else is packed between two
+/// places where a single value carries the model on (a LayerNormalization), and the activations.
 [[nodiscard]] std::vector<float> run_by_layers(graph::Graph graph, const std::string& output,
                                                const engine::PackedBatch& batch, ThreadPool& pool,
                                                IsaSet isas);

@@ -74,6 +74,7 @@ std::shared_ptr<const engine::Engine> make_cpu_engine(graph::Graph graph,
   PlanOptions plan;
   plan.isas = options.isas;
   plan.pool = options.pool.get();
+  plan.once = options.once;
   if (options.precision == engine::Precision::kBf16) plan.linear = graph::FloatArithmetic::kBf16;
   auto made = Plan::make(std::move(graph), plan);
   engine::EngineInfo info = describe(*made, options, name);

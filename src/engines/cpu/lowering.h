@@ -53,6 +53,8 @@ class Lowering {
 
   [[nodiscard]] const graph::Graph& graph() const { return graph_; }
   [[nodiscard]] IsaSet isas() const { return options_.isas; }
+  /// See PlanOptions.
+  [[nodiscard]] bool once() const { return options_.once; }
   /// The float32 elements of a constant.
   [[nodiscard]] const float* constant(graph::ValueId id) const;
   /// As constant(), null for an input that is not there.
@@ -70,6 +72,10 @@ class Lowering {
     return arithmetic_of(graph_, node, options_.linear);
   }
 
+  /// A constant [n, k] as it is stored: F32, F16 or BF16.
+  [[nodiscard]] std::shared_ptr<const Tensor> float_weight(graph::ValueId weight) const {
+    return graph_.value(weight).constant;
+  }
   /// A float constant [n, k] packed for a GEMM, once however often it is asked for.
   [[nodiscard]] std::shared_ptr<const PackedF32> pack_gemm_f32(graph::ValueId weight);
   [[nodiscard]] std::shared_ptr<const PackedBf16> pack_gemm_bf16(graph::ValueId weight);

@@ -13,6 +13,8 @@ struct PlanOptions {
   /// What the linear layers compute in where no marks are on; those with a row per sequence are
   /// fp32.
   graph::FloatArithmetic linear = graph::FloatArithmetic::kF32;
+  /// Weights in fp32 are packed by each run, panel by panel, in place of once for all.
+  bool once = false;
   /// Packs weights in parallel; null: on the calling thread. Not kept.
   ThreadPool* pool = nullptr;
 };
