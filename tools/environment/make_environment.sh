@@ -15,7 +15,11 @@ if cmp -s "$list" "$folder/$name.txt"; then
 fi
 tools/environment/setup.sh clients
 mkdir -p build
+# A folder with half of the packages would be taken for an environment.
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM
 python3 -m venv --clear "$folder"
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$list" >&2
 cp "$list" "$folder/$name.txt"
+trap - EXIT
 echo "$name: use $folder/bin/python" >&2
