@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -65,6 +66,31 @@ TEST(QuantizedExport, WritesEveryQuantizerWithItsScale) {
   const std::vector<onnx::Finding> findings = onnx::check_tensorrt(model);
   ASSERT_EQ(findings.size(), 1U);
   EXPECT_EQ(findings[0].rule, "float-type");
+}
+
+// Layers that share their modules have each its own range for what attention multiplies.
+TEST(QuantizedExport, WritesTheRangeOfEachUseOfASharedModule) {
+  const PlannedModel plan = planned("models/albert-sequence-classification", "trt");
+  const onnx::ModelProto model = onnx::export_onnx(
+      plan.graph, classifier_options(onnx::Flavor::kTensorRt, onnx::FloatType::kFp32));
+  std::multiset<float> ranges;
+  std::multiset<std::string> names;
+  for (const graph::Node& node : plan.graph.nodes()) {
+    for (const graph::Quantizer& mark : node.quantizers) {
+      if (!mark.enabled || mark.operand == Operand::kWeight) continue;
+      ranges.insert(*mark.high / 127);
+      names.insert(mark.names[0]);
+    }
+  }
+  EXPECT_EQ(names.count(*names.begin()), 2U);
+  std::multiset<float> written;
+  for (const onnx::NodeProto& node : model.graph.nodes) {
+    if (node.op_type != "QuantizeLinear") continue;
+    const onnx::TensorProto* scale = constant_of(model, node.inputs[1]);
+    ASSERT_NE(scale, nullptr);
+    written.insert(*reinterpret_cast<const float*>(scale->bytes.data()));
+  }
+  EXPECT_EQ(written, ranges);
 }
 
 // Written in float it would be another model than the one that was measured.

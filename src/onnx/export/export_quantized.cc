@@ -1,6 +1,7 @@
 #include "onnx/export/export_quantized.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "base/bf16.h"
@@ -60,20 +61,24 @@ void check_scale(const std::string& name, float scale, ElementType floats) {
 }
 
 // A quantizer that saw zeros alone rounds to 0 whatever its scale is, so any small one will do.
+// Where layers share a module (ALBERT), each may have a range of its own.
 std::string activation_scale(ExportContext& c, const Quantizer& mark, float scale) {
   const std::string name = mark.names[0] + ".scale";
   const bool half = c.out().floats() == ElementType::kFloat16;
   const float least = half ? 0x1p-24f : reference::kLeastScale;
   const float written = scale > 0 ? scale : least;
   check_scale(name, written, c.out().floats());
-  return c.out().numbers(name, {}, {&written, 1});
+  return c.once(cat("scale ", name, " ", std::bit_cast<uint32_t>(written)), [&] {
+    return c.out().numbers(c.out().unused(name), {}, {&written, 1});
+  });
 }
 
 // The same steps of the same value are written once: readers with equal ones share the integers.
 std::string pair_of(ExportContext& c, const Quantizer& mark, const std::string& x) {
   const Steps steps = steps_of(mark);
   const std::string name = zero_name(steps.type, steps.zero);
-  return c.once(cat("integers ", steps.scale, " ", name, " of ", x), [&] {
+  const auto bits = std::bit_cast<uint32_t>(steps.scale);
+  return c.once(cat("integers ", bits, " ", name, " of ", x), [&] {
     const std::string scale = activation_scale(c, mark, steps.scale);
     const std::string zero =
         c.out().values<uint8_t>(name, {}, steps.type, {static_cast<uint8_t>(steps.zero)});

@@ -102,9 +102,26 @@ std::string GraphWriter::slice(std::string_view scope, const std::string& x, int
   return add(scope, "Slice", {x, list({first}), list({end}), list({-1})});
 }
 
+bool GraphWriter::is_written(const std::string& name, const std::vector<int64_t>& dims,
+                             ElementType type, std::span<const std::byte> bytes) const {
+  const auto found = constants_.find(name);
+  if (found == constants_.end()) return false;
+  const TensorProto& written = model_.graph.initializers[found->second];
+  TAMIS_CHECK(written.type == type && written.dims == dims &&
+              (written.bytes.data() == bytes.data() || std::ranges::equal(written.bytes, bytes)));
+  return true;
+}
+
+std::string GraphWriter::unused(const std::string& name) const {
+  std::string other = name;
+  for (int number = 1; constants_.contains(other); ++number) other = cat(name, "_", number);
+  return other;
+}
+
 std::string GraphWriter::tensor(std::string name, std::vector<int64_t> dims, ElementType type,
                                 std::span<const std::byte> bytes,
                                 std::shared_ptr<const void> keeper) {
+  constants_.emplace(name, model_.graph.initializers.size());
   TensorProto tensor;
   tensor.name = std::move(name);
   tensor.dims = std::move(dims);
@@ -165,9 +182,10 @@ std::string GraphWriter::constant(const std::string& name,
   if (given->dtype() == DType::kF32 && !wide && floats_ != ElementType::kFloat) {
     return numbers(name, dims, given->as<float>());
   }
-  if (!constants_.insert(name).second) return name;
-  return tensor(name, dims, element_type_of(given->dtype()),
-                {given->view().data(), given->size_bytes()}, given);
+  const ElementType type = element_type_of(given->dtype());
+  const std::span<const std::byte> bytes = {given->view().data(), given->size_bytes()};
+  if (is_written(name, dims, type, bytes)) return name;
+  return tensor(name, dims, type, bytes, given);
 }
 
 }  // namespace tamis::onnx

@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "formats/onnx/onnx_model.h"
@@ -43,14 +42,17 @@ class GraphWriter {
   /// Columns [first, end) of the last axis.
   std::string slice(std::string_view scope, const std::string& x, int64_t first, int64_t end);
 
-  /// A constant under its own name, written once.
+  /// A constant under its own name, written once; another one of that name is a fault of the
+  /// caller's.
   template <typename T>
   std::string values(std::string name, const std::vector<int64_t>& dims, ElementType type,
                      std::vector<T> values) {
-    if (!constants_.insert(name).second) return name;
+    if (is_written(name, dims, type, std::as_bytes(std::span(values)))) return name;
     const auto kept = std::make_shared<const std::vector<T>>(std::move(values));
     return tensor(std::move(name), dims, type, std::as_bytes(std::span(*kept)), kept);
   }
+  /// The name, or with a number behind it where a constant has that already.
+  [[nodiscard]] std::string unused(const std::string& name) const;
   /// Floats in the file's float type. Throws Error{kUnsupported} for what half precision cannot
   /// hold.
   std::string numbers(const std::string& name, const std::vector<int64_t>& dims,
@@ -66,6 +68,9 @@ class GraphWriter {
 
  private:
   std::string fresh(std::string_view path);
+  /// Whether the constant is there; checks that it is the same.
+  [[nodiscard]] bool is_written(const std::string& name, const std::vector<int64_t>& dims,
+                                ElementType type, std::span<const std::byte> bytes) const;
   std::string tensor(std::string name, std::vector<int64_t> dims, ElementType type,
                      std::span<const std::byte> bytes, std::shared_ptr<const void> keeper);
 
@@ -73,7 +78,7 @@ class GraphWriter {
   int64_t opset_;
   ModelProto model_;
   std::unordered_map<std::string, int> names_;
-  std::unordered_set<std::string> constants_;
+  std::unordered_map<std::string, size_t> constants_;  // places among the initializers
 };
 
 }  // namespace tamis::onnx
