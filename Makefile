@@ -12,7 +12,7 @@ ARM_TESTS = base math tensor tokenizer formats graph kernels_reference kernels_c
             engines_cpu passes quant golden
 
 .PHONY: help demo test test-arm test-deploy test-image test-web test-python model clients web setup release install package bench bench-peers bench-compare \
-        check-cuda interop ort arrow triton wheel format asan tsan tidy fuzz hostile soak clean
+        check-cuda interop ort arrow triton wheel wheel-wide test-wide format asan tsan tidy fuzz hostile soak clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -148,6 +148,16 @@ wheel: release  ## the Python packages in build/wheel, repaired by auditwheel wh
 	tools/run/make_wheel.py --server build/server build/wheel
 	@if command -v auditwheel >/dev/null; then auditwheel repair -w build/wheel build/wheel/*-linux_x86_64.whl; fi
 
+wheel-wide:  ## the Python package for glibc 2.28 (RHEL 8) in build/wheel, by the clang of ziglang (fetches 110 MB)
+	tools/environment/make_wide.sh
+	cmake --preset wide
+	cmake --build --preset wide --target libtamis
+	tools/run/make_wheel.py --licenses build/wide-root/licenses build/wide build/wide/wheel
+	PATH=$$PWD/build/zig/bin:$$PATH auditwheel repair --plat manylinux_2_28_x86_64 -w build/wheel build/wide/wheel/*.whl
+
+test-wide: wheel-wide  ## that wheel: its symbols, the package's tests over it here and in a bare Debian 11 (root, debootstrap)
+	tools/environment/wide_wheel_test.sh build/wheel/tamis-*-manylinux*_2_28_x86_64.whl
+
 package:  ## a Debian package in build/package, what it is made of (CycloneDX), their checksums
 	@tools/environment/setup.sh build package
 	cmake --preset release -DCMAKE_INSTALL_LIBDIR=lib
@@ -180,4 +190,4 @@ format:  ## lay out every C++ file with clang-format
 	tools/check/check_format.sh --fix
 
 clean:  ## remove what was built (build/models and build/clients stay)
-	rm -rf build/dev build/release build/server build/bench build/asan build/tsan build/fuzz
+	rm -rf build/dev build/release build/server build/bench build/asan build/tsan build/fuzz build/wide

@@ -27,7 +27,10 @@ endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
   set(TAMIS_ARCHITECTURE x86_64)
   # The baseline every translation unit may use; wider instructions live only in per-ISA files.
-  add_compile_options(-march=x86-64-v2)
+  if(NOT TAMIS_BASELINE)  # a toolchain file may spell it otherwise
+    set(TAMIS_BASELINE x86-64-v2)
+  endif()
+  add_compile_options(-march=${TAMIS_BASELINE})
 else()
   set(TAMIS_ARCHITECTURE ${CMAKE_SYSTEM_PROCESSOR})
 endif()

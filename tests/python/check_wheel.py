@@ -15,7 +15,7 @@ from pathlib import Path
 wheel, folder = Path(sys.argv[1]), Path(sys.argv[2])
 with zipfile.ZipFile(wheel) as archive:
     archive.extractall(folder)
-    names = set(archive.namelist())
+    names = {name for name in archive.namelist() if not name.endswith("/")}  # auditwheel writes folders
     record = next(name for name in names if name.endswith(".dist-info/RECORD"))
     rows = {row[0]: row for row in csv.reader(io.StringIO(archive.read(record).decode()))}
     if set(rows) != names:

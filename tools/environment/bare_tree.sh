@@ -1,10 +1,12 @@
 # shellcheck shell=bash
-# Bare Debian 12 trees, where nothing is installed but what a command asks for: sourced by
-# bare_debian_test.sh and dockerfile_test.sh. Needs root, debootstrap and a Debian mirror.
+# Bare Debian trees, where nothing is installed but what a command asks for: sourced by
+# bare_debian_test.sh, dockerfile_test.sh and wide_wheel_test.sh. Needs root, debootstrap and a Debian
+# mirror.
 #
 # DEBIAN_MIRROR  default: debootstrap's own
-# BARE_FOLDER    default build/bare; base/ in it is kept for the next run, other trees are made anew
+# BARE_FOLDER    default build/bare; the bases in it are kept for the next run, other trees are made anew
 bare_folder=${BARE_FOLDER:-$PWD/build/bare}
+bare_base_tree=
 bare_trees=()
 
 bare_check() {
@@ -23,13 +25,15 @@ bare_unmount() {
   done
 }
 
+# bare_base [SUITE]: what the trees begin with, Debian 12 or another release.
 bare_base() {
-  local base=$bare_folder/base
+  local base=$bare_folder/base${1:+-$1}
+  bare_base_tree=$base
   mkdir -p "$bare_folder"
   if [ ! -f "$base/complete" ]; then
     rm -rf "$base"
     # shellcheck disable=SC2086  # no mirror is no argument
-    debootstrap --variant=minbase bookworm "$base" ${DEBIAN_MIRROR:-}
+    debootstrap --variant=minbase "${1:-bookworm}" "$base" ${DEBIAN_MIRROR:-}
     touch "$base/complete"
   fi
 }
@@ -52,7 +56,7 @@ bare_make() {
   tree=$bare_folder/$1
   bare_unmount "$tree"
   rm -rf --one-file-system "$tree"
-  cp -a --reflink=auto "$bare_folder/base" "$tree"
+  cp -a --reflink=auto "$bare_base_tree" "$tree"
   bare_copy_network "$tree"
   mount -t proc proc "$tree/proc"
   mount -t tmpfs tmpfs "$tree/dev/shm"

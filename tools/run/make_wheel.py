@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Makes a wheel of python/tamis around a built libtamis, or tamis-server's around a built program.
 
-    tools/run/make_wheel.py [--server] BUILD_FOLDER OUT_FOLDER
+    tools/run/make_wheel.py [--server] [--licenses FOLDER] BUILD_FOLDER OUT_FOLDER
 
 The package reaches the library through its C face, so one wheel serves every CPython from 3.9 on.
 What libtamis itself needs of the system stays outside: `auditwheel repair` puts it inside and names
-the oldest glibc (make wheel runs it where it is installed).
+the oldest glibc (make wheel runs it where it is installed). --licenses adds the files of a folder,
+those of what a library holds inside.
 """
 
+import argparse
 import base64
 import hashlib
 import re
@@ -135,15 +137,21 @@ def write(wheel: Path, files: "dict[str, bytes]") -> None:
 
 
 def main() -> None:
-    server = sys.argv[1:2] == ["--server"]
-    if len(sys.argv) != 3 + server:
-        sys.exit(__doc__)
-    build, out = Path(sys.argv[-2]), Path(sys.argv[-1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--server", action="store_true")
+    parser.add_argument("--licenses", type=Path, metavar="FOLDER")
+    parser.add_argument("build", type=Path, metavar="BUILD_FOLDER")
+    parser.add_argument("out", type=Path, metavar="OUT_FOLDER")
+    arguments = parser.parse_args()
+    build, out, server = arguments.build, arguments.out, arguments.server
     package, tag = "tamis_server" if server else "tamis", "py3-none-linux_x86_64"
     files = server_files(build) if server else library_files(build)
-    files[f"{info_folder(package)}/WHEEL"] = WHEEL.format(tag=tag).encode()
-    files[f"{info_folder(package)}/LICENSE"] = (SOURCE / "LICENSE").read_text().encode()
-    record = f"{info_folder(package)}/RECORD"
+    info = info_folder(package)
+    files[f"{info}/WHEEL"] = WHEEL.format(tag=tag).encode()
+    files[f"{info}/LICENSE"] = (SOURCE / "LICENSE").read_bytes()
+    for path in sorted(arguments.licenses.iterdir()) if arguments.licenses else ():
+        files[f"{info}/licenses/{path.name}"] = path.read_bytes()
+    record = f"{info}/RECORD"
     rows = "".join(record_row(name, data) for name, data in files.items()) + f"{record},,\n"
     files[record] = rows.encode()
     out.mkdir(parents=True, exist_ok=True)
