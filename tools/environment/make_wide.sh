@@ -4,7 +4,7 @@
 # simdjson are built from Debian's sources, as Debian has no static ones; OpenSSL's and zlib's are
 # Debian's own, and a symbol of theirs that glibc 2.28 lacks would not link. Idempotent.
 #
-# DEBIAN_MIRROR  where the sources come from; default http://deb.debian.org/debian
+# DEBIAN_MIRROR  where the sources come from; default: where this machine's packages come from
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -40,8 +40,14 @@ cp -L /usr/share/doc/zlib1g-dev/copyright "$root/licenses/zlib"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial" "$work/archives/partial"
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' |
+  sed -n 's/^bookworm //p' | head -n 1)}
+if [ -z "$mirror" ]; then
+  echo "wide: no sources of Debian 12 are known to apt; name a mirror in DEBIAN_MIRROR" >&2
+  exit 1
+fi
 echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-  "${DEBIAN_MIRROR:-http://deb.debian.org/debian} bookworm main" >"$work/sources.list"
+  "$mirror bookworm main" >"$work/sources.list"
 apt() {
   apt-get -q -q -o Dir::State::lists="$work/lists" -o Dir::Etc::sourcelist="$work/sources.list" \
     -o Dir::Etc::sourceparts=- -o Dir::Cache="$work" -o APT::Sandbox::User= "$@" >&2
