@@ -85,7 +85,7 @@ def main():
     parser.add_argument("models", nargs="*")
     arguments = parser.parse_args()
     folder = Path(os.environ["TAMIS_TESTDATA"]) / "models"
-    models = arguments.models or [str(path) for path in sorted(folder.iterdir()) if path.is_dir()]
+    models = arguments.models or [str(path) for path in sorted(folder.iterdir()) if (path / "config.json").is_file()]
     faults = compared = refused = 0
     mine, others = (ask(library.resolve(), models, ISAS)
                     for library in (arguments.library, arguments.other))
