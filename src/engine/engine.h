@@ -51,6 +51,9 @@ struct OpaqueModel {
   BatchLimits limits;
   /// All of the model, if it is no file.
   std::shared_ptr<const std::string> bytes = nullptr;
+  /// Answers are the same whatever a sequence is padded with; else those of one length alone are
+  /// run together.
+  bool masks_padding = true;
 };
 
 using EngineSource = std::variant<graph::Graph, OpaqueModel>;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "tensor/arena.h"
 
 namespace tamis {
 
@@ -46,15 +47,10 @@ void attach_bytes(StoredTensor& stored, const StoredBytes& bytes) {
         TensorView(*bytes.dtype, shape, bytes.bytes.data()), bytes.keeper);
     return;
   }
-  Tensor copy(*bytes.dtype, shape);
-  if (!bytes.bytes.empty()) {
-    // mutable_as checks the element's size, so the bytes are reached through a type of that size.
-    void* to = element == 8   ? static_cast<void*>(copy.mutable_as<int64_t>().data())
-               : element == 4 ? static_cast<void*>(copy.mutable_as<int32_t>().data())
-                              : static_cast<void*>(copy.mutable_as<uint16_t>().data());
-    std::memcpy(to, bytes.bytes.data(), bytes.bytes.size());
-  }
-  stored.tensor = std::make_shared<const Tensor>(std::move(copy));
+  auto copy = std::make_shared<AlignedBuffer>(bytes.bytes.size());
+  if (!bytes.bytes.empty()) std::memcpy(copy->data(), bytes.bytes.data(), bytes.bytes.size());
+  const TensorView view(*bytes.dtype, shape, copy->data());
+  stored.tensor = std::make_shared<const Tensor>(view, std::move(copy));
 }
 
 const std::shared_ptr<const Tensor>& usable_tensor(const StoredTensor& stored) {

@@ -5,8 +5,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "models/outside_graphs.h"
 #include "onnx/export/export_onnx.h"
+#include "onnx/rules/padding_rule.h"
 
 namespace tamis::api {
 
@@ -134,6 +136,19 @@ engine::BatchLimits limits_of_graph(const models::BuiltModel& built) {
   return limits;
 }
 
+// Files that no mask is given, or that do nothing with it where they attend.
+void find_padding(const onnx::ModelProto& proto, engine::OpaqueModel& opaque) {
+  std::vector<std::string> answers;
+  for (const engine::OpaqueOutput& output : opaque.outputs) {
+    answers.insert(answers.end(), output.parts.begin(), output.parts.end());
+  }
+  opaque.masks_padding = onnx::masks_padding(proto.graph, "attention_mask", answers);
+  if (opaque.masks_padding) return;
+  log(LogLevel::kInfo, cat(opaque.path.string(),
+                           ": its attention reads no attention_mask; texts of one number of "
+                           "tokens alone are run together"));
+}
+
 void check_head(const models::BuiltModel& built, const models::BuildOptions& options,
                 const fs::path& file) {
   if (!options.head || *options.head == built.head) return;
@@ -174,6 +189,7 @@ SourceModel read_opaque_model(const fs::path& file, const fs::path& folder,
     built.output_size = spans ? 2 : outputs.columns(outputs.answer(), labels);
     opaque.outputs = {logits_output(built)};
   }
+  find_padding(proto, opaque);
   add_config(model, config, file);
   model.opaque = std::move(opaque);
   return model;

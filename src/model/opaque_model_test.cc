@@ -4,10 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/batch_builder.h"
+#include "engine/engine.h"
 #include "model/self_test.h"
 #include "model/test_util.h"
 #include "onnx/export/export_onnx.h"
@@ -49,6 +52,11 @@ class FileOf {
  private:
   TempFolder folder_;
 };
+
+void expect_near(const std::vector<float>& got, const std::vector<float>& wanted) {
+  ASSERT_EQ(got.size(), wanted.size());
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 1e-4) << i;
+}
 
 ModelOptions on_onnx_runtime() {
   ModelOptions options = on_threads(1);
@@ -127,6 +135,63 @@ TEST(OpaqueModel, TakesWidthsThatTheFileLeavesOpenFromTheConfig) {
   EXPECT_EQ(open.read().built.output_size, 3);
 }
 
+onnx::NodeProto node_of(std::string op, std::vector<std::string> inputs, std::string output) {
+  onnx::NodeProto node;
+  node.name = node.op_type = std::move(op);
+  node.inputs = std::move(inputs);
+  node.outputs = {std::move(output)};
+  return node;
+}
+
+// attention_mask stays an input, but every place counts as a token.
+void ignore_mask(onnx::ModelProto& model) {
+  for (onnx::NodeProto& node : model.graph.nodes) {
+    std::ranges::replace(node.inputs, std::string("attention_mask"), std::string("all_seen"));
+  }
+  onnx::AttributeProto to;
+  to.name = "to";
+  to.kind = onnx::AttributeKind::kInt;
+  to.integer = static_cast<int64_t>(onnx::ElementType::kInt64);
+  onnx::NodeProto cast = node_of("Cast", {"seen"}, "all_seen");
+  cast.attributes = {to};
+  auto& nodes = model.graph.nodes;
+  nodes.insert(nodes.begin(), cast);
+  nodes.insert(nodes.begin(), node_of("Equal", {"input_ids", "input_ids"}, "seen"));
+}
+
+TEST(OpaqueModel, KnowsFilesThatPaddingWouldChange) {
+  FileOf file("models/bert-sequence-classification");
+  EXPECT_TRUE(file.read().opaque->masks_padding);
+  ignore_mask(file.model);
+  EXPECT_FALSE(file.read().opaque->masks_padding);
+}
+
+// Alone and beside a text twice as long, on ONNX Runtime itself.
+TEST(OpaqueModel, AnswersTheSameInAnyBatchWhereNoMaskIsRead) {
+  TAMIS_REQUIRE_ORT();
+  FileOf file("models/bert-sequence-classification");
+  ignore_mask(file.model);
+  const auto engine = [&] {
+    engine::EngineOptions options;
+    options.pool = std::make_shared<ThreadPool>(1);
+    options.onnx_runtime.library = test::ort_library();
+    return engine::make_engine(*file.read().opaque, options);
+  }();
+  const std::vector<int32_t> ids = {5, 6, 7, 8, 9, 10};
+  const std::vector<int32_t> types(ids.size(), 0);
+  const auto run = [&](std::initializer_list<size_t> lengths) {
+    engine::BatchBuilder builder;
+    for (const size_t n : lengths) {
+      builder.append({std::span(ids).first(n), std::span(types).first(n), {}, {}});
+    }
+    engine::Outputs outputs;
+    engine->make_session()->run(builder.batch(), outputs);
+    const auto values = outputs.view(0).as<float>();
+    return std::vector<float>(values.begin(), values.begin() + 3);
+  };
+  expect_near(run({3, 6}), run({3}));
+}
+
 TEST(OpaqueModel, NeedsTheTokenWhoseRowAnswers) {
   const auto required = [](const std::string& name) {
     return export_opaque_model(built_of(name), name).limits.required_token;
@@ -191,11 +256,6 @@ TEST(OpaqueModel, SaysWhyAFileIsNotUnderstoodAndWhatWouldRunIt) {
   EXPECT_TRUE(model->is_opaque());
   EXPECT_EQ(model->runner().info().name, "onnxruntime");
   EXPECT_EQ(make_self_test(*model).cases.size(), 2u);
-}
-
-void expect_near(const std::vector<float>& got, const std::vector<float>& wanted) {
-  ASSERT_EQ(got.size(), wanted.size());
-  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 1e-4) << i;
 }
 
 // Both answers of a checkpoint whose config names another activation.

@@ -69,10 +69,18 @@ class Checker {
     });
   }
 
+  // Scales alone: check_scale() says what is wrong with them.
+  [[nodiscard]] bool is_scale(const std::string& name) const {
+    const auto& readers = graph_.readers(name);
+    return !readers.empty() && std::ranges::all_of(readers, [&name](const NodeProto* reader) {
+      return (is_quantize(*reader) || is_dequantize(*reader)) && input_of(*reader, 0) != name;
+    });
+  }
+
   void check_constant(const std::string& where, const std::string& name,
                       const TensorProto& tensor) {
     const auto range = FileGraph::range_of(tensor);
-    if (!range) return;
+    if (!range || is_scale(name)) return;
     if (range->has_nan) {
       add("not-finite", where, "holds NaN", "export the float weights again");
     } else if ((std::isinf(range->low) || std::isinf(range->high)) && !is_chosen(name)) {
@@ -145,11 +153,7 @@ class Checker {
           "constant");
       return;
     }
-    const auto range = FileGraph::range_of(*scale);
-    if (!range || !(range->low > 0) || !std::isfinite(range->high)) {
-      add("scale", label(node), "its scale is not above 0 and finite",
-          "calibrate on texts that reach this operand, or take the pair away");
-    }
+    check_scale_values(node, *scale);
     if (count_of(scale->dims) > 1 && opset_ < kPerAxisOpset) {
       add("opset", label(node), cat("scales along an axis in opset ", opset_),
           "write opset 13 or "
@@ -160,6 +164,20 @@ class Checker {
           cat("a scale of ", element_type_name(scale->type), " in opset ", opset_),
           "write opset 19 or later");
     }
+  }
+
+  void check_scale_values(const NodeProto& node, const TensorProto& scale) {
+    const auto range = FileGraph::range_of(scale);
+    if (range && !range->has_nan && range->low > 0 && std::isfinite(range->high)) return;
+    if (range && !range->has_nan && range->low > 0) {
+      add("infinite-scale", label(node), "its scale is infinite, as a mask's range makes it",
+          "take the pair off scores that hold their mask, or give masks finite numbers before "
+          "calibration");
+      return;
+    }
+    add("scale", label(node),
+        range && range->has_nan ? "its scale is NaN" : "its scale is not above 0",
+        "calibrate on texts that reach this operand, or take the pair away");
   }
 
   void check_zero_point(const NodeProto& node) {

@@ -63,6 +63,13 @@ const Row kRows[] = {
     {"unsigned! ", [](QuantizedLayer& m) { m.node(0).inputs.resize(2); }},
     {"scale! scale! ", [](QuantizedLayer& m) { m.set_half("scale", {}, {0}); }},
     {"scale! ", [](QuantizedLayer& m) { m.node(0).inputs[1] = "x"; }},
+    {"scale! scale! ", [](QuantizedLayer& m) { m.set_half("scale", {}, {0x7e00}); }},  // NaN
+    {"infinite-scale! infinite-scale! ",
+     [](QuantizedLayer& m) { m.set_half("scale", {}, {0x7c00}); }},
+    {"infinite-scale! ",
+     [](QuantizedLayer& m) {
+       m.set_half("w_scale", {3}, {0x2000, 0x7c00, 0x2000});
+     }},
     {"per-channel! ",
      [](QuantizedLayer& m) {
        m.set_half("scale", {2}, {0x2000, 0x2400});
@@ -232,6 +239,14 @@ TEST(CheckTensorRt, TakesInfinityThatAWhereChooses) {
   EXPECT_EQ(rules_of(layer.model), "");
   layer.append(make_node("Mul", {"y", "low"}, "scaled"));
   EXPECT_EQ(rules_of(layer.model), "infinite-mask! ");
+}
+
+// As a scale and as a number it is two findings.
+TEST(CheckTensorRt, TellsInfiniteScalesFromInfiniteMasks) {
+  QuantizedLayer layer;
+  layer.set_half("scale", {}, {0x7c00});
+  layer.append(make_node("Add", {"y", "scale"}, "masked"));
+  EXPECT_EQ(rules_of(layer.model), "infinite-mask! infinite-scale! infinite-scale! ");
 }
 
 // A file in which values make each other ends.

@@ -73,13 +73,25 @@ std::shared_ptr<const Tensor> Importer::floats(const Step& step, const Known& kn
 
 std::shared_ptr<const Known> Importer::dequantized(const Step& step, const Known& integers,
                                                    const Known& scale, const Known* zero,
-                                                   int64_t axis) {
+                                                   const ScaleAxis& axis) {
   std::vector<ImportCache::Key> parts = {key_of(integers), key_of(scale)};
   if (zero != nullptr) parts.push_back(key_of(*zero));
-  std::shared_ptr<const Known>& known = cache_.dequantized[{std::move(parts), axis}];
+  std::shared_ptr<const Known>& known =
+      cache_.dequantized[{{std::move(parts), axis.axis}, axis.block}];
   if (known == nullptr) {
     known = onnx::dequantized(integers, scale, zero, axis, step.op.label());
   }
+  return known;
+}
+
+std::shared_ptr<const Known> Importer::unpacked(
+    std::span<const ImportValue> parts, const std::function<std::shared_ptr<const Known>()>& make) {
+  ImportCache::Parts key;
+  for (const ImportValue& part : parts) {
+    if (part.known != nullptr) key.first.push_back(key_of(*part.known));
+  }
+  std::shared_ptr<const Known>& known = cache_.unpacked[std::move(key)];
+  if (known == nullptr) known = make();
   return known;
 }
 

@@ -84,9 +84,6 @@ const std::string& output_of(const NodeProto& node, size_t i) {
   return i < node.outputs.size() ? node.outputs[i] : kNone;
 }
 
-namespace {
-
-// What a node reads, in its branches too.
 void add_inputs(const NodeProto& node, std::vector<std::string>& names) {
   names.insert(names.end(), node.inputs.begin(), node.inputs.end());
   for (const AttributeProto& attribute : node.attributes) {
@@ -96,6 +93,8 @@ void add_inputs(const NodeProto& node, std::vector<std::string>& names) {
     }
   }
 }
+
+namespace {
 
 // Which node makes each value; the first, of several.
 std::unordered_map<std::string_view, size_t> makers_of(const GraphProto& graph) {
@@ -152,9 +151,6 @@ std::vector<size_t> run_order(const GraphProto& graph) {
   return order;
 }
 
-namespace {
-
-// The nodes that these values follow from.
 std::vector<bool> nodes_behind(const GraphProto& graph, std::vector<std::string> names) {
   const auto makers = makers_of(graph);
   std::vector<bool> found(graph.nodes.size(), false);
@@ -167,8 +163,6 @@ std::vector<bool> nodes_behind(const GraphProto& graph, std::vector<std::string>
   }
   return found;
 }
-
-}  // namespace
 
 std::vector<bool> nodes_of_other_outputs(const GraphProto& graph,
                                          std::span<const std::string> answers) {

@@ -21,10 +21,17 @@ namespace tamis::onnx {
 [[nodiscard]] const std::string& input_of(const NodeProto& node, size_t i);
 [[nodiscard]] const std::string& output_of(const NodeProto& node, size_t i);
 
+/// Adds what the node reads, in its branches too.
+void add_inputs(const NodeProto& node, std::vector<std::string>& names);
+
 /// The graph's nodes in the file's order, but each behind those that make what it or a branch of it
 /// reads. ONNX asks files to be so; ONNX Runtime's quantizers forget what branches read. Nodes that
 /// wait for each other come last.
 [[nodiscard]] std::vector<size_t> run_order(const GraphProto& graph);
+
+/// Of each node, whether one of these values follows from it.
+[[nodiscard]] std::vector<bool> nodes_behind(const GraphProto& graph,
+                                             std::vector<std::string> names);
 
 /// Of each node, whether it is made for outputs that are none of `answers` alone: nothing else
 /// needs it, so that it need not be understood.

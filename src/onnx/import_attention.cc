@@ -410,7 +410,11 @@ std::vector<ImportValue> import_attention(Importer& importer, const Step& step) 
     scores.hidden->mask =
         checked_mask(importer, step, boolean ? boolean_as_added(mask) : mask.all(), mask.ids_use());
   }
-  if (step.op.integer("is_causal", 0) != 0) {
+  const int64_t is_causal = step.op.integer("is_causal", 0);
+  if (is_causal != 0 && is_causal != 1) {
+    step.op.refuse("is_causal is ", is_causal, "; 0 and 1 are accepted");
+  }
+  if (is_causal == 1) {
     // Of keys up to a token's own none is padding, which comes last.
     MaskRule causal = scores.hidden->mask.value_or(MaskRule{});
     causal.right = 0;
@@ -442,7 +446,7 @@ std::vector<ImportValue> import_quantized_attention(Importer& importer, const St
   if (x.integers->at_run_time == nullptr) importer.count_activation_scale();
   check_filter(step);
   const Known* zero = step.has(7) ? &step.known(7) : nullptr;
-  const auto weight = importer.dequantized(step, step.known(1), step.known(4), zero, -1);
+  const auto weight = importer.dequantized(step, step.known(1), step.known(4), zero, {-1});
   return {packed_attention(importer, step,
                            {x.hidden.get(), weight, step.has(2) ? &step.known(2) : nullptr,
                             step.has(5) ? &step.known(5) : nullptr})};

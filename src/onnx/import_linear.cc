@@ -60,6 +60,10 @@ std::vector<ImportValue> import_matmul(Importer& importer, const Step& step) {
   return product(importer, step, false, 1);
 }
 
+std::vector<ImportValue> import_turned_matmul(Importer& importer, const Step& step) {
+  return product(importer, step, true, 1);
+}
+
 std::vector<ImportValue> import_fused_matmul(Importer& importer, const Step& step) {
   for (const std::string_view attribute : {"transA", "transBatchA", "transBatchB"}) {
     if (step.op.integer(attribute, 0) != 0) step.op.refuse(attribute, " is set");

@@ -111,6 +111,10 @@ TEST(ImportOnnx, TakesAWholeAttentionOperator) {
   EXPECT_NE(causal.find("right=0"), causal.npos);
   node.inputs.pop_back();
   EXPECT_EQ(graph::print(import_onnx(edit.model, "m.onnx").graph), causal);
+  for (const int64_t value : {-1, 2}) {
+    node.attributes = {integer("is_causal", value)};
+    expect_refused(edit.model, cat("(Attention): is_causal is ", value, "; 0 and 1 are accepted"));
+  }
   node.attributes = {number("softcap", 30)};
   expect_refused(edit.model, "(Attention): softcap is set");
 }
@@ -466,6 +470,14 @@ TEST(ImportOnnx, RefusesWeightsThatAreNotFinite) {
   EditableModel edit;
   edit.set_floats("m.classifier.bias", {3}, {0, NAN, 0});
   expect_refused(edit.model, "tensor \"m.classifier.bias\" holds NaN or infinity at element 1",
+                 ErrorCode::kCorruptData);
+  // Of a matrix that lies turned, its place in the file.
+  EditableModel turned;
+  std::vector<float> values(32 * 32, 0.5f);
+  values[3 * 32 + 5] = INFINITY;
+  const std::string name = turned.maker("val_65").inputs[1];
+  turned.set_floats(name, {32, 32}, values);
+  expect_refused(turned.model, cat("\"", name, "\" holds NaN or infinity at element 101"),
                  ErrorCode::kCorruptData);
 }
 

@@ -29,26 +29,12 @@ const Known* optional_known(const Step& step, size_t i) {
   return step.has(i) ? &step.known(i) : nullptr;
 }
 
-struct IntegerRange {
-  double least = 0;
-  double most = 0;
-};
-
 // Of the operator's integers, whose type is the zero point's. Without one they are UINT8, unless
 // the operator says otherwise. Nothing: of another type.
 std::optional<IntegerRange> integers_of(const Step& step, const Known* zero) {
   const auto said = static_cast<ElementType>(step.op.integer("output_dtype", 0));
   const ElementType unsaid = said == ElementType{} ? ElementType::kUint8 : said;
-  switch (zero != nullptr ? zero->type() : unsaid) {
-    case ElementType::kUint8:
-      return IntegerRange{0, UINT8_MAX};
-    case ElementType::kInt8:
-      return IntegerRange{INT8_MIN, INT8_MAX};
-    case ElementType::kUint16:
-      return IntegerRange{0, UINT16_MAX};
-    default:
-      return std::nullopt;
-  }
+  return integer_range(zero != nullptr ? zero->type() : unsaid);
 }
 
 // Hidden states as the integers that inputs `scale` and the one behind it say.
@@ -83,7 +69,7 @@ ImportValue float_rows(Importer& importer, const Step& step, const Hidden& integ
 ImportValue float_operand(Importer& importer, const Step& step, size_t i) {
   const ImportValue& x = step.input(i);
   // Scales of a matrix that is read transposed go with its rows, others with its columns.
-  const int64_t axis = step.op.integer("transB", 0) != 0 ? 0 : -1;
+  const ScaleAxis axis = {step.op.integer("transB", 0) != 0 ? 0 : -1};
   if (x.has(Form::kIntegerRows)) {
     const auto table = importer.dequantized(step, *x.hidden->known, step.known(i + 1),
                                             optional_known(step, i + 2), axis);
@@ -113,17 +99,11 @@ Step operands(Importer& importer, const Step& step, std::vector<size_t> places) 
 }
 
 // What an operator makes of inputs of which none depends on hidden states; else absent.
-ImportValue known_result(const Step& step) {
+ImportValue known_result(Importer& importer, const Step& step) {
   for (const ImportValue& input : step.inputs) {
     if (input.known == nullptr) return {};
   }
-  ProbeArrays arrays;
-  for (size_t p = 0; p < kProbes; ++p) {
-    Inputs inputs;
-    for (const ImportValue& input : step.inputs) inputs.push_back(&input.known->at(p));
-    arrays[p] = evaluate(step.op, inputs)[0];
-  }
-  return {std::make_shared<Known>(step.op.node().outputs[0], std::move(arrays)), nullptr};
+  return importer.evaluate_known(step)[0];
 }
 
 // The step's node as one of a float operator.
@@ -142,7 +122,7 @@ std::vector<ImportValue> import_as(Importer& importer, const Step& step, std::st
   const NodeProto node = renamed(step, type);
   Step floats = {Operation(node, step.op.index(), step.op.opset(), importer.source()), {}, places};
   for (const size_t i : places) floats.inputs.push_back(float_operand(importer, step, i));
-  const ImportValue known = known_result(floats);
+  const ImportValue known = known_result(importer, floats);
   if (!known.absent()) return {known};
   return {as_integers(step, handler(importer, floats)[0], scale)};
 }
@@ -160,6 +140,10 @@ ImportValue float_bias(Importer& importer, const Step& step) {
 }
 
 }  // namespace
+
+ScaleAxis scale_axis(const Operation& op) {
+  return {op.integer("axis", 1), op.integer("block_size", 0)};
+}
 
 void check_quantized_by(const Step& step, const ImportValue& x, size_t scale, size_t zero) {
   if (!x.integers || x.hidden == nullptr) {
@@ -249,7 +233,7 @@ ImportValue dynamic_product(Importer& importer, const Step& step) {
   for (size_t i = 0; i < 2; ++i) {
     floats.inputs.push_back({step.inputs[i].known, step.inputs[i].hidden});
   }
-  const ImportValue known = known_result(floats);
+  const ImportValue known = known_result(importer, floats);
   return known.absent() ? import_matmul(importer, {step.op, floats.inputs, {}})[0] : known;
 }
 
@@ -293,7 +277,7 @@ ImportValue dequantized_product(Importer& importer, const Step& step, const Hidd
   // Behind a convolution the last axis counts tokens.
   if (convolves && !scale.known->scalar()) step.op.refuse("a convolution with several scales");
   const auto weight =
-      importer.dequantized(step, *product.known, *scale.known, product.zero.get(), -1);
+      importer.dequantized(step, *product.known, *scale.known, product.zero.get(), {-1});
   const ImportValue& x = integers.inputs[0];
   if (convolves) return import_convolution(importer, {integers.op, {x, {weight, nullptr}}, {}})[0];
   if (x.known != nullptr) return {importer.product(step, *x.known, *weight, true), nullptr};
@@ -311,8 +295,8 @@ std::vector<ImportValue> import_quantize(Importer& importer, const Step& step) {
 // and the nodes around it.
 std::vector<ImportValue> fused_product(Importer& importer, const Step& step, const ImportValue& x,
                                        size_t scale, size_t zero) {
-  const auto weight =
-      importer.dequantized(step, step.known(1), step.known(scale), optional_known(step, zero), -1);
+  const auto weight = importer.dequantized(step, step.known(1), step.known(scale),
+                                           optional_known(step, zero), {-1});
   const ImportValue y =
       import_matmul(importer, {step.op, {{nullptr, x.hidden}, {weight, nullptr}}, {}})[0];
   const size_t bias = zero + 1;
@@ -349,7 +333,7 @@ std::vector<ImportValue> import_quantized_embed_layer_norm(Importer& importer, c
   for (size_t i = kFirst; i <= kLast; ++i) {
     if (!step.has(i)) continue;
     floats.inputs[i] = {importer.dequantized(step, step.known(i), step.known(i + kToScale),
-                                             optional_known(step, i + kToZero), -1),
+                                             optional_known(step, i + kToZero), {-1}),
                         nullptr};
   }
   return import_embed_layer_norm(importer, floats);
@@ -362,7 +346,7 @@ std::vector<ImportValue> import_dequantize(Importer& importer, const Step& step)
     return {{nullptr, x.hidden}};
   }
   const auto table = importer.dequantized(step, *x.hidden->known, step.known(1),
-                                          optional_known(step, 2), step.op.integer("axis", 1));
+                                          optional_known(step, 2), scale_axis(step.op));
   return {float_rows(importer, step, *x.hidden, *table)};
 }
 

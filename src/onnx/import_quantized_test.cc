@@ -137,8 +137,12 @@ void quantize_products(EditableModel& edit) {
 }
 
 TEST(ImportQuantized, ReadsProductsOfWhatIsQuantizedAtRunTime) {
-  for (const char* file : {"bert-cls-dynamo-op18-eager-tf524.onnx",
-                           "modernbert-base-legacy-op14-eager-tf524-level2.onnx"}) {
+  // Among them products of a table of positions and a weight, both constants.
+  for (const char* file :
+       {"bert-cls-dynamo-op18-eager-tf524.onnx", "bert-relative-key-query-legacy-op17-tf457.onnx",
+        "deberta-base-legacy-op14-eager.onnx", "deberta-v2-cls-legacy-op14-eager.onnx",
+        "modernbert-base-legacy-op14-eager-tf524-level2.onnx",
+        "t5-base-gated-legacy-op17-sdpa.onnx"}) {
     EditableModel edit(file);
     const std::string expected = graph::print(import_onnx(edit.model, "m.onnx").graph);
     quantize_products(edit);

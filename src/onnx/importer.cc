@@ -42,7 +42,7 @@ constexpr HandlerRow kHandlers[] = {
 };
 
 std::string_view domain_of(const NodeProto& node) {
-  return is_own_domain(node.domain) ? std::string_view() : node.domain;
+  return is_own_operator(node) ? std::string_view() : node.domain;
 }
 
 const HandlerRow* find_handler(const NodeProto& node) {
@@ -57,7 +57,7 @@ bool is_lookup(const Step& step) {
   if (step.op.type() != "Gather" || !step.has(1) || step.inputs[0].known == nullptr) return false;
   const Known& table = *step.inputs[0].known;
   const ElementType type = table.type();
-  const bool is_table = is_float(type) || type == ElementType::kInt8 || type == ElementType::kUint8;
+  const bool is_table = is_float(type) || (integer_range(type) && type != ElementType::kInt32);
   return is_table && table.is_constant() && table.dims().size() == 2 &&
          step.inputs[1].known != nullptr && !step.inputs[1].known->is_constant() &&
          step.op.integer("axis", 0) == 0;
@@ -404,7 +404,7 @@ std::vector<ImportValue> Importer::evaluate_known(const Step& step) {
   const bool integers = first != nullptr && first->is_constant() && !is_float(first->type());
   if (type == "DequantizeLinear" && integers) {
     const Known* zero = step.has(2) ? &step.known(2) : nullptr;
-    return {{dequantized(step, *first, step.known(1), zero, step.op.integer("axis", 1)), nullptr}};
+    return {{dequantized(step, *first, step.known(1), zero, scale_axis(step.op)), nullptr}};
   }
   bool constant = true;
   for (const ImportValue& input : step.inputs) {

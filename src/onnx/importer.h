@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -32,9 +33,11 @@ struct ImportCache {
   /// What several constants make, with an axis or 0.
   using Parts = std::pair<std::vector<Key>, int64_t>;
 
-  std::map<Key, std::shared_ptr<const Tensor>> tensors;       ///< turned or converted
-  std::map<Parts, std::shared_ptr<const Known>> dequantized;  ///< numbers that integers stand for
-  std::map<Parts, std::shared_ptr<const Known>> products;     ///< of two constants
+  std::map<Key, std::shared_ptr<const Tensor>> tensors;  ///< turned or converted
+  /// Numbers that integers stand for, with an axis and a block.
+  std::map<std::pair<Parts, int64_t>, std::shared_ptr<const Known>> dequantized;
+  std::map<Parts, std::shared_ptr<const Known>> unpacked;        ///< the same of MatMulNBits
+  std::map<Parts, std::shared_ptr<const Known>> products;        ///< of two constants
   std::map<Parts, std::shared_ptr<const Known>> integer_biases;  ///< times two scales
 };
 
@@ -112,6 +115,8 @@ class Importer {
   [[nodiscard]] bool long_is(const Step& step, int64_t tokens);
   /// That number; 0: texts of all lengths are computed alike.
   [[nodiscard]] int64_t long_from() const { return long_from_; }
+  /// What the step, of ONNX's own operators, makes of inputs that are all known.
+  [[nodiscard]] std::vector<ImportValue> evaluate_known(const Step& step);
   /// The value of a name; absent if there is none.
   [[nodiscard]] ImportValue value(const std::string& name) const;
   [[nodiscard]] bool has_mask_input() const { return has_mask_input_; }
@@ -142,7 +147,11 @@ class Importer {
   /// onnx::dequantized(), once for the same constants.
   [[nodiscard]] std::shared_ptr<const Known> dequantized(const Step& step, const Known& integers,
                                                          const Known& scale, const Known* zero,
-                                                         int64_t axis);
+                                                         const ScaleAxis& axis);
+  /// What `make` gives, once for the constants that it is made of.
+  [[nodiscard]] std::shared_ptr<const Known> unpacked(
+      std::span<const ImportValue> parts,
+      const std::function<std::shared_ptr<const Known>()>& make);
   /// x [.., k] times a weight [n, k], or [k, n] with `turn`: a constant, made once.
   [[nodiscard]] std::shared_ptr<const Known> product(const Step& step, const Known& x,
                                                      const Known& weight, bool turn);
@@ -181,7 +190,6 @@ class Importer {
   void run_node(const NodeProto& node, size_t index);
   std::vector<ImportValue> run_step(const Step& step);
   std::vector<ImportValue> run_branch(const Step& step);
-  std::vector<ImportValue> evaluate_known(const Step& step);
   // In every probe, or once.
   std::vector<ImportValue> evaluate_each(const Step& step, bool constant);
   void limit_to_horizons(const Step& step);
@@ -241,6 +249,10 @@ using Pair = double (*)(double, double);
 /// step.
 [[nodiscard]] MaskRule checked_mask(const Importer& importer, const Step& step,
                                     std::span<const Array> added, IdsUse use);
+/// Attributes `axis` and `block_size` of DequantizeLinear.
+[[nodiscard]] ScaleAxis scale_axis(const Operation& op);
+/// As import_matmul, of a weight [n, k].
+[[nodiscard]] std::vector<ImportValue> import_turned_matmul(Importer& importer, const Step& step);
 /// Throws Error{kUnsupported} unless the step's inputs `scale` and `zero` are those that `x` was
 /// quantized by.
 void check_quantized_by(const Step& step, const ImportValue& x, size_t scale, size_t zero);

@@ -109,12 +109,19 @@ class Known {
 [[nodiscard]] std::shared_ptr<const Tensor> float_tensor(const Known& known, bool turn,
                                                          const std::string& what);
 
+/// Which scale an integer has where there are several.
+struct ScaleAxis {
+  int64_t axis = -1;
+  int64_t block = 0;  ///< indices of the axis that share one; 0: each index has its own
+};
+
 /// scale * (integer - zero point) for each integer of a constant, in float32, under its name.
-/// `scale` and `zero` (null: 0) hold one number, or one for each index of `axis`. Throws Error:
-/// kUnsupported (values that are no constants, other types than INT8, UINT8 and INT32, scales in
-/// blocks), naming `what` and the constant.
+/// `scale` and `zero` (null: 0) hold one number, or one for each index of the axis, or, in blocks,
+/// as many axes as the integers. Throws Error: kUnsupported (values that are no constants, integers
+/// of other types than INT32 and INT16, INT8 and INT4 with and without a sign; scales of another
+/// shape), naming `what` and the constant.
 [[nodiscard]] std::shared_ptr<const Known> dequantized(const Known& integers, const Known& scale,
-                                                       const Known* zero, int64_t axis,
+                                                       const Known* zero, const ScaleAxis& axis,
                                                        const std::string& what);
 
 /// Float32 values as a constant of that name.

@@ -18,6 +18,13 @@ namespace tamis::onnx {
   return domain.empty() || domain == "ai.onnx";
 }
 
+/// Whether it is an operator of ONNX's own. QuantizeLinear and DequantizeLinear of com.microsoft,
+/// which were there for 16 and 4 bits before ONNX had these, say the same and count as such.
+[[nodiscard]] inline bool is_own_operator(const NodeProto& node) {
+  const bool pair = node.op_type == "QuantizeLinear" || node.op_type == "DequantizeLinear";
+  return is_own_domain(node.domain) || (pair && node.domain == "com.microsoft");
+}
+
 /// Borrows the node.
 class Operation {
  public:

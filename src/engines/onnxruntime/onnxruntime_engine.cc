@@ -144,7 +144,7 @@ std::shared_ptr<const engine::Engine> make(engine::EngineSource source,
     return output.output.unit == engine::RowUnit::kSequence && output.pooling.empty();
   });
   model->limits.unseen_tokens = 0;  // the mask shows every token of a sequence
-  model->masked = has_input(*model->model, "attention_mask");
+  model->masked = opaque.masks_padding && has_input(*model->model, "attention_mask");
   measure(model);
   engine::EngineInfo info = describe(*model, model_bytes(opaque), provider);
   return std::make_shared<OnnxRuntimeEngine>(std::move(info), std::move(model));

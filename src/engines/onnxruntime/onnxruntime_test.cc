@@ -80,6 +80,23 @@ TEST(OnnxRuntime, GivesEachTokenItsRow) {
   }
 }
 
+// The second column is the length that a sequence was padded to.
+TEST(OnnxRuntime, PadsNothingWherePaddingShows) {
+  engine::BatchBuilder builder;
+  const std::vector<int32_t> ids = {1, 2, 3};
+  for (const size_t length : {3u, 2u, 3u})
+    builder.append({std::span(ids).first(length), {}, {}, {}});
+  engine::OpaqueModel model = tokens_model();
+  EXPECT_EQ(run(*make(model), builder.batch()),
+            (std::vector<float>{1, 3, 2, 3, 3, 3, 1, 3, 2, 3, 1, 3, 2, 3, 3, 3}));
+  model.masks_padding = false;
+  EXPECT_EQ(run(*make(model), builder.batch()),
+            (std::vector<float>{1, 3, 2, 3, 3, 3, 1, 2, 2, 2, 1, 3, 2, 3, 3, 3}));
+  // Those of one length ride together all the same.
+  model.outputs = {{{"sums", RowUnit::kSequence, 2}, {"sums"}}};
+  EXPECT_EQ(run(*make(model), builder.batch()), (std::vector<float>{6, 2, 3, 1, 6, 2}));
+}
+
 TEST(OnnxRuntime, GivesEachSequenceItsRow) {
   const auto engine = make({"m.onnx", {{{"sums", RowUnit::kSequence, 2}, {"sums"}}}, {}});
   engine::BatchBuilder builder;

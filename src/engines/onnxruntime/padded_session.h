@@ -22,7 +22,7 @@ struct PaddedModel {
   std::vector<engine::OpaqueOutput> outputs;
   std::vector<std::string> parts;  ///< all that the outputs are made of
   engine::BatchLimits limits;
-  bool masked = false;  ///< it has an attention_mask: else padding would be attended to
+  bool masked = false;  ///< it reads an attention_mask: else padding would be attended to
 };
 
 class PaddedSession final : public engine::Session {

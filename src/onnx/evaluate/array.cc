@@ -31,26 +31,46 @@ std::vector<double> half_values(const TensorProto& tensor, DType dtype) {
   return {values.begin(), values.end()};
 }
 
-std::vector<double> values_of(const TensorProto& tensor, DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
+// Integers of 4 bits, two to a byte, the lower half first.
+std::vector<double> halves_of_bytes(const TensorProto& tensor) {
+  const std::vector<int32_t> integers =
+      unpacked_integers(tensor.bytes, 4, checked_elements(tensor.dims).value_or(0),
+                        tensor.type == ElementType::kInt4);
+  return {integers.begin(), integers.end()};
+}
+
+std::vector<double> values_of(const TensorProto& tensor) {
+  switch (tensor.type) {
+    case ElementType::kFloat:
       return widened<float>(tensor.bytes);
-    case DType::kF64:
+    case ElementType::kDouble:
       return widened<double>(tensor.bytes);
-    case DType::kF16:
-    case DType::kBF16:
-      return half_values(tensor, dtype);
-    case DType::kI8:
+    case ElementType::kFloat16:
+      return half_values(tensor, DType::kF16);
+    case ElementType::kBfloat16:
+      return half_values(tensor, DType::kBF16);
+    case ElementType::kInt8:
       return widened<int8_t>(tensor.bytes);
-    case DType::kU8:
-    case DType::kBool:
+    case ElementType::kUint8:
+    case ElementType::kBool:
       return widened<uint8_t>(tensor.bytes);
-    case DType::kI32:
+    case ElementType::kInt16:
+      return widened<int16_t>(tensor.bytes);
+    case ElementType::kUint16:
+      return widened<uint16_t>(tensor.bytes);
+    case ElementType::kInt32:
       return widened<int32_t>(tensor.bytes);
-    case DType::kI64:
+    case ElementType::kInt64:
       return widened<int64_t>(tensor.bytes);
+    case ElementType::kInt4:
+    case ElementType::kUint4:
+      return halves_of_bytes(tensor);
+    default:
+      fail(ErrorCode::kUnsupported, "constant \"", tensor.name, "\" of ",
+           element_type_name(tensor.type),
+           "; accepted are floats, BOOL, INT64, INT32, and INT16, INT8, INT4 with and without a "
+           "sign");
   }
-  return {};
 }
 
 }  // namespace
@@ -80,13 +100,42 @@ bool is_float(ElementType type) {
          type == ElementType::kBfloat16 || type == ElementType::kDouble;
 }
 
-Array array_of(const TensorProto& tensor) {
-  const auto dtype = dtype_of(tensor.type);
-  if (!dtype) {
-    fail(ErrorCode::kUnsupported, "constant \"", tensor.name, "\" of ",
-         element_type_name(tensor.type), "; accepted are floats, BOOL, INT8, UINT8, INT32, INT64");
+std::vector<int32_t> unpacked_integers(std::span<const std::byte> bytes, int bits, int64_t count,
+                                       bool has_sign) {
+  const int in_byte = 8 / bits;
+  const int32_t sign = has_sign ? 1 << (bits - 1) : 0;
+  std::vector<int32_t> integers(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    const auto byte = static_cast<uint8_t>(bytes[static_cast<size_t>(i / in_byte)]);
+    const int32_t value = byte >> (i % in_byte * bits) & ((1 << bits) - 1);
+    integers[static_cast<size_t>(i)] = (value ^ sign) - sign;
   }
-  return make_array(tensor.dims, tensor.type, values_of(tensor, *dtype));
+  return integers;
+}
+
+Array array_of(const TensorProto& tensor) {
+  return make_array(tensor.dims, tensor.type, values_of(tensor));
+}
+
+std::optional<IntegerRange> integer_range(ElementType type) {
+  switch (type) {
+    case ElementType::kInt4:
+      return IntegerRange{-8, 7};
+    case ElementType::kUint4:
+      return IntegerRange{0, 15};
+    case ElementType::kInt8:
+      return IntegerRange{INT8_MIN, INT8_MAX};
+    case ElementType::kUint8:
+      return IntegerRange{0, UINT8_MAX};
+    case ElementType::kInt16:
+      return IntegerRange{INT16_MIN, INT16_MAX};
+    case ElementType::kUint16:
+      return IntegerRange{0, UINT16_MAX};
+    case ElementType::kInt32:
+      return IntegerRange{INT32_MIN, INT32_MAX};
+    default:
+      return std::nullopt;
+  }
 }
 
 int64_t count_of(std::span<const int64_t> dims) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,10 +35,23 @@ struct Array {
 [[nodiscard]] Array make_array(Dims dims, ElementType type, std::vector<double> values);
 [[nodiscard]] Array make_vector(std::span<const int64_t> values);
 
-/// The values of a constant. Throws Error{kUnsupported} for strings and types without a DType.
+/// The values of a constant. Throws Error{kUnsupported} for strings, complex numbers, and unsigned
+/// integers of 32 and 64 bits.
 [[nodiscard]] Array array_of(const TensorProto& tensor);
 
+/// `count` integers of 1, 2, 4 or 8 `bits`, as many to a byte as it holds, the lowest bits first;
+/// `bytes` has them all.
+[[nodiscard]] std::vector<int32_t> unpacked_integers(std::span<const std::byte> bytes, int bits,
+                                                     int64_t count, bool has_sign);
+
 [[nodiscard]] bool is_float(ElementType type);
+
+struct IntegerRange {
+  double least = 0;
+  double most = 0;
+};
+/// Of the integers that QuantizeLinear makes; nothing: it makes none of the type.
+[[nodiscard]] std::optional<IntegerRange> integer_range(ElementType type);
 
 /// The product. Throws Error{kUnsupported} over kMaxElements or if a size is negative.
 [[nodiscard]] int64_t count_of(std::span<const int64_t> dims);

@@ -23,7 +23,7 @@ constexpr EvaluationRow kEvaluations[] = {
 };
 
 const EvaluationRow* find(const Operation& op) {
-  if (!is_own_domain(op.node().domain)) return nullptr;
+  if (!is_own_operator(op.node())) return nullptr;
   for (const EvaluationRow& row : kEvaluations) {
     if (row.op == op.type()) return &row;
   }

@@ -201,19 +201,16 @@ std::vector<Array> evaluate_clip(const Operation& op, const Inputs& inputs) {
 
 std::vector<Array> evaluate_quantize(const Operation& op, const Inputs& inputs) {
   const ElementType type = quantized_type(op, inputs);
-  if (type != ElementType::kUint8 && type != ElementType::kInt8 && type != ElementType::kInt32) {
-    op.refuse("quantization to ", element_type_name(type), "; accepted are UINT8, INT8, INT32");
+  const auto range = integer_range(type);
+  if (!range) {
+    op.refuse("quantization to ", element_type_name(type),
+              "; accepted are INT32, and INT16, INT8, INT4 with and without a sign");
   }
-  const double low = type == ElementType::kUint8  ? 0
-                     : type == ElementType::kInt8 ? -128
-                                                  : -2147483648.0;
-  const double high = type == ElementType::kUint8  ? 255
-                      : type == ElementType::kInt8 ? 127
-                                                   : 2147483647.0;
   const Array scaled = combine(*inputs[0], along_axis(op, *inputs[0], *inputs[1]), type,
                                [](double x, double scale) { return std::nearbyint(x / scale); });
-  return {combine(scaled, zero_point_of(op, inputs), type,
-                  [low, high](double x, double zero) { return std::clamp(x + zero, low, high); })};
+  return {combine(scaled, zero_point_of(op, inputs), type, [range](double x, double zero) {
+    return std::clamp(x + zero, range->least, range->most);
+  })};
 }
 
 std::vector<Array> evaluate_dequantize(const Operation& op, const Inputs& inputs) {

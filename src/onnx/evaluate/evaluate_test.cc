@@ -201,9 +201,17 @@ TEST(Evaluate, QuantizesToTheTypeThatIsNamed) {
   const Array quantized = result("QuantizeLinear", {x, scale}, named(ElementType::kInt8));
   EXPECT_EQ(quantized.type, ElementType::kInt8);
   expect_array(quantized, {2}, {100, -100});
-  expect_error(ErrorCode::kUnsupported, "quantization to INT4", [&] {
-    (void)result("QuantizeLinear", {x, scale}, named(ElementType::kInt4));
-  });
+  expect_array(result("QuantizeLinear", {x, scale}, named(ElementType::kInt4)), {2}, {7, -8});
+  expect_array(result("QuantizeLinear", {x, scale}, named(ElementType::kUint4)), {2}, {15, 0});
+  const Array fine = floats({}, {0.001f});
+  expect_array(result("QuantizeLinear", {x, fine}, named(ElementType::kInt16)), {2},
+               {INT16_MAX, INT16_MIN});
+  expect_array(result("QuantizeLinear", {x, fine}, named(ElementType::kUint16)), {2},
+               {UINT16_MAX, 0});
+  expect_error(ErrorCode::kUnsupported, "quantization to INT64; accepted are INT32, and INT16",
+               [&] {
+                 (void)result("QuantizeLinear", {x, scale}, named(ElementType::kInt64));
+               });
   const Array zero = make_array({}, ElementType::kUint8, {10});
   expect_error(ErrorCode::kCorruptData, "output_dtype is INT8, but the zero point UINT8", [&] {
     (void)result("QuantizeLinear", {x, scale, zero}, named(ElementType::kInt8));
