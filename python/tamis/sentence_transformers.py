@@ -231,6 +231,7 @@ class SentenceTransformer(_Face):
         normalize_embeddings: bool = False,
         truncate_dim: Optional[int] = None,
         *,
+        task: Optional[str] = None,
         sentences: Union[None, str, Sequence[str]] = None,
         **others: Any,
     ) -> Any:
@@ -238,8 +239,12 @@ class SentenceTransformer(_Face):
         ``convert_to_tensor``, a list of tensors without ``convert_to_numpy``. ``precision`` is
         "float32", "int8" or "uint8" over the range that each number has in these rows, or "binary" or
         "ubinary", signs by eight. ``batch_size`` changes nothing. ``device`` must be the CPU's.
+        ``task``, "query" or "document", names the route of a Router; None is its default route,
+        whatever the prompt.
         """
         _refuse(others)
+        if task not in (None, "query", "document"):
+            raise InvalidArgument(f"task: {task!r}; must be 'query' or 'document'")
         texts = sentences if inputs is None else inputs
         if texts is None:
             raise InvalidArgument("inputs: texts are needed")
@@ -249,7 +254,7 @@ class SentenceTransformer(_Face):
         rows = self.native.encode(
             texts, batch_size=batch_size, show_progress_bar=show_progress_bar,
             normalize_embeddings=normalize_embeddings, truncate_dim=truncate_dim or self.truncate_dim,
-            max_length=self._max_length, prompt=self._prompt(prompt_name, prompt))
+            max_length=self._max_length, prompt=self._prompt(prompt_name, prompt), prompt_name=task)
         rows = _in_precision(rows, "float32" if precision is None else precision)
         if convert_to_numpy and not convert_to_tensor:
             return rows
@@ -259,11 +264,15 @@ class SentenceTransformer(_Face):
         return tensor if convert_to_tensor or tensor.ndim == 1 else list(tensor)
 
     def encode_query(self, *inputs: Any, **options: Any) -> Any:
-        """encode() with the prompt "query", where the model has one, else with none."""
+        """encode() with the prompt "query", where the model has one, else with none, by the query
+        route of a Router.
+        """
         return self.encode(*inputs, **self._role("query", options))
 
     def encode_document(self, *inputs: Any, **options: Any) -> Any:
-        """encode() with the prompt "document", where the model has one, else with none."""
+        """encode() with the prompt "document", where the model has one, else with none, by the
+        document route of a Router.
+        """
         return self.encode(*inputs, **self._role("document", options))
 
     def encode_multi_process(self, sentences: Sequence[str], pool: Any = None, **options: Any) -> Any:
@@ -272,9 +281,10 @@ class SentenceTransformer(_Face):
 
     @staticmethod
     def _role(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
+        routed = {**options, "task": name}
         if options.get("prompt") is None and options.get("prompt_name") is None:
-            return {**options, "prompt_name": name}
-        return options
+            routed["prompt_name"] = name
+        return routed
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
         """Scores of each row of one with each of the other, [n, m]: a float tensor, where PyTorch is

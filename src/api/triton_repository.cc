@@ -160,6 +160,7 @@ class RepositoryWriter {
     model_ = LoadedModel::load(path, load);
     static_cast<void>(model_->tokenizer());  // or there is nothing to tokenize by
     check_task();
+    check_routes();
     check_example();
   }
 
@@ -218,6 +219,14 @@ class RepositoryWriter {
          tasks::task_name(*options_.task),
          " of a model with a vector for each token is MaxSim of a ",
          "query and a list, which the backend does not do; without --task it gives the vectors");
+  }
+
+  // Requests of a repository's models name no prompt.
+  void check_routes() const {
+    if (!model_->routes_queries()) return;
+    fail(ErrorCode::kUnsupported, path_.folder.string(),
+         ": a Router whose queries a StaticEmbedding reads is not built into a repository, whose "
+         "requests name no route; accepted are models of one route, or tamis serve");
   }
 
   // What the texts of every request would be refused for.

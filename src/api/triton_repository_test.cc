@@ -369,6 +369,8 @@ TEST(TritonRepository, RefusesWhatItsPiecesWouldLeaveOut) {
   rerank.task = tasks::TaskKind::kRerank;
   expect_refused(ErrorCode::kUnsupported, "--task rerank of a model with a vector for each token",
                  "retrieval/colbert", to, rerank);
+  expect_refused(ErrorCode::kUnsupported, "a Router whose queries a StaticEmbedding reads",
+                 "static/router", to, {});
   TritonOptions family;
   family.model.family = "bert";
   expect_refused(ErrorCode::kInvalidArgument,

@@ -116,6 +116,10 @@ Workload encode_rows(std::span<const TextRow> rows, Contestant& contestant) {
   for (const TextRow& row : rows) {
     const tasks::Encoded encoded =
         contestant.model->encode(text_input(row, ""), api::usual_options(*contestant.model));
+    if (encoded.sequences.empty()) {
+      fail(ErrorCode::kUnsupported, contestant.name, ": a text of --input is looked up in a table ",
+           "and runs through no graph; accepted are models that read their documents");
+    }
     for (const tasks::Sequence& sequence : encoded.sequences) {
       contestant.batch.append(sequence.view());
       work.seq = std::max(work.seq, sequence.size());

@@ -57,6 +57,18 @@ void write_quantizers(const api::LoadedModel& model, JsonWriter& json) {
   json.end_array();
 }
 
+std::string_view side_name(tasks::TextSide side) {
+  switch (side) {
+    case tasks::TextSide::kDocument:
+      return "document";
+    case tasks::TextSide::kQuery:
+      return "query";
+    case tasks::TextSide::kNone:
+      return "none";
+  }
+  TAMIS_CHECK(false);
+}
+
 void print_json(const api::LoadedModel& model) {
   const api::Manifest& manifest = model.manifest();
   JsonWriter json;
@@ -73,6 +85,12 @@ void print_json(const api::LoadedModel& model) {
   json.member("output_size", manifest.output_size).key("labels").begin_array();
   for (const std::string& label : manifest.labels) json.value(label);
   json.end_array();
+  if (model.routes_queries()) {
+    const tasks::TaskModel& task = model.task_model();
+    json.key("router").begin_object().member("query", "static_embedding");
+    json.member("document", manifest.family);
+    json.member("default_route", side_name(task.unnamed_side)).end_object();
+  }
   if (const auto& given = manifest.span_labels) {
     json.key("given_labels").begin_object().member("most", given->most_labels);
     json.member("max_width", given->max_width).member("max_words", given->max_words).end_object();
@@ -86,6 +104,11 @@ void print_text(const api::LoadedModel& model) {
   const engine::EngineInfo& engine = model.runner().info();
   const double mib = 1.0 / (1 << 20);
   std::printf("family        %s\n", plain_text(manifest.family).c_str());
+  if (model.routes_queries()) {
+    std::printf("router        documents by %s, queries by a static_embedding, by default %s\n",
+                plain_text(manifest.family).c_str(),
+                std::string(side_name(model.task_model().unnamed_side)).c_str());
+  }
   std::printf("task          %s\n", std::string(tasks::task_name(model.task())).c_str());
   std::printf("precision     %s\n",
               std::string(engine::precision_name(manifest.precision)).c_str());

@@ -1,5 +1,7 @@
 #include "formats/module_list.h"
 
+#include <memory>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -69,11 +71,11 @@ ModuleKind module_kind(std::string_view type, std::string_view source) {
                       (row.kind == ModuleKind::kDense && type.starts_with("pylate."));
     if (ours && row.class_name == class_name) return row.kind;
   }
-  fail(
-      ErrorCode::kUnsupported, source, ": module ", json_quote(type.substr(0, 200)),
-      " is not built; accepted are Transformer, MLMTransformer, StaticEmbedding, Pooling, "
-      "SpladePooling, Dense, LayerNorm, MultiVectorMask, Normalize, Dropout, LogitScore and Router "
-      "of sentence_transformers, and Dense of pylate");
+  fail(ErrorCode::kUnsupported, source, ": module ", json_quote(type.substr(0, 200)),
+       " is not built; accepted are Transformer, MLMTransformer, StaticEmbedding, "
+       "SparseStaticEmbedding, Pooling, SpladePooling, Dense, LayerNorm, MultiVectorMask, "
+       "Normalize, Dropout, LogitScore and Router "
+       "of sentence_transformers, and Dense of pylate");
 }
 
 class ModulesReader {
@@ -102,12 +104,19 @@ class ModulesReader {
       const std::string_view type = module.get("type").as_string(source_ + ": a module's type");
       const std::string_view path = module.get("path").as_string(source_ + ": a module's path");
       const ModuleKind kind = module_kind(type, source_);
+      if (kind == ModuleKind::kSparseStatic && modules.size() == 1) return add_token_weights(path);
       if (kind == ModuleKind::kRouter) {
-        if (modules.size() != 1) misplaced("a Router beside other modules");
-        return add_routes(path);
+        if (i != 0) misplaced("a Router behind other modules");
+        add_routes(path);
+        if (query_ == nullptr && modules.size() != 1) {
+          misplaced("a Router of sparse embeddings beside other modules");
+        }
+        continue;
       }
       add(kind, path, i);
+      if (query_ != nullptr) query_->add_behind_router(kind, path);
     }
+    if (query_ != nullptr) finish_query();
   }
 
  private:
@@ -116,12 +125,11 @@ class ModulesReader {
   }
 
   [[noreturn]] void misplaced(std::string_view what) const {
-    fail(
-        ErrorCode::kUnsupported, source_, ": ", what,
-        "; accepted is one Transformer, then at most one Pooling, then any number of Dense, "
-        "LayerNorm and Normalize; or one SpladePooling; or Dense, MultiVectorMask and Normalize "
-        "for tokens; or one LogitScore; or a Router alone; or one StaticEmbedding, then any number "
-        "of Dense, LayerNorm and Normalize");
+    fail(ErrorCode::kUnsupported, source_, ": ", what,
+         "; accepted is one Transformer, then at most one Pooling, then any number of Dense, "
+         "LayerNorm and Normalize; or one SpladePooling; or Dense, MultiVectorMask and Normalize "
+         "for tokens; or one LogitScore; or a Router; or one StaticEmbedding, then any number "
+         "of Dense, LayerNorm and Normalize; or one SparseStaticEmbedding");
   }
 
   // Whether it reads texts.
@@ -156,7 +164,7 @@ class ModulesReader {
         return;
       case ModuleKind::kSparseStatic:
       case ModuleKind::kRouter:
-        misplaced("a Router's module in another place");
+        misplaced("a SparseStaticEmbedding or Router in another place");
       case ModuleKind::kPooling:
         return set_pooling(inside(path));
       case ModuleKind::kDense:
@@ -183,27 +191,66 @@ class ModulesReader {
     return *config_.late_interaction;
   }
 
+  // Every text by the weights of its tokens.
+  void add_token_weights(std::string_view path) {
+    config_.output = TransformerOutput::kTokenWeights;
+    config_.transformer_folder = inside(path);
+    config_.sparse.emplace();
+    config_.sparse->query_weights = read_static_weights(config_.transformer_folder);
+  }
+
+  // Of a route whose modules read texts already.
+  void add_behind_router(ModuleKind kind, std::string_view path) {
+    constexpr size_t kBehind = 1;
+    add(kind, path, kBehind);
+  }
+
+  void finish_query() {
+    if (config_.sparse || config_.late_interaction || config_.logit_score) {
+      misplaced("a Router whose document route gives no embedding of a text");
+    }
+    if (query_->config_.pooling) misplaced("a Pooling behind a StaticEmbedding");
+    config_.query = std::move(query_config_);
+  }
+
+  // Queries of a table of tokens' vectors.
+  void add_query_route(const Routes& routes, std::string_view path) {
+    query_config_ = std::make_shared<SentenceTransformerConfig>();
+    query_config_->has_modules = true;
+    query_ = std::make_unique<ModulesReader>(folder_, false, *query_config_);
+    for (size_t i = 0; i < routes.query.size(); ++i) {
+      const RouteModule& module = routes.query[i];
+      query_->add(module_kind(module.type, source_), place_of(path, module), i);
+    }
+    config_.by_default = routes.by_default;
+  }
+
+  static std::string place_of(std::string_view path, const RouteModule& module) {
+    return cat(path, path.empty() || module.path.empty() ? "" : "/", module.path);
+  }
+
   // Documents take the modules of their route; queries only weights that need no model.
   void add_routes(std::string_view path) {
     const Routes routes = read_router(inside(path));
-    const auto place = [&](const RouteModule& module) {
-      return cat(path, path.empty() || module.path.empty() ? "" : "/", module.path);
-    };
-    const bool is_static = routes.query.size() == 1 &&
-                           module_kind(routes.query[0].type, source_) == ModuleKind::kSparseStatic;
-    if (!is_static) {
+    const ModuleKind first = module_kind(routes.query[0].type, source_);
+    const bool sparse = first == ModuleKind::kSparseStatic && routes.query.size() == 1;
+    if (!sparse && first != ModuleKind::kStatic) {
       misplaced(
-          cat("a Router whose query route is other than one SparseStaticEmbedding: it begins "
-              "with ",
+          cat("a Router whose query route is neither one SparseStaticEmbedding nor begins with a "
+              "StaticEmbedding: it begins with ",
               json_quote(routes.query[0].type.substr(0, 200))));
     }
     for (size_t i = 0; i < routes.document.size(); ++i) {
       const RouteModule& module = routes.document[i];
-      add(module_kind(module.type, source_), place(module), i);
+      const ModuleKind kind = module_kind(module.type, source_);
+      if (kind == ModuleKind::kStatic) misplaced("a Router whose documents need no transformer");
+      add(kind, place_of(path, module), i);
     }
+    if (!sparse) return add_query_route(routes, path);
     if (!config_.sparse) misplaced("a Router whose document route has no SpladePooling");
-    const fs::path words = inside(place(routes.query[0]));
+    const fs::path words = inside(place_of(path, routes.query[0]));
     config_.sparse->query_weights = read_static_weights(words);
+    config_.sparse->query_folder = words;
     check_same_tokenizer(words, config_.transformer_folder);
   }
 
@@ -290,6 +337,9 @@ class ModulesReader {
   SentenceTransformerConfig& config_;
   std::optional<int64_t> width_;  // of the pooled vector so far, where it is known
   NormalizeConfig normalize_;     // the last module so far, if config_.normalize
+  // Of a Router: the modules of queries.
+  std::shared_ptr<SentenceTransformerConfig> query_config_;
+  std::unique_ptr<ModulesReader> query_;
 };
 
 }  // namespace

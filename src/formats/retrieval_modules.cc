@@ -36,8 +36,8 @@ constexpr KeyRow kRouterKeys[] = {honored("types"), honored("structure"), honore
 static_assert(keys_are_distinct(kRouterKeys));
 
 constexpr KeyRow kRouterParameters[] = {
-    harmless("default_route"),  // a text is a document unless it is said to ask
-    harmless("allow_empty_key"),
+    honored("default_route"),  // of sparse models a text is a document unless it is said to ask
+    honored("allow_empty_key"),
     refused("route_mappings", "routes by other names are not built", {"{}"}),
 };
 static_assert(keys_are_distinct(kRouterParameters));
@@ -98,6 +98,18 @@ std::vector<RouteModule> read_route(const ConfigObject& file, std::string_view n
   return modules;
 }
 
+// As the class has it: the first of the routes where none is named, unless that is forbidden.
+DefaultRoute default_route(const std::optional<ConfigObject>& parameters, std::string_view first) {
+  std::optional<std::string> name = parameters ? parameters->text("default_route") : std::nullopt;
+  if (!name && (!parameters || parameters->flag("allow_empty_key", true))) name = first;
+  if (!name) return DefaultRoute::kNone;
+  if (*name == "query") return DefaultRoute::kQuery;
+  if (*name == "document") return DefaultRoute::kDocument;
+  fail(ErrorCode::kCorruptData, parameters->what("default_route"), " ",
+       json_quote(std::string_view(*name).substr(0, 200)),
+       " is no route; accepted are \"query\" and \"document\"");
+}
+
 std::string key_of(const ConfigObject& file, std::string_view key, std::string_view otherwise) {
   return file.text(key).value_or(std::string(otherwise));
 }
@@ -148,13 +160,16 @@ std::shared_ptr<const Tensor> read_static_weights(const fs::path& folder) {
 Routes read_router(const fs::path& folder) {
   const ConfigFile file(folder / "router_config.json");
   file->check(kRouterKeys);
-  if (const auto parameters = file->object("parameters")) parameters->check(kRouterParameters);
+  const auto parameters = file->object("parameters");
+  if (parameters) parameters->check(kRouterParameters);
   const auto structure = file->object("structure");
   if (structure && structure->view().size() != 2) {
     fail(ErrorCode::kUnsupported, structure->source(), ": has ", structure->view().size(),
          " routes; accepted are \"query\" and \"document\"");
   }
-  return {read_route(file.root(), "query"), read_route(file.root(), "document")};
+  Routes routes = {read_route(file.root(), "query"), read_route(file.root(), "document")};
+  routes.by_default = default_route(parameters, structure->view().member(0).key);
+  return routes;
 }
 
 std::vector<std::string> read_multi_vector_mask(const ConfigObject& file) {

@@ -29,6 +29,9 @@ struct SparsePooling {
   /// Of queries that no model reads, each word's weight [words], a float dtype; null: queries are
   /// read as documents are.
   std::shared_ptr<const Tensor> query_weights = {};
+  /// Of queries that no model reads beside documents that one reads: whose tokenizer says how long
+  /// they may be.
+  std::filesystem::path query_folder = {};
 };
 
 /// How one side of a comparison is read.
@@ -71,10 +74,14 @@ struct RouteModule {
   std::string path;  ///< inside the router's folder
 };
 
+/// What a Router takes a text for that is not said to be either; kNone: it refuses it.
+enum class DefaultRoute : uint8_t { kDocument, kQuery, kNone };
+
 /// The routes of a Router for queries and documents.
 struct Routes {
   std::vector<RouteModule> query;
   std::vector<RouteModule> document;
+  DefaultRoute by_default = DefaultRoute::kDocument;
 };
 
 /// `folder`/router_config.json. Throws Error: kUnsupported (other routes, modules that several

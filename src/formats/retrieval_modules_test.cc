@@ -124,10 +124,18 @@ TEST_F(RetrievalFolder, ARouterOfOtherRoutesIsRefused) {
   folder_.write("q/tokenizer.json", "{}");
   folder_.write("d0/tokenizer.json", "[]");
   expect(ErrorCode::kUnsupported, "another tokenizer than");
+  folder_.write("d0/tokenizer.json", "{}");
   modules({"sentence_transformers.models.Router:", "sentence_transformers.models.Normalize:1"});
-  expect(ErrorCode::kUnsupported, "a Router beside other modules");
-  modules({cat(kSparse, "SparseStaticEmbedding:")});
-  expect(ErrorCode::kUnsupported, "the Transformer must be the first module");
+  expect(ErrorCode::kUnsupported, "a Router of sparse embeddings beside other modules");
+}
+
+TEST_F(RetrievalFolder, ATableOfWeightsStandsAlone) {
+  router();
+  modules({cat(kSparse, "SparseStaticEmbedding:q")});
+  const SentenceTransformerConfig config = read();
+  EXPECT_TRUE(config.is_token_weights());
+  EXPECT_EQ(config.transformer_folder, folder_.path() / "q");
+  EXPECT_EQ(config.sparse->query_weights->shape(), Shape({5}));
 }
 
 TEST_F(RetrievalFolder, PylatesKeysAreRead) {

@@ -45,6 +45,7 @@ void check_output(const SentenceTransformerConfig& config, const std::string& so
          ": a LogitScore behind a Transformer that gives no scores of next words; accepted is "
          "\"transformer_task\": \"text-generation\" in sentence_bert_config.json");
   }
+  if (config.is_token_weights()) return;  // alone, as the list of modules has it
   if (config.sparse && config.output != TransformerOutput::kVocabularyLogits) {
     fail(ErrorCode::kUnsupported, source,
          ": SpladePooling needs a Transformer for masked words: an MLMTransformer, or "
@@ -79,6 +80,8 @@ void check_output(const SentenceTransformerConfig& config, const std::string& so
       fail(ErrorCode::kUnsupported, source,
            ": a Pooling module behind a StaticEmbedding, which gives one vector for a text; "
            "accepted are Dense, LayerNorm and Normalize");
+    case TransformerOutput::kTokenWeights:
+      return;
     case TransformerOutput::kNextToken:
       if (alone && config.logit_score) return;
       fail(ErrorCode::kUnsupported, source,
@@ -252,7 +255,8 @@ SentenceTransformerConfig read_sentence_transformer(const fs::path& folder) {
   const bool pylate = file_exists(folder_config) && is_pylate(ConfigFile(folder_config).root());
   read_module_list(folder, pylate, config);
   TransformerModule transformer;
-  if (!config.is_static()) transformer = read_transformer(folder_config, config);
+  const bool table = config.is_static() || config.is_token_weights();
+  if (!table) transformer = read_transformer(folder_config, config);
   read_folder_config(folder_config, config);
   const std::string source = (folder / "modules.json").string();
   check_output(config, source);

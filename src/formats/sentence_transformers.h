@@ -64,10 +64,17 @@ struct SentenceTransformerConfig {
   TransformerOutput output = TransformerOutput::kTokenEmbeddings;
   /// No transformer and no config.json: one row of a table for each token.
   [[nodiscard]] bool is_static() const { return output == TransformerOutput::kStaticEmbedding; }
+  /// The same with one weight for each token: sparse->query_weights, of every text.
+  [[nodiscard]] bool is_token_weights() const { return output == TransformerOutput::kTokenWeights; }
   std::optional<PoolingConfig> pooling;  ///< of token embeddings; has_modules: never absent
   std::optional<SparsePooling> sparse;   ///< of kVocabularyLogits; never beside pooling or pooled
   /// The vectors of tokens that the modules make; never beside pooling or sparse.
   std::optional<LateInteractionConfig> late_interaction;
+  /// Of a Router: the StaticEmbedding that reads queries, with its own tokenizer, its modules and
+  /// those behind the Router; the rest of this is the route of documents. Null: there is none.
+  std::shared_ptr<const SentenceTransformerConfig> query = {};
+  /// Of texts that are not said to be queries or documents, where there is a `query`.
+  DefaultRoute by_default = DefaultRoute::kDocument;
   std::vector<PooledModule> pooled;     ///< applied behind the pooling, in this order
   bool normalize = false;               ///< to unit length, last of all modules
   std::optional<int64_t> truncate_dim;  ///< an embedding keeps the first so many, behind all that

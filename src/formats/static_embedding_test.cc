@@ -139,14 +139,62 @@ TEST_F(StaticModules, StandFirstAndAlone) {
          "SpladePooling needs a Transformer for masked words");
 }
 
-TEST_F(StaticModules, ARouterThatBeginsWithOneIsRefused) {
+TEST_F(StaticModules, ARouterMayReadQueriesByOne) {
+  const auto router = [&](const char* query, const char* document, const char* parameters = "{}") {
+    folder_.write("router_config.json",
+                  cat(R"({"types":{"q":"sentence_transformers.models.)", query,
+                      R"(","n":"sentence_transformers.models.Normalize",)",
+                      R"("d":"sentence_transformers.models.)", document,
+                      R"(","p":"sentence_transformers.models.Pooling"},)",
+                      R"("structure":{"query":["q","n"],"document":["d","p"]},"parameters":)",
+                      parameters, "}"));
+  };
   modules(R"([{"path":"","type":"sentence_transformers.models.Router"}])");
-  folder_.write("router_config.json",
-                R"({"types":{"q":"sentence_transformers.models.StaticEmbedding",)"
-                R"("d":"sentence_transformers.models.Transformer"},)"
-                R"("structure":{"query":["q"],"document":["d"]}})");
-  expect_error(ErrorCode::kUnsupported,
-               "it begins with \"sentence_transformers.models.StaticEmbedding\"",
+  folder_.write("p/config.json", R"({"pooling_mode":"cls"})");
+  router("StaticEmbedding", "Transformer");
+  SentenceTransformerConfig config = read();
+  ASSERT_NE(config.query, nullptr);
+  EXPECT_EQ(config.query->transformer_folder, folder_.path() / "q");
+  EXPECT_TRUE(config.query->is_static());
+  EXPECT_TRUE(config.query->normalize);
+  EXPECT_EQ(config.transformer_folder, folder_.path() / "d");
+  EXPECT_TRUE(config.pooling.has_value());
+  EXPECT_FALSE(config.normalize);
+  // The first of the routes, as the class has it.
+  EXPECT_EQ(config.by_default, DefaultRoute::kQuery);
+  router("StaticEmbedding", "Transformer", R"({"default_route":"document"})");
+  EXPECT_EQ(read().by_default, DefaultRoute::kDocument);
+  router("StaticEmbedding", "Transformer", R"({"allow_empty_key":false})");
+  EXPECT_EQ(read().by_default, DefaultRoute::kNone);
+  router("StaticEmbedding", "Transformer", R"({"default_route":"passage"})");
+  expect_error(ErrorCode::kCorruptData,
+               "default_route \"passage\" is no route; accepted are \"query\" and \"document\"",
+               [&] { (void)read(); });
+  router("StaticEmbedding", "Transformer");
+
+  // What stands behind the Router is behind both routes.
+  modules(R"([{"path":"","type":"sentence_transformers.models.Router"},)"
+          R"({"path":"1","type":"sentence_transformers.models.Normalize"}])");
+  EXPECT_TRUE(read().normalize);
+  EXPECT_TRUE(read().query->normalize);
+
+  const auto refuses = [&](const char* why) {
+    expect_error(ErrorCode::kUnsupported, why, [&] { (void)read(); });
+  };
+  router("Transformer", "Transformer");
+  refuses("it begins with \"sentence_transformers.models.Transformer\"");
+  router("StaticEmbedding", "StaticEmbedding");
+  refuses("a Router whose documents need no transformer");
+  router("StaticEmbedding", "Transformer");
+  modules(R"([{"path":"","type":"sentence_transformers.models.Router"},)"
+          R"({"path":"p","type":"sentence_transformers.models.Pooling"}])");
+  refuses("Pooling in another place");
+}
+
+TEST_F(StaticModules, WeightsOfTokensStandAlone) {
+  modules(R"([{"path":"","type":"sentence_transformers.models.SparseStaticEmbedding"},)"
+          R"({"path":"1","type":"sentence_transformers.models.Normalize"}])");
+  expect_error(ErrorCode::kUnsupported, "the Transformer must be the first module",
                [&] { (void)read(); });
 }
 

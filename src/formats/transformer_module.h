@@ -23,6 +23,7 @@ enum class TransformerOutput : uint8_t {
   kVocabularyLogits,  ///< a masked-word head of every token: SPLADE's
   kNextToken,         ///< scores of the token behind a conversation, which a LogitScore reads
   kStaticEmbedding,   ///< no transformer: the mean of the tokens' rows in a table
+  kTokenWeights,      ///< no transformer: the weight of each token that occurs
 };
 
 inline constexpr std::string_view kDefaultTask = "feature-extraction";

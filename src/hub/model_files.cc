@@ -124,7 +124,8 @@ class Choice {
       if (parts_ != Parts::kTokenizer) add_adapter(folder);
       // Exports to other engines lie below a transformer's own folder too. A StaticEmbedding has no
       // config.json.
-      const bool own = folder == prefix && has(folder + "tokenizer.json");
+      const bool routed = has(prefix + "router_config.json");
+      const bool own = (folder == prefix || routed) && has(folder + "tokenizer.json");
       if (own || has(folder + "config.json") || has(folder + "router_config.json")) {
         add_side_files(folder);
         if (parts_ != Parts::kTokenizer) add_weights(folder);

@@ -127,6 +127,28 @@ TEST_F(ModelFilesTest, ARoutersModulesAndHeadsBesideTheWeights) {
                    "sparse_linear.pt"}));
 }
 
+TEST_F(ModelFilesTest, ARoutersTableHasNoConfig) {
+  const Names files = {"document_0_Transformer/config.json",
+                       "document_0_Transformer/model.safetensors",
+                       "modules.json",
+                       "query_0_StaticEmbedding/model.safetensors",
+                       "query_0_StaticEmbedding/tokenizer.json",
+                       "router_config.json"};
+  put("modules.json", R"([{"type":"Router","path":""}])");
+  put("router_config.json",
+      R"({"types":{"query_0_StaticEmbedding":"S","document_0_Transformer":"T"},"structure":{}})");
+  Names more = files;
+  more.insert("other/tokenizer.json");
+  EXPECT_EQ(choose(more), files);
+  // As Asym and a Router behind its own path lie.
+  put("modules.json", R"([{"type":"Router","path":"0_Router"}])");
+  Names below = {"modules.json"};
+  for (const std::string& name : files) {
+    if (name != "modules.json") below.insert("0_Router/" + name);
+  }
+  EXPECT_EQ(choose(below), below);
+}
+
 TEST_F(ModelFilesTest, APathThatLeavesTheFolderIsRefused) {
   put("modules.json", R"([{"type":"T","path":"../other"}])");
   EXPECT_THROW((void)choose({"modules.json"}), Error);

@@ -47,6 +47,17 @@ std::shared_ptr<const std::vector<float>> query_weights(const graph::Graph& grap
   return nullptr;
 }
 
+// Whether documents have the same weights and no model either.
+bool weighs_documents(const graph::Graph& graph) {
+  graph::ValueId of_queries = graph::kNoValue;
+  graph::ValueId of_documents = graph::kNoValue;
+  for (const graph::GraphOutput& output : graph.outputs()) {
+    if (output.name == models::kQueryWeights) of_queries = output.value;
+    if (output.name == models::kSparseEmbedding) of_documents = output.value;
+  }
+  return of_queries != graph::kNoValue && of_queries == of_documents;
+}
+
 GraphFacts facts_of(const graph::Graph& graph) {
   GraphFacts facts;
   facts.constant_bytes = count_constant_bytes(graph);
@@ -223,9 +234,9 @@ std::shared_ptr<const LoadedModel> LoadedModel::load_once(const ModelPath& path,
   return model;
 }
 
-void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& options) {
+void LoadedModel::load_modules(const ModelPath& path, const SentenceTransformerConfig& sentence,
+                               const ModelOptions& options) {
   const std::filesystem::path& folder = path.folder;
-  const SentenceTransformerConfig sentence = read_sentence_transformer(folder);
   const std::filesystem::path weights =
       sentence.transformer_folder.empty() ? folder : sentence.transformer_folder;
   const models::BuildOptions build = build_options(options.task, sentence, weights, pool_);
@@ -255,6 +266,7 @@ void LoadedModel::load_checkpoint(const ModelPath& path, const ModelOptions& opt
   manifest_.uses_type_ids =
       built.type_vocab_size > 1 && (tokenizer_ == nullptr || tokenizer_->uses_type_ids());
   describe(source, sentence, manifest_);
+  set_query_length(sentence, options);
   // How texts are made and scored; token ids need none of it.
   if (tokenizer_ != nullptr && has_token_vectors(built.head)) {
     const bool as_named = options.max_length == 0;
@@ -326,7 +338,7 @@ void LoadedModel::load_bundle(const std::filesystem::path& folder, const ModelOp
          "; make one from the checkpoint with tamis optimize --task ",
          tasks::task_name(*options.task));
   }
-  manifest_.max_length = tighter_limit(options.max_length, manifest_.max_length);
+  limit_length(options.max_length);
   if (options.tokenizer) {
     // As it was certified, whatever the files beside it say.
     tokenizer_ = std::make_unique<tokenizer::Tokenizer>(
@@ -343,6 +355,8 @@ void LoadedModel::finish(const ModelOptions& options) {
   task_model_ = api::task_model(manifest_);
   task_model_.tokenizer = tokenizer_.get();
   task_model_.query_weights = query_weights(graph_);
+  task_model_.weighs_documents = weighs_documents(graph_);
+  set_query_route();
   if (!opaque_) facts_ = facts_of(graph_);
   isas_ = options.isas;
   device_ = options.device;

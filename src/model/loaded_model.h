@@ -121,6 +121,8 @@ class LoadedModel {
   /// Throws Error{kUnsupported} if there is none.
   [[nodiscard]] const tokenizer::Tokenizer& tokenizer() const;
   [[nodiscard]] const tasks::TaskModel& task_model() const { return task_model_; }
+  /// Whether a model of its own reads queries (a Router of sentence-transformers).
+  [[nodiscard]] bool routes_queries() const { return queries_ != nullptr; }
   [[nodiscard]] Runner& runner() const { return *runner_; }
 
   /// Another graph of this model (its quantization another) on an engine of its own: same task,
@@ -163,6 +165,16 @@ class LoadedModel {
                                         const ModelOptions& options);
   /// Of a checkpoint or an .onnx file.
   void load_checkpoint(const ModelPath& path, const ModelOptions& options);
+  void load_modules(const ModelPath& path, const SentenceTransformerConfig& sentence,
+                    const ModelOptions& options);
+  /// The model of a Router's queries: a table that needs none of the options but the tokenizer.
+  [[nodiscard]] static std::shared_ptr<const LoadedModel> load_queries(
+      const SentenceTransformerConfig& sentence, const ModelOptions& options);
+  void set_query_route();
+  /// Of queries that are looked up in a table, where documents have another limit.
+  void set_query_length(const SentenceTransformerConfig& sentence, const ModelOptions& options);
+  /// Both limits at most `asked`; 0: as they are.
+  void limit_length(int64_t asked);
   void warn_of_ranges() const;
   /// Marks, passes and precision of a checkpoint's graph.
   void prepare_graph(graph::Graph graph, const ModelOptions& options);
@@ -202,6 +214,8 @@ class LoadedModel {
   std::shared_ptr<ThreadPool> pool_;
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;
   tasks::TaskModel task_model_;
+  std::shared_ptr<const LoadedModel> queries_;                 // of a Router
+  tasks::TextSide unnamed_side_ = tasks::TextSide::kDocument;  // of a Router
   std::unique_ptr<Runner> runner_;
   std::shared_ptr<const Int8Agreement> int8_agreement_;
 };

@@ -15,11 +15,14 @@ namespace {
 models::BuiltModel read_static(const std::filesystem::path& folder,
                                const models::BuildOptions& build, const ModelOptions& options) {
   const std::string flag = override_flag(options);
+  const bool vectors = build.sentence_transformer->is_static();
   if (!flag.empty()) {
     fail(ErrorCode::kInvalidArgument, flag,
-         ": --family and --adapter are for transformers; modules.json names a StaticEmbedding");
+         ": --family and --adapter are for transformers; modules.json names a ",
+         vectors ? "StaticEmbedding" : "SparseStaticEmbedding");
   }
-  return models::build_static_embedding(folder, build);
+  return vectors ? models::build_static_embedding(folder, build)
+                 : models::build_token_weights(folder, build);
 }
 
 // SetFit's head, unless the embedding in front of it is asked for, and by a task that it can do.
@@ -31,7 +34,8 @@ const SetFitHead* setfit_head(const models::BuildOptions& build) {
 
 SourceModel read_model(const std::filesystem::path& folder, const std::filesystem::path& base,
                        const models::BuildOptions& build, const ModelOptions& options) {
-  if (build.sentence_transformer && build.sentence_transformer->is_static()) {
+  const auto& modules = build.sentence_transformer;
+  if (modules && (modules->is_static() || modules->is_token_weights())) {
     return {read_static(folder, build, options), std::nullopt};
   }
   const auto checkpoint = Checkpoint::open(folder, {options.family, options.adapter, base});
@@ -133,7 +137,7 @@ SourceModel LoadedModel::read_source(const ModelPath& path, const std::filesyste
   const bool asked = options.engine == kOnnxRuntime;
   if (path.kind != ModelKind::kOnnx) {
     SourceModel source = read_checkpoint(weights, path.base, build, options);
-    if (asked && source.built.empty_text_id) {
+    if (asked && source.built.family.ends_with("static_embedding")) {
       fail(ErrorCode::kUnsupported, "--engine ", options.engine, ": ", path.folder.string(),
            ": a StaticEmbedding runs on this program's own kernels alone");
     }

@@ -53,6 +53,11 @@ class Fields {
   std::string_view source_;
 };
 
+void read_limits(const Fields& fields, Manifest& manifest) {
+  if (fields.get("query_max_length")) manifest.query_max_length = fields.count("query_max_length");
+  if (fields.get("truncate_dim")) manifest.truncate_dim = fields.count("truncate_dim");
+}
+
 tasks::Problem problem_of(const Fields& fields) {
   const std::string name = fields.string("problem_type");
   for (size_t i = 0; i < std::size(kProblemNames); ++i) {
@@ -235,6 +240,7 @@ std::string write_manifest(const Manifest& manifest) {
     json.null();
   }
   if (manifest.empty_text_id) json.member("empty_text_id", *manifest.empty_text_id);
+  if (manifest.query_max_length) json.member("query_max_length", *manifest.query_max_length);
   if (manifest.truncate_dim) json.member("truncate_dim", *manifest.truncate_dim);
   if (manifest.similarity) json.member("similarity", *manifest.similarity);
   write_pair_template(json, manifest.pair_template);
@@ -301,7 +307,7 @@ Manifest parse_manifest(std::string_view text, std::string_view source) {
   if (const JsonView id = fields.get("empty_text_id")) {
     manifest.empty_text_id = token_of(id, fields.where("empty_text_id"));
   }
-  if (fields.get("truncate_dim")) manifest.truncate_dim = fields.count("truncate_dim");
+  read_limits(fields, manifest);
   manifest.sparse_log_twice = fields.get("sparse_log_twice") && fields.boolean("sparse_log_twice");
   if (fields.get("late_interaction")) manifest.late_interaction = read_late(fields, source);
   if (fields.get("span_labels")) manifest.span_labels = read_span_labels(fields, source);
@@ -336,6 +342,7 @@ tasks::TaskModel task_model(const Manifest& manifest) {
   model.problem = manifest.problem;
   model.cross_encoder_activation = manifest.cross_encoder_activation;
   model.empty_text_id = manifest.empty_text_id;
+  model.query_max_length = manifest.query_max_length;
   model.normalize = manifest.normalize;
   model.truncate_dim = manifest.truncate_dim;
   model.do_lower_case = manifest.do_lower_case;

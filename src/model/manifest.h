@@ -44,7 +44,8 @@ struct Manifest {
   std::optional<int64_t> entailment_id;  ///< config.json's label2id; zero-shot checks it
   tasks::Problem problem = tasks::Problem::kUnknown;
   std::optional<Activation> cross_encoder_activation;
-  std::optional<int32_t> empty_text_id;  ///< TaskModel's
+  std::optional<int32_t> empty_text_id;     ///< TaskModel's
+  std::optional<int64_t> query_max_length;  ///< TaskModel's
   bool normalize = false;
   std::optional<int64_t> truncate_dim;
   bool do_lower_case = false;

@@ -125,6 +125,11 @@ struct BuiltModel {
 [[nodiscard]] BuiltModel build_static_embedding(const std::filesystem::path& folder,
                                                 const BuildOptions& options);
 
+/// A table of one weight for each token (SparseStaticEmbedding), which all texts are read by: its
+/// outputs sparse_embedding [T, 1] and query_weights are one value. Throws as above.
+[[nodiscard]] BuiltModel build_token_weights(const std::filesystem::path& folder,
+                                             const BuildOptions& options);
+
 /// Puts SetFit's head behind the sentence embedding of a model for embeddings, which becomes one of
 /// sequence classification. Throws Error{kCorruptData} for a head of another width.
 [[nodiscard]] BuiltModel with_setfit_head(BuiltModel model, const SetFitHead& head);

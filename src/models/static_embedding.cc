@@ -31,16 +31,48 @@ std::shared_ptr<const Tensor> with_zero_row(const std::shared_ptr<const Tensor>&
   return std::make_shared<const Tensor>(std::move(longer));
 }
 
+// Of folders without a transformer `head` is the only one.
+void check_head(const BuildOptions& options, HeadKind head, std::string_view module,
+                const std::filesystem::path& folder) {
+  TAMIS_CHECK(options.sentence_transformer.has_value());
+  const HeadKind asked = options.head.value_or(head);
+  if (asked == head) return;
+  fail(ErrorCode::kUnsupported, folder.string(), ": a ", module, " has no head for ",
+       head_name(asked), "; accepted is ", head_name(head));
+}
+
+ValueId add_ids(graph::Graph& graph) {
+  return graph.add_input(graph::kInputIds, DType::kI32, {graph::Dim::of(graph::Symbol::kTokens)});
+}
+
 }  // namespace
+
+BuiltModel build_token_weights(const std::filesystem::path& folder, const BuildOptions& options) {
+  check_head(options, HeadKind::kSparseEmbedding, "SparseStaticEmbedding", folder);
+  const auto& weights = options.sentence_transformer->sparse->query_weights;
+  BuiltModel model;
+  model.family = "sparse_static_embedding";
+  model.head = HeadKind::kSparseEmbedding;
+  model.vocab_size = weights->shape()[0];
+  model.hidden_size = 1;
+  auto table = std::make_shared<Tensor>(DType::kF32, Shape{model.vocab_size, 1});
+  const Tensor values = to_float32(weights->view());
+  std::ranges::copy(values.as<float>(), table->mutable_as<float>().begin());
+  graph::Graph& graph = model.graph;
+  const ValueId ids = add_ids(graph);
+  const ValueId rows = graph.add_constant("weight", std::move(table));
+  const ValueId found =
+      graph.add_node(OpKind::kGather, {rows, ids}, graph::NoAttributes{}, "weight");
+  graph.add_output(kSparseEmbedding, found);
+  graph.add_output(kQueryWeights, found);
+  model.output_size = 1;
+  graph::verify(graph);
+  return model;
+}
 
 BuiltModel build_static_embedding(const std::filesystem::path& folder,
                                   const BuildOptions& options) {
-  const HeadKind head = options.head.value_or(HeadKind::kEmbedding);
-  if (head != HeadKind::kEmbedding) {
-    fail(ErrorCode::kUnsupported, folder.string(), ": a StaticEmbedding has no head for ",
-         head_name(head), "; accepted is ", head_name(HeadKind::kEmbedding));
-  }
-  TAMIS_CHECK(options.sentence_transformer.has_value());
+  check_head(options, HeadKind::kEmbedding, "StaticEmbedding", folder);
   const SentenceTransformerConfig& modules = *options.sentence_transformer;
   const std::shared_ptr<const Tensor> table = read_static_embedding(folder);
   BuiltModel model;

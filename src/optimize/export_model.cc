@@ -64,11 +64,17 @@ void copy_model_files(const fs::path& from, const fs::path& to) {
   }
 }
 
-// What export has no nodes for.
-void refuse_what_is_not_built(bool is_static, bool has_head, const fs::path& folder) {
-  if (is_static) {
-    fail(ErrorCode::kUnsupported, folder.string(),
-         ": a StaticEmbedding as an .onnx file is not built; accepted are transformers");
+// A module that export has no nodes for; empty: there is none.
+std::string_view module_without_nodes(const SentenceTransformerConfig& sentence) {
+  if (sentence.query != nullptr) return "Router with a StaticEmbedding";
+  if (sentence.is_token_weights()) return "SparseStaticEmbedding";
+  return sentence.is_static() ? "StaticEmbedding" : "";
+}
+
+void refuse_what_is_not_built(std::string_view module, bool has_head, const fs::path& folder) {
+  if (!module.empty()) {
+    fail(ErrorCode::kUnsupported, folder.string(), ": a ", module,
+         " as an .onnx file is not built; accepted are transformers");
   }
   if (has_head) {
     fail(ErrorCode::kUnsupported, folder.string(),
@@ -170,7 +176,8 @@ Written write_float(const ModelPath& path, const ExportModelOptions& options,
          "of, and --format onnx-qdq a bundle whose ranges are static");
   }
   const SentenceTransformerConfig sentence = read_sentence_transformer(path.folder);
-  refuse_what_is_not_built(sentence.is_static(), sentence.setfit.has_value(), path.folder);
+  refuse_what_is_not_built(module_without_nodes(sentence), sentence.setfit.has_value(),
+                           path.folder);
   const models::BuiltModel built = float_type == onnx::FloatType::kFp16
                                        ? read_half_model(path, options)
                                        : read_model(path, sentence, options);
@@ -186,8 +193,13 @@ Written write_float(const ModelPath& path, const ExportModelOptions& options,
 
 Written write_quantized(const ModelPath& path, const ExportModelOptions& options,
                         onnx::FloatType float_type, const OptimizeProgress& progress) {
+  if (path.kind == ModelKind::kCheckpoint) {
+    const SentenceTransformerConfig sentence = read_sentence_transformer(path.folder);
+    refuse_what_is_not_built(module_without_nodes(sentence), sentence.setfit.has_value(),
+                             path.folder);
+  }
   const QuantizedSource source = quantized_source(path, options, progress);
-  refuse_what_is_not_built(source.manifest.empty_text_id.has_value(),
+  refuse_what_is_not_built(source.manifest.empty_text_id ? "StaticEmbedding" : "",
                            source.graph.find_value(models::kSetFitWeight) != graph::kNoValue,
                            path.folder);
   if (float_type == onnx::FloatType::kFp16) {

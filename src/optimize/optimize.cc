@@ -239,6 +239,15 @@ class InputFiles {
   std::vector<FileStates> states_;
 };
 
+// A bundle has one graph and one tokenizer.
+void refuse_router(const LoadedModel& model) {
+  if (!model.routes_queries()) return;
+  fail(ErrorCode::kUnsupported, model.folder().string(),
+       ": a Router whose queries a StaticEmbedding reads is not built into bundles, which would "
+       "lose that route; accepted is the folder itself, in fp32, bf16 or int8 with --precision, or "
+       "one of a single route");
+}
+
 /// Loads, quantizes and chooses; the graph that the bundle gets.
 class Optimization {
  public:
@@ -257,6 +266,7 @@ class Optimization {
     if (zero_shot_) fp32.task = tasks::TaskKind::kClassify;
     stage("loading", 0);
     checkpoint_ = LoadedModel::load(path, fp32);
+    refuse_router(*checkpoint_);
     // Where nothing can be quantized, a table can still be stored in fewer bytes.
     tables_alone_ = automatic_ && !options_.budget && !options_.certify && !certifies_on_a_file() &&
                     quant::list_quantizers(checkpoint_->marked_graph()).empty();

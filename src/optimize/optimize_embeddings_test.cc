@@ -5,6 +5,7 @@
 #include "optimize/choose_tables.h"
 #include "optimize/optimize.h"
 #include "optimize/report.h"
+#include "tasks/task_json.h"
 
 namespace tamis::api {
 namespace {
@@ -105,6 +106,32 @@ INSTANTIATE_TEST_SUITE_P(All, StaticStorage,
                          [](const auto& row) {
                            return std::string(quant::embedding_storage_name(row.param));
                          });
+
+// Of one table, by which queries and documents are read.
+TEST(OptimizeEmbeddings, WeightsOfTokensAnswerAsTheFolder) {
+  const TempFolder folder;
+  OptimizeOptions options;
+  options.embeddings = quant::EmbeddingStorage::kAsStored;
+  (void)optimize_to("retrieval/sparse-static", folder.path() / "b", options);
+  const auto bundle = LoadedModel::load({folder.path() / "b", ModelKind::kBundle}, on_threads(2));
+  const auto checkpoint = load_checkpoint("retrieval/sparse-static");
+  for (const bool query : {false, true}) {
+    tasks::EmbedSparseOptions side;
+    side.query = query;
+    const auto answer = [&side](const LoadedModel& model) {
+      return tasks::to_json(model.run({{"A lighthouse."}}, side, 64).front());
+    };
+    EXPECT_EQ(answer(*bundle), answer(*checkpoint));
+    EXPECT_NE(answer(*bundle), R"({"sparse":{}})");
+  }
+}
+
+TEST(OptimizeEmbeddings, ARouterWhoseQueriesATableReadsIsRefused) {
+  const TempFolder folder;
+  expect_error(ErrorCode::kUnsupported, "a Router whose queries a StaticEmbedding reads",
+               [&] { (void)optimize_to("static/router", folder.path() / "b", {}); });
+  EXPECT_FALSE(fs::exists(folder.path() / "b"));
+}
 
 TEST(OptimizeEmbeddings, OfAModelOfATableAloneAreHalves) {
   const TempFolder folder;

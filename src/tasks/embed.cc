@@ -31,12 +31,41 @@ int32_t prompt_tokens(std::string_view prompt, const tokenizer::EncodeOptions& o
   return static_cast<int32_t>(ids.size()) - (ends ? 1 : 0);
 }
 
+std::string prompt_of(const EmbedOptions& options, const TaskModel& model) {
+  return options.prompt ? *options.prompt : prompt_named(options.prompt_name, model);
+}
+
+// Whether another model than that of documents reads the text.
+bool is_routed(const EmbedOptions& options, const TaskModel& model) {
+  if (model.embed_query == nullptr) return false;
+  if (options.prompt_name == "query") return true;
+  if (options.prompt_name == "document") return false;
+  if (model.unnamed_side == TextSide::kNone) {
+    fail(ErrorCode::kInvalidArgument,
+         "the model's Router has no default route; name a prompt: \"query\" or \"document\"");
+  }
+  return model.unnamed_side == TextSide::kQuery;
+}
+
+EmbedResult routed(const EmbedOptions& options, const TaskModel& model, const Encoded& encoded) {
+  EmbedOptions plain = options;
+  plain.prompt = "";
+  plain.prompt_name.reset();
+  TAMIS_CHECK(model.embed_query != nullptr);
+  return model.embed_query(prompt_of(options, model) + encoded.input.text, plain);
+}
+
 }  // namespace
 
 void encode_task(const EmbedOptions& options, const TaskModel& model, Encoded& encoded) {
   check_single_text(encoded.input, TaskKind::kEmbed);
   check_least("dimensions", options.dimensions, 1);
-  std::string prompt = options.prompt ? *options.prompt : prompt_named(options.prompt_name, model);
+  if (is_routed(options, model)) {
+    // What would be refused is, before the request waits for others.
+    static_cast<void>(routed(options, model, encoded));
+    return;
+  }
+  std::string prompt = prompt_of(options, model);
   std::string text = prompt + encoded.input.text;
   auto encode = encode_options(options.truncation, model);
   if (model.do_lower_case) {
@@ -54,6 +83,7 @@ void encode_task(const EmbedOptions& options, const TaskModel& model, Encoded& e
 
 EmbedResult decode_task(const EmbedOptions& options, const TaskModel& model, const Encoded& encoded,
                         const TaskOutputs& outputs) {
+  if (encoded.sequences.empty()) return routed(options, model, encoded);
   const TensorView& output = outputs.get(kSentenceEmbedding);
   check_rows(output, 1);
   const int64_t width = output.shape()[1];

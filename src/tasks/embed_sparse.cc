@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/length_limit.h"
 #include "tasks/steps.h"
 
 namespace tamis::tasks {
@@ -69,12 +70,20 @@ std::string whole_text(const EmbedSparseOptions& options, const TaskModel& model
          encoded.input.text;
 }
 
-// The tokens of a query that no model reads.
-tokenizer::Encoding query_tokens(const EmbedSparseOptions& options, const TaskModel& model,
-                                 const Encoded& encoded) {
+// How a query is read that no model reads.
+tokenizer::EncodeOptions query_options(const EmbedSparseOptions& options, const TaskModel& model) {
   tokenizer::EncodeOptions encode = encode_options(options.truncation, model);
   encode.add_special_tokens = false;
-  return model.tokenizer->encode(whole_text(options, model, encoded), encode);
+  if (model.query_max_length) {
+    encode.max_length = tighter_limit(options.truncation.max_length, *model.query_max_length);
+  }
+  return encode;
+}
+
+tokenizer::Encoding query_tokens(const EmbedSparseOptions& options, const TaskModel& model,
+                                 const Encoded& encoded) {
+  return model.tokenizer->encode(whole_text(options, model, encoded),
+                                 query_options(options, model));
 }
 
 // Each token that is there has its weight, as SparseStaticEmbedding gives it.
@@ -105,12 +114,11 @@ std::vector<SparseWeight> sparse_weights(const TensorView& output, const Sequenc
 void encode_task(const EmbedSparseOptions& options, const TaskModel& model, Encoded& encoded) {
   check_single_text(encoded.input, TaskKind::kEmbedSparse);
   check_least("top_k", options.top_k, 1);
-  if (options.query && model.query_weights != nullptr) {
+  if ((options.query || model.weighs_documents) && model.query_weights != nullptr) {
     encoded.truncated = query_tokens(options, model, encoded).truncated;
     if (!encoded.truncated || options.truncation.enabled) return;
     fail(ErrorCode::kInvalidArgument, "the text has more tokens than the ",
-         encode_options(options.truncation, model).max_length,
-         " that are taken, and truncation is off");
+         query_options(options, model).max_length, " that are taken, and truncation is off");
   }
   const std::string text = whole_text(options, model, encoded);
   append_sequence({text}, encode_options(options.truncation, model), options.truncation, model,
@@ -124,6 +132,10 @@ EmbedSparseResult decode_task(const EmbedSparseOptions& options, const TaskModel
     const tokenizer::Encoding tokens = query_tokens(options, model, encoded);
     return {ranked_weights(query_weights(tokens.ids, *model.query_weights), options.top_k, model),
             encoded.truncated};
+  }
+  if (model.weighs_documents) {  // token ids as they came
+    const WeightsById weights = query_weights(encoded.sequences[0].ids, *model.query_weights);
+    return {ranked_weights(weights, options.top_k, model), encoded.truncated};
   }
   return {sparse_weights(outputs.get(kSparseEmbedding), encoded.sequences[0], options.top_k, model),
           encoded.truncated};

@@ -12,6 +12,7 @@
 #include <tamis/results.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -122,6 +123,9 @@ struct SpanLabels {
   friend bool operator==(const SpanLabels&, const SpanLabels&) = default;
 };
 
+/// kNone: refused, as a side must be named.
+enum class TextSide : uint8_t { kDocument, kQuery, kNone };
+
 /// What the tasks must know of a model. Borrows the tokenizer.
 struct TaskModel {
   const tokenizer::Tokenizer* tokenizer = nullptr;
@@ -154,6 +158,15 @@ struct TaskModel {
   bool sparse_log_twice = false;  ///< weights are log(1 + w) of what the model gives
   /// By id, of queries that no model reads; null: queries are read as documents are.
   std::shared_ptr<const std::vector<float>> query_weights = nullptr;
+  /// Most tokens of such a query, 0: any number; nothing: max_length.
+  std::optional<int64_t> query_max_length;
+  bool weighs_documents = false;  ///< query_weights are those of documents, too
+  /// The embedding of a query, its prompt in front, that another model than that of documents
+  /// makes; null: queries are read as documents are. Thread-safe.
+  std::function<EmbedResult(const std::string& query, const EmbedOptions& options)> embed_query =
+      nullptr;
+  /// Of embed_query: what a text is whose prompt_name is neither "query" nor "document".
+  TextSide unnamed_side = TextSide::kDocument;
   std::optional<LateInteraction> late_interaction;
   bool mean_max_sim = false;  ///< rerank scores by mean_max_sim(), else by max_sim()
   /// Entities are found over labels that come with the text; nothing: over the model's own.

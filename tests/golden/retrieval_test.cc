@@ -124,10 +124,12 @@ TEST_P(Sparse, IsAsRecorded) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Recorded, Sparse, testing::Values("splade", "splade-router"),
+INSTANTIATE_TEST_SUITE_P(Recorded, Sparse,
+                         testing::Values("splade", "splade-router", "sparse-static"),
                          [](const auto& row) {
-                           return row.param == "splade" ? std::string("Modules")
-                                                        : std::string("Router");
+                           std::string name = row.param;
+                           std::ranges::replace(name, '-', '_');
+                           return name;
                          });
 
 // A checkpoint with a masked-word head is SPLADE's where that is asked for.

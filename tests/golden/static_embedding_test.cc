@@ -95,6 +95,85 @@ TEST_P(StaticEmbedding, ReadsTheRecordedTokens) {
 INSTANTIATE_TEST_SUITE_P(All, StaticEmbedding,
                          testing::Values("today", "dense", "half", "model2vec"));
 
+// A Router's queries by the table, with its own tokenizer and Dense, its documents by a
+// transformer.
+TEST(StaticRouter, RoutesQueriesAndDocumentsAsRecorded) {
+  const std::string source = (kRoot / "router/golden.json.gz").string();
+  const JsonDocument golden = JsonDocument::parse(test::read_gzip(source), source);
+  const JsonView cases = golden.root().get("cases");
+  ASSERT_EQ(cases.size(), 20U);
+  for (const std::string route : {"document", "query"}) {
+    const TempFolder folder;
+    std::filesystem::copy(kRoot / "router", folder.path(),
+                          std::filesystem::copy_options::recursive);
+    std::string config = read_file(folder.path() / "router_config.json");
+    const std::string_view known = "\"default_route\": \"document\"";
+    config.replace(config.find(known), known.size(), "\"default_route\": \"" + route + "\"");
+    folder.write("router_config.json", config);
+    const auto model = load(folder.path());
+    EXPECT_TRUE(model->routes_queries());
+    for (size_t i = 0; i < cases.size(); ++i) {
+      const JsonView row = cases.at(i);
+      if (row.get("default_route").as_string("default_route") != route) continue;
+      EmbedOptions options;
+      if (const JsonView name = row.get("prompt_name")) {
+        options.prompt_name = name.as_string("prompt_name");
+      }
+      const std::string text(row.get("text").as_string("text"));
+      // Beside a text of the other route or the same.
+      const auto found = model->run({{text}, {"another text"}}, options, 4096);
+      const auto& vector = std::get<EmbedResult>(found.at(0)).embedding;
+      const double allowed = 1e-5 + row.get("f64_maxdiff").as_double("f64_maxdiff");
+      ASSERT_EQ(vector.size(), row.get("embedding").size());
+      for (size_t j = 0; j < vector.size(); ++j) {
+        EXPECT_NEAR(vector[j], row.get("embedding").at(j).as_double("embedding"), allowed)
+            << route << " case " << i << ", component " << j;
+      }
+    }
+  }
+}
+
+class RouterFolder : public testing::Test {
+ protected:
+  RouterFolder() {
+    std::filesystem::copy(kRoot / "router", folder_.path(),
+                          std::filesystem::copy_options::recursive);
+  }
+  void parameters(std::string_view text) {
+    std::string config = read_file(folder_.path() / "router_config.json");
+    const size_t at = config.find("\"parameters\"");
+    folder_.write("router_config.json", cat(config.substr(0, at), "\"parameters\": ", text, "}"));
+  }
+  [[nodiscard]] std::vector<float> embed(const api::LoadedModel& model,
+                                         std::optional<std::string> prompt) const {
+    EmbedOptions options;
+    options.prompt_name = std::move(prompt);
+    return std::get<EmbedResult>(model.run({{"A lighthouse."}}, options, 64).front()).embedding;
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(RouterFolder, WithoutADefaultRouteNeedsAName) {
+  parameters(R"({"default_route": null, "allow_empty_key": false})");
+  const auto model = load(folder_.path());
+  const auto usual = load(kRoot / "router");
+  for (const char* name : {"query", "document"})
+    EXPECT_EQ(embed(*model, name), embed(*usual, name));
+  expect_error(ErrorCode::kInvalidArgument, "has no default route; name a prompt",
+               [&] { (void)embed(*model, std::nullopt); });
+}
+
+TEST_F(RouterFolder, EmbedsAlone) {
+  api::ModelOptions options;
+  options.task = tasks::TaskKind::kFillMask;
+  expect_error(ErrorCode::kUnsupported, "a Router with a StaticEmbedding is built for embed",
+               [&] { (void)load(folder_.path(), options); });
+  parameters(R"json({"route_mappings": {"('query', None)": "query"}})json");
+  expect_error(ErrorCode::kUnsupported, "routes by other names are not built",
+               [&] { (void)load(folder_.path()); });
+}
+
 class StaticFolder : public testing::Test {
  protected:
   StaticFolder() {

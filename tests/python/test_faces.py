@@ -175,6 +175,22 @@ class SentenceTransformers(unittest.TestCase):
         face.max_seq_length = whole
         self.assertFalse(np.array_equal(face.encode("a b c d e"), face.encode("a b c")))
 
+    def test_a_task_is_a_routers_route(self):
+        from tamis.sentence_transformers import SentenceTransformer
+
+        face = SentenceTransformer(TESTDATA / "static" / "router", threads=2)
+        query, document = face.encode_query("a lamp"), face.encode_document("a lamp")
+        self.assertFalse(np.allclose(query, document))
+        np.testing.assert_array_equal(face.encode("a lamp", task="query", prompt_name="query"), query)
+        np.testing.assert_array_equal(face.encode_query("lamp", prompt="query: a "), query)
+        # A prompt chooses no route: the default one is that of documents.
+        np.testing.assert_array_equal(face.encode("a lamp"), document)
+        np.testing.assert_array_equal(face.encode("a lamp", prompt_name="query"),
+                                      face.encode_document("query: a lamp"))
+        np.testing.assert_array_equal(face.native.embed("a lamp", prompt_name="query"), query)
+        with self.assertRaisesRegex(tamis.InvalidArgument, "must be 'query' or 'document'"):
+            face.encode("a", task="title")
+
     def test_pickle(self):
         from tamis.sentence_transformers import SentenceTransformer
 

@@ -72,6 +72,51 @@ TEST_F(Retrieval, StaticEmbeddingsOfEmptyAndOfLongTexts) {
       << whole.body.substr(0, 400);
 }
 
+// The embeddings that the library gives a Router's sides are those of every dialect.
+TEST_F(Retrieval, ARouterReadsQueriesByItsTable) {
+  serve({{"router", std::string(TAMIS_TESTDATA "/static/router")}});
+  const auto vector = [&](std::string_view path, const std::string& body) {
+    const TestAnswer answer = post(path, body);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    const size_t begin = answer.body.rfind('[');
+    return answer.body.substr(begin, answer.body.find(']') - begin);
+  };
+  const std::string query = vector("/embed", R"({"inputs":"A lighthouse.","prompt_name":"query"})");
+  const std::string document = vector("/embed", R"({"inputs":"A lighthouse."})");
+  EXPECT_NE(query, document);
+  EXPECT_EQ(vector("/embed", R"({"inputs":"A lighthouse.","prompt_name":"document"})"), document);
+  EXPECT_EQ(vector("/v1/embeddings", R"({"input":"A lighthouse.","input_type":"query"})"), query);
+  EXPECT_EQ(vector("/v1/embeddings", R"({"input":"A lighthouse."})"), document);
+  EXPECT_EQ(vector("/v1/embed", R"({"texts":["A lighthouse."],"input_type":"search_query"})"),
+            query);
+  // Each text of a batch by itself, and what no table has.
+  const TestAnswer both =
+      post("/embed", R"({"inputs":["A lighthouse.","Rain."],"prompt_name":"query"})");
+  EXPECT_NE(both.body.find(query), std::string::npos) << both.body;
+  EXPECT_EQ(post("/embed", R"({"inputs":[[5,6]],"prompt_name":"query"})").status, 422);
+  EXPECT_EQ(post("/embed", R"({"inputs":[[5,6]]})").status, 200);
+  EXPECT_EQ(post("/embed_all", R"({"inputs":"A lighthouse."})").status, 200);
+  const TestAnswer tokens =
+      post("/embed_all", R"({"inputs":"A lighthouse.","prompt_name":"query"})");
+  EXPECT_NE(tokens.status, 200);
+  EXPECT_NE(tokens.body.find("the model reads this text by a table alone"), std::string::npos)
+      << tokens.body;
+}
+
+TEST_F(Retrieval, WeightsOfTokensWithoutAModel) {
+  serve({{"words", kRoot + "sparse-static"}});
+  const TestAnswer answer = post("/embed_sparse", R"({"inputs":["A lighthouse.","Rain."]})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(post("/embed_sparse", R"({"inputs":["A lighthouse.","Rain."],"query":true})").body,
+            answer.body);
+  // Ids have the weights of their words, whatever the sign, and special ones too.
+  const TestAnswer ids = post("/embed_sparse", R"({"inputs":[[2,5,6,8,9,10,11]]})");
+  EXPECT_EQ(ids.status, 200) << ids.body;
+  EXPECT_NE(ids.body.find("\"value\":-0."), std::string::npos) << ids.body;
+  EXPECT_NE(ids.body.find("\"index\":2,"), std::string::npos) << ids.body;
+  EXPECT_EQ(post("/embed", R"({"inputs":"A lighthouse."})").status, 424);
+}
+
 TEST_F(Retrieval, RanksByMaxSim) {
   serve({{"colbert", kRoot + "colbert"}});
   const TestAnswer answer =

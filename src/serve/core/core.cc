@@ -251,7 +251,7 @@ void Core::tokenize_range(const FlightPtr& flight, size_t begin, size_t end) {
       tasks::Encoded& encoded = flight->encoded[i];
       encoded = encode_one(*flight, i, request.budget->left_bytes() / token);
       request.budget->take("tokens", encoded.tokens(), token);
-      if (!request.raw) take_result(*request.budget, encoded, labels);
+      price_answer(request, encoded, labels);
     }
   } catch (...) {
     const std::lock_guard lock(flight->mutex);

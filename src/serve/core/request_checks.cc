@@ -81,6 +81,12 @@ void check_rows(const Servable& model, Request& request) {
     model.check_task(tasks::kind_of(*request.options));
     std::visit([](const auto& own) { check_rows_options(own); }, *request.options);
     const tasks::TaskModel* const task = model.task_model();
+    const bool embeds = std::holds_alternative<tasks::EmbedOptions>(*request.options);
+    if (embeds && task != nullptr && task->unnamed_side != tasks::TextSide::kDocument) {
+      fail(ErrorCode::kInvalidArgument,
+           "token ids are of documents, which the model's Router does not take texts for by "
+           "default; send texts");
+    }
     if (const Truncation* truncation = truncation_of(*request.options)) {
       for_each_row(request, [&](Row& row) {
         cut_row(row, model.info().max_length, *truncation, task ? task->tokenizer : nullptr);
@@ -138,6 +144,16 @@ void price_request(Request& request, const BudgetLimits& limits) {
   for (const Row& row : request.rows) tokens += row.sequence.size();
   take_sequences(budget, static_cast<int64_t>(request.rows.size()));
   budget.take("token ids", tokens, token_bytes(tasks::EmbedOptions{}));
+}
+
+void price_answer(const Request& request, const tasks::Encoded& encoded, const LabelSizes& labels) {
+  if (!request.raw) return take_result(*request.budget, encoded, labels);
+  const bool embeds = std::holds_alternative<tasks::EmbedOptions>(encoded.options) ||
+                      std::holds_alternative<tasks::EmbedSparseOptions>(encoded.options);
+  if (!embeds || !encoded.sequences.empty()) return;
+  fail(ErrorCode::kUnsupported,
+       "the model reads this text by a table alone, which gives its embedding and no other output; "
+       "accepted are texts of documents");
 }
 
 void price_outputs(const Request& request, Servable& model, const Job& job) {

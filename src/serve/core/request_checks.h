@@ -26,6 +26,10 @@ void check_dimensions(Servable& model, const Request& request);
 /// Budget::take.
 void price_request(Request& request, const BudgetLimits& limits);
 
+/// Takes what the answer to a text that was read will need. Throws as Budget::take; kUnsupported
+/// where raw outputs are asked of a text that no graph reads (queries of a table).
+void price_answer(const Request& request, const tasks::Encoded& encoded, const LabelSizes& labels);
+
 /// Takes what is known before the model runs: the rows of its outputs. Throws as Budget::take.
 void price_outputs(const Request& request, Servable& model, const Job& job);
 

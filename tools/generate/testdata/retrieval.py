@@ -77,6 +77,21 @@ def build_splade_router(folder: Path) -> None:
     shutil.rmtree(plain)
 
 
+def build_sparse_static(folder: Path) -> None:
+    """No model at all: every text by the weights of its tokens, some of which are negative or 0."""
+    from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding
+
+    plain = folder.with_name("sparse-static-plain")
+    shutil.rmtree(plain, ignore_errors=True)
+    small_tokenizers.wordpiece(True, 260).save(plain, 32)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(plain))
+    weight = torch.randn(len(tokenizer), generator=torch.Generator().manual_seed(4)).clamp(min=-0.5)
+    weight[::7] = 0
+    model = SparseEncoder(modules=[SparseStaticEmbedding(tokenizer=tokenizer, weight=weight)], device="cpu", similarity_fn_name="dot")
+    model.save_pretrained(str(folder), create_model_card=False)
+    shutil.rmtree(plain)
+
+
 def _weights(row: torch.Tensor) -> dict[str, float]:
     dense = row.to_dense()
     return {str(i): common.shortest(dense[i].numpy()) for i in torch.nonzero(dense).flatten().tolist()}
@@ -246,6 +261,7 @@ def record_bge_m3(folder: Path) -> None:
 FOLDERS = {
     "splade": (build_splade, record_sparse),
     "splade-router": (build_splade_router, record_sparse),
+    "sparse-static": (build_sparse_static, record_sparse),
     "colbert": (build_colbert, record_colbert),
     "colbert-pylate": (build_colbert_pylate, record_colbert),
     "colbert-today": (build_colbert_today, record_colbert),

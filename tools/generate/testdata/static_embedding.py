@@ -1,6 +1,7 @@
 """Folders of sentence-transformers' StaticEmbedding, as that package and model2vec write them, and what it answers."""
 
 import json
+import shutil
 import zlib
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Dense, Normalize, StaticEmbedding
+from sentence_transformers.base.modules import Router, Transformer
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, StaticEmbedding
 
 import common
 import corpus
@@ -86,6 +88,43 @@ def build_model2vec(folder: Path) -> None:
     (folder / "README.md").unlink()
 
 
+def build_router(folder: Path) -> None:
+    """Documents by a small BERT, queries by a table with a tokenizer of its own and a Dense."""
+    plain = folder.with_name("router-plain")
+    shutil.rmtree(plain, ignore_errors=True)
+    sentence.small_bert(plain, "router")
+    document = Transformer(str(plain), max_seq_length=32)
+    dense = Dense(WIDTH, sentence.HIDDEN, bias=True, activation_function=torch.nn.Tanh())
+    torch.nn.init.normal_(dense.linear.bias, std=0.3, generator=torch.Generator().manual_seed(1))
+    torch.nn.init.normal_(dense.linear.weight, std=0.3, generator=torch.Generator().manual_seed(2))
+    tokenizer = small_tokenizers.wordpiece(False, 250).fast.backend_tokenizer
+    table = StaticEmbedding(tokenizer, embedding_weights=_table("router", tokenizer.get_vocab_size()))
+    router = Router.for_query_document([table, dense], [document, Pooling(sentence.HIDDEN)])
+    model = SentenceTransformer(modules=[router, Normalize()], device="cpu", prompts=PROMPTS)
+    model.save_pretrained(str(folder), create_model_card=False)
+    shutil.rmtree(plain)
+
+
+def record_router(folder: Path) -> None:
+    """What encode, encode_query and encode_document answer, and encode where queries are the default."""
+    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True).float()
+    double = SentenceTransformer(str(folder), device="cpu", local_files_only=True).double()
+    cases = []
+    for prompt, way, route in [(None, "encode", "document"), ("query", "encode_query", "document"),
+                               ("document", "encode_document", "document"), (None, "encode", "query"),
+                               ("document", "encode_document", "query")]:
+        model[0].default_route = double[0].default_route = route
+        for text in TEXTS[2:6]:
+            named = {"prompt_name": prompt} if prompt is not None else {}
+            found = getattr(model, way)(text)
+            difference = np.abs(found.astype(np.float64) - getattr(double, way)(text)).max()
+            cases.append({
+                "text": text, **named, "default_route": route, "embedding": common.shortest(found),
+                "f64_maxdiff": float(f"{difference:.3g}"),
+            })
+    common.write_json(folder / "golden.json.gz", {"kind": "router", "versions": common.versions()}, cases)
+
+
 def record(folder: Path) -> None:
     """What SentenceTransformer.encode answers in float32, one text at a time, and how far that is from float64."""
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True).float()
@@ -106,7 +145,9 @@ def record(folder: Path) -> None:
     common.write_json(folder / "golden.json.gz", {"kind": "static", "versions": common.versions()}, cases)
 
 
-FOLDERS = {"today": build_today, "dense": build_dense, "half": build_half, "model2vec": build_model2vec}
+FOLDERS = {
+    "today": build_today, "dense": build_dense, "half": build_half, "model2vec": build_model2vec, "router": build_router,
+}
 
 
 def make(name: str, folder: Path) -> None:
@@ -114,4 +155,4 @@ def make(name: str, folder: Path) -> None:
     FOLDERS[name](folder)
     for file in folder.rglob("*.safetensors"):
         file.chmod(0o644)
-    record(folder)
+    (record_router if name == "router" else record)(folder)
