@@ -1,6 +1,7 @@
 // Sparse weights and MaxSim over the server's sockets, as text-embeddings-inference answers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/json.h"
@@ -78,8 +79,8 @@ TEST_F(Retrieval, ARouterReadsQueriesByItsTable) {
   const auto vector = [&](std::string_view path, const std::string& body) {
     const TestAnswer answer = post(path, body);
     EXPECT_EQ(answer.status, 200) << answer.body;
-    const size_t begin = answer.body.rfind('[');
-    return answer.body.substr(begin, answer.body.find(']') - begin);
+    const size_t begin = std::min(answer.body.find("[-"), answer.body.find("[0.")) + 1;
+    return answer.body.substr(begin, answer.body.find(']', begin) - begin);
   };
   const std::string query = vector("/embed", R"({"inputs":"A lighthouse.","prompt_name":"query"})");
   const std::string document = vector("/embed", R"({"inputs":"A lighthouse."})");
